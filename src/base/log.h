@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/base/log.h -- lines for people, on stderr.
+ *
+ * A line is "rowtail: <text>\n" (--log-format=text) or a JSON object
+ * {"ts":"…Z","level":"…","msg":"…"} (json), written with one write(2). Control
+ * characters in the text are replaced by '?', so a hostile table name cannot
+ * forge a line. Levels: error and warn are always written; info not with
+ * --quiet; debug only with --verbose. log_plain writes "rowtail: <text>" in
+ * every format and also with --quiet (the line "following …" that the contract
+ * promises).
+ *
+ * THREADS  Any, after log_setup.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Call once, before any thread. `most` is the most detailed level written. */
+void log_setup(enum log_level most, bool as_json);
+
+void log_line(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void log_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
+
+#endif
