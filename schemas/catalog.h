@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/catalog.h -- the tables and trees of a database as of one page source.
+ *
+ * The list of schema rows is read by our own decoder (SQLite hides a corrupt
+ * schema leaf under WRITABLE_SCHEMA); what the rows mean is asked of SQLite
+ * itself, through a read-only VFS that serves the page source
+ * (schemas/view_vfs.h): PRAGMA table_list, table_xinfo, index_list, index_xinfo.
+ * The connection runs with SQLITE_DBCONFIG_WRITABLE_SCHEMA and never DEFENSIVE,
+ * and writes nothing, so that a view or DEFAULT made by a newer SQLite does not
+ * stop the other tables. Unknown collations and functions are no error.
+ *
+ * OWNERSHIP  catalog_read gives the caller a catalog; catalog_close frees it and
+ *            everything in it (closing NULL does nothing). The page source is
+ *            not kept.
+ * THREADS    One thread at a time.
+ * ERRORS     ST_CORRUPT: the schema tree breaks the format, or holds a row that
+ *            cannot be (a root page out of range, two rows of one name). ST_NOMEM.
+ */
+#ifndef SCHEMAS_CATALOG_H
+#define SCHEMAS_CATALOG_H
+
+#include <stddef.h>
+
+#include "btree/page_source.h"
+#include "schemas/table.h"
+
+/* Says whether a table is wanted; see schemas/table_filter.h. */
+struct table_filter;
+
+/* A b-tree of the database. */
+struct tree_root {
+	uint32_t root_page;
+	struct table *table; /* the table whose rows it holds; NULL: an index, or the
+	                      * schema itself, or a table SQLite does not list */
+	bool is_table_tree;  /* table b-tree (not an index b-tree) */
+	const char *name;    /* of the schema row, for messages */
+};
+
+struct catalog {
+	struct db_header header;
+	struct table **tables; /* ordered by sort_name as bytes; left-out ones included */
+	size_t table_count;
+	struct tree_root *roots; /* ordered by root_page; page 1 included */
+	size_t root_count;
+	uint32_t *schema_pages; /* pages of the schema tree with overflow, ascending */
+	size_t schema_page_count;
+	struct schema_row *rows; /* every row of sqlite_schema, by (type, name) */
+	size_t row_count;
+};
+
+struct schema_row {
+	const char *type; /* UTF-8 */
+	const char *name;
+	const char *table_name;
+	const char *sql; /* NULL for automatic indexes */
+	uint32_t root_page;
+};
+
+/*
+ * Read the catalog of `source`. `previous` (may be NULL) is an older catalog of
+ * the same database: tables whose schema rows (their own and their indexes',
+ * root pages aside) did not change take their description from it without
+ * asking SQLite again; `previous` stays the caller's and stays valid.
+ */
+enum status catalog_read(struct page_source *source, const struct table_filter *filter,
+			 const struct catalog *previous, struct catalog **out,
+			 struct error *err) MUST_CHECK;
+void catalog_close(struct catalog *catalog);
+
+/* By name, ASCII case-insensitive. NULL when there is none. */
+struct table *catalog_find(const struct catalog *catalog, const char *name);
+
+/* The tree with that root page. NULL when there is none. */
+const struct tree_root *catalog_root(const struct catalog *catalog, uint32_t root_page);
+
+#endif

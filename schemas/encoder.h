@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/encoder.h -- changes to Debezium messages.
+ *
+ * An appender over a per-table plan: names are escaped once, constant parts
+ * copied, nothing is allocated per row. Field order and values are those of
+ * the contract (docs/events.md). jansson is not used here.
+ *
+ * A transaction is encoder_begin, encoder_change for each changed row in order,
+ * encoder_end. With provide.transaction.metadata the BEGIN message comes out of
+ * the first encoder_change that gives an event, END out of encoder_end; a
+ * transaction without events gives neither.
+ *
+ * change_id counts events (not tombstones, not BEGIN and END) after the
+ * filters, from 1. source.sequence has the LSN of the previous transaction
+ * that gave an event.
+ *
+ * OWNERSHIP  The messages' bytes are the encoder's, valid until its next call.
+ * THREADS    One thread at a time.
+ * ERRORS     ST_NOMEM, ST_CONFIG.
+ */
+#ifndef SCHEMAS_ENCODER_H
+#define SCHEMAS_ENCODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "schemas/change.h"
+#include "src/base/message.h"
+#include "src/base/status.h"
+
+enum binary_mode { BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
+
+struct encoder_settings {
+	const char *version;         /* source.version */
+	const char *database_name;   /* source.db */
+	const char *topic_prefix;    /* source.name */
+	const char *topic_delimiter; /* "." */
+	const char *topic_transaction; /* "transaction" */
+	enum binary_mode binary_mode;  /* bytes and base64 print alike without schemas */
+	bool tombstones_on_delete;
+	bool transaction_metadata;
+	bool wants_keys; /* false: message keys, headers and tombstones are not made */
+	bool skip_create, skip_update, skip_delete; /* skipped.operations */
+};
+
+struct encoder;
+struct table_plan;
+
+enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
+			 struct error *err) MUST_CHECK; /* settings' texts are copied */
+void encoder_close(struct encoder *encoder);
+
+/* Prepare `table`; the plan borrows the table's names only during this call. */
+enum status encoder_plan(struct encoder *encoder, const struct table *table,
+			 struct table_plan **out, struct error *err) MUST_CHECK;
+void table_plan_close(struct table_plan *plan); /* takes NULL */
+/* The topic of its messages, sanitised; borrowed from the plan. */
+struct span table_plan_topic(const struct table_plan *plan);
+
+struct encoder_transaction {
+	uint64_t lsn;
+	int64_t captured_ns; /* wall clock: source.ts_* */
+	bool is_snapshot;    /* no BEGIN, END and transaction block */
+	bool is_catch_up;    /* every message has the header rowtail.catch_up: true */
+	uint64_t merged;     /* > 0: header rowtail.merged: N */
+};
+
+void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn);
+
+#define ENCODER_MESSAGES_MAX 3 /* BEGIN, the event, its tombstone */
+
+/*
+ * Encode one change into `out[0 … *count)`, in the order they are to be sent;
+ * *count may be 0 (skipped operation). message.lsn and .index are filled.
+ */
+enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
+			   const struct change *change,
+			   struct message out[ENCODER_MESSAGES_MAX], size_t *count,
+			   struct error *err) MUST_CHECK;
+
+/* The END message, or *count = 0. */
+enum status encoder_end(struct encoder *encoder, struct message *out, size_t *count,
+			struct error *err) MUST_CHECK;
+
+/* Counts so far: events after the filters. */
+uint64_t encoder_change_id(const struct encoder *encoder);
+
+#endif

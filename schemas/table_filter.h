@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/table_filter.h -- table.include.list and table.exclude.list.
+ *
+ * A list is comma-separated regular expressions (PCRE2, anchored over the whole
+ * name, case-insensitive; "\," is a comma inside one). Tables whose name begins with
+ * "sqlite_", and shadow tables of virtual tables, are left out unless the
+ * include list names them with a pattern without metacharacters.
+ *
+ * OWNERSHIP  table_filter_open / table_filter_close (takes NULL).
+ * THREADS    One thread at a time.
+ * ERRORS     ST_CONFIG: a pattern does not compile; the text has the property's
+ *            name, the pattern and the place in it. Both lists given is ST_CONFIG.
+ */
+#ifndef SCHEMAS_TABLE_FILTER_H
+#define SCHEMAS_TABLE_FILTER_H
+
+#include <stdbool.h>
+
+#include "src/base/status.h"
+
+struct table_filter;
+
+/* `include` and `exclude` may be NULL: not given. */
+enum status table_filter_open(const char *include, const char *exclude,
+			      struct table_filter **out, struct error *err) MUST_CHECK;
+void table_filter_close(struct table_filter *filter);
+
+/*
+ * NULL when the table is wanted, else why not: a constant text such as
+ * "not in table.include.list". `is_system`: name begins with sqlite_ or it is a
+ * shadow table. A NULL filter wants every table that is not a system one.
+ */
+const char *table_filter_reason(const struct table_filter *filter, const char *name,
+				bool is_system);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/capture.h -- committed transactions out of the WAL, none missed.
+ *
+ * One thread of its own holds the WAL (src/wal_hold.h), copies committed frames
+ * and pre-images into the spool, runs the checkpoints that it keeps others from,
+ * and never waits for anything else: not for decoding, not for a sink.
+ *
+ * LSN        count of frames since the start of the generation found at open;
+ *            a transaction's is that of its commit frame.
+ * OWNERSHIP  capture_open gives the caller a handle, capture_close frees it; a
+ *            transaction taken with capture_next goes back with capture_done.
+ * THREADS    All calls from the one decoding thread; the capture thread is inside.
+ * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_LOST: the file was replaced,
+ *            changed past SQLite, or a cap was reached (exit 1). ST_IO, ST_NOMEM.
+ */
+#ifndef CAPTURE_H
+#define CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+#include "src/spool.h"
+
+struct captured_page {
+	uint32_t page_no;
+	uint32_t slot; /* in the spool */
+};
+
+struct captured_txn {
+	struct captured_txn *next;
+	uint64_t lsn;
+	int64_t captured_ns; /* wall clock at capture */
+	uint32_t page_count_before;
+	uint32_t page_count; /* database size after the commit, pages */
+	/* The last frame of each page, by page number ascending, each once. The slots go
+	 * over to the taker: freed (spool_free) when a newer decoded version exists. */
+	struct captured_page *pages;
+	size_t page_total;
+	/* Versions of older transactions that the taker forgets before it decodes this
+	 * one, freeing the slot: they are backfilled, so the database file has them. */
+	struct captured_page *retired;
+	size_t retired_total;
+};
+
+struct capture_settings {
+	const char *path;             /* as the user gave it */
+	bool escalate;                /* hold.escalate: may take the write lock */
+	uint64_t hold_max_wal_bytes;  /* hold.max.wal.bytes */
+	uint64_t journal_max_bytes;   /* journal.max.bytes: limit of the spool */
+};
+
+struct capture;
+
+/*
+ * Open the database, check that it can be followed, take the hold, and read what
+ * the WAL has: afterwards nothing that is committed is missed. A database that
+ * another process has locked exclusively is tried for 4 s, saying so.
+ * `*first` is the state at which following starts, in the form of a transaction:
+ * lsn L0, page counts, the last frame of each page in the WAL (give it back with
+ * capture_done, too).
+ */
+enum status capture_open(const struct capture_settings *settings, struct capture **out,
+			 struct captured_txn **first, struct error *err) MUST_CHECK;
+
+/* Start the capture thread (signals blocked in it). */
+enum status capture_start(struct capture *capture, struct error *err) MUST_CHECK;
+
+/* Let go of everything, in the order that keeps locks right, and free. Backfills and
+ * removes the WAL as SQLite's own last close does. Takes NULL. */
+void capture_close(struct capture *capture);
+
+/*
+ * The next transaction in commit order. ST_END: none yet. Other errors: the capture
+ * thread has stopped for that reason, and all it captured before was taken.
+ */
+enum status capture_next(struct capture *capture, struct captured_txn **txn,
+			 struct error *err) MUST_CHECK;
+
+/* `txn` is decoded past and its retired versions are forgotten; frees the struct. */
+void capture_done(struct capture *capture, struct captured_txn *txn);
+
+/* Readable (poll) when capture_next may have something new; capture_next clears it. */
+int capture_wake_fd(const struct capture *capture);
+
+/*
+ * Wait until everything that was committed when this was called is captured, and give
+ * the LSN of the last such transaction. ST_STOPPED when `*stop` becomes true.
+ */
+enum status capture_reach_now(struct capture *capture, const volatile int *stop,
+			      uint64_t *lsn, struct error *err) MUST_CHECK;
+
+/* What the view reads pages with: the spool, and a descriptor on the database file
+ * (borrowed; never close it, that would drop SQLite's locks). */
+struct spool *capture_spool(const struct capture *capture);
+int capture_database_fd(const struct capture *capture);
+uint32_t capture_page_size(const struct capture *capture);
+
+#endif

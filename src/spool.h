@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/spool.h -- page images in an unlinked temporary file.
+ *
+ * The journal of a run without state directory: captured frames and pre-images
+ * lie here until they are decoded past. An image has a slot (page_size bytes);
+ * slots come from segments of the file that are allocated ahead
+ * (posix_fallocate: a full disk is an error here, never a SIGBUS later) and
+ * mapped shared, so that decoding reads them without a copy.
+ *
+ * The file lies in $TMPDIR, else /var/tmp, mode 0600, unlinked at once; a tmpfs
+ * only if $TMPDIR names it.
+ *
+ * PRE-IMAGES  A page that a captured transaction touches or cuts off, as it was
+ *             before, saved from the database file before the hold moves on. At
+ *             most one a page is alive at a time.
+ * THREADS     alloc, preimage_put: the capture thread. page: any (no lock). The
+ *             rest: any; a short mutex.
+ */
+#ifndef SPOOL_H
+#define SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+
+struct spool;
+
+#define SPOOL_NO_SLOT UINT32_MAX
+
+/* ST_IO names the folder and says to set TMPDIR. */
+enum status spool_open(uint32_t page_size, struct spool **out, struct error *err) MUST_CHECK;
+void spool_close(struct spool *spool); /* takes NULL */
+
+/* A slot whose bytes may be written until it is published. ST_IO when the disk is full. */
+enum status spool_alloc(struct spool *spool, uint32_t *slot, struct error *err) MUST_CHECK;
+uint8_t *spool_bytes(const struct spool *spool, uint32_t slot);
+/* Give slots back; segments that become wholly free may return to the file system. */
+void spool_free(struct spool *spool, const uint32_t *slots, size_t count);
+/* Bytes in slots that are in use. */
+uint64_t spool_used_bytes(const struct spool *spool);
+
+/* Publish the pre-image of `page_no`; the spool owns the slot from now on. */
+enum status spool_preimage_put(struct spool *spool, uint32_t page_no, uint32_t slot,
+			       struct error *err) MUST_CHECK;
+/* The slot of the live pre-image of `page_no`, or SPOOL_NO_SLOT. */
+uint32_t spool_preimage_find(struct spool *spool, uint32_t page_no);
+/* The transaction that it was saved for is decoded past: free its slot. No-op if none. */
+void spool_preimage_drop(struct spool *spool, const uint32_t *page_nos, size_t count);
+
+#endif
