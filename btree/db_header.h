@@ -13,10 +13,10 @@
 
 #include "src/base/status.h"
 
-#define DB_HEADER_SIZE    100
-#define DB_LOCK_BYTE      0x40000000u /* 1 GiB: the page that holds it is never used */
-#define DB_READ_FORMAT    19          /* offset of the read version byte */
-#define DB_WRITE_FORMAT   18
+#define DB_HEADER_SIZE  100
+#define DB_LOCK_BYTE    0x40000000u /* 1 GiB: the page that holds it is never used */
+#define DB_READ_FORMAT  19          /* offset of the read version byte */
+#define DB_WRITE_FORMAT 18
 
 enum text_encoding { TEXT_UTF8 = 1, TEXT_UTF16LE = 2, TEXT_UTF16BE = 3 };
 

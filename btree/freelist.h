@@ -13,8 +13,8 @@
 
 /*
  * Call `visit` for each trunk and leaf page of the freelist. ST_CORRUPT for page
- * numbers out of range, a trunk count that does not fit the page, or more pages than the
- * database has (a loop).
+ * numbers out of range, a trunk count that does not fit the page, or more pages than
+ * the database has (a loop).
  */
 enum status freelist_walk(struct page_source *source, const struct db_header *header,
 			  void (*visit)(void *context, uint32_t page_no), void *context,

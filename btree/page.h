@@ -25,6 +25,7 @@
 #define BTREE_PAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/bytes.h"
@@ -60,6 +61,12 @@ enum status page_parse(const uint8_t *bytes, uint32_t page_no, uint32_t usable_s
 static inline uint32_t page_cell_offset(const struct page *page, uint32_t index)
 {
 	return get_u16be(page->pointers + 2 * (size_t)index);
+}
+
+/* The lowest byte offset that a cell can have: one past the cell pointers. */
+static inline uint32_t page_cells_start(const struct page *page)
+{
+	return (uint32_t)(page->pointers - page->bytes) + 2 * page->cell_count;
 }
 
 /*

@@ -70,7 +70,8 @@ enum status page_set_add(struct page_set *set, uint32_t page_no, bool *added,
 		uint32_t *pages = realloc(set->pages, cap * sizeof *pages);
 
 		if (!pages) {
-			return error_set(err, ST_NOMEM, "out of memory for a set of pages");
+			return error_set(err, ST_NOMEM,
+					 "out of memory for a set of pages");
 		}
 		set->pages = pages;
 		set->cap = cap;

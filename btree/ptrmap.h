@@ -25,7 +25,8 @@ enum ptrmap_kind {
 /* True for a page that is a ptrmap page in a database that has them. */
 bool ptrmap_is_ptrmap_page(uint32_t page_no, uint32_t page_size, uint32_t usable_size);
 
-/* The ptrmap page that has the entry of `page_no` (3 or above, itself no ptrmap page). */
+/* The ptrmap page that has the entry of `page_no` (3 or above, itself no ptrmap page).
+ */
 uint32_t ptrmap_page_of(uint32_t page_no, uint32_t page_size, uint32_t usable_size);
 
 /*

@@ -18,7 +18,8 @@ struct value {
 	union {
 		int64_t integer;
 		double real;
-		const uint8_t *bytes; /* not NULL for TEXT and BLOB, even when len is 0 */
+		const uint8_t
+		    *bytes; /* not NULL for TEXT and BLOB, even when len is 0 */
 	};
 };
 

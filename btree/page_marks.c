@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "btree/page_marks.h"
+
+#include "btree/db_header.h"
+#include "btree/ptrmap.h"
+
+void page_marks_init(struct page_marks *marks)
+{
+	page_set_init(&marks->dirty);
+	page_set_init(&marks->marked);
+	page_set_init(&marks->holders);
+	page_set_init(&marks->roots);
+}
+
+void page_marks_clear(struct page_marks *marks)
+{
+	page_set_clear(&marks->dirty);
+	page_set_clear(&marks->marked);
+	page_set_clear(&marks->holders);
+	page_set_clear(&marks->roots);
+}
+
+void page_marks_empty(struct page_marks *marks)
+{
+	page_set_empty(&marks->dirty);
+	page_set_empty(&marks->marked);
+	page_set_empty(&marks->holders);
+	page_set_empty(&marks->roots);
+}
+
+enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
+				 struct error *err)
+{
+	return page_set_add(&marks->dirty, page_no, NULL, err);
+}
+
+/* One step up: the page that points to `page_no` in the old view. */
+struct owner {
+	uint32_t parent; /* PARENT_ROOT, PARENT_FREE or a page number */
+	bool is_overflow;
+};
+
+static enum status owner_from_ptrmap(struct page_source *old, uint32_t page_no,
+				     struct owner *owner, struct error *err)
+{
+	enum ptrmap_kind kind;
+	enum status status;
+
+	owner->is_overflow = false;
+	if (page_no == 1) {
+		owner->parent = PARENT_ROOT;
+		return ST_OK;
+	}
+	if (page_no > old->page_count || page_no == db_lock_byte_page(old->page_size) ||
+	    ptrmap_is_ptrmap_page(page_no, old->page_size, old->usable_size)) {
+		owner->parent = PARENT_FREE;
+		return ST_OK;
+	}
+	status = ptrmap_read(old, page_no, &kind, &owner->parent, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	if (kind == PTRMAP_ROOT) {
+		owner->parent = PARENT_ROOT;
+	} else if (kind == PTRMAP_FREE) {
+		owner->parent = PARENT_FREE;
+	} else {
+		owner->is_overflow = kind != PTRMAP_BTREE;
+	}
+	return ST_OK;
+}
+
+static enum status owner_of(struct page_source *old, struct parent_map *map,
+			    uint32_t page_no, struct owner *owner, struct error *err)
+{
+	if (!map) {
+		return owner_from_ptrmap(old, page_no, owner, err);
+	}
+	owner->parent =
+	    page_no <= old->page_count ? parent_map_get(map, page_no) : PARENT_FREE;
+	if (owner->parent == PARENT_UNKNOWN) {
+		enum status status = parent_map_scan_leaves(map, old, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+		owner->parent = parent_map_get(map, page_no);
+	}
+	owner->is_overflow = parent_map_is_overflow(map, page_no);
+	return ST_OK;
+}
+
+enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
+			     struct parent_map *map, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < marks->dirty.count; i++) {
+		uint32_t page_no = marks->dirty.pages[i];
+		bool is_new;
+
+		status = page_set_add(&marks->marked, page_no, &is_new, err);
+		while (status == ST_OK && is_new) {
+			struct owner owner;
+
+			status = owner_of(old, map, page_no, &owner, err);
+			if (status != ST_OK || owner.parent == PARENT_FREE) {
+				break;
+			}
+			if (owner.parent == PARENT_ROOT) {
+				status =
+				    page_set_add(&marks->roots, page_no, NULL, err);
+				break;
+			}
+			if (owner.is_overflow) {
+				status = page_set_add(&marks->holders, owner.parent,
+						      NULL, err);
+			}
+			page_no = owner.parent;
+			if (status == ST_OK) {
+				status =
+				    page_set_add(&marks->marked, page_no, &is_new, err);
+			}
+		}
+	}
+	return status;
+}
