@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/base/temp_file.h -- an unlinked temporary file that nobody else can open.
+ *
+ * It lies in $TMPDIR, else in /var/tmp, mode 0600. A tmpfs (it would take memory,
+ * not disk) is used only when $TMPDIR names it.
+ *
+ * THREADS  Any.
+ */
+#ifndef BASE_TEMP_FILE_H
+#define BASE_TEMP_FILE_H
+
+#include "src/base/status.h"
+
+/* Open one into `*fd` (the caller closes it). ST_IO names the folder and says to set
+ * TMPDIR. */
+enum status temp_file_open(int *fd, struct error *err) MUST_CHECK;
+
+#endif

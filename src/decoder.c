@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/decoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "btree/page_marks.h"
+#include "btree/ptrmap.h"
+#include "btree/tree_diff.h"
+#include "src/row_diff.h"
+
+/* A tree to compare. */
+struct tree_work {
+	const struct table *old_table; /* NULL: not there before */
+	const struct table
+	    *new_table;    /* NULL: no rows come of it (index, left-out table) */
+	uint32_t old_root; /* 0: none */
+	uint32_t new_root;
+};
+
+struct decoder {
+	struct view *view;
+	const struct table_filter *filter;
+	struct decoder_events events;
+	struct catalog *catalog;
+	struct parent_map map; /* not filled: as needed */
+	struct page_marks marks;
+	struct tree_diff diff;
+	struct row_diff rows;
+	struct page_set renamed; /* old roots of tables that the transaction renamed */
+	struct tree_work *work;
+	size_t work_count;
+	size_t work_cap;
+};
+
+enum status decoder_open(struct view *view, const struct table_filter *filter,
+			 const struct decoder_events *events, struct decoder **out,
+			 struct error *err)
+{
+	struct decoder *decoder = calloc(1, sizeof *decoder);
+	enum status status;
+
+	if (!decoder) {
+		return error_set(err, ST_NOMEM, "out of memory for decoding");
+	}
+	decoder->view = view;
+	decoder->filter = filter;
+	decoder->events = *events;
+	parent_map_init(&decoder->map);
+	page_marks_init(&decoder->marks);
+	tree_diff_init(&decoder->diff);
+	row_diff_init(&decoder->rows);
+	page_set_init(&decoder->renamed);
+	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
+	if (status == ST_OK) {
+		status = events->catalog(events->context, decoder->catalog, NULL, err);
+	}
+	if (status != ST_OK) {
+		decoder_close(decoder);
+		return status;
+	}
+	*out = decoder;
+	return ST_OK;
+}
+
+void decoder_close(struct decoder *decoder)
+{
+	if (!decoder) {
+		return;
+	}
+	catalog_close(decoder->catalog);
+	parent_map_clear(&decoder->map);
+	page_marks_clear(&decoder->marks);
+	tree_diff_clear(&decoder->diff);
+	row_diff_clear(&decoder->rows);
+	page_set_clear(&decoder->renamed);
+	free(decoder->work);
+	free(decoder);
+}
+
+const struct catalog *decoder_catalog(const struct decoder *decoder)
+{
+	return decoder->catalog;
+}
+
+/* ---- the transaction's pages ---- */
+
+static bool has_ptrmap(const struct db_header *header)
+{
+	return header->largest_root != 0;
+}
+
+/* The page's image in the transaction, or NULL: pages are ascending. */
+static bool txn_has_page(const struct captured_txn *txn, uint32_t page_no)
+{
+	size_t low = 0, high = txn->page_total;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (txn->pages[middle].page_no < page_no) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low < txn->page_total && txn->pages[low].page_no == page_no;
+}
+
+static enum status read_header(struct page_source *source, struct db_header *header,
+			       struct error *err)
+{
+	struct page_ref ref = {0};
+	enum status status = page_get(source, 1, &ref, err);
+
+	if (status == ST_OK) {
+		status = db_header_read(ref.bytes, header, err);
+		page_put(source, &ref);
+	}
+	return status;
+}
+
+/* D: what has a frame and can belong to a tree. */
+static enum status collect_dirty(struct decoder *decoder,
+				 const struct captured_txn *txn, bool any_ptrmap,
+				 struct error *err)
+{
+	struct page_source *new = view_new(decoder->view);
+	uint32_t lock_page = db_lock_byte_page(new->page_size);
+	enum status status = ST_OK;
+
+	page_marks_empty(&decoder->marks);
+	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+		uint32_t page_no = txn->pages[i].page_no;
+
+		if (page_no > txn->page_count || page_no == lock_page ||
+		    (any_ptrmap && ptrmap_is_ptrmap_page(page_no, new->page_size,
+							 new->usable_size))) {
+			continue;
+		}
+		status = page_marks_add_dirty(&decoder->marks, page_no, err);
+	}
+	return status;
+}
+
+/* ---- the schema ---- */
+
+static bool touches_schema_pages(const struct catalog *catalog,
+				 const struct captured_txn *txn)
+{
+	for (size_t i = 0; i < catalog->schema_page_count; i++) {
+		if (catalog->schema_pages[i] != 1 &&
+		    txn_has_page(txn, catalog->schema_pages[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Did page 1 change in a way that the catalog depends on? */
+static enum status page_one_changed(struct decoder *decoder, bool *changed,
+				    struct error *err)
+{
+	struct page_source *old = view_old(decoder->view);
+	struct page_source *new = view_new(decoder->view);
+	struct page_ref old_ref = {0}, new_ref = {0};
+	enum status status = page_get(old, 1, &old_ref, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	status = page_get(new, 1, &new_ref, err);
+	if (status == ST_OK) {
+		struct db_header header;
+
+		status = db_header_read(new_ref.bytes, &header, err);
+		if (status == ST_OK) {
+			const struct db_header *was = &decoder->catalog->header;
+
+			*changed = header.schema_cookie != was->schema_cookie ||
+				   header.encoding != was->encoding ||
+				   has_ptrmap(&header) != has_ptrmap(was) ||
+				   memcmp(old_ref.bytes + DB_HEADER_SIZE,
+					  new_ref.bytes + DB_HEADER_SIZE,
+					  old->page_size - DB_HEADER_SIZE) != 0;
+		}
+		page_put(new, &new_ref);
+	}
+	page_put(old, &old_ref);
+	return status;
+}
+
+static enum status schema_changed(struct decoder *decoder,
+				  const struct captured_txn *txn, bool *changed,
+				  struct error *err)
+{
+	*changed = touches_schema_pages(decoder->catalog, txn);
+	if (*changed || !txn_has_page(txn, 1)) {
+		return ST_OK;
+	}
+	return page_one_changed(decoder, changed, err);
+}
+
+/* ---- which trees to compare ---- */
+
+static enum status add_work(struct decoder *decoder, const struct tree_work *work,
+			    struct error *err)
+{
+	if (decoder->work_count == decoder->work_cap) {
+		size_t cap = decoder->work_cap ? decoder->work_cap * 2 : 16;
+		struct tree_work *grown = realloc(decoder->work, cap * sizeof *grown);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM,
+					 "out of memory for touched tables");
+		}
+		decoder->work = grown;
+		decoder->work_cap = cap;
+	}
+	decoder->work[decoder->work_count++] = *work;
+	return ST_OK;
+}
+
+/* Tables in the order of the contract, trees without rows behind them. */
+static int compare_work(const void *a, const void *b)
+{
+	const struct tree_work *x = a;
+	const struct tree_work *y = b;
+
+	if (!x->new_table || !y->new_table) {
+		return (x->new_table ? 0 : 1) - (y->new_table ? 0 : 1);
+	}
+	return strcmp(x->new_table->sort_name, y->new_table->sort_name);
+}
+
+static bool is_captured(const struct table *table)
+{
+	return table && !table->left_out;
+}
+
+/* The schema is as it was: the trees with a marked page. */
+static enum status plan_same_schema(struct decoder *decoder, struct error *err)
+{
+	const struct page_set *roots = &decoder->marks.roots;
+	bool needs_map = !has_ptrmap(&decoder->catalog->header);
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < roots->count; i++) {
+		const struct tree_root *root =
+		    catalog_root(decoder->catalog, roots->pages[i]);
+		struct tree_work work = {0};
+
+		if (!root) {
+			continue;
+		}
+		work.old_root = work.new_root = root->root_page;
+		if (is_captured(root->table)) {
+			work.old_table = work.new_table = root->table;
+		} else if (!needs_map) {
+			continue;
+		}
+		status = add_work(decoder, &work, err);
+	}
+	if (decoder->work_count > 1) {
+		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
+		      compare_work);
+	}
+	return status;
+}
+
+/* How strongly two trees look like one: 0 not at all, 1 an equal row or both empty
+ * under one root, 2 the same root untouched …, else 2 + shared pages. */
+static enum status likeness(struct decoder *decoder, const struct table *old_table,
+			    const struct table *new_table, uint64_t *out,
+			    struct error *err)
+{
+	struct tree_diff diff;
+	struct row_diff rows;
+	bool shares = false;
+	enum status status;
+
+	*out = 0;
+	if (old_table->without_rowid != new_table->without_rowid) {
+		return ST_OK;
+	}
+	tree_diff_init(&diff);
+	row_diff_init(&rows);
+	tree_diff_begin(&diff, view_old(decoder->view), view_new(decoder->view),
+			&decoder->marks, NULL);
+	status = tree_diff_run(&diff, old_table->root_page, new_table->root_page, err);
+	if (status == ST_OK && diff.shared_units > 0) {
+		*out = 2 + diff.shared_units;
+	} else if (status == ST_OK) {
+		status = row_diff_shares_row(&rows, &diff, &shares, err);
+		*out = shares ? 1 : 0;
+	}
+	if (status == ST_OK && *out == 0 &&
+	    old_table->root_page == new_table->root_page) {
+		bool empty = false;
+
+		status = row_diff_both_empty(&rows, &diff, &empty, err);
+		*out = empty ? 1 : 0;
+	}
+	tree_diff_clear(&diff);
+	row_diff_clear(&rows);
+	return status;
+}
+
+/* The table of the old catalog that `table`, whose name is new, was before; NULL if it
+ * was created. Names that still stand are never candidates. */
+static enum status find_renamed(struct decoder *decoder, const struct catalog *fresh,
+				const struct table *table, const struct table **out,
+				struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	uint64_t best = 0;
+	enum status status = ST_OK;
+
+	*out = NULL;
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		const struct table *old_table = catalog->tables[i];
+		uint64_t score = 0;
+
+		if (old_table->root_page == 0 || catalog_find(fresh, old_table->name) ||
+		    page_set_has(&decoder->renamed, old_table->root_page)) {
+			continue;
+		}
+		status = likeness(decoder, old_table, table, &score, err);
+		if (score > best || (score == best && score > 0 &&
+				     old_table->root_page == table->root_page)) {
+			best = score;
+			*out = old_table;
+		}
+	}
+	if (status == ST_OK && *out) {
+		status = page_set_add(&decoder->renamed, (*out)->root_page, NULL, err);
+	}
+	return status;
+}
+
+static void report_ddl(struct decoder *decoder, enum ddl what,
+		       const struct table *old_table, const struct table *new_table)
+{
+	if (is_captured(old_table) || is_captured(new_table)) {
+		decoder->events.ddl(decoder->events.context, what, old_table,
+				    new_table);
+	}
+}
+
+static bool root_is_touched(const struct decoder *decoder, uint32_t root)
+{
+	return page_set_has(&decoder->marks.roots, root);
+}
+
+/* One table of the new catalog: what it was before, and whether to compare it. */
+static enum status plan_table(struct decoder *decoder, const struct catalog *fresh,
+			      const struct table *table, struct error *err)
+{
+	const struct table *old_table = catalog_find(decoder->catalog, table->name);
+	struct tree_work work = {.new_root = table->root_page};
+	bool wants_rows = is_captured(table);
+
+	if (table->root_page == 0) {
+		return ST_OK;
+	}
+	if (old_table && old_table->root_page == 0) {
+		old_table = NULL;
+	} else if (!old_table) {
+		enum status status =
+		    find_renamed(decoder, fresh, table, &old_table, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+		report_ddl(decoder, old_table ? DDL_RENAMED : DDL_CREATED, old_table,
+			   table);
+		wants_rows = wants_rows && (!old_table || is_captured(old_table));
+	}
+	if (old_table) {
+		work.old_root = old_table->root_page;
+		if (work.old_root == work.new_root &&
+		    !root_is_touched(decoder, work.new_root)) {
+			return ST_OK;
+		}
+	}
+	if (wants_rows) {
+		work.old_table = old_table;
+		work.new_table = table;
+	} else if (has_ptrmap(&fresh->header)) {
+		return ST_OK;
+	}
+	return add_work(decoder, &work, err);
+}
+
+/* Index trees of the new catalog: only the parent map needs them. */
+static enum status plan_indexes(struct decoder *decoder, const struct catalog *fresh,
+				struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < fresh->root_count; i++) {
+		const struct tree_root *root = &fresh->roots[i];
+		const struct tree_root *was =
+		    catalog_root(decoder->catalog, root->root_page);
+		struct tree_work work = {.new_root = root->root_page};
+
+		if (root->table) {
+			continue;
+		}
+		if (was && !was->table && was->is_table_tree == root->is_table_tree) {
+			if (!root_is_touched(decoder, root->root_page)) {
+				continue;
+			}
+			work.old_root = root->root_page;
+		}
+		status = add_work(decoder, &work, err);
+	}
+	return status;
+}
+
+static enum status plan_new_schema(struct decoder *decoder, const struct catalog *fresh,
+				   struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	enum status status = ST_OK;
+
+	page_set_empty(&decoder->renamed);
+	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
+		status = plan_table(decoder, fresh, fresh->tables[i], err);
+	}
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		const struct table *old_table = catalog->tables[i];
+
+		if (old_table->root_page != 0 &&
+		    !catalog_find(fresh, old_table->name) &&
+		    !page_set_has(&decoder->renamed, old_table->root_page)) {
+			report_ddl(decoder, DDL_DROPPED, old_table, NULL);
+		}
+	}
+	if (status == ST_OK && !has_ptrmap(&fresh->header)) {
+		status = plan_indexes(decoder, fresh, err);
+	}
+	if (decoder->work_count > 1) {
+		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
+		      compare_work);
+	}
+	return status;
+}
+
+/* ---- VACUUM ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Schema rows equal as a set but for root pages (both lists are in one order). */
+static bool same_schema_rows(const struct catalog *a, const struct catalog *b)
+{
+	if (a->row_count != b->row_count) {
+		return false;
+	}
+	for (size_t i = 0; i < a->row_count; i++) {
+		if (!same_text(a->rows[i].type, b->rows[i].type) ||
+		    !same_text(a->rows[i].name, b->rows[i].name) ||
+		    !same_text(a->rows[i].table_name, b->rows[i].table_name) ||
+		    !same_text(a->rows[i].sql, b->rows[i].sql)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * VACUUM renumbers the rows of tables without a key. It is known by a changed schema
+ * cookie, schema rows that are equal but for root pages, an empty freelist, and a frame
+ * for every page that a tree can have.
+ */
+static bool looks_like_vacuum(const struct decoder *decoder,
+			      const struct catalog *fresh,
+			      const struct captured_txn *txn)
+{
+	struct page_source *new = view_new(decoder->view);
+	size_t written = decoder->marks.dirty.count;
+	uint32_t expected = txn->page_count;
+
+	if (fresh->header.schema_cookie == decoder->catalog->header.schema_cookie ||
+	    fresh->header.freelist_count != 0 ||
+	    !same_schema_rows(decoder->catalog, fresh)) {
+		return false;
+	}
+	if (txn->page_count >= db_lock_byte_page(new->page_size)) {
+		expected--;
+	}
+	if (has_ptrmap(&fresh->header) || has_ptrmap(&decoder->catalog->header)) {
+		/* Pages at ptrmap places are not in D, whichever view has them. */
+		expected -= txn->page_count / (new->usable_size / 5 + 1) + 1;
+	}
+	return written >= expected;
+}
+
+/* ---- the run ---- */
+
+static enum status compare_tree(struct decoder *decoder, const struct tree_work *work,
+				bool rowids_may_move, struct error *err)
+{
+	struct table_pair pair = {.old_table = work->old_table,
+				  .new_table = work->new_table,
+				  .rowids_may_move = rowids_may_move};
+	enum status status =
+	    tree_diff_run(&decoder->diff, work->old_root, work->new_root, err);
+
+	if (status == ST_OK && work->new_table) {
+		status = decoder->events.table(decoder->events.context, work->new_table,
+					       err);
+		if (status == ST_OK) {
+			status = row_diff_run(&decoder->rows, &decoder->diff, &pair,
+					      decoder->events.change,
+					      decoder->events.context, err);
+		}
+	}
+	if (status == ST_CORRUPT && work->new_table) {
+		return error_wrap(err, "table %s", work->new_table->name);
+	}
+	return status;
+}
+
+/* The parent map, filled; NULL where the old view has ptrmap pages. */
+static enum status prepare_map(struct decoder *decoder, const struct captured_txn *txn,
+			       struct parent_map **map, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	uint32_t *roots;
+	enum status status = ST_OK;
+
+	*map = NULL;
+	if (has_ptrmap(&catalog->header)) {
+		return ST_OK;
+	}
+	if (!decoder->map.is_filled) {
+		roots = malloc((catalog->root_count + 1) * sizeof *roots);
+		if (!roots) {
+			return error_set(err, ST_NOMEM, "out of memory for root pages");
+		}
+		for (size_t i = 0; i < catalog->root_count; i++) {
+			roots[i] = catalog->roots[i].root_page;
+		}
+		status = parent_map_fill(&decoder->map, view_old(decoder->view), roots,
+					 catalog->root_count, err);
+		free(roots);
+	}
+	if (status == ST_OK) {
+		status = parent_map_grow(&decoder->map, txn->page_count, err);
+	}
+	*map = &decoder->map;
+	return status;
+}
+
+static enum status run_work(struct decoder *decoder, struct parent_map *map,
+			    bool rowids_may_move, struct error *err)
+{
+	enum status status = ST_OK;
+
+	tree_diff_begin(&decoder->diff, view_old(decoder->view),
+			view_new(decoder->view), &decoder->marks, map);
+	for (size_t i = 0; status == ST_OK && i < decoder->work_count; i++) {
+		status = compare_tree(decoder, &decoder->work[i], rowids_may_move, err);
+	}
+	if (status == ST_OK) {
+		tree_diff_end(&decoder->diff);
+	}
+	return status;
+}
+
+static enum status apply_new_schema(struct decoder *decoder,
+				    const struct captured_txn *txn,
+				    struct parent_map *map, struct error *err)
+{
+	struct catalog *fresh;
+	enum status status = catalog_read(view_new(decoder->view), decoder->filter,
+					  decoder->catalog, &fresh, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (has_ptrmap(&fresh->header)) {
+		map = NULL;
+	}
+	status = decoder->events.catalog(decoder->events.context, fresh,
+					 decoder->catalog, err);
+	if (status == ST_OK) {
+		status = plan_new_schema(decoder, fresh, err);
+	}
+	if (status == ST_OK) {
+		status =
+		    run_work(decoder, map, looks_like_vacuum(decoder, fresh, txn), err);
+	}
+	if (!map) {
+		parent_map_clear(&decoder->map);
+	}
+	catalog_close(decoder->catalog);
+	decoder->catalog = fresh;
+	return status;
+}
+
+enum status decoder_apply(struct decoder *decoder, const struct captured_txn *txn,
+			  struct error *err)
+{
+	struct parent_map *map;
+	struct db_header header = decoder->catalog->header;
+	bool changed = false;
+	enum status status = view_begin(decoder->view, txn, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	decoder->work_count = 0;
+	if (txn_has_page(txn, 1)) {
+		status = read_header(view_new(decoder->view), &header, err);
+	}
+	if (status == ST_OK) {
+		status = collect_dirty(
+		    decoder, txn,
+		    has_ptrmap(&header) || has_ptrmap(&decoder->catalog->header), err);
+	}
+	if (status == ST_OK) {
+		status = schema_changed(decoder, txn, &changed, err);
+	}
+	if (status == ST_OK) {
+		status = prepare_map(decoder, txn, &map, err);
+	}
+	if (status == ST_OK) {
+		status = page_marks_climb(&decoder->marks, view_old(decoder->view), map,
+					  err);
+	}
+	if (status == ST_OK && changed) {
+		status = apply_new_schema(decoder, txn, map, err);
+	} else if (status == ST_OK) {
+		status = plan_same_schema(decoder, err);
+		if (status == ST_OK) {
+			status = run_work(decoder, map, false, err);
+		}
+		decoder->catalog->header = header;
+	}
+	if (status == ST_OK) {
+		view_end(decoder->view);
+	}
+	return status;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/decoder.h -- captured transactions to changed rows.
+ *
+ * Finds the trees that a transaction touched, has each compared between the view
+ * before and the view after, and hands on the changes table by table (names in
+ * ASCII lower case, as bytes). Keeps the catalog and, in databases without
+ * ptrmap pages, the derived parent map.
+ *
+ * Tables match by name. A name that is gone is a DROP, a new one a CREATE; a pair of
+ * them that shares an untouched page or a row of equal bytes is a RENAME.
+ *
+ * OWNERSHIP  decoder_open / decoder_close. The view is borrowed for its lifetime.
+ * THREADS    The decoding thread only.
+ */
+#ifndef DECODER_H
+#define DECODER_H
+
+#include "schemas/catalog.h"
+#include "schemas/change.h"
+#include "src/view.h"
+
+enum ddl { DDL_CREATED, DDL_DROPPED, DDL_RENAMED };
+
+/* Where the decoder's findings go; a status other than ST_OK ends the decoding and is
+ * handed on. */
+struct decoder_events {
+	void *context;
+	/* A new catalog, before anything that depends on it; `previous` is NULL at
+	 * open. The callee may set left_out of its tables. */
+	enum status (*catalog)(void *context, struct catalog *catalog,
+			       const struct catalog *previous, struct error *err);
+	/* A table that one of the catalogs captures came, went or was renamed. NULL:
+	 * not there. */
+	void (*ddl)(void *context, enum ddl what, const struct table *old_table,
+		    const struct table *new_table);
+	/* The changes that follow are of this table of the new catalog. */
+	enum status (*table)(void *context, const struct table *table,
+			     struct error *err);
+	enum status (*change)(void *context, const struct change *change,
+			      struct error *err);
+};
+
+struct decoder;
+
+/* Reads the catalog of the view's old side. */
+enum status decoder_open(struct view *view, const struct table_filter *filter,
+			 const struct decoder_events *events, struct decoder **out,
+			 struct error *err) MUST_CHECK;
+void decoder_close(struct decoder *decoder); /* takes NULL */
+
+/* The catalog as of the view's old side; borrowed until the next decoder_apply. */
+const struct catalog *decoder_catalog(const struct decoder *decoder);
+
+/* Decode one transaction and move the view past it. After an error the decoder can
+ * only be closed. */
+enum status decoder_apply(struct decoder *decoder, const struct captured_txn *txn,
+			  struct error *err) MUST_CHECK;
+
+#endif
