@@ -9,8 +9,10 @@
 #define PAGE_NO_SIZE 4u /* bytes of a page number in a cell */
 #define PAYLOAD_MAX  INT32_MAX
 
-static enum status cell_corrupt(const struct page *page, uint32_t index,
-				struct error *err, const char *why)
+__attribute__((cold, noinline)) static enum status cell_corrupt(const struct page *page,
+								uint32_t index,
+								struct error *err,
+								const char *why)
 {
 	return error_set(err, ST_CORRUPT, "page %u: cell %u at offset %u: %s",
 			 page->page_no, index, page_cell_offset(page, index), why);
@@ -32,72 +34,123 @@ static uint32_t local_of_overflowing(const struct page *page, uint32_t payload_l
 	return filled <= local_most(page) ? filled : least;
 }
 
+/* Finish the cell whose fields before the payload are known and end at `p`. */
+static inline enum status read_payload(const struct page *page, uint32_t index,
+				       const uint8_t *p, uint64_t payload_len,
+				       int64_t rowid, uint32_t left_child,
+				       struct cell *out, struct error *err)
+{
+	uint32_t offset = page_cell_offset(page, index);
+	uint32_t at = (uint32_t)(p - page->bytes);
+	uint32_t room = page->usable_size - at;
+	uint32_t local_len = (uint32_t)payload_len;
+	uint32_t link_size = 0;
+	uint32_t link = 0;
+
+	if (payload_len > local_most(page)) {
+		if (payload_len > PAYLOAD_MAX) {
+			return cell_corrupt(page, index, err,
+					    "payload over 2^31-1 bytes");
+		}
+		local_len = local_of_overflowing(page, (uint32_t)payload_len);
+		link_size = PAGE_NO_SIZE;
+	}
+	if (local_len + link_size > room) {
+		return cell_corrupt(page, index, err, "runs past the page");
+	}
+	if (link_size > 0) {
+		link = get_u32be(p + local_len);
+		if (link == 0) {
+			return cell_corrupt(page, index, err,
+					    "overflow page is page 0");
+		}
+	}
+	*out = (struct cell){
+	    .rowid = rowid,
+	    .left_child = left_child,
+	    .local = p,
+	    .local_len = local_len,
+	    .payload_len = payload_len,
+	    .overflow_page = link,
+	    .offset = offset,
+	    .size = at + local_len + link_size - offset,
+	};
+	return ST_OK;
+}
+
+static enum status read_index_cell(const struct page *page, uint32_t index,
+				   const uint8_t *p, uint32_t left_child,
+				   struct cell *out, struct error *err)
+{
+	uint64_t payload_len;
+	size_t took = varint_read(p, page->bytes + page->usable_size, &payload_len);
+
+	if (took == 0) {
+		return cell_corrupt(page, index, err, "runs past the page");
+	}
+	return read_payload(page, index, p + took, payload_len, 0, left_child, out,
+			    err);
+}
+
+/* The cell of an interior page at `p`, which is in the cell area. */
+static enum status read_interior(const struct page *page, uint32_t index,
+				 const uint8_t *p, struct cell *out, struct error *err)
+{
+	const uint8_t *end = page->bytes + page->usable_size;
+	uint32_t left_child;
+	uint64_t rowid;
+	size_t took;
+
+	if ((size_t)(end - p) < PAGE_NO_SIZE) {
+		return cell_corrupt(page, index, err, "runs past the page");
+	}
+	left_child = get_u32be(p);
+	if (left_child == 0) {
+		return cell_corrupt(page, index, err, "child is page 0");
+	}
+	if (!page->is_table) {
+		return read_index_cell(page, index, p + PAGE_NO_SIZE, left_child, out,
+				       err);
+	}
+	took = varint_read(p + PAGE_NO_SIZE, end, &rowid);
+	if (took == 0) {
+		return cell_corrupt(page, index, err, "runs past the page");
+	}
+	*out = (struct cell){
+	    .rowid = (int64_t)rowid,
+	    .left_child = left_child,
+	    .offset = (uint32_t)(p - page->bytes),
+	    .size = (uint32_t)(PAGE_NO_SIZE + took),
+	};
+	return ST_OK;
+}
+
 enum status cell_read(const struct page *page, uint32_t index, struct cell *out,
 		      struct error *err)
 {
 	uint32_t offset = page_cell_offset(page, index);
-	const uint8_t *start = page->bytes + offset;
+	const uint8_t *p = page->bytes + offset;
 	const uint8_t *end = page->bytes + page->usable_size;
-	const uint8_t *p = start;
-	struct cell cell = {.offset = offset};
-	uint64_t rowid = 0;
+	uint64_t payload_len;
+	uint64_t rowid;
 	size_t took;
+	size_t more;
 
 	assert(index < page->cell_count);
 	if (offset < page_cells_start(page) || offset >= page->usable_size) {
 		return cell_corrupt(page, index, err, "not in the cell area");
 	}
 	if (!page->is_leaf) {
-		if ((size_t)(end - p) < PAGE_NO_SIZE) {
-			return cell_corrupt(page, index, err, "runs past the page");
-		}
-		cell.left_child = get_u32be(p);
-		p += PAGE_NO_SIZE;
-		if (cell.left_child == 0) {
-			return cell_corrupt(page, index, err, "child is page 0");
-		}
+		return read_interior(page, index, p, out, err);
 	}
-	if (page->is_leaf || !page->is_table) {
-		took = varint_read(p, end, &cell.payload_len);
-		if (took == 0) {
-			return cell_corrupt(page, index, err, "runs past the page");
-		}
-		p += took;
-		if (cell.payload_len > PAYLOAD_MAX) {
-			return cell_corrupt(page, index, err,
-					    "payload over 2^31-1 bytes");
-		}
+	if (!page->is_table) {
+		return read_index_cell(page, index, p, 0, out, err);
 	}
-	if (page->is_table) {
-		took = varint_read(p, end, &rowid);
-		if (took == 0) {
-			return cell_corrupt(page, index, err, "runs past the page");
-		}
-		p += took;
-		cell.rowid = (int64_t)rowid;
+	took = varint_read(p, end, &payload_len);
+	more = varint_read(p + took, end, &rowid);
+	if (took == 0 || more == 0) {
+		return cell_corrupt(page, index, err, "runs past the page");
 	}
-	if (page->is_leaf || !page->is_table) {
-		uint32_t payload_len = (uint32_t)cell.payload_len;
-		bool overflows = payload_len > local_most(page);
-
-		cell.local = p;
-		cell.local_len =
-		    overflows ? local_of_overflowing(page, payload_len) : payload_len;
-		if (cell.local_len + (overflows ? PAGE_NO_SIZE : 0) >
-		    (size_t)(end - p)) {
-			return cell_corrupt(page, index, err, "runs past the page");
-		}
-		p += cell.local_len;
-		if (overflows) {
-			cell.overflow_page = get_u32be(p);
-			p += PAGE_NO_SIZE;
-			if (cell.overflow_page == 0) {
-				return cell_corrupt(page, index, err,
-						    "overflow page is page 0");
-			}
-		}
-	}
-	cell.size = (uint32_t)(p - start);
-	*out = cell;
-	return ST_OK;
+	return read_payload(page, index, p + took + more, payload_len, (int64_t)rowid,
+			    0, out, err);
 }

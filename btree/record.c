@@ -9,60 +9,73 @@
 /* Serial types, the codes in a record's header. */
 enum {
 	SERIAL_NULL = 0,
-	SERIAL_INT64 = 6, /* 1 to 6: integers of 1, 2, 3, 4, 6 and 8 bytes */
+	/* 1 to 6: integers of 1, 2, 3, 4, 6 and 8 bytes */
 	SERIAL_REAL = 7,
-	SERIAL_ZERO = 8,
-	SERIAL_ONE = 9,
+	SERIAL_ONE = 9,   /* and 8: the integers 1 and 0, in no bytes */
 	SERIAL_BLOB = 12, /* even: BLOB, odd: TEXT, of (type - 12) / 2 bytes */
 };
 
 /* Bytes of the values with serial types below SERIAL_BLOB, but for 10 and 11. */
 static const uint8_t fixed_size[10] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
 
-/* The signed integer in `size` bytes (1 to 8); `room` bytes may be read. */
-static inline int64_t read_integer(const uint8_t *p, uint32_t size, size_t room)
+/*
+ * The `size` bytes (0 to 8) that end at `end`, in the low bits of the result. The
+ * bits above them are anything. Eight bytes at once where the payload has them.
+ */
+static inline uint64_t read_word(const uint8_t *payload, const uint8_t *end,
+				 uint32_t size)
 {
-	uint8_t padded[8] = {0};
+	uint64_t v = 0;
 
-	if (room < sizeof padded) {
-		memcpy(padded, p, size);
-		p = padded;
+	if ((size_t)(end - payload) >= sizeof v) {
+		return get_u64be(end - sizeof v);
 	}
-	/* The shift of a negative number is arithmetic with the compilers we allow. */
-	return (int64_t)get_u64be(p) >> (64 - 8 * size);
+	for (const uint8_t *p = end - size; p < end; p++) {
+		v = v << 8 | *p;
+	}
+	return v;
 }
 
-static inline void read_real(const uint8_t *p, struct value *out)
+/* The signed integer in the low `size` bytes (1 to 8) of `v`. */
+static inline int64_t sign_extend(uint64_t v, uint32_t size)
 {
-	uint64_t bits = get_u64be(p);
+	uint32_t above = 64 - 8 * size;
 
+	/* gcc and clang shift a negative number arithmetically. */
+	return (int64_t)(v << above) >> above;
+}
+
+static inline void set_real(uint64_t bits, struct value *out)
+{
 	memcpy(&out->real, &bits, sizeof out->real);
-	out->class = out->real == out->real ? VALUE_REAL : VALUE_NULL;
+	if (out->real != out->real) { /* SQLite has no NaN: it reads as NULL */
+		out->class = VALUE_NULL;
+		out->integer = 0;
+	} else {
+		out->class = VALUE_REAL;
+	}
 }
 
 /* Decode a value of a fixed size, `type` below 10. False: it leaves the payload. */
-static inline bool read_fixed(uint32_t type, const uint8_t **p, const uint8_t *end,
-			      struct value *out)
+static inline bool read_fixed(uint32_t type, const uint8_t *payload, const uint8_t **p,
+			      const uint8_t *end, struct value *out)
 {
 	uint32_t size = fixed_size[type];
-	size_t room = (size_t)(end - *p);
 
-	if (size > room) {
+	if (size > (size_t)(end - *p)) {
 		return false;
 	}
+	*p += size;
 	out->len = 0;
 	out->class = VALUE_INTEGER;
 	if (size == 0) {
+		out->class = type == SERIAL_NULL ? VALUE_NULL : VALUE_INTEGER;
 		out->integer = type == SERIAL_ONE;
-		if (type == SERIAL_NULL) {
-			out->class = VALUE_NULL;
-		}
 	} else if (type == SERIAL_REAL) {
-		read_real(*p, out);
+		set_real(read_word(payload, *p, size), out);
 	} else {
-		out->integer = read_integer(*p, size, room);
+		out->integer = sign_extend(read_word(payload, *p, size), size);
 	}
-	*p += size;
 	return true;
 }
 
@@ -82,7 +95,8 @@ static inline bool read_bytes(uint64_t type, const uint8_t **p, const uint8_t *e
 	return true;
 }
 
-static enum status record_corrupt(struct error *err, uint32_t column, const char *why)
+__attribute__((cold, noinline)) static enum status
+record_corrupt(struct error *err, uint32_t column, const char *why)
 {
 	return error_set(err, ST_CORRUPT, "record: value %u: %s", column, why);
 }
@@ -117,7 +131,8 @@ enum status record_read(const uint8_t *payload, size_t len, struct value *values
 		if (type >= SERIAL_BLOB) {
 			fits = read_bytes(type, &body, end, &values[n]);
 		} else if (type <= SERIAL_ONE) {
-			fits = read_fixed((uint32_t)type, &body, end, &values[n]);
+			fits =
+			    read_fixed((uint32_t)type, payload, &body, end, &values[n]);
 		} else {
 			return record_corrupt(err, n, "reserved type");
 		}

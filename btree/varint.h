@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As varint_read, of which it is the part that is not inlined. */
 size_t varint_read_long(const uint8_t *p, const uint8_t *end, uint64_t *out);
 
 /*

@@ -29,7 +29,13 @@ static inline uint32_t get_u32be(const uint8_t *p)
 
 static inline uint64_t get_u64be(const uint8_t *p)
 {
-	return (uint64_t)get_u32be(p) << 32 | get_u32be(p + 4);
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
 }
 
 static inline void put_u16be(uint8_t *p, uint16_t v)
