@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/value_json.h -- SQLite values as JSON.
+ *
+ * INTEGER  decimal digits.
+ * REAL     the fewest digits that read back as the same double, always with a '.'
+ *          or an exponent; ±Inf as the strings "Infinity" and "-Infinity"; NaN
+ *          (SQLite reads it as NULL) as null. Independent of the locale.
+ * TEXT     a string; bytes that are not valid in the database's encoding become
+ *          U+FFFD, one for each maximal subpart of a broken sequence (Unicode
+ *          section 3.9), one for each lone surrogate or odd last byte of UTF-16.
+ *          Escaped are '"', '\' and U+0000 … U+001F only.
+ * BLOB     a string of base64 (with padding) or hexadecimal digits.
+ *
+ * The json_put_* functions write at a position into space that the caller has
+ * reserved, and return the position behind what they wrote; they may scribble
+ * over JSON_OVERRUN bytes behind that. The json_add_* functions append to a
+ * buffer and reserve what they need.
+ *
+ * THREADS  No shared state.
+ * ERRORS   Out of memory shows in buffer_ok; nothing else can fail.
+ */
+#ifndef SCHEMAS_VALUE_JSON_H
+#define SCHEMAS_VALUE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "btree/db_header.h"
+#include "btree/value.h"
+#include "schemas/encoder.h"
+#include "src/base/buffer.h"
+
+#define JSON_OVERRUN    16 /* bytes */
+#define JSON_NUMBER_MAX 32 /* bytes of any number, null or infinity, no overrun */
+
+/* At most 20 bytes, nothing behind them is touched. */
+char *json_put_u64(char *p, uint64_t v);
+char *json_put_i64(char *p, int64_t v);
+
+/* At most JSON_NUMBER_MAX bytes. */
+char *json_put_double(char *p, double v);
+
+/*
+ * Put `value` at `p`, which lies in `b` with at least JSON_NUMBER_MAX bytes
+ * reserved behind it. Reserves more for TEXT and BLOB, so that the buffer may
+ * move: b->len is then taken from `p`, and the result is the new position with
+ * at least `slack` bytes reserved behind it. NULL when memory ran out.
+ */
+char *json_put_value(struct buffer *b, char *p, const struct value *value,
+		     enum text_encoding encoding, enum binary_mode mode, size_t slack);
+
+/* Append `value`. */
+void json_add_value(struct buffer *b, const struct value *value,
+		    enum text_encoding encoding, enum binary_mode mode);
+
+/* Append the UTF-8 text as a string with its quotes. */
+void json_add_string(struct buffer *b, const char *text, size_t len);
+
+/*
+ * Look at the UTF-8 sequence that begins at `s` (s < end). Returns its bytes, 1 to 4;
+ * when it is broken `*valid` is false and the result is the length of the maximal
+ * subpart, 1 to 3. Never looks at `end` or past it.
+ */
+size_t utf8_step(const uint8_t *s, const uint8_t *end, bool *valid);
+
+#endif
