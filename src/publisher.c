@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/publisher.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+
+struct publisher {
+	struct encoder *encoder;
+	struct sink *sink;
+	char *reserved_topic;
+	const volatile int *stop;
+	const struct catalog *catalog; /* the plans' */
+	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
+	size_t plan_count;
+	struct table_plan *plan; /* of the table at hand */
+};
+
+enum status publisher_open(struct encoder *encoder, struct sink *sink,
+			   const char *reserved_topic, const volatile int *stop,
+			   struct publisher **out, struct error *err)
+{
+	struct publisher *publisher = calloc(1, sizeof *publisher);
+
+	if (publisher && reserved_topic) {
+		publisher->reserved_topic = strdup(reserved_topic);
+	}
+	if (!publisher || (reserved_topic && !publisher->reserved_topic)) {
+		free(publisher);
+		return error_set(err, ST_NOMEM, "out of memory for publishing");
+	}
+	publisher->encoder = encoder;
+	publisher->sink = sink;
+	publisher->stop = stop;
+	*out = publisher;
+	return ST_OK;
+}
+
+static void close_plans(struct table_plan **plans, size_t count)
+{
+	for (size_t i = 0; plans && i < count; i++) {
+		table_plan_close(plans[i]);
+	}
+	free(plans);
+}
+
+void publisher_close(struct publisher *publisher)
+{
+	if (publisher) {
+		close_plans(publisher->plans, publisher->plan_count);
+		free(publisher->reserved_topic);
+		free(publisher);
+	}
+}
+
+/* ---- topics ---- */
+
+static bool same_topic(struct span a, struct span b)
+{
+	return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
+}
+
+static bool is_reserved(const struct publisher *publisher, struct span topic)
+{
+	return publisher->reserved_topic &&
+	       strlen(publisher->reserved_topic) == topic.len &&
+	       memcmp(publisher->reserved_topic, topic.bytes, topic.len) == 0;
+}
+
+/* A table loses its topic: an error at start, left out and named while following. */
+static enum status refuse(struct table *table, bool at_start, struct span topic,
+			  const char *other, struct error *err)
+{
+	if (at_start) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "table %s and %s would share the topic %.*s; leave one out "
+		    "with table.exclude.list",
+		    table->name, other, (int)topic.len, topic.bytes);
+	}
+	log_error(
+	    "table %s is left out: it and %s would share the topic %.*s; exclude or "
+	    "rename one and start again",
+	    table->name, other, (int)topic.len, topic.bytes);
+	table->left_out = "its topic is taken";
+	return ST_OK;
+}
+
+/* Where two tables want one topic the newer one, which `previous` does not have, gives
+ * way. */
+static enum status settle_topics(const struct publisher *publisher,
+				 const struct catalog *catalog,
+				 const struct catalog *previous,
+				 struct table_plan **plans, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		struct table *table = catalog->tables[i];
+		struct span topic;
+
+		if (!plans[i] || table->left_out) {
+			continue;
+		}
+		topic = table_plan_topic(plans[i]);
+		if (is_reserved(publisher, topic)) {
+			status = refuse(table, !previous, topic,
+					"the transaction metadata", err);
+			continue;
+		}
+		for (size_t j = 0; status == ST_OK && j < i; j++) {
+			struct table *other = catalog->tables[j];
+
+			if (!plans[j] || other->left_out || table->left_out ||
+			    !same_topic(topic, table_plan_topic(plans[j]))) {
+				continue;
+			}
+			if (previous && catalog_find(previous, table->name)) {
+				status = refuse(other, false, topic, table->name, err);
+			} else {
+				status =
+				    refuse(table, !previous, topic, other->name, err);
+			}
+		}
+	}
+	return status;
+}
+
+/* ---- tables ---- */
+
+static bool is_system_name(const char *name)
+{
+	return strncmp(name, "sqlite_", 7) == 0;
+}
+
+/* Each left-out table is named once, when it is first seen. */
+static void name_left_out(const struct catalog *catalog, const struct catalog *previous)
+{
+	for (size_t i = 0; i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+		const struct table *was =
+		    previous ? catalog_find(previous, table->name) : NULL;
+
+		if (!table->left_out || is_system_name(table->name) ||
+		    (was && was->left_out)) {
+			continue;
+		}
+		log_info("table %s is left out: %s", table->name, table->left_out);
+	}
+}
+
+enum status publisher_catalog(void *context, struct catalog *catalog,
+			      const struct catalog *previous, struct error *err)
+{
+	struct publisher *publisher = context;
+	struct table_plan **plans =
+	    calloc(catalog->table_count + 1, sizeof(struct table_plan *));
+	enum status status = ST_OK;
+
+	if (!plans) {
+		return error_set(err, ST_NOMEM, "out of memory for table plans");
+	}
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		if (!catalog->tables[i]->left_out) {
+			status = encoder_plan(publisher->encoder, catalog->tables[i],
+					      &plans[i], err);
+		}
+	}
+	if (status == ST_OK) {
+		name_left_out(catalog, previous);
+		status = settle_topics(publisher, catalog, previous, plans, err);
+	}
+	if (status != ST_OK) {
+		close_plans(plans, catalog->table_count);
+		return status;
+	}
+	close_plans(publisher->plans, publisher->plan_count);
+	publisher->plans = plans;
+	publisher->plan_count = catalog->table_count;
+	publisher->catalog = catalog;
+	publisher->plan = NULL;
+	return ST_OK;
+}
+
+void publisher_ddl(void *context, enum ddl what, const struct table *old_table,
+		   const struct table *new_table)
+{
+	(void)context;
+	switch (what) {
+	case DDL_CREATED:
+		log_info("table %s was created", new_table->name);
+		break;
+	case DDL_DROPPED:
+		log_info("table %s was dropped; no events for its rows",
+			 old_table->name);
+		break;
+	case DDL_RENAMED:
+		log_info("table %s was renamed to %s%s", old_table->name,
+			 new_table->name,
+			 old_table->left_out && !new_table->left_out
+			     ? ", which is followed from now on"
+			 : new_table->left_out && !old_table->left_out
+			     ? ", which is not followed"
+			     : "");
+		break;
+	}
+}
+
+enum status publisher_table(void *context, const struct table *table, struct error *err)
+{
+	struct publisher *publisher = context;
+	size_t low = 0, high = publisher->catalog->table_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(publisher->catalog->tables[middle]->sort_name,
+			   table->sort_name) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	publisher->plan =
+	    low < publisher->catalog->table_count ? publisher->plans[low] : NULL;
+	if (!publisher->plan) {
+		return error_set(err, ST_CORRUPT, "no plan for table %s", table->name);
+	}
+	return ST_OK;
+}
+
+/* ---- messages ---- */
+
+static enum status put_all(struct publisher *publisher, const struct message *messages,
+			   size_t count, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		status = publisher->sink->put(publisher->sink, &messages[i], err);
+	}
+	return status;
+}
+
+enum status publisher_change(void *context, const struct change *change,
+			     struct error *err)
+{
+	struct publisher *publisher = context;
+	struct message messages[ENCODER_MESSAGES_MAX];
+	size_t count = 0;
+	enum status status;
+
+	if (*publisher->stop) {
+		return error_set(err, ST_STOPPED, "stopped");
+	}
+	status = encoder_change(publisher->encoder, publisher->plan, change, messages,
+				&count, err);
+	return status == ST_OK ? put_all(publisher, messages, count, err) : status;
+}
+
+void publisher_begin(struct publisher *publisher, const struct encoder_transaction *txn)
+{
+	encoder_begin(publisher->encoder, txn);
+}
+
+enum status publisher_end(struct publisher *publisher, struct error *err)
+{
+	struct message message;
+	size_t count = 0;
+	enum status status = encoder_end(publisher->encoder, &message, &count, err);
+
+	return status == ST_OK ? put_all(publisher, &message, count, err) : status;
+}

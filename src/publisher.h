@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/publisher.h -- changed rows to messages, messages to the sink.
+ *
+ * Keeps a plan (schemas/encoder.h) for each captured table of the current catalog,
+ * sees to it that no two tables share a topic, and reports tables that
+ * come, go, are renamed or left out: one line on stderr each.
+ *
+ * OWNERSHIP  publisher_open / publisher_close. Encoder and sink are borrowed.
+ * THREADS    The decoding thread only.
+ */
+#ifndef PUBLISHER_H
+#define PUBLISHER_H
+
+#include <stdint.h>
+
+#include "schemas/catalog.h"
+#include "schemas/encoder.h"
+#include "sinks/sink.h"
+#include "src/decoder.h"
+
+struct publisher;
+
+/* `stop` ends the next message with ST_STOPPED when it becomes true. `reserved_topic`
+ * (NULL: none) may not be a table's. */
+enum status publisher_open(struct encoder *encoder, struct sink *sink,
+			   const char *reserved_topic, const volatile int *stop,
+			   struct publisher **out, struct error *err) MUST_CHECK;
+void publisher_close(struct publisher *publisher); /* takes NULL */
+
+/* The calls of decoder_events; `context` is the publisher. */
+enum status publisher_catalog(void *context, struct catalog *catalog,
+			      const struct catalog *previous, struct error *err);
+void publisher_ddl(void *context, enum ddl what, const struct table *old_table,
+		   const struct table *new_table);
+enum status publisher_table(void *context, const struct table *table,
+			    struct error *err);
+enum status publisher_change(void *context, const struct change *change,
+			     struct error *err);
+
+/* Around each transaction. */
+void publisher_begin(struct publisher *publisher,
+		     const struct encoder_transaction *txn);
+enum status publisher_end(struct publisher *publisher, struct error *err) MUST_CHECK;
+
+#endif

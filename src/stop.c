@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STOP_SECONDS 4
+
+volatile int stop_requested;
+static int wake_fd = -1;
+
+static void on_stop(int signal_no)
+{
+	int saved = errno;
+	uint64_t one = 1;
+
+	(void)signal_no;
+	if (!stop_requested) {
+		stop_requested = 1;
+		(void)alarm(STOP_SECONDS);
+	}
+	if (write(wake_fd, &one, sizeof one) < 0) {
+		/* The descriptor is readable already. */
+	}
+	errno = saved;
+}
+
+static void on_deadline(int signal_no)
+{
+	(void)signal_no;
+	_exit(0);
+}
+
+static void on_bus_error(int signal_no)
+{
+	static const char text[] = "rowtail: a temporary file could not be read or "
+				   "written (SIGBUS); set TMPDIR "
+				   "to a folder on a healthy disk with room\n";
+
+	(void)signal_no;
+	if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
+		/* Nobody to tell. */
+	}
+	_exit(1);
+}
+
+static enum status install(int signal_no, void (*handler)(int), struct error *err)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = handler;
+	(void)sigemptyset(&action.sa_mask);
+	if (sigaction(signal_no, &action, NULL) != 0) {
+		return error_set_errno(err, errno, "installing a signal handler");
+	}
+	return ST_OK;
+}
+
+enum status stop_setup(struct error *err)
+{
+	enum status status;
+
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0) {
+		return error_set_errno(err, errno, "making an eventfd");
+	}
+	status = install(SIGINT, on_stop, err);
+	if (status == ST_OK) {
+		status = install(SIGTERM, on_stop, err);
+	}
+	if (status == ST_OK) {
+		status = install(SIGALRM, on_deadline, err);
+	}
+	if (status == ST_OK) {
+		status = install(SIGBUS, on_bus_error, err);
+	}
+	if (status == ST_OK) {
+		status = install(SIGPIPE, SIG_IGN, err);
+	}
+	return status;
+}
+
+int stop_fd(void)
+{
+	return wake_fd;
+}
