@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/stdout_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+
+/* A signal may come just before poll(2); the stop flag is seen this much later. */
+#define STOP_POLL_MS 200
+
+enum outlet {
+	OUTLET_FILE,     /* never waits for a reader: files, devices */
+	OUTLET_NONBLOCK, /* write says EAGAIN */
+	OUTLET_SOCKET,   /* send with MSG_DONTWAIT */
+	OUTLET_BLOCKING, /* poll, then no more than fits for certain */
+};
+
+struct stdout_sink {
+	struct sink sink; /* first */
+	int fd;           /* what is written to */
+	int given_fd;
+	enum outlet outlet;
+	bool has_reader; /* that can go away */
+	bool is_terminal;
+	bool record_lines;
+	const volatile int *stop;
+	int64_t deadline_ns; /* monotonic; 0: no stop seen yet */
+	size_t len;
+	char batch[STDOUT_BATCH];
+};
+
+/* ---- writing ---- */
+
+/* ST_STOPPED once the time for finishing is over. */
+static enum status stop_check(struct stdout_sink *s, struct error *err)
+{
+	int64_t now_ns;
+
+	if (!s->stop || !*s->stop) {
+		return ST_OK;
+	}
+	now_ns = clock_mono_ns();
+	if (s->deadline_ns == 0) {
+		s->deadline_ns = now_ns + STDOUT_STOP_TIMEOUT_NS;
+	}
+	if (now_ns < s->deadline_ns) {
+		return ST_OK;
+	}
+	return error_set(err, ST_STOPPED,
+			 "stopped while the reader of standard output took nothing");
+}
+
+/* Until the reader takes something or has gone. */
+static enum status wait_writable(struct stdout_sink *s, struct error *err)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+	int n;
+
+	do {
+		enum status status = stop_check(s, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+		n = poll(&p, 1, STOP_POLL_MS);
+		if (n < 0 && errno != EINTR && errno != EAGAIN) {
+			return error_set_errno(err, errno, "standard output: poll");
+		}
+	} while (n <= 0);
+	return ST_OK;
+}
+
+static enum status write_failed(const struct stdout_sink *s, int sys_errno,
+				struct error *err)
+{
+	if (sys_errno == EPIPE || sys_errno == ECONNRESET ||
+	    (sys_errno == EIO && s->is_terminal)) {
+		return error_set(err, ST_CLOSED,
+				 "the reader of standard output went away");
+	}
+	return error_set_errno(err, sys_errno, "standard output");
+}
+
+static ssize_t write_some(const struct stdout_sink *s, const char *bytes, size_t len)
+{
+	if (s->outlet == OUTLET_SOCKET) {
+		return send(s->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	/* A pipe that polls as writable takes PIPE_BUF bytes without blocking. */
+	if (s->outlet == OUTLET_BLOCKING && len > PIPE_BUF) {
+		len = PIPE_BUF;
+	}
+	return write(s->fd, bytes, len);
+}
+
+static enum status write_all(struct stdout_sink *s, const char *bytes, size_t len,
+			     struct error *err)
+{
+	enum status status = ST_OK;
+	bool must_wait = s->outlet == OUTLET_BLOCKING;
+
+	while (len > 0) {
+		ssize_t n;
+
+		status = must_wait ? wait_writable(s, err) : ST_OK;
+		if (status != ST_OK) {
+			return status;
+		}
+		must_wait = s->outlet == OUTLET_BLOCKING;
+		n = write_some(s, bytes, len);
+		if (n >= 0) {
+			bytes += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			must_wait = true;
+		} else if (errno != EINTR) {
+			return write_failed(s, errno, err);
+		}
+	}
+	return ST_OK;
+}
+
+static enum status stdout_flush(struct sink *sink, struct error *err)
+{
+	struct stdout_sink *s = (struct stdout_sink *)sink;
+	size_t len = s->len;
+
+	s->len = 0;
+	return write_all(s, s->batch, len, err);
+}
+
+/* ---- lines ---- */
+
+/* Append to the batch; only a line longer than the batch does not fit. */
+static enum status add_bytes(struct stdout_sink *s, const char *bytes, size_t len,
+			     struct error *err)
+{
+	if (len > sizeof s->batch - s->len) {
+		enum status status = stdout_flush(&s->sink, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+		if (len > sizeof s->batch) {
+			return write_all(s, bytes, len, err);
+		}
+	}
+	memcpy(s->batch + s->len, bytes, len);
+	s->len += len;
+	return ST_OK;
+}
+
+static enum status add_parts(struct stdout_sink *s, const struct span *parts,
+			     size_t count, struct error *err)
+{
+	enum status status = ST_OK;
+	size_t i;
+
+	for (i = 0; i < count && status == ST_OK; i++) {
+		if (parts[i].len > 0) {
+			status = add_bytes(s, parts[i].bytes, parts[i].len, err);
+		}
+	}
+	return status;
+}
+
+#define LITERAL(text)                    \
+	(struct span)                    \
+	{                                \
+		(text), sizeof(text) - 1 \
+	}
+
+static struct span or_null(struct span json)
+{
+	return json.bytes ? json : LITERAL("null");
+}
+
+/* Upper bound of a record's line. */
+static size_t record_len(const struct message *m)
+{
+	static const char frame[] =
+	    "{\"topic\":\"\",\"key\":null,\"value\":null,\"headers\":{}}\n";
+	size_t len = sizeof frame + m->topic.len + m->key.len + m->value.len;
+	size_t i;
+
+	for (i = 0; i < m->header_count; i++) {
+		len += sizeof ",\"\":null" + m->headers[i].name.len +
+		       m->headers[i].value.len;
+	}
+	return len;
+}
+
+static enum status put_record(struct stdout_sink *s, const struct message *m,
+			      struct error *err)
+{
+	const struct span parts[] = {
+	    LITERAL("{\"topic\":\""),  m->topic,
+	    LITERAL("\",\"key\":"),    or_null(m->key),
+	    LITERAL(",\"value\":"),    or_null(m->value),
+	    LITERAL(",\"headers\":{"),
+	};
+	const struct span end = LITERAL("}}\n");
+	enum status status = add_parts(s, parts, sizeof parts / sizeof *parts, err);
+	size_t i;
+
+	for (i = 0; i < m->header_count && status == ST_OK; i++) {
+		const struct message_header *h = &m->headers[i];
+		const struct span header[] = {
+		    i > 0 ? LITERAL(",\"") : LITERAL("\""),
+		    h->name,
+		    LITERAL("\":"),
+		    or_null(h->value),
+		};
+
+		status = add_parts(s, header, sizeof header / sizeof *header, err);
+	}
+	return status == ST_OK ? add_parts(s, &end, 1, err) : status;
+}
+
+static enum status put_value(struct stdout_sink *s, const struct message *m,
+			     struct error *err)
+{
+	const struct span parts[] = {m->value, LITERAL("\n")};
+
+	return add_parts(s, parts, sizeof parts / sizeof *parts, err);
+}
+
+static enum status stdout_put(struct sink *sink, const struct message *message,
+			      struct error *err)
+{
+	struct stdout_sink *s = (struct stdout_sink *)sink;
+	size_t len;
+
+	if (!s->record_lines && !message->value.bytes) {
+		return ST_OK;
+	}
+	len = s->record_lines ? record_len(message) : message->value.len + 1;
+	if (len > sizeof s->batch - s->len) {
+		enum status status = stdout_flush(sink, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+	return s->record_lines ? put_record(s, message, err)
+			       : put_value(s, message, err);
+}
+
+/* ---- open and close ---- */
+
+static int stdout_watch_fd(const struct sink *sink)
+{
+	const struct stdout_sink *s = (const struct stdout_sink *)sink;
+
+	return s->has_reader ? s->fd : -1;
+}
+
+static void stdout_close(struct sink *sink)
+{
+	struct stdout_sink *s = (struct stdout_sink *)sink;
+
+	if (s->fd != s->given_fd) {
+		(void)close(s->fd);
+	}
+	free(s);
+}
+
+/* The same pipe or terminal with flags of our own; -1 if that cannot be had. */
+static int open_again(int fd, const struct stat *given)
+{
+	char path[64];
+	struct stat st;
+	int again;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (again >= 0 && (fstat(again, &st) != 0 || st.st_dev != given->st_dev ||
+			   st.st_ino != given->st_ino)) {
+		(void)close(again);
+		again = -1;
+	}
+	return again;
+}
+
+static enum status choose_outlet(struct stdout_sink *s, struct error *err)
+{
+	struct stat st;
+	int flags = fcntl(s->fd, F_GETFL);
+	int again;
+
+	if (flags < 0 || fstat(s->fd, &st) != 0) {
+		return error_set_errno(err, errno, "standard output");
+	}
+	s->is_terminal = S_ISCHR(st.st_mode) && isatty(s->fd);
+	s->has_reader = s->is_terminal || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+	if (!s->has_reader) {
+		s->outlet = OUTLET_FILE;
+	} else if (S_ISSOCK(st.st_mode)) {
+		s->outlet = OUTLET_SOCKET;
+	} else if (flags & O_NONBLOCK) {
+		s->outlet = OUTLET_NONBLOCK;
+	} else {
+		again = open_again(s->fd, &st);
+		s->outlet = again >= 0 ? OUTLET_NONBLOCK : OUTLET_BLOCKING;
+		s->fd = again >= 0 ? again : s->fd;
+	}
+	return ST_OK;
+}
+
+enum status stdout_sink_open(const struct stdout_settings *settings, struct sink **out,
+			     struct error *err)
+{
+	struct stdout_sink *s = calloc(1, sizeof *s);
+	enum status status;
+
+	if (!s) {
+		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
+	}
+	s->sink.put = stdout_put;
+	s->sink.flush = stdout_flush;
+	s->sink.watch_fd = stdout_watch_fd;
+	s->sink.close = stdout_close;
+	s->sink.wants_keys = settings->record_lines;
+	s->record_lines = settings->record_lines;
+	s->stop = settings->stop;
+	s->fd = s->given_fd = settings->fd;
+	status = choose_outlet(s, err);
+	if (status != ST_OK) {
+		free(s);
+		return status;
+	}
+	*out = &s->sink;
+	return ST_OK;
+}

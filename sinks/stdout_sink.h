@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sinks/stdout_sink.h -- JSON lines on a file descriptor.
+ *
+ * LINES      value: the message's value; tombstones are left out. record:
+ *            {"topic":…,"key":…,"value":…,"headers":{…}}, tombstones with
+ *            "value":null. Topic and header names are taken as sanitised, they are
+ *            not escaped.
+ * BATCH      Lines gather in a buffer of STDOUT_BATCH bytes, which goes out when the
+ *            next line does not fit, or on flush. A longer line is written by itself.
+ * BLOCKING   A pipe, socket or terminal whose reader is slow is waited for. When
+ *            `*stop` becomes true meanwhile, writing goes on for
+ *            STDOUT_STOP_TIMEOUT_NS from when it was seen, then ST_STOPPED; only so
+ *            can a line be cut. To be able to notice, the sink never sits in a write
+ *            that blocks: it opens pipes and terminals a second time (the flags of the
+ *            descriptor it was given belong to other programs, too).
+ * ERRORS     A reader that went away is ST_CLOSED; SIGPIPE must be ignored.
+ */
+#ifndef SINKS_STDOUT_SINK_H
+#define SINKS_STDOUT_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sinks/sink.h"
+
+#define STDOUT_BATCH           65536 /* bytes */
+#define STDOUT_STOP_TIMEOUT_NS INT64_C(4000000000)
+
+struct stdout_settings {
+	int fd;                   /* borrowed: stays open after close */
+	bool record_lines;        /* else values alone */
+	const volatile int *stop; /* borrowed; may be NULL */
+};
+
+/* Errors: ST_NOMEM; ST_IO when the descriptor is not open. */
+enum status stdout_sink_open(const struct stdout_settings *settings, struct sink **out,
+			     struct error *err) MUST_CHECK;
+
+#endif
