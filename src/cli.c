@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum option_id {
+	OPTION_OPERAND = 1, /* getopt's code for what is no option */
+	OPTION_CONFIG = 256,
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_LINES,
+	OPTION_LOG_FORMAT,
+	OPTION_ONCE,
+	OPTION_QUIET,
+	OPTION_SNAPSHOT,
+	OPTION_STATE,
+	OPTION_TO,
+	OPTION_VERBOSE,
+	OPTION_VERSION,
+};
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"lines", required_argument, NULL, OPTION_LINES},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"once", no_argument, NULL, OPTION_ONCE},
+    {"quiet", no_argument, NULL, OPTION_QUIET},
+    {"snapshot", no_argument, NULL, OPTION_SNAPSHOT},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"to", required_argument, NULL, OPTION_TO},
+    {"verbose", no_argument, NULL, OPTION_VERBOSE},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+const char *cli_usage(void)
+{
+	return "Usage: rowtail DATABASE [OPTION]...\n"
+	       "       rowtail --config FILE [OPTION]...\n"
+	       "\n"
+	       "Print a JSON event for each row that is inserted, updated or deleted "
+	       "in\n"
+	       "a SQLite database in WAL mode, from now on, in Debezium's format.\n"
+	       "\n"
+	       "  --snapshot          print the rows that are there first, then "
+	       "follow\n"
+	       "  --once              with --snapshot: exit after what is committed by "
+	       "now\n"
+	       "  --to stdout         where events go; the default\n"
+	       "  --lines=value       a line is the event's value; the default\n"
+	       "  --lines=record      a line is "
+	       "{\"topic\",\"key\",\"value\",\"headers\"}\n"
+	       "  -D KEY=VALUE        set a property; may be repeated\n"
+	       "  --config FILE       read properties from a Java-style .properties "
+	       "file\n"
+	       "  --quiet             of messages on stderr, only warnings and errors\n"
+	       "  --verbose           more messages on stderr\n"
+	       "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
+	       "  --help              print this text\n"
+	       "  --version           print the version\n"
+	       "\n"
+	       "Properties and their defaults:\n"
+	       "  table.include.list            regular expressions of table names "
+	       "(all)\n"
+	       "  table.exclude.list            the same for tables to leave out "
+	       "(none)\n"
+	       "  topic.prefix                  source.name (name of the database "
+	       "file)\n"
+	       "  topic.delimiter               between the parts of a topic (.)\n"
+	       "  topic.transaction             topic of BEGIN and END (transaction)\n"
+	       "  provide.transaction.metadata  transaction block, BEGIN and END "
+	       "(false)\n"
+	       "  binary.handling.mode          bytes, base64, base64-url-safe, hex "
+	       "(bytes)\n"
+	       "  tombstones.on.delete          null value after each delete (true)\n"
+	       "  skipped.operations            of c, u, d (none)\n"
+	       "  snapshot.mode                 initial, initial_only, no_data "
+	       "(no_data)\n"
+	       "  hold.escalate                 may take the write lock briefly "
+	       "(true)\n"
+	       "  hold.max.wal.bytes            give up beyond this (1073741824)\n"
+	       "  journal.max.bytes             of changes kept back (8589934592)\n"
+	       "\n"
+	       "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
+	       "configuration, 3 this database cannot be followed. See rowtail(1).\n";
+}
+
+static enum status usage_error(struct error *err, const char *what, const char *subject)
+{
+	return error_set(err, ST_CONFIG, "%s %s; see rowtail --help", what, subject);
+}
+
+static enum status set_define(struct config *config, const char *text,
+			      struct error *err)
+{
+	const char *equals = strchr(text, '=');
+	char key[256];
+
+	if (!equals || equals == text || (size_t)(equals - text) >= sizeof key) {
+		return error_set(err, ST_CONFIG, "-D %s: must be KEY=VALUE", text);
+	}
+	memcpy(key, text, (size_t)(equals - text));
+	key[equals - text] = '\0';
+	return config_set(config, CONFIG_DEFINE, "-D ", key, equals + 1, err);
+}
+
+static enum status set_lines(struct config *config, const char *text, struct error *err)
+{
+	if (strcmp(text, "value") != 0 && strcmp(text, "record") != 0) {
+		return error_set(err, ST_CONFIG, "--lines=%s: must be value or record",
+				 text);
+	}
+	config->lines = strcmp(text, "value") == 0 ? LINES_VALUE : LINES_RECORD;
+	return ST_OK;
+}
+
+static enum status set_log_format(struct config *config, const char *text,
+				  struct error *err)
+{
+	if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0) {
+		return error_set(err, ST_CONFIG,
+				 "--log-format=%s: must be text or json", text);
+	}
+	config->log_json = strcmp(text, "json") == 0;
+	return ST_OK;
+}
+
+static enum status set_sink(const char *text, struct error *err)
+{
+	if (strcmp(text, "stdout") == 0) {
+		return ST_OK;
+	}
+	if (strncmp(text, "file:", 5) == 0 || strncmp(text, "kafka:", 6) == 0) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "--to %s is not built yet in this version; only stdout "
+		    "is",
+		    text);
+	}
+	return error_set(err, ST_CONFIG, "--to %s: must be stdout", text);
+}
+
+/* What stands on the command line beside options. */
+struct operands {
+	unsigned count;
+	bool is_command; /* the first is "status" or "verify" */
+};
+
+static enum status add_operand(struct config *config, struct operands *operands,
+			       const char *text, struct error *err)
+{
+	operands->count++;
+	if (operands->is_command) {
+		return ST_OK;
+	}
+	if (operands->count > 1) {
+		return usage_error(err, "one database at a time, unexpected", text);
+	}
+	if (strcmp(text, "status") == 0 || strcmp(text, "verify") == 0) {
+		operands->is_command = true;
+		return error_set(
+		    err, ST_CONFIG,
+		    "rowtail %s is not built yet in this version (a database "
+		    "of that name is ./%s)",
+		    text, text);
+	}
+	return config_set(config, CONFIG_COMMAND_LINE, "", "database.file.path", text,
+			  err);
+}
+
+/* getopt_long returned '?': `word` is what it was looking at. */
+static enum status bad_option(const char *word, struct error *err)
+{
+	size_t i;
+
+	for (i = 0; options[i].name; i++) {
+		if (optopt == options[i].val) {
+			return error_set(err, ST_CONFIG,
+					 "--%s takes no value; see rowtail --help",
+					 options[i].name);
+		}
+	}
+	if (optopt) {
+		char letter[3] = {'-', (char)optopt, '\0'};
+
+		return usage_error(err, "unknown option", letter);
+	}
+	return usage_error(err, "unknown option", word);
+}
+
+static enum status take_option(struct config *config, int option,
+			       struct operands *operands, const char *word,
+			       struct error *err)
+{
+	switch (option) {
+	case OPTION_OPERAND:
+		return add_operand(config, operands, optarg, err);
+	case OPTION_CONFIG:
+		return config_load(config, optarg, err);
+	case 'D':
+		return set_define(config, optarg, err);
+	case 'h':
+	case OPTION_HELP:
+		config->command = COMMAND_HELP;
+		return ST_OK;
+	case OPTION_VERSION:
+		config->command = COMMAND_VERSION;
+		return ST_OK;
+	case OPTION_LINES:
+		return set_lines(config, optarg, err);
+	case OPTION_LOG_FORMAT:
+		return set_log_format(config, optarg, err);
+	case OPTION_ONCE:
+		config->once = true;
+		return ST_OK;
+	case OPTION_QUIET:
+		config->log_most = LOG_WARN;
+		return ST_OK;
+	case OPTION_VERBOSE:
+		config->log_most = LOG_DEBUG;
+		return ST_OK;
+	case OPTION_SNAPSHOT:
+		return config_set(config, CONFIG_COMMAND_LINE,
+				  "--snapshot: ", "snapshot.mode", "initial", err);
+	case OPTION_TO:
+		return set_sink(optarg, err);
+	case OPTION_STATE:
+		return error_set(
+		    err, ST_CONFIG,
+		    "--state %s is not built yet in this version; leave it "
+		    "out to follow from now",
+		    optarg);
+	case OPTION_JSON:
+		return error_set(
+		    err, ST_CONFIG,
+		    "--json goes with rowtail status, which is not built yet "
+		    "in this version");
+	case ':':
+		return usage_error(err, "a value is missing behind", word);
+	default:
+		return bad_option(word, err);
+	}
+}
+
+enum status cli_parse(int argc, char **argv, struct config *config, struct error *err)
+{
+	struct operands operands = {0};
+	enum status status = ST_OK;
+
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	for (;;) {
+		/* '-': operands in their order, also under POSIXLY_CORRECT. */
+		int option = getopt_long(argc, argv, "-:D:h", options, NULL);
+
+		if (option == -1) {
+			break;
+		}
+		status = take_option(config, option, &operands, argv[optind - 1], err);
+		if (status != ST_OK || config->command != COMMAND_FOLLOW) {
+			return status;
+		}
+	}
+	for (; optind < argc; optind++) { /* behind "--" */
+		status = add_operand(config, &operands, argv[optind], err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+	return config_finish(config, err);
+}

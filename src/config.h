@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/config.h -- what the user asked for, checked.
+ *
+ * Properties (Debezium's names and rowtail's own) come from the command line, from -D
+ * and from --config files, in this order of precedence, whatever order they are set
+ * in; of two with the same rank the later one counts. A key is known at once or an
+ * error; values are checked by config_finish, the ones that count only.
+ *
+ * OWNERSHIP  config_init / config_clear; all texts belong to the config.
+ * THREADS    One thread at a time; read-only after config_finish.
+ * ERRORS     ST_CONFIG: the text names where the setting comes from ("-D KEY",
+ *            "FILE:LINE: KEY", "--option") and what it may be. ST_NOMEM.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/encoder.h"
+#include "src/base/log.h"
+#include "src/base/status.h"
+
+enum command { COMMAND_FOLLOW, COMMAND_HELP, COMMAND_VERSION };
+
+enum line_format { LINES_VALUE, LINES_RECORD };
+
+enum snapshot_mode {
+	SNAPSHOT_MODE_NO_DATA,      /* follow from now */
+	SNAPSHOT_MODE_INITIAL,      /* the rows that are there, then follow */
+	SNAPSHOT_MODE_INITIAL_ONLY, /* the rows that are there */
+};
+
+struct config_setting; /* src/config.c */
+
+struct config {
+	enum command command;
+	enum log_level log_most; /* --quiet, --verbose */
+	bool log_json;           /* --log-format=json */
+
+	char *database_path; /* as given */
+	char *database_name; /* the path's last part: source.db */
+	enum snapshot_mode snapshot_mode;
+	bool once;
+	enum line_format lines;
+
+	char *table_include_list; /* NULL: not given */
+	char *table_exclude_list; /* NULL: not given */
+	char *topic_prefix;
+	char *topic_delimiter;
+	char *topic_transaction;
+	enum binary_mode binary_mode;
+	bool tombstones_on_delete;
+	bool transaction_metadata;
+	bool skip_create, skip_update, skip_delete;
+
+	bool hold_escalate;
+	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */
+	uint64_t journal_max_bytes;  /* UINT64_MAX: no limit */
+
+	char **warnings; /* one line each, for the log once it is set up */
+	size_t warning_count;
+
+	struct config_setting *settings; /* private; NULL after config_finish */
+};
+
+enum config_rank { CONFIG_FILE, CONFIG_DEFINE, CONFIG_COMMAND_LINE };
+
+/* All defaults; cannot fail. */
+void config_init(struct config *config);
+void config_clear(struct config *config);
+
+/*
+ * Note `key` = `value`. `where` goes in front of the key in messages ("-D ",
+ * "FILE:12: "). ST_CONFIG for an unknown key, with the nearest known one.
+ */
+enum status config_set(struct config *config, enum config_rank rank, const char *where,
+		       const char *key, const char *value,
+		       struct error *err) MUST_CHECK;
+
+/* config_set for each property of the file. */
+enum status config_load(struct config *config, const char *path,
+			struct error *err) MUST_CHECK;
+
+/* Check what was set, fill the fields, derive the defaults that depend on others. */
+enum status config_finish(struct config *config, struct error *err) MUST_CHECK;
+
+#endif
