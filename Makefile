@@ -58,11 +58,11 @@ UNIT_SRCS     := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRCS     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRCS    := $(sort $(wildcard tests/bench/*.c))
 # Programs that the suites run beside rowtail: writers, holders, and the like.
-HELPER_SRCS   := $(sort $(wildcard tests/helpers/*.c tests/demo/*.c))
-UNIT  := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
-BENCH := $(BENCH_SRCS:tests/bench/%.c=$(B)/bench/%)
-HELP  := $(HELPER_SRCS:tests/%.c=$(B)/%)
-FUZZ  := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
+HELPER_SRCS   := $(sort $(wildcard tests/helpers/*.c))
+UNIT    := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
+BENCHES := $(BENCH_SRCS:tests/bench/%.c=$(B)/bench/%)
+HELPERS := $(HELPER_SRCS:tests/%.c=$(B)/%)
+FUZZ    := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
 C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
 
 # A library is linked when a source includes its header.
@@ -73,6 +73,37 @@ LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,librdkafka/,-lrdkafka) \
 	$(call uses,openssl/,-lcrypto)
 TEST_LDLIBS := -ljansson -lcmocka
+
+# --- dependencies -------------------------------------------------------------------
+
+DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev
+DEB_DEMO  := $(DEB_BUILD) python3 jq
+DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev libjansson-dev
+DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
+	     man-db util-linux
+# SQLite of another version and build, and programs of others that use SQLite.
+PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0
+
+.PHONY: deps deps-demo deps-tools venv
+deps:
+	@tests/tools/deps.sh $(DEB_TEST)
+	@$(MAKE) --no-print-directory venv
+deps-demo:
+	@tests/tools/deps.sh $(DEB_DEMO)
+deps-tools:
+	@tests/tools/deps.sh $(DEB_TOOLS)
+	@$(MAKE) --no-print-directory venv
+
+VENV := build/venv
+venv: $(VENV)/packages
+$(VENV)/packages: Makefile
+	@if [ "$$(cat $@ 2>/dev/null)" != "$(PIP_TEST)" ]; then \
+		echo "  VENV  $(VENV)"; \
+		$(PYTHON) -m venv $(VENV) && \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+			$(PIP_TEST) && \
+		echo "$(PIP_TEST)" >$@; \
+	else touch $@; fi
 
 # --- build --------------------------------------------------------------------------
 
@@ -119,33 +150,155 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
 
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librowtail.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: unit-build unit bench-build helpers
+.PHONY: unit-build bench-build helpers
 unit-build: $(UNIT)
-bench-build: $(BENCH)
-helpers: $(HELP)
+bench-build: $(BENCHES)
+helpers: $(HELPERS)
 
-# One unit test alone: make unit T=test_varint
+# --- tests --------------------------------------------------------------------------
+
+SUITES       ?= unit cases cli programs oracle
+TRANSACTIONS ?= 10000
+WRAPPER      ?=
+TEST_PYTHON   = $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON))
+RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
+		--jobs $(JOBS) --transactions $(TRANSACTIONS) \
+		$(if $(WRAPPER),--wrapper '$(WRAPPER)')
+# Another variant of the build: its own folder, the same targets.
+variant = $(MAKE) --no-print-directory VARIANT=$(1)
+
+.PHONY: check test suites unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
+check: deps
+	@$(MAKE) --no-print-directory test
+
+test: suites
+
+suites: all unit-build helpers
+	$(RUN_TESTS)
+
+# Unit tests alone, without the runner; one of them: make unit T=test_varint
 unit: $(if $(T),$(B)/tests/$(T),$(UNIT))
 	@failed=0; count=0; for t in $^; do \
 		count=$$((count + 1)); \
-		$$t || { echo "FAILED: $$t"; failed=$$((failed + 1)); }; \
+		$(WRAPPER) $$t || { echo "FAILED: $$t"; failed=$$((failed + 1)); }; \
 	done; echo "unit: $$count programs, $$failed failed"; [ $$failed = 0 ]
+
+# Exit code 99 of a sanitizer or of valgrind is none of rowtail's own.
+asan: export ASAN_OPTIONS = exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
+asan: export UBSAN_OPTIONS = print_stacktrace=1:exitcode=99
+asan:
+	$(call variant,asan) suites TRANSACTIONS=$(or $(ASAN_TRANSACTIONS),1000)
+
+tsan: export TSAN_OPTIONS = exitcode=99:halt_on_error=1:second_deadlock_stack=1$(if $(wildcard tests/tsan.supp),:suppressions=$(CURDIR)/tests/tsan.supp)
+tsan:
+	$(call variant,tsan) suites TRANSACTIONS=$(or $(TSAN_TRANSACTIONS),500)
+
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full \
+	--errors-for-leak-kinds=definite,indirect \
+	$(if $(wildcard tests/valgrind.supp),--suppressions=$(CURDIR)/tests/valgrind.supp)
+valgrind:
+	$(call variant,valgrind) suites SUITES='$(or $(VALGRIND_SUITES),unit cases)' \
+		TRANSACTIONS=$(or $(VALGRIND_TRANSACTIONS),50) WRAPPER='$(VALGRIND)'
+
+# FUZZ_SECONDS for each target. What a run finds is kept in build/fuzz/corpus.
+FUZZ_SECONDS ?= 60
+fuzz-build: $(FUZZ)
+fuzz:
+	@$(call variant,fuzz) CC=clang fuzz-build
+	@for t in $(notdir $(FUZZ)); do \
+		mkdir -p build/fuzz/corpus/$$t && echo "== $$t" && \
+		build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/$$t- build/fuzz/corpus/$$t \
+			$$(ls -d tests/fuzz/corpus/$$t 2>/dev/null) \
+			>build/fuzz/$$t.log 2>&1 || { tail -40 build/fuzz/$$t.log; exit 1; }; \
+		grep -E 'number_of_executed|new_units|peak_rss' build/fuzz/$$t.log; \
+	done
+
+# Until it is stopped, or SOAK_TRANSACTIONS.
+soak: venv
+	$(MAKE) --no-print-directory suites SUITES=oracle \
+		TRANSACTIONS=$(or $(SOAK_TRANSACTIONS),1000000)
+
+cover:
+	@find build/cover -name '*.gcda' -delete 2>/dev/null || true
+	$(call variant,cover) suites TRANSACTIONS=$(or $(COVER_TRANSACTIONS),1000)
+	gcovr --root . --object-directory build/cover --exclude tests/ --print-summary
+
+# One row of the table: make bench BENCH='--only latency'; a first look: BENCH=--quick
+BENCH_RUNS ?= 5
+bench: all bench-build
+	$(PYTHON) tests/bench/bench.py --rowtail $(B)/rowtail --tools $(B)/bench \
+		--runs $(BENCH_RUNS) $(BENCH)
+
+demo: deps-demo
+	@$(MAKE) --no-print-directory all
+	@tests/demo/demo.sh build/rowtail
 
 # --- gates --------------------------------------------------------------------------
 
-.PHONY: format format-check layers
+.PHONY: format format-check tidy layers gates
 format:
 	clang-format -i $(C_FILES)
 
 format-check:
-	clang-format --dry-run --Werror $(C_FILES)
+	@clang-format --dry-run --Werror $(C_FILES)
+	@echo "format: $(words $(C_FILES)) files"
+
+tidy:
+	clang-tidy --quiet $(SRCS) -- -std=c11 $(CPPFLAGS_ALL)
 
 layers:
-	$(PYTHON) tests/tools/layers.py
+	@$(PYTHON) tests/tools/layers.py
 
-.PHONY: clean
+# Plants one violation for each gate in a copy of the tree and expects it to be found.
+gates:
+	@tests/tools/gates.sh
+
+# --- installation -------------------------------------------------------------------
+
+.PHONY: install uninstall dist clean help
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
+install: all
+	install -D -m 755 $(B)/rowtail $(BINDIR)/rowtail
+	install -D -m 644 docs/rowtail.1 $(MANDIR)/rowtail.1
+
+uninstall:
+	rm -f $(BINDIR)/rowtail $(MANDIR)/rowtail.1
+
+dist:
+	@mkdir -p build
+	git archive --prefix=rowtail-$(VERSION)/ -o build/rowtail-$(VERSION).tar.gz HEAD
+	@echo build/rowtail-$(VERSION).tar.gz
+
 clean:
 	rm -rf build
+
+help:
+	@echo 'make                 build/rowtail (CC=gcc or clang; WERROR= for packagers)'
+	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
+	@echo 'make check           dependencies, build, all tests'
+	@echo 'make test            the same without dependencies; SUITES="unit cases cli'
+	@echo '                     programs oracle" TRANSACTIONS=10000 JOBS=2'
+	@echo 'make unit            unit tests alone; T=test_varint for one'
+	@echo 'make deps            Debian packages and build/venv; deps-tools: also clang,'
+	@echo '                     valgrind and what else the gates use'
+	@echo 'make asan tsan       all tests with sanitizers'
+	@echo 'make valgrind        unit tests and cases under valgrind'
+	@echo 'make fuzz            libFuzzer, FUZZ_SECONDS=60 each'
+	@echo 'make soak            the oracle for long: SOAK_TRANSACTIONS=1000000'
+	@echo 'make cover           line coverage of the tests'
+	@echo 'make bench           the table of figures: BENCH_RUNS=5, BENCH="--only NAME",'
+	@echo '                     BENCH=--quick'
+	@echo 'make format format-check tidy layers gates'
+	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
+	@echo 'make dist clean'
