@@ -11,8 +11,9 @@
  * OWNERSHIP  capture_open gives the caller a handle, capture_close frees it; a
  *            transaction taken with capture_next goes back with capture_done.
  * THREADS    All calls from the one decoding thread; the capture thread is inside.
- * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_LOST: the file was replaced,
- *            changed past SQLite, or a cap was reached (exit 1). ST_IO, ST_NOMEM.
+ * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_STOPPED: capture_open waited
+ *            and was asked to stop, or interrupted by a signal. ST_LOST: the file was
+ * replaced, changed past SQLite, or a cap was reached (exit 1). ST_IO, ST_NOMEM.
  */
 #ifndef CAPTURE_H
 #define CAPTURE_H
@@ -35,8 +36,9 @@ struct captured_txn {
 	int64_t captured_ns; /* wall clock at capture */
 	uint32_t page_count_before;
 	uint32_t page_count; /* database size after the commit, pages */
-	/* The last frame of each page, by page number ascending, each once. The slots go
-	 * over to the taker: freed (spool_free) when a newer decoded version exists. */
+	/* The last frame of each page, by page number ascending, each once. The slots
+	 * go over to the taker: freed (spool_free) when a newer decoded version exists.
+	 */
 	struct captured_page *pages;
 	size_t page_total;
 	/* Versions of older transactions that the taker forgets before it decodes this
@@ -46,10 +48,12 @@ struct captured_txn {
 };
 
 struct capture_settings {
-	const char *path;             /* as the user gave it */
-	bool escalate;                /* hold.escalate: may take the write lock */
-	uint64_t hold_max_wal_bytes;  /* hold.max.wal.bytes */
-	uint64_t journal_max_bytes;   /* journal.max.bytes: limit of the spool */
+	const char *path;            /* as the user gave it */
+	const volatile int *stop;    /* ends waiting at open; may be NULL; borrowed */
+	bool escalate;               /* hold.escalate: may take the write lock */
+	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
+	uint64_t journal_max_bytes;  /* journal.max.bytes: limit of the spool */
+	const volatile int *stop;    /* may be NULL: ends the waits of capture_open */
 };
 
 struct capture;

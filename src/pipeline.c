@@ -37,11 +37,15 @@ struct pipeline {
 
 /* ---- opening ---- */
 
-static const char *file_name(const char *path)
+static enum status open_sink(struct pipeline *pipeline, struct error *err)
 {
-	const char *slash = strrchr(path, '/');
+	struct stdout_settings settings = {
+	    .fd = STDOUT_FILENO,
+	    .record_lines = pipeline->config->lines == LINES_RECORD,
+	    .stop = &stop_requested,
+	};
 
-	return slash ? slash + 1 : path;
+	return stdout_sink_open(&settings, &pipeline->sink, err);
 }
 
 static enum status open_encoder(struct pipeline *pipeline, struct error *err)
@@ -49,13 +53,13 @@ static enum status open_encoder(struct pipeline *pipeline, struct error *err)
 	const struct config *config = pipeline->config;
 	struct encoder_settings settings = {
 	    .version = ROWTAIL_VERSION,
-	    .database_name = file_name(config->database_path),
+	    .database_name = config->database_name,
 	    .topic_prefix = config->topic_prefix,
 	    .topic_delimiter = config->topic_delimiter,
 	    .topic_transaction = config->topic_transaction,
 	    .binary_mode = config->binary_mode,
 	    .tombstones_on_delete = config->tombstones_on_delete,
-	    .transaction_metadata = config->provide_transaction_metadata,
+	    .transaction_metadata = config->transaction_metadata,
 	    .wants_keys = pipeline->sink->wants_keys,
 	    .skip_create = config->skip_create,
 	    .skip_update = config->skip_update,
@@ -73,7 +77,7 @@ static enum status open_publisher(struct pipeline *pipeline, struct error *err)
 	enum status status;
 
 	buffer_init(&topic);
-	if (config->provide_transaction_metadata) {
+	if (config->transaction_metadata) {
 		buffer_add_str(&topic, config->topic_prefix);
 		buffer_add_str(&topic, config->topic_delimiter);
 		buffer_add_str(&topic, config->topic_transaction);
@@ -91,6 +95,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	const struct config *config = pipeline->config;
 	struct capture_settings settings = {
 	    .path = config->database_path,
+	    .stop = &stop_requested,
 	    .escalate = config->hold_escalate,
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .journal_max_bytes = config->journal_max_bytes,
@@ -136,8 +141,7 @@ static enum status open_all(struct pipeline *pipeline, struct error *err)
 			      &pipeline->filter, err);
 
 	if (status == ST_OK) {
-		status = stdout_sink_open(config->line_mode, &stop_requested,
-					  &pipeline->sink, err);
+		status = open_sink(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_encoder(pipeline, err);
@@ -211,7 +215,7 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	enum status status;
 
 	progress_start(&pipeline->progress, "snapshot",
-		       pipeline->config->log_level != LOG_WARN);
+		       pipeline->config->log_most >= LOG_INFO);
 	publisher_begin(pipeline->publisher, &txn);
 	status = snapshot_run(view_old(pipeline->view),
 			      decoder_catalog(pipeline->decoder), &events, err);
@@ -307,7 +311,7 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	if (status != ST_OK || config->snapshot_mode == SNAPSHOT_MODE_INITIAL_ONLY) {
 		return status;
 	}
-	if (config->is_once) {
+	if (config->once) {
 		status = capture_reach_now(pipeline->capture, &stop_requested,
 					   &until_lsn, err);
 	}
