@@ -31,11 +31,14 @@ struct spool;
 #define SPOOL_NO_SLOT UINT32_MAX
 
 /* ST_IO names the folder and says to set TMPDIR. */
-enum status spool_open(uint32_t page_size, struct spool **out, struct error *err) MUST_CHECK;
+enum status spool_open(uint32_t page_size, struct spool **out,
+		       struct error *err) MUST_CHECK;
 void spool_close(struct spool *spool); /* takes NULL */
 
-/* A slot whose bytes may be written until it is published. ST_IO when the disk is full. */
-enum status spool_alloc(struct spool *spool, uint32_t *slot, struct error *err) MUST_CHECK;
+/* A slot whose bytes may be written until it is published. ST_IO when the disk is full.
+ */
+enum status spool_alloc(struct spool *spool, uint32_t *slot,
+			struct error *err) MUST_CHECK;
 uint8_t *spool_bytes(const struct spool *spool, uint32_t slot);
 /* Give slots back; segments that become wholly free may return to the file system. */
 void spool_free(struct spool *spool, const uint32_t *slots, size_t count);
@@ -47,7 +50,8 @@ enum status spool_preimage_put(struct spool *spool, uint32_t page_no, uint32_t s
 			       struct error *err) MUST_CHECK;
 /* The slot of the live pre-image of `page_no`, or SPOOL_NO_SLOT. */
 uint32_t spool_preimage_find(struct spool *spool, uint32_t page_no);
-/* The transaction that it was saved for is decoded past: free its slot. No-op if none. */
+/* The transaction that it was saved for is decoded past: free its slot. No-op if none.
+ */
 void spool_preimage_drop(struct spool *spool, const uint32_t *page_nos, size_t count);
 
 #endif

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/db_open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "btree/db_header.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+
+#define LOCKED_TRIES_NS (4 * NS_PER_S)
+#define RETRY_NS        (20 * NS_PER_MS)
+#define WAIT_NS         (100 * NS_PER_MS)
+
+/* SQLite's lock bytes on the database file: pending, reserved, shared. */
+#define LOCK_BYTES_START 0x40000000
+#define LOCK_BYTES_LEN   512
+
+#define RUN_AS_OWNER "run rowtail as the user that owns it, or as root"
+
+/* Sleep; ST_STOPPED when asked to stop or interrupted by a signal. */
+static enum status wait_a_while(int64_t ns, const volatile int *stop, struct error *err)
+{
+	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
+			     .tv_nsec = (long)(ns % NS_PER_S)};
+
+	if ((stop && *stop) || nanosleep(&t, NULL) != 0 || (stop && *stop)) {
+		return error_set(err, ST_STOPPED,
+				 "stopped while waiting for the database");
+	}
+	return ST_OK;
+}
+
+static enum status open_file(const char *path, struct db_handles *db, struct stat *st,
+			     struct error *err)
+{
+	db->db_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (db->db_fd < 0) {
+		switch (errno) {
+		case ENOENT:
+		case ENOTDIR:
+			return error_set(
+			    err, ST_UNFIT,
+			    "%s: no such file; give the path of a database", path);
+		case EACCES:
+		case EPERM:
+			return error_set(err, ST_UNFIT,
+					 "%s: no permission to read; " RUN_AS_OWNER,
+					 path);
+		default:
+			error_set_errno(err, errno, "%s: cannot be opened", path);
+			return err->status = ST_UNFIT;
+		}
+	}
+	if (fstat(db->db_fd, st) != 0) {
+		return error_set_errno(err, errno, "%s: cannot be examined", path);
+	}
+	if (S_ISDIR(st->st_mode)) {
+		return error_set(err, ST_UNFIT,
+				 "%s: is a directory; give the path of a database file",
+				 path);
+	}
+	if (!S_ISREG(st->st_mode)) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is not a regular file; give the path of a database file",
+		    path);
+	}
+	if (st->st_size == 0) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is empty; let the application create its database "
+		    "first, in WAL mode",
+		    path);
+	}
+	return ST_OK;
+}
+
+/* Read up to `want` bytes from the start of the file. */
+static enum status read_start(const char *path, int fd, uint8_t *bytes, size_t want,
+			      size_t *got, struct error *err)
+{
+	*got = 0;
+	while (*got < want) {
+		ssize_t n = pread(fd, bytes + *got, want - *got, (off_t)*got);
+
+		if (n < 0 && errno != EINTR) {
+			error_set_errno(err, errno, "%s: cannot be read", path);
+			return err->status = ST_UNFIT;
+		}
+		if (n == 0) {
+			break;
+		}
+		*got += n > 0 ? (size_t)n : 0;
+	}
+	return ST_OK;
+}
+
+/* The 100 bytes that every database begins with; they do not change in WAL mode
+ * without being in the file as well (but for counters). */
+static enum status check_header(const char *path, struct db_handles *db,
+				const struct stat *st, struct error *err)
+{
+	static const char magic[16] = "SQLite format 3";
+	uint8_t bytes[DB_HEADER_SIZE] = {0};
+	struct db_header header;
+	size_t got;
+	enum status status =
+	    read_start(path, db->db_fd, bytes, sizeof bytes, &got, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (got < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0) {
+		return error_set(err, ST_UNFIT,
+				 "%s: is not a SQLite database, or it is encrypted "
+				 "(rowtail cannot read encrypted databases)",
+				 path);
+	}
+	if (got < sizeof bytes) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is cut off within its header; restore it from a backup", path);
+	}
+	if (db_header_read(bytes, &header, err) != ST_OK) {
+		(void)error_wrap(err, "%s: is corrupt, restore it from a backup", path);
+		return err->status = ST_UNFIT;
+	}
+	if (header.write_format == 1 && header.read_format == 1) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is not in WAL mode; run PRAGMA journal_mode=WAL on it "
+		    "once (sqlite3 %s 'PRAGMA journal_mode=WAL'), then start "
+		    "rowtail again",
+		    path, path);
+	}
+	if (header.write_format != 2 || header.read_format != 2) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: has file format %u/%u, which this version does not know", path,
+		    header.write_format, header.read_format);
+	}
+	if (st->st_size < (off_t)header.page_size) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is cut off within its first page; restore it from a "
+		    "backup",
+		    path);
+	}
+	db->page_size = header.page_size;
+	return ST_OK;
+}
+
+/* "<real path><suffix>", or NULL without memory. */
+static char *beside(const char *real, const char *suffix)
+{
+	size_t len = strlen(real);
+	char *path = malloc(len + strlen(suffix) + 1);
+
+	if (path) {
+		memcpy(path, real, len);
+		memcpy(path + len, suffix, strlen(suffix) + 1);
+	}
+	return path;
+}
+
+struct beside_paths {
+	char *real;
+	char *wal;
+	char *shm;
+	char *folder;
+};
+
+static void beside_clear(struct beside_paths *paths)
+{
+	free(paths->real);
+	free(paths->wal);
+	free(paths->shm);
+	free(paths->folder);
+}
+
+static enum status beside_init(const char *path, struct beside_paths *paths,
+			       struct error *err)
+{
+	char *slash;
+
+	*paths = (struct beside_paths){0};
+	paths->real = realpath(path, NULL);
+	if (!paths->real) {
+		error_set_errno(err, errno, "%s: cannot be resolved", path);
+		return err->status = ST_UNFIT;
+	}
+	paths->wal = beside(paths->real, "-wal");
+	paths->shm = beside(paths->real, "-shm");
+	paths->folder = beside(paths->real, "");
+	if (!paths->wal || !paths->shm || !paths->folder) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	slash = strrchr(paths->folder, '/');
+	slash[slash == paths->folder] = '\0';
+	return ST_OK;
+}
+
+static bool is_allowed(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+/* What we may do with the file, its -wal, its -shm and its folder. */
+static enum status check_rights(const char *path, const struct beside_paths *paths,
+				bool *degraded, struct error *err)
+{
+	const char *const files[] = {paths->wal, paths->shm};
+
+	*degraded = !is_allowed(paths->real, R_OK | W_OK) ||
+		    !is_allowed(paths->folder, W_OK | X_OK);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		if (!exists(files[i])) {
+			continue;
+		}
+		if (!is_allowed(files[i], R_OK)) {
+			return error_set(err, ST_UNFIT,
+					 "%s: no permission to read %s; " RUN_AS_OWNER,
+					 path, files[i]);
+		}
+		*degraded = *degraded || !is_allowed(files[i], R_OK | W_OK);
+	}
+	return ST_OK;
+}
+
+/*
+ * With another uid than the application's, and without a setgid folder, -wal and -shm
+ * made by us would lock the application out; and who may only read cannot make them.
+ */
+static bool must_not_be_first(const struct beside_paths *paths, bool degraded)
+{
+	struct stat file;
+	struct stat folder;
+
+	if (degraded) {
+		return true;
+	}
+	if (geteuid() == 0 || stat(paths->real, &file) != 0 ||
+	    stat(paths->folder, &folder) != 0) {
+		return false;
+	}
+	return file.st_uid != geteuid() && !(folder.st_mode & S_ISGID);
+}
+
+static enum status wait_for_opener(const char *path, const struct beside_paths *paths,
+				   bool degraded, const volatile int *stop,
+				   struct error *err)
+{
+	bool said = false;
+
+	while (!exists(paths->shm) || !exists(paths->wal)) {
+		enum status status = wait_a_while(said ? WAIT_NS : 0, stop, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+		if (!said) {
+			log_warn(
+			    "%s: waiting until an application has it open (rowtail %s)",
+			    path,
+			    degraded ? "may only read it"
+				     : "runs as another user than its owner");
+			said = true;
+		}
+	}
+	return ST_OK;
+}
+
+static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
+				struct error *err)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+		return error_set(err, ST_RETRY, "%s: is locked", path);
+	case SQLITE_NOMEM:
+		return error_set(err, ST_NOMEM, "%s: out of memory", path);
+	case SQLITE_NOTADB:
+		return error_set(err, ST_UNFIT,
+				 "%s: is not a SQLite database, or it is encrypted "
+				 "(rowtail cannot read encrypted databases)",
+				 path);
+	case SQLITE_CORRUPT:
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is corrupt at its start; restore it from a backup", path);
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return error_set(err, ST_UNFIT,
+				 "%s: no permission for it, its -wal or its -shm (%s); "
+				 "" RUN_AS_OWNER,
+				 path, sqlite3_errstr(rc));
+	default:
+		return error_set(err, ST_UNFIT, "%s: SQLite cannot read it: %s", path,
+				 db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+	}
+}
+
+static enum status open_connection(const char *path, bool degraded, sqlite3 **db,
+				   sqlite3_stmt **read, struct error *err)
+{
+	int flags = (degraded ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+		    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int rc = sqlite3_open_v2(path, db, flags, NULL);
+
+	if (rc == SQLITE_OK) {
+		(void)sqlite3_db_config(*db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+		(void)sqlite3_wal_autocheckpoint(*db, 0);
+		(void)sqlite3_busy_timeout(*db, 0);
+		rc = sqlite3_prepare_v3(*db, "PRAGMA schema_version", -1,
+					SQLITE_PREPARE_PERSISTENT, read, NULL);
+	}
+	return rc == SQLITE_OK ? ST_OK : sqlite_error(path, *db, rc, err);
+}
+
+/* One read, so that the connection has the WAL and the wal-index open. */
+static enum status read_once(const char *path, sqlite3 *db, sqlite3_stmt *read,
+			     struct error *err)
+{
+	int rc = sqlite3_step(read);
+	enum status status = rc == SQLITE_ROW ? ST_OK : sqlite_error(path, db, rc, err);
+
+	(void)sqlite3_reset(read);
+	return status;
+}
+
+static enum status open_all(const char *real, struct db_handles *db, struct error *err)
+{
+	sqlite3_stmt *locker_read = NULL;
+	enum status status = ST_OK;
+
+	for (int i = 0; i < 2 && status == ST_OK; i++) {
+		status = open_connection(real, db->degraded, &db->reader[i],
+					 &db->read[i], err);
+		if (status == ST_OK) {
+			status = read_once(real, db->reader[i], db->read[i], err);
+		}
+	}
+	if (status == ST_OK) {
+		status =
+		    open_connection(real, db->degraded, &db->locker, &locker_read, err);
+	}
+	if (status == ST_OK) {
+		status = read_once(real, db->locker, locker_read, err);
+	}
+	(void)sqlite3_finalize(locker_read);
+	if (status == ST_OK) {
+		status = wal_index_init(&db->index, db->locker, err);
+	}
+	if (status == ST_OK && !db->degraded) {
+		status =
+		    open_connection(real, false, &db->checkpointer, &db->probe, err);
+		if (status == ST_OK) {
+			status = read_once(real, db->checkpointer, db->probe, err);
+		}
+		if (status == ST_OK) {
+			(void)sqlite3_exec(db->checkpointer, "PRAGMA synchronous=FULL",
+					   NULL, NULL, NULL);
+		}
+	}
+	return status;
+}
+
+static void close_connections(struct db_handles *db)
+{
+	for (int i = 0; i < 2; i++) {
+		(void)sqlite3_finalize(db->read[i]);
+		(void)sqlite3_close(db->reader[i]);
+		db->read[i] = NULL;
+		db->reader[i] = NULL;
+	}
+	(void)sqlite3_close(db->locker);
+	db->locker = NULL;
+	(void)sqlite3_finalize(db->probe);
+	(void)sqlite3_close(db->checkpointer);
+	db->probe = NULL;
+	db->checkpointer = NULL;
+	if (db->wal_fd >= 0) {
+		(void)close(db->wal_fd);
+		db->wal_fd = -1;
+	}
+}
+
+void db_close(struct db_handles *db)
+{
+	close_connections(db);
+	if (db->db_fd >= 0) {
+		(void)close(db->db_fd);
+		db->db_fd = -1;
+	}
+}
+
+static enum status open_wal(struct db_handles *db, struct error *err)
+{
+	db->path = sqlite3_db_filename(db->reader[0], "main");
+	db->wal_path = sqlite3_filename_wal(db->path);
+	db->wal_fd = open(db->wal_path, O_RDONLY | O_CLOEXEC);
+	if (db->wal_fd < 0) {
+		error_set_errno(err, errno, "%s: cannot be opened", db->wal_path);
+		return err->status = ST_UNFIT;
+	}
+	return ST_OK;
+}
+
+/* The connections, trying for 4 s while another process keeps everybody out. */
+static enum status open_patiently(const char *path, const char *real,
+				  const volatile int *stop, struct db_handles *db,
+				  struct error *err)
+{
+	int64_t until = 0;
+
+	for (;;) {
+		enum status status = open_all(real, db, err);
+
+		if (status == ST_OK) {
+			status = open_wal(db, err);
+		}
+		if (status != ST_RETRY) {
+			return status;
+		}
+		close_connections(db);
+		if (until == 0) {
+			until = clock_mono_ns() + LOCKED_TRIES_NS;
+			log_warn("%s: another process has it locked; trying for 4 s",
+				 path);
+		} else if (clock_mono_ns() >= until) {
+			return error_set(
+			    err, ST_UNFIT,
+			    "%s: another process has it locked exclusively "
+			    "(locking_mode=EXCLUSIVE?); end that, then start "
+			    "rowtail again",
+			    path);
+		}
+		status = wait_a_while(RETRY_NS, stop, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+}
+
+/* We came first after all: our -wal or -shm would lock the application out. */
+static bool made_files(const struct beside_paths *paths)
+{
+	struct stat file;
+	struct stat wal;
+	struct stat shm;
+
+	return stat(paths->real, &file) == 0 && stat(paths->wal, &wal) == 0 &&
+	       stat(paths->shm, &shm) == 0 && file.st_uid != geteuid() &&
+	       (wal.st_uid == geteuid() || shm.st_uid == geteuid());
+}
+
+static enum status open_with_rights(const char *path, const struct beside_paths *paths,
+				    const volatile int *stop, struct db_handles *db,
+				    struct error *err)
+{
+	for (;;) {
+		enum status status = check_rights(path, paths, &db->degraded, err);
+		bool first_is_wrong = must_not_be_first(paths, db->degraded);
+
+		if (status == ST_OK && first_is_wrong) {
+			status = wait_for_opener(path, paths, db->degraded, stop, err);
+			if (status == ST_OK) {
+				status = check_rights(path, paths, &db->degraded, err);
+			}
+		}
+		if (status == ST_OK) {
+			status = open_patiently(path, paths->real, stop, db, err);
+		}
+		if (first_is_wrong && (status == ST_OK || status == ST_UNFIT) &&
+		    (!exists(paths->shm) || (status == ST_OK && made_files(paths)))) {
+			close_connections(db); /* the application has just gone */
+			status = wait_a_while(WAIT_NS, stop, err);
+			if (status == ST_OK) {
+				continue;
+			}
+		}
+		return status;
+	}
+}
+
+enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
+		    struct error *err)
+{
+	struct beside_paths paths = {0};
+	struct stat st;
+	enum status status;
+
+	*out = (struct db_handles){.db_fd = -1, .wal_fd = -1};
+	status = open_file(path, out, &st, err);
+	if (status == ST_OK) {
+		status = check_header(path, out, &st, err);
+	}
+	if (status == ST_OK) {
+		status = beside_init(path, &paths, err);
+	}
+	if (status == ST_OK) {
+		status = open_with_rights(path, &paths, stop, out, err);
+	}
+	beside_clear(&paths);
+	if (status != ST_OK) {
+		db_close(out);
+	} else if (out->degraded) {
+		log_warn("%s: rowtail may only read it or its -wal, -shm or folder: no "
+			 "checkpoints of its own, so the WAL may grow",
+			 path);
+	}
+	return status;
+}
+
+bool db_is_moved(const struct db_handles *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db->locker, "main", SQLITE_FCNTL_HAS_MOVED,
+				    &moved) == SQLITE_OK &&
+	       moved;
+}
+
+bool db_is_shared(const struct db_handles *db)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = LOCK_BYTES_START,
+			     .l_len = LOCK_BYTES_LEN};
+
+	return fcntl(db->db_fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/db_open.h -- the connections to the followed database, and whether it is fit.
+ *
+ * Four connections and two descriptors of our own:
+ *
+ *   reader[0], reader[1]  take turns holding the WAL: each has one statement,
+ *                         `PRAGMA schema_version`, that keeps a read transaction
+ *                         open from its first step to its reset (no schema is
+ *                         parsed)
+ *   checkpointer          runs SQLite's checkpoints, synchronous=FULL
+ *   locker                never in a transaction; raw locks of the wal-index
+ *   db_fd                 the database file: opened before the first connection,
+ *                         closed after the last (closing it drops SQLite's locks)
+ *   wal_fd                the WAL; carries no locks
+ *
+ * All run with SQLITE_DBCONFIG_WRITABLE_SCHEMA (never DEFENSIVE): a schema that this
+ * SQLite cannot parse must not stop it. None ever writes a page of its own making,
+ * none waits (no busy timeout), none checkpoints by itself.
+ *
+ * OWNERSHIP  db_open fills, db_close frees; storage is the caller's.
+ * THREADS    One at a time.
+ * ERRORS     ST_UNFIT (exit 3): one line that names the file and says what to do.
+ *            ST_STOPPED, ST_IO, ST_NOMEM.
+ */
+#ifndef DB_OPEN_H
+#define DB_OPEN_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "src/base/status.h"
+#include "src/wal_index.h"
+
+struct db_handles {
+	const char *path;     /* with links resolved; SQLite's, borrowed */
+	const char *wal_path; /* borrowed likewise */
+	uint32_t page_size;   /* bytes */
+	bool degraded;        /* readable only: no checkpoints, no locks of ours */
+	int db_fd;
+	int wal_fd;
+	sqlite3 *reader[2];
+	sqlite3_stmt *read[2];
+	sqlite3 *checkpointer;
+	sqlite3_stmt *probe; /* the same statement on `checkpointer` */
+	sqlite3 *locker;
+	struct wal_index index; /* through `locker` */
+};
+
+/*
+ * Check `path` and open everything. A database that another process has locked
+ * exclusively is tried for 4 s; where rowtail must not be the first to open it, it
+ * waits for as long as it takes. Both are said on stderr. `stop` (may be NULL): turns
+ * true when waiting should end; a signal that interrupts the wait ends it as well.
+ * Nothing is left open on failure.
+ */
+enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
+		    struct error *err) MUST_CHECK;
+
+/* Close in the order that keeps SQLite's locks right. Takes handles that are all zero,
+ * but the descriptors must be -1 where they are not open. */
+void db_close(struct db_handles *db);
+
+/* The file at the path is no longer the one that is open. */
+bool db_is_moved(const struct db_handles *db);
+
+/* Another process has the database open: it holds a lock on the file. */
+bool db_is_shared(const struct db_handles *db);
+
+#endif

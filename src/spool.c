@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define SEGMENT_BYTES (4u << 20)
+#define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
+
+/*
+ * A segment is SEGMENT_BYTES of the file. Its free slots are a stack of indexes.
+ * A segment whose slots are all free may be punched out of the file; it is then
+ * not backed and is allocated again before its next use.
+ */
+struct segment {
+	uint8_t *bytes; /* mapped for the spool's whole life */
+	uint16_t *free; /* indexes of free slots, the first `free_total` are valid */
+	uint32_t free_total;
+	bool backed;
+};
+
+struct preimage {
+	uint32_t page_no; /* 0: empty */
+	uint32_t slot;
+};
+
+struct spool {
+	int fd;
+	uint32_t page_size;
+	unsigned slot_shift; /* log2 of slots a segment */
+	uint32_t slots_per_segment;
+	char folder[256];
+	_Atomic(uint8_t *) *mapped; /* SEGMENT_MAX entries, written once each */
+
+	pthread_mutex_t lock; /* everything below */
+	struct segment *segments;
+	uint32_t segment_total;
+	uint32_t segment_cap;
+	uint32_t lowest;            /* no segment below has a free slot */
+	uint32_t spare;             /* backed segments that are wholly free */
+	uint64_t used;              /* slots */
+	struct preimage *preimages; /* open addressing, a power of two */
+	size_t preimage_cap;
+	size_t preimage_total;
+};
+
+/* The folder that the spool lies in; a tmpfs only where TMPDIR names it. */
+static enum status choose_folder(struct spool *spool, struct error *err)
+{
+	const char *named = getenv("TMPDIR");
+	const char *folder = named && named[0] ? named : "/var/tmp";
+	struct statfs fs;
+
+	if (strlen(folder) >= sizeof spool->folder) {
+		return error_set(err, ST_IO,
+				 "TMPDIR is longer than %zu bytes: set a shorter",
+				 sizeof spool->folder - 1);
+	}
+	(void)strcpy(spool->folder, folder);
+	if (folder != named && statfs(folder, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
+		return error_set(
+		    err, ST_IO,
+		    "%s lies in memory (tmpfs): set TMPDIR to a folder on disk",
+		    folder);
+	}
+	return ST_OK;
+}
+
+static enum status open_unlinked(struct spool *spool, struct error *err)
+{
+	char path[sizeof spool->folder + 32];
+	int fd = open(spool->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		(void)snprintf(path, sizeof path, "%s/rowtail-spool-XXXXXX",
+			       spool->folder);
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd < 0) {
+			return error_set_errno(
+			    err, errno,
+			    "cannot make a temporary file in %s (set TMPDIR)",
+			    spool->folder);
+		}
+		(void)unlink(path);
+	}
+	spool->fd = fd;
+	return ST_OK;
+}
+
+enum status spool_open(uint32_t page_size, struct spool **out, struct error *err)
+{
+	struct spool *spool = calloc(1, sizeof *spool);
+	enum status status;
+
+	if (!spool) {
+		return error_set(err, ST_NOMEM, "out of memory for the spool");
+	}
+	spool->fd = -1;
+	spool->page_size = page_size;
+	spool->slots_per_segment = SEGMENT_BYTES / page_size;
+	spool->slot_shift = (unsigned)__builtin_ctz(spool->slots_per_segment);
+	(void)pthread_mutex_init(&spool->lock, NULL);
+	spool->mapped = calloc(SEGMENT_MAX, sizeof *spool->mapped);
+	if (!spool->mapped) {
+		spool_close(spool);
+		return error_set(err, ST_NOMEM, "out of memory for the spool");
+	}
+	status = choose_folder(spool, err);
+	if (status == ST_OK) {
+		status = open_unlinked(spool, err);
+	}
+	if (status != ST_OK) {
+		spool_close(spool);
+		return status;
+	}
+	*out = spool;
+	return ST_OK;
+}
+
+void spool_close(struct spool *spool)
+{
+	if (!spool) {
+		return;
+	}
+	for (uint32_t i = 0; i < spool->segment_total; i++) {
+		if (spool->segments[i].bytes) {
+			(void)munmap(spool->segments[i].bytes, SEGMENT_BYTES);
+		}
+		free(spool->segments[i].free);
+	}
+	free(spool->segments);
+	free(spool->mapped);
+	free(spool->preimages);
+	if (spool->fd >= 0) {
+		(void)close(spool->fd);
+	}
+	(void)pthread_mutex_destroy(&spool->lock);
+	free(spool);
+}
+
+/* Have the file system promise the blocks of segment `index`. */
+static enum status back_segment(struct spool *spool, uint32_t index, struct error *err)
+{
+	int rc;
+
+	do {
+		rc = posix_fallocate(spool->fd, (off_t)index * SEGMENT_BYTES,
+				     SEGMENT_BYTES);
+	} while (rc == EINTR);
+	if (rc != 0) {
+		return error_set_errno(
+		    err, rc, "cannot grow the spool in %s (set TMPDIR)", spool->folder);
+	}
+	spool->segments[index].backed = true;
+	spool->spare++;
+	return ST_OK;
+}
+
+static enum status grow_table(struct spool *spool, struct error *err)
+{
+	uint32_t cap = spool->segment_cap ? 2 * spool->segment_cap : 16;
+	struct segment *segments;
+
+	if (spool->segment_total < spool->segment_cap) {
+		return ST_OK;
+	}
+	if (spool->segment_total >= SEGMENT_MAX ||
+	    (uint64_t)(spool->segment_total + 1) * spool->slots_per_segment >=
+		SPOOL_NO_SLOT) {
+		return error_set(err, ST_IO, "the spool has reached its largest size");
+	}
+	segments = realloc(spool->segments, cap * sizeof *segments);
+	if (!segments) {
+		return error_set(err, ST_NOMEM, "out of memory for the spool");
+	}
+	spool->segments = segments;
+	spool->segment_cap = cap;
+	return ST_OK;
+}
+
+static enum status add_segment(struct spool *spool, struct error *err)
+{
+	enum status status = grow_table(spool, err);
+	uint32_t index = spool->segment_total;
+	struct segment *segment;
+	void *bytes;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	segment = &spool->segments[index];
+	*segment = (struct segment){.free_total = spool->slots_per_segment};
+	status = back_segment(spool, index, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	segment->free = malloc(spool->slots_per_segment * sizeof *segment->free);
+	bytes = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, spool->fd,
+		     (off_t)index * SEGMENT_BYTES);
+	if (!segment->free || bytes == MAP_FAILED) {
+		if (bytes != MAP_FAILED) {
+			(void)munmap(bytes, SEGMENT_BYTES);
+		}
+		free(segment->free);
+		spool->spare--;
+		return error_set(err, ST_NOMEM, "out of memory for the spool");
+	}
+	segment->bytes = bytes;
+	for (uint32_t i = 0; i < spool->slots_per_segment; i++) {
+		segment->free[i] = (uint16_t)(spool->slots_per_segment - 1 - i);
+	}
+	atomic_store_explicit(&spool->mapped[index], segment->bytes,
+			      memory_order_release);
+	spool->segment_total++;
+	return ST_OK;
+}
+
+/* Point `lowest` at a segment with a free slot that is backed. */
+static enum status find_room(struct spool *spool, struct error *err)
+{
+	while (spool->lowest < spool->segment_total &&
+	       spool->segments[spool->lowest].free_total == 0) {
+		spool->lowest++;
+	}
+	if (spool->lowest == spool->segment_total) {
+		return add_segment(spool, err);
+	}
+	if (!spool->segments[spool->lowest].backed) {
+		return back_segment(spool, spool->lowest, err);
+	}
+	return ST_OK;
+}
+
+enum status spool_alloc(struct spool *spool, uint32_t *slot, struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&spool->lock);
+	status = find_room(spool, err);
+	if (status == ST_OK) {
+		struct segment *segment = &spool->segments[spool->lowest];
+
+		if (segment->free_total == spool->slots_per_segment) {
+			spool->spare--;
+		}
+		segment->free_total--;
+		*slot = (spool->lowest << spool->slot_shift) |
+			segment->free[segment->free_total];
+		spool->used++;
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+	return status;
+}
+
+uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
+{
+	uint8_t *bytes = atomic_load_explicit(&spool->mapped[slot >> spool->slot_shift],
+					      memory_order_acquire);
+
+	return bytes +
+	       (size_t)(slot & (spool->slots_per_segment - 1)) * spool->page_size;
+}
+
+/* Give a wholly free segment's blocks back. The mapping stays: nobody reads it. */
+static void punch(struct spool *spool, uint32_t index)
+{
+	if (fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)index * SEGMENT_BYTES, SEGMENT_BYTES) == 0) {
+		spool->segments[index].backed = false;
+		spool->spare--;
+	}
+}
+
+static void free_locked(struct spool *spool, uint32_t slot)
+{
+	uint32_t index = slot >> spool->slot_shift;
+	struct segment *segment = &spool->segments[index];
+
+	segment->free[segment->free_total++] =
+	    (uint16_t)(slot & (spool->slots_per_segment - 1));
+	spool->used--;
+	if (index < spool->lowest) {
+		spool->lowest = index;
+	}
+	if (segment->free_total == spool->slots_per_segment && ++spool->spare > 2) {
+		punch(spool, index);
+	}
+}
+
+void spool_free(struct spool *spool, const uint32_t *slots, size_t count)
+{
+	(void)pthread_mutex_lock(&spool->lock);
+	for (size_t i = 0; i < count; i++) {
+		free_locked(spool, slots[i]);
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+}
+
+uint64_t spool_used_bytes(const struct spool *spool)
+{
+	struct spool *any = (struct spool *)(uintptr_t)spool; /* for its mutex */
+	uint64_t used;
+
+	(void)pthread_mutex_lock(&any->lock);
+	used = any->used * any->page_size;
+	(void)pthread_mutex_unlock(&any->lock);
+	return used;
+}
+
+static size_t home_of(const struct spool *spool, uint32_t page_no)
+{
+	return (size_t)(page_no * UINT32_C(2654435761)) & (spool->preimage_cap - 1);
+}
+
+/* The entry of `page_no`, or the empty one where it would go. */
+static struct preimage *preimage_at(const struct spool *spool, uint32_t page_no)
+{
+	size_t i = home_of(spool, page_no);
+
+	while (spool->preimages[i].page_no != 0 &&
+	       spool->preimages[i].page_no != page_no) {
+		i = (i + 1) & (spool->preimage_cap - 1);
+	}
+	return &spool->preimages[i];
+}
+
+static enum status preimage_room(struct spool *spool, struct error *err)
+{
+	size_t old_cap = spool->preimage_cap;
+	struct preimage *old = spool->preimages;
+	struct preimage *grown;
+
+	if (2 * (spool->preimage_total + 1) <= old_cap) {
+		return ST_OK;
+	}
+	grown = calloc(old_cap ? 2 * old_cap : 256, sizeof *grown);
+	if (!grown) {
+		return error_set(err, ST_NOMEM, "out of memory for the spool");
+	}
+	spool->preimages = grown;
+	spool->preimage_cap = old_cap ? 2 * old_cap : 256;
+	for (size_t i = 0; i < old_cap; i++) {
+		if (old[i].page_no != 0) {
+			*preimage_at(spool, old[i].page_no) = old[i];
+		}
+	}
+	free(old);
+	return ST_OK;
+}
+
+enum status spool_preimage_put(struct spool *spool, uint32_t page_no, uint32_t slot,
+			       struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&spool->lock);
+	status = preimage_room(spool, err);
+	if (status == ST_OK) {
+		struct preimage *at = preimage_at(spool, page_no);
+
+		if (at->page_no == 0) {
+			*at = (struct preimage){.page_no = page_no, .slot = slot};
+			spool->preimage_total++;
+		} else {
+			free_locked(spool, slot); /* the older one is the one needed */
+		}
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+	return status;
+}
+
+uint32_t spool_preimage_find(struct spool *spool, uint32_t page_no)
+{
+	uint32_t slot = SPOOL_NO_SLOT;
+
+	(void)pthread_mutex_lock(&spool->lock);
+	if (spool->preimage_total > 0) {
+		const struct preimage *at = preimage_at(spool, page_no);
+
+		if (at->page_no == page_no) {
+			slot = at->slot;
+		}
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+	return slot;
+}
+
+/* Close the hole at `hole` so that later entries stay reachable. */
+static void preimage_remove(struct spool *spool, size_t hole)
+{
+	size_t mask = spool->preimage_cap - 1;
+	size_t i = hole;
+
+	for (;;) {
+		i = (i + 1) & mask;
+		if (spool->preimages[i].page_no == 0) {
+			break;
+		}
+		if (((i - home_of(spool, spool->preimages[i].page_no)) & mask) >=
+		    ((i - hole) & mask)) {
+			spool->preimages[hole] = spool->preimages[i];
+			hole = i;
+		}
+	}
+	spool->preimages[hole].page_no = 0;
+	spool->preimage_total--;
+}
+
+void spool_preimage_drop(struct spool *spool, const uint32_t *page_nos, size_t count)
+{
+	(void)pthread_mutex_lock(&spool->lock);
+	for (size_t i = 0; i < count && spool->preimage_total > 0; i++) {
+		struct preimage *at = preimage_at(spool, page_nos[i]);
+
+		if (page_nos[i] != 0 && at->page_no == page_nos[i]) {
+			free_locked(spool, at->slot);
+			preimage_remove(spool, (size_t)(at - spool->preimages));
+		}
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+}

@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/wal_hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/wal_frame.h"
+
+#define NATURAL_FRAMES  500  /* a handover is due at the next quiet moment */
+#define NATURAL_STEP    100  /* frames more until the next try */
+#define TAKE_FRAMES     800  /* the checkpoint lock is ours from here */
+#define PASS_FRAMES     900  /* frames between two checkpoints under a hot writer */
+#define ESCALATE_FRAMES 4000 /* the write lock, where allowed */
+
+#define QUIET_NS       (100 * NS_PER_US) /* without a commit: a quiet moment */
+#define MARK_NS        (50 * NS_PER_US)  /* ... and the mark may move on */
+#define MARK_LATEST_NS (1 * NS_PER_MS)   /* the mark moves on though commits go on */
+#define IDLE_NS        (200 * NS_PER_MS) /* a handover although the WAL is short */
+#define ALONE_NS       (2 * NS_PER_MS)   /* the same when nobody else is there */
+#define ALONE_LOOK_NS  (5 * NS_PER_MS)   /* between two looks at who else is there */
+#define TRUNCATE_NS    (1 * NS_PER_S)    /* alone without a commit: empty the WAL */
+#define TORN_NS        (50 * NS_PER_MS)  /* an unreadable header is recovered */
+#define BUSY_PASS_NS   (2 * NS_PER_MS)   /* tries of a checkpoint that is busy */
+#define BUSY_WRITE_NS  (20 * NS_PER_MS)  /* the same while we hold the write lock */
+#define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
+#define SPIN_NS        (5 * NS_PER_US)
+#define ZERO_TICK_NS   (50 * NS_PER_MS)
+#define MARK_TICK_NS   (10 * NS_PER_MS)
+#define BACK_OFF_MIN   (10 * NS_PER_MS)
+#define BACK_OFF_MAX   (2 * NS_PER_S)
+
+/* A generation that is over: enough to know it again. */
+struct past_generation {
+	bool is_known;
+	uint8_t salt[8];
+	uint32_t last_frame;
+	uint8_t frame_header[WAL_FRAME_HEADER_BYTES];
+	uint32_t page_sum[2];
+};
+
+struct wal_hold {
+	struct db_handles *db;
+	struct wal_hold_settings settings;
+	enum hold_state state;
+	int holder;          /* the reader that stands in the way */
+	bool may_restart;    /* the holder may be in slot 0 */
+	uint32_t mark_frame; /* its mark is at most this */
+
+	struct wal_index_header header; /* the last that was accepted */
+	uint32_t generation;
+	uint32_t captured; /* frames of it */
+	struct past_generation past;
+	uint64_t looks; /* headers accepted, whether or not there was room */
+
+	/* Alarm: commits that the header counted against commits that were captured. */
+	uint32_t counted_change;
+	uint32_t counted_commits;
+	uint32_t counted_commit_frames;
+
+	int64_t news_ns;     /* when the header last changed */
+	int64_t mark_ns;     /* when the holder began */
+	int64_t torn_ns;     /* since when the header is unreadable; 0: it is not */
+	int64_t alone_ns;    /* when we last looked who else is there */
+	bool is_alone;       /* then */
+	bool holds_lock;     /* the checkpoint lock */
+	bool has_warned;     /* of a checkpoint that failed */
+	uint32_t next_try;   /* frames at which a handover is tried again */
+	uint32_t last_pass;  /* frames at the last checkpoint of ours */
+	int64_t not_before;  /* no checkpoint of ours before this time */
+	int64_t back_off;    /* how far that was put off the last time */
+	int64_t truncate_ns; /* no truncation before this time */
+
+	bool has_baseline; /* nobody but SQLite may change the file now */
+	struct stat baseline;
+};
+
+static const char *const state_names[] = {"mark", "zero", "lost"};
+
+static void set_state(struct wal_hold *h, enum hold_state state)
+{
+	if (h->state != state) {
+		log_debug("hold: %s -> %s at frame %u of generation %u",
+			  state_names[h->state], state_names[state],
+			  (unsigned)h->captured, (unsigned)h->generation);
+		h->state = state;
+	}
+}
+
+static enum status lost(struct wal_hold *h, struct error *err, const char *what)
+{
+	set_state(h, HOLD_LOST);
+	return error_set(err, ST_LOST, "%s: %s; start rowtail again", h->db->path,
+			 what);
+}
+
+static enum status check_moved(struct wal_hold *h, struct error *err)
+{
+	if (db_is_moved(h->db)) {
+		return lost(h, err, "was replaced by another file, or removed");
+	}
+	return ST_OK;
+}
+
+/* --- the database file between two commits ------------------------------------------
+ */
+
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* In ZERO no SQLite writes to the file: is it as it was? */
+static enum status check_baseline(struct wal_hold *h, struct error *err)
+{
+	struct stat now;
+
+	if (!h->has_baseline || fstat(h->db->db_fd, &now) != 0) {
+		return ST_OK;
+	}
+	if (now.st_size != h->baseline.st_size ||
+	    !is_same_time(&now.st_mtim, &h->baseline.st_mtim)) {
+		return lost(h, err, "was changed by something other than SQLite");
+	}
+	return ST_OK;
+}
+
+/* --- accepting a header -------------------------------------------------------------
+ */
+
+/* The bytes that prove, later, that this generation is the same one. */
+static bool read_proof(const struct wal_hold *h, uint32_t frame_no,
+		       struct past_generation *out)
+{
+	uint8_t headers[1][WAL_FRAME_HEADER_BYTES];
+	uint8_t *page = malloc(h->db->page_size);
+	uint8_t *const pages[1] = {page};
+	struct error unused;
+	bool is_read = page && frame_no > 0 &&
+		       wal_frames_read(h->db->wal_fd, h->db->page_size, frame_no, 1,
+				       pages, headers, &unused) == ST_OK;
+
+	if (is_read) {
+		memcpy(out->frame_header, headers[0], sizeof out->frame_header);
+		memset(out->page_sum, 0, sizeof out->page_sum);
+		wal_checksum(false, page, h->db->page_size, out->page_sum);
+		out->last_frame = frame_no;
+	}
+	free(page);
+	return is_read;
+}
+
+/* Remember the generation that may be over soon. */
+static void remember(struct wal_hold *h)
+{
+	memcpy(h->past.salt, h->header.salt, sizeof h->past.salt);
+	h->past.is_known = read_proof(h, h->captured, &h->past);
+}
+
+/* A writer that died just after a restart can leave the WAL as it was before. */
+static bool is_resurrected(const struct wal_hold *h, const struct wal_index_header *now)
+{
+	struct past_generation seen = {0};
+
+	return h->past.is_known && now->frame_count >= h->past.last_frame &&
+	       memcmp(now->salt, h->past.salt, sizeof now->salt) == 0 &&
+	       read_proof(h, h->past.last_frame, &seen) &&
+	       memcmp(seen.frame_header, h->past.frame_header,
+		      sizeof seen.frame_header) == 0 &&
+	       memcmp(seen.page_sum, h->past.page_sum, sizeof seen.page_sum) == 0;
+}
+
+/* Which generation the header speaks of, and from where on it is not captured. */
+static enum status place(struct wal_hold *h, const struct wal_index_header *now,
+			 struct error *err)
+{
+	uint32_t from = 0;
+
+	if (wal_index_same_salt(now, &h->header)) {
+		return now->frame_count >= h->captured
+			   ? ST_OK
+			   : lost(h, err,
+				  "has lost commits in a crash of its writers (frames "
+				  "of "
+				  "the WAL are gone)");
+	}
+	if (h->captured == 0 && is_resurrected(h, now)) {
+		from = h->past.last_frame;
+		log_debug("hold: the previous generation is back at frame %u",
+			  (unsigned)now->frame_count);
+	} else if (!h->may_restart) {
+		return lost(h, err, "had its WAL restarted in spite of the read lock");
+	}
+	if (h->captured > 0) {
+		h->past.is_known = h->past.is_known &&
+				   h->past.last_frame == h->captured &&
+				   memcmp(h->past.salt, h->header.salt, 8) == 0;
+	}
+	h->generation++;
+	h->captured = from;
+	h->mark_frame = 0;
+	h->next_try = NATURAL_FRAMES;
+	h->last_pass = 0;
+	return ST_OK;
+}
+
+/* The header counts commits; so do we. A recovery sets its count to 0. */
+static enum status check_count(struct wal_hold *h, const struct wal_index_header *now,
+			       struct error *err)
+{
+	uint32_t delta = now->change - h->counted_change;
+	bool agrees = delta >= h->counted_commits && delta <= h->counted_commit_frames;
+	bool recovered = now->change <= h->counted_commit_frames;
+
+	if (!agrees && !recovered) {
+		log_debug("hold: %u commits counted, %u captured (%u commit frames)",
+			  (unsigned)delta, (unsigned)h->counted_commits,
+			  (unsigned)h->counted_commit_frames);
+		return lost(h, err, "has commits that were not captured");
+	}
+	h->counted_change = now->change;
+	h->counted_commits = 0;
+	h->counted_commit_frames = 0;
+	return ST_OK;
+}
+
+/* Capture everything up to `now`. ST_RETRY: not all of it. */
+static enum status accept(struct wal_hold *h, const struct wal_index_header *now,
+			  struct error *err)
+{
+	struct hold_taken taken = {0};
+	enum status status;
+
+	if (wal_index_same(now, &h->header) && h->captured == now->frame_count) {
+		h->looks++;
+		return ST_OK;
+	}
+	status = check_moved(h, err);
+	if (status == ST_OK) {
+		status = place(h, now, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	h->header = *now;
+	h->looks++;
+	if (now->frame_count > h->captured) {
+		if (now->page_size != h->db->page_size) {
+			return lost(h, err, "has another page size");
+		}
+		taken.last_frame = h->captured;
+		status = h->settings.take(h->settings.context, now, h->generation,
+					  h->captured, &taken, err);
+		h->captured = taken.last_frame;
+		h->counted_commits += taken.commits;
+		h->counted_commit_frames += taken.commit_frames;
+	}
+	return status == ST_OK ? check_count(h, now, err) : status;
+}
+
+/* --- taking turns -------------------------------------------------------------------
+ */
+
+static enum status begin(struct wal_hold *h, int reader, struct error *err)
+{
+	sqlite3 *db = h->db->reader[reader];
+	int rc = sqlite3_step(h->db->read[reader]);
+
+	if (rc == SQLITE_ROW) {
+		return ST_OK;
+	}
+	(void)sqlite3_reset(h->db->read[reader]);
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_PROTOCOL:
+	case SQLITE_READONLY: /* degraded: no mark that can be shared right now */
+	case SQLITE_CANTOPEN:
+		return error_set(err, ST_RETRY, "%s: %s", h->db->path,
+				 sqlite3_errmsg(db));
+	case SQLITE_NOMEM:
+		return error_set(err, ST_NOMEM, "%s: out of memory", h->db->path);
+	default:
+		return error_set(err, ST_IO, "%s: %s", h->db->path, sqlite3_errmsg(db));
+	}
+}
+
+static void enter_zero(struct wal_hold *h)
+{
+	set_state(h, HOLD_ZERO);
+	h->back_off = 0;
+	h->not_before = 0;
+	remember(h);
+}
+
+/*
+ * The other reader takes over, and everything that it could see is captured first.
+ * ST_RETRY: it did not; the old one stays.
+ */
+static enum status take_turn(struct wal_hold *h, struct error *err)
+{
+	const struct wal_index *index = &h->db->index;
+	int other = 1 - h->holder;
+	struct wal_index_header before;
+	struct wal_index_header now;
+	bool was_done = wal_index_read(index, &before) &&
+			wal_index_backfilled(index) == before.frame_count;
+	enum status status = begin(h, other, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (wal_index_read(index, &now)) {
+		status = accept(h, &now, err);
+	} else {
+		status = error_set(err, ST_RETRY, "the wal-index is being written");
+	}
+	if (status != ST_OK) {
+		(void)sqlite3_reset(h->db->read[other]);
+		return status;
+	}
+	h->may_restart = wal_index_backfilled(index) == now.frame_count;
+	(void)sqlite3_reset(h->db->read[h->holder]);
+	h->holder = other;
+	h->mark_frame = now.frame_count;
+	h->mark_ns = clock_mono_ns();
+	if (!was_done || !h->may_restart || !wal_index_same(&before, &now)) {
+		set_state(h, HOLD_MARK);
+		h->has_baseline = false;
+	} else if (h->state != HOLD_ZERO) {
+		enter_zero(h);
+	}
+	return ST_OK;
+}
+
+/* ST_RETRY is no failure for most callers: the next look tries again. */
+static enum status unless_retry(enum status status)
+{
+	return status == ST_RETRY ? ST_OK : status;
+}
+
+/* --- checkpoints --------------------------------------------------------------------
+ */
+
+static void drop_lock(struct wal_hold *h)
+{
+	if (h->holds_lock) {
+		wal_index_unlock(&h->db->index, WAL_LOCK_CHECKPOINT);
+		h->holds_lock = false;
+	}
+}
+
+static void want_lock(struct wal_hold *h)
+{
+	h->holds_lock =
+	    h->holds_lock || wal_index_lock(&h->db->index, WAL_LOCK_CHECKPOINT);
+}
+
+/* Not again for a while, and longer each time. */
+static void put_off(struct wal_hold *h, int64_t now)
+{
+	h->back_off = h->back_off == 0 ? BACK_OFF_MIN : 2 * h->back_off;
+	if (h->back_off > BACK_OFF_MAX) {
+		h->back_off = BACK_OFF_MAX;
+	}
+	h->not_before = now + h->back_off;
+}
+
+/*
+ * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
+ * `busy_ns`. `*limited`: a reader of the application kept it from going so far.
+ */
+static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited,
+			      struct error *err)
+{
+	int64_t until = clock_mono_ns() + busy_ns;
+	enum status status = check_moved(h, err);
+	int in_log = 0;
+	int backfilled = 0;
+	int rc;
+
+	*limited = false;
+	if (status != ST_OK) {
+		return status;
+	}
+	for (;;) {
+		rc = sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
+					       SQLITE_CHECKPOINT_PASSIVE, &in_log,
+					       &backfilled);
+		if ((rc & 0xff) != SQLITE_BUSY || clock_mono_ns() >= until) {
+			break;
+		}
+		clock_sleep_ns(SPIN_NS);
+	}
+	h->last_pass = h->mark_frame;
+	if (rc == SQLITE_OK) {
+		*limited = backfilled >= 0 && (uint32_t)backfilled < h->mark_frame;
+	} else if ((rc & 0xff) != SQLITE_BUSY) {
+		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
+			 h->db->path, sqlite3_errmsg(h->db->checkpointer));
+		h->has_warned = true;
+		*limited = true;
+	}
+	return ST_OK;
+}
+
+/*
+ * Bring all that is captured into the database file and step to ZERO. While commits
+ * come in between, what is left each time is less.
+ */
+static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
+			     struct error *err)
+{
+	drop_lock(h);
+	for (int i = 0; i < tries; i++) {
+		bool limited;
+		enum status status = take_turn(h, err);
+
+		if (status != ST_OK || h->state == HOLD_ZERO) {
+			return status;
+		}
+		status = checkpoint(h, busy_ns, &limited, err);
+		if (status != ST_OK) {
+			return status;
+		}
+		if (limited) {
+			put_off(h, clock_mono_ns());
+			break;
+		}
+	}
+	return take_turn(h, err);
+}
+
+/* Under a writer that is never quiet: one checkpoint, and the lock again. */
+static enum status pass(struct wal_hold *h, struct error *err)
+{
+	enum status status = hand_over(h, 1, BUSY_PASS_NS, err);
+
+	if (h->state != HOLD_ZERO) {
+		want_lock(h);
+	}
+	return status;
+}
+
+/* The last resort: nobody writes while the rest is handed over. */
+static enum status escalate(struct wal_hold *h, struct error *err)
+{
+	int64_t until = clock_mono_ns() + WRITE_LOCK_NS;
+	enum status status = hand_over(h, 1, BUSY_PASS_NS, err);
+	bool locked = false;
+
+	if (status != ST_OK || h->state == HOLD_ZERO ||
+	    clock_mono_ns() < h->not_before) {
+		return status;
+	}
+	while (!locked && clock_mono_ns() < until) {
+		locked = wal_index_lock(&h->db->index, WAL_LOCK_WRITE);
+		if (!locked) {
+			clock_sleep_ns(SPIN_NS);
+		}
+	}
+	if (locked) {
+		status = hand_over(h, 2, BUSY_WRITE_NS, err);
+		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
+	}
+	if (h->state != HOLD_ZERO) {
+		put_off(h, clock_mono_ns());
+	}
+	return status;
+}
+
+/* --- what to do now -----------------------------------------------------------------
+ */
+
+static bool look_alone(struct wal_hold *h, int64_t now)
+{
+	if (now - h->alone_ns >= ALONE_LOOK_NS) {
+		h->alone_ns = now;
+		h->is_alone = !db_is_shared(h->db);
+	}
+	return h->is_alone;
+}
+
+/* Everything is in the file and nobody is there: leave it as if closed. */
+static enum status empty_wal(struct wal_hold *h, struct error *err)
+{
+	const struct wal_index *index = &h->db->index;
+	struct wal_index_header now;
+	enum status status = check_moved(h, err);
+
+	if (status != ST_OK || db_is_shared(h->db)) {
+		return status;
+	}
+	if (sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
+				      SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				      NULL) != SQLITE_OK) {
+		return ST_OK;
+	}
+	/* The page count would stay in the wal-index, and be believed over a file that
+	 * is put in this one's place. */
+	if (wal_index_lock(index, WAL_LOCK_WRITE)) {
+		if (wal_index_read(index, &now) && now.frame_count == 0) {
+			wal_index_wipe(index);
+		}
+		wal_index_unlock(index, WAL_LOCK_WRITE);
+	}
+	(void)sqlite3_step(h->db->probe); /* recovers */
+	(void)sqlite3_reset(h->db->probe);
+	return unless_retry(take_turn(h, err));
+}
+
+/* In ZERO with nothing new. */
+static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
+{
+	struct stat wal;
+	enum status status = check_baseline(h, err);
+
+	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS) {
+		status = check_moved(h, err);
+		if (status == ST_OK) {
+			status = unless_retry(take_turn(h, err));
+		}
+	}
+	if (status != ST_OK || h->state != HOLD_ZERO || h->db->degraded ||
+	    now - h->news_ns < TRUNCATE_NS || now < h->truncate_ns) {
+		return status;
+	}
+	h->truncate_ns = now + ZERO_TICK_NS;
+	if (h->has_baseline || !look_alone(h, now) || fstat(h->db->wal_fd, &wal) != 0) {
+		return ST_OK;
+	}
+	if (wal.st_size > 0) {
+		status = empty_wal(h, err);
+		h->truncate_ns = now + TRUNCATE_NS;
+	}
+	if (status == ST_OK && h->state == HOLD_ZERO &&
+	    fstat(h->db->wal_fd, &wal) == 0 && wal.st_size == 0) {
+		h->has_baseline = fstat(h->db->db_fd, &h->baseline) == 0;
+	}
+	return status;
+}
+
+/* In MARK: is it time to hand over? */
+static enum status work(struct wal_hold *h, int64_t now, struct error *err)
+{
+	uint32_t frames = h->header.frame_count;
+	uint32_t backfilled = wal_index_backfilled(&h->db->index);
+	int64_t quiet = now - h->news_ns;
+	bool all_captured = h->captured == frames;
+
+	if (all_captured && backfilled == frames) {
+		drop_lock(h);
+		return take_turn(h, err);
+	}
+	if (all_captured && !h->db->degraded && now >= h->not_before) {
+		if (quiet >= QUIET_NS && frames >= h->next_try) {
+			h->next_try = frames + NATURAL_STEP;
+			return hand_over(h, 3, 0, err);
+		}
+		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
+			return hand_over(h, 3, 0, err);
+		}
+		if (frames >= ESCALATE_FRAMES && h->settings.escalate) {
+			return escalate(h, err);
+		}
+		if (frames >= TAKE_FRAMES && frames - h->last_pass >= PASS_FRAMES) {
+			return pass(h, err);
+		}
+	}
+	if (quiet >= QUIET_NS || h->db->degraded) {
+		drop_lock(h);
+	} else if (frames >= TAKE_FRAMES) {
+		want_lock(h);
+	}
+	if (h->mark_frame < h->captured &&
+	    (quiet >= MARK_NS || now - h->mark_ns >= MARK_LATEST_NS)) {
+		return take_turn(h, err);
+	}
+	return ST_OK;
+}
+
+/* Somebody writes the header, or died doing so. */
+static enum status wait_for_header(struct wal_hold *h, int64_t now, struct error *err)
+{
+	drop_lock(h); /* a recovery needs it */
+	if (h->torn_ns == 0) {
+		h->torn_ns = now;
+	}
+	if (now - h->torn_ns < TORN_NS) {
+		return ST_OK;
+	}
+	h->torn_ns = now;
+	return unless_retry(
+	    take_turn(h, err)); /* SQLite recovers as it begins to read */
+}
+
+enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
+{
+	int64_t now = clock_mono_ns();
+	struct wal_index_header header;
+	enum status status = ST_OK;
+
+	*news = false;
+	if (!wal_index_read(&hold->db->index, &header)) {
+		return wait_for_header(hold, now, err);
+	}
+	hold->torn_ns = 0;
+	if (!wal_index_same(&header, &hold->header)) {
+		*news = true;
+		hold->news_ns = now;
+	}
+	if (hold->state == HOLD_ZERO) {
+		if (!*news &&
+		    wal_index_backfilled(&hold->db->index) == header.frame_count) {
+			hold->looks++;
+			return rest(hold, now, err);
+		}
+		/* Before frames can be backfilled again, a mark has to stand there. */
+		status = check_baseline(hold, err);
+		return status == ST_OK ? unless_retry(take_turn(hold, err)) : status;
+	}
+	status = accept(hold, &header, err);
+	if (status == ST_OK || status == ST_RETRY) {
+		status = work(hold, clock_mono_ns(), err);
+	}
+	return unless_retry(status);
+}
+
+int64_t wal_hold_idle_ns(const struct wal_hold *hold)
+{
+	return hold->state == HOLD_ZERO ? ZERO_TICK_NS : MARK_TICK_NS;
+}
+
+uint64_t wal_hold_looks(const struct wal_hold *hold)
+{
+	return hold->looks;
+}
+
+uint32_t wal_hold_waiting(const struct wal_hold *hold)
+{
+	return hold->header.frame_count - hold->captured;
+}
+
+enum hold_state wal_hold_state(const struct wal_hold *hold)
+{
+	return hold->state;
+}
+
+uint32_t wal_hold_backfilled(const struct wal_hold *hold)
+{
+	return wal_index_backfilled(&hold->db->index);
+}
+
+/* --- opening ------------------------------------------------------------------------
+ */
+
+/* Begin to read; then capture what is there, again if the WAL restarts meanwhile. */
+static enum status take_hold(struct wal_hold *h, struct error *err)
+{
+	int64_t until = clock_mono_ns() + NS_PER_S;
+	struct wal_index_header now;
+	enum status status = ST_RETRY;
+
+	while (status == ST_RETRY && clock_mono_ns() < until) {
+		struct hold_taken taken = {0};
+
+		status = begin(h, h->holder, err);
+		if (status == ST_OK && !wal_index_read(&h->db->index, &now)) {
+			status =
+			    error_set(err, ST_RETRY, "the wal-index is being written");
+		}
+		if (status == ST_OK) {
+			h->may_restart =
+			    wal_index_backfilled(&h->db->index) == now.frame_count;
+			status = h->settings.take(h->settings.context, &now, 0, 0,
+						  &taken, err);
+		}
+		if (status == ST_RETRY) {
+			(void)sqlite3_reset(h->db->read[h->holder]);
+			clock_sleep_ns(NS_PER_MS / 10);
+		}
+	}
+	if (status == ST_RETRY) {
+		return error_set(err, ST_UNFIT, "%s: the wal-index stays unreadable",
+				 h->db->path);
+	}
+	if (status == ST_OK) {
+		h->header = now;
+		h->captured = now.frame_count;
+		h->counted_change = now.change;
+		h->mark_frame = now.frame_count;
+		status = check_moved(h, err);
+	}
+	return status;
+}
+
+enum status wal_hold_open(struct db_handles *db,
+			  const struct wal_hold_settings *settings,
+			  struct wal_hold **out, struct error *err)
+{
+	struct wal_hold *hold = calloc(1, sizeof *hold);
+	enum status status;
+
+	if (!hold) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	hold->db = db;
+	hold->settings = *settings;
+	hold->next_try = NATURAL_FRAMES;
+	status = take_hold(hold, err);
+	if (status != ST_OK) {
+		wal_hold_close(hold);
+		return status;
+	}
+	hold->news_ns = clock_mono_ns();
+	*out = hold;
+	return ST_OK;
+}
+
+void wal_hold_close(struct wal_hold *hold)
+{
+	if (!hold) {
+		return;
+	}
+	drop_lock(hold);
+	for (int i = 0; i < 2; i++) {
+		(void)sqlite3_reset(hold->db->read[i]);
+	}
+	free(hold);
+}

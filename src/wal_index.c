@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/wal_index.h"
+
+#include <string.h>
+
+#include "src/wal_frame.h"
+
+#define BACKFILL_AT   96
+#define PAGES_AT      136 /* of block 0 */
+#define PAGES_BLOCK_0 4062
+#define PAGES_BLOCK   4096
+#define MOST_BLOCKS   (1u << 20) /* UINT32_MAX frames */
+#define INDEX_VERSION 3007000
+
+enum status wal_index_init(struct wal_index *index, sqlite3 *db, struct error *err)
+{
+	index->file = NULL;
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &index->file) !=
+		SQLITE_OK ||
+	    !index->file || !index->file->pMethods ||
+	    index->file->pMethods->iVersion < 2) {
+		return error_set(err, ST_IO, "SQLite gives no access to the wal-index");
+	}
+	return ST_OK;
+}
+
+/* Block `n` of the shared memory; NULL where there is none (yet). */
+static const uint8_t *block_at(const struct wal_index *index, uint32_t n)
+{
+	void volatile *bytes = NULL;
+
+	if (n >= MOST_BLOCKS ||
+	    index->file->pMethods->xShmMap(index->file, (int)n, WAL_INDEX_BLOCK_BYTES,
+					   0, &bytes) != SQLITE_OK) {
+		return NULL;
+	}
+	return (const uint8_t *)(uintptr_t)bytes;
+}
+
+/* One aligned word of shared memory. */
+static uint32_t load_u32(const uint8_t *at)
+{
+	return __atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_ACQUIRE);
+}
+
+static uint32_t native_u32(const uint8_t *at)
+{
+	uint32_t v;
+
+	memcpy(&v, at, sizeof v);
+	return v;
+}
+
+bool wal_index_parse(const uint8_t *copies, struct wal_index_header *out)
+{
+	uint32_t sum[2] = {0, 0};
+	uint16_t size;
+
+	if (memcmp(copies, copies + WAL_INDEX_HEADER_BYTES, WAL_INDEX_HEADER_BYTES) !=
+		0 ||
+	    copies[12] == 0 || native_u32(copies) != INDEX_VERSION) {
+		return false;
+	}
+	wal_checksum(__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, copies, 40, sum);
+	if (sum[0] != native_u32(copies + 40) || sum[1] != native_u32(copies + 44)) {
+		return false;
+	}
+	memcpy(&size, copies + 14, sizeof size);
+	*out = (struct wal_index_header){
+	    .change = native_u32(copies + 8),
+	    .big_endian_sums = copies[13] != 0,
+	    .page_size = size == 1 ? 65536 : size,
+	    .frame_count = native_u32(copies + 16),
+	    .page_count = native_u32(copies + 20),
+	    .frame_sum = {native_u32(copies + 24), native_u32(copies + 28)},
+	};
+	memcpy(out->salt, copies + 32, sizeof out->salt);
+	return true;
+}
+
+bool wal_index_read(const struct wal_index *index, struct wal_index_header *out)
+{
+	uint8_t copies[2 * WAL_INDEX_HEADER_BYTES];
+	const uint8_t *block = block_at(index, 0);
+
+	if (!block) {
+		return false;
+	}
+	/* Copy 1 is written first, so copy 0 is read first. */
+	for (size_t i = 0; i < sizeof copies; i += 4) {
+		uint32_t word = load_u32(block + i);
+
+		memcpy(copies + i, &word, sizeof word);
+	}
+	return wal_index_parse(copies, out);
+}
+
+uint32_t wal_index_backfilled(const struct wal_index *index)
+{
+	const uint8_t *block = block_at(index, 0);
+
+	return block ? load_u32(block + BACKFILL_AT) : 0;
+}
+
+void wal_index_place(uint32_t frame_no, uint32_t *block, uint32_t *at)
+{
+	if (frame_no <= PAGES_BLOCK_0) {
+		*block = 0;
+		*at = PAGES_AT / 4 + frame_no - 1;
+	} else {
+		*block = 1 + (frame_no - PAGES_BLOCK_0 - 1) / PAGES_BLOCK;
+		*at = (frame_no - PAGES_BLOCK_0 - 1) % PAGES_BLOCK;
+	}
+}
+
+uint32_t wal_index_frame_page(const struct wal_index *index, uint32_t frame_no)
+{
+	uint32_t block_no;
+	uint32_t at;
+	const uint8_t *block;
+
+	if (frame_no == 0) {
+		return 0;
+	}
+	wal_index_place(frame_no, &block_no, &at);
+	block = block_at(index, block_no);
+	return block ? load_u32(block + 4 * (size_t)at) : 0;
+}
+
+bool wal_index_same_salt(const struct wal_index_header *a,
+			 const struct wal_index_header *b)
+{
+	return memcmp(a->salt, b->salt, sizeof a->salt) == 0;
+}
+
+bool wal_index_same(const struct wal_index_header *a, const struct wal_index_header *b)
+{
+	return a->change == b->change && a->big_endian_sums == b->big_endian_sums &&
+	       a->page_size == b->page_size && a->frame_count == b->frame_count &&
+	       a->page_count == b->page_count && a->frame_sum[0] == b->frame_sum[0] &&
+	       a->frame_sum[1] == b->frame_sum[1] && wal_index_same_salt(a, b);
+}
+
+bool wal_index_lock(const struct wal_index *index, enum wal_lock lock)
+{
+	return index->file->pMethods->xShmLock(index->file, (int)lock, 1,
+					       SQLITE_SHM_LOCK |
+						   SQLITE_SHM_EXCLUSIVE) == SQLITE_OK;
+}
+
+void wal_index_unlock(const struct wal_index *index, enum wal_lock lock)
+{
+	(void)index->file->pMethods->xShmLock(index->file, (int)lock, 1,
+					      SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+}
+
+void wal_index_wipe(const struct wal_index *index)
+{
+	uint8_t *block = (uint8_t *)(uintptr_t)block_at(index, 0);
+
+	if (block) {
+		for (size_t i = 0; i < 2 * WAL_INDEX_HEADER_BYTES; i += 4) {
+			__atomic_store_n((uint32_t *)(void *)(block + i), 0,
+					 __ATOMIC_SEQ_CST);
+		}
+		index->file->pMethods->xShmBarrier(index->file);
+	}
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/wal_watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+#include "src/base/log.h"
+
+#define BLIND_NS (2 * NS_PER_MS) /* longest sleep without inotify */
+
+struct wal_watch {
+	int wake_fd;
+	int inotify_fd; /* -1: no inotify */
+};
+
+static void add_watches(struct wal_watch *watch, const char *db_path,
+			const char *wal_path)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd >= 0 && (inotify_add_watch(fd, wal_path, IN_MODIFY) < 0 ||
+			inotify_add_watch(fd, db_path,
+					  IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF |
+					      IN_DELETE_SELF | IN_CLOSE_WRITE) < 0)) {
+		(void)close(fd);
+		fd = -1;
+	}
+	if (fd < 0) {
+		log_warn("no inotify watch on %s (fs.inotify.max_user_watches or "
+			 "max_user_instances reached?): looking every %d ms instead",
+			 wal_path, (int)(BLIND_NS / NS_PER_MS));
+	}
+	watch->inotify_fd = fd;
+}
+
+enum status wal_watch_open(const char *db_path, const char *wal_path,
+			   struct wal_watch **out, struct error *err)
+{
+	struct wal_watch *watch = malloc(sizeof *watch);
+
+	if (!watch) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	watch->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (watch->wake_fd < 0) {
+		free(watch);
+		return error_set_errno(err, errno, "cannot make an event descriptor");
+	}
+	add_watches(watch, db_path, wal_path);
+	*out = watch;
+	return ST_OK;
+}
+
+void wal_watch_close(struct wal_watch *watch)
+{
+	if (watch) {
+		(void)close(watch->wake_fd);
+		if (watch->inotify_fd >= 0) {
+			(void)close(watch->inotify_fd);
+		}
+		free(watch);
+	}
+}
+
+/* Poll the first `total` of wake and inotify; true when the latter is readable. */
+static bool sleep_on(struct wal_watch *watch, nfds_t total, int64_t ns)
+{
+	struct pollfd fds[2] = {{.fd = watch->wake_fd, .events = POLLIN},
+				{.fd = watch->inotify_fd, .events = POLLIN}};
+	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
+			     .tv_nsec = (long)(ns % NS_PER_S)};
+	uint64_t count;
+
+	if (ppoll(fds, total, &t, NULL) <= 0) {
+		return false;
+	}
+	if (fds[0].revents != 0) {
+		(void)!read(watch->wake_fd, &count, sizeof count);
+	}
+	return fds[1].revents != 0;
+}
+
+void wal_watch_sleep(struct wal_watch *watch, int64_t ns)
+{
+	(void)sleep_on(watch, 1, ns);
+}
+
+bool wal_watch_wait(struct wal_watch *watch, int64_t ns)
+{
+	if (watch->inotify_fd < 0) {
+		(void)sleep_on(watch, 1, ns < BLIND_NS ? ns : BLIND_NS);
+		return false;
+	}
+	if (!sleep_on(watch, 2, ns)) {
+		return false;
+	}
+	wal_watch_drain(watch);
+	return true;
+}
+
+void wal_watch_drain(struct wal_watch *watch)
+{
+	_Alignas(struct inotify_event) char events[4096];
+
+	while (watch->inotify_fd >= 0 &&
+	       read(watch->inotify_fd, events, sizeof events) ==
+		   (ssize_t)sizeof events) {
+	}
+}
+
+void wal_watch_wake(struct wal_watch *watch)
+{
+	uint64_t one = 1;
+
+	(void)!write(watch->wake_fd, &one, sizeof one);
+}
