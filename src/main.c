@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/main.c -- from the command line to an exit code; nothing else ends the program.
+ */
+#include <stdio.h>
+
+#include "src/base/log.h"
+#include "src/cli.h"
+#include "src/pipeline.h"
+#include "src/stop.h"
+
+/* The contract's exit codes (README.md, "Exit codes"). */
+static int exit_code(enum status status)
+{
+	switch (status) {
+	case ST_OK:
+	case ST_STOPPED:
+	case ST_CLOSED:
+		return 0;
+	case ST_CONFIG:
+		return 2;
+	case ST_UNFIT:
+		return 3;
+	default:
+		return 1;
+	}
+}
+
+static void say_warnings(const struct config *config)
+{
+	for (size_t i = 0; i < config->warning_count; i++) {
+		log_warn("%s", config->warnings[i]);
+	}
+}
+
+static enum status run(const struct config *config, struct error *err)
+{
+	enum status status = stop_setup(err);
+
+	return status == ST_OK ? pipeline_run(config, err) : status;
+}
+
+int main(int argc, char **argv)
+{
+	struct config config;
+	struct error err = {0};
+	enum status status;
+
+	config_init(&config);
+	status = cli_parse(argc, argv, &config, &err);
+	log_setup(config.log_most, config.log_json);
+	if (status == ST_OK && config.command == COMMAND_HELP) {
+		(void)fputs(cli_usage(), stdout);
+	} else if (status == ST_OK && config.command == COMMAND_VERSION) {
+		(void)puts("rowtail " ROWTAIL_VERSION);
+	} else if (status == ST_OK) {
+		say_warnings(&config);
+		status = run(&config, &err);
+	}
+	if (exit_code(status) != 0) {
+		log_error("%s", err.text);
+	}
+	config_clear(&config);
+	return exit_code(status);
+}
