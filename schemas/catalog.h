@@ -2,18 +2,19 @@
 /*
  * schemas/catalog.h -- the tables and trees of a database as of one page source.
  *
- * The list of schema rows is read by our own decoder (SQLite hides a corrupt
- * schema leaf under WRITABLE_SCHEMA); what the rows mean is asked of SQLite
- * itself, through a read-only VFS that serves the page source
- * (schemas/view_vfs.h): PRAGMA table_list, table_xinfo, index_list, index_xinfo.
- * The connection runs with SQLITE_DBCONFIG_WRITABLE_SCHEMA and never DEFENSIVE,
- * and writes nothing, so that a view or DEFAULT made by a newer SQLite does not
- * stop the other tables. Unknown collations and functions are no error.
+ * The list of schema rows is read by our own decoder (schemas/schema_rows.h; SQLite
+ * hides a corrupt schema leaf under WRITABLE_SCHEMA); what the rows mean is asked of
+ * SQLite itself, on a private database in memory that holds copies of the rows
+ * (schemas/sandbox.h): PRAGMA table_list, table_xinfo, index_list, index_xinfo. So
+ * SQLite never sees a page of the database, and a schema change costs what changed.
+ * A view or DEFAULT made by a newer SQLite does not stop the other tables. Unknown
+ * collations and functions are no error.
  *
  * OWNERSHIP  catalog_read gives the caller a catalog; catalog_close frees it and
- *            everything in it (closing NULL does nothing). The page source is
- *            not kept.
- * THREADS    One thread at a time.
+ *            everything in it (closing NULL does nothing). The page source and
+ *            the filter are not kept. Two catalogs share what they have in common
+ *            by counted references; either may be closed first.
+ * THREADS    One thread at a time for each catalog.
  * ERRORS     ST_CORRUPT: the schema tree breaks the format, or holds a row that
  *            cannot be (a root page out of range, two rows of one name). ST_NOMEM.
  */
@@ -32,20 +33,22 @@ struct table_filter;
 struct tree_root {
 	uint32_t root_page;
 	struct table *table; /* the table whose rows it holds; NULL: an index, or the
-	                      * schema itself, or a table SQLite does not list */
+			      * schema itself, or a table SQLite does not list */
 	bool is_table_tree;  /* table b-tree (not an index b-tree) */
 	const char *name;    /* of the schema row, for messages */
 };
 
 struct catalog {
 	struct db_header header;
-	struct table **tables; /* ordered by sort_name as bytes; left-out ones included */
+	struct table *
+	    *tables; /* ordered by sort_name as bytes; left-out ones included */
 	size_t table_count;
 	struct tree_root *roots; /* ordered by root_page; page 1 included */
 	size_t root_count;
 	uint32_t *schema_pages; /* pages of the schema tree with overflow, ascending */
 	size_t schema_page_count;
-	struct schema_row *rows; /* every row of sqlite_schema, by (type, name) */
+	struct schema_row *rows; /* every row of sqlite_schema, by (type, name), names
+				  * ASCII case-insensitive */
 	size_t row_count;
 };
 

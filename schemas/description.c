@@ -1,0 +1,795 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schemas/description.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/computed.h"
+#include "schemas/sandbox.h"
+#include "schemas/schema_rows.h"
+
+/* --- memory that lives as long as its description --------------------------------- */
+
+#define CHUNK_SIZE 2000 /* bytes */
+
+struct chunk {
+	struct chunk *next;
+	size_t used;
+	size_t size;
+	_Alignas(16) uint8_t bytes[];
+};
+
+/* `size` zeroed bytes, NULL when memory ran out. */
+static void *allot(struct description *description, size_t size)
+{
+	struct chunk *chunk = description->memory;
+	void *out;
+
+	size = (size + 15) & ~(size_t)15;
+	if (!chunk || chunk->size - chunk->used < size) {
+		size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+
+		chunk = calloc(1, sizeof *chunk + room);
+		if (!chunk) {
+			return NULL;
+		}
+		chunk->size = room;
+		chunk->next = description->memory;
+		description->memory = chunk;
+	}
+	out = chunk->bytes + chunk->used;
+	chunk->used += size;
+	return out;
+}
+
+static char *allot_text(struct description *description, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *out = allot(description, size);
+
+	return out ? memcpy(out, text, size) : NULL;
+}
+
+static enum status no_memory(struct error *err)
+{
+	return error_set(err, ST_NOMEM, "out of memory for a table's description");
+}
+
+struct description *description_retain(struct description *description)
+{
+	(void)atomic_fetch_add(&description->references, 1);
+	return description;
+}
+
+void description_release(struct description *description)
+{
+	struct chunk *chunk;
+
+	if (!description || atomic_fetch_sub(&description->references, 1) > 1) {
+		return;
+	}
+	computed_close(description->table.computed);
+	while ((chunk = description->memory)) {
+		description->memory = chunk->next;
+		free(chunk);
+	}
+	free(description);
+}
+
+/* --- the tables that SQLite lists ------------------------------------------------- */
+
+struct listed {
+	char *name;
+	uint32_t column_count;
+	bool is_virtual;
+	bool has_shadows; /* virtual, and SQLite knows its shadow tables */
+	bool is_view;
+	bool is_shadow;
+	bool without_rowid;
+	bool strict;
+};
+
+struct describer {
+	struct sandbox *sandbox;
+	struct listed *tables; /* by name */
+	size_t count;
+	size_t cap;
+};
+
+enum status describer_open(enum text_encoding encoding, struct describer **out,
+			   struct error *err)
+{
+	struct describer *describer = calloc(1, sizeof *describer);
+
+	if (!describer) {
+		return no_memory(err);
+	}
+	if (sandbox_open(encoding, &describer->sandbox, err) != ST_OK) {
+		free(describer);
+		return err->status;
+	}
+	*out = describer;
+	return ST_OK;
+}
+
+void describer_close(struct describer *describer)
+{
+	if (describer) {
+		for (size_t i = 0; i < describer->count; i++) {
+			free(describer->tables[i].name);
+		}
+		free(describer->tables);
+		sandbox_close(describer->sandbox);
+		free(describer);
+	}
+}
+
+enum status describer_add(struct describer *describer, const struct schema_row *row,
+			  struct error *err)
+{
+	/* Virtual tables keep their 0. All others may share one page: which one
+	 * matters only to read_missing, and there to rowid tables alone. */
+	uint32_t root = row->root_page == 0 ? 0 : SANDBOX_TABLE_ROOT;
+
+	return sandbox_add(describer->sandbox, row->type, row->name, row->table_name,
+			   root, row->sql, err);
+}
+
+static int compare_listed(const void *a, const void *b)
+{
+	const struct listed *left = a;
+	const struct listed *right = b;
+
+	return schema_name_compare(left->name, right->name);
+}
+
+static const struct listed *find_listed(const struct describer *describer,
+					const char *name)
+{
+	union {
+		const char *constant;
+		char *name;
+	} borrow = {.constant = name};
+	struct listed key = {.name = borrow.name};
+
+	return describer->count == 0
+		   ? NULL
+		   : bsearch(&key, describer->tables, describer->count, sizeof key,
+			     compare_listed);
+}
+
+static const char *column_text(sqlite3_stmt *statement, int index)
+{
+	const unsigned char *text = sqlite3_column_text(statement, index);
+
+	return text ? (const char *)text : "";
+}
+
+/* A row of PRAGMA table_list: schema, name, type, ncol, wr, strict. */
+static enum status add_listed(struct describer *describer, sqlite3_stmt *list,
+			      struct error *err)
+{
+	const char *type = column_text(list, 2);
+	struct listed *table;
+
+	if (describer->count == describer->cap) {
+		size_t cap = describer->cap ? describer->cap * 2 : 64;
+		struct listed *tables =
+		    realloc(describer->tables, cap * sizeof *tables);
+
+		if (!tables) {
+			return no_memory(err);
+		}
+		describer->tables = tables;
+		describer->cap = cap;
+	}
+	table = &describer->tables[describer->count];
+	*table = (struct listed){0};
+	table->column_count = (uint32_t)sqlite3_column_int(list, 3);
+	table->is_virtual = strcmp(type, "virtual") == 0;
+	table->is_view = strcmp(type, "view") == 0;
+	table->is_shadow = strcmp(type, "shadow") == 0;
+	table->without_rowid = sqlite3_column_int(list, 4) != 0;
+	table->strict = sqlite3_column_int(list, 5) != 0;
+	table->name = strdup(column_text(list, 1));
+	if (!table->name) {
+		return no_memory(err);
+	}
+	describer->count++;
+	return ST_OK;
+}
+
+/* Step to the next row: ST_OK, ST_END after the last. */
+static enum status next_row(struct sandbox *sandbox, sqlite3_stmt *statement,
+			    struct error *err)
+{
+	int rc = sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW) {
+		return ST_OK;
+	}
+	return rc == SQLITE_DONE ? ST_END : sandbox_error(sandbox->db, rc, err);
+}
+
+/* What stands behind "<owner>_" in `name`, NULL if it does not begin so. */
+static const char *suffix_of(const struct listed *owner, const char *name)
+{
+	size_t len = strlen(owner->name);
+
+	return sqlite3_strnicmp(owner->name, name, (int)len) == 0 && name[len] == '_'
+		   ? name + len + 1
+		   : NULL;
+}
+
+static void mark_owners(struct describer *describer)
+{
+	for (size_t i = 0; i < describer->count; i++) {
+		struct listed *owner = &describer->tables[i];
+
+		if (!owner->is_virtual) {
+			continue;
+		}
+		for (size_t k = 0; k < describer->count && !owner->has_shadows; k++) {
+			owner->has_shadows =
+			    describer->tables[k].is_shadow &&
+			    suffix_of(owner, describer->tables[k].name);
+		}
+	}
+}
+
+enum status describer_load(struct describer *describer, struct error *err)
+{
+	struct sandbox *sandbox = describer->sandbox;
+	sqlite3_stmt *list = NULL;
+	enum status st = sandbox_load(sandbox, err);
+
+	if (st == ST_OK) {
+		sandbox->ticks = 0;
+		st = sandbox_prepare(sandbox, sqlite3_mprintf("PRAGMA main.table_list"),
+				     &list, err);
+	}
+	while (st == ST_OK) {
+		st = next_row(sandbox, list, err);
+		if (st == ST_OK) {
+			st = add_listed(describer, list, err);
+		}
+	}
+	(void)sqlite3_finalize(list);
+	if (st != ST_END) {
+		return st;
+	}
+	if (describer->count > 0) {
+		qsort(describer->tables, describer->count, sizeof *describer->tables,
+		      compare_listed);
+	}
+	mark_owners(describer);
+	return ST_OK;
+}
+
+/* True for a name ending that virtual table modules use which this SQLite lacks; some
+ * of them number their tables. */
+static bool is_shadow_suffix(const char *suffix)
+{
+	static const char *const known[] = {
+	    "auxiliary",      "chunks",       "config",       "content", "data",
+	    "docsize",        "idx",          "info",         "node",    "parent",
+	    "rowid",          "rowids",       "segdir",       "stat",    "segments",
+	    "metadatachunks", "metadatatext", "vector_chunks"};
+	const char digits[] = "0123456789";
+	size_t len = strcspn(suffix, digits);
+
+	if (suffix[len + strspn(suffix + len, digits)] != '\0') {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (strlen(known[i]) == len &&
+		    sqlite3_strnicmp(suffix, known[i], (int)len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* True when `name` is that of a shadow table by its looks: of a virtual table that
+ * SQLite knows no shadow tables of. */
+static bool is_foreign_shadow(const struct describer *describer, const char *name)
+{
+	for (size_t i = 0; i < describer->count; i++) {
+		const struct listed *owner = &describer->tables[i];
+		const char *suffix;
+
+		if (!owner->is_virtual || owner->has_shadows) {
+			continue;
+		}
+		suffix = suffix_of(owner, name);
+		if (suffix && is_shadow_suffix(suffix)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- columns ---------------------------------------------------------------------- */
+
+/* `word` is in lower case. */
+static bool contains(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *text != '\0'; text++) {
+		if (sqlite3_strnicmp(text, word, (int)len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum affinity affinity_of(const char *type, bool strict)
+{
+	if (strict && sqlite3_stricmp(type, "any") == 0) {
+		return AFFINITY_BLOB;
+	}
+	if (contains(type, "int")) {
+		return AFFINITY_INTEGER;
+	}
+	if (contains(type, "char") || contains(type, "clob") ||
+	    contains(type, "text")) {
+		return AFFINITY_TEXT;
+	}
+	if (contains(type, "blob") || *type == '\0') {
+		return AFFINITY_BLOB;
+	}
+	if (contains(type, "real") || contains(type, "floa") ||
+	    contains(type, "doub")) {
+		return AFFINITY_REAL;
+	}
+	return AFFINITY_NUMERIC;
+}
+
+enum { HIDDEN_VIRTUAL = 2, HIDDEN_STORED = 3 };
+
+/* A row of PRAGMA table_xinfo: cid, name, type, notnull, dflt_value, pk, hidden. */
+static enum status read_column(struct description *description, sqlite3_stmt *info,
+			       struct column *column, struct error *err)
+{
+	const int hidden = sqlite3_column_int(info, 6);
+	const bool has_default = sqlite3_column_type(info, 4) != SQLITE_NULL;
+
+	column->name = allot_text(description, column_text(info, 1));
+	column->declared_type = allot_text(description, column_text(info, 2));
+	if (has_default) {
+		column->default_sql = allot_text(description, column_text(info, 4));
+	}
+	if (!column->name || !column->declared_type ||
+	    (has_default && !column->default_sql)) {
+		return no_memory(err);
+	}
+	column->affinity =
+	    affinity_of(column->declared_type, description->table.strict);
+	column->not_null = sqlite3_column_int(info, 3) != 0;
+	column->key_position = sqlite3_column_int(info, 5);
+	column->generated = hidden == HIDDEN_VIRTUAL  ? GENERATED_VIRTUAL
+			    : hidden == HIDDEN_STORED ? GENERATED_STORED
+						      : GENERATED_NO;
+	column->storage_index = -1;
+	column->missing.class = VALUE_NULL;
+	return ST_OK;
+}
+
+static enum status unfit(struct error *err)
+{
+	return error_set(err, ST_CORRUPT, "a table cannot be described");
+}
+
+static enum status read_columns(struct describer *describer,
+				struct description *description, uint32_t count,
+				struct error *err)
+{
+	struct table *table = &description->table;
+	sqlite3_stmt *info = NULL;
+	enum status st;
+
+	table->columns = allot(description, (count + 1) * sizeof *table->columns);
+	if (!table->columns) {
+		return no_memory(err);
+	}
+	st = sandbox_prepare(
+	    describer->sandbox,
+	    sqlite3_mprintf("PRAGMA main.table_xinfo(%Q)", table->name), &info, err);
+	while (st == ST_OK) {
+		st = next_row(describer->sandbox, info, err);
+		if (st == ST_OK && table->column_count == count) {
+			st = unfit(err);
+		}
+		if (st == ST_OK) {
+			struct column *column = &table->columns[table->column_count++];
+
+			st = read_column(description, info, column, err);
+			table->has_virtual_columns =
+			    table->has_virtual_columns ||
+			    column->generated == GENERATED_VIRTUAL;
+		}
+	}
+	(void)sqlite3_finalize(info);
+	if (st != ST_END) {
+		return st;
+	}
+	return table->column_count == count && count > 0 ? ST_OK : unfit(err);
+}
+
+/* --- key and storage order -------------------------------------------------------- */
+
+/* Put the primary key's columns into its order, and number them without gaps. */
+static enum status read_key(struct description *description, struct error *err)
+{
+	struct table *table = &description->table;
+	uint32_t *keys;
+
+	keys = allot(description, (table->column_count + 1) * sizeof *keys);
+	if (!keys) {
+		return no_memory(err);
+	}
+	table->key_columns = keys;
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		uint32_t place = table->key_count;
+
+		if (table->columns[i].key_position <= 0) {
+			continue;
+		}
+		for (; place > 0 && table->columns[keys[place - 1]].key_position >
+					table->columns[i].key_position;
+		     place--) {
+			keys[place] = keys[place - 1];
+		}
+		keys[place] = i;
+		table->key_count++;
+	}
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		table->columns[keys[i]].key_position = (int)i + 1;
+	}
+	return ST_OK;
+}
+
+/* A row of PRAGMA index_list: seq, name, unique, origin, partial. `*key_index` is the
+ * name of the primary key's index, NULL if it has none. */
+static enum status read_indexes(struct describer *describer,
+				struct description *description, const char **key_index,
+				struct error *err)
+{
+	sqlite3_stmt *list = NULL;
+	enum status st;
+
+	*key_index = NULL;
+	st = sandbox_prepare(
+	    describer->sandbox,
+	    sqlite3_mprintf("PRAGMA main.index_list(%Q)", description->table.name),
+	    &list, err);
+	while (st == ST_OK) {
+		st = next_row(describer->sandbox, list, err);
+		if (st != ST_OK) {
+			break;
+		}
+		description->table.has_index = true;
+		if (strcmp(column_text(list, 3), "pk") == 0) {
+			*key_index = allot_text(description, column_text(list, 1));
+			st = *key_index ? ST_OK : no_memory(err);
+		}
+	}
+	(void)sqlite3_finalize(list);
+	return st == ST_END ? ST_OK : st;
+}
+
+/* Keep the columns of an index, which may name one more than once. A row of PRAGMA
+ * index_xinfo: seqno, cid, name, desc, coll, key. With `stored` NULL only count. */
+static enum status walk_index(struct sandbox *sandbox, sqlite3_stmt *info,
+			      struct table *table, uint32_t *stored, uint32_t *count,
+			      struct error *err)
+{
+	enum status st;
+
+	*count = 0;
+	while ((st = next_row(sandbox, info, err)) == ST_OK) {
+		int column = sqlite3_column_int(info, 1);
+
+		if (column < 0 || (uint32_t)column >= table->column_count) {
+			return unfit(err);
+		}
+		if (stored) {
+			if (table->columns[column].storage_index < 0) {
+				table->columns[column].storage_index = (int)*count;
+			}
+			stored[*count] = (uint32_t)column;
+		}
+		++*count;
+	}
+	return st == ST_END ? ST_OK : st;
+}
+
+/* WITHOUT ROWID: columns are stored as the primary key's index has them. */
+static enum status read_index_order(struct describer *describer,
+				    struct description *description,
+				    const char *key_index, struct error *err)
+{
+	struct sandbox *sandbox = describer->sandbox;
+	struct table *table = &description->table;
+	sqlite3_stmt *info = NULL;
+	enum status st;
+
+	st = sandbox_prepare(sandbox,
+			     sqlite3_mprintf("PRAGMA main.index_xinfo(%Q)", key_index),
+			     &info, err);
+	if (st == ST_OK) {
+		st = walk_index(sandbox, info, table, NULL, &table->stored_count, err);
+	}
+	if (st == ST_OK) {
+		table->stored = allot(description, ((size_t)table->stored_count + 1) *
+						       sizeof *table->stored);
+		st = table->stored ? ST_OK : no_memory(err);
+	}
+	if (st == ST_OK) {
+		(void)sqlite3_reset(info);
+		st = walk_index(sandbox, info, table, table->stored,
+				&table->stored_count, err);
+	}
+	(void)sqlite3_finalize(info);
+	for (uint32_t i = 0; i < table->column_count && st == ST_OK; i++) {
+		const struct column *column = &table->columns[i];
+		bool is_virtual = column->generated == GENERATED_VIRTUAL;
+
+		st = is_virtual == (column->storage_index < 0) ? ST_OK : unfit(err);
+	}
+	return st;
+}
+
+/* Rowid tables: columns are stored as they were declared. */
+static enum status read_declaration_order(struct description *description,
+					  struct error *err)
+{
+	struct table *table = &description->table;
+
+	table->stored = allot(description, ((size_t)table->column_count + 1) *
+					       sizeof *table->stored);
+	if (!table->stored) {
+		return no_memory(err);
+	}
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		if (table->columns[i].generated != GENERATED_VIRTUAL) {
+			table->columns[i].storage_index = (int)table->stored_count;
+			table->stored[table->stored_count++] = i;
+		}
+	}
+	return ST_OK;
+}
+
+static enum status read_storage(struct describer *describer,
+				struct description *description, struct error *err)
+{
+	struct table *table = &description->table;
+	const char *key_index;
+
+	if (read_indexes(describer, description, &key_index, err) != ST_OK) {
+		return err->status;
+	}
+	if (table->without_rowid) {
+		return key_index
+			   ? read_index_order(describer, description, key_index, err)
+			   : unfit(err);
+	}
+	/* A primary key without an index of its own is the rowid. */
+	if (table->key_count == 1 && !key_index) {
+		table->columns[table->key_columns[0]].is_rowid = true;
+	}
+	return read_declaration_order(description, err);
+}
+
+/* --- what short records read as --------------------------------------------------- */
+
+static bool has_default(const struct column *column)
+{
+	return column->default_sql && column->generated == GENERATED_NO &&
+	       !column->is_rowid;
+}
+
+static char *defaults_select(const struct table *table)
+{
+	sqlite3_str *sql = sqlite3_str_new(NULL);
+	const char *comma = "";
+
+	sqlite3_str_appendf(sql, "SELECT ");
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		if (has_default(&table->columns[i])) {
+			sqlite3_str_appendf(sql, "%st.\"%w\"", comma,
+					    table->columns[i].name);
+			comma = ",";
+		}
+	}
+	sqlite3_str_appendf(sql, " FROM main.\"%w\" AS t NOT INDEXED", table->name);
+	return sqlite3_str_finish(sql);
+}
+
+static enum status keep_value(struct description *description, struct sandbox *sandbox,
+			      const struct value *value, struct value *to,
+			      struct error *err)
+{
+	uint8_t *bytes;
+
+	*to = *value;
+	if (value->class != VALUE_TEXT && value->class != VALUE_BLOB) {
+		return ST_OK;
+	}
+	bytes = allot(description, (size_t)value->len + 1);
+	if (!bytes) {
+		return no_memory(err);
+	}
+	sandbox_copy(sandbox, value, bytes);
+	to->bytes = bytes;
+	return ST_OK;
+}
+
+/* Read the one row of the sandbox, whose record has no columns. */
+static enum status read_defaults(struct description *description,
+				 struct sandbox *sandbox, struct error *err)
+{
+	struct table *table = &description->table;
+	sqlite3_stmt *select = NULL;
+	int index = 0;
+	enum status st;
+
+	sandbox->ticks = 0;
+	st = sandbox_prepare(sandbox, defaults_select(table), &select, err);
+	if (st == ST_OK) {
+		st = next_row(sandbox, select, err);
+	}
+	for (uint32_t i = 0; i < table->column_count && st == ST_OK; i++) {
+		struct column *column = &table->columns[i];
+		struct value value;
+
+		if (!has_default(column)) {
+			continue;
+		}
+		st = sandbox_value(sandbox, select, index++, &value, err);
+		if (st == ST_OK) {
+			st = keep_value(description, sandbox, &value, &column->missing,
+					err);
+		}
+	}
+	(void)sqlite3_finalize(select);
+	/* What SQLite cannot read reads as NULL. */
+	return st == ST_NOMEM ? st : ST_OK;
+}
+
+/* The describer's own sandbox has only rowid tables' pages. */
+static enum status read_index_defaults(struct description *description,
+				       struct error *err)
+{
+	const struct table *table = &description->table;
+	struct sandbox *sandbox = NULL;
+	enum status st = sandbox_open(table->encoding, &sandbox, err);
+
+	if (st == ST_OK) {
+		st = sandbox_add(sandbox, "table", table->name, table->name,
+				 SANDBOX_INDEX_ROOT, table->sql, err);
+	}
+	if (st == ST_OK) {
+		st = sandbox_load(sandbox, err);
+	}
+	if (st == ST_OK) {
+		st = read_defaults(description, sandbox, err);
+	}
+	sandbox_close(sandbox);
+	return st == ST_NOMEM ? st : ST_OK;
+}
+
+static enum status read_missing(struct describer *describer,
+				struct description *description, struct error *err)
+{
+	const struct table *table = &description->table;
+	bool any = false;
+
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		any = any || has_default(&table->columns[i]);
+	}
+	if (!any) {
+		return ST_OK;
+	}
+	return table->without_rowid
+		   ? read_index_defaults(description, err)
+		   : read_defaults(description, describer->sandbox, err);
+}
+
+/* --- one table -------------------------------------------------------------------- */
+
+/* ST_CORRUPT: SQLite's answers make no table. */
+static enum status read_table(struct describer *describer,
+			      struct description *description, uint32_t column_count,
+			      struct error *err)
+{
+	struct table *table = &description->table;
+
+	if (read_columns(describer, description, column_count, err) != ST_OK ||
+	    read_key(description, err) != ST_OK ||
+	    read_storage(describer, description, err) != ST_OK ||
+	    read_missing(describer, description, err) != ST_OK) {
+		return err->status;
+	}
+	return table->has_virtual_columns ? computed_open(table, &table->computed, err)
+					  : ST_OK;
+}
+
+static enum status name_table(struct description *description,
+			      const struct schema_row *row, enum text_encoding encoding,
+			      struct error *err)
+{
+	struct table *table = &description->table;
+	char *sort_name = allot_text(description, row->name);
+
+	for (char *p = sort_name; p && *p != '\0'; p++) {
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+	}
+	table->sort_name = sort_name;
+	table->name = allot_text(description, row->name);
+	table->sql = allot_text(description, row->sql ? row->sql : "");
+	table->encoding = encoding;
+	return table->sort_name && table->name && table->sql ? ST_OK : no_memory(err);
+}
+
+/* A table without columns, of which only the name is known. */
+static void forget_columns(struct table *table)
+{
+	computed_close(table->computed);
+	*table = (struct table){.name = table->name,
+				.sort_name = table->sort_name,
+				.sql = table->sql,
+				.without_rowid = table->without_rowid,
+				.encoding = table->encoding};
+}
+
+static enum status fill_description(struct describer *describer,
+				    const struct schema_row *row,
+				    struct description *description, struct error *err)
+{
+	const struct listed *listed = find_listed(describer, row->name);
+	enum status st;
+
+	if (name_table(description, row, describer->sandbox->encoding, err) != ST_OK) {
+		return err->status;
+	}
+	description->is_system =
+	    strncmp(description->table.sort_name, "sqlite_", 7) == 0 ||
+	    is_foreign_shadow(describer, row->name) || (listed && listed->is_shadow);
+	if (!listed || listed->is_view) {
+		return ST_OK;
+	}
+	description->is_listed = true;
+	description->is_virtual = listed->is_virtual;
+	description->table.without_rowid = listed->without_rowid;
+	description->table.strict = listed->strict;
+	if (listed->is_virtual) {
+		return ST_OK;
+	}
+	describer->sandbox->ticks = 0;
+	st = read_table(describer, description, listed->column_count, err);
+	if (st == ST_CORRUPT) {
+		description->is_listed = false;
+		forget_columns(&description->table);
+		st = ST_OK;
+	}
+	return st;
+}
+
+enum status description_open(struct describer *describer, const struct schema_row *row,
+			     struct description **out, struct error *err)
+{
+	struct description *description = calloc(1, sizeof *description);
+
+	if (!description) {
+		return no_memory(err);
+	}
+	atomic_init(&description->references, 1);
+	if (fill_description(describer, row, description, err) != ST_OK) {
+		description_release(description);
+		return err->status;
+	}
+	*out = description;
+	return ST_OK;
+}
