@@ -89,7 +89,7 @@ static enum status grow(struct row_match *match, struct error *err)
 	size_t cap = match->cap ? match->cap * 2 : FIRST_CAP;
 	size_t bytes = cap * sizeof *match->entries;
 	size_t mapped_bytes = 0;
-	struct row_match_entry *entries;
+	struct row_match_entry *entries = NULL;
 
 	if (bytes > HEAP_BYTES) {
 		enum status status = map_file(bytes, &entries, err);

@@ -200,7 +200,7 @@ static enum status get_base(struct view *view, uint32_t page_no, struct page_ref
 			    struct error *err)
 {
 	uint32_t slot = spool_preimage_find(view->spool, page_no);
-	struct cached_page *entry;
+	struct cached_page *entry = NULL;
 	enum status status;
 
 	if (slot == SPOOL_NO_SLOT) {
