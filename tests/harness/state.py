@@ -182,6 +182,8 @@ class StateReader:
                 self.cookie = cookie
             tables = {}
             for name, schema in self.schemas.items():
+                if schema.select is None:
+                    continue            # its rowid has no name left
                 rows = self._rows(name, schema)
                 packed = exact(rows)
                 before = self.previous.get(name)
@@ -205,8 +207,8 @@ def column_default(column, strict=False):
     key = (column.decl, column.dflt, strict)
     if key not in _defaults:
         db = sqlite3.connect(":memory:")
-        db.execute("CREATE TABLE t(x, c %s DEFAULT (%s))%s" % (
-            column.decl, column.dflt, ""))
+        db.execute("CREATE TABLE t(x INT, c %s DEFAULT (%s))%s" % (
+            column.decl, column.dflt, " STRICT" if strict else ""))
         db.execute("INSERT INTO t(x) VALUES (1)")
         _defaults[key] = db.execute("SELECT c FROM t").fetchone()[0]
         db.close()

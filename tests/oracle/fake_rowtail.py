@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -35,7 +36,11 @@ class Fake:
         self.previous = None
         self.change_id = 0
         self.base = os.path.basename(options.database)
-        self.prefix = os.path.splitext(self.base)[0]
+        self.properties = dict(d.split("=", 1) for d in options.D)
+        self.prefix = self.properties.get("topic.prefix",
+                                          os.path.splitext(self.base)[0])
+        self.binary = self.properties.get("binary.handling.mode", "bytes")
+        self.skipped = self.properties.get("skipped.operations", "").split(",")
         self.lines = []
 
     def planted(self, name):
@@ -46,7 +51,7 @@ class Fake:
             return None
         out = {}
         for name, value in zip(names, values):
-            value = None if value is expect.ANY else expect.json_value(value)
+            value = None if value is expect.ANY else expect.json_value(value, self.binary)
             if self.fault == "int-as-real" and type(value) is int and self.planted(
                     "int-as-real"):
                 value = float(value)
@@ -65,14 +70,24 @@ class Fake:
             text = text.replace(".5", ".50000000000000000001", 1)
         self.lines.append(text)
 
+    def is_wanted(self, event):
+        include = self.properties.get("table.include.list", ".*").split(",")
+        exclude = self.properties.get("table.exclude.list", "").split(",")
+
+        def listed(patterns):
+            return any(re.fullmatch(p, event.table, re.IGNORECASE) for p in patterns)
+        return (event.op not in self.skipped and listed(include)
+                and not listed(exclude))
+
     def emit(self, events):
+        events = [e for e in events if self.is_wanted(e)]
         if not events:
             return
         if self.planted("order") and len(events) > 1:
             events = [events[-1]] + events[:-1]
         if not self.planted("lsn-repeats"):
             self.lsn += 3
-        metadata = "provide.transaction.metadata=true" in self.options.D
+        metadata = self.properties.get("provide.transaction.metadata") == "true"
         block_id = str(self.lsn)
         read = events[0].op == "r"
         if metadata and not read:
@@ -138,7 +153,8 @@ class Fake:
             headers[name] = {k: expect.json_value(v) for k, v in event.other_key.items()}
         topic = topic_name(self.prefix + "." + event.table)
         self.put(topic, key, value, headers)
-        if event.op == "d" and not self.planted("no-tombstone"):
+        if (event.op == "d" and not self.planted("no-tombstone")
+                and self.properties.get("tombstones.on.delete") != "false"):
             self.put(topic, key, None, headers)
 
     def flush(self):
@@ -158,7 +174,8 @@ def main():
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     fake = Fake(options, os.environ.get("FAKE_FAULT", ""))
-    reader = StateReader(options.database, reader_setup)
+    reader = StateReader(options.database, lambda db: (
+        reader_setup(db), db.execute("PRAGMA writable_schema = ON")))
     reader.open()
     version = reader.db.execute("PRAGMA data_version").fetchone()
     state = reader.read()

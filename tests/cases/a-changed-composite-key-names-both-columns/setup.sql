@@ -1,0 +1,2 @@
+CREATE TABLE t(v, b TEXT, a INT, w, PRIMARY KEY(a, b));
+INSERT INTO t VALUES ('v', 'b', 1, 'w');

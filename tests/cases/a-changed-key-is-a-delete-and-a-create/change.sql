@@ -1,0 +1,1 @@
+UPDATE t SET k = 'zz' WHERE k = 'a';

@@ -1,0 +1,4 @@
+UPDATE t SET k = 'ABC';
+UPDATE u SET k = 1.0;
+UPDATE w SET k = 'ABC';
+REPLACE INTO t VALUES ('aBc', 1);

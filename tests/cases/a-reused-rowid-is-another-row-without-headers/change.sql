@@ -1,0 +1,4 @@
+BEGIN;
+DELETE FROM t WHERE k = 'c';
+INSERT INTO t VALUES ('d', 4, 'zzz');
+COMMIT;

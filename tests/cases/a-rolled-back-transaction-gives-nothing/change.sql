@@ -1,0 +1,5 @@
+BEGIN;
+DELETE FROM t;
+INSERT INTO t VALUES (7, 7, 'seven');
+ROLLBACK;
+INSERT INTO t VALUES (8, 8, 'eight');

@@ -1,0 +1,1 @@
+UPDATE t SET v = 11 WHERE k = 'b';

@@ -1,0 +1,4 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three');
+CREATE VIEW newer AS SELECT group_concat(b ORDER BY id) FROM t;
+CREATE TABLE d(id INTEGER PRIMARY KEY, n INT DEFAULT 1_000);

@@ -1,0 +1,2 @@
+UPDATE f SET s = 'z' WHERE id = 1;
+DELETE FROM f WHERE id = 2;

@@ -1,0 +1,2 @@
+CREATE TABLE t(a TEXT, b INT, c, PRIMARY KEY(a COLLATE NOCASE, a)) WITHOUT ROWID;
+INSERT INTO t VALUES ('x', 1, 'c1'), ('X', 2, 'c2'), ('y', 3, 'c3');

@@ -1,0 +1,5 @@
+-- Into an overflow page, into the leaf, the same bytes again, before the overflow.
+-- !blob t v 1 1200 c0ffee
+-- !blob t v 2 0 01
+-- !blob t v 2 0 01
+-- !blob t v 1 0 ff

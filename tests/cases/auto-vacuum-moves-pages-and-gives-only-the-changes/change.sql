@@ -1,0 +1,6 @@
+DELETE FROM t WHERE id BETWEEN 5 AND 15;
+UPDATE u SET v = x'01' WHERE id = 1;
+UPDATE t SET v = 'moved' WHERE id = 60;
+DELETE FROM t WHERE id BETWEEN 20 AND 30;
+PRAGMA wal_checkpoint(PASSIVE);
+UPDATE t SET v = 'again' WHERE id = 59;

@@ -1,0 +1,4 @@
+CREATE TABLE t(rowid TEXT, oid INT, _rowid_ BLOB);
+CREATE TABLE u(oid INTEGER PRIMARY KEY, v);
+INSERT INTO t VALUES ('r', 7, x'00');
+INSERT INTO u VALUES (3, 'v');

@@ -1,0 +1,5 @@
+PRAGMA page_size = 512;
+CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three');
+CREATE TABLE n(k TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO n VALUES ('b'), ('a');

@@ -1,0 +1,5 @@
+BEGIN;
+DROP TABLE t;
+CREATE TABLE u(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO u VALUES (1, 11, 'other'), (7, 70, 'seven');
+COMMIT;

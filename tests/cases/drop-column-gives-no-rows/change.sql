@@ -1,0 +1,3 @@
+ALTER TABLE t DROP COLUMN a;
+UPDATE t SET b = 'uno' WHERE id = 1;
+DELETE FROM t WHERE id = 2;

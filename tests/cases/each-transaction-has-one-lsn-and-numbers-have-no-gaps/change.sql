@@ -1,0 +1,9 @@
+BEGIN;
+UPDATE t SET a = a + 1;
+COMMIT;
+DELETE FROM t WHERE id = 1;
+BEGIN;
+ROLLBACK;
+INSERT INTO t VALUES (9, 9, 'nine');
+UPDATE t SET a = a;
+INSERT INTO t VALUES (10, 10, 'ten');

@@ -1,0 +1,14 @@
+BEGIN;
+UPDATE a SET x = 'in' WHERE id IN (700, 2900);
+COMMIT;
+BEGIN;
+UPDATE a SET x = printf('%.*c', 60, 'x') WHERE id IN (700, 2900);
+COMMIT;
+DELETE FROM a WHERE id BETWEEN 620 AND 2570;
+UPDATE a SET x = 'y' WHERE id = 610;
+UPDATE a SET x = 'y' WHERE id = 619;
+UPDATE a SET x = 'y' WHERE id = 2571;
+UPDATE a SET x = 'y' WHERE id = 2600;
+UPDATE a SET x = 'y' WHERE id = 2700;
+UPDATE a SET x = 'y' WHERE id = 3100;
+UPDATE a SET x = 'y' WHERE id = 100;

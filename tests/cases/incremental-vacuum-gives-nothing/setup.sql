@@ -1,0 +1,4 @@
+PRAGMA auto_vacuum = 2;
+PRAGMA page_size = 512;
+CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t SELECT i, printf('%.*c', 40, 'v') || i FROM n;

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (1, 9e999), (2, -9e999), (3, 9e999 - 9e999);

@@ -1,0 +1,5 @@
+PRAGMA page_size = 65536;
+CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three');
+CREATE TABLE u(id INTEGER PRIMARY KEY, v BLOB);
+INSERT INTO u VALUES (1, zeroblob(70000));

@@ -1,0 +1,2 @@
+ALTER TABLE t RENAME COLUMN a TO amount;
+UPDATE t SET amount = 11 WHERE id = 1;

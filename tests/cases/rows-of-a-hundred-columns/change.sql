@@ -1,0 +1,1 @@
+UPDATE t SET c70 = 3.5 WHERE id = 1;

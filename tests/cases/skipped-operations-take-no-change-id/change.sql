@@ -1,0 +1,7 @@
+UPDATE t SET a = 1 WHERE id = 1;
+DELETE FROM t WHERE id = 2;
+INSERT INTO t VALUES (4, 4, 'four');
+BEGIN;
+UPDATE t SET a = 33 WHERE id = 3;
+DELETE FROM t WHERE id = 1;
+COMMIT;

@@ -1,0 +1,3 @@
+INSERT INTO t(v) VALUES ('a');
+ANALYZE;
+INSERT INTO t(v) VALUES ('b');

@@ -1,0 +1,2 @@
+DELETE FROM t WHERE k = 'a';
+DELETE FROM t;

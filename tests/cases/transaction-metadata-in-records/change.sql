@@ -1,0 +1,2 @@
+-- Tombstones are not counted.
+UPDATE t SET k = 'aa' WHERE k = 'a';

@@ -1,0 +1,10 @@
+BEGIN;
+UPDATE t SET k = 'tmp' WHERE k = 'a';
+UPDATE t SET k = 'a' WHERE k = 'b';
+UPDATE t SET k = 'b' WHERE k = 'tmp';
+COMMIT;
+BEGIN;
+UPDATE n SET id = -1 WHERE id = 1;
+UPDATE n SET id = 1 WHERE id = 2;
+UPDATE n SET id = 2 WHERE id = -1;
+COMMIT;

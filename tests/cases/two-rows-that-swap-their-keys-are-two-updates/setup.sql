@@ -1,0 +1,4 @@
+CREATE TABLE t(k TEXT PRIMARY KEY, v INT, w TEXT);
+INSERT INTO t VALUES ('a', 1, 'x'), ('b', 2, 'y'), ('c', 3, 'z');
+CREATE TABLE n(id INTEGER PRIMARY KEY, v);
+INSERT INTO n VALUES (1, 'one'), (2, 'two');

@@ -1,0 +1,1 @@
+UPDATE t SET b = 'deux' WHERE id = 2;

@@ -1,0 +1,3 @@
+PRAGMA encoding = 'UTF-16be';
+CREATE TABLE t(k TEXT PRIMARY KEY, v TEXT DEFAULT 'dflt é');
+INSERT INTO t VALUES ('schlüssel', 'wert');

@@ -1,0 +1,4 @@
+PRAGMA page_size = 512;
+CREATE TABLE t(a, b);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO t SELECT i, printf('%.*c', 50, 'x') FROM n;
+DELETE FROM t WHERE a % 3 = 0;
