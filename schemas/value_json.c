@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/value_json.h"
 
-#include <float.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* Input bytes of one reservation: a large TEXT does not ask for six times its size. */
 #define CHUNK 4096
@@ -13,218 +10,15 @@
 /* No input byte makes more than this: U+0001 is \u0001. */
 #define ESCAPE_MAX 6
 
-#define PLAIN_DIGITS   16   /* digits before the point; with more, an exponent */
-#define PLAIN_ZEROS    4    /* zeros behind the point; with more, an exponent */
-#define PLAIN_LEAST    1e-5 /* the same as a number */
-#define INTEGER_LIMIT  9007199254740992.0 /* 2^53 */
-#define UNIQUE_LIMIT   1e15               /* 15 digits name one double at most */
-#define UNIQUE_DIGITS  15
-#define DOUBLE_DIGITS  17 /* always enough */
-#define DECIMAL_PLACES 8  /* that are tried before the general way */
-#define REPLACEMENT    0xFFFDu
+#define REPLACEMENT 0xFFFDu
 
-static const char digit_pairs[] = "00010203040506070809"
-				  "10111213141516171819"
-				  "20212223242526272829"
-				  "30313233343536373839"
-				  "40414243444546474849"
-				  "50515253545556575859"
-				  "60616263646566676869"
-				  "70717273747576777879"
-				  "80818283848586878889"
-				  "90919293949596979899";
+/* ---- text ---- */
 
-static const uint64_t powers_of_ten[] = {
-    UINT64_C(1),
-    UINT64_C(10),
-    UINT64_C(100),
-    UINT64_C(1000),
-    UINT64_C(10000),
-    UINT64_C(100000),
-    UINT64_C(1000000),
-    UINT64_C(10000000),
-    UINT64_C(100000000),
-    UINT64_C(1000000000),
-    UINT64_C(10000000000),
-    UINT64_C(100000000000),
-    UINT64_C(1000000000000),
-    UINT64_C(10000000000000),
-    UINT64_C(100000000000000),
-    UINT64_C(1000000000000000),
-    UINT64_C(10000000000000000),
-    UINT64_C(100000000000000000),
-    UINT64_C(1000000000000000000),
-    UINT64_C(10000000000000000000),
-};
-
-/* ---- integers ---- */
-
-static unsigned digit_count(uint64_t v)
-{
-	/* 1233 / 4096 is a little above log10(2): right or one too low. */
-	unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
-	unsigned guess = bits * 1233 >> 12;
-
-	return guess + (v >= powers_of_ten[guess]) + (v == 0);
-}
-
-/* The last `count` digits of `v`, zeros in front where it has fewer. */
-static char *put_digits(char *p, uint64_t v, unsigned count)
-{
-	char *q = p + count;
-
-	while (q - p >= 2) {
-		uint64_t rest = v / 100;
-
-		q -= 2;
-		memcpy(q, digit_pairs + 2 * (v - rest * 100), 2);
-		v = rest;
-	}
-	if (q > p) {
-		*p = (char)('0' + v % 10);
-	}
-	return p + count;
-}
-
-char *json_put_u64(char *p, uint64_t v)
-{
-	if (v < 10) {
-		*p = (char)('0' + v);
-		return p + 1;
-	}
-	return put_digits(p, v, digit_count(v));
-}
-
-char *json_put_i64(char *p, int64_t v)
-{
-	if (v < 0) {
-		*p++ = '-';
-		return json_put_u64(p, 0 - (uint64_t)v);
-	}
-	return json_put_u64(p, (uint64_t)v);
-}
-
-/* ---- doubles ---- */
-
-static char *put_bytes(char *p, const char *bytes, size_t len)
+static inline char *put_bytes(char *p, const char *bytes, size_t len)
 {
 	memcpy(p, bytes, len);
 	return p + len;
 }
-
-/*
- * Try the values that most columns hold: few digits behind the point. i / 10^k of
- * exact operands is rounded as a parser rounds the decimal, so that the test for
- * equality is exact; the least k makes the fewest digits. NULL: not such a value.
- */
-static char *put_short_decimal(char *p, double magnitude)
-{
-	unsigned k;
-
-	for (k = 1; k <= DECIMAL_PLACES; k++) {
-		double scale = (double)powers_of_ten[k];
-		double scaled = magnitude * scale;
-		uint64_t i;
-
-		if (scaled >= UNIQUE_LIMIT) {
-			return NULL;
-		}
-		i = (uint64_t)(scaled + 0.5);
-		if ((double)i / scale == magnitude) {
-			p = json_put_u64(p, i / powers_of_ten[k]);
-			*p++ = '.';
-			return put_digits(p, i % powers_of_ten[k], k);
-		}
-	}
-	return NULL;
-}
-
-/* The digits d.ddd times 10^exponent, in the plain form or the one with an exponent. */
-static char *put_scientific(char *p, const char *digits, unsigned count, int exponent)
-{
-	unsigned whole;
-
-	if (exponent < -(PLAIN_ZEROS + 1) || exponent >= PLAIN_DIGITS) {
-		*p++ = digits[0];
-		if (count > 1) {
-			*p++ = '.';
-			p = put_bytes(p, digits + 1, count - 1);
-		}
-		*p++ = 'e';
-		return json_put_i64(p, exponent);
-	}
-	if (exponent < 0) {
-		p = put_bytes(p, "0.0000", (size_t)(1 - exponent));
-		return put_bytes(p, digits, count);
-	}
-	whole = (unsigned)exponent + 1;
-	if (count <= whole) {
-		p = put_bytes(p, digits, count);
-		memset(p, '0', whole - count);
-		return put_bytes(p + (whole - count), ".0", 2);
-	}
-	p = put_bytes(p, digits, whole);
-	*p++ = '.';
-	return put_bytes(p, digits + whole, count - whole);
-}
-
-/* The C library's digits, as few as read back the same. */
-static char *put_general(char *p, double magnitude)
-{
-	char text[64];
-	char digits[DOUBLE_DIGITS];
-	unsigned count = 0;
-	const char *q;
-	/* Subnormal numbers have fewer digits, down to one. */
-	int precision = magnitude < DBL_MIN ? 1 : UNIQUE_DIGITS;
-
-	for (;; precision++) {
-		(void)snprintf(text, sizeof text, "%.*e", precision - 1, magnitude);
-		if (precision == DOUBLE_DIGITS || strtod(text, NULL) == magnitude) {
-			break;
-		}
-	}
-	/* Between the digits stands the locale's point, whatever it is. */
-	for (q = text; *q != 'e'; q++) {
-		if (*q >= '0' && *q <= '9' && count < DOUBLE_DIGITS) {
-			digits[count++] = *q;
-		}
-	}
-	while (count > 1 && digits[count - 1] == '0') {
-		count--;
-	}
-	return put_scientific(p, digits, count, (int)strtol(q + 1, NULL, 10));
-}
-
-char *json_put_double(char *p, double v)
-{
-	double magnitude = fabs(v);
-	char *end;
-
-	if (isnan(v)) {
-		return put_bytes(p, "null", 4);
-	}
-	if (isinf(v)) {
-		return v < 0 ? put_bytes(p, "\"-Infinity\"", 11)
-			     : put_bytes(p, "\"Infinity\"", 10);
-	}
-	if (signbit(v)) {
-		*p++ = '-';
-	}
-	if (magnitude < INTEGER_LIMIT && (double)(uint64_t)magnitude == magnitude) {
-		p = json_put_u64(p, (uint64_t)magnitude);
-		return put_bytes(p, ".0", 2);
-	}
-	if (magnitude >= PLAIN_LEAST) {
-		end = put_short_decimal(p, magnitude);
-		if (end) {
-			return end;
-		}
-	}
-	return put_general(p, magnitude);
-}
-
-/* ---- text ---- */
 
 /* Eight bytes in memory order from the lowest bits up, on every machine. */
 static inline uint64_t word_order(uint64_t w)

@@ -2,10 +2,7 @@
 /*
  * schemas/value_json.h -- SQLite values as JSON.
  *
- * INTEGER  decimal digits.
- * REAL     the fewest digits that read back as the same double, always with a '.'
- *          or an exponent; ±Inf as the strings "Infinity" and "-Infinity"; NaN
- *          (SQLite reads it as NULL) as null. Independent of the locale.
+ * INTEGER, REAL  schemas/number_json.h.
  * TEXT     a string; bytes that are not valid in the database's encoding become
  *          U+FFFD, one for each maximal subpart of a broken sequence (Unicode
  *          section 3.9), one for each lone surrogate or odd last byte of UTF-16.
@@ -30,17 +27,10 @@
 #include "btree/db_header.h"
 #include "btree/value.h"
 #include "schemas/encoder.h"
+#include "schemas/number_json.h"
 #include "src/base/buffer.h"
 
-#define JSON_OVERRUN    16 /* bytes */
-#define JSON_NUMBER_MAX 32 /* bytes of any number, null or infinity, no overrun */
-
-/* At most 20 bytes, nothing behind them is touched. */
-char *json_put_u64(char *p, uint64_t v);
-char *json_put_i64(char *p, int64_t v);
-
-/* At most JSON_NUMBER_MAX bytes. */
-char *json_put_double(char *p, double v);
+#define JSON_OVERRUN 16 /* bytes */
 
 /*
  * Put `value` at `p`, which lies in `b` with at least JSON_NUMBER_MAX bytes
