@@ -70,7 +70,7 @@ static enum status owner_from_ptrmap(struct page_source *old, uint32_t page_no,
 	return ST_OK;
 }
 
-static enum status owner_of(struct page_source *old, struct parent_map *map,
+static enum status owner_of(struct page_source *old, const struct parent_map *map,
 			    uint32_t page_no, struct owner *owner, struct error *err)
 {
 	if (!map) {
@@ -78,50 +78,63 @@ static enum status owner_of(struct page_source *old, struct parent_map *map,
 	}
 	owner->parent =
 	    page_no <= old->page_count ? parent_map_get(map, page_no) : PARENT_FREE;
-	if (owner->parent == PARENT_UNKNOWN) {
-		enum status status = parent_map_scan_leaves(map, old, err);
-
-		if (status != ST_OK) {
-			return status;
-		}
-		owner->parent = parent_map_get(map, page_no);
-	}
 	owner->is_overflow = parent_map_is_overflow(map, page_no);
 	return ST_OK;
 }
 
+/* A dirty page that nobody is known to point to can only be an overflow page. */
+static bool has_unknown(const struct page_marks *marks, const struct page_source *old,
+			const struct parent_map *map)
+{
+	for (size_t i = 0; i < marks->dirty.count; i++) {
+		if (marks->dirty.pages[i] <= old->page_count &&
+		    parent_map_get(map, marks->dirty.pages[i]) == PARENT_UNKNOWN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Mark `page_no` and what is above it, up to a page that is marked already. */
+static enum status climb_from(struct page_marks *marks, struct page_source *old,
+			      const struct parent_map *map, uint32_t page_no,
+			      struct error *err)
+{
+	bool is_new;
+	enum status status = page_set_add(&marks->marked, page_no, &is_new, err);
+
+	while (status == ST_OK && is_new) {
+		struct owner owner;
+
+		status = owner_of(old, map, page_no, &owner, err);
+		if (status != ST_OK || owner.parent == PARENT_FREE) {
+			break;
+		}
+		if (owner.parent == PARENT_ROOT) {
+			return page_set_add(&marks->roots, page_no, NULL, err);
+		}
+		if (owner.is_overflow) {
+			status = page_set_add(&marks->holders, owner.parent, NULL, err);
+		}
+		page_no = owner.parent;
+		if (status == ST_OK) {
+			status = page_set_add(&marks->marked, page_no, &is_new, err);
+		}
+	}
+	return status;
+}
+
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
-			     struct parent_map *map, struct error *err)
+			     struct parent_map *map, const uint32_t *roots,
+			     size_t root_count, struct error *err)
 {
 	enum status status = ST_OK;
 
+	if (map && !map->is_complete && has_unknown(marks, old, map)) {
+		status = parent_map_complete(map, old, roots, root_count, err);
+	}
 	for (size_t i = 0; status == ST_OK && i < marks->dirty.count; i++) {
-		uint32_t page_no = marks->dirty.pages[i];
-		bool is_new;
-
-		status = page_set_add(&marks->marked, page_no, &is_new, err);
-		while (status == ST_OK && is_new) {
-			struct owner owner;
-
-			status = owner_of(old, map, page_no, &owner, err);
-			if (status != ST_OK || owner.parent == PARENT_FREE) {
-				break;
-			}
-			if (owner.parent == PARENT_ROOT) {
-				status =
-				    page_set_add(&marks->roots, page_no, NULL, err);
-				break;
-			}
-			if (owner.is_overflow) {
-				status = page_set_add(&marks->holders, owner.parent,
-						      NULL, err);
-			}
-			page_no = owner.parent;
-			if (status == ST_OK) {
-				status =
-				    page_set_add(&marks->marked, page_no, &is_new, err);
-			}
-		}
+		status = climb_from(marks, old, map, marks->dirty.pages[i], err);
 	}
 	return status;
 }

@@ -38,10 +38,11 @@ enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
 /*
  * Fill marked, holders and roots from dirty. `old` is the view before the
  * transaction; `map` is its derived parent map, NULL when the database has
- * ptrmap pages. A dirty page that the map does not know makes it scan all
- * leaves, once.
+ * ptrmap pages. A dirty page that the map does not know makes it complete, once,
+ * from the trees at `roots`.
  */
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
-			     struct parent_map *map, struct error *err) MUST_CHECK;
+			     struct parent_map *map, const uint32_t *roots,
+			     size_t root_count, struct error *err) MUST_CHECK;
 
 #endif

@@ -201,8 +201,8 @@ static void follow_chains(struct parent_map *map, const uint32_t *next,
 	}
 }
 
-enum status parent_map_scan_leaves(struct parent_map *map, struct page_source *source,
-				   struct error *err)
+static enum status scan_pages(struct parent_map *map, struct page_source *source,
+			      struct error *err)
 {
 	enum status status = ST_OK;
 	uint32_t *next = calloc((size_t)source->page_count + 1, sizeof *next);
@@ -235,4 +235,13 @@ enum status parent_map_scan_leaves(struct parent_map *map, struct page_source *s
 	}
 	free(next);
 	return status;
+}
+
+enum status parent_map_complete(struct parent_map *map, struct page_source *source,
+				const uint32_t *roots, size_t root_count,
+				struct error *err)
+{
+	enum status status = parent_map_fill(map, source, roots, root_count, err);
+
+	return status == ST_OK ? scan_pages(map, source, err) : status;
 }

@@ -6,7 +6,7 @@
  * bytes and a bit for each page. It is filled from the interior pages of every
  * tree (tables and indexes), which are few; pages that are then neither root,
  * child nor free can only be overflow pages and stay UNKNOWN until one is
- * asked for, when every leaf is read once (parent_map_scan_leaves).
+ * asked for, when every leaf is read once (parent_map_complete).
  *
  * It is kept up to date only from pages that a walk of the new tree reaches,
  * never from a frame that merely stands in the WAL: without SECURE_DELETE,
@@ -55,9 +55,15 @@ enum status parent_map_fill(struct parent_map *map, struct page_source *source,
 			    const uint32_t *roots, size_t root_count,
 			    struct error *err) MUST_CHECK;
 
-/* Read every page once, in file order, and find the owners of all overflow pages. */
-enum status parent_map_scan_leaves(struct parent_map *map, struct page_source *source,
-				   struct error *err) MUST_CHECK;
+/*
+ * Make the map anew and complete: fill it, then read every page once, in file order,
+ * and find the owners of all overflow pages. (Anew, because an entry of a page that
+ * left all trees may be stale, and what it says of the page's kind with it: seen, a
+ * freed page of a dropped table taken for a leaf.)
+ */
+enum status parent_map_complete(struct parent_map *map, struct page_source *source,
+				const uint32_t *roots, size_t root_count,
+				struct error *err) MUST_CHECK;
 
 static inline uint32_t parent_map_get(const struct parent_map *map, uint32_t page_no)
 {

@@ -23,6 +23,7 @@ struct decoder {
 	const struct table_filter *filter;
 	struct decoder_events events;
 	struct catalog *catalog;
+	uint32_t *roots;       /* of the catalog's trees; catalog->root_count of them */
 	struct parent_map map; /* not filled: as needed */
 	struct page_marks marks;
 	struct tree_diff diff;
@@ -32,6 +33,22 @@ struct decoder {
 	size_t work_count;
 	size_t work_cap;
 };
+
+static enum status list_roots(struct decoder *decoder, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	uint32_t *roots =
+	    realloc(decoder->roots, (catalog->root_count + 1) * sizeof *roots);
+
+	if (!roots) {
+		return error_set(err, ST_NOMEM, "out of memory for root pages");
+	}
+	decoder->roots = roots;
+	for (size_t i = 0; i < catalog->root_count; i++) {
+		roots[i] = catalog->roots[i].root_page;
+	}
+	return ST_OK;
+}
 
 enum status decoder_open(struct view *view, const struct table_filter *filter,
 			 const struct decoder_events *events, struct decoder **out,
@@ -52,6 +69,9 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	row_diff_init(&decoder->rows);
 	page_set_init(&decoder->renamed);
 	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
+	if (status == ST_OK) {
+		status = list_roots(decoder, err);
+	}
 	if (status == ST_OK) {
 		status = events->catalog(events->context, decoder->catalog, NULL, err);
 	}
@@ -75,6 +95,7 @@ void decoder_close(struct decoder *decoder)
 	row_diff_clear(&decoder->rows);
 	page_set_clear(&decoder->renamed);
 	free(decoder->work);
+	free(decoder->roots);
 	free(decoder);
 }
 
@@ -529,25 +550,16 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 static enum status prepare_map(struct decoder *decoder, const struct captured_txn *txn,
 			       struct parent_map **map, struct error *err)
 {
-	const struct catalog *catalog = decoder->catalog;
-	uint32_t *roots;
 	enum status status = ST_OK;
 
 	*map = NULL;
-	if (has_ptrmap(&catalog->header)) {
+	if (has_ptrmap(&decoder->catalog->header)) {
 		return ST_OK;
 	}
 	if (!decoder->map.is_filled) {
-		roots = malloc((catalog->root_count + 1) * sizeof *roots);
-		if (!roots) {
-			return error_set(err, ST_NOMEM, "out of memory for root pages");
-		}
-		for (size_t i = 0; i < catalog->root_count; i++) {
-			roots[i] = catalog->roots[i].root_page;
-		}
-		status = parent_map_fill(&decoder->map, view_old(decoder->view), roots,
-					 catalog->root_count, err);
-		free(roots);
+		status =
+		    parent_map_fill(&decoder->map, view_old(decoder->view),
+				    decoder->roots, decoder->catalog->root_count, err);
 	}
 	if (status == ST_OK) {
 		status = parent_map_grow(&decoder->map, txn->page_count, err);
@@ -600,7 +612,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 	}
 	catalog_close(decoder->catalog);
 	decoder->catalog = fresh;
-	return status;
+	return status == ST_OK ? list_roots(decoder, err) : status;
 }
 
 enum status decoder_apply(struct decoder *decoder, const struct captured_txn *txn,
@@ -630,8 +642,9 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 		status = prepare_map(decoder, txn, &map, err);
 	}
 	if (status == ST_OK) {
-		status = page_marks_climb(&decoder->marks, view_old(decoder->view), map,
-					  err);
+		status =
+		    page_marks_climb(&decoder->marks, view_old(decoder->view), map,
+				     decoder->roots, decoder->catalog->root_count, err);
 	}
 	if (status == ST_OK && changed) {
 		status = apply_new_schema(decoder, txn, map, err);

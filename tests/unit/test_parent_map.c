@@ -85,7 +85,7 @@ static void test_unknown_page_is_never_ignored(void **state)
 	}
 	assert_int_not_equal(overflow, 0);
 	assert_int_equal(page_marks_add_dirty(&marks, overflow, &err), ST_OK);
-	assert_int_equal(page_marks_climb(&marks, pages, &map, &err), ST_OK);
+	assert_int_equal(page_marks_climb(&marks, pages, &map, roots, 2, &err), ST_OK);
 	assert_true(map.is_complete);
 	assert_true(page_set_has(&marks.roots, 2));
 	assert_int_equal(marks.holders.count > 0, 1);

@@ -277,9 +277,8 @@ static void check_map(const struct parent_map *map, struct page_source *source,
 	struct error err;
 
 	parent_map_init(&fresh);
-	assert_int_equal(parent_map_fill(&fresh, source, f->roots, f->root_count, &err),
-			 ST_OK);
-	assert_int_equal(parent_map_scan_leaves(&fresh, source, &err), ST_OK);
+	assert_int_equal(
+	    parent_map_complete(&fresh, source, f->roots, f->root_count, &err), ST_OK);
 	for (uint32_t p = 1; p <= source->page_count; p++) {
 		uint32_t want = parent_map_get(&fresh, p);
 		uint32_t have = parent_map_get(map, p);
@@ -366,7 +365,9 @@ static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds
 					 ST_OK);
 		}
 		collect_dirty(&marks, old, new, f.has_ptrmap);
-		assert_int_equal(page_marks_climb(&marks, old, used, &err), ST_OK);
+		assert_int_equal(
+		    page_marks_climb(&marks, old, used, f.roots, f.root_count, &err),
+		    ST_OK);
 		tree_diff_begin(&diff, old, new, &marks, used);
 		for (size_t i = 0; i < f.root_count; i++) {
 			if (page_set_has(&marks.roots, f.roots[i])) {
