@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <unistd.h>
+
+#include "src/base/log.h"
+
+/* stderr goes into a pipe between begin and end; packets keep its writes apart. */
+struct captured {
+	int saved;
+	int pipe[2];
+	char text[16384];
+	size_t len;
+	size_t writes;
+};
+
+static void begin(struct captured *c)
+{
+	memset(c, 0, sizeof *c);
+	c->saved = dup(STDERR_FILENO);
+	assert_true(c->saved >= 0);
+	assert_int_equal(pipe2(c->pipe, O_DIRECT | O_NONBLOCK), 0);
+	assert_true(dup2(c->pipe[1], STDERR_FILENO) >= 0);
+}
+
+/* Each read of a packet pipe gives one write, up to PIPE_BUF bytes of it. */
+static void end(struct captured *c)
+{
+	ssize_t got;
+
+	assert_true(dup2(c->saved, STDERR_FILENO) >= 0);
+	close(c->saved);
+	close(c->pipe[1]);
+	while ((got = read(c->pipe[0], c->text + c->len, sizeof c->text - 1 - c->len)) >
+	       0) {
+		c->len += (size_t)got;
+		c->writes++;
+	}
+	close(c->pipe[0]);
+	c->text[c->len] = 0;
+}
+
+static void test_text_line_has_the_program_name_in_front(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_INFO, false);
+	begin(&c);
+	log_info("read %d pages of %s", 12, "shop.db");
+	end(&c);
+	assert_string_equal(c.text, "rowtail: read 12 pages of shop.db\n");
+	assert_int_equal(c.writes, 1);
+}
+
+static void test_levels_are_written_as_set_up(void **state)
+{
+	static const char *const want[] = {
+	    "rowtail: e\nrowtail: w\nrowtail: p\n",
+	    "rowtail: e\nrowtail: w\nrowtail: p\n",
+	    "rowtail: e\nrowtail: w\nrowtail: i\nrowtail: p\n",
+	    "rowtail: e\nrowtail: w\nrowtail: i\nrowtail: d\nrowtail: p\n",
+	};
+
+	(void)state;
+	for (int most = LOG_ERROR; most <= LOG_DEBUG; most++) {
+		struct captured c;
+
+		log_setup((enum log_level)most, false);
+		begin(&c);
+		log_error("e");
+		log_warn("w");
+		log_info("i");
+		log_debug("d");
+		log_plain("p");
+		end(&c);
+		assert_string_equal(c.text, want[most]);
+	}
+}
+
+static void test_control_characters_cannot_forge_a_line(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_INFO, false);
+	begin(&c);
+	log_info("table \"a\nrowtail: b\r\x1b[31m\x7f\t\"");
+	log_info("%s", "C1 \xc2\x85 \xc2\x9b, cut \xe2\x82, wild \xff\xc0\xaf, "
+		       "surrogate \xed\xa0\x80, high \xf4\x90\x80\x80");
+	log_info("%s", "good \xc2\xa0 \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
+	end(&c);
+	assert_string_equal(c.text, "rowtail: table \"a?rowtail: b??[31m??\"\n"
+				    "rowtail: C1 ?? ??, cut ??, wild ???, "
+				    "surrogate ???, high ????\n"
+				    "rowtail: good \xc2\xa0 \xc3\xa4 \xe2\x82\xac "
+				    "\xf0\x9f\x98\x80\n");
+	assert_int_equal(c.writes, 3);
+}
+
+static void test_json_line_is_an_object_with_time_level_and_text(void **state)
+{
+	const char *hostile = "a \"quoted\" \\ path\n\x01 \xff \xe2\x82\xac";
+	struct captured c;
+	json_t *line;
+	const char *ts;
+
+	(void)state;
+	log_setup(LOG_INFO, true);
+	begin(&c);
+	log_warn("%s", hostile);
+	end(&c);
+	assert_int_equal(c.writes, 1);
+	assert_int_equal(c.text[c.len - 1], '\n');
+	line = json_loads(c.text, 0, NULL);
+	assert_non_null(line);
+	assert_int_equal(json_object_size(line), 3);
+	assert_string_equal(json_string_value(json_object_get(line, "level")), "warn");
+	assert_string_equal(json_string_value(json_object_get(line, "msg")),
+			    "a \"quoted\" \\ path?? ? \xe2\x82\xac");
+	ts = json_string_value(json_object_get(line, "ts"));
+	assert_int_equal(strlen(ts), strlen("2026-01-02T03:04:05.678Z"));
+	assert_int_equal(ts[10], 'T');
+	assert_int_equal(ts[19], '.');
+	assert_int_equal(ts[23], 'Z');
+	json_decref(line);
+}
+
+static void test_plain_line_is_text_in_every_format(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_ERROR, true);
+	begin(&c);
+	log_plain("following %s", "shop.db");
+	end(&c);
+	assert_string_equal(c.text, "rowtail: following shop.db\n");
+}
+
+static void test_long_text_is_cut_to_one_whole_line(void **state)
+{
+	char text[9000];
+
+	(void)state;
+	for (int as_json = 0; as_json <= 1; as_json++) {
+		for (size_t shift = 0; shift < 3; shift++) {
+			struct captured c;
+
+			memset(text, '"', sizeof text - 1);
+			memset(text, 'x', shift);
+			text[sizeof text - 1] = 0;
+			log_setup(LOG_INFO, as_json);
+			begin(&c);
+			log_info("%s", text);
+			end(&c);
+			assert_true(c.len > 2000);
+			assert_ptr_equal(strchr(c.text, '\n'), c.text + c.len - 1);
+			if (as_json) {
+				json_t *line = json_loads(c.text, 0, NULL);
+
+				assert_non_null(line);
+				json_decref(line);
+			}
+		}
+	}
+	log_setup(LOG_INFO, false);
+}
+
+static void test_logging_keeps_errno(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_INFO, false);
+	begin(&c);
+	errno = ENOSPC;
+	log_info("something");
+	log_plain("else");
+	assert_int_equal(errno, ENOSPC);
+	end(&c);
+}
+
+static void test_closed_stderr_is_no_reason_to_stop(void **state)
+{
+	int saved = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_true(saved >= 0);
+	close(STDERR_FILENO);
+	log_error("nobody hears this");
+	log_plain("nor this");
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_text_line_has_the_program_name_in_front),
+	    cmocka_unit_test(test_levels_are_written_as_set_up),
+	    cmocka_unit_test(test_control_characters_cannot_forge_a_line),
+	    cmocka_unit_test(test_json_line_is_an_object_with_time_level_and_text),
+	    cmocka_unit_test(test_plain_line_is_text_in_every_format),
+	    cmocka_unit_test(test_long_text_is_cut_to_one_whole_line),
+	    cmocka_unit_test(test_logging_keeps_errno),
+	    cmocka_unit_test(test_closed_stderr_is_no_reason_to_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
