@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The table of figures: what rowtail costs and how fast it is, as ratios in one run.
+
+Each figure is the median of --runs runs. Where two programs are compared they run one
+after the other, in turns, so that a slower minute of the machine slows both. A live run
+at whose end rowtail is more than a second behind does not count.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from figures import Figures, is_counted  # noqa: E402
+from processes import BenchError  # noqa: E402
+
+MIB = 1 << 20
+
+Plan = collections.namedtuple(
+    "Plan", "rows live_s latency_s updates large_mb"
+)
+FULL = Plan(rows=1_000_000, live_s=60, latency_s=20, updates=20_000, large_mb=2048)
+QUICK = Plan(rows=100_000, live_s=3, latency_s=3, updates=3_000, large_mb=64)
+
+# One line of the table. `source` names the runs it is taken from (see `make_run`),
+# `value` gives the number of one run, `reach` and `aim` are limits: at least (">=") or
+# at most ("<="). A limit may be a function of a run.
+Row = collections.namedtuple("Row", "name what source value sense reach aim show")
+
+
+def ratio(number):
+    return f"{number:.2f}×" if number < 10 else f"{number:.1f}×"
+
+
+def plain(number):
+    return f"{number:.3g}"
+
+
+def ms(number):
+    return f"{number:.2f} ms"
+
+
+def seconds(number):
+    return f"{number:.2f} s"
+
+
+def mib(number):
+    return f"{number / MIB:.1f} MiB"
+
+
+def megabytes(number):
+    return f"{number / 1e6:.1f} MB"
+
+
+def per_million(number):
+    return f"{number:.0f}"
+
+
+def key(name):
+    return lambda run: run[name]
+
+
+def memory_limit(mib_fixed, bytes_per_page):
+    return lambda run: mib_fixed * MIB + bytes_per_page * run["pages"]
+
+
+def live_rows():
+    speed = [
+        ("throughput", "paced-1ms", "NORMAL, paced 1 ms", 0.99, 1.0),
+        ("throughput", "bulk", "NORMAL, flat out, 1000-row transactions", 1.0, 1.2),
+        ("throughput", "one-row", "NORMAL, flat out, one-row", 0.9, 1.0),
+        ("full", "one-row-full", "FULL, flat out, one-row", 0.93, 1.0),
+    ]
+    for name, kind, text, reach, aim in speed:
+        yield Row(name, f"throughput followed / alone: {text}", f"live {kind}",
+                  key("speed"), ">=", reach, aim, ratio)
+    for kind, text in [("paced-50us", "paced 50 µs"), ("paced-1ms", "paced 1 ms")]:
+        yield Row("tail", f"p99.9 of a commit, followed / alone: {text}",
+                  f"live {kind}", key("tail"), "<=", 1.0, 0.2, ratio)
+    busy = [
+        ("paced-1ms", "paced 1 ms", 0),
+        ("paced-50us", "paced 50 µs", 0),
+        ("one-row-full", "flat out FULL", 0),
+        ("one-row", "flat out NORMAL", 300),
+        ("bulk", "flat out NORMAL, 1000-row", 300),
+    ]
+    for kind, text, reach in busy:
+        yield Row("busy", f"SQLITE_BUSY per million commits: {text}", f"live {kind}",
+                  key("busy_million"), "<=", reach, 0, per_million)
+    yield Row("wal", "WAL peak followed / alone: paced 1 ms", "live paced-1ms",
+              key("wal"), "<=", 1.5, 1.0, ratio)
+    for kind, text in [("one-row", "one-row"), ("bulk", "1000-row")]:
+        yield Row("wal", f"WAL peak, flat out, {text}", f"live {kind}",
+                  key("wal_peak"), "<=", 64e6, 16e6, megabytes)
+
+
+def all_rows():
+    yield Row("drain", "drain of a million rows: events/s / writer's rows/s", "drain",
+              key("ratio"), ">=", 2, 4, ratio)
+    for kind, text in [("bulk", "bulk inserts"),
+                       ("update", "random single-column updates, 100 a transaction"),
+                       ("one-row", "one-row transactions")]:
+        yield Row("cpu", f"rowtail CPU per event / writer CPU per row: {text}",
+                  f"cpu {kind}", key("ratio"), "<=", 0.5, 0.25, ratio)
+    yield Row("cpu", "(for comparison: bulk inserts, stdout a pipe)", "cpu-pipe bulk",
+              key("ratio"), "<=", None, None, ratio)
+    yield Row("latency", "commit to line at 200 commits/s: p50", "latency",
+              key("p50_ms"), "<=", 1, 0.2, ms)
+    yield Row("latency", "commit to line at 200 commits/s: p99", "latency",
+              key("p99_ms"), "<=", 5, 1, ms)
+    yield from live_rows()
+    yield Row("size", "CPU per one-row update: large table / 10 MB table", "size",
+              key("ratio"), "<=", 1.3, 1.1, ratio)
+    yield Row("memory", "memory while following the large database", "size",
+              key("memory"), "<=", memory_limit(64, 8), memory_limit(16, 5), mib)
+    yield Row("start", "start to following, large database", "start",
+              key("following_s"), "<=", 1, 0.1, seconds)
+    yield Row("overflow", "start to the event of an update of an overflow page only",
+              "start", key("overflow_s"), "<=", 10, 3, seconds)
+    yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
+              key("ratio"), ">=", 3, 6, ratio)
+
+
+def make_run(figures, source, number):
+    kind, _, detail = source.partition(" ")
+    if kind == "cpu":
+        return figures.cpu(detail)
+    if kind == "cpu-pipe":
+        return figures.cpu(detail, to_pipe=True)
+    if kind == "live":
+        return figures.live(detail, alone_first=number % 2 == 0)
+    return getattr(figures, kind)()
+
+
+def make_runs(figures, source, count):
+    """Runs of one source, and why some could not be made."""
+    runs, problems = [], []
+    for number in range(count):
+        try:
+            runs.append(make_run(figures, source, number))
+            shown = ", ".join(f"{k} {v:.4g}" for k, v in runs[-1].items())
+            print(f"  {source} {number + 1}/{count}: {shown}", flush=True)
+        except BenchError as problem:
+            problems.append(str(problem))
+            print(f"  {source} {number + 1}/{count}: {problem}", flush=True)
+    return runs, problems
+
+
+def judge(row, runs, problems):
+    """(shown value, reach, aim, verdict) of a row."""
+    counted = [run for run in runs if is_counted(run)]
+
+    def limit_of(limit):
+        return limit(counted[0]) if callable(limit) and counted else limit
+
+    def shown(limit):
+        return "" if limit is None or callable(limit) else row.show(limit)
+
+    reach, aim = limit_of(row.reach), limit_of(row.aim)
+    sign = {"<=": "≤ ", ">=": "≥ "}[row.sense]
+    texts = [sign + shown(reach) if shown(reach) else "",
+             sign + shown(aim) if shown(aim) else ""]
+    if not counted or len(counted) * 2 <= len(runs) + len(problems):
+        why = problems[-1] if problems else "rowtail fell behind the writer"
+        return "-", *texts, f"MISS ({why})" if row.reach is not None else "-"
+    value = statistics.median(row.value(run) for run in counted)
+
+    def is_within(limit):
+        return value <= limit if row.sense == "<=" else value >= limit
+
+    verdict = "" if reach is None else "MISS"
+    if reach is not None and is_within(reach):
+        verdict = "OK, aim" if is_within(aim) else "OK"
+    if verdict and len(counted) < len(runs) + len(problems):
+        verdict += f" ({len(counted)} of {len(runs) + len(problems)} runs counted)"
+    return row.show(value), *texts, verdict
+
+
+def machine_lines(rowtail):
+    def output(*command):
+        try:
+            return subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            ).stdout.decode().strip()
+        except OSError:
+            return "?"
+
+    model = "?"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    load = os.getloadavg()[0]
+    yield f"{output(str(rowtail), '--version')}; SQLite {output('sqlite3', '--version')[:7]}"
+    yield (f"{os.cpu_count()} × {model}, Linux {platform.release()}, "
+           f"load at the start {load:.2f}")
+    if load > 0.3:
+        yield "The machine was not idle: these figures are disturbed."
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = sorted({row.name for row in all_rows()})
+    parser.add_argument("--rowtail", default="build/rowtail")
+    parser.add_argument("--tools", default="build/release/bench",
+                        help="folder of writer, latency and count_lines")
+    parser.add_argument("--folder", default="build/bench", help="for the databases")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", action="append", choices=names, metavar="NAME",
+                        help="rows of this name, may be repeated: " + ", ".join(names))
+    parser.add_argument("--quick", action="store_true",
+                        help="one short run each, to see that it works")
+    parser.add_argument("--seconds", type=int, help="of a live run (default 60)")
+    parser.add_argument("--large-mb", type=int, help="large database (default 2048)")
+    parser.add_argument("--keep", action="store_true", help="keep the databases")
+    return parser.parse_args()
+
+
+def print_table(rows, results):
+    print("\n| what | reach | aim | here | verdict |")
+    print("|---|---|---|---|---|")
+    missed = 0
+    for row in rows:
+        runs, problems = results[row.source]
+        value, reach, aim, verdict = judge(row, runs, problems)
+        missed += verdict.startswith("MISS")
+        print(f"| {row.what} | {reach} | {aim} | {value} | {verdict} |")
+    return missed
+
+
+def print_live_runs(results):
+    """Lag and WAL of the runs that followed live: what makes them count."""
+    print("\n| live runs | counted | lag at the end, worst | WAL peak, worst |")
+    print("|---|---|---|---|")
+    for source, (runs, _) in results.items():
+        if runs and "lag_s" in runs[0]:
+            counted = sum(is_counted(run) for run in runs)
+            lag = max(run["lag_s"] for run in runs)
+            peak = max((run.get("wal_peak", 0) for run in runs), default=0)
+            print(f"| {source} | {counted} of {len(runs)} | {lag:.3f} s "
+                  f"| {megabytes(peak) if peak else '-'} |")
+
+
+def main():
+    options = parse_arguments()
+    plan = QUICK if options.quick else FULL
+    if options.seconds:
+        plan = plan._replace(live_s=options.seconds)
+    if options.large_mb:
+        plan = plan._replace(large_mb=options.large_mb)
+    count = 1 if options.quick else options.runs
+    rows = [r for r in all_rows() if not options.only or r.name in options.only]
+    folder = pathlib.Path(options.folder) / ("quick" if options.quick else "full")
+    figures = Figures(pathlib.Path(options.rowtail).resolve(),
+                      pathlib.Path(options.tools).resolve(), folder.resolve(), plan)
+    header = list(machine_lines(figures.rowtail))
+    began = time.monotonic()
+    figures.prepare()
+    sources = list(dict.fromkeys(row.source for row in rows))
+    if {"size", "start"} & set(sources):
+        figures.prepare_large()
+    results = {source: make_runs(figures, source, count) for source in sources}
+    print()
+    for line in header:
+        print(line)
+    print(f"Medians of {count} runs, {time.strftime('%Y-%m-%d')}, "
+          f"{(time.monotonic() - began) / 60:.0f} minutes.")
+    if plan != FULL or count < 5:
+        print("Shortened runs: not the figures of the table.")
+    missed = print_table(rows, results)
+    print_live_runs(results)
+    if not options.keep:
+        shutil.rmtree(folder)
+    print(f"\n{missed} missed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

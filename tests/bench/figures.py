@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measurements. Each method makes one run and returns a dict of numbers.
+
+Every run has a database of its own, made beforehand; what is compared is measured one
+after the other in the same run, so that a machine that slows down slows both.
+"""
+
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from processes import LAG_LIMIT_S, BenchError, Follower, Tools
+
+WRITER_CORE = 0
+ROWTAIL_CORE = 1
+EVENT_MIN_BYTES = 200  # no event is shorter: fewer bytes are not all events
+TABLE_ROWS = 100_000  # about 10 MB
+BIG_ROWS = 64  # with overflow pages
+
+# What a writer does: options of tests/bench/writer.c.
+WRITERS = {
+    "bulk": ["--per-txn", 1000],
+    "one-row": [],
+    "one-row-full": ["--sync", "FULL"],
+    "paced-1ms": ["--think-us", 1000],
+    "paced-50us": ["--think-us", 50],
+}
+# The same for the CPU figures, with the number of transactions of a full run.
+CPU_WRITERS = {
+    "bulk": (["--per-txn", 1000], 1_000),
+    "update": (["--mode", "update", "--per-txn", 100], 5_000),
+    "one-row": ([], 200_000),
+}
+
+
+class Figures:
+    def __init__(self, rowtail, tools, folder, plan):
+        self.rowtail = rowtail
+        self.tools = Tools(tools)
+        self.folder = pathlib.Path(folder)
+        self.plan = plan
+        self.template = self.folder / "template.db"
+        self.large = self.folder / f"large-{plan.large_mb}.db"
+
+    # -- databases -----------------------------------------------------------------
+
+    def prepare(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.template.exists():
+            self._make(self.template, TABLE_ROWS)
+
+    def prepare_large(self):
+        """Made once, and read so that it is in the page cache."""
+        if not self.large.exists():
+            self._make(self.large, self.plan.large_mb * 1_048_576 // 118)
+        with open(self.large, "rb") as file:
+            while file.read(1 << 24):
+                pass
+
+    def _make(self, path, rows):
+        unfinished = path.with_suffix(".unfinished")
+        for leftover in self.folder.glob(unfinished.name + "*"):
+            leftover.unlink()
+        self.tools.fill(unfinished, rows, BIG_ROWS)
+        unfinished.rename(path)
+
+    def fresh(self, name="run"):
+        path = self.folder / f"{name}.db"
+        for leftover in self.folder.glob(path.name + "*"):
+            leftover.unlink()
+        shutil.copyfile(self.template, path)
+        return path
+
+    def remove(self, path):
+        for leftover in self.folder.glob(path.name + "*"):
+            leftover.unlink()
+
+    def follow(self, path, **options):
+        options.setdefault("core", ROWTAIL_CORE)
+        follower = Follower(self.rowtail, path, **options)
+        return follower.wait_until_following()
+
+    def write(self, path, *arguments):
+        return self.tools.run("writer", path, *arguments, core=WRITER_CORE)
+
+    # -- figures -------------------------------------------------------------------
+
+    def drain(self):
+        """A million rows wait in the WAL; how fast do they come out?"""
+        path = self.fresh()
+        rows = self.plan.rows
+        with self.follow(path) as follower:
+            follower.process.send_signal(signal.SIGSTOP)
+            wrote = self.write(path, "--per-txn", 1000, "--txns", rows // 1000)
+            continued_s = time.monotonic()
+            follower.process.send_signal(signal.SIGCONT)
+            end_s = follower.wait_until_quiet(rows * EVENT_MIN_BYTES)
+        self.remove(path)
+        rate = wrote["rows"] / (end_s - continued_s)
+        return {
+            "ratio": rate / wrote["rows_s"],
+            "events_s": rate,
+            "writer_rows_s": wrote["rows_s"],
+            "wal_peak": wrote["wal_peak"],
+        }
+
+    def cpu(self, kind, to_pipe=False):
+        """CPU of rowtail for each event against CPU of the writer for each row."""
+        arguments, txns = CPU_WRITERS[kind]
+        txns = max(1, txns * self.plan.rows // 1_000_000)
+        path = self.fresh()
+        with self.follow(path, to_pipe=to_pipe) as follower:
+            reader = self._count_lines(follower) if to_pipe else None
+            before = follower.usage.cpu_s()
+            writer = self.tools.start(
+                "writer", path, *arguments, "--txns", txns, core=WRITER_CORE
+            )
+            wrote = self.tools.result(writer)
+            lag_s = self._lag_s(follower, wrote)
+            used = follower.usage.cpu_s() - before
+            follower.stop()
+            if reader:
+                reader.communicate()
+        self.remove(path)
+        return {
+            "ratio": used / wrote["cpu_s"],
+            "rowtail_us": used / wrote["rows"] * 1e6,
+            "writer_us": wrote["cpu_s"] / wrote["rows"] * 1e6,
+            "lag_s": lag_s,
+            "wal_peak": wrote["wal_peak"],
+        }
+
+    def _count_lines(self, follower):
+        reader = self.tools.start("count_lines", stdin=follower.process.stdout)
+        follower.process.stdout.close()
+        follower.process.stdout = None
+        return reader
+
+    @staticmethod
+    def _lag_s(follower, wrote):
+        """From the writer's last commit to the last byte written.
+
+        rowtail has written most of it by now, so there is no least number of bytes.
+        """
+        written = follower.usage.written_bytes()
+        end_s = follower.wait_until_quiet(0)
+        if follower.usage.written_bytes() < wrote["rows"] * EVENT_MIN_BYTES / 2:
+            raise BenchError("rowtail wrote too little for all events")
+        if follower.usage.written_bytes() == written:
+            return 0.0
+        return max(0.0, end_s - wrote["end_ns"] / 1e9)
+
+    def latency(self):
+        path = self.fresh()
+        with self.follow(path, core=None, to_pipe=True) as follower:
+            reader = self.tools.start(
+                "latency",
+                path,
+                "--rate",
+                200,
+                "--count",
+                int(200 * self.plan.latency_s),
+                stdin=follower.process.stdout,
+            )
+            result = self.tools.result(reader)
+        self.remove(path)
+        if reader.returncode != 0:
+            raise BenchError(f"{result['lines']} of {result['commits']} lines came")
+        return result
+
+    def live(self, kind, alone_first):
+        """A writer alone and followed, each on a core of its own."""
+        arguments = WRITERS[kind] + ["--seconds", self.plan.live_s]
+        runs = {}
+        for followed in [False, True] if alone_first else [True, False]:
+            runs[followed] = self._live_run(arguments, followed)
+        alone, with_us = runs[False], runs[True]
+        return {
+            "speed": with_us["commits_s"] / alone["commits_s"],
+            "tail": with_us["p999_us"] / alone["p999_us"],
+            "wal": with_us["wal_peak"] / max(1, alone["wal_peak"]),
+            "wal_peak": with_us["wal_peak"],
+            "wal_alone": alone["wal_peak"],
+            "lag_s": with_us["lag_s"],
+            "busy_million": with_us["busy"] / with_us["commits"] * 1e6,
+            "busy": with_us["busy"],
+            "commits_s": with_us["commits_s"],
+            "alone_s": alone["commits_s"],
+            "p999_us": with_us["p999_us"],
+            "alone_p999_us": alone["p999_us"],
+        }
+
+    def _live_run(self, arguments, followed):
+        path = self.fresh()
+        if not followed:
+            wrote = self.write(path, *arguments)
+        else:
+            with self.follow(path) as follower:
+                wrote = self.write(path, *arguments)
+                wrote["lag_s"] = self._lag_s(follower, wrote)
+        self.remove(path)
+        return wrote
+
+    def size(self):
+        """CPU of a one-row update in a large table against a small one; memory."""
+        small = self._size_run(self.fresh())
+        large = self._size_run(self.large)
+        pages = self.large.stat().st_size // 4096
+        return {
+            "ratio": large["us"] / small["us"],
+            "small_us": small["us"],
+            "large_us": large["us"],
+            "memory": large["memory"],
+            "pages": pages,
+            "lag_s": max(small["lag_s"], large["lag_s"]),
+        }
+
+    def _size_run(self, path):
+        update = ["--mode", "update"]
+        with self.follow(path) as follower:
+            # The first event pays for what is built once.
+            self.write(path, "--mode", "blob", "--txns", 1)
+            self.write(path, *update, "--txns", 200)
+            follower.wait_until_quiet(0)
+            before = follower.usage.cpu_s()
+            writer = self.tools.start(
+                "writer", path, *update, "--txns", self.plan.updates, core=WRITER_CORE
+            )
+            while writer.poll() is None:
+                follower.look_at_memory()
+                time.sleep(0.05)
+            wrote = self.tools.result(writer)
+            lag_s = self._lag_s(follower, wrote)
+            used = follower.usage.cpu_s() - before
+            follower.look_at_memory()
+        return {
+            "us": used / wrote["rows"] * 1e6,
+            "memory": follower.memory_peak,
+            "lag_s": lag_s,
+        }
+
+    def start(self):
+        """Start on the large database, and the first update, on an overflow page."""
+        with Follower(self.rowtail, self.large, to_pipe=True) as follower:
+            follower.wait_until_following()
+            reader = self.tools.start(
+                "count_lines", "--lines", 1, stdin=follower.process.stdout
+            )
+            self.write(self.large, "--mode", "blob", "--txns", 1)
+            try:
+                reader.wait(60)
+            except subprocess.TimeoutExpired as late:
+                reader.kill()
+                raise BenchError("no event of the first update in 60 s") from late
+            first = self.tools.result(reader)
+            follower.look_at_memory()
+        return {
+            "following_s": follower.following_s - follower.started_s,
+            "overflow_s": first["last_ns"] / 1e9 - follower.started_s,
+            "memory": follower.memory_peak,
+        }
+
+    def snapshot(self):
+        """All rows of a table, against SQLite's shell, into the same kind of pipe."""
+        path = self.folder / "snapshot.db"
+        if not path.exists():
+            self._make(path, self.plan.rows)
+        shell = self._pipe_run(
+            ["sqlite3", "-json", str(path), "SELECT * FROM t"], self.plan.rows
+        )
+        ours = self._pipe_run(
+            [
+                str(self.rowtail),
+                str(path),
+                "--snapshot",
+                "--once",
+                "-D",
+                "table.include.list=t",
+            ],
+            self.plan.rows,
+        )
+        return {
+            "ratio": shell["seconds"] / ours["seconds"],
+            "rows_s": self.plan.rows / ours["seconds"],
+            "shell_rows_s": self.plan.rows / shell["seconds"],
+        }
+
+    def _pipe_run(self, command, rows):
+        started_s = time.monotonic()
+        program = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        reader = self.tools.start("count_lines", stdin=program.stdout)
+        program.stdout.close()
+        counted = self.tools.result(reader)
+        errors = program.stderr.read().decode("utf-8", "replace")
+        program.stderr.close()
+        if program.wait() != 0 or counted["lines"] != rows:
+            raise BenchError(
+                f"{command[0]}: {counted['lines']} of {rows} rows: {errors.strip()}"
+            )
+        return {"seconds": counted["last_ns"] / 1e9 - started_s}
+
+
+def is_counted(run):
+    """A live run that fell behind does not count."""
+    return run.get("lag_s", 0) <= LAG_LIMIT_S
