@@ -25,7 +25,8 @@
 
 #define READ_BYTES    (64u << 20) /* images that are read before any is published */
 #define STEP_EVENT    (10 * NS_PER_US)  /* first look after a file was written */
-#define STEP_NEWS     (20 * NS_PER_US)  /* first look after a commit */
+#define STEP_NEWS     (100 * NS_PER_US) /* between looks while commits flow */
+#define FLOW_NS       (500 * NS_PER_US) /* they flow: this long after the last one */
 #define STEP_BLIND    (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
 #define MISFIT_NS     (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
 #define REACH_LOOK_NS (20 * NS_PER_MS)  /* between two looks at `*stop` */
@@ -276,6 +277,7 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 			      struct hold_taken *taken, struct error *err)
 {
 	struct wal_index_header from_file = *header;
+	struct wal_index_header now;
 	uint64_t preimage_bytes;
 	enum status status = ST_OK;
 
@@ -288,6 +290,12 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	if (status == ST_OK) {
 		status =
 		    txn_builder_read(&c->builder, &from_file, 0, UINT64_MAX, true, err);
+	}
+	/* In slot 0 the WAL may have been restarted under the reading. */
+	if (status == ST_OK && (!wal_index_read(&c->db.index, &now) ||
+				!wal_index_same_salt(&now, header))) {
+		txn_builder_discard(&c->builder);
+		status = error_set(err, ST_RETRY, "the WAL was restarted");
 	}
 	if (status == ST_OK) {
 		c->builder.page_count = 0; /* nothing is before it: no pre-images */
@@ -348,11 +356,19 @@ static uint64_t requests(struct capture *c)
 	return asked;
 }
 
-/* Sleep a little longer each time, until something happens. Gives the next step. */
-static int64_t rest(struct capture *c, int64_t step)
+/*
+ * Sleep until the next look; gives the step after that. While commits flow, looks at a
+ * steady pace cost less than being told of each write. Otherwise: a little longer each
+ * time, until a file is written, which comes before the commit is to be seen.
+ */
+static int64_t rest(struct capture *c, int64_t step, bool is_flowing)
 {
 	int64_t idle = wal_hold_idle_ns(c->hold);
 
+	if (is_flowing) {
+		wal_watch_sleep(c->watch, STEP_NEWS);
+		return 2 * STEP_NEWS;
+	}
 	if (step > idle) {
 		step = idle;
 	}
@@ -368,6 +384,7 @@ static void *run(void *context)
 {
 	struct capture *c = context;
 	int64_t step = STEP_NEWS;
+	int64_t news_ns = 0;
 
 	(void)prctl(PR_SET_NAME, "capture");
 	(void)prctl(PR_SET_TIMERSLACK, 1UL);
@@ -385,10 +402,10 @@ static void *run(void *context)
 			answer(c, asked);
 		}
 		if (news) {
+			news_ns = clock_mono_ns();
 			wal_watch_drain(c->watch);
-			step = STEP_NEWS;
 		}
-		step = rest(c, step);
+		step = rest(c, step, clock_mono_ns() - news_ns < FLOW_NS);
 	}
 	return NULL;
 }

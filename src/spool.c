@@ -16,11 +16,16 @@
 
 #define SEGMENT_BYTES (4u << 20)
 #define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
+/*
+ * The first segments lie in memory, not in the file: while decoding keeps up, no other
+ * is used, and dirty pages of ours do not weigh on the application's fsync.
+ */
+#define MEMORY_SEGMENTS 8
 
 /*
- * A segment is SEGMENT_BYTES of the file. Its free slots are a stack of indexes.
- * A segment whose slots are all free may be punched out of the file; it is then
- * not backed and is allocated again before its next use.
+ * A segment is SEGMENT_BYTES of memory or of the file. Its free slots are a stack of
+ * indexes. A segment whose slots are all free may return to the system; it is then not
+ * backed and is allocated again before its next use.
  */
 struct segment {
 	uint8_t *bytes; /* mapped for the spool's whole life */
@@ -148,15 +153,23 @@ void spool_close(struct spool *spool)
 	free(spool);
 }
 
+/* Where segment `index` lies in the file. */
+static off_t segment_offset(uint32_t index)
+{
+	return (off_t)(index - MEMORY_SEGMENTS) * SEGMENT_BYTES;
+}
+
 /* Have the file system promise the blocks of segment `index`. */
 static enum status back_segment(struct spool *spool, uint32_t index, struct error *err)
 {
-	int rc;
+	int rc = 0;
 
-	do {
-		rc = posix_fallocate(spool->fd, (off_t)index * SEGMENT_BYTES,
-				     SEGMENT_BYTES);
-	} while (rc == EINTR);
+	while (index >= MEMORY_SEGMENTS) {
+		rc = posix_fallocate(spool->fd, segment_offset(index), SEGMENT_BYTES);
+		if (rc != EINTR) {
+			break;
+		}
+	}
 	if (rc != 0) {
 		return error_set_errno(
 		    err, rc, "cannot grow the spool in %s (set TMPDIR)", spool->folder);
@@ -188,6 +201,16 @@ static enum status grow_table(struct spool *spool, struct error *err)
 	return ST_OK;
 }
 
+static void *map_segment(const struct spool *spool, uint32_t index)
+{
+	if (index < MEMORY_SEGMENTS) {
+		return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+	return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, spool->fd,
+		    segment_offset(index));
+}
+
 static enum status add_segment(struct spool *spool, struct error *err)
 {
 	enum status status = grow_table(spool, err);
@@ -205,8 +228,7 @@ static enum status add_segment(struct spool *spool, struct error *err)
 		return status;
 	}
 	segment->free = malloc(spool->slots_per_segment * sizeof *segment->free);
-	bytes = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, spool->fd,
-		     (off_t)index * SEGMENT_BYTES);
+	bytes = map_segment(spool, index);
 	if (!segment->free || bytes == MAP_FAILED) {
 		if (bytes != MAP_FAILED) {
 			(void)munmap(bytes, SEGMENT_BYTES);
@@ -271,12 +293,17 @@ uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
 	       (size_t)(slot & (spool->slots_per_segment - 1)) * spool->page_size;
 }
 
-/* Give a wholly free segment's blocks back. The mapping stays: nobody reads it. */
-static void punch(struct spool *spool, uint32_t index)
+/* Give a wholly free segment back to the system. The mapping stays: nobody reads it. */
+static void release_segment(struct spool *spool, uint32_t index)
 {
-	if (fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)index * SEGMENT_BYTES, SEGMENT_BYTES) == 0) {
-		spool->segments[index].backed = false;
+	struct segment *segment = &spool->segments[index];
+	int rc = index < MEMORY_SEGMENTS
+		     ? madvise(segment->bytes, SEGMENT_BYTES, MADV_DONTNEED)
+		     : fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 segment_offset(index), SEGMENT_BYTES);
+
+	if (rc == 0) {
+		segment->backed = false;
 		spool->spare--;
 	}
 }
@@ -293,7 +320,7 @@ static void free_locked(struct spool *spool, uint32_t slot)
 		spool->lowest = index;
 	}
 	if (segment->free_total == spool->slots_per_segment && ++spool->spare > 2) {
-		punch(spool, index);
+		release_segment(spool, index);
 	}
 }
 

@@ -11,12 +11,13 @@
 #include "src/wal_frame.h"
 
 #define NATURAL_FRAMES  500  /* a handover is due at the next quiet moment */
-#define NATURAL_STEP    100  /* frames more until the next try */
+#define NATURAL_STEP    300  /* frames more until the next try */
 #define TAKE_FRAMES     800  /* the checkpoint lock is ours from here */
 #define PASS_FRAMES     900  /* frames between two checkpoints under a hot writer */
 #define ESCALATE_FRAMES 4000 /* the write lock, where allowed */
 
-#define QUIET_NS       (100 * NS_PER_US) /* without a commit: a quiet moment */
+#define QUIET_NS       (100 * NS_PER_US) /* without a commit: a quiet moment; as long */
+#define QUIET_MOST_NS  (2 * NS_PER_MS)   /* as a checkpoint takes, between these two */
 #define MARK_NS        (50 * NS_PER_US)  /* ... and the mark may move on */
 #define MARK_LATEST_NS (1 * NS_PER_MS)   /* the mark moves on though commits go on */
 #define IDLE_NS        (200 * NS_PER_MS) /* a handover although the WAL is short */
@@ -27,6 +28,7 @@
 #define BUSY_PASS_NS   (2 * NS_PER_MS)   /* tries of a checkpoint that is busy */
 #define BUSY_WRITE_NS  (20 * NS_PER_MS)  /* the same while we hold the write lock */
 #define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
+#define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
 #define SPIN_NS        (5 * NS_PER_US)
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
@@ -64,11 +66,13 @@ struct wal_hold {
 	int64_t news_ns;     /* when the header last changed */
 	int64_t mark_ns;     /* when the holder began */
 	int64_t torn_ns;     /* since when the header is unreadable; 0: it is not */
+	int64_t moved_ns;    /* when we last looked whether the file is still there */
 	int64_t alone_ns;    /* when we last looked who else is there */
 	bool is_alone;       /* then */
 	bool holds_lock;     /* the checkpoint lock */
 	bool has_warned;     /* of a checkpoint that failed */
 	uint32_t next_try;   /* frames at which a handover is tried again */
+	int64_t pass_ns;     /* what a checkpoint of ours takes, about */
 	uint32_t last_pass;  /* frames at the last checkpoint of ours */
 	int64_t not_before;  /* no checkpoint of ours before this time */
 	int64_t back_off;    /* how far that was put off the last time */
@@ -375,7 +379,7 @@ static void put_off(struct wal_hold *h, int64_t now)
 static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited,
 			      struct error *err)
 {
-	int64_t until = clock_mono_ns() + busy_ns;
+	int64_t start = clock_mono_ns();
 	enum status status = check_moved(h, err);
 	int in_log = 0;
 	int backfilled = 0;
@@ -389,13 +393,14 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited
 		rc = sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
 					       SQLITE_CHECKPOINT_PASSIVE, &in_log,
 					       &backfilled);
-		if ((rc & 0xff) != SQLITE_BUSY || clock_mono_ns() >= until) {
+		if ((rc & 0xff) != SQLITE_BUSY || clock_mono_ns() - start >= busy_ns) {
 			break;
 		}
 		clock_sleep_ns(SPIN_NS);
 	}
 	h->last_pass = h->mark_frame;
 	if (rc == SQLITE_OK) {
+		h->pass_ns += (clock_mono_ns() - start - h->pass_ns) / 4;
 		*limited = backfilled >= 0 && (uint32_t)backfilled < h->mark_frame;
 	} else if ((rc & 0xff) != SQLITE_BUSY) {
 		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
@@ -518,10 +523,8 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 	enum status status = check_baseline(h, err);
 
 	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS) {
-		status = check_moved(h, err);
-		if (status == ST_OK) {
-			status = unless_retry(take_turn(h, err));
-		}
+		/* It may be a mark after all, which a restart would wait for. */
+		status = unless_retry(take_turn(h, err));
 	}
 	if (status != ST_OK || h->state != HOLD_ZERO || h->db->degraded ||
 	    now - h->news_ns < TRUNCATE_NS || now < h->truncate_ns) {
@@ -542,6 +545,18 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 	return status;
 }
 
+/*
+ * How long without a commit is a moment in which a handover may succeed: as long as the
+ * checkpoint will take, because the next commit undoes it.
+ */
+static int64_t quiet_enough(const struct wal_hold *h)
+{
+	if (h->pass_ns < QUIET_NS) {
+		return QUIET_NS;
+	}
+	return h->pass_ns < QUIET_MOST_NS ? h->pass_ns : QUIET_MOST_NS;
+}
+
 /* In MARK: is it time to hand over? */
 static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -555,7 +570,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 		return take_turn(h, err);
 	}
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
-		if (quiet >= QUIET_NS && frames >= h->next_try) {
+		if (quiet >= quiet_enough(h) && frames >= h->next_try) {
 			h->next_try = frames + NATURAL_STEP;
 			return hand_over(h, 3, 0, err);
 		}
@@ -569,7 +584,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 			return pass(h, err);
 		}
 	}
-	if (quiet >= QUIET_NS || h->db->degraded) {
+	if (quiet >= quiet_enough(h) || h->db->degraded) {
 		drop_lock(h);
 	} else if (frames >= TAKE_FRAMES) {
 		want_lock(h);
@@ -607,6 +622,13 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 		return wait_for_header(hold, now, err);
 	}
 	hold->torn_ns = 0;
+	if (now - hold->moved_ns >= MOVED_LOOK_NS) {
+		hold->moved_ns = now;
+		status = check_moved(hold, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
 	if (!wal_index_same(&header, &hold->header)) {
 		*news = true;
 		hold->news_ns = now;
@@ -617,9 +639,13 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 			hold->looks++;
 			return rest(hold, now, err);
 		}
-		/* Before frames can be backfilled again, a mark has to stand there. */
 		status = check_baseline(hold, err);
-		return status == ST_OK ? unless_retry(take_turn(hold, err)) : status;
+		if (status == ST_OK) {
+			status = take_turn(hold, err);
+		}
+		/* Without a mark to be had, slot 0 keeps the new frames as well. */
+		return unless_retry(status == ST_RETRY ? accept(hold, &header, err)
+						       : status);
 	}
 	status = accept(hold, &header, err);
 	if (status == ST_OK || status == ST_RETRY) {
