@@ -123,10 +123,13 @@ enum status parent_map_fill(struct parent_map *map, struct page_source *source,
 {
 	struct db_header header;
 	struct page_ref ref = {0};
+	/* The caller may have grown the map past this view, for the one after it. */
+	uint32_t last =
+	    map->limit > source->page_count ? map->limit - 1 : source->page_count;
 	enum status status;
 
 	parent_map_clear(map);
-	status = parent_map_grow(map, source->page_count, err);
+	status = parent_map_grow(map, last, err);
 	if (status == ST_OK) {
 		status = page_get(source, 1, &ref, err);
 	}
@@ -139,6 +142,10 @@ enum status parent_map_fill(struct parent_map *map, struct page_source *source,
 		status = freelist_walk(source, &header, set_free, map, err);
 	}
 	parent_map_set(map, db_lock_byte_page(source->page_size), PARENT_FREE, false);
+	for (uint32_t page_no = source->page_count + 1; page_no < map->limit;
+	     page_no++) {
+		parent_map_set(map, page_no, PARENT_FREE, false);
+	}
 	for (size_t i = 0; status == ST_OK && i < root_count; i++) {
 		status = set_child(map, roots[i], PARENT_ROOT, err);
 	}
