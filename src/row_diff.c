@@ -7,6 +7,7 @@
 
 #include "btree/overflow.h"
 #include "btree/record.h"
+#include "schemas/computed.h"
 
 /* What makes two rows the same row. */
 enum identity { IDENTITY_ROWID, IDENTITY_KEY, IDENTITY_CONTENT };
@@ -18,6 +19,8 @@ void row_diff_init(struct row_diff *rows)
 	row_init(&rows->new_row.row);
 	buffer_init(&rows->old_row.payload);
 	buffer_init(&rows->new_row.payload);
+	buffer_init(&rows->old_row.computed);
+	buffer_init(&rows->new_row.computed);
 	row_match_init(&rows->match);
 }
 
@@ -25,6 +28,7 @@ static void side_row_clear(struct side_row *side)
 {
 	row_clear(&side->row);
 	buffer_clear(&side->payload);
+	buffer_clear(&side->computed);
 	free(side->mapped);
 	*side = (struct side_row){0};
 }
@@ -164,10 +168,26 @@ static enum status cursor_next(struct row_cursor *cursor, struct error *err)
 
 /* ---- decoding ---- */
 
-static enum status map_row(struct row_diff *rows, struct side_row *side,
+static void copy_mapped(const struct row_diff *rows, struct side_row *side)
+{
+	const struct table *table = rows->pair.new_table;
+
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		int32_t from = rows->column_map[i];
+
+		if (from >= 0) {
+			side->mapped[i] = side->row.values[from];
+		}
+	}
+}
+
+/* The old row in the new table's columns: a column that it lacks has its default, or,
+ * virtual, what it would have computed. */
+static enum status map_row(struct row_diff *rows, struct side_row *side, int64_t rowid,
 			   struct error *err)
 {
 	const struct table *table = rows->pair.new_table;
+	enum status status = ST_OK;
 
 	if (side->mapped_cap < table->column_count) {
 		struct value *mapped =
@@ -181,13 +201,16 @@ static enum status map_row(struct row_diff *rows, struct side_row *side,
 		side->mapped_cap = table->column_count;
 	}
 	for (uint32_t i = 0; i < table->column_count; i++) {
-		int32_t from = rows->column_map[i];
-
-		side->mapped[i] =
-		    from >= 0 ? side->row.values[from] : table->columns[i].missing;
+		side->mapped[i] = table->columns[i].missing;
+	}
+	copy_mapped(rows, side);
+	if (table->computed) {
+		status = computed_fill(table->computed, rowid, side->mapped,
+				       &side->computed, err);
+		copy_mapped(rows, side);
 	}
 	side->values = side->mapped;
-	return ST_OK;
+	return status;
 }
 
 static enum status decode(struct row_diff *rows, bool is_new, const struct cell *cell,
@@ -210,7 +233,8 @@ static enum status decode(struct row_diff *rows, bool is_new, const struct cell 
 		return error_wrap(err, "table %s", table->name);
 	}
 	side->values = side->row.values;
-	return rows->is_mapped && !is_new ? map_row(rows, side, err) : ST_OK;
+	return rows->is_mapped && !is_new ? map_row(rows, side, cell->rowid, err)
+					  : ST_OK;
 }
 
 /* The cell at `place` of one side, with its page pinned into `ref`. */

@@ -42,6 +42,7 @@ struct side_row {
 	struct buffer payload;
 	struct value *mapped; /* old side: values in the new table's columns */
 	size_t mapped_cap;
+	struct buffer computed;     /* bytes of virtual columns in mapped */
 	const struct value *values; /* what to use: row.values or mapped */
 };
 
