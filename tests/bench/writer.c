@@ -227,7 +227,7 @@ static void change_row(struct writer *w)
 static void change_blob(struct writer *w)
 {
 	sqlite3_blob *blob;
-	uint64_t bytes = next_random(w);
+	int64_t bytes = now_ns(); /* other than any run before wrote */
 
 	if (sqlite3_blob_open(w->db, "main", "big", "body", 1, 1, &blob) != SQLITE_OK ||
 	    sqlite3_blob_write(blob, &bytes, sizeof bytes, BIG_OFFSET) != SQLITE_OK) {
