@@ -285,6 +285,15 @@ static enum status fill_tables(struct whole_catalog *w,
 					 table->name);
 		}
 	}
+	/* An index counts even if SQLite cannot parse it. */
+	for (size_t i = 0; i < w->public.row_count; i++) {
+		const struct schema_row *row = &w->public.rows[i];
+		size_t table = find_table(w, row->table_name);
+
+		if (is_type(row, "index") && table < w->public.table_count) {
+			w->tables[table].has_index = true;
+		}
+	}
 	return ST_OK;
 }
 

@@ -40,8 +40,7 @@ struct tree_root {
 
 struct catalog {
 	struct db_header header;
-	struct table *
-	    *tables; /* ordered by sort_name as bytes; left-out ones included */
+	struct table **tables; /* by sort_name as bytes; left-out ones included */
 	size_t table_count;
 	struct tree_root *roots; /* ordered by root_page; page 1 included */
 	size_t root_count;
