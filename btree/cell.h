@@ -30,8 +30,8 @@ struct cell {
 /*
  * Decode cell `index` (0-based, below page->cell_count) into `*out`. On a table
  * interior page there is no payload. ST_CORRUPT leaves `*out` untouched; a
- * payload longer than 2^31-1 bytes, a cell past usable_size and a
- * zero overflow page number are corrupt.
+ * payload longer than 2^31-1 bytes, a cell past usable_size or among the cell
+ * pointers, and a zero child or overflow page number are corrupt.
  */
 enum status cell_read(const struct page *page, uint32_t index, struct cell *out,
 		      struct error *err) MUST_CHECK;

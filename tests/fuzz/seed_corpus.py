@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes inputs for the fuzzers to start from: small databases, their pages, their rows.
+
+    tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
+
+Writes <folder>/fuzz_database, fuzz_page and fuzz_record. Needs nothing but Python.
+"""
+
+import pathlib
+import sqlite3
+import struct
+import sys
+import tempfile
+
+PAGE_SIZES = (512, 1024, 4096)
+
+SCHEMA = """
+create table t(a, b, c, d);
+create index t_b on t(b, c);
+create table w(k primary key, v) without rowid;
+create table gone(x);
+"""
+
+
+def rows(page_size):
+    """Values of every storage class and size, among them some that overflow."""
+    wide = [0, 1, -1, 127, -129, 40000, 2**23, 2**31, -(2**47), 2**63 - 1]
+    for i in range(60):
+        text = "x" * (i * i % 90)
+        blob = bytes(page_size * 2) if i % 20 == 7 else bytes(i % 11)
+        yield wide[i % len(wide)], text, i / 8, None if i % 3 == 0 else blob
+
+
+def make_database(path, page_size, auto_vacuum):
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute(f"pragma page_size={page_size}")
+    db.execute(f"pragma auto_vacuum={auto_vacuum}")
+    db.execute("begin")
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+    data = list(rows(page_size))
+    db.executemany("insert into t values(?, ?, ?, ?)", data)
+    db.executemany(
+        "insert into w values(?, ?)",
+        [("k" * (i * 7 % 130) + str(i), i) for i in range(40)],
+    )
+    db.executemany("insert into gone values(?)", [(bytes(page_size),)] * 6)
+    db.execute("commit")
+    db.execute("drop table gone")
+    db.close()
+    return data
+
+
+def pages_of(data, page_size):
+    return [data[i : i + page_size] for i in range(0, len(data), page_size)]
+
+
+def varint(n):
+    """For n of 0 and above and less than 2^56."""
+    groups = [n & 0x7F]
+    n >>= 7
+    while n:
+        groups.insert(0, 0x80 | n & 0x7F)
+        n >>= 7
+    return bytes(groups)
+
+
+def encode_value(value):
+    """(serial type, body)"""
+    if value is None:
+        return 0, b""
+    if isinstance(value, float):
+        return 7, struct.pack(">d", value)
+    if isinstance(value, str):
+        return 13 + 2 * len(value), value.encode()
+    if isinstance(value, bytes):
+        return 12 + 2 * len(value), value
+    if value in (0, 1):
+        return 8 + value, b""
+    for serial, size in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 6)):
+        if -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1:
+            return serial, value.to_bytes(size, "big", signed=True)
+    return 6, value.to_bytes(8, "big", signed=True)
+
+
+def encode_record(values):
+    parts = [encode_value(v) for v in values]
+    types = b"".join(varint(t) for t, _ in parts)
+    return varint(len(types) + 1) + types + b"".join(body for _, body in parts)
+
+
+def write(folder, name, data):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def main():
+    out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
+    with tempfile.TemporaryDirectory() as temp:
+        for page_size in PAGE_SIZES:
+            for auto_vacuum in (0, 1, 2):
+                name = f"{page_size}-{auto_vacuum}"
+                path = pathlib.Path(temp) / name
+                data = make_database(path, page_size, auto_vacuum)
+                file = path.read_bytes()
+                write(out / "fuzz_database", name, file)
+                if page_size != 512:
+                    continue
+                pages = pages_of(file, page_size)
+                for i, page in enumerate(pages[:40]):
+                    chosen = bytes([i == 0, 0])
+                    rest = b"".join(pages[:8])
+                    write(out / "fuzz_page", f"{name}-{i}", chosen + page + rest)
+                for i, row in enumerate(data[:24]):
+                    write(out / "fuzz_record", f"{i}", b"\x20" + encode_record(row))
+
+
+if __name__ == "__main__":
+    main()
