@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "schemas/topic_name.h"
 #include "src/properties.h"
+#include "src/property.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -254,274 +256,37 @@ static enum status apply_skipped(struct config *c, const struct config_setting *
 	}
 }
 
-/* ---- the properties ---- */
-
-enum property_kind {
-	PROPERTY_BUILT,
-	PROPERTY_NOT_BUILT, /* the default alone is accepted, if it is given here */
-	PROPERTY_IGNORED,   /* Debezium's, without a meaning here */
+/* What takes each property that is built. */
+static const struct {
+	const char *name;
+	setting_apply *apply;
+} appliers[] = {
+    {"binary.handling.mode", apply_binary},
+    {"database.file.path", apply_database},
+    {"hold.escalate", apply_escalate},
+    {"hold.max.wal.bytes", apply_wal_limit},
+    {"journal.max.bytes", apply_journal_limit},
+    {"provide.transaction.metadata", apply_metadata},
+    {"skipped.operations", apply_skipped},
+    {"snapshot.mode", apply_snapshot},
+    {"table.exclude.list", apply_exclude},
+    {"table.include.list", apply_include},
+    {"tombstones.on.delete", apply_tombstones},
+    {"topic.delimiter", apply_delimiter},
+    {"topic.prefix", apply_prefix},
+    {"topic.transaction", apply_transaction_topic},
 };
 
-struct property {
-	const char *name; /* one that ends in '*' stands for all with that beginning */
-	enum property_kind kind;
-	setting_apply *apply;     /* PROPERTY_BUILT */
-	const char *only_default; /* PROPERTY_NOT_BUILT; NULL: no value is accepted */
-};
-
-#define BUILT(name, apply)                            \
-	{                                             \
-		(name), PROPERTY_BUILT, (apply), NULL \
-	}
-#define NOT_BUILT(name, value)                            \
-	{                                                 \
-		(name), PROPERTY_NOT_BUILT, NULL, (value) \
-	}
-#define IGNORED(name)                                \
-	{                                            \
-		(name), PROPERTY_IGNORED, NULL, NULL \
-	}
-
-static const struct property properties[] = {
-    BUILT("binary.handling.mode", apply_binary),
-    BUILT("database.file.path", apply_database),
-    BUILT("hold.escalate", apply_escalate),
-    BUILT("hold.max.wal.bytes", apply_wal_limit),
-    BUILT("journal.max.bytes", apply_journal_limit),
-    BUILT("provide.transaction.metadata", apply_metadata),
-    BUILT("skipped.operations", apply_skipped),
-    BUILT("snapshot.mode", apply_snapshot),
-    BUILT("table.exclude.list", apply_exclude),
-    BUILT("table.include.list", apply_include),
-    BUILT("tombstones.on.delete", apply_tombstones),
-    BUILT("topic.delimiter", apply_delimiter),
-    BUILT("topic.prefix", apply_prefix),
-    BUILT("topic.transaction", apply_transaction_topic),
-
-    NOT_BUILT("column.exclude.list", NULL),
-    NOT_BUILT("column.include.list", NULL),
-    NOT_BUILT("column.mask.hash.*", NULL),
-    NOT_BUILT("column.mask.with.*", NULL),
-    NOT_BUILT("column.truncate.to.*", NULL),
-    NOT_BUILT("decimal.handling.mode", NULL),
-    NOT_BUILT("event.converting.failure.handling.mode", "warn"),
-    NOT_BUILT("exactly.once.support", NULL),
-    NOT_BUILT("extended.headers.enabled", "false"),
-    NOT_BUILT("field.name.adjustment.mode", "none"),
-    NOT_BUILT("heartbeat.interval.ms", "0"),
-    NOT_BUILT("include.schema.changes", "false"),
-    NOT_BUILT("incremental.snapshot.chunk.size", "1024"),
-    NOT_BUILT("max.batch.size", "2048"),
-    NOT_BUILT("message.key.columns", NULL),
-    NOT_BUILT("message.too.large", NULL),
-    NOT_BUILT("notification.enabled.channels", NULL),
-    NOT_BUILT("notification.sink.topic.name", NULL),
-    NOT_BUILT("producer.*", NULL),
-    NOT_BUILT("schema.name.adjustment.mode", "none"),
-    NOT_BUILT("schemas.enable", "false"),
-    NOT_BUILT("signal.data.collection", NULL),
-    NOT_BUILT("signal.enabled.channels", "source"),
-    NOT_BUILT("signal.file", NULL),
-    NOT_BUILT("signal.kafka.*", NULL),
-    NOT_BUILT("signal.poll.interval.ms", "5000"),
-    NOT_BUILT("snapshot.select.statement.overrides", NULL),
-    NOT_BUILT("snapshot.select.statement.overrides.*", NULL),
-    NOT_BUILT("topic.creation.*", NULL),
-    NOT_BUILT("topic.heartbeat.prefix", "__debezium-heartbeat"),
-    NOT_BUILT("type.mapping", "declared"),
-
-    IGNORED("bigint.unsigned.handling.mode"),
-    IGNORED("binlog.*"),
-    IGNORED("cdc.log.batch.size"),
-    IGNORED("column.propagate.source.type"),
-    IGNORED("config.action.reload"),
-    IGNORED("config.providers"),
-    IGNORED("config.providers.*"),
-    IGNORED("connect.keep.alive"),
-    IGNORED("connect.keep.alive.interval.ms"),
-    IGNORED("connect.timeout.ms"),
-    IGNORED("connection.validation.timeout.ms"),
-    IGNORED("connector.class"),
-    IGNORED("converters"),
-    IGNORED("custom.metric.tags"),
-    IGNORED("custom.sanitize.pattern"),
-    IGNORED("database.dbname"),
-    IGNORED("database.exclude.list"),
-    IGNORED("database.hostname"),
-    IGNORED("database.include.list"),
-    IGNORED("database.initial.statements"),
-    IGNORED("database.names"),
-    IGNORED("database.password"),
-    IGNORED("database.port"),
-    IGNORED("database.query.timeout.ms"),
-    IGNORED("database.server.id"),
-    IGNORED("database.server.id.offset"),
-    IGNORED("database.server.name"),
-    IGNORED("database.ssl.*"),
-    IGNORED("database.sslcert"),
-    IGNORED("database.sslfactory"),
-    IGNORED("database.sslkey"),
-    IGNORED("database.sslmode"),
-    IGNORED("database.sslpassword"),
-    IGNORED("database.sslrootcert"),
-    IGNORED("database.tcpKeepAlive"),
-    IGNORED("database.user"),
-    IGNORED("datatype.propagate.source.type"),
-    IGNORED("driver.*"),
-    IGNORED("enable.time.adjuster"),
-    IGNORED("errors.*"),
-    IGNORED("event.deserialization.failure.handling.mode"),
-    IGNORED("event.processing.failure.handling.mode"),
-    IGNORED("executor.shutdown.timeout.ms"),
-    IGNORED("flush.lsn.source"),
-    IGNORED("gtid.source.*"),
-    IGNORED("guardrail.collections.*"),
-    IGNORED("header.converter"),
-    IGNORED("heartbeat.action.query"),
-    IGNORED("heartbeat.topics.prefix"),
-    IGNORED("hstore.handling.mode"),
-    IGNORED("include.query"),
-    IGNORED("include.schema.comments"),
-    IGNORED("include.unknown.datatypes"),
-    IGNORED("inconsistent.schema.handling.mode"),
-    IGNORED("incremental.snapshot.allow.schema.changes"),
-    IGNORED("incremental.snapshot.watermarking.strategy"),
-    IGNORED("internal.*"),
-    IGNORED("interval.handling.mode"),
-    IGNORED("key.converter"),
-    IGNORED("key.converter.*"),
-    IGNORED("legacy.snapshot.max.threads"),
-    IGNORED("lsn.flush.*"),
-    IGNORED("max.queue.size"),
-    IGNORED("max.queue.size.in.bytes"),
-    IGNORED("memory.management.*"),
-    IGNORED("message.prefix.exclude.list"),
-    IGNORED("message.prefix.include.list"),
-    IGNORED("min.row.count.to.stream.results"),
-    IGNORED("name"),
-    IGNORED("nonnull.affinity.mismatch.fallback"),
-    IGNORED("offset.flush.*"),
-    IGNORED("offset.storage"),
-    IGNORED("offset.storage.*"),
-    IGNORED("openlineage.integration.*"),
-    IGNORED("plugin.name"),
-    IGNORED("poll.interval.ms"),
-    IGNORED("post.processors"),
-    IGNORED("predicates"),
-    IGNORED("predicates.*"),
-    IGNORED("publication.*"),
-    IGNORED("publish.via.partition.root"),
-    IGNORED("query.fetch.size"),
-    IGNORED("replica.identity.autoset.values"),
-    IGNORED("retriable.restart.connector.wait.ms"),
-    IGNORED("schema.exclude.list"),
-    IGNORED("schema.history.internal"),
-    IGNORED("schema.history.internal.*"),
-    IGNORED("schema.include.list"),
-    IGNORED("schema.refresh.mode"),
-    IGNORED("skip.messages.without.change"),
-    IGNORED("slot.*"),
-    IGNORED("snapshot.delay.ms"),
-    IGNORED("snapshot.fetch.size"),
-    IGNORED("snapshot.include.collection.list"),
-    IGNORED("snapshot.isolation.mode"),
-    IGNORED("snapshot.lock.timeout.ms"),
-    IGNORED("snapshot.locking.mode"),
-    IGNORED("snapshot.locking.mode.custom.name"),
-    IGNORED("snapshot.max.threads"),
-    IGNORED("snapshot.max.threads.multiplier"),
-    IGNORED("snapshot.mode.configuration.based.*"),
-    IGNORED("snapshot.mode.custom.name"),
-    IGNORED("snapshot.query.mode"),
-    IGNORED("snapshot.query.mode.custom.name"),
-    IGNORED("snapshot.tables.order.by.row.count"),
-    IGNORED("sourceinfo.struct.maker"),
-    IGNORED("statistics.metrics.enabled"),
-    IGNORED("status.update.interval.ms"),
-    IGNORED("streaming.delay.ms"),
-    IGNORED("table.ignore.builtin"),
-    IGNORED("tasks.max"),
-    IGNORED("time.precision.mode"),
-    IGNORED("topic.cache.size"),
-    IGNORED("topic.naming.strategy"),
-    IGNORED("transaction.metadata.factory"),
-    IGNORED("transforms"),
-    IGNORED("transforms.*"),
-    IGNORED("unavailable.value.placeholder"),
-    IGNORED("use.nongraceful.disconnect"),
-    IGNORED("value.converter"),
-    IGNORED("value.converter.*"),
-    IGNORED("xmin.fetch.interval.ms"),
-};
-
-#define PROPERTY_COUNT (sizeof properties / sizeof *properties)
-
-/* PROPERTY_COUNT if there is none. */
-static size_t property_find(const char *key)
+static setting_apply *applier_of(const char *name)
 {
-	size_t family = PROPERTY_COUNT;
 	size_t i;
 
-	for (i = 0; i < PROPERTY_COUNT; i++) {
-		const char *name = properties[i].name;
-		size_t len = strlen(name) - 1;
-
-		if (strcmp(name, key) == 0) {
-			return i;
-		}
-		if (name[len] == '*' && strncmp(name, key, len) == 0) {
-			family = i;
+	for (i = 0; i < sizeof appliers / sizeof *appliers; i++) {
+		if (strcmp(appliers[i].name, name) == 0) {
+			return appliers[i].apply;
 		}
 	}
-	return family;
-}
-
-/* ---- the nearest name ---- */
-
-#define NAME_MAX_LEN 64 /* longer keys are compared by their beginning */
-
-/* Insertions, deletions and replacements that make `b` of `a`. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned row[NAME_MAX_LEN + 1];
-	size_t a_len = strnlen(a, NAME_MAX_LEN);
-	size_t b_len = strnlen(b, NAME_MAX_LEN);
-	size_t i;
-	size_t j;
-
-	for (j = 0; j <= b_len; j++) {
-		row[j] = (unsigned)j;
-	}
-	for (i = 1; i <= a_len; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (j = 1; j <= b_len; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-		}
-	}
-	return row[b_len];
-}
-
-static const char *nearest_name(const char *key)
-{
-	const char *nearest = properties[0].name;
-	unsigned least = UINT32_MAX;
-	size_t i;
-
-	for (i = 0; i < PROPERTY_COUNT; i++) {
-		unsigned distance = edit_distance(key, properties[i].name);
-
-		if (distance < least && !strchr(properties[i].name, '*')) {
-			least = distance;
-			nearest = properties[i].name;
-		}
-	}
-	return nearest;
+	return NULL;
 }
 
 /* ---- the config ---- */
@@ -552,7 +317,7 @@ static void settings_clear(struct config *config)
 {
 	size_t i;
 
-	for (i = 0; config->settings && i < PROPERTY_COUNT; i++) {
+	for (i = 0; config->settings && i < property_count(); i++) {
 		setting_clear(&config->settings[i]);
 	}
 	free(config->settings);
@@ -617,16 +382,16 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 {
 	size_t i = property_find(key);
 
-	if (i == PROPERTY_COUNT) {
+	if (i == property_count()) {
 		return error_set(err, ST_CONFIG,
 				 "%s%s: unknown property; the nearest known one is %s",
-				 where, key, nearest_name(key));
+				 where, key, property_nearest(key));
 	}
-	if (properties[i].kind == PROPERTY_IGNORED) {
+	if (property_at(i)->kind == PROPERTY_IGNORED) {
 		return add_warning(config, where, key, err);
 	}
 	if (!config->settings) {
-		config->settings = calloc(PROPERTY_COUNT, sizeof *config->settings);
+		config->settings = calloc(property_count(), sizeof *config->settings);
 		if (!config->settings) {
 			return out_of_memory(err);
 		}
@@ -669,7 +434,10 @@ static enum status apply_setting(struct config *config, const struct property *p
 				 const struct config_setting *s, struct error *err)
 {
 	if (property->kind == PROPERTY_BUILT) {
-		return property->apply(config, s, err);
+		setting_apply *apply = applier_of(property->name);
+
+		assert(apply);
+		return apply(config, s, err);
 	}
 	if (property->only_default &&
 	    strcasecmp(s->value, property->only_default) == 0) {
@@ -734,11 +502,11 @@ enum status config_finish(struct config *config, struct error *err)
 {
 	size_t i;
 
-	for (i = 0; config->settings && i < PROPERTY_COUNT; i++) {
+	for (i = 0; config->settings && i < property_count(); i++) {
 		const struct config_setting *s = &config->settings[i];
 
 		if (s->where &&
-		    apply_setting(config, &properties[i], s, err) != ST_OK) {
+		    apply_setting(config, property_at(i), s, err) != ST_OK) {
 			return err->status;
 		}
 	}

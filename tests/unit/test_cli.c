@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/cli.h"
+
+#define ARGS_MAX 16
+
+/* Parse "rowtail" and the words of `line`, which are separated by one space. */
+static enum status parse(const char *line, struct config *config, struct error *err)
+{
+	char *words = strdup(line);
+	char *argv[ARGS_MAX + 2] = {(char *)(uintptr_t) "rowtail"};
+	int argc = 1;
+	char *rest = words;
+	char *word;
+	enum status status;
+
+	assert_non_null(words);
+	while (*line && (word = strsep(&rest, " "))) {
+		assert_true(argc <= ARGS_MAX);
+		argv[argc++] = word;
+	}
+	config_init(config);
+	status = cli_parse(argc, argv, config, err);
+	free(words);
+	return status;
+}
+
+static void parse_ok(const char *line, struct config *config)
+{
+	struct error err;
+
+	if (parse(line, config, &err) != ST_OK) {
+		fail_msg("%s: %s", line, err.text);
+	}
+}
+
+static void check_refused(const char *line, const char *part)
+{
+	struct config config;
+	struct error err;
+
+	assert_int_equal(parse(line, &config, &err), ST_CONFIG);
+	if (!strstr(err.text, part)) {
+		fail_msg("%s: %s", line, err.text);
+	}
+	config_clear(&config);
+}
+
+static void test_a_database_alone_is_followed_from_now(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("app.db", &c);
+	assert_int_equal(c.command, COMMAND_FOLLOW);
+	assert_string_equal(c.database_path, "app.db");
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
+	assert_int_equal(c.lines, LINES_VALUE);
+	assert_false(c.once);
+	assert_false(c.log_json);
+	assert_int_equal(c.log_most, LOG_INFO);
+	config_clear(&c);
+}
+
+static void test_options_may_stand_anywhere(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("--snapshot app.db --once --lines=record --to stdout --quiet "
+		 "--log-format json -D topic.prefix=p -Dtopic.delimiter=-",
+		 &c);
+	assert_string_equal(c.database_path, "app.db");
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	assert_true(c.once);
+	assert_int_equal(c.lines, LINES_RECORD);
+	assert_int_equal(c.log_most, LOG_WARN);
+	assert_true(c.log_json);
+	assert_string_equal(c.topic_prefix, "p");
+	assert_string_equal(c.topic_delimiter, "-");
+	config_clear(&c);
+
+	(void)setenv("POSIXLY_CORRECT", "1", 1);
+	parse_ok("app.db --verbose --lines value", &c);
+	assert_int_equal(c.log_most, LOG_DEBUG);
+	config_clear(&c);
+	(void)unsetenv("POSIXLY_CORRECT");
+}
+
+static void test_values_may_have_an_equals_sign(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("app.db -D table.include.list=a=b,=", &c);
+	assert_string_equal(c.table_include_list, "a=b,=");
+	config_clear(&c);
+}
+
+static void test_the_command_line_wins_over_defines(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("app.db --snapshot -D snapshot.mode=no_data -D database.file.path=b",
+		 &c);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	assert_string_equal(c.database_path, "app.db");
+	config_clear(&c);
+	parse_ok("-D database.file.path=b", &c);
+	assert_string_equal(c.database_path, "b");
+	config_clear(&c);
+}
+
+static void test_help_and_version_need_nothing_else(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("--help", &c);
+	assert_int_equal(c.command, COMMAND_HELP);
+	config_clear(&c);
+	parse_ok("app.db --version --no-such-option", &c);
+	assert_int_equal(c.command, COMMAND_VERSION);
+	config_clear(&c);
+	assert_non_null(strstr(cli_usage(), "rowtail DATABASE"));
+}
+
+static void test_wrong_usage_says_what_is_wrong(void **state)
+{
+	(void)state;
+	check_refused("", "no database given");
+	check_refused("a.db b.db", "unexpected b.db");
+	check_refused("app.db --no-such-option", "unknown option --no-such-option");
+	check_refused("app.db --no-such-option=3", "unknown option --no-such-option=3");
+	check_refused("app.db -x", "unknown option -x");
+	check_refused("app.db --once=yes", "--once takes no value");
+	check_refused("app.db --lines", "missing behind --lines");
+	check_refused("app.db -D", "missing behind -D");
+	check_refused("app.db -D topic.prefix", "KEY=VALUE");
+	check_refused("app.db -D =x", "KEY=VALUE");
+	check_refused("app.db -D topic.prefx=x", "-D topic.prefx: unknown property");
+	check_refused("app.db --lines=both", "--lines=both: must be value or record");
+	check_refused("app.db --log-format=xml", "must be text or json");
+	check_refused("app.db --to pipe", "--to pipe: must be stdout");
+	check_refused("app.db --config /nonexistent/file", "/nonexistent/file");
+	check_refused("app.db --once", "nothing to do");
+	check_refused("app.db --once -D snapshot.mode=no_data", "nothing to do");
+}
+
+static void test_what_is_not_built_says_so(void **state)
+{
+	(void)state;
+	check_refused("status --state d", "rowtail status is not built yet");
+	check_refused("status", "rowtail status is not built yet");
+	check_refused("verify --state d app.db", "rowtail verify is not built yet");
+	check_refused("app.db --state d", "--state d is not built yet");
+	check_refused("app.db --to file:out.jsonl", "not built yet");
+	check_refused("app.db --to kafka://localhost:9092", "not built yet");
+}
+
+static void test_words_behind_two_dashes_are_no_options(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("--quiet -- --snapshot", &c);
+	assert_string_equal(c.database_path, "--snapshot");
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
+	config_clear(&c);
+	check_refused("a -- b", "unexpected b");
+}
+
+static void test_log_settings_hold_also_after_an_error(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(parse("--log-format=json --quiet --lines=x", &c, &err),
+			 ST_CONFIG);
+	assert_true(c.log_json);
+	assert_int_equal(c.log_most, LOG_WARN);
+	config_clear(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_database_alone_is_followed_from_now),
+	    cmocka_unit_test(test_options_may_stand_anywhere),
+	    cmocka_unit_test(test_values_may_have_an_equals_sign),
+	    cmocka_unit_test(test_the_command_line_wins_over_defines),
+	    cmocka_unit_test(test_help_and_version_need_nothing_else),
+	    cmocka_unit_test(test_wrong_usage_says_what_is_wrong),
+	    cmocka_unit_test(test_what_is_not_built_says_so),
+	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),
+	    cmocka_unit_test(test_log_settings_hold_also_after_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

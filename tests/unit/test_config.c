@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "src/config.h"
+
+/* ---- helpers ---- */
+
+static void set_as(struct config *c, enum config_rank rank, const char *key,
+		   const char *value)
+{
+	struct error err;
+
+	if (config_set(c, rank, rank == CONFIG_FILE ? "f:1: " : "-D ", key, value,
+		       &err) != ST_OK) {
+		fail_msg("%s", err.text);
+	}
+}
+
+static void set(struct config *c, const char *key, const char *value)
+{
+	set_as(c, CONFIG_DEFINE, key, value);
+}
+
+/* A config with a database. */
+static void init(struct config *c)
+{
+	config_init(c);
+	set_as(c, CONFIG_COMMAND_LINE, "database.file.path", "/data/shop.db");
+}
+
+static void finish(struct config *c)
+{
+	struct error err;
+
+	if (config_finish(c, &err) != ST_OK) {
+		fail_msg("%s", err.text);
+	}
+}
+
+/* `key` = `value` must be refused with a text that has `part`. */
+static void check_refused(const char *key, const char *value, const char *part)
+{
+	struct config c;
+	struct error err;
+	enum status status;
+
+	init(&c);
+	status = config_set(&c, CONFIG_DEFINE, "-D ", key, value, &err);
+	if (status == ST_OK) {
+		status = config_finish(&c, &err);
+	}
+	assert_int_equal(status, ST_CONFIG);
+	if (!strstr(err.text, part) || !strstr(err.text, key)) {
+		fail_msg("%s", err.text);
+	}
+	config_clear(&c);
+}
+
+static void check_accepted(const char *key, const char *value)
+{
+	struct config c;
+
+	init(&c);
+	set(&c, key, value);
+	finish(&c);
+	assert_int_equal(c.warning_count, 0);
+	config_clear(&c);
+}
+
+/* ---- tests ---- */
+
+static void test_defaults_are_debeziums_and_ours(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	finish(&c);
+	assert_int_equal(c.command, COMMAND_FOLLOW);
+	assert_string_equal(c.database_path, "/data/shop.db");
+	assert_string_equal(c.database_name, "shop.db");
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
+	assert_null(c.table_include_list);
+	assert_null(c.table_exclude_list);
+	assert_string_equal(c.topic_prefix, "shop");
+	assert_string_equal(c.topic_delimiter, ".");
+	assert_string_equal(c.topic_transaction, "transaction");
+	assert_int_equal(c.binary_mode, BINARY_BASE64);
+	assert_true(c.tombstones_on_delete);
+	assert_false(c.transaction_metadata);
+	assert_false(c.skip_create || c.skip_update || c.skip_delete);
+	assert_true(c.hold_escalate);
+	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(1) << 30);
+	assert_int_equal(c.journal_max_bytes, UINT64_C(8) << 30);
+	assert_int_equal(c.log_most, LOG_INFO);
+	assert_int_equal(c.warning_count, 0);
+	config_clear(&c);
+}
+
+static void test_values_reach_their_fields(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	set(&c, "table.include.list", "a,b\\,c");
+	set(&c, "topic.prefix", "My-App_1.x");
+	set(&c, "topic.delimiter", "-");
+	set(&c, "topic.transaction", "tx");
+	set(&c, "provide.transaction.metadata", "TRUE");
+	set(&c, "tombstones.on.delete", "false");
+	set(&c, "binary.handling.mode", "base64-url-safe");
+	set(&c, "skipped.operations", "c, u ,t");
+	set(&c, "snapshot.mode", "initial_only");
+	set(&c, "hold.escalate", "false");
+	set(&c, "hold.max.wal.bytes", "123456789012");
+	set(&c, "journal.max.bytes", "0");
+	finish(&c);
+	assert_string_equal(c.table_include_list, "a,b\\,c");
+	assert_string_equal(c.topic_prefix, "My-App_1.x");
+	assert_string_equal(c.topic_delimiter, "-");
+	assert_string_equal(c.topic_transaction, "tx");
+	assert_true(c.transaction_metadata);
+	assert_false(c.tombstones_on_delete);
+	assert_int_equal(c.binary_mode, BINARY_BASE64_URL_SAFE);
+	assert_true(c.skip_create && c.skip_update);
+	assert_false(c.skip_delete);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL_ONLY);
+	assert_false(c.hold_escalate);
+	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(123456789012));
+	assert_true(c.journal_max_bytes == UINT64_MAX);
+	config_clear(&c);
+}
+
+static void test_rank_wins_whatever_the_order(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	set_as(&c, CONFIG_COMMAND_LINE, "snapshot.mode", "initial");
+	set_as(&c, CONFIG_DEFINE, "snapshot.mode", "no_data");
+	set_as(&c, CONFIG_DEFINE, "topic.prefix", "define");
+	set_as(&c, CONFIG_FILE, "topic.prefix", "file");
+	set_as(&c, CONFIG_FILE, "topic.delimiter", "_");
+	set_as(&c, CONFIG_FILE, "topic.delimiter", "-");
+	set_as(&c, CONFIG_FILE, "database.file.path", "other.db");
+	finish(&c);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	assert_string_equal(c.topic_prefix, "define");
+	assert_string_equal(c.topic_delimiter, "-"); /* of equals the later */
+	assert_string_equal(c.database_path, "/data/shop.db");
+	config_clear(&c);
+}
+
+static void test_only_values_that_count_are_checked(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	set_as(&c, CONFIG_FILE, "schemas.enable", "true");
+	set_as(&c, CONFIG_DEFINE, "schemas.enable", "false");
+	finish(&c);
+	config_clear(&c);
+}
+
+static void test_bad_values_say_what_they_may_be(void **state)
+{
+	(void)state;
+	check_refused("topic.prefix", "a b",
+		      "-D topic.prefix=a b: must be one or more of");
+	check_refused("topic.prefix", "", "must be");
+	check_refused("topic.prefix", "ä", "must be");
+	check_refused("topic.delimiter", "/", "must be");
+	check_refused("topic.transaction", "\"", "must be");
+	check_refused("tombstones.on.delete", "yes", "true or false");
+	check_refused("binary.handling.mode", "base32", "bytes, base64");
+	check_refused("skipped.operations", "c,x", "a list of c, u, d and t");
+	check_refused("skipped.operations", "none,c", "must be");
+	check_refused("skipped.operations", "c,", "must be");
+	check_refused("skipped.operations", "r", "must be");
+	check_refused("skipped.operations", "cu", "must be");
+	check_refused("snapshot.mode", "schema_only", "initial, initial_only");
+	check_refused("hold.max.wal.bytes", "-1", "a number of bytes");
+	check_refused("hold.max.wal.bytes", "1G", "a number of bytes");
+	check_refused("hold.max.wal.bytes", "", "a number of bytes");
+	check_refused("journal.max.bytes", "99999999999999999999", "a number of bytes");
+}
+
+static void test_skipped_operations_may_be_none(void **state)
+{
+	(void)state;
+	check_accepted("skipped.operations", "none");
+	check_accepted("skipped.operations", "t");
+	check_accepted("skipped.operations", "d");
+}
+
+static void test_what_is_not_built_says_so(void **state)
+{
+	(void)state;
+	check_refused("schemas.enable", "true", "not built yet");
+	check_refused("snapshot.mode", "when_needed", "not built yet");
+	check_refused("extended.headers.enabled", "true", "only false is");
+	check_refused("include.schema.changes", "true", "not built yet");
+	check_refused("heartbeat.interval.ms", "1000", "only 0 is");
+	check_refused("message.key.columns", "t:a", "not built yet");
+	check_refused("column.exclude.list", "a", "not built yet");
+	check_refused("column.mask.with.10.chars", "a", "not built yet");
+	check_refused("column.mask.hash.SHA-256.with.salt.abc", "a", "not built yet");
+	check_refused("column.truncate.to.5.chars", "a", "not built yet");
+	check_refused("producer.linger.ms", "5", "not built yet");
+	check_refused("topic.creation.default.partitions", "5", "not built yet");
+	check_refused("snapshot.select.statement.overrides.t", "a", "not built yet");
+	check_refused("decimal.handling.mode", "precise", "not built yet");
+	check_refused("type.mapping", "affinity", "only declared is");
+	check_refused("exactly.once.support", "required", "not built yet");
+	check_refused("message.too.large", "skip", "not built yet");
+}
+
+static void test_defaults_of_what_is_not_built_are_accepted(void **state)
+{
+	(void)state;
+	check_accepted("schemas.enable", "false");
+	check_accepted("extended.headers.enabled", "false");
+	check_accepted("include.schema.changes", "false");
+	check_accepted("heartbeat.interval.ms", "0");
+	check_accepted("max.batch.size", "2048");
+	check_accepted("signal.enabled.channels", "source");
+	check_accepted("type.mapping", "declared");
+}
+
+static void test_keys_without_meaning_are_warned_of(void **state)
+{
+	static const char *const keys[] = {
+	    "database.hostname",      "database.server.id",  "plugin.name", "slot.name",
+	    "transforms.unwrap.type", "key.converter",       "tasks.max",   "name",
+	    "connector.class",        "time.precision.mode",
+	};
+	struct config c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		init(&c);
+		set_as(&c, CONFIG_FILE, keys[i], "x");
+		finish(&c);
+		assert_int_equal(c.warning_count, 1);
+		assert_non_null(strstr(c.warnings[0], "f:1: "));
+		assert_non_null(strstr(c.warnings[0], keys[i]));
+		assert_non_null(strstr(c.warnings[0], "ignored"));
+		config_clear(&c);
+	}
+}
+
+static void test_unknown_keys_get_the_nearest_name(void **state)
+{
+	(void)state;
+	check_refused("topic.prefx", "a", "nearest known one is topic.prefix");
+	check_refused("table.inclde.list", "a",
+		      "nearest known one is table.include.list");
+	check_refused("Topic.Prefix", "a", "nearest known one is topic.prefix");
+	check_refused("hold.max.bytes", "a", "nearest known one is hold.max.wal.bytes");
+	check_refused("database.file", "a", "nearest known one is database.file.path");
+	check_refused("", "a", "unknown property");
+	check_refused("a.key.that.is.longer.than.any.known.key.and.than.the.distance."
+		      "looks.at.by.far.and.away",
+		      "a", "unknown property");
+}
+
+static void check_prefix(const char *path, const char *name, const char *prefix)
+{
+	struct config c;
+
+	config_init(&c);
+	set(&c, "database.file.path", path);
+	finish(&c);
+	assert_string_equal(c.database_name, name);
+	assert_string_equal(c.topic_prefix, prefix);
+	config_clear(&c);
+}
+
+static void test_prefix_is_made_of_the_database_name(void **state)
+{
+	(void)state;
+	check_prefix("app.db", "app.db", "app");
+	check_prefix("/a.b/app", "app", "app");
+	check_prefix("./my app.v2.sqlite3", "my app.v2.sqlite3", "my_app.v2");
+	check_prefix("Zoë.db", "Zoë.db", "Zo_");
+	check_prefix(".db", ".db", ".db");
+	check_prefix("...", "...", "__");
+	check_prefix("dir/", "", "rowtail");
+}
+
+static void test_missing_and_clashing_settings_are_refused(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	config_init(&c);
+	assert_int_equal(config_finish(&c, &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, "no database"));
+	config_clear(&c);
+
+	init(&c);
+	set(&c, "table.include.list", "a");
+	set(&c, "table.exclude.list", "b");
+	assert_int_equal(config_finish(&c, &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, "exclude each other"));
+	config_clear(&c);
+
+	init(&c);
+	set(&c, "table.include.list", "a");
+	set(&c, "table.exclude.list", "");
+	finish(&c);
+	assert_null(c.table_exclude_list);
+	config_clear(&c);
+
+	init(&c);
+	c.once = true;
+	assert_int_equal(config_finish(&c, &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, "nothing to do"));
+	config_clear(&c);
+}
+
+static void test_files_name_their_lines(void **state)
+{
+	char path[] = "/tmp/rowtail-test-XXXXXX";
+	static const char text[] =
+	    "# shop\n\ntable.include.list = a,\\\n  b\nslot.name=x\n"
+	    "topic.prefix=s\n\ntopic.prefx=y\n";
+	int fd = mkstemp(path);
+	char expected[256];
+	struct config c;
+	struct error err;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+	(void)close(fd);
+	init(&c);
+	assert_int_equal(config_load(&c, path, &err), ST_CONFIG);
+	(void)snprintf(expected, sizeof expected,
+		       "%s:8: topic.prefx: unknown property; the nearest known one is "
+		       "topic.prefix",
+		       path);
+	assert_string_equal(err.text, expected);
+	finish(&c);
+	assert_string_equal(c.table_include_list, "a,b");
+	assert_string_equal(c.topic_prefix, "s");
+	(void)snprintf(expected, sizeof expected, "%s:5: slot.name", path);
+	assert_int_equal(c.warning_count, 1);
+	assert_memory_equal(c.warnings[0], expected, strlen(expected));
+	config_clear(&c);
+	(void)unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_defaults_are_debeziums_and_ours),
+	    cmocka_unit_test(test_values_reach_their_fields),
+	    cmocka_unit_test(test_rank_wins_whatever_the_order),
+	    cmocka_unit_test(test_only_values_that_count_are_checked),
+	    cmocka_unit_test(test_bad_values_say_what_they_may_be),
+	    cmocka_unit_test(test_skipped_operations_may_be_none),
+	    cmocka_unit_test(test_what_is_not_built_says_so),
+	    cmocka_unit_test(test_defaults_of_what_is_not_built_are_accepted),
+	    cmocka_unit_test(test_keys_without_meaning_are_warned_of),
+	    cmocka_unit_test(test_unknown_keys_get_the_nearest_name),
+	    cmocka_unit_test(test_prefix_is_made_of_the_database_name),
+	    cmocka_unit_test(test_missing_and_clashing_settings_are_refused),
+	    cmocka_unit_test(test_files_name_their_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
