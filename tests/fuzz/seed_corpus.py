@@ -56,6 +56,15 @@ def pages_of(data, page_size):
     return [data[i : i + page_size] for i in range(0, len(data), page_size)]
 
 
+def loop_freelist(file, page_size):
+    """The same file, its first trunk leading to itself; None without a freelist."""
+    trunk = int.from_bytes(file[32:36], "big")
+    if trunk == 0:
+        return None
+    at = (trunk - 1) * page_size
+    return file[:at] + file[32:36] + bytes(4) + file[at + 8 :]
+
+
 def varint(n):
     """For n of 0 and above and less than 2^56."""
     groups = [n & 0x7F]
@@ -105,6 +114,9 @@ def main():
                 data = make_database(path, page_size, auto_vacuum)
                 file = path.read_bytes()
                 write(out / "fuzz_database", name, file)
+                looped = loop_freelist(file, page_size)
+                if looped:
+                    write(out / "fuzz_database", f"{name}-loop", looped)
                 if page_size != 512:
                     continue
                 pages = pages_of(file, page_size)
