@@ -17,12 +17,13 @@ class TailFailed(Exception):
 class Tail:
     """One running rowtail. Lines are taken by a thread, so its pipe never fills."""
 
-    def __init__(self, command, wrapper="", env=None, cwd=None, slow=1.0, take=True):
+    def __init__(self, command, wrapper="", env=None, cwd=None, slow=1.0, take=True,
+                 preexec=None):
         self.slow = slow
         self.command = shlex.split(wrapper) + [str(c) for c in command]
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=env, cwd=cwd)
+            stderr=subprocess.PIPE, env=env, cwd=cwd, preexec_fn=preexec)
         self.lines = collections.deque()
         self.taken = 0              # lines handed out
         self.arrived = 0            # lines seen

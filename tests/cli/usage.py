@@ -1,0 +1,206 @@
+"""Command line: help, options, properties, exit codes."""
+
+import json
+
+from harness.box import expect
+
+TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
+
+
+def one_error(result, code, *words):
+    """Exit `code` and one line on stderr that has `words`."""
+    expect(result.code == code, "exit %s, expected %s\n%s", result.code, code, result)
+    expect(len(result.error_lines) == 1, "not one error line:\n%s", result)
+    for word in words:
+        expect(word.lower() in result.error_lines[0].lower(),
+               "the error does not name %r:\n%s", word, result)
+    expect(result.out == b"", "output on stdout:\n%s", result)
+
+
+def test_help_is_printed_on_stdout(box):
+    result = box.run("--help")
+    expect(result.code == 0 and b"rowtail" in result.out and b"--snapshot" in result.out
+           and b"-D" in result.out, "%s", result)
+    expect(result.err == b"", "%s", result)
+
+
+def test_version_is_printed_on_stdout(box):
+    result = box.run("--version")
+    expect(result.code == 0 and result.out.startswith(b"rowtail ")
+           and result.out.count(b"\n") == 1, "%s", result)
+
+
+def test_no_database_is_wrong_usage(box):
+    expect(box.run().code == 2, "no arguments: not exit 2")
+
+
+def test_unknown_option_is_wrong_usage(box):
+    one_error(box.run(box.path(), "--snapshoot"), 2, "--snapshoot")
+
+
+def test_two_databases_are_wrong_usage(box):
+    expect(box.run(box.path("a.db"), box.path("b.db")).code == 2, "not exit 2")
+
+
+def test_unknown_property_names_the_nearest(box):
+    _, path = box.database(TABLE)
+    one_error(box.run(path, "-D", "table.include.lst=t"), 2, "table.include.lst",
+              "table.include.list")
+
+
+def test_property_without_value_is_wrong_usage(box):
+    _, path = box.database(TABLE)
+    expect(box.run(path, "-D", "table.include.list").code == 2, "not exit 2")
+
+
+def test_property_not_built_yet_says_so(box):
+    _, path = box.database(TABLE)
+    one_error(box.run(path, "-D", "signal.data.collection=signals"), 2,
+              "signal.data.collection")
+
+
+def test_precise_decimals_are_refused(box):
+    _, path = box.database(TABLE)
+    one_error(box.run(path, "-D", "decimal.handling.mode=precise"), 2,
+              "decimal.handling.mode")
+
+
+def test_debezium_property_without_meaning_is_accepted_with_a_warning(box):
+    writer, path = box.database(TABLE)
+    tail = box.tail(path, "-D", "database.hostname=db.example.org")
+    writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+    expect(tail.wait_lines(1), "no event")
+    box.stop(tail)
+    expect(sum("database.hostname" in e for e in tail.errors) == 1,
+           "no warning that names it:\n%s", tail.error_text())
+
+
+def test_wrong_values_are_refused(box):
+    _, path = box.database(TABLE)
+    for setting in ("binary.handling.mode=binary", "table.include.list=(",
+                    "provide.transaction.metadata=perhaps", "skipped.operations=x",
+                    "topic.prefix=a b"):
+        result = box.run(path, "-D", setting)
+        one_error(result, 2, setting.split("=")[0])
+    one_error(box.run(path, "--lines=words"), 2, "lines")
+    one_error(box.run(path, "--log-format=xml"), 2, "log-format")
+
+
+def test_include_and_exclude_together_are_refused(box):
+    _, path = box.database(TABLE)
+    one_error(box.run(path, "-D", "table.include.list=a", "-D", "table.exclude.list=b"),
+              2, "table.include.list", "table.exclude.list")
+
+
+def test_once_without_snapshot_or_state_has_nothing_to_do(box):
+    _, path = box.database(TABLE)
+    one_error(box.run(path, "--once"), 2, "--once")
+
+
+def test_once_with_snapshot_ends_after_the_rows(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'x'), (2, NULL)")
+    result = box.run(path, "--snapshot", "--once")
+    expect(result.code == 0, "%s", result)
+    rows = [json.loads(t) for t in result.out.splitlines()]
+    expect([r["after"] for r in rows] == [{"id": 1, "a": "x"}, {"id": 2, "a": None}]
+           and {r["op"] for r in rows} == {"r"}, "%s", result)
+
+
+def test_snapshot_mode_initial_only_ends_after_the_rows(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'x')")
+    result = box.run(path, "-D", "snapshot.mode=initial_only")
+    expect(result.code == 0 and result.out.count(b"\n") == 1, "%s", result)
+
+
+def test_snapshot_of_an_empty_database_has_no_lines(box):
+    _, path = box.database(TABLE)
+    result = box.run(path, "--snapshot", "--once")
+    expect(result.code == 0 and result.out == b"", "%s", result)
+
+
+def test_snapshot_keeps_to_the_include_list(box):
+    _, path = box.database(TABLE, "CREATE TABLE u(x)", "INSERT INTO t VALUES (1, 1)",
+                           "INSERT INTO u VALUES (5)")
+    result = box.run(path, "--snapshot", "--once", "-D", "table.include.list=u")
+    rows = [json.loads(t) for t in result.out.splitlines()]
+    expect(len(rows) == 1 and rows[0]["source"]["table"] == "u"
+           and rows[0]["source"]["snapshot"] == "last", "%s", result)
+
+
+def test_option_before_property_before_default(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 1)")
+    result = box.run(path, "--once", "--snapshot", "-D", "snapshot.mode=no_data")
+    expect(result.code == 0 and result.out.count(b"\n") == 1, "%s", result)
+
+
+def test_following_is_said_even_when_quiet(box):
+    _, path = box.database(TABLE)
+    for more in (["--quiet"], ["--log-format=json"], ["--quiet", "--log-format=json"],
+                 ["--verbose"]):
+        tail = box.tail(path, *more)
+        lines = [e for e in tail.errors if e.startswith("rowtail: following ")]
+        expect(len(lines) == 1 and "app.db" in lines[0], "%r: %s", more, tail.errors)
+        box.stop(tail)
+
+
+def test_log_lines_are_json_when_asked(box):
+    writer, path = box.database(TABLE, "CREATE TABLE gone(x)")
+    tail = box.tail(path, "--log-format=json")
+    writer.sql("c", "DROP TABLE gone", "INSERT INTO t VALUES (1, 1)")
+    expect(tail.wait_lines(1), "no event")
+    box.stop(tail)
+    lines = [e for e in tail.errors if not e.startswith("rowtail: following ")]
+    expect(any("gone" in e for e in lines), "DROP is not told: %s", tail.errors)
+    for line in lines:
+        expect(isinstance(json.loads(line), dict), "not an object: %s", line)
+
+
+def test_create_drop_and_rename_are_one_line_each(box):
+    writer, path = box.database(TABLE)
+    tail = box.tail(path)
+    before = len(tail.errors)
+    writer.sql("c", "CREATE TABLE fresh_one(x)")
+    writer.sql("c", "ALTER TABLE fresh_one RENAME TO other_name")
+    writer.sql("c", "DROP TABLE other_name")
+    writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+    expect(tail.wait_lines(1), "no event")
+    box.stop(tail)
+    lines = tail.errors[before:]
+    expect(len(lines) == 3 and "fresh_one" in lines[0]
+           and "fresh_one" in lines[1] and "other_name" in lines[1]
+           and "other_name" in lines[2], "stderr:\n%s", "\n".join(lines))
+
+
+def test_left_out_tables_are_named_once(box):
+    writer, path = box.database(
+        TABLE, "CREATE VIRTUAL TABLE search USING fts5(x)",
+        "INSERT INTO search VALUES ('a')")
+    tail = box.tail(path)
+    writer.sql("c", "INSERT INTO search VALUES ('b')", "CREATE TABLE u(x)",
+               "INSERT INTO search VALUES ('c')", "INSERT INTO t VALUES (1, 1)")
+    expect(tail.wait_lines(1), "no event")
+    box.stop(tail)
+    lines = [e for e in tail.errors if "search_data" in e]
+    expect(len(lines) == 1, "stderr:\n%s", tail.error_text())
+
+
+def test_topics_that_collide_are_refused_at_start(box):
+    _, path = box.database('CREATE TABLE "a b"(x)', 'CREATE TABLE "a_b"(x)')
+    one_error(box.run(path), 2, "a b", "a_b")
+
+
+def test_a_table_with_the_topic_of_transactions_is_refused(box):
+    _, path = box.database('CREATE TABLE "transaction"(x)')
+    one_error(box.run(path, "-D", "provide.transaction.metadata=true"), 2, "transaction")
+
+
+def test_topics_that_collide_later_leave_the_newer_table_out(box):
+    writer, path = box.database('CREATE TABLE "a b"(x)')
+    tail = box.tail(path)
+    writer.sql("c", 'CREATE TABLE "a_b"(x)', 'INSERT INTO "a_b" VALUES (1)',
+               'INSERT INTO "a b" VALUES (2)')
+    expect(tail.wait_lines(1), "no event")
+    expect(b'"table":"a b"' in tail.take(1)[0], "the newer table's event came")
+    box.stop(tail)
+    expect(any("a b" in e and "a_b" in e for e in tail.errors),
+           "no error that names both:\n%s", tail.error_text())
