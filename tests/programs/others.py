@@ -279,7 +279,7 @@ def shell_benchmark():
     lines.append("ANALYZE;")
     lines.append("UPDATE t3 SET n = n + 1 WHERE n % 3 = 0;")
     lines.append("DELETE FROM t3 WHERE w < 'w3';")
-    lines.append("INSERT INTO t1 SELECT n + 100000, n, w FROM t3 ON CONFLICT DO NOTHING;")
+    lines.append("INSERT INTO t1 SELECT n + 100000, n, w FROM t3 WHERE true ON CONFLICT DO NOTHING;")
     lines.append("DELETE FROM t3;")
     lines.append("PRAGMA integrity_check;")
     return "\n".join(lines) + "\n"
