@@ -22,7 +22,11 @@ static void add_sanitised(struct buffer *b, const char *text, size_t limit)
 		bool valid;
 		size_t len = utf8_step(s, end, &valid);
 
-		buffer_add_char(b, is_topic_char(*s) ? (char)*s : '_');
+		if (is_topic_char(*s)) {
+			buffer_add_char(b, (char)*s);
+		} else {
+			buffer_add_char(b, '_');
+		}
 		if (valid && len == 4 && b->len < limit) {
 			buffer_add_char(b, '_'); /* the second surrogate */
 		}

@@ -6,7 +6,7 @@
 /* Input bytes of one reservation: a large TEXT does not ask for six times its size. */
 #define CHUNK 4096
 /* A chunk may end in a sequence that runs past it, and words are stored whole. */
-#define CHUNK_MARGIN (2 * JSON_OVERRUN)
+#define CHUNK_MARGIN ((size_t)2 * JSON_OVERRUN)
 /* No input byte makes more than this: U+0001 is \u0001. */
 #define ESCAPE_MAX 6
 
@@ -255,7 +255,7 @@ static char *put_text(struct buffer *b, char *p, const uint8_t *text, size_t len
 
 	*p++ = '"';
 	do {
-		const uint8_t *stop = (size_t)(end - s) > CHUNK ? s + CHUNK : end;
+		const uint8_t *stop = end - s > CHUNK ? s + CHUNK : end;
 
 		p = room_for(b, p,
 			     ESCAPE_MAX * (size_t)(stop - s) + CHUNK_MARGIN + slack);
@@ -293,8 +293,10 @@ static char *put_base64(char *p, const uint8_t *s, size_t len, const char *alpha
 		}
 		p[0] = alphabet[group >> 18];
 		p[1] = alphabet[group >> 12 & 63];
-		p[2] = len == 2 ? alphabet[group >> 6 & 63] : '=';
-		p[3] = '=';
+		p[2] = p[3] = '=';
+		if (len == 2) {
+			p[2] = alphabet[group >> 6 & 63];
+		}
 		p += 4;
 	}
 	return p;

@@ -152,7 +152,10 @@ static enum status read_escape(struct parser *r, struct buffer *b, struct error 
 		return read_unicode(r, b, err);
 	}
 	letter = c ? strchr(letters, c) : NULL;
-	buffer_add_char(b, letter ? meanings[letter - letters] : c);
+	if (letter) {
+		c = meanings[letter - letters];
+	}
+	buffer_add_char(b, c);
 	return ST_OK;
 }
 
