@@ -3,7 +3,7 @@
  * src/base/buffer.h -- bytes that grow at the end.
  *
  * Appending never fails visibly: when memory runs out the buffer becomes
- * `failed`, further appends do nothing, and the one check at the end of a
+ * `failed` for good, and the one check at the end of a
  * message (buffer_ok) sees it. That keeps formatting code free of checks.
  *
  * OWNERSHIP  buffer_init / buffer_clear; the storage of the struct is the caller's.

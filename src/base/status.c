@@ -41,10 +41,8 @@ enum status error_set_errno(struct error *err, int sys_errno, const char *fmt, .
 	(void)vsnprintf(err->text, sizeof err->text, fmt, args);
 	va_end(args);
 	used = strlen(err->text);
-	if (strerror_r(sys_errno, reason, sizeof reason) != 0) {
-		(void)snprintf(reason, sizeof reason, "errno %d", sys_errno);
-	}
-	(void)snprintf(err->text + used, sizeof err->text - used, ": %s", reason);
+	(void)snprintf(err->text + used, sizeof err->text - used, ": %s",
+		       strerror_r(sys_errno, reason, sizeof reason));
 	return ST_IO;
 }
 
