@@ -20,15 +20,19 @@ struct signature {
 	uint64_t a, b;
 };
 
-/* What a catalog has beside what its readers see. Index i is that of public.tables. */
+/* What is kept of each table. */
+struct entry {
+	struct table table; /* a copy of the description's, with root page and filter */
+	const struct schema_row *row;
+	struct description *description;
+	struct signature signature;
+};
+
+/* What a catalog has beside what its readers see. */
 struct whole_catalog {
 	struct catalog public; /* first: what is handed out points to it */
 	struct schema_rows schema;
-	const struct schema_row **table_rows;
-	struct table
-	    *tables; /* copies of the descriptions' with root page and filter */
-	struct description **descriptions;
-	struct signature *signatures;
+	struct entry *entries; /* one for each of public.tables, in the same order */
 	struct signature virtual_tables; /* of their rows */
 	char unparsable[80];             /* a reason to be left out */
 };
@@ -40,7 +44,8 @@ static const struct whole_catalog *whole(const struct catalog *catalog)
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for a catalog");
+	(void)error_set(err, ST_NOMEM, "out of memory for a catalog");
+	return ST_NOMEM;
 }
 
 void catalog_close(struct catalog *catalog)
@@ -50,13 +55,10 @@ void catalog_close(struct catalog *catalog)
 	if (!catalog) {
 		return;
 	}
-	for (size_t i = 0; w->descriptions && i < catalog->table_count; i++) {
-		description_release(w->descriptions[i]);
+	for (size_t i = 0; i < catalog->table_count; i++) {
+		description_release(w->entries[i].description);
 	}
-	free(w->descriptions);
-	free(w->tables);
-	free(w->signatures);
-	free(w->table_rows);
+	free(w->entries);
 	free(catalog->tables);
 	free(catalog->roots);
 	schema_rows_clear(&w->schema);
@@ -83,18 +85,14 @@ static enum status collect_tables(struct whole_catalog *w, struct error *err)
 			first = i;
 		}
 	}
-	w->table_rows = calloc(count + 1, sizeof *w->table_rows);
-	w->tables = calloc(count + 1, sizeof *w->tables);
-	w->descriptions = calloc(count + 1, sizeof *w->descriptions);
-	w->signatures = calloc(count + 1, sizeof *w->signatures);
-	c->tables = calloc(count + 1, sizeof *c->tables);
-	if (!w->table_rows || !w->tables || !w->descriptions || !w->signatures ||
-	    !c->tables) {
+	w->entries = calloc(count + 1, sizeof *w->entries);
+	c->tables = calloc(count + 1, sizeof(struct table *));
+	if (!w->entries || !c->tables) {
 		return no_memory(err);
 	}
 	for (size_t i = 0; i < count; i++) {
-		w->table_rows[i] = &c->rows[first + i];
-		c->tables[i] = &w->tables[i];
+		w->entries[i].row = &c->rows[first + i];
+		c->tables[i] = &w->entries[i].table;
 	}
 	c->table_count = count;
 	return ST_OK;
@@ -108,7 +106,7 @@ static size_t find_table(const struct whole_catalog *w, const char *name)
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = schema_name_compare(w->table_rows[middle]->name, name);
+		int order = schema_name_compare(w->entries[middle].row->name, name);
 
 		if (order == 0) {
 			return middle;
@@ -144,9 +142,9 @@ static bool is_virtual_row(const struct schema_row *row)
 static void sign_tables(struct whole_catalog *w)
 {
 	for (size_t i = 0; i < w->public.table_count; i++) {
-		sign_row(&w->signatures[i], w->table_rows[i]);
-		if (is_virtual_row(w->table_rows[i])) {
-			sign_row(&w->virtual_tables, w->table_rows[i]);
+		sign_row(&w->entries[i].signature, w->entries[i].row);
+		if (is_virtual_row(w->entries[i].row)) {
+			sign_row(&w->virtual_tables, w->entries[i].row);
 		}
 	}
 	for (size_t i = 0; i < w->public.row_count; i++) {
@@ -156,7 +154,7 @@ static void sign_tables(struct whole_catalog *w)
 			size_t table = find_table(w, row->table_name);
 
 			if (table < w->public.table_count) {
-				sign_row(&w->signatures[table], row);
+				sign_row(&w->entries[table].signature, row);
 			}
 		}
 	}
@@ -180,12 +178,13 @@ static size_t reuse(struct whole_catalog *w, const struct whole_catalog *previou
 		return left;
 	}
 	for (size_t i = 0; i < w->public.table_count; i++) {
-		size_t old = find_table(previous, w->table_rows[i]->name);
+		size_t old = find_table(previous, w->entries[i].row->name);
 
 		if (old < previous->public.table_count &&
-		    same_signature(&previous->signatures[old], &w->signatures[i])) {
-			w->descriptions[i] =
-			    description_retain(previous->descriptions[old]);
+		    same_signature(&previous->entries[old].signature,
+				   &w->entries[i].signature)) {
+			w->entries[i].description =
+			    description_retain(previous->entries[old].description);
 			left--;
 		}
 	}
@@ -198,8 +197,8 @@ static enum status add_rows(const struct whole_catalog *w, struct describer *des
 			    struct error *err)
 {
 	for (size_t i = 0; i < w->public.table_count; i++) {
-		if ((!w->descriptions[i] || is_virtual_row(w->table_rows[i])) &&
-		    describer_add(describer, w->table_rows[i], err) != ST_OK) {
+		if ((!w->entries[i].description || is_virtual_row(w->entries[i].row)) &&
+		    describer_add(describer, w->entries[i].row, err) != ST_OK) {
 			return err->status;
 		}
 	}
@@ -211,7 +210,7 @@ static enum status add_rows(const struct whole_catalog *w, struct describer *des
 			continue;
 		}
 		table = find_table(w, row->table_name);
-		if (table < w->public.table_count && !w->descriptions[table] &&
+		if (table < w->public.table_count && !w->entries[table].description &&
 		    describer_add(describer, row, err) != ST_OK) {
 			return err->status;
 		}
@@ -227,9 +226,9 @@ static enum status describe_with(struct whole_catalog *w, struct describer *desc
 		return err->status;
 	}
 	for (size_t i = 0; i < w->public.table_count; i++) {
-		if (!w->descriptions[i] &&
-		    description_open(describer, w->table_rows[i], &w->descriptions[i],
-				     err) != ST_OK) {
+		if (!w->entries[i].description &&
+		    description_open(describer, w->entries[i].row,
+				     &w->entries[i].description, err) != ST_OK) {
 			return err->status;
 		}
 	}
@@ -272,11 +271,11 @@ static enum status fill_tables(struct whole_catalog *w,
 			       const struct table_filter *filter, struct error *err)
 {
 	for (size_t i = 0; i < w->public.table_count; i++) {
-		const struct description *description = w->descriptions[i];
-		struct table *table = &w->tables[i];
+		const struct description *description = w->entries[i].description;
+		struct table *table = &w->entries[i].table;
 
 		*table = description->table;
-		table->root_page = w->table_rows[i]->root_page;
+		table->root_page = w->entries[i].row->root_page;
 		table->left_out = left_out(w, description, filter);
 		if (description->is_listed && !description->is_virtual &&
 		    table->root_page == 0) {
@@ -291,7 +290,7 @@ static enum status fill_tables(struct whole_catalog *w,
 		size_t table = find_table(w, row->table_name);
 
 		if (is_type(row, "index") && table < w->public.table_count) {
-			w->tables[table].has_index = true;
+			w->entries[table].table.has_index = true;
 		}
 	}
 	return ST_OK;
@@ -328,11 +327,11 @@ static enum status add_root(struct whole_catalog *w, struct page_source *source,
 	if (is_type(row, "table")) {
 		size_t i = find_table(w, row->name);
 
-		if (!w->descriptions[i]->is_listed) {
+		if (!w->entries[i].description->is_listed) {
 			return read_kind(source, root, err);
 		}
-		root->table = &w->tables[i];
-		root->is_table_tree = !w->tables[i].without_rowid;
+		root->table = &w->entries[i].table;
+		root->is_table_tree = !w->entries[i].table.without_rowid;
 	}
 	return ST_OK;
 }

@@ -724,7 +724,9 @@ static enum status name_table(struct description *description,
 	char *sort_name = allot_text(description, row->name);
 
 	for (char *p = sort_name; p && *p != '\0'; p++) {
-		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+		if (*p >= 'A' && *p <= 'Z') {
+			*p = (char)(*p + ('a' - 'A'));
+		}
 	}
 	table->sort_name = sort_name;
 	table->name = allot_text(description, row->name);
