@@ -173,11 +173,13 @@ RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
 		--jobs $(JOBS) --transactions $(TRANSACTIONS) \
 		$(if $(WRAPPER),--wrapper '$(WRAPPER)')
 # Another variant of the build: its own folder, the same targets.
-variant = $(MAKE) --no-print-directory VARIANT=$(1)
+variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
+# The compiler may use all cores, unless the caller has said how many.
+parallel = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 
 .PHONY: check test suites unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
 check: deps
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory $(parallel) test
 
 test: suites
 
@@ -198,8 +200,10 @@ asan:
 	$(call variant,asan) suites TRANSACTIONS=$(or $(ASAN_TRANSACTIONS),1000)
 
 tsan: export TSAN_OPTIONS = exitcode=99:halt_on_error=1:second_deadlock_stack=1$(if $(wildcard tests/tsan.supp),:suppressions=$(CURDIR)/tests/tsan.supp)
+# The sanitizer of gcc 12 cannot place its memory where addresses are random to 32 bits.
 tsan:
-	$(call variant,tsan) suites TRANSACTIONS=$(or $(TSAN_TRANSACTIONS),500)
+	$(if $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ] && \
+		echo yes),setarch -R) $(call variant,tsan) suites TRANSACTIONS=$(or $(TSAN_TRANSACTIONS),500)
 
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full \
 	--errors-for-leak-kinds=definite,indirect \
@@ -240,7 +244,7 @@ bench: all bench-build
 		--runs $(BENCH_RUNS) $(BENCH)
 
 demo: deps-demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(parallel) all
 	@tests/demo/demo.sh build/rowtail
 
 # --- gates --------------------------------------------------------------------------
