@@ -175,7 +175,7 @@ RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
 # Another variant of the build: its own folder, the same targets.
 variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
-parallel = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
 .PHONY: check test suites unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
 check: deps
