@@ -59,7 +59,7 @@ class Column:
 class TableSchema:
     """What the schema says of one table."""
 
-    def __init__(self, name, sql, columns, without_rowid, strict):
+    def __init__(self, name, sql, columns, without_rowid, strict, tree_order=()):
         self.name = name
         self.sql = sql
         self.columns = columns
@@ -73,7 +73,8 @@ class TableSchema:
              if r not in {ascii_lower(n) for n in self.names}), None)
         self.plan = exact([c.declaration() + (c.name,) for c in columns])
         if without_rowid:
-            self.select = "SELECT NULL, * FROM main.%s NOT INDEXED" % quote(name)
+            self.select = "SELECT NULL, * FROM main.%s ORDER BY %s" % (
+                quote(name), ", ".join(tree_order))
         elif self.rowid_name:
             self.select = "SELECT %s, * FROM main.%s NOT INDEXED ORDER BY 1" % (
                 self.rowid_name, quote(name))
@@ -155,8 +156,18 @@ class StateReader:
             columns = [Column(*row[1:]) for row in self.db.execute(
                 "PRAGMA main.table_xinfo(%s)" % quote(name)) if row[6] != 1]
             schemas[ascii_lower(name)] = TableSchema(
-                name, sql[name], columns, bool(without_rowid), bool(strict))
+                name, sql[name], columns, bool(without_rowid), bool(strict),
+                self._tree_order(name) if without_rowid else ())
         return schemas
+
+    def _tree_order(self, name):
+        """Terms that sort a WITHOUT ROWID table as its tree does."""
+        index = next(row[1] for row in self.db.execute(
+            "PRAGMA main.index_list(%s)" % quote(name)) if row[3] == "pk")
+        return ["%s COLLATE %s%s" % (quote(column), quote(collation),
+                                     " DESC" if descending else "")
+                for _, _, column, descending, collation, is_key in self.db.execute(
+                    "PRAGMA main.index_xinfo(%s)" % quote(index)) if is_key]
 
     def _rows(self, name, schema):
         if name not in self.odd_text:
@@ -206,10 +217,12 @@ def column_default(column, strict=False):
         return None
     key = (column.decl, column.dflt, strict)
     if key not in _defaults:
+        # Not the same as what an INSERT stores: DEFAULT -1.5e3 in a column without
+        # type is -1500.0 in a new row, -1500 in one that lacks the column.
         db = sqlite3.connect(":memory:")
-        db.execute("CREATE TABLE t(x INT, c %s DEFAULT (%s))%s" % (
-            column.decl, column.dflt, " STRICT" if strict else ""))
-        db.execute("INSERT INTO t(x) VALUES (1)")
+        db.execute("CREATE TABLE t(x INT)" + (" STRICT" if strict else ""))
+        db.execute("INSERT INTO t VALUES (1)")
+        db.execute("ALTER TABLE t ADD COLUMN c %s DEFAULT %s" % (column.decl, column.dflt))
         _defaults[key] = db.execute("SELECT c FROM t").fetchone()[0]
         db.close()
     return _defaults[key]

@@ -18,6 +18,7 @@ TEXTS = ["", "a", "b", "A", "abc", "ABC", "YWJj", "Infinity", "null", "12", "-7"
 BROKEN_TEXTS = [b"\xff", b"a\xc3", b"\xe2\x82", b"\xed\xa0\x80", b"\xf0\x9f\x98z",
                 b"\xc0\xafq", b"ok\x80ok", b"\xf5\x80\x80\x80", b"\xfe\xff"]
 BLOBS = [b"", b"\0", b"abc", b"ABC", bytes(range(256)), b"\xff" * 3, b"Infinity"]
+NO_SURROGATES = bytes(65 if 0xd8 <= i <= 0xdf else i for i in range(256))
 
 
 class BrokenText(bytes):
@@ -81,11 +82,18 @@ class Values:
         length = self.length()
         return (start * (length // 6 + 1))[:length]
 
+    def bytes(self, count):
+        """Random bytes; in a UTF-16 database none that a cast to text would make half
+        a surrogate pair of: what that text reads as is left open."""
+        data = self.rng.randbytes(count)
+        return data if self.allow_broken_text else data.translate(NO_SURROGATES)
+
     def blob(self):
         rng = self.rng
         if rng.random() < 0.3:
-            return rng.choice(BLOBS)
-        return rng.randbytes(self.length())
+            data = rng.choice(BLOBS)
+            return data if self.allow_broken_text else data.translate(NO_SURROGATES)
+        return self.bytes(self.length())
 
     def any(self):
         draw = self.rng.random()
