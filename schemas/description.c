@@ -6,7 +6,7 @@
 
 #include "schemas/computed.h"
 #include "schemas/sandbox.h"
-#include "schemas/schema_rows.h"
+#include "schemas/table_list.h"
 
 /* --- memory that lives as long as its description --------------------------------- */
 
@@ -52,7 +52,8 @@ static char *allot_text(struct description *description, const char *text)
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for a table's description");
+	(void)error_set(err, ST_NOMEM, "out of memory for a table's description");
+	return ST_NOMEM;
 }
 
 struct description *description_retain(struct description *description)
@@ -76,24 +77,11 @@ void description_release(struct description *description)
 	free(description);
 }
 
-/* --- the tables that SQLite lists ------------------------------------------------- */
-
-struct listed {
-	char *name;
-	uint32_t column_count;
-	bool is_virtual;
-	bool has_shadows; /* virtual, and SQLite knows its shadow tables */
-	bool is_view;
-	bool is_shadow;
-	bool without_rowid;
-	bool strict;
-};
+/* --- the sandbox that is asked ---------------------------------------------------- */
 
 struct describer {
 	struct sandbox *sandbox;
-	struct listed *tables; /* by name */
-	size_t count;
-	size_t cap;
+	struct table_list list;
 };
 
 enum status describer_open(enum text_encoding encoding, struct describer **out,
@@ -104,6 +92,7 @@ enum status describer_open(enum text_encoding encoding, struct describer **out,
 	if (!describer) {
 		return no_memory(err);
 	}
+	table_list_init(&describer->list);
 	if (sandbox_open(encoding, &describer->sandbox, err) != ST_OK) {
 		free(describer);
 		return err->status;
@@ -115,10 +104,7 @@ enum status describer_open(enum text_encoding encoding, struct describer **out,
 void describer_close(struct describer *describer)
 {
 	if (describer) {
-		for (size_t i = 0; i < describer->count; i++) {
-			free(describer->tables[i].name);
-		}
-		free(describer->tables);
+		table_list_clear(&describer->list);
 		sandbox_close(describer->sandbox);
 		free(describer);
 	}
@@ -135,178 +121,12 @@ enum status describer_add(struct describer *describer, const struct schema_row *
 			   root, row->sql, err);
 }
 
-static int compare_listed(const void *a, const void *b)
-{
-	const struct listed *left = a;
-	const struct listed *right = b;
-
-	return schema_name_compare(left->name, right->name);
-}
-
-static const struct listed *find_listed(const struct describer *describer,
-					const char *name)
-{
-	union {
-		const char *constant;
-		char *name;
-	} borrow = {.constant = name};
-	struct listed key = {.name = borrow.name};
-
-	return describer->count == 0
-		   ? NULL
-		   : bsearch(&key, describer->tables, describer->count, sizeof key,
-			     compare_listed);
-}
-
-static const char *column_text(sqlite3_stmt *statement, int index)
-{
-	const unsigned char *text = sqlite3_column_text(statement, index);
-
-	return text ? (const char *)text : "";
-}
-
-/* A row of PRAGMA table_list: schema, name, type, ncol, wr, strict. */
-static enum status add_listed(struct describer *describer, sqlite3_stmt *list,
-			      struct error *err)
-{
-	const char *type = column_text(list, 2);
-	struct listed *table;
-
-	if (describer->count == describer->cap) {
-		size_t cap = describer->cap ? describer->cap * 2 : 64;
-		struct listed *tables =
-		    realloc(describer->tables, cap * sizeof *tables);
-
-		if (!tables) {
-			return no_memory(err);
-		}
-		describer->tables = tables;
-		describer->cap = cap;
-	}
-	table = &describer->tables[describer->count];
-	*table = (struct listed){0};
-	table->column_count = (uint32_t)sqlite3_column_int(list, 3);
-	table->is_virtual = strcmp(type, "virtual") == 0;
-	table->is_view = strcmp(type, "view") == 0;
-	table->is_shadow = strcmp(type, "shadow") == 0;
-	table->without_rowid = sqlite3_column_int(list, 4) != 0;
-	table->strict = sqlite3_column_int(list, 5) != 0;
-	table->name = strdup(column_text(list, 1));
-	if (!table->name) {
-		return no_memory(err);
-	}
-	describer->count++;
-	return ST_OK;
-}
-
-/* Step to the next row: ST_OK, ST_END after the last. */
-static enum status next_row(struct sandbox *sandbox, sqlite3_stmt *statement,
-			    struct error *err)
-{
-	int rc = sqlite3_step(statement);
-
-	if (rc == SQLITE_ROW) {
-		return ST_OK;
-	}
-	return rc == SQLITE_DONE ? ST_END : sandbox_error(sandbox->db, rc, err);
-}
-
-/* What stands behind "<owner>_" in `name`, NULL if it does not begin so. */
-static const char *suffix_of(const struct listed *owner, const char *name)
-{
-	size_t len = strlen(owner->name);
-
-	return sqlite3_strnicmp(owner->name, name, (int)len) == 0 && name[len] == '_'
-		   ? name + len + 1
-		   : NULL;
-}
-
-static void mark_owners(struct describer *describer)
-{
-	for (size_t i = 0; i < describer->count; i++) {
-		struct listed *owner = &describer->tables[i];
-
-		if (!owner->is_virtual) {
-			continue;
-		}
-		for (size_t k = 0; k < describer->count && !owner->has_shadows; k++) {
-			owner->has_shadows =
-			    describer->tables[k].is_shadow &&
-			    suffix_of(owner, describer->tables[k].name);
-		}
-	}
-}
-
 enum status describer_load(struct describer *describer, struct error *err)
 {
-	struct sandbox *sandbox = describer->sandbox;
-	sqlite3_stmt *list = NULL;
-	enum status st = sandbox_load(sandbox, err);
+	enum status st = sandbox_load(describer->sandbox, err);
 
-	if (st == ST_OK) {
-		sandbox->ticks = 0;
-		st = sandbox_prepare(sandbox, sqlite3_mprintf("PRAGMA main.table_list"),
-				     &list, err);
-	}
-	while (st == ST_OK) {
-		st = next_row(sandbox, list, err);
-		if (st == ST_OK) {
-			st = add_listed(describer, list, err);
-		}
-	}
-	(void)sqlite3_finalize(list);
-	if (st != ST_END) {
-		return st;
-	}
-	if (describer->count > 0) {
-		qsort(describer->tables, describer->count, sizeof *describer->tables,
-		      compare_listed);
-	}
-	mark_owners(describer);
-	return ST_OK;
-}
-
-/* True for a name ending that virtual table modules use which this SQLite lacks; some
- * of them number their tables. */
-static bool is_shadow_suffix(const char *suffix)
-{
-	static const char *const known[] = {
-	    "auxiliary",      "chunks",       "config",       "content", "data",
-	    "docsize",        "idx",          "info",         "node",    "parent",
-	    "rowid",          "rowids",       "segdir",       "stat",    "segments",
-	    "metadatachunks", "metadatatext", "vector_chunks"};
-	const char digits[] = "0123456789";
-	size_t len = strcspn(suffix, digits);
-
-	if (suffix[len + strspn(suffix + len, digits)] != '\0') {
-		return false;
-	}
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-		if (strlen(known[i]) == len &&
-		    sqlite3_strnicmp(suffix, known[i], (int)len) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* True when `name` is that of a shadow table by its looks: of a virtual table that
- * SQLite knows no shadow tables of. */
-static bool is_foreign_shadow(const struct describer *describer, const char *name)
-{
-	for (size_t i = 0; i < describer->count; i++) {
-		const struct listed *owner = &describer->tables[i];
-		const char *suffix;
-
-		if (!owner->is_virtual || owner->has_shadows) {
-			continue;
-		}
-		suffix = suffix_of(owner, name);
-		if (suffix && is_shadow_suffix(suffix)) {
-			return true;
-		}
-	}
-	return false;
+	return st == ST_OK ? table_list_read(&describer->list, describer->sandbox, err)
+			   : st;
 }
 
 /* --- columns ---------------------------------------------------------------------- */
@@ -355,10 +175,10 @@ static enum status read_column(struct description *description, sqlite3_stmt *in
 	const int hidden = sqlite3_column_int(info, 6);
 	const bool has_default = sqlite3_column_type(info, 4) != SQLITE_NULL;
 
-	column->name = allot_text(description, column_text(info, 1));
-	column->declared_type = allot_text(description, column_text(info, 2));
+	column->name = allot_text(description, sandbox_text(info, 1));
+	column->declared_type = allot_text(description, sandbox_text(info, 2));
 	if (has_default) {
-		column->default_sql = allot_text(description, column_text(info, 4));
+		column->default_sql = allot_text(description, sandbox_text(info, 4));
 	}
 	if (!column->name || !column->declared_type ||
 	    (has_default && !column->default_sql)) {
@@ -397,7 +217,7 @@ static enum status read_columns(struct describer *describer,
 	    describer->sandbox,
 	    sqlite3_mprintf("PRAGMA main.table_xinfo(%Q)", table->name), &info, err);
 	while (st == ST_OK) {
-		st = next_row(describer->sandbox, info, err);
+		st = sandbox_step(describer->sandbox, info, err);
 		if (st == ST_OK && table->column_count == count) {
 			st = unfit(err);
 		}
@@ -465,13 +285,13 @@ static enum status read_indexes(struct describer *describer,
 	    sqlite3_mprintf("PRAGMA main.index_list(%Q)", description->table.name),
 	    &list, err);
 	while (st == ST_OK) {
-		st = next_row(describer->sandbox, list, err);
+		st = sandbox_step(describer->sandbox, list, err);
 		if (st != ST_OK) {
 			break;
 		}
 		description->table.has_index = true;
-		if (strcmp(column_text(list, 3), "pk") == 0) {
-			*key_index = allot_text(description, column_text(list, 1));
+		if (strcmp(sandbox_text(list, 3), "pk") == 0) {
+			*key_index = allot_text(description, sandbox_text(list, 1));
 			st = *key_index ? ST_OK : no_memory(err);
 		}
 	}
@@ -488,7 +308,7 @@ static enum status walk_index(struct sandbox *sandbox, sqlite3_stmt *info,
 	enum status st;
 
 	*count = 0;
-	while ((st = next_row(sandbox, info, err)) == ST_OK) {
+	while ((st = sandbox_step(sandbox, info, err)) == ST_OK) {
 		int column = sqlite3_column_int(info, 1);
 
 		if (column < 0 || (uint32_t)column >= table->column_count) {
@@ -638,7 +458,7 @@ static enum status read_defaults(struct description *description,
 	sandbox->ticks = 0;
 	st = sandbox_prepare(sandbox, defaults_select(table), &select, err);
 	if (st == ST_OK) {
-		st = next_row(sandbox, select, err);
+		st = sandbox_step(sandbox, select, err);
 	}
 	for (uint32_t i = 0; i < table->column_count && st == ST_OK; i++) {
 		struct column *column = &table->columns[i];
@@ -750,7 +570,8 @@ static enum status fill_description(struct describer *describer,
 				    const struct schema_row *row,
 				    struct description *description, struct error *err)
 {
-	const struct listed *listed = find_listed(describer, row->name);
+	const struct listed_table *listed =
+	    table_list_find(&describer->list, row->name);
 	enum status st;
 
 	if (name_table(description, row, describer->sandbox->encoding, err) != ST_OK) {
@@ -758,7 +579,7 @@ static enum status fill_description(struct describer *describer,
 	}
 	description->is_system =
 	    strncmp(description->table.sort_name, "sqlite_", 7) == 0 ||
-	    is_foreign_shadow(describer, row->name) || (listed && listed->is_shadow);
+	    table_list_is_shadow(&describer->list, row->name);
 	if (!listed || listed->is_view) {
 		return ST_OK;
 	}

@@ -319,6 +319,24 @@ enum status sandbox_prepare(struct sandbox *sandbox, char *sql, sqlite3_stmt **o
 	return rc == SQLITE_OK ? ST_OK : sandbox_error(sandbox->db, rc, err);
 }
 
+enum status sandbox_step(struct sandbox *sandbox, sqlite3_stmt *statement,
+			 struct error *err)
+{
+	int rc = sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW) {
+		return ST_OK;
+	}
+	return rc == SQLITE_DONE ? ST_END : sandbox_error(sandbox->db, rc, err);
+}
+
+const char *sandbox_text(sqlite3_stmt *statement, int index)
+{
+	const unsigned char *text = sqlite3_column_text(statement, index);
+
+	return text ? (const char *)text : "";
+}
+
 /* TEXT in the encoding nearest to the database's that a column can be had in. */
 static void text_value(struct sandbox *sandbox, sqlite3_stmt *statement, int index,
 		       struct value *out)

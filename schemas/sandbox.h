@@ -75,6 +75,13 @@ enum status sandbox_load(struct sandbox *sandbox, struct error *err) MUST_CHECK;
 enum status sandbox_prepare(struct sandbox *sandbox, char *sql, sqlite3_stmt **out,
 			    struct error *err) MUST_CHECK;
 
+/* Step to the next row: ST_OK, ST_END after the last. */
+enum status sandbox_step(struct sandbox *sandbox, sqlite3_stmt *statement,
+			 struct error *err) MUST_CHECK;
+
+/* Result column `index` as UTF-8, "" for NULL; borrowed until the next step. */
+const char *sandbox_text(sqlite3_stmt *statement, int index);
+
 /* ST_NOMEM or ST_CORRUPT for SQLite's result code `rc` on `db`, with its message. */
 enum status sandbox_error(sqlite3 *db, int rc, struct error *err);
 
