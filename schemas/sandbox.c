@@ -42,7 +42,9 @@ static int is_hung(void *context)
 
 enum status sandbox_error(sqlite3 *db, int rc, struct error *err)
 {
-	if (rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM || !db) {
+	/* sqlite3_deserialize says SQLITE_ERROR when memory ran out. */
+	if (rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM || !db ||
+	    sqlite3_errcode(db) == SQLITE_NOMEM) {
 		return error_set(err, ST_NOMEM, "out of memory in SQLite");
 	}
 	return error_set(err, ST_CORRUPT, "SQLite: %s", sqlite3_errmsg(db));
