@@ -10,6 +10,7 @@ void page_marks_init(struct page_marks *marks)
 	page_set_init(&marks->marked);
 	page_set_init(&marks->holders);
 	page_set_init(&marks->roots);
+	marks->edge_count = 0;
 }
 
 void page_marks_clear(struct page_marks *marks)
@@ -26,6 +27,7 @@ void page_marks_empty(struct page_marks *marks)
 	page_set_empty(&marks->marked);
 	page_set_empty(&marks->holders);
 	page_set_empty(&marks->roots);
+	marks->edge_count = 0;
 }
 
 enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
@@ -95,6 +97,32 @@ static bool has_unknown(const struct page_marks *marks, const struct page_source
 	return false;
 }
 
+static void add_edge(struct page_marks *marks, uint32_t parent, uint32_t child)
+{
+	if (marks->edge_count < MARK_EDGES_MAX) {
+		marks->edges[marks->edge_count] = (struct mark_edge){parent, child};
+	}
+	marks->edge_count++;
+}
+
+uint32_t page_marks_only_child(const struct page_marks *marks, uint32_t page_no)
+{
+	uint32_t child = 0;
+
+	if (marks->edge_count > MARK_EDGES_MAX) {
+		return 0;
+	}
+	for (size_t i = 0; i < marks->edge_count; i++) {
+		if (marks->edges[i].parent == page_no) {
+			if (child != 0) {
+				return 0;
+			}
+			child = marks->edges[i].child;
+		}
+	}
+	return child;
+}
+
 /* Mark `page_no` and what is above it, up to a page that is marked already. */
 static enum status climb_from(struct page_marks *marks, struct page_source *old,
 			      const struct parent_map *map, uint32_t page_no,
@@ -115,6 +143,8 @@ static enum status climb_from(struct page_marks *marks, struct page_source *old,
 		}
 		if (owner.is_overflow) {
 			status = page_set_add(&marks->holders, owner.parent, NULL, err);
+		} else {
+			add_edge(marks, owner.parent, page_no);
 		}
 		page_no = owner.parent;
 		if (status == ST_OK) {

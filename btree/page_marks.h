@@ -20,11 +20,23 @@
 #include "btree/page_source.h"
 #include "btree/parent_map.h"
 
+/* A marked page and the interior page above it. */
+struct mark_edge {
+	uint32_t parent;
+	uint32_t child;
+};
+
+#define MARK_EDGES_MAX 16
+
 struct page_marks {
 	struct page_set dirty;
 	struct page_set marked;
 	struct page_set holders;
 	struct page_set roots;
+	/* Small transactions: the way from each marked page up, so that an interior
+	 * page that did not change itself need not be searched for its marked child. */
+	struct mark_edge edges[MARK_EDGES_MAX];
+	size_t edge_count; /* past MARK_EDGES_MAX: not all are kept */
 };
 
 void page_marks_init(struct page_marks *marks);
@@ -44,5 +56,11 @@ enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
 			     struct parent_map *map, const uint32_t *roots,
 			     size_t root_count, struct error *err) MUST_CHECK;
+
+/*
+ * The one marked child of interior page `page_no`, where the edges tell; 0 when there
+ * are several, or too many to tell.
+ */
+uint32_t page_marks_only_child(const struct page_marks *marks, uint32_t page_no);
 
 #endif

@@ -179,9 +179,9 @@ static struct stable_cells stable_cells(const struct page *old_page,
 	return stable;
 }
 
-struct leaf_common tree_diff_leaf_common(const struct tree_diff *diff,
-					 const struct page *old_page,
-					 const struct page *new_page)
+static struct leaf_common find_common(const struct tree_diff *diff,
+				      const struct page *old_page,
+				      const struct page *new_page)
 {
 	struct leaf_common common = {0, 0};
 	struct stable_cells stable;
@@ -217,6 +217,17 @@ struct leaf_common tree_diff_leaf_common(const struct tree_diff *diff,
 		common.suffix++;
 	}
 	return common;
+}
+
+struct leaf_common tree_diff_leaf_common(struct tree_diff *diff,
+					 const struct page *old_page,
+					 const struct page *new_page)
+{
+	if (diff->common_page != old_page->page_no) {
+		diff->common = find_common(diff, old_page, new_page);
+		diff->common_page = old_page->page_no;
+	}
+	return diff->common;
 }
 
 /* ---- opening pages ---- */
@@ -286,17 +297,13 @@ static enum status enter_overflow(void *context, uint32_t page_no, uint32_t prev
 	return is_marked(entry->diff, page_no) ? ST_OK : ST_END;
 }
 
-/* The new tree's page `page` is dirty: enter what its cells point to. */
-static enum status enter_cells(struct tree_diff *diff, const struct page *page,
-			       struct error *err)
+/* Enter what cells [from, to) of the new tree's page `page` point to. */
+static enum status enter_range(struct tree_diff *diff, const struct page *page,
+			       uint32_t from, uint32_t to, struct error *err)
 {
 	struct chain_entry entry = {diff, page->page_no};
 
-	if (!diff->map || (page->is_table && !page->is_leaf) ||
-	    !page_set_has(&diff->marks->dirty, page->page_no)) {
-		return ST_OK;
-	}
-	for (uint32_t i = 0; i < page->cell_count; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		struct cell cell;
 		enum status status = cell_read(page, i, &cell, err);
 
@@ -309,6 +316,17 @@ static enum status enter_cells(struct tree_diff *diff, const struct page *page,
 		}
 	}
 	return ST_OK;
+}
+
+/* The same for all cells of a page, if it is dirty. */
+static enum status enter_cells(struct tree_diff *diff, const struct page *page,
+			       struct error *err)
+{
+	if (!diff->map || (page->is_table && !page->is_leaf) ||
+	    !page_set_has(&diff->marks->dirty, page->page_no)) {
+		return ST_OK;
+	}
+	return enter_range(diff, page, 0, page->cell_count, err);
 }
 
 /* Child `index` joins the next level, behind it the cell that follows it. */
@@ -422,6 +440,34 @@ static enum status pair_child(struct tree_diff *diff, uint32_t child, struct err
 	return status;
 }
 
+/* Child of cell `index` of an interior page, or 0 if the cell lies outside the page. */
+static uint32_t quick_child(const struct page *page, uint32_t index)
+{
+	uint32_t offset = page_cell_offset(page, index);
+
+	return offset + 4 <= page->usable_size ? get_u32be(page->bytes + offset) : 0;
+}
+
+/* Skip over equal unmarked children of two table pages, which cancel: the next
+ * child from `at` on, below `end`, that needs a look. */
+static uint32_t skip_equal(struct tree_diff *diff, const struct page *old_page,
+			   const struct page *new_page, uint32_t at, uint32_t end)
+{
+	uint32_t start = at;
+
+	while (at < end) {
+		uint32_t child = quick_child(old_page, at);
+
+		if (child == 0 || child != quick_child(new_page, at) ||
+		    is_marked(diff, child)) {
+			break;
+		}
+		at++;
+	}
+	diff->shared_units += at - start;
+	return at;
+}
+
 /* Compare one interior page with itself in the other view. */
 static enum status compare_pair(struct tree_diff *diff, const struct page *old_page,
 				const struct page *new_page, struct error *err)
@@ -434,6 +480,9 @@ static enum status compare_pair(struct tree_diff *diff, const struct page *old_p
 	enum status status = ST_OK;
 
 	while (status == ST_OK && prefix < n) {
+		if (old_page->is_table) {
+			prefix = skip_equal(diff, old_page, new_page, prefix, n - 1);
+		}
 		status = entry_same(diff, old_page, prefix, new_page, prefix, &child,
 				    &same, err);
 		if (status != ST_OK || !same) {
@@ -621,8 +670,23 @@ static enum status open_level(struct tree_diff *diff, unsigned height,
 
 /* ---- the run ---- */
 
-static enum status measure(struct tree_side *side, struct error *err)
+static struct tree_shape *shape_of(struct tree_diff *diff, uint32_t root)
 {
+	return &diff->shapes[root % TREE_SHAPES];
+}
+
+void tree_diff_forget_shapes(struct tree_diff *diff)
+{
+	memset(diff->shapes, 0, sizeof diff->shapes);
+}
+
+/* Height and kind of a side's tree. They can only have changed with the root page. */
+static enum status measure(struct tree_diff *diff, struct tree_side *side,
+			   struct error *err)
+{
+	struct tree_shape *shape = shape_of(diff, side->root);
+	bool is_changed =
+	    side == &diff->new_side && page_set_has(&diff->marks->dirty, side->root);
 	struct page_ref ref = {0};
 	struct page page;
 	enum status status;
@@ -631,6 +695,11 @@ static enum status measure(struct tree_side *side, struct error *err)
 	side->next.count = 0;
 	side->height = 0;
 	if (side->root == 0) {
+		return ST_OK;
+	}
+	if (shape->root == side->root && !is_changed) {
+		side->height = shape->height;
+		side->is_table = shape->is_table;
 		return ST_OK;
 	}
 	status = tree_height(side->source, side->root, &side->height, err);
@@ -643,11 +712,45 @@ static enum status measure(struct tree_side *side, struct error *err)
 		side->is_table = status == ST_OK && page.is_table;
 		page_put(side->source, &ref);
 	}
+	if (status == ST_OK) {
+		*shape = (struct tree_shape){side->root, side->height, side->is_table};
+	}
 	return status;
 }
 
-/* What is left are leaves: none may stand twice, and a dirty one of the new tree goes
- * into the parent map. */
+/* A dirty leaf of the new tree goes into the parent map; cells that it had before
+ * under the same page number are there already. */
+static enum status enter_leaf(struct tree_diff *diff, uint32_t page_no,
+			      struct error *err)
+{
+	struct leaf_common common = {0, 0};
+	struct opened opened, other;
+	enum status status = open_page(&diff->new_side, page_no, 0, &opened, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	other.ref.bytes = NULL;
+	if (page_set_has(&diff->old_side.units, page_no)) {
+		status = page_get(diff->old_side.source, page_no, &other.ref, err);
+		if (status == ST_OK) {
+			status = page_parse(other.ref.bytes, page_no,
+					    opened.page.usable_size, &other.page, err);
+		}
+		if (status == ST_OK) {
+			common = tree_diff_leaf_common(diff, &other.page, &opened.page);
+		}
+		page_put(diff->old_side.source, &other.ref);
+	}
+	if (status == ST_OK) {
+		status = enter_range(diff, &opened.page, common.prefix,
+				     opened.page.cell_count - common.suffix, err);
+	}
+	page_put(diff->new_side.source, &opened.ref);
+	return status;
+}
+
+/* What is left are leaves, and none may stand twice. */
 static enum status visit_leaves(struct tree_diff *diff, struct tree_side *side,
 				struct error *err)
 {
@@ -656,20 +759,13 @@ static enum status visit_leaves(struct tree_diff *diff, struct tree_side *side,
 
 	for (size_t i = 0; status == ST_OK && i < side->rows.count; i++) {
 		uint32_t page_no = side->rows.items[i].page_no;
-		struct opened opened;
 
 		if (side->rows.items[i].cell != TREE_ITEM_PAGE) {
 			continue;
 		}
-		if (enters && page_set_has(&diff->marks->dirty, page_no)) {
-			status = open_page(side, page_no, 0, &opened, err);
-			if (status == ST_OK) {
-				status = enter_cells(diff, &opened.page, err);
-				page_put(side->source, &opened.ref);
-			}
-		} else {
-			status = visit(side, page_no, err);
-		}
+		status = enters && page_set_has(&diff->marks->dirty, page_no)
+			     ? enter_leaf(diff, page_no, err)
+			     : visit(side, page_no, err);
 	}
 	return status;
 }
@@ -683,11 +779,12 @@ enum status tree_diff_run(struct tree_diff *diff, uint32_t old_root, uint32_t ne
 	enum status status;
 
 	diff->shared_units = 0;
+	diff->common_page = 0;
 	old->root = old_root;
 	new->root = new_root;
-	status = measure(old, err);
+	status = measure(diff, old, err);
 	if (status == ST_OK) {
-		status = measure(new, err);
+		status = measure(diff, new, err);
 	}
 	if (status == ST_OK && old_root && new_root && old->is_table != new->is_table) {
 		return error_set(err, ST_CORRUPT,

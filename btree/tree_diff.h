@@ -53,11 +53,32 @@ struct tree_side {
 	bool is_table; /* table b-tree */
 };
 
+/*
+ * Cells at the start and at the end of a leaf that stands under one page number in both
+ * views and that did not change at all: a row of them needs no look.
+ */
+struct leaf_common {
+	uint32_t prefix; /* cells */
+	uint32_t suffix; /* cells, not overlapping prefix in either page */
+};
+
+/* What is known of a tree from the last time that it was measured. */
+struct tree_shape {
+	uint32_t root; /* 0: nothing */
+	unsigned height;
+	bool is_table;
+};
+
+#define TREE_SHAPES 64
+
 struct tree_diff {
 	struct tree_side old_side;
 	struct tree_side new_side;
 	const struct page_marks *marks;
 	struct parent_map *map;
+	struct tree_shape shapes[TREE_SHAPES]; /* by root page, direct-mapped */
+	uint32_t common_page;                  /* that `common` is about; 0: none */
+	struct leaf_common common;
 	uint64_t shared_units; /* unmarked pages that cancelled in the last run */
 };
 
@@ -78,6 +99,9 @@ void tree_diff_begin(struct tree_diff *diff, struct page_source *old,
 enum status tree_diff_run(struct tree_diff *diff, uint32_t old_root, uint32_t new_root,
 			  struct error *err) MUST_CHECK;
 
+/* The schema changed: a root page may be that of another tree now. */
+void tree_diff_forget_shapes(struct tree_diff *diff);
+
 /* All trees of the transaction are done: pages that left every tree become free in the
  * map. */
 void tree_diff_end(struct tree_diff *diff);
@@ -88,15 +112,10 @@ bool tree_diff_cell_same(const struct tree_diff *diff, const struct cell *a,
 			 const struct cell *b);
 
 /*
- * Cells at the start and at the end of a leaf that stands under one page number in both
- * views and that did not change at all: a row of them needs no look.
+ * What leaf `old_page` and `new_page`, one page number in both views, have in common.
+ * The last answer of a run is kept.
  */
-struct leaf_common {
-	uint32_t prefix; /* cells */
-	uint32_t suffix; /* cells, not overlapping prefix in either page */
-};
-
-struct leaf_common tree_diff_leaf_common(const struct tree_diff *diff,
+struct leaf_common tree_diff_leaf_common(struct tree_diff *diff,
 					 const struct page *old_page,
 					 const struct page *new_page);
 

@@ -614,6 +614,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 	}
 	status = decoder->events.catalog(decoder->events.context, fresh,
 					 decoder->catalog, err);
+	tree_diff_forget_shapes(&decoder->diff);
 	if (status == ST_OK) {
 		status = plan_new_schema(decoder, fresh, err);
 	}

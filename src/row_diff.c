@@ -87,8 +87,8 @@ static enum status find_common(struct row_cursor *cursor, struct leaf_common *co
 	    !page_set_has(&cursor->other->units, cursor->page.page_no)) {
 		return ST_OK;
 	}
-	if (rows->common_page == cursor->page.page_no) {
-		*common = rows->common;
+	if (rows->diff->common_page == cursor->page.page_no) {
+		*common = rows->diff->common;
 		return ST_OK;
 	}
 	status = page_get(cursor->other->source, cursor->page.page_no, &ref, err);
@@ -103,8 +103,6 @@ static enum status find_common(struct row_cursor *cursor, struct leaf_common *co
 		*common =
 		    tree_diff_leaf_common(rows->diff, is_new ? &other : &cursor->page,
 					  is_new ? &cursor->page : &other);
-		rows->common = *common;
-		rows->common_page = cursor->page.page_no;
 	}
 	page_put(cursor->other->source, &ref);
 	return status;
@@ -810,7 +808,6 @@ enum status row_diff_run(struct row_diff *rows, struct tree_diff *diff,
 	rows->pair = *pair;
 	rows->emit = emit;
 	rows->context = context;
-	rows->common_page = 0;
 	status = map_columns(rows, err);
 	if (status != ST_OK) {
 		return status;

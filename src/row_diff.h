@@ -57,12 +57,10 @@ struct row_diff {
 	struct row_match match;
 	int32_t *column_map; /* new column -> old column, -1: none */
 	size_t column_map_cap;
-	bool is_mapped;       /* the two sides have different columns */
-	bool bytes_tell;      /* equal bytes are equal rows */
-	int identity;         /* enum identity in row_diff.c */
-	bool by_rowid;        /* both sides are in rowid order: merge them */
-	uint32_t common_page; /* page that `common` is about; 0: none */
-	struct leaf_common common;
+	bool is_mapped;  /* the two sides have different columns */
+	bool bytes_tell; /* equal bytes are equal rows */
+	int identity;    /* enum identity in row_diff.c */
+	bool by_rowid;   /* both sides are in rowid order: merge them */
 };
 
 void row_diff_init(struct row_diff *rows);
