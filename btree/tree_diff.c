@@ -39,12 +39,16 @@ void tree_diff_clear(struct tree_diff *diff)
 
 void tree_diff_begin(struct tree_diff *diff, struct page_source *old,
 		     struct page_source *new, const struct page_marks *marks,
-		     struct parent_map *map)
+		     struct parent_map *map, bool same_roots)
 {
 	diff->old_side.source = old;
 	diff->new_side.source = new;
 	diff->marks = marks;
 	diff->map = map;
+	diff->keeps_shapes = same_roots;
+	if (!same_roots) {
+		memset(diff->shapes, 0, sizeof diff->shapes);
+	}
 	page_set_empty(&diff->old_side.visited);
 	page_set_empty(&diff->new_side.visited);
 }
@@ -675,11 +679,6 @@ static struct tree_shape *shape_of(struct tree_diff *diff, uint32_t root)
 	return &diff->shapes[root % TREE_SHAPES];
 }
 
-void tree_diff_forget_shapes(struct tree_diff *diff)
-{
-	memset(diff->shapes, 0, sizeof diff->shapes);
-}
-
 /* Height and kind of a side's tree. They can only have changed with the root page. */
 static enum status measure(struct tree_diff *diff, struct tree_side *side,
 			   struct error *err)
@@ -712,7 +711,7 @@ static enum status measure(struct tree_diff *diff, struct tree_side *side,
 		side->is_table = status == ST_OK && page.is_table;
 		page_put(side->source, &ref);
 	}
-	if (status == ST_OK) {
+	if (status == ST_OK && diff->keeps_shapes) {
 		*shape = (struct tree_shape){side->root, side->height, side->is_table};
 	}
 	return status;

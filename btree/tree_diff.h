@@ -77,7 +77,8 @@ struct tree_diff {
 	const struct page_marks *marks;
 	struct parent_map *map;
 	struct tree_shape shapes[TREE_SHAPES]; /* by root page, direct-mapped */
-	uint32_t common_page;                  /* that `common` is about; 0: none */
+	bool keeps_shapes;
+	uint32_t common_page; /* that `common` is about; 0: none */
 	struct leaf_common common;
 	uint64_t shared_units; /* unmarked pages that cancelled in the last run */
 };
@@ -85,11 +86,15 @@ struct tree_diff {
 void tree_diff_init(struct tree_diff *diff);
 void tree_diff_clear(struct tree_diff *diff); /* frees */
 
-/* Start a transaction: both views, its marks, and the map to keep up to date (NULL
- * with ptrmap pages). All borrowed until tree_diff_end. */
+/*
+ * Start a transaction: both views, its marks, and the map to keep up to date (NULL
+ * with ptrmap pages). All borrowed until tree_diff_end. `same_roots`: every root page
+ * is that of the same tree in both views (the schema did not change), so that what
+ * is known of a tree's shape holds.
+ */
 void tree_diff_begin(struct tree_diff *diff, struct page_source *old,
 		     struct page_source *new, const struct page_marks *marks,
-		     struct parent_map *map);
+		     struct parent_map *map, bool same_roots);
 
 /*
  * Compare the tree at `old_root` in the old view with that at `new_root` in the new
@@ -98,9 +103,6 @@ void tree_diff_begin(struct tree_diff *diff, struct page_source *old,
  */
 enum status tree_diff_run(struct tree_diff *diff, uint32_t old_root, uint32_t new_root,
 			  struct error *err) MUST_CHECK;
-
-/* The schema changed: a root page may be that of another tree now. */
-void tree_diff_forget_shapes(struct tree_diff *diff);
 
 /* All trees of the transaction are done: pages that left every tree become free in the
  * map. */

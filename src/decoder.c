@@ -307,7 +307,7 @@ static enum status likeness(struct decoder *decoder, const struct table *old_tab
 	tree_diff_init(&diff);
 	row_diff_init(&rows);
 	tree_diff_begin(&diff, view_old(decoder->view), view_new(decoder->view),
-			&decoder->marks, NULL);
+			&decoder->marks, NULL, false);
 	status = tree_diff_run(&diff, old_table->root_page, new_table->root_page, err);
 	if (status == ST_OK && diff.shared_units > 0) {
 		*out = 2 + diff.shared_units;
@@ -583,12 +583,12 @@ static enum status prepare_map(struct decoder *decoder, const struct captured_tx
 }
 
 static enum status run_work(struct decoder *decoder, struct parent_map *map,
-			    bool rowids_may_move, struct error *err)
+			    bool same_roots, bool rowids_may_move, struct error *err)
 {
 	enum status status = ST_OK;
 
 	tree_diff_begin(&decoder->diff, view_old(decoder->view),
-			view_new(decoder->view), &decoder->marks, map);
+			view_new(decoder->view), &decoder->marks, map, same_roots);
 	for (size_t i = 0; status == ST_OK && i < decoder->work_count; i++) {
 		status = compare_tree(decoder, &decoder->work[i], rowids_may_move, err);
 	}
@@ -614,13 +614,12 @@ static enum status apply_new_schema(struct decoder *decoder,
 	}
 	status = decoder->events.catalog(decoder->events.context, fresh,
 					 decoder->catalog, err);
-	tree_diff_forget_shapes(&decoder->diff);
 	if (status == ST_OK) {
 		status = plan_new_schema(decoder, fresh, err);
 	}
 	if (status == ST_OK) {
-		status =
-		    run_work(decoder, map, looks_like_vacuum(decoder, fresh, txn), err);
+		status = run_work(decoder, map, false,
+				  looks_like_vacuum(decoder, fresh, txn), err);
 	}
 	if (!map) {
 		parent_map_clear(&decoder->map);
@@ -666,7 +665,7 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 	} else if (status == ST_OK) {
 		status = plan_same_schema(decoder, err);
 		if (status == ST_OK) {
-			status = run_work(decoder, map, false, err);
+			status = run_work(decoder, map, true, false, err);
 		}
 		decoder->catalog->header = header;
 	}

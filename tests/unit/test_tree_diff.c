@@ -368,7 +368,7 @@ static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds
 		assert_int_equal(
 		    page_marks_climb(&marks, old, used, f.roots, f.root_count, &err),
 		    ST_OK);
-		tree_diff_begin(&diff, old, new, &marks, used);
+		tree_diff_begin(&diff, old, new, &marks, used, true);
 		for (size_t i = 0; i < f.root_count; i++) {
 			if (page_set_has(&marks.roots, f.roots[i])) {
 				check_tree(&diff, f.roots[i]);
