@@ -104,7 +104,10 @@ $(VENV)/packages: Makefile
 		$(PYTHON) -m venv $(VENV) && \
 		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 			$(PIP_TEST) && \
-		echo "$(PIP_TEST)" >$@; \
+		echo "$(PIP_TEST)" >$@ || { \
+			echo "deps: could not install $(PIP_TEST)"; \
+			echo "deps: 'make test' goes without; what needs them is not run"; \
+			exit 1; }; \
 	else touch $@; fi
 
 # --- build --------------------------------------------------------------------------
