@@ -30,7 +30,7 @@ struct change {
 	enum change_op op;
 	enum snapshot_mark snapshot;
 	int64_t rowid;              /* of the row after, for a `d` before; unused for
-	                             * WITHOUT ROWID tables (source.rowid is null) */
+				     * WITHOUT ROWID tables (source.rowid is null) */
 	const struct value *before; /* column_count values; NULL for c and r */
 	const struct value *after;  /* column_count values; NULL for d */
 	/* A changed primary key of presumably the same row: on the `d` the values of

@@ -32,12 +32,12 @@
 enum binary_mode { BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
 
 struct encoder_settings {
-	const char *version;         /* source.version */
-	const char *database_name;   /* source.db */
-	const char *topic_prefix;    /* source.name */
-	const char *topic_delimiter; /* "." */
+	const char *version;           /* source.version */
+	const char *database_name;     /* source.db */
+	const char *topic_prefix;      /* source.name */
+	const char *topic_delimiter;   /* "." */
 	const char *topic_transaction; /* "transaction" */
-	enum binary_mode binary_mode;  /* bytes and base64 print alike without schemas */
+	enum binary_mode binary_mode; /* bytes and base64 print alike without schemas */
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool wants_keys; /* false: message keys, headers and tombstones are not made */

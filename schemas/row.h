@@ -19,8 +19,8 @@
 #include "src/base/status.h"
 
 struct row {
-	struct value *values;  /* table->column_count of them, declaration order */
-	struct value *stored;  /* scratch: the record's own order */
+	struct value *values; /* table->column_count of them, declaration order */
+	struct value *stored; /* scratch: the record's own order */
 	size_t cap;
 	struct buffer computed; /* bytes of virtual columns */
 };
@@ -34,14 +34,16 @@ void row_clear(struct row *row);
  * No allocation once the row has been used for a table as wide.
  */
 enum status row_decode(struct row *row, const struct table *table, int64_t rowid,
-		       const uint8_t *payload, size_t len, struct error *err) MUST_CHECK;
+		       const uint8_t *payload, size_t len,
+		       struct error *err) MUST_CHECK;
 
 /* True when all of the key's columns are not NULL (a key with a NULL is no key). */
 bool row_has_key(const struct table *table, const struct value *values);
 
 /* True when both rows have the same identity: value_same over the key columns.
  * Both tables must have keys over columns of the same names. */
-bool row_same_key(const struct table *table, const struct value *a, const struct value *b);
+bool row_same_key(const struct table *table, const struct value *a,
+		  const struct value *b);
 
 /* 64-bit hash of the key's identity; equal for rows that row_same_key calls equal. */
 uint64_t row_key_hash(const struct table *table, const struct value *values);

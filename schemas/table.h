@@ -35,14 +35,14 @@ struct column {
 	enum affinity affinity;
 	enum generated generated;
 	bool not_null;
-	int key_position;       /* 1-based place in the primary key; 0: not in it */
-	int storage_index;      /* place in the stored record; -1: not stored
-	                         * (virtual generated column) */
-	bool is_rowid;          /* INTEGER PRIMARY KEY: stored as NULL, value is the rowid */
-	struct value missing;   /* what a record too short to have it reads as: the
-	                         * DEFAULT evaluated by SQLite with affinity, or NULL;
-	                         * TEXT in the database's encoding; bytes owned by the
-	                         * catalog */
+	int key_position;  /* 1-based place in the primary key; 0: not in it */
+	int storage_index; /* place in the stored record; -1: not stored
+			    * (virtual generated column) */
+	bool is_rowid;     /* INTEGER PRIMARY KEY: stored as NULL, value is the rowid */
+	struct value missing; /* what a record too short to have it reads as: the
+			       * DEFAULT evaluated by SQLite with affinity, or NULL;
+			       * TEXT in the database's encoding; bytes owned by the
+			       * catalog */
 };
 
 struct computed; /* schemas/computed.h: evaluates virtual generated columns */
@@ -62,9 +62,9 @@ struct table {
 	uint32_t stored_count;  /* columns in a full record */
 	uint32_t *stored;       /* storage_index -> column; stored_count of them */
 	uint32_t key_count;     /* 0: no primary key */
-	uint32_t *key_columns;  /* column numbers in primary key order; a column that the
-	                         * key names twice stands once */
-	const char *left_out;   /* why no events come from it; NULL: it is captured */
+	uint32_t *key_columns; /* column numbers in primary key order; a column that the
+				* key names twice stands once */
+	const char *left_out;  /* why no events come from it; NULL: it is captured */
 	struct computed *computed; /* NULL without virtual generated columns */
 };
 

@@ -23,10 +23,11 @@ struct sink {
 			   struct error *err);
 	/* Everything put so far goes out now. */
 	enum status (*flush)(struct sink *sink, struct error *err);
-	/* A descriptor that shows POLLERR or POLLHUP when the reader goes away; -1: none. */
+	/* A descriptor that shows POLLERR or POLLHUP when the reader goes away; -1:
+	 * none. */
 	int (*watch_fd)(const struct sink *sink);
 	void (*close)(struct sink *sink); /* frees; takes NULL-checked sinks only */
-	bool wants_keys;                  /* false: key, headers and tombstones are not looked at */
+	bool wants_keys; /* false: key, headers and tombstones are not looked at */
 };
 
 #endif

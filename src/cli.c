@@ -83,7 +83,7 @@ const char *cli_usage(void)
 	       "  hold.escalate                 may take the write lock briefly "
 	       "(true)\n"
 	       "  hold.max.wal.bytes            give up beyond this (1073741824)\n"
-	       "  journal.max.bytes             of changes kept back (8589934592)\n"
+	       "  journal.max.bytes             of changes kept back (1073741824)\n"
 	       "\n"
 	       "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
 	       "configuration, 3 this database cannot be followed. See rowtail(1).\n";

@@ -7,6 +7,7 @@
 #include "btree/page_marks.h"
 #include "btree/ptrmap.h"
 #include "btree/tree_diff.h"
+#include "btree/tree_walk.h"
 #include "src/row_diff.h"
 
 /* A tree to compare. */
@@ -50,6 +51,25 @@ static enum status list_roots(struct decoder *decoder, struct error *err)
 	return ST_OK;
 }
 
+/* At open every tree must at least have a path from its root to a leaf. */
+static enum status check_roots(const struct decoder *decoder, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+
+	for (size_t i = 0; i < catalog->root_count; i++) {
+		unsigned height;
+		enum status status = tree_height(
+		    view_old(decoder->view), catalog->roots[i].root_page, &height, err);
+
+		if (status != ST_OK) {
+			return status == ST_CORRUPT
+				   ? error_wrap(err, "%s", catalog->roots[i].name)
+				   : status;
+		}
+	}
+	return ST_OK;
+}
+
 enum status decoder_open(struct view *view, const struct table_filter *filter,
 			 const struct decoder_events *events, struct decoder **out,
 			 struct error *err)
@@ -69,6 +89,9 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	row_diff_init(&decoder->rows);
 	page_set_init(&decoder->renamed);
 	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
+	if (status == ST_OK) {
+		status = check_roots(decoder, err);
+	}
 	if (status == ST_OK) {
 		status = list_roots(decoder, err);
 	}

@@ -34,7 +34,8 @@ static inline int64_t clock_mono_ns(void)
 
 static inline void clock_sleep_ns(int64_t ns)
 {
-	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
+			     .tv_nsec = (long)(ns % NS_PER_S)};
 
 	(void)nanosleep(&t, NULL);
 }

@@ -10,17 +10,17 @@
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 
-#define STATUS_MAP(X)                                                           \
-	X(ST_OK, "ok")                                                          \
-	X(ST_END, "nothing more for now")        /* wait, then ask again      */ \
-	X(ST_RETRY, "busy or unreachable")       /* same call may succeed     */ \
-	X(ST_STOPPED, "stop requested")          /* leave quietly             */ \
-	X(ST_CLOSED, "reader went away")         /* leave quietly             */ \
-	X(ST_LOST, "continuity lost")            /* a new start is due        */ \
-	X(ST_CORRUPT, "bytes break the format")  /* stop, report where        */ \
-	X(ST_IO, "system call failed")           /* see error.sys_errno       */ \
-	X(ST_NOMEM, "out of memory")                                            \
-	X(ST_CONFIG, "setting not usable")       /* exit 2                    */ \
+#define STATUS_MAP(X)                                                              \
+	X(ST_OK, "ok")                                                             \
+	X(ST_END, "nothing more for now")       /* wait, then ask again      */    \
+	X(ST_RETRY, "busy or unreachable")      /* same call may succeed     */    \
+	X(ST_STOPPED, "stop requested")         /* leave quietly             */    \
+	X(ST_CLOSED, "reader went away")        /* leave quietly             */    \
+	X(ST_LOST, "continuity lost")           /* a new start is due        */    \
+	X(ST_CORRUPT, "bytes break the format") /* stop, report where        */    \
+	X(ST_IO, "system call failed")          /* see error.sys_errno       */    \
+	X(ST_NOMEM, "out of memory")                                               \
+	X(ST_CONFIG, "setting not usable")         /* exit 2                    */ \
 	X(ST_UNFIT, "database cannot be followed") /* exit 3                  */
 
 #define STATUS_NAME(name, text) name,
