@@ -301,7 +301,7 @@ void config_init(struct config *config)
 	    .tombstones_on_delete = true,
 	    .hold_escalate = true,
 	    .hold_max_wal_bytes = GIB,
-	    .journal_max_bytes = 1 * GIB,
+	    .journal_max_bytes = GIB,
 	};
 }
 
