@@ -520,13 +520,34 @@ static enum status compare_pair(struct tree_diff *diff, const struct page *old_p
 	return status;
 }
 
+/* An interior page that is the same on both sides, and all but one child cancel. */
+static enum status pass_through(struct tree_diff *diff, uint32_t page_no,
+				uint32_t child, struct error *err)
+{
+	enum status status = visit(&diff->old_side, page_no, err);
+
+	if (status == ST_OK) {
+		status = visit(&diff->new_side, page_no, err);
+	}
+	diff->shared_units++;
+	return status == ST_OK ? pair_child(diff, child, err) : status;
+}
+
 static enum status open_pair(struct tree_diff *diff, uint32_t page_no, unsigned height,
 			     struct error *err)
 {
 	struct opened old_open, new_open;
-	enum status status =
-	    open_page(&diff->old_side, page_no, height, &old_open, err);
+	uint32_t child = 0;
+	enum status status;
 
+	if (!page_set_has(&diff->marks->dirty, page_no) &&
+	    !page_set_has(&diff->marks->holders, page_no)) {
+		child = page_marks_only_child(diff->marks, page_no);
+	}
+	if (child != 0) {
+		return pass_through(diff, page_no, child, err);
+	}
+	status = open_page(&diff->old_side, page_no, height, &old_open, err);
 	if (status != ST_OK) {
 		return status;
 	}
