@@ -10,16 +10,20 @@
 #include "src/base/log.h"
 #include "src/wal_frame.h"
 
-#define NATURAL_FRAMES  500  /* a handover is due at the next quiet moment */
-#define NATURAL_STEP    300  /* frames more until the next try */
-#define TAKE_FRAMES     800  /* the checkpoint lock is ours from here */
-#define PASS_FRAMES     900  /* frames between two checkpoints under a hot writer */
-#define ESCALATE_FRAMES 4000 /* the write lock, where allowed */
+#define NATURAL_FRAMES  500   /* a handover is due at the next quiet moment */
+#define NATURAL_STEP    300   /* frames more until the next try */
+#define SMALL_PASS      16    /* frames of a checkpoint that hands over, mostly */
+#define NATURAL_TRIES   4     /* checkpoints in one try */
+#define TAKE_FRAMES     800   /* the checkpoint lock is ours from here */
+#define PASS_FRAMES     900   /* frames between two checkpoints under a hot writer */
+#define ESCALATE_FRAMES 4000  /* the write lock, where allowed, against a hot writer */
+#define PATIENT_FRAMES  16000 /* the same, where commits leave pauses */
 
 #define QUIET_NS       (100 * NS_PER_US) /* without a commit: a quiet moment; as long */
 #define QUIET_MOST_NS  (2 * NS_PER_MS)   /* as a checkpoint takes, between these two */
 #define MARK_NS        (50 * NS_PER_US)  /* ... and the mark may move on */
 #define MARK_LATEST_NS (1 * NS_PER_MS)   /* the mark moves on though commits go on */
+#define HOT_NS         (200 * NS_PER_US) /* commits that are closer leave no pauses */
 #define IDLE_NS        (200 * NS_PER_MS) /* a handover although the WAL is short */
 #define ALONE_NS       (2 * NS_PER_MS)   /* the same when nobody else is there */
 #define ALONE_LOOK_NS  (5 * NS_PER_MS)   /* between two looks at who else is there */
@@ -70,9 +74,11 @@ struct wal_hold {
 	int64_t alone_ns;    /* when we last looked who else is there */
 	bool is_alone;       /* then */
 	bool holds_lock;     /* the checkpoint lock */
+	uint32_t limit;      /* where a checkpoint ended that a reader limited */
 	bool has_warned;     /* of a checkpoint that failed */
 	uint32_t next_try;   /* frames at which a handover is tried again */
-	int64_t pass_ns;     /* what a checkpoint of ours takes, about */
+	int64_t gap_ns;      /* between two commits, about */
+	int64_t pass_ns;     /* what a small checkpoint takes, about */
 	uint32_t last_pass;  /* frames at the last checkpoint of ours */
 	int64_t not_before;  /* no checkpoint of ours before this time */
 	int64_t back_off;    /* how far that was put off the last time */
@@ -206,6 +212,7 @@ static enum status place(struct wal_hold *h, const struct wal_index_header *now,
 	h->generation++;
 	h->captured = from;
 	h->mark_frame = 0;
+	h->limit = 0;
 	h->next_try = NATURAL_FRAMES;
 	h->last_pass = 0;
 	return ST_OK;
@@ -372,9 +379,18 @@ static void put_off(struct wal_hold *h, int64_t now)
 	h->not_before = now + h->back_off;
 }
 
+/* Learn what a checkpoint of a few frames takes: quickly when it is less than thought,
+ * slowly when it is more, for a disk is slow at times. */
+static void count_pass(struct wal_hold *h, uint32_t backfilled, int64_t took)
+{
+	if (backfilled - h->last_pass <= SMALL_PASS) {
+		h->pass_ns += (took - h->pass_ns) / (took < h->pass_ns ? 1 : 8);
+	}
+}
+
 /*
  * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
- * `busy_ns`. `*limited`: a reader of the application kept it from going so far.
+ * `busy_ns`. `*limited`: a long reader of the application keeps it from going so far.
  */
 static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited,
 			      struct error *err)
@@ -398,17 +414,32 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited
 		}
 		clock_sleep_ns(SPIN_NS);
 	}
-	h->last_pass = h->mark_frame;
 	if (rc == SQLITE_OK) {
-		h->pass_ns += (clock_mono_ns() - start - h->pass_ns) / 4;
-		*limited = backfilled >= 0 && (uint32_t)backfilled < h->mark_frame;
+		count_pass(h, (uint32_t)backfilled, clock_mono_ns() - start);
+		/* A reader at the same place as the last time is a long one. */
+		*limited = backfilled >= 0 && (uint32_t)backfilled < h->mark_frame &&
+			   (uint32_t)backfilled == h->limit;
+		h->limit = (uint32_t)backfilled;
 	} else if ((rc & 0xff) != SQLITE_BUSY) {
 		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
 			 h->db->path, sqlite3_errmsg(h->db->checkpointer));
 		h->has_warned = true;
 		*limited = true;
 	}
+	h->last_pass = h->mark_frame;
 	return ST_OK;
+}
+
+/* Until just after a commit: then the time to the next one is the longest. */
+static void await_commit(const struct wal_hold *h)
+{
+	int64_t until = clock_mono_ns() + QUIET_MOST_NS;
+	struct wal_index_header now;
+
+	while (wal_index_read(&h->db->index, &now) &&
+	       wal_index_same(&now, &h->header) && clock_mono_ns() < until) {
+		clock_sleep_ns(SPIN_NS);
+	}
 }
 
 /*
@@ -421,7 +452,12 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 	drop_lock(h);
 	for (int i = 0; i < tries; i++) {
 		bool limited;
-		enum status status = take_turn(h, err);
+		enum status status;
+
+		if (i > 1) {
+			await_commit(h);
+		}
+		status = take_turn(h, err);
 
 		if (status != ST_OK || h->state == HOLD_ZERO) {
 			return status;
@@ -441,7 +477,8 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 /* Under a writer that is never quiet: one checkpoint, and the lock again. */
 static enum status pass(struct wal_hold *h, struct error *err)
 {
-	enum status status = hand_over(h, 1, BUSY_PASS_NS, err);
+	int tries = h->gap_ns < HOT_NS ? 1 : NATURAL_TRIES;
+	enum status status = hand_over(h, tries, BUSY_PASS_NS, err);
 
 	if (h->state != HOLD_ZERO) {
 		want_lock(h);
@@ -572,12 +609,13 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
 		if (quiet >= quiet_enough(h) && frames >= h->next_try) {
 			h->next_try = frames + NATURAL_STEP;
-			return hand_over(h, 3, 0, err);
+			return hand_over(h, NATURAL_TRIES, BUSY_PASS_NS, err);
 		}
 		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
-			return hand_over(h, 3, 0, err);
+			return hand_over(h, NATURAL_TRIES, BUSY_PASS_NS, err);
 		}
-		if (frames >= ESCALATE_FRAMES && h->settings.escalate) {
+		if (frames >= (h->gap_ns < HOT_NS ? ESCALATE_FRAMES : PATIENT_FRAMES) &&
+		    h->settings.escalate) {
 			return escalate(h, err);
 		}
 		if (frames >= TAKE_FRAMES && frames - h->last_pass >= PASS_FRAMES) {
@@ -611,6 +649,17 @@ static enum status wait_for_header(struct wal_hold *h, int64_t now, struct error
 	    take_turn(h, err)); /* SQLite recovers as it begins to read */
 }
 
+/* `commits` have come since the last look that saw some. */
+static void count_gap(struct wal_hold *h, uint32_t commits, int64_t now)
+{
+	if (commits > 0 && commits < (1u << 20)) {
+		int64_t gap = (now - h->news_ns) / commits;
+
+		h->gap_ns += (gap - h->gap_ns) / 8;
+	}
+	h->news_ns = now;
+}
+
 enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 {
 	int64_t now = clock_mono_ns();
@@ -631,7 +680,7 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	}
 	if (!wal_index_same(&header, &hold->header)) {
 		*news = true;
-		hold->news_ns = now;
+		count_gap(hold, header.change - hold->header.change, now);
 	}
 	if (hold->state == HOLD_ZERO) {
 		if (!*news &&

@@ -505,8 +505,12 @@ static int child_insert(char **args)
 	(void)sqlite3_exec(db, pragma, NULL, NULL, NULL);
 	say_ready();
 	for (long i = 0; i < count; i++) {
-		busy += sqlite3_exec(db, "INSERT INTO t(v) VALUES(randomblob(80))",
-				     NULL, NULL, NULL) != SQLITE_OK;
+		if (sqlite3_exec(db, "INSERT INTO t(v) VALUES(randomblob(80))", NULL,
+				 NULL, NULL) != SQLITE_OK) {
+			(void)fprintf(stderr, "insert %ld: %s (%d)\n", i,
+				      sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+			busy++;
+		}
 		if (pause_us > 0) {
 			clock_sleep_ns(pause_us * NS_PER_US);
 		}
