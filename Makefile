@@ -222,6 +222,7 @@ FUZZ_SECONDS ?= 60
 fuzz-build: $(FUZZ)
 fuzz:
 	@$(call variant,fuzz) CC=clang fuzz-build
+	@$(PYTHON) tests/fuzz/seed_corpus.py build/fuzz/corpus
 	@for t in $(notdir $(FUZZ)); do \
 		mkdir -p build/fuzz/corpus/$$t && echo "== $$t" && \
 		build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
@@ -262,8 +263,11 @@ format-check:
 	@clang-format --dry-run --Werror $(C_FILES)
 	@echo "format: $(words $(C_FILES)) files"
 
+# One file at a time: the checker of va_list errs when it sees several.
 tidy:
-	clang-tidy --quiet $(SRCS) -- -std=c11 $(CPPFLAGS_ALL)
+	@printf '%s\n' $(SRCS) | xargs -P $(JOBS) -I@ sh -c \
+		"clang-tidy --quiet @ -- -std=c11 $(subst ",\",$(CPPFLAGS_ALL)) 2>/dev/null"
+	@echo "tidy: $(words $(SRCS)) files"
 
 layers:
 	@$(PYTHON) tests/tools/layers.py
