@@ -158,7 +158,7 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librowtail.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
