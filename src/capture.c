@@ -154,7 +154,8 @@ static enum status failed(struct capture *c, enum status status,
 	if (status == ST_RETRY) {
 		return misfit(c, err);
 	}
-	if (status == ST_IO && err->sys_errno == ENOSPC) {
+	if (status == ST_IO && (err->sys_errno == ENOSPC || err->sys_errno == EDQUOT ||
+				err->sys_errno == EFBIG)) {
 		return stall(c, header, from, "the disk of the spool is full", err);
 	}
 	return status;

@@ -262,7 +262,8 @@ static void test_hot_writer_is_followed_and_the_wal_stays_bounded(void **state)
 	assert_int_equal(rig_wait_following(&rig, app), 0);
 	rig_catch_up(&rig);
 	assert_int_equal(rig.txns, 40000);
-	assert_true(rig_file_size(f->wal) < 120 * 1000 * 1000);
+	/* It was restarted: about 400 MB were written to it. */
+	assert_true(rig_file_size(f->wal) < 300 * 1000 * 1000);
 	rig_close_and_compare(&rig);
 }
 
