@@ -7,6 +7,8 @@
 #ifndef SCHEMAS_CHANGE_H
 #define SCHEMAS_CHANGE_H
 
+#include <stdbool.h>
+
 #include "schemas/table.h"
 
 enum change_op {
@@ -31,6 +33,7 @@ struct change {
 	enum snapshot_mark snapshot;
 	int64_t rowid;              /* of the row after, for a `d` before; unused for
 				     * WITHOUT ROWID tables (source.rowid is null) */
+	bool has_no_rowid;          /* source.rowid is null: the rowid is not known */
 	const struct value *before; /* column_count values; NULL for c and r */
 	const struct value *after;  /* column_count values; NULL for d */
 	/* A changed primary key of presumably the same row: on the `d` the values of

@@ -535,8 +535,9 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 	p = put_bytes(p, plan->source.bytes, plan->source.len);
 	p = json_put_u64(p, e->change_id);
 	p = put_bytes(p, e->source_end.bytes, e->source_end.len);
-	p = plan->without_rowid ? PUT_LITERAL(p, "null")
-				: json_put_i64(p, change->rowid);
+	p = plan->without_rowid || change->has_no_rowid
+		? PUT_LITERAL(p, "null")
+		: json_put_i64(p, change->rowid);
 	if (has_block(e)) {
 		p = put_bytes(p, e->block.bytes, e->block.len);
 		p = json_put_u64(p, e->event_count);

@@ -14,6 +14,8 @@
 
 #define GIB (UINT64_C(1) << 30)
 
+#define OVERRIDE_PREFIX "snapshot.select.statement.overrides."
+
 #define TOPIC_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 struct config_setting {
@@ -256,6 +258,49 @@ static enum status apply_skipped(struct config *c, const struct config_setting *
 	}
 }
 
+static struct config_override *find_override(const struct config *c, const char *table,
+					     size_t len)
+{
+	for (size_t i = 0; i < c->override_count; i++) {
+		if (strlen(c->overrides[i].table) == len &&
+		    strncasecmp(c->overrides[i].table, table, len) == 0) {
+			return &c->overrides[i];
+		}
+	}
+	return NULL;
+}
+
+/* The list of tables; each must have its statement. */
+static enum status apply_overrides(struct config *c, const struct config_setting *s,
+				   struct error *err)
+{
+	for (const char *p = s->value; *p;) {
+		size_t len = strcspn(p, ",");
+		size_t skip = strspn(p, " ");
+		struct config_override *override;
+
+		if (skip < len) {
+			size_t end = len;
+
+			while (end > skip && p[end - 1] == ' ') {
+				end--;
+			}
+			override = find_override(c, p + skip, end - skip);
+			if (!override) {
+				return error_set(err, ST_CONFIG,
+						 "%s%s names %.*s, but " OVERRIDE_PREFIX
+						 "%.*s is not set",
+						 s->where, s->key, (int)(end - skip),
+						 p + skip, (int)(end - skip), p + skip);
+			}
+			override->is_listed = true;
+		}
+		p += len;
+		p += *p == ',';
+	}
+	return ST_OK;
+}
+
 /* What takes each property that is built. */
 static const struct {
 	const char *name;
@@ -269,6 +314,7 @@ static const struct {
     {"provide.transaction.metadata", apply_metadata},
     {"skipped.operations", apply_skipped},
     {"snapshot.mode", apply_snapshot},
+    {"snapshot.select.statement.overrides", apply_overrides},
     {"table.exclude.list", apply_exclude},
     {"table.include.list", apply_include},
     {"tombstones.on.delete", apply_tombstones},
@@ -333,6 +379,11 @@ void config_clear(struct config *config)
 	free(config->database_name);
 	free(config->table_include_list);
 	free(config->table_exclude_list);
+	for (i = 0; i < config->override_count; i++) {
+		free(config->overrides[i].table);
+		free(config->overrides[i].sql);
+	}
+	free(config->overrides);
 	free(config->topic_prefix);
 	free(config->topic_delimiter);
 	free(config->topic_transaction);
@@ -377,6 +428,57 @@ static enum status setting_fill(struct config_setting *s, enum config_rank rank,
 	return s->where && s->key && s->value ? ST_OK : out_of_memory(err);
 }
 
+/* A statement for one table; of two the one of higher rank, else the later, counts. */
+static enum status set_override(struct config *config, enum config_rank rank,
+				const char *table, const char *sql, struct error *err)
+{
+	struct config_override *override = find_override(config, table, strlen(table));
+	char *text;
+
+	if (override && override->rank > (int)rank) {
+		return ST_OK;
+	}
+	if (!override) {
+		struct config_override *grown = reallocarray(
+		    config->overrides, config->override_count + 1, sizeof *grown);
+
+		if (!grown) {
+			return out_of_memory(err);
+		}
+		config->overrides = grown;
+		override = &grown[config->override_count];
+		*override = (struct config_override){.table = strdup(table)};
+		if (!override->table) {
+			return out_of_memory(err);
+		}
+		config->override_count++;
+	}
+	text = strdup(sql);
+	if (!text) {
+		return out_of_memory(err);
+	}
+	free(override->sql);
+	override->sql = text;
+	override->rank = (int)rank;
+	return ST_OK;
+}
+
+static enum status check_overrides(const struct config *config, struct error *err)
+{
+	for (size_t i = 0; i < config->override_count; i++) {
+		if (!config->overrides[i].is_listed) {
+			return error_set(err, ST_CONFIG,
+					 OVERRIDE_PREFIX
+					 "%s is set, but the list "
+					 "snapshot.select.statement.overrides does not "
+					 "name %s",
+					 config->overrides[i].table,
+					 config->overrides[i].table);
+		}
+	}
+	return ST_OK;
+}
+
 enum status config_set(struct config *config, enum config_rank rank, const char *where,
 		       const char *key, const char *value, struct error *err)
 {
@@ -386,6 +488,10 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 		return error_set(err, ST_CONFIG,
 				 "%s%s: unknown property; the nearest known one is %s",
 				 where, key, property_nearest(key));
+	}
+	if (strncmp(key, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0) {
+		return set_override(config, rank, key + strlen(OVERRIDE_PREFIX), value,
+				    err);
 	}
 	if (property_at(i)->kind == PROPERTY_IGNORED) {
 		return add_warning(config, where, key, err);
@@ -511,6 +617,9 @@ enum status config_finish(struct config *config, struct error *err)
 		}
 	}
 	settings_clear(config);
+	if (check_overrides(config, err) != ST_OK) {
+		return err->status;
+	}
 	if (!config->database_path) {
 		return error_set(
 		    err, ST_CONFIG,

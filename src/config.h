@@ -35,6 +35,14 @@ enum snapshot_mode {
 
 struct config_setting; /* src/config.c */
 
+/* snapshot.select.statement.overrides.TABLE */
+struct config_override {
+	char *table;
+	char *sql;
+	int rank;       /* enum config_rank it was set with */
+	bool is_listed; /* in snapshot.select.statement.overrides */
+};
+
 struct config {
 	enum command command;
 	enum log_level log_most; /* --quiet, --verbose */
@@ -48,6 +56,8 @@ struct config {
 
 	char *table_include_list; /* NULL: not given */
 	char *table_exclude_list; /* NULL: not given */
+	struct config_override *overrides;
+	size_t override_count;
 	char *topic_prefix;
 	char *topic_delimiter;
 	char *topic_transaction;

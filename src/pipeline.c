@@ -204,6 +204,28 @@ static enum status snapshot_change(void *context, const struct change *change,
 	return publisher_change(pipeline->publisher, change, err);
 }
 
+static enum status read_rows(struct pipeline *pipeline,
+			     const struct snapshot_events *events, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct snapshot_select *selects =
+	    calloc(config->override_count + 1, sizeof *selects);
+	enum status status;
+
+	if (!selects) {
+		return error_set(err, ST_NOMEM, "out of memory for the snapshot");
+	}
+	for (size_t i = 0; i < config->override_count; i++) {
+		selects[i] = (struct snapshot_select){config->overrides[i].table,
+						      config->overrides[i].sql};
+	}
+	status =
+	    snapshot_run(view_old(pipeline->view), decoder_catalog(pipeline->decoder),
+			 selects, config->override_count, events, err);
+	free(selects);
+	return status;
+}
+
 static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 {
 	struct snapshot_events events = {.context = pipeline,
@@ -217,8 +239,7 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	progress_start(&pipeline->progress, "snapshot",
 		       pipeline->config->log_most >= LOG_INFO);
 	publisher_begin(pipeline->publisher, &txn);
-	status = snapshot_run(view_old(pipeline->view),
-			      decoder_catalog(pipeline->decoder), &events, err);
+	status = read_rows(pipeline, &events, err);
 	progress_end(&pipeline->progress);
 	if (status == ST_OK) {
 		status = publisher_end(pipeline->publisher, err);

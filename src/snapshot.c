@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/snapshot.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "btree/cell.h"
 #include "btree/overflow.h"
 #include "btree/tree_walk.h"
 #include "schemas/row.h"
+#include "schemas/view_select.h"
 
 #define PROGRESS_PAGES 256
 
@@ -14,9 +17,13 @@
 struct waiting {
 	const struct table *table; /* NULL: none waits */
 	int64_t rowid;
-	struct buffer payload;
-	bool is_first; /* of all */
+	struct buffer payload; /* its record; of a SELECT the bytes of its values */
+	struct value *values;  /* of a SELECT */
+	size_t value_cap;
+	bool is_values; /* they are the row; else decode the record */
+	bool is_first;  /* of all */
 	bool is_first_of_table;
+	bool has_no_rowid;
 };
 
 struct snapshot {
@@ -64,7 +71,7 @@ static enum status emit_waiting(struct snapshot *snap, bool is_last,
 		status = snap->events->table(snap->events->context, row->table, err);
 		snap->announced = row->table;
 	}
-	if (status == ST_OK) {
+	if (status == ST_OK && !row->is_values) {
 		status = row_decode(&snap->row, row->table, row->rowid,
 				    (const uint8_t *)row->payload.bytes,
 				    row->payload.len, err);
@@ -72,10 +79,22 @@ static enum status emit_waiting(struct snapshot *snap, bool is_last,
 	if (status != ST_OK) {
 		return status;
 	}
-	change.after = snap->row.values;
+	change.after = row->is_values ? row->values : snap->row.values;
+	change.has_no_rowid = row->has_no_rowid;
 	change.snapshot = mark_of(row, is_last, is_last_of_table);
 	row->table = NULL;
 	return snap->events->change(snap->events->context, &change, err);
+}
+
+static void count_row(struct snapshot *snap)
+{
+	struct waiting *row = &snap->waiting;
+
+	row->table = snap->table;
+	row->is_first = snap->rows == 0;
+	row->is_first_of_table = snap->table_rows == 0;
+	snap->rows++;
+	snap->table_rows++;
 }
 
 /* Keep the payload; its page is let go. */
@@ -90,13 +109,73 @@ static enum status wait_for(struct snapshot *snap, int64_t rowid,
 				 snap->table->name);
 	}
 	buffer_add(&row->payload, payload, len);
-	row->table = snap->table;
 	row->rowid = rowid;
-	row->is_first = snap->rows == 0;
-	row->is_first_of_table = snap->table_rows == 0;
-	snap->rows++;
-	snap->table_rows++;
+	row->has_no_rowid = false;
+	row->is_values = false;
+	count_row(snap);
 	return ST_OK;
+}
+
+static bool has_bytes(const struct value *value)
+{
+	return value->class == VALUE_TEXT || value->class == VALUE_BLOB;
+}
+
+/* Keep the values of a row that a SELECT gave, and their bytes. */
+static enum status wait_for_values(struct snapshot *snap, const struct value *values,
+				   struct error *err)
+{
+	struct waiting *row = &snap->waiting;
+	uint32_t count = snap->table->column_count;
+	size_t at = 0;
+
+	if (row->value_cap < count) {
+		struct value *grown = realloc(row->values, count * sizeof *grown);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM, "out of memory for a row of %s",
+					 snap->table->name);
+		}
+		row->values = grown;
+		row->value_cap = count;
+	}
+	buffer_reset(&row->payload);
+	buffer_add_char(&row->payload, 0);
+	row->is_values = true;
+	row->has_no_rowid = true;
+	for (uint32_t i = 0; i < count; i++) {
+		row->values[i] = values[i];
+		if (has_bytes(&values[i])) {
+			buffer_add(&row->payload, values[i].bytes, values[i].len);
+		}
+		if (snap->table->columns[i].is_rowid &&
+		    values[i].class == VALUE_INTEGER) {
+			row->rowid = values[i].integer;
+			row->has_no_rowid = false;
+		}
+	}
+	if (!buffer_ok(&row->payload)) {
+		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
+				 snap->table->name);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (has_bytes(&row->values[i])) {
+			row->values[i].bytes =
+			    (const uint8_t *)row->payload.bytes + 1 + at;
+			at += row->values[i].len;
+		}
+	}
+	count_row(snap);
+	return ST_OK;
+}
+
+static enum status visit_values(void *context, const struct value *values,
+				struct error *err)
+{
+	struct snapshot *snap = context;
+	enum status status = emit_waiting(snap, false, snap->table_rows == 0, err);
+
+	return status == ST_OK ? wait_for_values(snap, values, err) : status;
 }
 
 static enum status visit_row(void *context, const struct page *page,
@@ -129,7 +208,35 @@ static enum status visit_row(void *context, const struct page *page,
 	return status;
 }
 
+static const struct snapshot_select *find_select(const struct snapshot_select *selects,
+						 size_t count, const char *table)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcasecmp(selects[i].table, table) == 0) {
+			return &selects[i];
+		}
+	}
+	return NULL;
+}
+
+/* All rows of the table at hand: of its tree, or of what the user selects. */
+static enum status read_table(struct snapshot *snap,
+			      const struct snapshot_select *select, struct error *err)
+{
+	enum status status;
+
+	if (select) {
+		return view_select_run(snap->source, snap->table, select->sql,
+				       visit_values, snap, err);
+	}
+	status =
+	    tree_walk_rows(snap->source, snap->table->root_page, visit_row, snap, err);
+	return status == ST_CORRUPT ? error_wrap(err, "table %s", snap->table->name)
+				    : status;
+}
+
 enum status snapshot_run(struct page_source *source, const struct catalog *catalog,
+			 const struct snapshot_select *selects, size_t select_count,
 			 const struct snapshot_events *events, struct error *err)
 {
 	struct snapshot snap = {.source = source, .events = events};
@@ -144,11 +251,8 @@ enum status snapshot_run(struct page_source *source, const struct catalog *catal
 		if (snap.table->left_out || snap.table->root_page == 0) {
 			continue;
 		}
-		status = tree_walk_rows(source, snap.table->root_page, visit_row, &snap,
-					err);
-		if (status == ST_CORRUPT) {
-			(void)error_wrap(err, "table %s", snap.table->name);
-		}
+		status = read_table(
+		    &snap, find_select(selects, select_count, snap.table->name), err);
 	}
 	if (status == ST_OK) {
 		status = emit_waiting(&snap, true, true, err);
@@ -160,5 +264,6 @@ enum status snapshot_run(struct page_source *source, const struct catalog *catal
 	row_clear(&snap.row);
 	buffer_clear(&snap.scratch);
 	buffer_clear(&snap.waiting.payload);
+	free(snap.waiting.values);
 	return status;
 }

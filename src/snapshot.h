@@ -29,9 +29,17 @@ struct snapshot_events {
 			 uint64_t page_count);
 };
 
+/* A statement of the user's that gives the rows of a table instead of its tree
+ * (snapshot.select.statement.overrides). */
+struct snapshot_select {
+	const char *table; /* ASCII case ignored */
+	const char *sql;
+};
+
 /* Read all captured tables of `catalog` from `source`. A status other than ST_OK of an
  * event ends it and is handed on; ST_CORRUPT names the table. */
 enum status snapshot_run(struct page_source *source, const struct catalog *catalog,
+			 const struct snapshot_select *selects, size_t select_count,
 			 const struct snapshot_events *events,
 			 struct error *err) MUST_CHECK;
 

@@ -101,7 +101,7 @@ static void test_defaults_are_debeziums_and_ours(void **state)
 	assert_false(c.skip_create || c.skip_update || c.skip_delete);
 	assert_true(c.hold_escalate);
 	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(1) << 30);
-	assert_int_equal(c.journal_max_bytes, UINT64_C(8) << 30);
+	assert_int_equal(c.journal_max_bytes, UINT64_C(1) << 30);
 	assert_int_equal(c.log_most, LOG_INFO);
 	assert_int_equal(c.warning_count, 0);
 	config_clear(&c);
@@ -221,7 +221,8 @@ static void test_what_is_not_built_says_so(void **state)
 	check_refused("column.truncate.to.5.chars", "a", "not built yet");
 	check_refused("producer.linger.ms", "5", "not built yet");
 	check_refused("topic.creation.default.partitions", "5", "not built yet");
-	check_refused("snapshot.select.statement.overrides.t", "a", "not built yet");
+	check_refused("snapshot.select.statement.overrides.t", "a", "does not name t");
+	check_refused("snapshot.select.statement.overrides", "t", "is not set");
 	check_refused("decimal.handling.mode", "precise", "not built yet");
 	check_refused("type.mapping", "affinity", "only declared is");
 	check_refused("exactly.once.support", "required", "not built yet");
