@@ -3,6 +3,7 @@
  * A model of capture, backfill and decoding in random order: whatever the interleaving,
  * the view must give every page as it was before and after the transaction at hand.
  */
+#undef _FORTIFY_SOURCE /* its pread is inline; here is another */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -277,10 +279,72 @@ static void test_view_gives_every_page_in_any_interleaving(void **state)
 	}
 }
 
+/* ---- a pre-image is saved, and the page overwritten, just before it is read ---- */
+
+/* What happens between the view's first look for a pre-image and its read of the file;
+ * NULL: nothing. Of this program alone, for the pread below. */
+static struct model *overtaken;
+
+#define OVERTAKEN_PAGE 3u
+
+static void overtake(struct model *m)
+{
+	save_pre_image(m, OVERTAKEN_PAGE);
+	write_file_page(m, OVERTAKEN_PAGE, 2000);
+}
+
+/* Stands in for the library's in this program. */
+ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
+{
+	struct iovec vec = {bytes, len};
+	struct model *m = overtaken;
+
+	overtaken = NULL;
+	if (m) {
+		overtake(m);
+	}
+	return preadv(fd, &vec, 1, offset);
+}
+
+static void test_page_overwritten_before_it_is_read_is_the_old_one(void **state)
+{
+	struct model m = {0};
+	struct captured_txn first = {.page_count = 20, .page_count_before = 20};
+	struct error err;
+
+	(void)state;
+	assert_int_equal(spool_open(PAGE_SIZE, &m.spool, &err), ST_OK);
+	assert_int_equal(temp_file_open(&m.fd, &err), ST_OK);
+	m.states[0].page_count = 20;
+	for (uint32_t p = 1; p <= 20; p++) {
+		m.states[0].stamp[p] = 1000 + p;
+		write_file_page(&m, p, 1000 + p);
+	}
+	assert_int_equal(view_open(m.spool, m.fd, PAGE_SIZE, &first, &m.view, &err),
+			 ST_OK);
+	for (int i = 0; i < 2; i++) {
+		struct page_ref ref = {0};
+		uint8_t expected[PAGE_SIZE];
+
+		overtaken = i == 0 ? &m : NULL;
+		fill_page(expected, OVERTAKEN_PAGE, 1000 + OVERTAKEN_PAGE);
+		assert_int_equal(page_get(view_old(m.view), OVERTAKEN_PAGE, &ref, &err),
+				 ST_OK);
+		assert_memory_equal(ref.bytes, expected, PAGE_SIZE);
+		page_put(view_old(m.view), &ref);
+		assert_null(overtaken);
+		assert_int_equal(m.newest[OVERTAKEN_PAGE], -1); /* it was */
+	}
+	view_close(m.view);
+	spool_close(m.spool);
+	close(m.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_view_gives_every_page_in_any_interleaving),
+	    cmocka_unit_test(test_page_overwritten_before_it_is_read_is_the_old_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
