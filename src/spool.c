@@ -3,16 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
+
+#include "src/base/temp_file.h"
 
 #define SEGMENT_BYTES (4u << 20)
 #define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
@@ -44,7 +42,6 @@ struct spool {
 	uint32_t page_size;
 	unsigned slot_shift; /* log2 of slots a segment */
 	uint32_t slots_per_segment;
-	char folder[256];
 	_Atomic(uint8_t *) *mapped; /* SEGMENT_MAX entries, written once each */
 
 	pthread_mutex_t lock; /* everything below */
@@ -58,49 +55,6 @@ struct spool {
 	size_t preimage_cap;
 	size_t preimage_total;
 };
-
-/* The folder that the spool lies in; a tmpfs only where TMPDIR names it. */
-static enum status choose_folder(struct spool *spool, struct error *err)
-{
-	const char *named = getenv("TMPDIR");
-	const char *folder = named && named[0] ? named : "/var/tmp";
-	struct statfs fs;
-
-	if (strlen(folder) >= sizeof spool->folder) {
-		return error_set(err, ST_IO,
-				 "TMPDIR is longer than %zu bytes: set a shorter",
-				 sizeof spool->folder - 1);
-	}
-	(void)strcpy(spool->folder, folder);
-	if (folder != named && statfs(folder, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
-		return error_set(
-		    err, ST_IO,
-		    "%s lies in memory (tmpfs): set TMPDIR to a folder on disk",
-		    folder);
-	}
-	return ST_OK;
-}
-
-static enum status open_unlinked(struct spool *spool, struct error *err)
-{
-	char path[sizeof spool->folder + 32];
-	int fd = open(spool->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0) {
-		(void)snprintf(path, sizeof path, "%s/rowtail-spool-XXXXXX",
-			       spool->folder);
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd < 0) {
-			return error_set_errno(
-			    err, errno,
-			    "cannot make a temporary file in %s (set TMPDIR)",
-			    spool->folder);
-		}
-		(void)unlink(path);
-	}
-	spool->fd = fd;
-	return ST_OK;
-}
 
 enum status spool_open(uint32_t page_size, struct spool **out, struct error *err)
 {
@@ -120,10 +74,7 @@ enum status spool_open(uint32_t page_size, struct spool **out, struct error *err
 		spool_close(spool);
 		return error_set(err, ST_NOMEM, "out of memory for the spool");
 	}
-	status = choose_folder(spool, err);
-	if (status == ST_OK) {
-		status = open_unlinked(spool, err);
-	}
+	status = temp_file_open(&spool->fd, err);
 	if (status != ST_OK) {
 		spool_close(spool);
 		return status;
@@ -171,8 +122,9 @@ static enum status back_segment(struct spool *spool, uint32_t index, struct erro
 		}
 	}
 	if (rc != 0) {
-		return error_set_errno(
-		    err, rc, "cannot grow the spool in %s (set TMPDIR)", spool->folder);
+		return error_set_errno(err, rc,
+				       "cannot grow the spool in %s (set TMPDIR)",
+				       temp_file_folder());
 	}
 	spool->segments[index].backed = true;
 	spool->spare++;

@@ -10,10 +10,19 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define DEFAULT_FOLDER "/var/tmp"
+
+const char *temp_file_folder(void)
+{
+	const char *asked = getenv("TMPDIR");
+
+	return asked && *asked ? asked : DEFAULT_FOLDER;
+}
+
 enum status temp_file_open(int *fd, struct error *err)
 {
 	const char *asked = getenv("TMPDIR");
-	const char *folder = asked && *asked ? asked : "/var/tmp";
+	const char *folder = temp_file_folder();
 	char path[4096];
 	struct statfs fs;
 

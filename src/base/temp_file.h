@@ -16,4 +16,7 @@
  * TMPDIR. */
 enum status temp_file_open(int *fd, struct error *err) MUST_CHECK;
 
+/* Where temporary files lie, for messages; borrowed from the environment. */
+const char *temp_file_folder(void);
+
 #endif
