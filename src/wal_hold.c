@@ -758,8 +758,8 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 		}
 	}
 	if (status == ST_RETRY) {
-		return error_set(err, ST_UNFIT, "%s: the wal-index stays unreadable",
-				 h->db->path);
+		(void)error_wrap(err, "%s: cannot be held for reading", h->db->path);
+		return err->status = ST_UNFIT;
 	}
 	if (status == ST_OK) {
 		h->header = now;

@@ -28,10 +28,15 @@ enum status wal_index_init(struct wal_index *index, sqlite3 *db, struct error *e
 static const uint8_t *block_at(const struct wal_index *index, uint32_t n)
 {
 	void volatile *bytes = NULL;
+	int rc;
 
-	if (n >= MOST_BLOCKS ||
-	    index->file->pMethods->xShmMap(index->file, (int)n, WAL_INDEX_BLOCK_BYTES,
-					   0, &bytes) != SQLITE_OK) {
+	if (n >= MOST_BLOCKS) {
+		return NULL;
+	}
+	rc = index->file->pMethods->xShmMap(index->file, (int)n, WAL_INDEX_BLOCK_BYTES,
+					    0, &bytes);
+	/* Read-only shared memory is mapped all the same. */
+	if (rc != SQLITE_OK && rc != SQLITE_READONLY) {
 		return NULL;
 	}
 	return (const uint8_t *)(uintptr_t)bytes;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -479,6 +480,12 @@ static int child_sql(char **args)
 	return rc & 0xff;
 }
 
+/* shell COMMAND */
+static int child_shell(char **args)
+{
+	return system(args[0]) == 0 ? 0 : 1;
+}
+
 /* stay PATH SQL: with what SQL left open, until killed */
 static int child_stay(char **args)
 {
@@ -744,6 +751,48 @@ static int child_chaos(char **args)
 	return 0;
 }
 
+/* follow PATH UID COUNT: capture as another user until COUNT transactions have come.
+ * Exit code: 0, or 10 + the status that capture_open gave. */
+static int child_follow(char **args)
+{
+	struct capture_settings settings = rig_settings(args[0]);
+	uid_t uid = (uid_t)atoi(args[1]);
+	struct pollfd wake = {.events = POLLIN};
+	struct captured_txn *txn;
+	struct capture *capture;
+	struct error err;
+	enum status status;
+
+	log_setup(LOG_ERROR, false);
+	if (setgroups(0, NULL) != 0 || setgid(uid) != 0 || setuid(uid) != 0) {
+		return 100;
+	}
+	status = capture_open(&settings, &capture, &txn, &err);
+	if (status != ST_OK) {
+		(void)fprintf(stderr, "%s\n", err.text);
+		return 10 + (int)status;
+	}
+	capture_done(capture, txn);
+	if (capture_start(capture, &err) != ST_OK) {
+		return 100;
+	}
+	wake.fd = capture_wake_fd(capture);
+	for (int left = atoi(args[2]); left > 0;) {
+		status = capture_next(capture, &txn, &err);
+		if (status == ST_OK) {
+			capture_done(capture, txn);
+			left--;
+		} else if (status == ST_END) {
+			(void)poll(&wake, 1, 100);
+		} else {
+			(void)fprintf(stderr, "%s\n", err.text);
+			return 10 + (int)status;
+		}
+	}
+	capture_close(capture);
+	return 0;
+}
+
 int rig_child(int argc, char **argv)
 {
 	static const struct {
@@ -753,6 +802,7 @@ int rig_child(int argc, char **argv)
 	} children[] = {
 	    {"sql", 2, child_sql},       {"stay", 2, child_stay},
 	    {"insert", 5, child_insert}, {"tear", 1, child_tear},
+	    {"shell", 1, child_shell},   {"follow", 3, child_follow},
 	    {"chaos", 4, child_chaos},   {"half-restart", 1, child_half_restart},
 	};
 

@@ -591,6 +591,160 @@ static void test_link_to_the_database_is_followed(void **state)
 	rig_close_and_compare(&rig);
 }
 
+/* A writer of another build and version: it frees pages without writing them. */
+static const char apsw_script[] =
+    "import apsw, random, sys\n"
+    "r = random.Random(5)\n"
+    "c = apsw.Connection(sys.argv[1])\n"
+    "c.set_busy_timeout(5000)\n"
+    "c.execute('PRAGMA wal_autocheckpoint=100')\n"
+    "for i in range(1500):\n"
+    "    k = r.random()\n"
+    "    if k < .5:\n"
+    "        c.execute('INSERT INTO t(v) VALUES(randomblob(?))', (r.randint(1, "
+    "5000),))\n"
+    "    elif k < .7:\n"
+    "        c.execute('UPDATE t SET v=randomblob(?) WHERE id%17=?',\n"
+    "                  (r.randint(1, 3000), r.randint(0, 16)))\n"
+    "    elif k < .9:\n"
+    "        c.execute('DELETE FROM t WHERE id%11=?', (r.randint(0, 10),))\n"
+    "    elif k < .95:\n"
+    "        c.execute('REPLACE INTO k VALUES(?, 1)', (str(r.randint(0, 500)),))\n"
+    "    elif k < .97:\n"
+    "        try: c.wal_checkpoint(None, r.randint(0, 3))\n"
+    "        except apsw.BusyError: pass\n"
+    "    elif k < .98:\n"
+    "        c.execute('DELETE FROM t')\n"
+    "    elif k < .985:\n"
+    "        c.execute('VACUUM')\n"
+    "    else:\n"
+    "        c.execute('BEGIN; INSERT INTO t(v) VALUES(1); UPDATE t SET v=2; "
+    "ROLLBACK')\n"
+    "c.close()\n";
+
+static void test_replica_equals_database_of_a_newer_sqlite(void **state)
+{
+	const char *python = "build/venv/bin/python";
+	struct rig_folder *f = *state;
+	char command[900];
+	char script[320];
+	struct rig rig;
+	FILE *file;
+	pid_t app;
+
+	(void)snprintf(script, sizeof script, "%s/write.py", f->folder);
+	file = fopen(script, "w");
+	assert_non_null(file);
+	assert_true(fputs(apsw_script, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	if (access(python, X_OK) != 0) {
+		python = "python3";
+	}
+	(void)snprintf(command, sizeof command, "%s -c 'import apsw' 2>/dev/null",
+		       python);
+	if (system(command) != 0) {
+		print_message("not run: %s has no apsw\n", python);
+		skip();
+	}
+	(void)snprintf(command, sizeof command, "%s %s %s", python, script, f->path);
+	open_rig(&rig, f);
+	app = rig_spawn("shell", command, NULL);
+	assert_int_equal(rig_wait_following(&rig, app), 0);
+	rig_catch_up(&rig);
+	assert_true(rig.txns > 500);
+	rig_close_and_compare(&rig);
+}
+
+#define NOBODY "65534"
+
+/* The database is root's, with these rights for others. */
+static void give_rights(const struct rig_folder *f, mode_t folder, mode_t file)
+{
+	if (geteuid() != 0) {
+		print_message("not run: only root can be two users\n");
+		skip();
+	}
+	assert_int_equal(chmod(f->folder, folder), 0);
+	assert_int_equal(chmod(f->path, file), 0);
+}
+
+static uid_t owner_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_uid;
+}
+
+static void follow_as_nobody(const struct rig_folder *f)
+{
+	char shm[320];
+	pid_t follower = rig_spawn("follow", f->path, NOBODY, "5", NULL);
+	pid_t app;
+
+	(void)snprintf(shm, sizeof shm, "%s-shm", f->path);
+	clock_sleep_ns(300 * NS_PER_MS);
+	assert_int_equal(rig_file_size(f->wal), -1); /* it was not the first */
+	assert_int_equal(rig_file_size(shm), -1);
+	app = rig_spawn("insert", f->path, "3000", "10000", "0", "NORMAL", NULL);
+	assert_int_equal(rig_wait(follower), 0);
+	assert_int_equal(owner_of(f->wal), 0);
+	assert_int_equal(owner_of(shm), 0);
+	rig_kill(app);
+	assert_int_equal(rig_sql(f->path, "INSERT INTO t(v) VALUES(1)"), 0);
+}
+
+static void test_who_may_only_read_follows_once_an_application_is_there(void **state)
+{
+	give_rights(*state, 0755, 0644);
+	follow_as_nobody(*state);
+}
+
+static void test_another_user_who_may_write_is_not_the_first_either(void **state)
+{
+	give_rights(*state, 0777, 0666);
+	follow_as_nobody(*state);
+}
+
+static void test_another_user_may_be_first_in_a_setgid_folder(void **state)
+{
+	struct rig_folder *f = *state;
+	pid_t follower;
+	pid_t app;
+
+	give_rights(f, 02777, 0666);
+	follower = rig_spawn("follow", f->path, NOBODY, "5", NULL);
+	clock_sleep_ns(300 * NS_PER_MS);
+	assert_true(rig_file_size(f->wal) >= 0);
+	app = rig_spawn("insert", f->path, "3000", "10000", "0", "NORMAL", NULL);
+	assert_int_equal(rig_wait(follower), 0);
+	rig_kill(app);
+}
+
+static void test_unreadable_shared_memory_is_unfit(void **state)
+{
+	struct rig_folder *f = *state;
+	char shm[320];
+	pid_t app;
+
+	give_rights(f, 0755, 0644);
+	app = rig_spawn_ready("stay", f->path, "INSERT INTO t(v) VALUES(1)", NULL);
+	(void)snprintf(shm, sizeof shm, "%s-shm", f->path);
+	assert_int_equal(chmod(shm, 0600), 0);
+	assert_int_equal(rig_wait(rig_spawn("follow", f->path, NOBODY, "1", NULL)),
+			 10 + ST_UNFIT);
+	rig_kill(app);
+}
+
+static void test_unreadable_file_is_unfit(void **state)
+{
+	struct rig_folder *f = *state;
+
+	give_rights(f, 0755, 0600);
+	assert_int_equal(rig_wait(rig_spawn("follow", f->path, NOBODY, "1", NULL)),
+			 10 + ST_UNFIT);
+}
+
 static int time_order(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a;
@@ -647,6 +801,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup_teardown(test_replica_equals_database_after_chaos,
 					    setup_small_pages, teardown),
 	    CASE(test_replica_equals_database_with_frames_that_sqlite_left_blank),
+	    CASE(test_replica_equals_database_of_a_newer_sqlite),
 	    CASE(test_killed_writers_lose_nothing),
 	    CASE(test_header_torn_by_a_dying_writer_is_recovered),
 	    CASE(test_preimages_are_exact_though_nobody_decodes),
@@ -667,6 +822,11 @@ int main(int argc, char **argv)
 	    CASE(test_exclusive_lock_is_tried_and_then_named),
 	    CASE(test_stop_ends_waiting_for_a_locked_database),
 	    CASE(test_link_to_the_database_is_followed),
+	    CASE(test_who_may_only_read_follows_once_an_application_is_there),
+	    CASE(test_another_user_who_may_write_is_not_the_first_either),
+	    CASE(test_another_user_may_be_first_in_a_setgid_folder),
+	    CASE(test_unreadable_shared_memory_is_unfit),
+	    CASE(test_unreadable_file_is_unfit),
 	    CASE(test_commit_is_captured_within_half_a_millisecond),
 	};
 #undef CASE
