@@ -12,8 +12,10 @@
  * never from a frame that merely stands in the WAL: without SECURE_DELETE,
  * freed interior pages look alive there and would poison it.
  *
- * A stale entry of a page that left all trees is harmless: it makes the marked
- * set larger than need be. An entry of a page that is in a tree is always right.
+ * An entry of a page that is in a tree is always right. A page that left all trees may
+ * keep an entry as an overflow page: it makes the marked set larger than need be. As a
+ * child it must not (tree_diff_end; trees that are gone are walked for that): a page
+ * that did not change is not searched for its marked child, it is taken from here.
  *
  * OWNERSHIP  parent_map_init / parent_map_clear.
  * THREADS    One thread at a time.

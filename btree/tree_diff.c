@@ -621,8 +621,9 @@ static enum status cancel(struct tree_diff *diff, struct error *err)
 	if (status == ST_OK) {
 		status = collect_units(&diff->new_side, err);
 	}
-	if (status == ST_OK && (has_unmarked(diff, &diff->old_side) &&
-				has_unmarked(diff, &diff->new_side))) {
+	if (status == ST_OK && diff->is_one_kind &&
+	    has_unmarked(diff, &diff->old_side) &&
+	    has_unmarked(diff, &diff->new_side)) {
 		drop_shared(diff, &diff->old_side, &diff->new_side.units);
 		drop_shared(diff, &diff->new_side, &diff->old_side.units);
 	}
@@ -671,7 +672,7 @@ static enum status open_level(struct tree_diff *diff, unsigned height,
 		if (status != ST_OK || (i == old->rows.count && j == new->rows.count)) {
 			break;
 		}
-		if (i < old->rows.count && j < new->rows.count &&
+		if (diff->is_one_kind && i < old->rows.count && j < new->rows.count &&
 		    old->rows.items[i].page_no == new->rows.items[j].page_no) {
 			status =
 			    open_pair(diff, old->rows.items[i].page_no, height, err);
@@ -806,11 +807,7 @@ enum status tree_diff_run(struct tree_diff *diff, uint32_t old_root, uint32_t ne
 	if (status == ST_OK) {
 		status = measure(diff, new, err);
 	}
-	if (status == ST_OK && old_root && new_root && old->is_table != new->is_table) {
-		return error_set(err, ST_CORRUPT,
-				 "pages %u and %u are roots of different kinds",
-				 old_root, new_root);
-	}
+	diff->is_one_kind = !old_root || !new_root || old->is_table == new->is_table;
 	if (status == ST_OK && diff->map && new_root) {
 		parent_map_set(diff->map, new_root, PARENT_ROOT, false);
 	}

@@ -78,6 +78,7 @@ struct tree_diff {
 	struct parent_map *map;
 	struct tree_shape shapes[TREE_SHAPES]; /* by root page, direct-mapped */
 	bool keeps_shapes;
+	bool is_one_kind;     /* not a table b-tree here and an index b-tree there */
 	uint32_t common_page; /* that `common` is about; 0: none */
 	struct leaf_common common;
 	uint64_t shared_units; /* unmarked pages that cancelled in the last run */
@@ -98,8 +99,9 @@ void tree_diff_begin(struct tree_diff *diff, struct page_source *old,
 
 /*
  * Compare the tree at `old_root` in the old view with that at `new_root` in the new
- * one; 0 stands for no tree. Fills old_side.rows and new_side.rows. ST_CORRUPT names
- * the page that breaks the format.
+ * one; 0 stands for no tree. Fills old_side.rows and new_side.rows. Trees of different
+ * kinds (a table became WITHOUT ROWID) have nothing in common. ST_CORRUPT names the
+ * page that breaks the format.
  */
 enum status tree_diff_run(struct tree_diff *diff, uint32_t old_root, uint32_t new_root,
 			  struct error *err) MUST_CHECK;

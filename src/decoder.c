@@ -29,7 +29,7 @@ struct decoder {
 	struct page_marks marks;
 	struct tree_diff diff;
 	struct row_diff rows;
-	struct page_set renamed; /* old roots of tables that the transaction renamed */
+	struct page_set matched; /* roots of old trees that the new catalog still has */
 	struct tree_work *work;
 	size_t work_count;
 	size_t work_cap;
@@ -87,7 +87,7 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	page_marks_init(&decoder->marks);
 	tree_diff_init(&decoder->diff);
 	row_diff_init(&decoder->rows);
-	page_set_init(&decoder->renamed);
+	page_set_init(&decoder->matched);
 	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
 	if (status == ST_OK) {
 		status = check_roots(decoder, err);
@@ -116,7 +116,7 @@ void decoder_close(struct decoder *decoder)
 	page_marks_clear(&decoder->marks);
 	tree_diff_clear(&decoder->diff);
 	row_diff_clear(&decoder->rows);
-	page_set_clear(&decoder->renamed);
+	page_set_clear(&decoder->matched);
 	free(decoder->work);
 	free(decoder->roots);
 	free(decoder);
@@ -313,7 +313,7 @@ static enum status plan_same_schema(struct decoder *decoder, struct error *err)
 }
 
 /* How strongly two trees look like one: 0 not at all, 1 an equal row or both empty
- * under one root, 2 the same root untouched …, else 2 + shared pages. */
+ * under one root, else 2 + shared pages. */
 static enum status likeness(struct decoder *decoder, const struct table *old_table,
 			    const struct table *new_table, uint64_t *out,
 			    struct error *err)
@@ -332,13 +332,15 @@ static enum status likeness(struct decoder *decoder, const struct table *old_tab
 	tree_diff_begin(&diff, view_old(decoder->view), view_new(decoder->view),
 			&decoder->marks, NULL, false);
 	status = tree_diff_run(&diff, old_table->root_page, new_table->root_page, err);
-	if (status == ST_OK && diff.shared_units > 0) {
+	if (status == ST_OK && !diff.is_one_kind) {
+		*out = 0; /* one of them is a table that SQLite does not list */
+	} else if (status == ST_OK && diff.shared_units > 0) {
 		*out = 2 + diff.shared_units;
 	} else if (status == ST_OK) {
 		status = row_diff_shares_row(&rows, &diff, &shares, err);
 		*out = shares ? 1 : 0;
 	}
-	if (status == ST_OK && *out == 0 &&
+	if (status == ST_OK && *out == 0 && diff.is_one_kind &&
 	    old_table->root_page == new_table->root_page) {
 		bool empty = false;
 
@@ -366,7 +368,7 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 		uint64_t score = 0;
 
 		if (old_table->root_page == 0 || catalog_find(fresh, old_table->name) ||
-		    page_set_has(&decoder->renamed, old_table->root_page)) {
+		    page_set_has(&decoder->matched, old_table->root_page)) {
 			continue;
 		}
 		status = likeness(decoder, old_table, table, &score, err);
@@ -375,9 +377,6 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 			best = score;
 			*out = old_table;
 		}
-	}
-	if (status == ST_OK && *out) {
-		status = page_set_add(&decoder->renamed, (*out)->root_page, NULL, err);
 	}
 	return status;
 }
@@ -403,6 +402,7 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 	const struct table *old_table = catalog_find(decoder->catalog, table->name);
 	struct tree_work work = {.new_root = table->root_page};
 	bool wants_rows = is_captured(table);
+	enum status status = ST_OK;
 
 	if (table->root_page == 0) {
 		return ST_OK;
@@ -410,9 +410,7 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 	if (old_table && old_table->root_page == 0) {
 		old_table = NULL;
 	} else if (!old_table) {
-		enum status status =
-		    find_renamed(decoder, fresh, table, &old_table, err);
-
+		status = find_renamed(decoder, fresh, table, &old_table, err);
 		if (status != ST_OK) {
 			return status;
 		}
@@ -422,9 +420,10 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 	}
 	if (old_table) {
 		work.old_root = old_table->root_page;
-		if (work.old_root == work.new_root &&
-		    !root_is_touched(decoder, work.new_root)) {
-			return ST_OK;
+		status = page_set_add(&decoder->matched, work.old_root, NULL, err);
+		if (status != ST_OK || (work.old_root == work.new_root &&
+					!root_is_touched(decoder, work.new_root))) {
+			return status;
 		}
 	}
 	if (wants_rows) {
@@ -434,6 +433,14 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 		return ST_OK;
 	}
 	return add_work(decoder, &work, err);
+}
+
+/* Is it the tree of a table? One that SQLite does not list has no root->table. */
+static bool is_table_root(const struct catalog *catalog, const struct tree_root *root)
+{
+	const struct table *table = catalog_find(catalog, root->name);
+
+	return root->table || (table && table->root_page == root->root_page);
 }
 
 /* Index trees of the new catalog: only the parent map needs them. */
@@ -448,16 +455,37 @@ static enum status plan_indexes(struct decoder *decoder, const struct catalog *f
 		    catalog_root(decoder->catalog, root->root_page);
 		struct tree_work work = {.new_root = root->root_page};
 
-		if (root->table) {
+		if (is_table_root(fresh, root)) {
 			continue;
 		}
-		if (was && !was->table && was->is_table_tree == root->is_table_tree) {
+		if (was && !is_table_root(decoder->catalog, was)) {
+			work.old_root = root->root_page;
+			status =
+			    page_set_add(&decoder->matched, work.old_root, NULL, err);
 			if (!root_is_touched(decoder, root->root_page)) {
 				continue;
 			}
-			work.old_root = root->root_page;
 		}
-		status = add_work(decoder, &work, err);
+		if (status == ST_OK) {
+			status = add_work(decoder, &work, err);
+		}
+	}
+	return status;
+}
+
+/* Trees of the old catalog that are gone: their pages have to leave the parent map, or
+ * they would stand there as children of whatever their parent becomes. */
+static enum status plan_gone(struct decoder *decoder, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < catalog->root_count; i++) {
+		struct tree_work work = {.old_root = catalog->roots[i].root_page};
+
+		if (!page_set_has(&decoder->matched, work.old_root)) {
+			status = add_work(decoder, &work, err);
+		}
 	}
 	return status;
 }
@@ -468,7 +496,7 @@ static enum status plan_new_schema(struct decoder *decoder, const struct catalog
 	const struct catalog *catalog = decoder->catalog;
 	enum status status = ST_OK;
 
-	page_set_empty(&decoder->renamed);
+	page_set_empty(&decoder->matched);
 	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
 		status = plan_table(decoder, fresh, fresh->tables[i], err);
 	}
@@ -477,12 +505,15 @@ static enum status plan_new_schema(struct decoder *decoder, const struct catalog
 
 		if (old_table->root_page != 0 &&
 		    !catalog_find(fresh, old_table->name) &&
-		    !page_set_has(&decoder->renamed, old_table->root_page)) {
+		    !page_set_has(&decoder->matched, old_table->root_page)) {
 			report_ddl(decoder, DDL_DROPPED, old_table, NULL);
 		}
 	}
 	if (status == ST_OK && !has_ptrmap(&fresh->header)) {
 		status = plan_indexes(decoder, fresh, err);
+		if (status == ST_OK) {
+			status = plan_gone(decoder, err);
+		}
 	}
 	if (decoder->work_count > 1) {
 		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
