@@ -68,27 +68,39 @@ static bool is_reserved(const struct publisher *publisher, struct span topic)
 	       memcmp(publisher->reserved_topic, topic.bytes, topic.len) == 0;
 }
 
-/* A table loses its topic: an error at start, left out and named while following. */
-static enum status refuse(struct table *table, bool at_start, struct span topic,
-			  const char *other, struct error *err)
+/* Was it captured before? Then it keeps its topic. */
+static bool had_topic(const struct catalog *previous, const struct table *table)
 {
-	if (at_start) {
+	const struct table *was = previous ? catalog_find(previous, table->name) : NULL;
+
+	return was && !was->left_out;
+}
+
+/* A table loses its topic: an error at start, left out and, the first time, named while
+ * following. */
+static enum status refuse(struct table *table, const struct catalog *previous,
+			  struct span topic, const char *other, struct error *err)
+{
+	const struct table *was = previous ? catalog_find(previous, table->name) : NULL;
+
+	if (!previous) {
 		return error_set(
 		    err, ST_CONFIG,
 		    "table %s and %s would share the topic %.*s; leave one out "
 		    "with table.exclude.list",
 		    table->name, other, (int)topic.len, topic.bytes);
 	}
-	log_error(
-	    "table %s is left out: it and %s would share the topic %.*s; exclude or "
-	    "rename one and start again",
-	    table->name, other, (int)topic.len, topic.bytes);
+	if (!was || !was->left_out) {
+		log_error("table %s is left out: it and %s would share the topic %.*s; "
+			  "exclude or rename one and start again",
+			  table->name, other, (int)topic.len, topic.bytes);
+	}
 	table->left_out = "its topic is taken";
 	return ST_OK;
 }
 
-/* Where two tables want one topic the newer one, which `previous` does not have, gives
- * way. */
+/* Where two tables want one topic the newer one, which `previous` does not have or left
+ * out, gives way. */
 static enum status settle_topics(const struct publisher *publisher,
 				 const struct catalog *catalog,
 				 const struct catalog *previous,
@@ -105,7 +117,7 @@ static enum status settle_topics(const struct publisher *publisher,
 		}
 		topic = table_plan_topic(plans[i]);
 		if (is_reserved(publisher, topic)) {
-			status = refuse(table, !previous, topic,
+			status = refuse(table, previous, topic,
 					"the transaction metadata", err);
 			continue;
 		}
@@ -116,11 +128,12 @@ static enum status settle_topics(const struct publisher *publisher,
 			    !same_topic(topic, table_plan_topic(plans[j]))) {
 				continue;
 			}
-			if (previous && catalog_find(previous, table->name)) {
-				status = refuse(other, false, topic, table->name, err);
+			if (had_topic(previous, table)) {
+				status =
+				    refuse(other, previous, topic, table->name, err);
 			} else {
 				status =
-				    refuse(table, !previous, topic, other->name, err);
+				    refuse(table, previous, topic, other->name, err);
 			}
 		}
 	}
