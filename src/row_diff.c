@@ -248,7 +248,12 @@ static enum status fetch(struct row_diff *rows, bool is_new, struct row_place pl
 	}
 	status = page_parse(ref->bytes, place.page_no, side->source->usable_size, &page,
 			    err);
-	if (status == ST_OK && place.cell < page.cell_count) {
+	if (status == ST_OK && place.cell >= page.cell_count) {
+		status = error_set(err, ST_CORRUPT,
+				   "page %u has %u cells, and number %u is asked for",
+				   place.page_no, page.cell_count, place.cell);
+	}
+	if (status == ST_OK) {
 		status = cell_read(&page, place.cell, cell, err);
 	}
 	if (status != ST_OK) {
