@@ -23,13 +23,14 @@
 
 #define RUN_AS_OWNER "run rowtail as the user that owns it, or as root"
 
-/* Sleep; ST_STOPPED when asked to stop or interrupted by a signal. */
+/* Sleep; ST_STOPPED when asked to stop, or, where nobody can ask, by a signal. */
 static enum status wait_a_while(int64_t ns, const volatile int *stop, struct error *err)
 {
 	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
 			     .tv_nsec = (long)(ns % NS_PER_S)};
+	bool interrupted = nanosleep(&t, NULL) != 0;
 
-	if ((stop && *stop) || nanosleep(&t, NULL) != 0 || (stop && *stop)) {
+	if (stop ? *stop != 0 : interrupted) {
 		return error_set(err, ST_STOPPED,
 				 "stopped while waiting for the database");
 	}

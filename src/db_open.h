@@ -52,8 +52,8 @@ struct db_handles {
 /*
  * Check `path` and open everything. A database that another process has locked
  * exclusively is tried for 4 s; where rowtail must not be the first to open it, it
- * waits for as long as it takes. Both are said on stderr. `stop` (may be NULL): turns
- * true when waiting should end; a signal that interrupts the wait ends it as well.
+ * waits for as long as it takes. Both are said on stderr. `stop`: turns true when
+ * waiting should end; where it is NULL, any signal that is handled ends it.
  * Nothing is left open on failure.
  */
 enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,

@@ -33,6 +33,7 @@
 #define BUSY_WRITE_NS  (20 * NS_PER_MS)  /* the same while we hold the write lock */
 #define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
 #define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
+#define LIMITED_NS     (3 * NS_PER_MS) /* readers are waited for with the write lock */
 #define SPIN_NS        (5 * NS_PER_US)
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
@@ -75,6 +76,7 @@ struct wal_hold {
 	bool is_alone;       /* then */
 	bool holds_lock;     /* the checkpoint lock */
 	uint32_t limit;      /* where a checkpoint ended that a reader limited */
+	bool is_limited;     /* the last one was, by a long reader */
 	bool has_warned;     /* of a checkpoint that failed */
 	uint32_t next_try;   /* frames at which a handover is tried again */
 	int64_t gap_ns;      /* between two commits, about */
@@ -390,10 +392,10 @@ static void count_pass(struct wal_hold *h, uint32_t backfilled, int64_t took)
 
 /*
  * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
- * `busy_ns`. `*limited`: a long reader of the application keeps it from going so far.
+ * `busy_ns`. Sets is_limited: a long reader of the application keeps it from going so
+ * far.
  */
-static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited,
-			      struct error *err)
+static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error *err)
 {
 	int64_t start = clock_mono_ns();
 	enum status status = check_moved(h, err);
@@ -401,7 +403,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited
 	int backfilled = 0;
 	int rc;
 
-	*limited = false;
+	h->is_limited = false;
 	if (status != ST_OK) {
 		return status;
 	}
@@ -417,14 +419,15 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, bool *limited
 	if (rc == SQLITE_OK) {
 		count_pass(h, (uint32_t)backfilled, clock_mono_ns() - start);
 		/* A reader at the same place as the last time is a long one. */
-		*limited = backfilled >= 0 && (uint32_t)backfilled < h->mark_frame &&
-			   (uint32_t)backfilled == h->limit;
+		h->is_limited = backfilled >= 0 &&
+				(uint32_t)backfilled < h->mark_frame &&
+				(uint32_t)backfilled == h->limit;
 		h->limit = (uint32_t)backfilled;
 	} else if ((rc & 0xff) != SQLITE_BUSY) {
 		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
 			 h->db->path, sqlite3_errmsg(h->db->checkpointer));
 		h->has_warned = true;
-		*limited = true;
+		h->is_limited = true;
 	}
 	h->last_pass = h->mark_frame;
 	return ST_OK;
@@ -451,7 +454,6 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 {
 	drop_lock(h);
 	for (int i = 0; i < tries; i++) {
-		bool limited;
 		enum status status;
 
 		if (i > 1) {
@@ -462,23 +464,32 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 		if (status != ST_OK || h->state == HOLD_ZERO) {
 			return status;
 		}
-		status = checkpoint(h, busy_ns, &limited, err);
+		status = checkpoint(h, busy_ns, err);
 		if (status != ST_OK) {
 			return status;
 		}
-		if (limited) {
-			put_off(h, clock_mono_ns());
+		if (h->is_limited) {
 			break;
 		}
 	}
 	return take_turn(h, err);
 }
 
+/* A try of a handover; where a long reader is in the way, not again for a while. */
+static enum status attempt(struct wal_hold *h, int tries, struct error *err)
+{
+	enum status status = hand_over(h, tries, BUSY_PASS_NS, err);
+
+	if (h->is_limited && h->state != HOLD_ZERO) {
+		put_off(h, clock_mono_ns());
+	}
+	return status;
+}
+
 /* Under a writer that is never quiet: one checkpoint, and the lock again. */
 static enum status pass(struct wal_hold *h, struct error *err)
 {
-	int tries = h->gap_ns < HOT_NS ? 1 : NATURAL_TRIES;
-	enum status status = hand_over(h, tries, BUSY_PASS_NS, err);
+	enum status status = attempt(h, h->gap_ns < HOT_NS ? 1 : NATURAL_TRIES, err);
 
 	if (h->state != HOLD_ZERO) {
 		want_lock(h);
@@ -486,25 +497,37 @@ static enum status pass(struct wal_hold *h, struct error *err)
 	return status;
 }
 
+static bool spin_for_write_lock(const struct wal_hold *h)
+{
+	int64_t until = clock_mono_ns() + WRITE_LOCK_NS;
+
+	while (!wal_index_lock(&h->db->index, WAL_LOCK_WRITE)) {
+		if (clock_mono_ns() >= until) {
+			return false;
+		}
+		clock_sleep_ns(SPIN_NS);
+	}
+	return true;
+}
+
 /* The last resort: nobody writes while the rest is handed over. */
 static enum status escalate(struct wal_hold *h, struct error *err)
 {
-	int64_t until = clock_mono_ns() + WRITE_LOCK_NS;
-	enum status status = hand_over(h, 1, BUSY_PASS_NS, err);
-	bool locked = false;
+	enum status status = attempt(h, 1, err);
 
-	if (status != ST_OK || h->state == HOLD_ZERO ||
-	    clock_mono_ns() < h->not_before) {
+	if (status != ST_OK || h->state == HOLD_ZERO || h->is_limited) {
 		return status;
 	}
-	while (!locked && clock_mono_ns() < until) {
-		locked = wal_index_lock(&h->db->index, WAL_LOCK_WRITE);
-		if (!locked) {
-			clock_sleep_ns(SPIN_NS);
+	if (spin_for_write_lock(h)) {
+		int64_t until = clock_mono_ns() + LIMITED_NS;
+
+		status = hand_over(h, 1, BUSY_WRITE_NS, err);
+		/* A short reader, or another one that follows, may be in the way. */
+		while (status == ST_OK && h->state != HOLD_ZERO &&
+		       clock_mono_ns() < until) {
+			clock_sleep_ns(MARK_NS);
+			status = hand_over(h, 1, BUSY_WRITE_NS, err);
 		}
-	}
-	if (locked) {
-		status = hand_over(h, 2, BUSY_WRITE_NS, err);
 		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
 	}
 	if (h->state != HOLD_ZERO) {
@@ -609,10 +632,10 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
 		if (quiet >= quiet_enough(h) && frames >= h->next_try) {
 			h->next_try = frames + NATURAL_STEP;
-			return hand_over(h, NATURAL_TRIES, BUSY_PASS_NS, err);
+			return attempt(h, NATURAL_TRIES, err);
 		}
 		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
-			return hand_over(h, NATURAL_TRIES, BUSY_PASS_NS, err);
+			return attempt(h, NATURAL_TRIES, err);
 		}
 		if (frames >= (h->gap_ns < HOT_NS ? ESCALATE_FRAMES : PATIENT_FRAMES) &&
 		    h->settings.escalate) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +126,59 @@ test_replica_equals_database_with_frames_that_sqlite_left_blank(void **state)
 	open_rig(&rig, *state);
 	chaos(*state, &rig, 2, 2000, true);
 	assert_true(rig.txns > 20);
+	rig_close_and_compare(&rig);
+}
+
+/* Frames in the file whose salt and checksum are zero. */
+static int blank_frames(const struct rig_folder *f)
+{
+	static const char zero[16];
+	char header[24];
+	int blank = 0;
+	FILE *wal = fopen(f->wal, "rb");
+
+	assert_non_null(wal);
+	assert_int_equal(fseek(wal, 32, SEEK_SET), 0);
+	while (fread(header, sizeof header, 1, wal) == 1) {
+		blank += memcmp(header + 8, zero, sizeof zero) == 0;
+		assert_int_equal(fseek(wal, 4096, SEEK_CUR), 0);
+	}
+	(void)fclose(wal);
+	return blank;
+}
+
+/* Spill, savepoint, spill and overwrite, roll back to it, spill more, commit. */
+static void test_committed_frames_without_checksum_are_captured(void **state)
+{
+	struct rig_folder *f = *state;
+	struct rig rig;
+	unsigned long before;
+
+	assert_int_equal(
+	    rig_sql(f->path,
+		    "DROP INDEX tv;"
+		    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
+		    "WHERE i<3000) INSERT INTO t(v) SELECT randomblob(900) FROM n"),
+	    0);
+	open_rig(&rig, f);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(
+		    rig_sql(
+			f->path,
+			"PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=10;"
+			"BEGIN; UPDATE t SET v=randomblob(900) WHERE id<200;"
+			"SAVEPOINT s; UPDATE t SET v=randomblob(900) WHERE id>2000;"
+			"UPDATE t SET v=randomblob(900) WHERE id>2000;"
+			"ROLLBACK TO s; RELEASE s;"
+			"UPDATE t SET v=randomblob(900) WHERE id BETWEEN 500 AND 1900;"
+			"COMMIT; INSERT INTO t VALUES(99999, 'later');"
+			"DELETE FROM t WHERE id=99999"),
+		    0);
+		assert_true(blank_frames(f) > 0);
+		before = rig.txns;
+		rig_catch_up(&rig);
+		assert_int_equal(rig.txns, before + 3);
+	}
 	rig_close_and_compare(&rig);
 }
 
@@ -401,6 +456,45 @@ static void test_full_spool_keeps_the_hold_and_goes_on(void **state)
 	assert_true(lsn >= 500);
 	rig_catch_up(&rig);
 	assert_int_equal(rig.txns, 500);
+	rig_close_and_compare(&rig);
+}
+
+/* A limit on the size of files stands for a full disk: past what lies in memory, the
+ * spool gets no more. */
+static void test_full_disk_keeps_the_hold_and_goes_on(void **state)
+{
+	struct rig_folder *f = *state;
+	struct rlimit before;
+	struct rlimit low;
+	struct rig rig;
+
+	assert_int_equal(
+	    rig_sql(f->path,
+		    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
+		    "WHERE i<400) INSERT INTO t(v) SELECT zeroblob(3000) FROM n"),
+	    0);
+	open_rig(&rig, f);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	low = before;
+	low.rlim_cur = 8u << 20;
+	for (int i = 0; i < 30; i++) {
+		pid_t app =
+		    rig_spawn("sql", f->path, "UPDATE t SET v=randomblob(3000)", NULL);
+
+		if (i == 0) {
+			assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+			assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+			/* The applications have no such limit. */
+			assert_int_equal(prlimit(app, RLIMIT_FSIZE, &before, NULL), 0);
+		}
+		(void)prlimit(app, RLIMIT_FSIZE, &before, NULL);
+		assert_int_equal(rig_wait(app), 0);
+	}
+	clock_sleep_ns(50 * NS_PER_MS);
+	assert_true(spool_used_bytes(rig.spool) <= 41u << 20);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	rig_catch_up(&rig);
+	assert_int_equal(rig.txns, 30);
 	rig_close_and_compare(&rig);
 }
 
@@ -721,6 +815,21 @@ static void test_another_user_may_be_first_in_a_setgid_folder(void **state)
 	rig_kill(app);
 }
 
+static void test_root_leaves_the_wal_to_the_owner_of_the_database(void **state)
+{
+	struct rig_folder *f = *state;
+	char shm[320];
+	struct rig rig;
+
+	give_rights(f, 0755, 0644);
+	assert_int_equal(chown(f->path, 65534, 65534), 0);
+	(void)snprintf(shm, sizeof shm, "%s-shm", f->path);
+	open_rig(&rig, f);
+	assert_int_equal(owner_of(f->wal), 65534);
+	assert_int_equal(owner_of(shm), 65534);
+	rig_close_and_compare(&rig);
+}
+
 static void test_unreadable_shared_memory_is_unfit(void **state)
 {
 	struct rig_folder *f = *state;
@@ -802,6 +911,7 @@ int main(int argc, char **argv)
 					    setup_small_pages, teardown),
 	    CASE(test_replica_equals_database_with_frames_that_sqlite_left_blank),
 	    CASE(test_replica_equals_database_of_a_newer_sqlite),
+	    CASE(test_committed_frames_without_checksum_are_captured),
 	    CASE(test_killed_writers_lose_nothing),
 	    CASE(test_header_torn_by_a_dying_writer_is_recovered),
 	    CASE(test_preimages_are_exact_though_nobody_decodes),
@@ -814,6 +924,7 @@ int main(int argc, char **argv)
 	    CASE(test_file_written_past_sqlite_ends_capture),
 	    CASE(test_replaced_file_ends_capture_without_a_checkpoint),
 	    CASE(test_full_spool_keeps_the_hold_and_goes_on),
+	    CASE(test_full_disk_keeps_the_hold_and_goes_on),
 	    CASE(test_one_large_transaction_trips_no_cap),
 	    CASE(test_wal_past_its_cap_ends_capture_naming_state),
 	    CASE(test_repeated_commit_frames_are_one_transaction),
@@ -825,6 +936,7 @@ int main(int argc, char **argv)
 	    CASE(test_who_may_only_read_follows_once_an_application_is_there),
 	    CASE(test_another_user_who_may_write_is_not_the_first_either),
 	    CASE(test_another_user_may_be_first_in_a_setgid_folder),
+	    CASE(test_root_leaves_the_wal_to_the_owner_of_the_database),
 	    CASE(test_unreadable_shared_memory_is_unfit),
 	    CASE(test_unreadable_file_is_unfit),
 	    CASE(test_commit_is_captured_within_half_a_millisecond),
