@@ -1,0 +1,3 @@
+CREATE TABLE t(a, b);
+INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, 'three');
+CREATE TABLE u(x);

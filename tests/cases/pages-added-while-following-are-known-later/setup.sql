@@ -1,0 +1,4 @@
+PRAGMA page_size = 512;
+CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);
+INSERT INTO t VALUES (1, 'one');
+CREATE TABLE log(line TEXT);
