@@ -450,6 +450,8 @@ static enum status pass(struct row_diff *rows, step_visit *visit, struct error *
 static enum status visit_leftover(struct row_diff *rows, struct step *step,
 				  struct error *err)
 {
+	uint64_t hash;
+	size_t at = 0;
 	enum status status;
 
 	if (step->in_place || !step->old) {
@@ -459,8 +461,13 @@ static enum status visit_leftover(struct row_diff *rows, struct step *step,
 	if (status != ST_OK || !has_identity(rows, rows->old_row.values)) {
 		return status;
 	}
-	return row_match_add(&rows->match, identity_hash(rows, rows->old_row.values),
-			     step->old->place, err);
+	hash = identity_hash(rows, rows->old_row.values);
+	/* A key that the old table, where it was none, had many times stands at most
+	 * once in the new one: one row of it is enough. */
+	if (rows->identity == IDENTITY_KEY && row_match_next(&rows->match, hash, &at)) {
+		return ST_OK;
+	}
+	return row_match_add(&rows->match, hash, step->old->place, err);
 }
 
 /* ---- pass: new rows that have the identity of one of these ---- */
