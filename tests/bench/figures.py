@@ -17,6 +17,7 @@ WRITER_CORE = 0
 ROWTAIL_CORE = 1
 EVENT_MIN_BYTES = 200  # no event is shorter: fewer bytes are not all events
 TABLE_ROWS = 100_000  # about 10 MB
+ROW_BYTES = 108  # of the file, for each row of the table
 BIG_ROWS = 64  # with overflow pages
 
 # What a writer does: options of tests/bench/writer.c.
@@ -54,7 +55,7 @@ class Figures:
     def prepare_large(self):
         """Made once, and read so that it is in the page cache."""
         if not self.large.exists():
-            self._make(self.large, self.plan.large_mb * 1_048_576 // 118)
+            self._make(self.large, self.plan.large_mb * 1_048_576 // ROW_BYTES)
         with open(self.large, "rb") as file:
             while file.read(1 << 24):
                 pass
@@ -212,6 +213,8 @@ class Figures:
             "ratio": large["us"] / small["us"],
             "small_us": small["us"],
             "large_us": large["us"],
+            "small_writer_us": small["writer_us"],
+            "large_writer_us": large["writer_us"],
             "memory": large["memory"],
             "pages": pages,
             "lag_s": max(small["lag_s"], large["lag_s"]),
@@ -237,6 +240,7 @@ class Figures:
             follower.look_at_memory()
         return {
             "us": used / wrote["rows"] * 1e6,
+            "writer_us": wrote["cpu_s"] / wrote["rows"] * 1e6,
             "memory": follower.memory_peak,
             "lag_s": lag_s,
         }
