@@ -1,0 +1,21 @@
+-- c is not a: it has another type.
+BEGIN;
+CREATE TABLE n(id INTEGER PRIMARY KEY, c TEXT);
+INSERT INTO n VALUES (1, 'new');
+DROP TABLE t;
+ALTER TABLE n RENAME TO t;
+COMMIT;
+-- It has another default.
+BEGIN;
+CREATE TABLE n(id INTEGER PRIMARY KEY, c TEXT DEFAULT 'none');
+INSERT INTO n VALUES (1, 'new');
+DROP TABLE u;
+ALTER TABLE n RENAME TO u;
+COMMIT;
+-- c is not b, which stands at another place now.
+BEGIN;
+CREATE TABLE n(id INTEGER PRIMARY KEY, b INT, c INT);
+INSERT INTO n VALUES (1, 20, 30);
+DROP TABLE v;
+ALTER TABLE n RENAME TO v;
+COMMIT;

@@ -1,0 +1,9 @@
+-- Pages of the freelist make up the chain of row 6; only one of them is written each time.
+-- !blob t v 6 4700 01
+-- !blob t v 6 4200 02
+-- !blob t v 6 3700 03
+-- !blob t v 6 3200 04
+-- !blob t v 6 2700 05
+-- !blob t v 6 2200 06
+-- !blob t v 6 1700 07
+-- !blob t v 6 1200 08

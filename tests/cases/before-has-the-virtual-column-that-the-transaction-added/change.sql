@@ -1,0 +1,5 @@
+BEGIN;
+ALTER TABLE t ADD COLUMN twice AS (a * 2);
+UPDATE t SET a = 11 WHERE id = 1;
+DELETE FROM t WHERE id = 2;
+COMMIT;
