@@ -133,7 +133,8 @@ class Follower:
             time.sleep(0.004)
             now = time.monotonic()
             if self.process.poll() is not None:
-                raise BenchError("rowtail ended: " + "".join(self.stderr).strip())
+                said = "".join(self.stderr).strip()
+                raise BenchError(f"rowtail ended, {self.process.returncode}: {said}")
             written = self.usage.written_bytes()
             if written != last:
                 last, changed_s = written, now
