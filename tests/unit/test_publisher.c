@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/base/log.h"
+#include "src/publisher.h"
+#include "tests/lib/catalog_fixture.h"
+
+/* A sink that counts what it is given. */
+struct counter {
+	struct sink sink;
+	size_t count;
+	char topic[64]; /* of the last message */
+};
+
+static enum status counter_put(struct sink *sink, const struct message *message,
+			       struct error *err)
+{
+	struct counter *counter = (struct counter *)sink;
+
+	(void)err;
+	counter->count++;
+	assert_true(message->topic.len < sizeof counter->topic);
+	memcpy(counter->topic, message->topic.bytes, message->topic.len);
+	counter->topic[message->topic.len] = '\0';
+	return ST_OK;
+}
+
+struct rig {
+	struct catalog_fixture f;
+	struct counter counter;
+	struct encoder *encoder;
+	struct publisher *publisher;
+	volatile int stop;
+};
+
+static void rig_open(struct rig *rig, const char *reserved, const char *sql)
+{
+	struct encoder_settings settings = {.version = "1",
+					    .database_name = "app.db",
+					    .topic_prefix = "app",
+					    .topic_delimiter = ".",
+					    .topic_transaction = "transaction",
+					    .tombstones_on_delete = true,
+					    .wants_keys = true};
+	struct error err;
+
+	*rig = (struct rig){.counter = {.sink = {.put = counter_put}}};
+	log_setup(LOG_ERROR, false);
+	fixture_open(&rig->f, sql);
+	fixture_read(&rig->f, NULL);
+	assert_int_equal(encoder_open(&settings, &rig->encoder, &err), ST_OK);
+	assert_int_equal(publisher_open(rig->encoder, &rig->counter.sink, reserved,
+					&rig->stop, &rig->publisher, &err),
+			 ST_OK);
+}
+
+static void rig_close(struct rig *rig)
+{
+	publisher_close(rig->publisher);
+	encoder_close(rig->encoder);
+	fixture_close(&rig->f);
+}
+
+static enum status start(struct rig *rig, struct error *err)
+{
+	return publisher_catalog(rig->publisher, rig->f.catalog, NULL, err);
+}
+
+/* A schema change while following. */
+static void change_schema(struct rig *rig, const char *sql)
+{
+	struct catalog *previous = rig->f.catalog;
+	struct error err;
+
+	fixture_run(&rig->f, "%s", sql);
+	fixture_take(&rig->f);
+	assert_int_equal(catalog_read(memory_source_pages(rig->f.source), NULL,
+				      previous, &rig->f.catalog, &err),
+			 ST_OK);
+	assert_int_equal(
+	    publisher_catalog(rig->publisher, rig->f.catalog, previous, &err), ST_OK);
+	catalog_close(previous);
+}
+
+static bool is_followed(struct rig *rig, const char *table)
+{
+	return !fixture_table(&rig->f, table)->left_out;
+}
+
+static void test_publisher_refuses_two_tables_of_one_topic_at_start(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL, "create table \"a b\"(x); create table a_b(x)");
+	assert_int_equal(start(&rig, &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, "a b"));
+	assert_non_null(strstr(err.text, "a_b"));
+	assert_non_null(strstr(err.text, "app.a_b"));
+	rig_close(&rig);
+}
+
+static void test_publisher_refuses_a_table_of_the_reserved_topic_at_start(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, "app.transaction", "create table \"transaction\"(x)");
+	assert_int_equal(start(&rig, &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, "transaction metadata"));
+	rig_close(&rig);
+}
+
+static void test_publisher_lets_any_table_in_without_a_reserved_topic(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL, "create table \"transaction\"(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	assert_true(is_followed(&rig, "transaction"));
+	rig_close(&rig);
+}
+
+static void test_publisher_leaves_the_newer_table_out_while_following(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, "app.transaction", "create table a_b(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	change_schema(&rig, "create table \"a b\"(x); create table \"transaction\"(x)");
+	assert_true(is_followed(&rig, "a_b"));
+	assert_false(is_followed(&rig, "a b"));
+	assert_false(is_followed(&rig, "transaction"));
+	rig_close(&rig);
+}
+
+static void test_publisher_keeps_a_topic_with_the_table_that_had_it(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL, "create table \"a b\"(x); create table a_c(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	change_schema(&rig, "create table a_b(x); create table \"a c\"(x)");
+	for (int i = 0; i < 3; i++) {
+		change_schema(&rig, i == 0   ? "create table z0(x)"
+				    : i == 1 ? "create table z1(x)"
+					     : "drop table z0");
+		assert_true(is_followed(&rig, "a b"));
+		assert_false(is_followed(&rig, "a_b"));
+		assert_true(is_followed(&rig, "a_c"));
+		assert_false(is_followed(&rig, "a c"));
+	}
+	rig_close(&rig);
+}
+
+static void test_publisher_gives_a_free_topic_to_the_table_that_waited(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL, "create table \"a b\"(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	change_schema(&rig, "create table a_b(x)");
+	assert_false(is_followed(&rig, "a_b"));
+	change_schema(&rig, "drop table \"a b\"");
+	assert_true(is_followed(&rig, "a_b"));
+	rig_close(&rig);
+}
+
+static void test_publisher_has_no_plan_for_a_table_left_out(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL,
+		 "create table t(x); create table s(x primary key); "
+		 "insert into t values (1); analyze");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	assert_int_equal(
+	    publisher_table(rig.publisher, fixture_table(&rig.f, "t"), &err), ST_OK);
+	assert_int_equal(
+	    publisher_table(rig.publisher, fixture_table(&rig.f, "sqlite_stat1"), &err),
+	    ST_CORRUPT);
+	rig_close(&rig);
+}
+
+static void test_publisher_puts_messages_until_it_is_stopped(void **state)
+{
+	struct encoder_transaction txn = {.lsn = 1};
+	struct value values[] = {{.class = VALUE_INTEGER, .integer = 5}};
+	struct change change = {.op = CHANGE_DELETE, .rowid = 1, .before = values};
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, NULL, "create table t(x primary key)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	publisher_begin(rig.publisher, &txn);
+	assert_int_equal(
+	    publisher_table(rig.publisher, fixture_table(&rig.f, "t"), &err), ST_OK);
+	assert_int_equal(publisher_change(rig.publisher, &change, &err), ST_OK);
+	assert_int_equal(rig.counter.count, 2); /* the delete and its tombstone */
+	assert_string_equal(rig.counter.topic, "app.t");
+	rig.stop = 1;
+	assert_int_equal(publisher_change(rig.publisher, &change, &err), ST_STOPPED);
+	assert_int_equal(rig.counter.count, 2);
+	assert_int_equal(publisher_end(rig.publisher, &err), ST_OK);
+	rig_close(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_publisher_refuses_two_tables_of_one_topic_at_start),
+	    cmocka_unit_test(
+		test_publisher_refuses_a_table_of_the_reserved_topic_at_start),
+	    cmocka_unit_test(test_publisher_lets_any_table_in_without_a_reserved_topic),
+	    cmocka_unit_test(test_publisher_leaves_the_newer_table_out_while_following),
+	    cmocka_unit_test(test_publisher_keeps_a_topic_with_the_table_that_had_it),
+	    cmocka_unit_test(
+		test_publisher_gives_a_free_topic_to_the_table_that_waited),
+	    cmocka_unit_test(test_publisher_has_no_plan_for_a_table_left_out),
+	    cmocka_unit_test(test_publisher_puts_messages_until_it_is_stopped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
