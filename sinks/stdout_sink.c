@@ -45,7 +45,7 @@ static enum status stop_check(struct stdout_sink *s, struct error *err)
 {
 	int64_t now_ns;
 
-	if (!s->stop || !*s->stop) {
+	if (!s->stop || !__atomic_load_n(s->stop, __ATOMIC_RELAXED)) {
 		return ST_OK;
 	}
 	now_ns = clock_mono_ns();

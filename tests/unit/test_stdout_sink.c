@@ -388,7 +388,7 @@ static void *raise_stop(void *context)
 	char chunk[65536];
 
 	(void)usleep(later->delay_us);
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED); /* read by the sink's thread */
 	(void)usleep(later->delay_us);
 	while (later->drain_fd >= 0 && read(later->drain_fd, chunk, sizeof chunk) > 0) {
 	}
