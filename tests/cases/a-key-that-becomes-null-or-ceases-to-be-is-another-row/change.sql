@@ -1,0 +1,2 @@
+UPDATE t SET k = NULL WHERE k = 'a';
+UPDATE t SET k = 'b' WHERE v = 'y';
