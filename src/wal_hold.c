@@ -215,6 +215,7 @@ static enum status place(struct wal_hold *h, const struct wal_index_header *now,
 	h->captured = from;
 	h->mark_frame = 0;
 	h->limit = 0;
+	h->is_limited = false;
 	h->next_try = NATURAL_FRAMES;
 	h->last_pass = 0;
 	return ST_OK;
@@ -305,6 +306,7 @@ static void enter_zero(struct wal_hold *h)
 	set_state(h, HOLD_ZERO);
 	h->back_off = 0;
 	h->not_before = 0;
+	h->is_limited = false;
 	remember(h);
 }
 
@@ -403,7 +405,6 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 	int backfilled = 0;
 	int rc;
 
-	h->is_limited = false;
 	if (status != ST_OK) {
 		return status;
 	}

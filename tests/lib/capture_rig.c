@@ -514,8 +514,6 @@ static int child_insert(char **args)
 	for (long i = 0; i < count; i++) {
 		if (sqlite3_exec(db, "INSERT INTO t(v) VALUES(randomblob(80))", NULL,
 				 NULL, NULL) != SQLITE_OK) {
-			(void)fprintf(stderr, "insert %ld: %s (%d)\n", i,
-				      sqlite3_errmsg(db), sqlite3_extended_errcode(db));
 			busy++;
 		}
 		if (pause_us > 0) {

@@ -249,6 +249,29 @@ static void test_wal_is_not_restarted_before_it_is_captured(void **state)
 	assert_int_equal(f->commits, 7);
 }
 
+static void test_zero_is_not_left_before_new_frames_are_captured(void **state)
+{
+	struct fixture *f = *state;
+	unsigned long before;
+
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 100);
+	turn_until(f, HOLD_ZERO);
+	before = f->commits;
+	f->is_full = true;
+	for (int i = 0; i < 5; i++) {
+		(void)rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(3);"
+					      "PRAGMA busy_timeout=0;"
+					      "PRAGMA wal_checkpoint(TRUNCATE);");
+		turn(f, 20);
+		assert_int_equal(wal_hold_state(f->hold), HOLD_ZERO);
+		assert_int_equal(wal_hold_backfilled(f->hold), 0);
+	}
+	f->is_full = false;
+	turn(f, 20);
+	assert_int_equal(f->commits, before + 5);
+}
+
 static void test_checkpoints_of_the_application_get_through(void **state)
 {
 	static const char *const modes[] = {"FULL", "RESTART", "TRUNCATE"};
@@ -298,11 +321,11 @@ static void test_long_reader_limits_backfill_and_is_waited_for(void **state)
 	struct fixture *f = *state;
 	pid_t reader = rig_spawn_ready("stay", f->folder.path,
 				       "BEGIN; SELECT count(*) FROM t", NULL);
-	pid_t app = rig_spawn("insert", f->folder.path, "3000", "0", "0", "OFF", NULL);
+	pid_t app = rig_spawn("insert", f->folder.path, "8000", "0", "0", "OFF", NULL);
 
 	assert_int_equal(turn_beside(f, app), 0); /* no write lock for nothing */
 	turn(f, 500);
-	assert_int_equal(f->commits, 3000);
+	assert_int_equal(f->commits, 8000);
 	assert_int_equal(wal_hold_state(f->hold), HOLD_MARK);
 	rig_kill(reader);
 	turn_until(f, HOLD_ZERO);
@@ -383,6 +406,7 @@ int main(int argc, char **argv)
 	    CASE(test_alone_for_a_second_the_wal_is_emptied),
 	    CASE(test_beside_an_application_the_wal_is_left),
 	    CASE(test_wal_is_not_restarted_before_it_is_captured),
+	    CASE(test_zero_is_not_left_before_new_frames_are_captured),
 	    CASE(test_checkpoints_of_the_application_get_through),
 	    CASE(test_hot_writer_is_handed_over_by_the_write_lock),
 	    cmocka_unit_test_setup_teardown(test_without_escalation_nobody_sees_busy,
