@@ -35,7 +35,8 @@ FLAGS_release       := $(RELEASE)
 FLAGS_release-clang := $(RELEASE)
 FLAGS_debug         := -O0 -g3
 FLAGS_valgrind      := -O1 -g
-FLAGS_asan          := -O1 -g $(SANITIZE) -fsanitize=address,undefined
+# With limits so low that small databases of tests reach them.
+FLAGS_asan          := -O1 -g $(SANITIZE) -fsanitize=address,undefined -DKEPT_BYTES=20000
 FLAGS_tsan          := -O1 -g $(SANITIZE) -fsanitize=thread
 FLAGS_cover         := -O0 -g --coverage
 FLAGS_fuzz          := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined

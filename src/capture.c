@@ -166,8 +166,6 @@ static enum status accept_drafts(struct capture *c,
 				 const struct wal_index_header *header,
 				 struct hold_taken *taken, struct error *err)
 {
-	uint32_t backfilled = c->hold ? wal_hold_backfilled(c->hold) : 0;
-	uint64_t decoded = atomic_load_explicit(&c->decoded_lsn, memory_order_acquire);
 	const struct draft *draft;
 
 	while ((draft = txn_builder_draft(&c->builder)) != NULL) {
@@ -187,8 +185,7 @@ static enum status accept_drafts(struct capture *c,
 		if (!entry) {
 			return error_set(err, ST_NOMEM, "out of memory");
 		}
-		status = txn_builder_accept(&c->builder, backfilled, decoded, &txn,
-					    &preimage_bytes, err);
+		status = txn_builder_accept(&c->builder, &txn, &preimage_bytes, err);
 		if (status != ST_OK) {
 			free(entry);
 			return failed(c, status, header, taken->last_frame, err);
@@ -235,6 +232,11 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		status = accept_drafts(c, header, taken, err);
 		txn_builder_discard(&c->builder);
 		wake_taker(c);
+	}
+	if (status == ST_OK) {
+		txn_builder_retire(
+		    &c->builder, wal_hold_backfilled(c->hold),
+		    atomic_load_explicit(&c->decoded_lsn, memory_order_acquire));
 	}
 	return status;
 }
@@ -300,8 +302,8 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	}
 	if (status == ST_OK) {
 		c->builder.page_count = 0; /* nothing is before it: no pre-images */
-		status = txn_builder_accept(&c->builder, 0, 0, &c->first,
-					    &preimage_bytes, err);
+		status =
+		    txn_builder_accept(&c->builder, &c->first, &preimage_bytes, err);
 		txn_builder_discard(&c->builder);
 	}
 	if (status == ST_OK) {

@@ -13,8 +13,10 @@
 #include "src/base/clock.h"
 #include "src/wal_frame.h"
 
-#define KEPT_BYTES \
-	(16u << 20) /* versions that are kept without a thought of retiring */
+/* Versions that are kept without a thought of retiring; builds for tests want few. */
+#ifndef KEPT_BYTES
+#define KEPT_BYTES (16u << 20)
+#endif
 #define RUN_MAX 128 /* pre-images read with one system call */
 
 static enum status no_memory(struct error *err)
@@ -642,8 +644,15 @@ static void publish(struct txn_builder *b, const struct draft *draft,
 	b->draft_next++;
 }
 
-enum status txn_builder_accept(struct txn_builder *builder, uint32_t backfilled,
-			       uint64_t decoded_lsn, struct captured_txn **txn,
+void txn_builder_retire(struct txn_builder *builder, uint32_t backfilled,
+			uint64_t decoded_lsn)
+{
+	if (sweep_is_due(builder)) {
+		sweep(builder, backfilled, decoded_lsn);
+	}
+}
+
+enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn **txn,
 			       uint64_t *preimage_bytes, struct error *err)
 {
 	const struct draft *draft = &builder->drafts[builder->draft_next];
@@ -651,9 +660,6 @@ enum status txn_builder_accept(struct txn_builder *builder, uint32_t backfilled,
 	enum status status;
 
 	assert(builder->draft_next < builder->draft_total);
-	if (sweep_is_due(builder)) {
-		sweep(builder, backfilled, decoded_lsn);
-	}
 	status = page_versions_reserve(&builder->versions, draft->page_total, err);
 	if (status == ST_OK) {
 		status = save_preimages(builder, draft, preimage_bytes, err);

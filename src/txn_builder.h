@@ -9,8 +9,8 @@
  *           from the database file, which the hold keeps as it was
  *
  * A page has a version here while the newest frame captured of it lies in the spool.
- * Versions that are decoded past and backfilled are dropped (`retired`), so that
- * the spool stays small.
+ * Versions that are decoded past and in the database file are dropped (`retired`),
+ * so that the spool stays small.
  *
  * OWNERSHIP  txn_builder_init / txn_builder_clear. Slots of accepted transactions
  *            belong to their taker.
@@ -101,12 +101,19 @@ void txn_builder_discard(struct txn_builder *builder);
 
 /*
  * Make a transaction of the oldest draft; free(*txn) frees it with its arrays.
- * Versions that are decoded (lsn <= decoded_lsn) and backfilled may retire.
  * `*preimage_bytes`: what was saved for it. On failure (as txn_builder_read) the draft
  * stays and the call may be repeated.
  */
-enum status txn_builder_accept(struct txn_builder *builder, uint32_t backfilled,
-			       uint64_t decoded_lsn, struct captured_txn **txn,
+enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn **txn,
 			       uint64_t *preimage_bytes, struct error *err) MUST_CHECK;
+
+/*
+ * Let versions retire, with the next transaction, that are decoded (lsn <= decoded_lsn)
+ * and backfilled, now and then. Only when everything up to a header is accepted that
+ * was read after `backfilled`: an older frame counts as backfilled, but is not in the
+ * file, if the checkpoint saw a newer one of the same page beyond its end.
+ */
+void txn_builder_retire(struct txn_builder *builder, uint32_t backfilled,
+			uint64_t decoded_lsn);
 
 #endif

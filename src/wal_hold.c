@@ -61,7 +61,9 @@ struct wal_hold {
 	uint32_t generation;
 	uint32_t captured; /* frames of it */
 	struct past_generation past;
-	uint64_t looks; /* headers accepted, whether or not there was room */
+	uint64_t looks;           /* headers accepted, whether or not there was room */
+	uint32_t backfilled_seen; /* just before the last header was read */
+	uint32_t backfilled;      /* the same, of the generation that is captured */
 
 	/* Alarm: commits that the header counted against commits that were captured. */
 	uint32_t counted_change;
@@ -241,6 +243,28 @@ static enum status check_count(struct wal_hold *h, const struct wal_index_header
 	return ST_OK;
 }
 
+/*
+ * The header, and before it how much is backfilled. Only in this order does the second
+ * say what is in the file: a checkpoint leaves out a page of which it sees a newer
+ * frame that it may not copy yet, and counts the older one as done all the same.
+ */
+static bool look(struct wal_hold *h, struct wal_index_header *now)
+{
+	h->backfilled_seen = wal_index_backfilled(&h->db->index);
+	return wal_index_read(&h->db->index, now);
+}
+
+/* A restart shows its salts first and counts from 0 after that. */
+static void note_backfilled(struct wal_hold *h, const struct wal_index_header *now)
+{
+	h->backfilled = 0;
+	if (wal_index_same_salt(now, &h->header)) {
+		h->backfilled = h->backfilled_seen < h->header.frame_count
+				    ? h->backfilled_seen
+				    : h->header.frame_count;
+	}
+}
+
 /* Capture everything up to `now`. ST_RETRY: not all of it. */
 static enum status accept(struct wal_hold *h, const struct wal_index_header *now,
 			  struct error *err)
@@ -259,6 +283,7 @@ static enum status accept(struct wal_hold *h, const struct wal_index_header *now
 	if (status != ST_OK) {
 		return status;
 	}
+	note_backfilled(h, now);
 	h->header = *now;
 	h->looks++;
 	if (now->frame_count > h->captured) {
@@ -327,7 +352,7 @@ static enum status take_turn(struct wal_hold *h, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	if (wal_index_read(index, &now)) {
+	if (look(h, &now)) {
 		status = accept(h, &now, err);
 	} else {
 		status = error_set(err, ST_RETRY, "the wal-index is being written");
@@ -691,7 +716,7 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	enum status status = ST_OK;
 
 	*news = false;
-	if (!wal_index_read(&hold->db->index, &header)) {
+	if (!look(hold, &header)) {
 		return wait_for_header(hold, now, err);
 	}
 	hold->torn_ns = 0;
@@ -749,7 +774,7 @@ enum hold_state wal_hold_state(const struct wal_hold *hold)
 
 uint32_t wal_hold_backfilled(const struct wal_hold *hold)
 {
-	return wal_index_backfilled(&hold->db->index);
+	return hold->backfilled;
 }
 
 /* --- opening ------------------------------------------------------------------------

@@ -108,7 +108,10 @@ uint64_t wal_hold_looks(const struct wal_hold *hold);
 uint32_t wal_hold_waiting(const struct wal_hold *hold);
 
 enum hold_state wal_hold_state(const struct wal_hold *hold);
-/* Frames that are backfilled, of the generation that is being captured. */
+/*
+ * For `take`, when it has captured everything up to its header: frames up to this one,
+ * of that generation, of which no newer frame was captured are in the database file.
+ */
 uint32_t wal_hold_backfilled(const struct wal_hold *hold);
 
 #endif

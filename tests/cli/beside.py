@@ -129,6 +129,33 @@ def test_a_stopped_program_misses_nothing(box):
     box.stop(tail)
 
 
+def test_a_backfill_that_leaves_out_a_page_is_not_taken_for_one_of_it(box):
+    """A checkpoint that must stop before the newest frame of a page copies no older one
+    either, and counts both as done up to where it stopped."""
+    writer, path = box.database(TABLE)
+    writer.sql("c", "PRAGMA wal_autocheckpoint=0", "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM"
+               " n WHERE i < 6000) SELECT i, hex(zeroblob(1500)) FROM n")
+    writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
+    model = Model(read_state(path))
+    tail = box.tail(path)
+    writer.open("reader", path)
+    writer.sql("reader", "BEGIN", "SELECT count(*) FROM t")
+    writer.sql("c", "UPDATE t SET a = 'y' || a")
+    expect(tail.wait_lines(6000, 20), "%d events of 6000", tail.available())
+    apply_all(tail, model)
+    time.sleep(0.5)
+    tail.process.send_signal(signal.SIGSTOP)
+    writer.sql("reader", "COMMIT")
+    writer.sql("c", "UPDATE t SET a = 'z' || a WHERE id % 1000 = 0")
+    backfill = writer.sql("c", "PRAGMA wal_checkpoint(PASSIVE)")[0]
+    expect(5000 < backfill[2] < backfill[1], "no such backfill: %r", backfill)
+    tail.process.send_signal(signal.SIGCONT)
+    expect(tail.wait_lines(6), "%d events of 6", tail.available())
+    apply_all(tail, model)
+    model.compare(read_state(path))
+    box.stop(tail)
+
+
 KILLED = """
 import sqlite3, sys, random
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)

@@ -129,8 +129,8 @@ static struct captured_txn *accept(struct fixture *f, uint32_t backfilled)
 	struct error err;
 	uint64_t saved;
 
-	if (txn_builder_accept(&f->builder, backfilled, f->decoded, &txn, &saved,
-			       &err) != ST_OK) {
+	txn_builder_retire(&f->builder, backfilled, f->decoded);
+	if (txn_builder_accept(&f->builder, &txn, &saved, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
 	return txn;

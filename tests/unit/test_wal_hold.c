@@ -174,9 +174,9 @@ static void test_commit_leads_to_mark_and_a_pause_back_to_zero(void **state)
 	turn(f, 10);
 	assert_int_equal(wal_hold_state(f->hold), HOLD_MARK);
 	assert_true(f->taken > 0);
-	assert_int_equal(wal_hold_backfilled(f->hold), 0);
+	assert_int_equal(wal_index_backfilled(&f->db.index), 0);
 	turn_until(f, HOLD_ZERO);
-	assert_int_equal(wal_hold_backfilled(f->hold), f->taken);
+	assert_int_equal(wal_index_backfilled(&f->db.index), f->taken);
 	rig_kill(app);
 }
 
@@ -188,7 +188,7 @@ static void test_alone_the_file_is_complete_at_once(void **state)
 	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
 	turn(f, 40);
 	assert_int_equal(wal_hold_state(f->hold), HOLD_ZERO);
-	assert_int_equal(wal_hold_backfilled(f->hold), f->taken);
+	assert_int_equal(wal_index_backfilled(&f->db.index), f->taken);
 	assert_true(rig_file_size(f->folder.wal) > 0);
 }
 
@@ -241,7 +241,7 @@ static void test_wal_is_not_restarted_before_it_is_captured(void **state)
 	}
 	assert_int_equal(f->taken, before);
 	assert_int_equal(wal_hold_state(f->hold), HOLD_MARK);
-	assert_true(wal_hold_backfilled(f->hold) <= before);
+	assert_true(wal_index_backfilled(&f->db.index) <= before);
 	assert_true(wal_index_read(&f->db.index, &header));
 	assert_int_equal(wal_hold_waiting(f->hold), header.frame_count - before);
 	f->is_full = false;
@@ -265,7 +265,7 @@ static void test_zero_is_not_left_before_new_frames_are_captured(void **state)
 					      "PRAGMA wal_checkpoint(TRUNCATE);");
 		turn(f, 20);
 		assert_int_equal(wal_hold_state(f->hold), HOLD_ZERO);
-		assert_int_equal(wal_hold_backfilled(f->hold), 0);
+		assert_int_equal(wal_index_backfilled(&f->db.index), 0);
 	}
 	f->is_full = false;
 	turn(f, 20);
