@@ -9,21 +9,28 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/wal_frame.h"
+#include "src/wal_gate.h"
 
-#define NATURAL_FRAMES  500   /* a handover is due at the next quiet moment */
-#define NATURAL_STEP    300   /* frames more until the next try */
-#define SMALL_PASS      16    /* frames of a checkpoint that hands over, mostly */
-#define NATURAL_TRIES   4     /* checkpoints in one try */
-#define TAKE_FRAMES     800   /* the checkpoint lock is ours from here */
-#define PASS_FRAMES     900   /* frames between two checkpoints under a hot writer */
-#define ESCALATE_FRAMES 4000  /* the write lock, where allowed, against a hot writer */
-#define PATIENT_FRAMES  16000 /* the same, where commits leave pauses */
+/* Frames of the WAL. */
+#define NATURAL_FRAMES   500  /* a handover is due at the next quiet moment */
+#define NATURAL_STEP     300  /* more until the next try */
+#define TAKE_FRAMES      800  /* the checkpoint lock is ours from here */
+#define PASS_FRAMES      800  /* without a quiet moment: a handover at the gate, and */
+#define PASS_BULK_FRAMES 2000 /* ... where transactions have BULK_FRAMES and more */
+#define BULK_FRAMES      8
+#define GATE_FRAMES      150   /* what may be left to backfill while the gate is shut */
+#define ESCALATE_FRAMES  12000 /* the write lock, where allowed */
+#define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 
-#define QUIET_NS       (100 * NS_PER_US) /* without a commit: a quiet moment; as long */
+#define NATURAL_TRIES 4 /* checkpoints in one try */
+#define NATURAL_FAILS 3 /* tries in a row: then only in longer pauses */
+#define GATE_PASSES   3 /* checkpoints before the gate is shut */
+#define GATE_FAILS    3 /* each failure doubles the frames to the next try, so often */
+
+#define QUIET_NS       (300 * NS_PER_US) /* without a commit: a quiet moment; as long */
 #define QUIET_MOST_NS  (2 * NS_PER_MS)   /* as a checkpoint takes, between these two */
 #define MARK_NS        (50 * NS_PER_US)  /* ... and the mark may move on */
 #define MARK_LATEST_NS (1 * NS_PER_MS)   /* the mark moves on though commits go on */
-#define HOT_NS         (200 * NS_PER_US) /* commits that are closer leave no pauses */
 #define IDLE_NS        (200 * NS_PER_MS) /* a handover although the WAL is short */
 #define ALONE_NS       (2 * NS_PER_MS)   /* the same when nobody else is there */
 #define ALONE_LOOK_NS  (5 * NS_PER_MS)   /* between two looks at who else is there */
@@ -33,7 +40,9 @@
 #define BUSY_WRITE_NS  (20 * NS_PER_MS)  /* the same while we hold the write lock */
 #define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
 #define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
-#define LIMITED_NS     (3 * NS_PER_MS) /* readers are waited for with the write lock */
+#define LIMITED_NS     (3 * NS_PER_MS)  /* readers are waited for with the write lock */
+#define GATE_NS        (1 * NS_PER_MS)  /* a writer is awaited between two commits: */
+#define GATE_MOST_NS   (20 * NS_PER_MS) /* this and two commits, up to this */
 #define SPIN_NS        (5 * NS_PER_US)
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
@@ -70,23 +79,28 @@ struct wal_hold {
 	uint32_t counted_commits;
 	uint32_t counted_commit_frames;
 
-	int64_t news_ns;     /* when the header last changed */
-	int64_t mark_ns;     /* when the holder began */
-	int64_t torn_ns;     /* since when the header is unreadable; 0: it is not */
-	int64_t moved_ns;    /* when we last looked whether the file is still there */
-	int64_t alone_ns;    /* when we last looked who else is there */
-	bool is_alone;       /* then */
-	bool holds_lock;     /* the checkpoint lock */
-	uint32_t limit;      /* where a checkpoint ended that a reader limited */
-	bool is_limited;     /* the last one was, by a long reader */
-	bool has_warned;     /* of a checkpoint that failed */
-	uint32_t next_try;   /* frames at which a handover is tried again */
-	int64_t gap_ns;      /* between two commits, about */
-	int64_t pass_ns;     /* what a small checkpoint takes, about */
-	uint32_t last_pass;  /* frames at the last checkpoint of ours */
-	int64_t not_before;  /* no checkpoint of ours before this time */
-	int64_t back_off;    /* how far that was put off the last time */
-	int64_t truncate_ns; /* no truncation before this time */
+	int64_t news_ns;       /* when the header last changed */
+	int64_t mark_ns;       /* when the holder began */
+	int64_t torn_ns;       /* since when the header is unreadable; 0: it is not */
+	int64_t moved_ns;      /* when we last looked whether the file is still there */
+	int64_t alone_ns;      /* when we last looked who else is there */
+	bool is_alone;         /* then */
+	bool holds_lock;       /* the checkpoint lock */
+	struct wal_gate gate;  /* its slots hold as well */
+	uint32_t limit;        /* where a checkpoint ended that a reader limited */
+	bool is_limited;       /* the last one was, by a long reader */
+	bool has_warned;       /* of a checkpoint that failed */
+	uint32_t next_try;     /* frames at which a handover is tried again */
+	unsigned failed_tries; /* of natural handovers, one after the other */
+	unsigned failed_passes; /* of those at the gate, at most GATE_FAILS */
+	bool is_bulk;           /* transactions are large */
+	int64_t gap_ns;         /* between two commits, about */
+	int64_t pass_ns;        /* what a small checkpoint takes, about */
+	uint32_t last_pass;     /* frames at the last checkpoint of ours */
+	uint32_t next_pass;     /* frames at which a handover is forced */
+	int64_t not_before;     /* no checkpoint of ours before this time */
+	int64_t back_off;       /* how far that was put off the last time */
+	int64_t truncate_ns;    /* no truncation before this time */
 
 	bool has_baseline; /* nobody but SQLite may change the file now */
 	struct stat baseline;
@@ -219,6 +233,7 @@ static enum status place(struct wal_hold *h, const struct wal_index_header *now,
 	h->limit = 0;
 	h->is_limited = false;
 	h->next_try = NATURAL_FRAMES;
+	h->next_pass = PASS_FRAMES;
 	h->last_pass = 0;
 	return ST_OK;
 }
@@ -330,6 +345,8 @@ static void enter_zero(struct wal_hold *h)
 {
 	set_state(h, HOLD_ZERO);
 	h->back_off = 0;
+	h->failed_tries = 0;
+	h->failed_passes = 0;
 	h->not_before = 0;
 	h->is_limited = false;
 	remember(h);
@@ -512,13 +529,84 @@ static enum status attempt(struct wal_hold *h, int tries, struct error *err)
 	return status;
 }
 
-/* Under a writer that is never quiet: one checkpoint, and the lock again. */
+/* Back to a reader; until it reads, one slot of the gate holds. */
+static enum status leave_gate(struct wal_hold *h, struct error *err)
+{
+	enum status status;
+
+	wal_gate_open_most(&h->gate);
+	status = take_turn(h, err);
+	if (status == ST_OK) {
+		wal_gate_open(&h->gate);
+	}
+	return status;
+}
+
+/*
+ * Bring the rest into the database file while no transaction can begin. The writer is
+ * caught between two of them, and waits as long as its own checkpoint would last.
+ */
+static enum status shut_gate(struct wal_hold *h, struct error *err)
+{
+	int64_t wait = GATE_NS + 2 * h->gap_ns;
+	int64_t until = clock_mono_ns() + (wait < GATE_MOST_NS ? wait : GATE_MOST_NS);
+	enum status status = ST_OK;
+	enum status left;
+
+	(void)wal_gate_push(&h->gate);
+	if (!wal_gate_holds(&h->gate)) {
+		return ST_OK;
+	}
+	wal_gate_mark(&h->gate, h->mark_frame);
+	(void)sqlite3_reset(h->db->read[h->holder]);
+	while (!wal_gate_push(&h->gate) && clock_mono_ns() < until) {
+	}
+	if (wal_gate_push(&h->gate)) {
+		struct wal_index_header now;
+
+		status = look(h, &now) ? accept(h, &now, err) : ST_OK;
+		if (status == ST_OK) {
+			h->mark_frame = h->captured;
+			wal_gate_mark(&h->gate, h->captured);
+			status = checkpoint(h, BUSY_WRITE_NS, err);
+		}
+	}
+	if (status != ST_OK && status != ST_RETRY) {
+		return status;
+	}
+	left = leave_gate(h, err);
+	return left == ST_OK ? status : left;
+}
+
+/*
+ * Under a writer that is never quiet: most of it is backfilled and synced first, then
+ * the rest while the writer waits. If that fails, the checkpoint lock again.
+ */
 static enum status pass(struct wal_hold *h, struct error *err)
 {
-	enum status status = attempt(h, h->gap_ns < HOT_NS ? 1 : NATURAL_TRIES, err);
+	enum status status = ST_OK;
+	bool is_near = false;
 
+	drop_lock(h);
+	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_near; i++) {
+		if (i == 1) {
+			(void)fdatasync(
+			    h->db->db_fd); /* the last checkpoint does it again */
+		}
+		status = attempt(h, 1, err);
+		if (h->state == HOLD_ZERO || h->is_limited) {
+			return status;
+		}
+		is_near = i > 0 && h->header.frame_count - h->limit <= GATE_FRAMES;
+	}
+	if (status == ST_OK && h->captured == h->header.frame_count) {
+		status = shut_gate(h, err);
+	}
 	if (h->state != HOLD_ZERO) {
-		want_lock(h);
+		h->failed_passes += h->failed_passes < GATE_FAILS;
+		if (!wal_gate_holds(&h->gate)) {
+			want_lock(h);
+		}
 	}
 	return status;
 }
@@ -637,10 +725,18 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
  */
 static int64_t quiet_enough(const struct wal_hold *h)
 {
+	if (h->failed_tries >= NATURAL_FAILS) {
+		return 2 * QUIET_MOST_NS;
+	}
 	if (h->pass_ns < QUIET_NS) {
 		return QUIET_NS;
 	}
 	return h->pass_ns < QUIET_MOST_NS ? h->pass_ns : QUIET_MOST_NS;
+}
+
+static uint32_t pass_frames(const struct wal_hold *h)
+{
+	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
 }
 
 /* In MARK: is it time to hand over? */
@@ -658,16 +754,17 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
 		if (quiet >= quiet_enough(h) && frames >= h->next_try) {
 			h->next_try = frames + NATURAL_STEP;
+			h->failed_tries++;
 			return attempt(h, NATURAL_TRIES, err);
 		}
 		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
 			return attempt(h, NATURAL_TRIES, err);
 		}
-		if (frames >= (h->gap_ns < HOT_NS ? ESCALATE_FRAMES : PATIENT_FRAMES) &&
-		    h->settings.escalate) {
+		if (frames >= ESCALATE_FRAMES && h->settings.escalate) {
 			return escalate(h, err);
 		}
-		if (frames >= TAKE_FRAMES && frames - h->last_pass >= PASS_FRAMES) {
+		if (frames >= h->next_pass && frames >= pass_frames(h)) {
+			h->next_pass = frames + (pass_frames(h) << h->failed_passes);
 			return pass(h, err);
 		}
 	}
@@ -698,13 +795,20 @@ static enum status wait_for_header(struct wal_hold *h, int64_t now, struct error
 	    take_turn(h, err)); /* SQLite recovers as it begins to read */
 }
 
-/* `commits` have come since the last look that saw some. */
-static void count_gap(struct wal_hold *h, uint32_t commits, int64_t now)
+/* What has come since the last look that saw something. */
+static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
+		      int64_t now)
 {
+	uint32_t commits = header->change - h->header.change;
 	if (commits > 0 && commits < (1u << 20)) {
 		int64_t gap = (now - h->news_ns) / commits;
 
 		h->gap_ns += (gap - h->gap_ns) / 8;
+		if (header->frame_count > h->header.frame_count) {
+			uint32_t frames = header->frame_count - h->header.frame_count;
+
+			h->is_bulk = frames / commits >= BULK_FRAMES;
+		}
 	}
 	h->news_ns = now;
 }
@@ -720,6 +824,9 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 		return wait_for_header(hold, now, err);
 	}
 	hold->torn_ns = 0;
+	if (wal_gate_holds(&hold->gate)) {
+		return unless_retry(leave_gate(hold, err));
+	}
 	if (now - hold->moved_ns >= MOVED_LOOK_NS) {
 		hold->moved_ns = now;
 		status = check_moved(hold, err);
@@ -729,7 +836,7 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	}
 	if (!wal_index_same(&header, &hold->header)) {
 		*news = true;
-		count_gap(hold, header.change - hold->header.change, now);
+		count_gap(hold, &header, now);
 	}
 	if (hold->state == HOLD_ZERO) {
 		if (!*news &&
@@ -831,8 +938,10 @@ enum status wal_hold_open(struct db_handles *db,
 		return error_set(err, ST_NOMEM, "out of memory");
 	}
 	hold->db = db;
+	hold->gate.index = &db->index;
 	hold->settings = *settings;
 	hold->next_try = NATURAL_FRAMES;
+	hold->next_pass = PASS_FRAMES;
 	status = take_hold(hold, err);
 	if (status != ST_OK) {
 		wal_hold_close(hold);
@@ -849,6 +958,7 @@ void wal_hold_close(struct wal_hold *hold)
 		return;
 	}
 	drop_lock(hold);
+	wal_gate_open(&hold->gate);
 	for (int i = 0; i < 2; i++) {
 		(void)sqlite3_reset(hold->db->read[i]);
 	}

@@ -6,6 +6,7 @@
 #include "src/wal_frame.h"
 
 #define BACKFILL_AT   96
+#define MARKS_AT      100
 #define PAGES_AT      136 /* of block 0 */
 #define PAGES_BLOCK_0 4062
 #define PAGES_BLOCK   4096
@@ -157,6 +158,16 @@ void wal_index_unlock(const struct wal_index *index, enum wal_lock lock)
 {
 	(void)index->file->pMethods->xShmLock(index->file, (int)lock, 1,
 					      SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+}
+
+void wal_index_set_mark(const struct wal_index *index, unsigned slot, uint32_t frame_no)
+{
+	uint8_t *block = (uint8_t *)(uintptr_t)block_at(index, 0);
+
+	if (block) {
+		__atomic_store_n((uint32_t *)(void *)(block + MARKS_AT + 4 * slot),
+				 frame_no, __ATOMIC_SEQ_CST);
+	}
 }
 
 void wal_index_wipe(const struct wal_index *index)

@@ -106,6 +106,10 @@ bool wal_index_same(const struct wal_index_header *a, const struct wal_index_hea
 bool wal_index_lock(const struct wal_index *index, enum wal_lock lock) MUST_CHECK;
 void wal_index_unlock(const struct wal_index *index, enum wal_lock lock);
 
+/* Set the read mark of `slot` (1 to 4); the caller has locked it exclusively. */
+void wal_index_set_mark(const struct wal_index *index, unsigned slot,
+			uint32_t frame_no);
+
 /*
  * Make the header unreadable, so that the next reader recovers it from the WAL. The
  * caller holds WAL_LOCK_WRITE and the WAL is empty.
