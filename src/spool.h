@@ -33,7 +33,21 @@ struct spool;
 /* ST_IO names the folder and says to set TMPDIR. */
 enum status spool_open(uint32_t page_size, struct spool **out,
 		       struct error *err) MUST_CHECK;
+/*
+ * The same in a file of a state directory, DIR/frames, that stays: no segment lies in
+ * memory. With `keep` its contents are kept and spool_claim marks what is in use;
+ * otherwise it is emptied.
+ */
+enum status spool_open_at(int dir_fd, uint32_t page_size, bool keep, struct spool **out,
+			  struct error *err) MUST_CHECK;
 void spool_close(struct spool *spool); /* takes NULL */
+
+/* Before the first spool_alloc: `slot` of a kept file is in use. ST_DAMAGED when the
+ * file does not have it or it was claimed before. */
+enum status spool_claim(struct spool *spool, uint32_t slot,
+			struct error *err) MUST_CHECK;
+/* Images written so far are durable when it returns (fdatasync of the file). */
+enum status spool_sync(struct spool *spool, struct error *err) MUST_CHECK;
 
 /* A slot whose bytes may be written until it is published. ST_IO when the disk is full.
  */

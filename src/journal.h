@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/journal.h -- captured transactions on disk, from S on.
+ *
+ * Page images lie in slots of the spool (DIR/frames, src/spool.h), where capture reads
+ * them into and decoding reads them from: they are written once. A record says which
+ * slots a transaction has, with a hash of each image, and is chained to the one before
+ * by its checksum. Records lie in segments, DIR/log-LSN, named by the LSN after which
+ * they begin (16 hexadecimal digits).
+ *
+ *     record: length, kind, lsn, captured_ns, page counts, where it stood in the
+ *             application's WAL (salts, last frame, proof), n, n x (page number, slot,
+ *             hash), chained checksum
+ *
+ * A record whose checksum or images are not right and that nothing valid follows was
+ * being written when the power went: the journal ends before it. Anything else that is
+ * wrong is damage.
+ *
+ * OWNERSHIP  journal_open / journal_close; spool and folder are borrowed.
+ * THREADS    append: the capture thread. sync: one other thread, at the same time.
+ *            trim: the decoding thread.
+ * ERRORS     ST_IO (sys_errno ENOSPC: the disk is full, nothing was appended).
+ *            ST_DAMAGED names the file.
+ */
+#ifndef JOURNAL_H
+#define JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+#include "src/spool.h"
+
+enum journal_kind {
+	JOURNAL_COMMIT = 1,   /* a transaction of the application */
+	JOURNAL_CATCH_UP = 2, /* what changed while nobody followed, as one */
+};
+
+struct journal_page {
+	uint32_t page_no;
+	uint32_t slot;
+};
+
+struct journal_record {
+	enum journal_kind kind;
+	uint64_t lsn; /* greater than that of the record before */
+	int64_t captured_ns;
+	uint32_t page_count_before; /* database size, pages */
+	uint32_t page_count;
+	uint8_t salt[8];     /* of the application's WAL; zeros: it was empty */
+	uint32_t last_frame; /* there; 0: it was empty */
+	uint64_t proof;      /* hash of that frame, header and page */
+	const struct journal_page *pages; /* by page number ascending */
+	size_t page_total;
+};
+
+struct journal;
+
+/* Where the journal begins: S of meta. */
+struct journal_start {
+	uint64_t lsn;
+	uint64_t chain;
+};
+
+/*
+ * Open the journal in `dir_fd` and give every record after start->lsn, in order, to
+ * `replay` (its slots are marked as used in the spool); a tail that was being written
+ * is cut off. A new journal has no segments.
+ */
+enum status
+journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
+	     const struct journal_start *start,
+	     enum status (*replay)(void *context, const struct journal_record *record,
+				   uint64_t chain, struct error *err),
+	     void *context, struct journal **out, struct error *err) MUST_CHECK;
+void journal_close(struct journal *journal); /* takes NULL */
+
+/*
+ * Append one record; the images are in their slots. `*chain` is the checksum after it.
+ * Survives kill -9 when it returns, a power cut after journal_sync.
+ */
+enum status journal_append(struct journal *journal, const struct journal_record *record,
+			   uint64_t *chain, struct error *err) MUST_CHECK;
+
+/* Everything appended before the call is durable when it returns: images, then
+ * records. */
+enum status journal_sync(struct journal *journal, struct error *err) MUST_CHECK;
+
+/* The base is durable up to `lsn`: remove segments that hold nothing later. The
+ * caller frees the slots. */
+enum status journal_trim(struct journal *journal, uint64_t lsn,
+			 struct error *err) MUST_CHECK;
+
+/* Bytes of records on disk, without images. */
+uint64_t journal_bytes(const struct journal *journal);
+
+#endif
