@@ -212,6 +212,22 @@ uint64_t encoder_change_id(const struct encoder *encoder)
 	return encoder->change_id;
 }
 
+uint64_t encoder_previous_lsn(const struct encoder *encoder)
+{
+	if (encoder->event_count > 0) {
+		return encoder->txn.lsn;
+	}
+	return encoder->has_previous ? encoder->previous_lsn : ENCODER_NO_LSN;
+}
+
+void encoder_restore(struct encoder *encoder, uint64_t change_id, uint64_t previous_lsn)
+{
+	encoder->change_id = change_id;
+	encoder->previous_lsn = previous_lsn;
+	encoder->has_previous = previous_lsn != ENCODER_NO_LSN;
+	encoder->event_count = 0;
+}
+
 /* ---- plans ---- */
 
 static struct name_piece add_piece(struct table_plan *plan, const char *name,

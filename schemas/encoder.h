@@ -85,5 +85,12 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 
 /* Counts so far: events after the filters. */
 uint64_t encoder_change_id(const struct encoder *encoder);
+/* The last transaction that gave an event, the current one included; ENCODER_NO_LSN. */
+uint64_t encoder_previous_lsn(const struct encoder *encoder);
+#define ENCODER_NO_LSN UINT64_MAX
+
+/* Go on as after these. */
+void encoder_restore(struct encoder *encoder, uint64_t change_id,
+		     uint64_t previous_lsn);
 
 #endif

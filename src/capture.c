@@ -17,7 +17,9 @@
 #include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/catch_up.h"
 #include "src/db_open.h"
+#include "src/store.h"
 #include "src/txn_builder.h"
 #include "src/wal_frame.h"
 #include "src/wal_hold.h"
@@ -55,12 +57,22 @@ struct capture {
 	bool is_following;          /* that is done */
 	bool is_stalled;            /* no room: said so */
 	int64_t misfit_ns;          /* since when frames differ from the wal-index; 0 */
+	uint8_t *proof_page;        /* scratch */
+	struct captured_txn *unjournalled; /* made, but the disk was full */
 
 	atomic_bool stop;
 	_Atomic uint64_t decoded_lsn;
 
+	bool is_syncing;
+	pthread_t sync_thread;
+
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t reached;
+	pthread_cond_t journalled;     /* `unsynced` has grown, or stop */
+	struct captured_txn *unsynced; /* in the journal, not durable */
+	struct captured_txn **unsynced_end;
+	uint64_t synced_lsn; /* D */
+	bool stops_syncing;
 	struct captured_txn *queue; /* not taken */
 	struct captured_txn **queue_end;
 	struct unfinished *unfinished;
@@ -83,12 +95,19 @@ static void wake_taker(struct capture *c)
 	(void)!write(c->wake_fd, &one, sizeof one);
 }
 
+/* Without a store, it may be taken at once; with one, when it is durable. */
 static void enqueue(struct capture *c, struct captured_txn *txn,
 		    struct unfinished *entry)
 {
 	(void)pthread_mutex_lock(&c->lock);
-	*c->queue_end = txn;
-	c->queue_end = &txn->next;
+	if (c->settings.store) {
+		*c->unsynced_end = txn;
+		c->unsynced_end = &txn->next;
+		(void)pthread_cond_signal(&c->journalled);
+	} else {
+		*c->queue_end = txn;
+		c->queue_end = &txn->next;
+	}
 	*c->unfinished_end = entry;
 	c->unfinished_end = &entry->next;
 	c->unfinished_bytes += entry->bytes;
@@ -161,6 +180,131 @@ static enum status failed(struct capture *c, enum status status,
 	return status;
 }
 
+static void fail(struct capture *c, const struct error *err)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->has_failed = true;
+	c->failure = *err;
+	(void)pthread_cond_broadcast(&c->reached);
+	(void)pthread_mutex_unlock(&c->lock);
+	wake_taker(c);
+}
+
+/* --- with a store -------------------------------------------------------------------
+ */
+
+/* Where the transaction stands in the WAL, by which it is known again. */
+static struct wal_place place_of(const struct capture *c,
+				 const struct wal_index_header *header, uint32_t frame)
+{
+	struct wal_place place = {.frame = frame};
+
+	memcpy(place.salt, header->salt, sizeof place.salt);
+	if (!wal_frame_proof(c->db.wal_fd, c->db.page_size, frame, c->proof_page,
+			     &place.proof)) {
+		place.proof = 0;
+	}
+	return place;
+}
+
+/* Journal the transaction that has been made and hand it over; when the disk is full it
+ * stays, to be tried again. */
+static enum status journal(struct capture *c, struct error *err)
+{
+	struct captured_txn *txn = c->unjournalled;
+	struct unfinished *entry;
+	enum status status;
+
+	if (!txn) {
+		return ST_OK;
+	}
+	entry = malloc(sizeof *entry);
+	if (!entry) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	status = store_append(c->settings.store, txn, err);
+	if (status != ST_OK) {
+		free(entry);
+		return status;
+	}
+	c->unjournalled = NULL;
+	*entry = (struct unfinished){
+	    .txn = txn, .bytes = (uint64_t)txn->page_total * c->db.page_size};
+	enqueue(c, txn, entry);
+	return ST_OK;
+}
+
+/* What is in the journal becomes durable, all that has gathered at once, and may be
+ * taken then. */
+static void *run_sync(void *context)
+{
+	struct capture *c = context;
+	struct error err;
+
+	(void)prctl(PR_SET_NAME, "journal");
+	(void)pthread_mutex_lock(&c->lock);
+	for (;;) {
+		struct captured_txn *first;
+		struct captured_txn **end;
+		enum status status;
+		uint64_t lsn = 0;
+
+		while (!c->unsynced && !c->stops_syncing) {
+			(void)pthread_cond_wait(&c->journalled, &c->lock);
+		}
+		if (!c->unsynced) {
+			break;
+		}
+		first = c->unsynced;
+		end = c->unsynced_end;
+		c->unsynced = NULL;
+		c->unsynced_end = &c->unsynced;
+		(void)pthread_mutex_unlock(&c->lock);
+		status = store_sync(c->settings.store, &err);
+		for (const struct captured_txn *txn = first; txn; txn = txn->next) {
+			lsn = txn->lsn;
+		}
+		if (status != ST_OK) {
+			fail(c, &err);
+		}
+		(void)pthread_mutex_lock(&c->lock);
+		*c->queue_end = first;
+		c->queue_end = end;
+		c->synced_lsn = status == ST_OK ? lsn : c->synced_lsn;
+		(void)pthread_cond_broadcast(&c->reached);
+		wake_taker(c);
+		if (status != ST_OK) {
+			break;
+		}
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* wal_hold's settle: everything that was made is durable. */
+static enum status settle(void *context, struct error *err)
+{
+	struct capture *c = context;
+	enum status status = ST_OK;
+
+	if (!c->is_syncing) {
+		return store_sync(c->settings.store, err);
+	}
+	if (c->unjournalled) {
+		return error_set(err, ST_RETRY, "the journal has no room");
+	}
+	(void)pthread_mutex_lock(&c->lock);
+	while (c->synced_lsn < c->builder.lsn && !c->has_failed) {
+		(void)pthread_cond_wait(&c->reached, &c->lock);
+	}
+	if (c->has_failed) {
+		*err = c->failure;
+		status = err->status;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return status;
+}
+
 /* Make a transaction of each draft and hand it over, while there is room. */
 static enum status accept_drafts(struct capture *c,
 				 const struct wal_index_header *header,
@@ -190,9 +334,21 @@ static enum status accept_drafts(struct capture *c,
 			free(entry);
 			return failed(c, status, header, taken->last_frame, err);
 		}
-		taken->last_frame = c->builder.last_frame;
 		taken->commits++;
 		taken->commit_frames += commit_frames;
+		if (c->settings.store) {
+			free(entry);
+			txn->place = place_of(c, header, c->builder.last_frame);
+			c->unjournalled = txn;
+			status = journal(c, err);
+			if (status != ST_OK) {
+				return failed(c, status, header, taken->last_frame,
+					      err);
+			}
+			taken->last_frame = c->builder.last_frame;
+			continue;
+		}
+		taken->last_frame = c->builder.last_frame;
 		*entry = (struct unfinished){
 		    .txn = txn,
 		    .bytes =
@@ -215,6 +371,13 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		c->builder.last_frame = from;
 	}
 	taken->last_frame = from;
+	if (c->unjournalled) {
+		status = journal(c, err);
+		if (status != ST_OK) {
+			return failed(c, status, header, from, err);
+		}
+		taken->last_frame = c->builder.last_frame;
+	}
 	while (status == ST_OK && taken->last_frame < header->frame_count) {
 		if (waiting_bytes(c) > c->settings.journal_max_bytes) {
 			return stall(c, header, taken->last_frame,
@@ -233,7 +396,7 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		txn_builder_discard(&c->builder);
 		wake_taker(c);
 	}
-	if (status == ST_OK) {
+	if (status == ST_OK && !c->settings.store) {
 		txn_builder_retire(
 		    &c->builder, wal_hold_backfilled(c->hold),
 		    atomic_load_explicit(&c->decoded_lsn, memory_order_acquire));
@@ -308,9 +471,98 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	}
 	if (status == ST_OK) {
 		c->first->page_count_before = c->first->page_count;
+		c->first->place = place_of(c, header, header->frame_count);
 		taken->last_frame = header->frame_count;
 		c->is_following = true;
 	}
+	return status;
+}
+
+/* The WAL goes on from where the journal ends: the same frame stands there. */
+static bool continues(const struct capture *c, const struct wal_index_header *header,
+		      const struct wal_place *end)
+{
+	uint64_t proof;
+
+	return end->frame > 0 && end->proof != 0 && header->frame_count >= end->frame &&
+	       memcmp(header->salt, end->salt, sizeof end->salt) == 0 &&
+	       header->page_size == c->db.page_size &&
+	       wal_frame_proof(c->db.wal_fd, c->db.page_size, end->frame, c->proof_page,
+			       &proof) &&
+	       proof == end->proof;
+}
+
+/* Compare with the source; what differs is a transaction. */
+static enum status take_difference(struct capture *c,
+				   const struct wal_index_header *header,
+				   struct hold_taken *taken, struct error *err)
+{
+	struct wal_index_header from_file = *header;
+	struct wal_index_header now;
+	struct catch_up catch_up = {.store = c->settings.store,
+				    .database_fd = c->db.db_fd,
+				    .stop = c->settings.stop};
+	struct captured_txn *txn = NULL;
+	uint64_t unused;
+	enum status status = ST_OK;
+
+	if (header->frame_count == 0) {
+		status = count_pages(c, &from_file.page_count, err);
+	} else if (header->page_size != c->db.page_size) {
+		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
+				 c->db.path);
+	}
+	catch_up.page_count = from_file.page_count;
+	if (status == ST_OK) {
+		log_info("comparing %" PRIu32 " pages with the state of the last run: "
+			 "its place in the WAL is not there any more",
+			 catch_up.page_count);
+		status =
+		    txn_builder_read(&c->builder, &from_file, 0, UINT64_MAX, true, err);
+	}
+	if (status == ST_OK) {
+		status = catch_up_compare(&catch_up, &c->builder, err);
+	}
+	if (status == ST_OK && (!wal_index_read(&c->db.index, &now) ||
+				!wal_index_same_salt(&now, header))) {
+		status = error_set(err, ST_RETRY, "the WAL was restarted");
+	}
+	if (status != ST_OK) {
+		txn_builder_discard(&c->builder);
+		return status;
+	}
+	c->builder.lsn += header->frame_count == 0;
+	status = txn_builder_accept(&c->builder, &txn, &unused, err);
+	txn_builder_discard(&c->builder);
+	if (status != ST_OK) {
+		return status;
+	}
+	log_info("%" PRIu32 " pages differ", catch_up.differ);
+	txn->is_catch_up = true;
+	txn->place = place_of(c, header, header->frame_count);
+	c->unjournalled = txn;
+	c->is_following = true;
+	taken->last_frame = header->frame_count;
+	return journal(c, err);
+}
+
+/* wal_hold_take at the start, with a store that has been in use. */
+static enum status take_resumed(struct capture *c,
+				const struct wal_index_header *header,
+				struct hold_taken *taken, struct error *err)
+{
+	struct store_end end = store_end(c->settings.store);
+	enum status status;
+
+	c->builder.lsn = end.lsn;
+	c->builder.page_count = end.page_count;
+	c->builder.last_frame = 0;
+	if (!continues(c, header, &end.place)) {
+		return take_difference(c, header, taken, err);
+	}
+	c->builder.last_frame = end.place.frame;
+	status = take_news(c, header, 0, end.place.frame, taken, err);
+	c->is_following = status == ST_OK;
 	return status;
 }
 
@@ -320,22 +572,16 @@ static enum status take(void *context, const struct wal_index_header *header,
 {
 	struct capture *c = context;
 
-	return c->is_following ? take_news(c, header, generation, from, taken, err)
-			       : take_first(c, header, taken, err);
+	if (c->is_following) {
+		return take_news(c, header, generation, from, taken, err);
+	}
+	return c->settings.store && !store_is_new(c->settings.store)
+		   ? take_resumed(c, header, taken, err)
+		   : take_first(c, header, taken, err);
 }
 
 /* --- the thread ---------------------------------------------------------------------
  */
-
-static void fail(struct capture *c, const struct error *err)
-{
-	(void)pthread_mutex_lock(&c->lock);
-	c->has_failed = true;
-	c->failure = *err;
-	(void)pthread_cond_broadcast(&c->reached);
-	(void)pthread_mutex_unlock(&c->lock);
-	wake_taker(c);
-}
 
 /* Answer requests that were made before the turn that has just ended. */
 static void answer(struct capture *c, uint64_t asked)
@@ -416,10 +662,23 @@ static void *run(void *context)
 /* --- calls of the decoding thread
  * ----------------------------------------------------- */
 
+static enum status open_spool(struct capture *c, struct error *err)
+{
+	enum status status;
+
+	if (!c->settings.store) {
+		return spool_open(c->db.page_size, &c->spool, err);
+	}
+	status = store_prepare(c->settings.store, c->db.page_size, err);
+	c->spool = store_spool(c->settings.store);
+	return status;
+}
+
 static enum status open_parts(struct capture *c, const char *path, struct error *err)
 {
 	struct wal_hold_settings hold = {
 	    .escalate = c->settings.escalate, .take = take, .context = c};
+
 	enum status status = db_open(path, c->settings.stop, &c->db, err);
 
 	if (status != ST_OK) {
@@ -429,15 +688,23 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 	if (c->wake_fd < 0) {
 		return error_set_errno(err, errno, "cannot make an event descriptor");
 	}
-	status = spool_open(c->db.page_size, &c->spool, err);
+	c->proof_page = malloc(c->db.page_size);
+	if (!c->proof_page) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	status = open_spool(c, err);
 	if (status == ST_OK) {
 		c->has_builder = true;
 		status =
 		    txn_builder_init(&c->builder, c->spool, &c->db.index,
 				     c->db.page_size, c->db.wal_fd, c->db.db_fd, err);
+		c->builder.saves_preimages = !c->settings.store;
 	}
 	if (status == ST_OK) {
 		status = wal_watch_open(c->db.path, c->db.wal_path, &c->watch, err);
+	}
+	if (c->settings.store) {
+		hold.settle = settle;
 	}
 	if (status == ST_OK) {
 		status = wal_hold_open(&c->db, &hold, &c->hold, err);
@@ -460,9 +727,11 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->db.wal_fd = -1;
 	c->wake_fd = -1;
 	c->queue_end = &c->queue;
+	c->unsynced_end = &c->unsynced;
 	c->unfinished_end = &c->unfinished;
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_cond_init(&c->reached, NULL);
+	(void)pthread_cond_init(&c->journalled, NULL);
 	status = open_parts(c, settings->path, err);
 	if (status != ST_OK) {
 		capture_close(c);
@@ -474,7 +743,9 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	return ST_OK;
 }
 
-enum status capture_start(struct capture *capture, struct error *err)
+/* With all signals blocked in it. */
+static enum status start_thread(pthread_t *thread, void *(*body)(void *), void *context,
+				const char *what, struct error *err)
 {
 	sigset_t all;
 	sigset_t before;
@@ -482,13 +753,26 @@ enum status capture_start(struct capture *capture, struct error *err)
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&capture->thread, NULL, run, capture);
+	rc = pthread_create(thread, NULL, body, context);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc != 0) {
-		return error_set_errno(err, rc, "cannot start the capture thread");
+	return rc == 0 ? ST_OK
+		       : error_set_errno(err, rc, "cannot start the %s thread", what);
+}
+
+enum status capture_start(struct capture *capture, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (capture->settings.store) {
+		status = start_thread(&capture->sync_thread, run_sync, capture,
+				      "journal", err);
+		capture->is_syncing = status == ST_OK;
 	}
-	capture->is_started = true;
-	return ST_OK;
+	if (status == ST_OK) {
+		status = start_thread(&capture->thread, run, capture, "capture", err);
+		capture->is_started = status == ST_OK;
+	}
+	return status;
 }
 
 static void stop_thread(struct capture *c)
@@ -498,6 +782,14 @@ static void stop_thread(struct capture *c)
 		wal_watch_wake(c->watch);
 		(void)pthread_join(c->thread, NULL);
 		c->is_started = false;
+	}
+	if (c->is_syncing) {
+		(void)pthread_mutex_lock(&c->lock);
+		c->stops_syncing = true;
+		(void)pthread_cond_signal(&c->journalled);
+		(void)pthread_mutex_unlock(&c->lock);
+		(void)pthread_join(c->sync_thread, NULL);
+		c->is_syncing = false;
 	}
 }
 
@@ -513,6 +805,7 @@ void capture_close(struct capture *capture)
 	if (capture->has_builder) {
 		txn_builder_clear(&capture->builder);
 	}
+	*capture->queue_end = capture->unsynced;
 	while (capture->queue) {
 		struct captured_txn *txn = capture->queue;
 
@@ -526,11 +819,16 @@ void capture_close(struct capture *capture)
 		free(entry);
 	}
 	free(capture->first);
-	spool_close(capture->spool);
+	if (!capture->settings.store) {
+		spool_close(capture->spool);
+	}
+	free(capture->proof_page);
+	free(capture->unjournalled);
 	if (capture->wake_fd >= 0) {
 		(void)close(capture->wake_fd);
 	}
 	(void)pthread_cond_destroy(&capture->reached);
+	(void)pthread_cond_destroy(&capture->journalled);
 	(void)pthread_mutex_destroy(&capture->lock);
 	free(capture);
 }
@@ -581,7 +879,9 @@ void capture_done(struct capture *capture, struct captured_txn *txn)
 	(void)pthread_mutex_unlock(&capture->lock);
 	atomic_store_explicit(&capture->decoded_lsn, txn->lsn, memory_order_release);
 	free(entry);
-	free(txn);
+	if (!capture->settings.store) {
+		free(txn);
+	}
 }
 
 int capture_wake_fd(const struct capture *capture)

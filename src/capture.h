@@ -30,6 +30,13 @@ struct captured_page {
 	uint32_t slot; /* in the spool */
 };
 
+/* A commit in the application's WAL. */
+struct wal_place {
+	uint8_t salt[8];
+	uint32_t frame; /* the commit frame; 0: the WAL was empty */
+	uint64_t proof; /* hash of that frame, header and page: the same one later? */
+};
+
 struct captured_txn {
 	struct captured_txn *next;
 	uint64_t lsn;
@@ -45,7 +52,13 @@ struct captured_txn {
 	 * one, freeing the slot: they are backfilled, so the database file has them. */
 	struct captured_page *retired;
 	size_t retired_total;
+
+	bool is_catch_up;       /* made by comparing, not by one commit */
+	struct wal_place place; /* with a store: where it stands */
+	uint64_t chain;         /* and the journal's checksum after it */
 };
+
+struct store; /* src/store.h */
 
 struct capture_settings {
 	const char *path;            /* as the user gave it */
@@ -53,6 +66,7 @@ struct capture_settings {
 	bool escalate;               /* hold.escalate: may take the write lock */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
 	uint64_t journal_max_bytes;  /* journal.max.bytes: limit of the spool */
+	struct store *store;         /* NULL: none, a temporary spool */
 };
 
 struct capture;
@@ -63,7 +77,9 @@ struct capture;
  * another process has locked exclusively is tried for 4 s, saying so.
  * `*first` is the state at which following starts, in the form of a transaction:
  * lsn L0, page counts, the last frame of each page in the WAL (give it back with
- * capture_done, too).
+ * capture_done, too). With a store that is not new there is none (NULL): what was
+ * committed since its end comes out of capture_next, as the transactions that they were
+ * where that can be proven, else as one made by comparing.
  */
 enum status capture_open(const struct capture_settings *settings, struct capture **out,
 			 struct captured_txn **first, struct error *err) MUST_CHECK;
@@ -82,7 +98,8 @@ void capture_close(struct capture *capture);
 enum status capture_next(struct capture *capture, struct captured_txn **txn,
 			 struct error *err) MUST_CHECK;
 
-/* `txn` is decoded past and its retired versions are forgotten; frees the struct. */
+/* `txn` is decoded past and its retired versions are forgotten. Frees it, unless there is
+ * a store: store_keep takes it then. */
 void capture_done(struct capture *capture, struct captured_txn *txn);
 
 /* Readable (poll) when capture_next may have something new; capture_next clears it. */

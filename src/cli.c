@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum option_id {
@@ -48,8 +49,11 @@ const char *cli_usage(void)
 	       "\n"
 	       "  --snapshot          print the rows that are there first, then "
 	       "follow\n"
-	       "  --once              with --snapshot: exit after what is committed by "
-	       "now\n"
+	       "  --state DIR         remember the position there; a later run goes on "
+	       "from\n"
+	       "                      it, whatever happened meanwhile\n"
+	       "  --once              with --state or --snapshot: exit after what is\n"
+	       "                      committed by now\n"
 	       "  --to stdout         where events go; the default\n"
 	       "  --lines=value       a line is the event's value; the default\n"
 	       "  --lines=record      a line is "
@@ -127,6 +131,16 @@ static enum status set_log_format(struct config *config, const char *text,
 	}
 	config->log_json = strcmp(text, "json") == 0;
 	return ST_OK;
+}
+
+static enum status set_state(struct config *config, const char *text, struct error *err)
+{
+	if (*text == '\0') {
+		return error_set(err, ST_CONFIG, "--state: must be a folder");
+	}
+	free(config->state_path);
+	config->state_path = strdup(text);
+	return config->state_path ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
 }
 
 static enum status set_sink(const char *text, struct error *err)
@@ -229,11 +243,7 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_TO:
 		return set_sink(optarg, err);
 	case OPTION_STATE:
-		return error_set(
-		    err, ST_CONFIG,
-		    "--state %s is not built yet in this version; leave it "
-		    "out to follow from now",
-		    optarg);
+		return set_state(config, optarg, err);
 	case OPTION_JSON:
 		return error_set(
 		    err, ST_CONFIG,

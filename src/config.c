@@ -194,6 +194,7 @@ static enum status apply_binary(struct config *c, const struct config_setting *s
 static enum status apply_snapshot(struct config *c, const struct config_setting *s,
 				  struct error *err)
 {
+	c->has_snapshot_mode = true;
 	if (strcasecmp(s->value, "initial") == 0 ||
 	    strcasecmp(s->value, "always") == 0) {
 		c->snapshot_mode = SNAPSHOT_MODE_INITIAL;
@@ -372,6 +373,7 @@ static void settings_clear(struct config *config)
 
 void config_clear(struct config *config)
 {
+	free(config->state_path);
 	size_t i;
 
 	settings_clear(config);
@@ -631,10 +633,14 @@ enum status config_finish(struct config *config, struct error *err)
 		    "table.include.list and table.exclude.list exclude each "
 		    "other; give one of them");
 	}
-	if (config->once && config->snapshot_mode == SNAPSHOT_MODE_NO_DATA) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "--once without --snapshot: nothing to do; add --snapshot");
+	if (config->state_path && !config->has_snapshot_mode) {
+		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
+	}
+	if (config->once && !config->state_path &&
+	    config->snapshot_mode == SNAPSHOT_MODE_NO_DATA) {
+		return error_set(err, ST_CONFIG,
+				 "--once without --state or --snapshot: nothing to do; "
+				 "add one of them");
 	}
 	return set_defaults(config, err);
 }

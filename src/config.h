@@ -50,7 +50,9 @@ struct config {
 
 	char *database_path; /* as given */
 	char *database_name; /* the path's last part: source.db */
+	char *state_path; /* NULL: no state directory */
 	enum snapshot_mode snapshot_mode;
+	bool has_snapshot_mode; /* it was set */
 	bool once;
 	enum line_format lines;
 

@@ -2,10 +2,12 @@
 #include "src/pipeline.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "schemas/encoder.h"
 #include "schemas/table_filter.h"
@@ -19,20 +21,27 @@
 #include "src/publisher.h"
 #include "src/snapshot.h"
 #include "src/stop.h"
+#include "src/store.h"
 #include "src/view.h"
 
 struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
+	struct store *store; /* NULL: no state directory */
+	uint64_t settings_hash;
 	struct capture *capture;
-	struct captured_txn *first;
+	struct captured_txn *first; /* NULL with a store */
 	struct view *view;
 	struct encoder *encoder;
 	struct sink *sink;
 	struct publisher *publisher;
 	struct decoder *decoder;
 	struct progress progress;
-	uint64_t lsn; /* decoded and handed over up to here */
+	struct captured_txn *recovered; /* the next of the store's, if any */
+	uint64_t lsn;                   /* decoded and handed over up to here */
+	bool is_restored;               /* the position is the store's */
+	bool in_snapshot;               /* the rows that are there are not all out */
+	bool in_transaction;            /* between publisher_begin and _end */
 };
 
 /* ---- opening ---- */
@@ -99,16 +108,21 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .escalate = config->hold_escalate,
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .journal_max_bytes = config->journal_max_bytes,
+	    .store = pipeline->store,
 	};
-	enum status status =
-	    capture_open(&settings, &pipeline->capture, &pipeline->first, err);
 
-	if (status == ST_OK) {
-		status = view_open(capture_spool(pipeline->capture),
-				   capture_database_fd(pipeline->capture),
-				   capture_page_size(pipeline->capture),
-				   pipeline->first, &pipeline->view, err);
-	}
+	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
+}
+
+/* Without a store: over the database file. */
+static enum status open_view(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = view_open(capture_spool(pipeline->capture),
+				       capture_database_fd(pipeline->capture),
+				       capture_page_size(pipeline->capture),
+				       pipeline->first, &pipeline->view, err);
+
+	pipeline->lsn = pipeline->first->lsn;
 	return status;
 }
 
@@ -133,6 +147,237 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
+/* ---- with a state directory ---- */
+
+static void hash_text(XXH3_state_t *state, const char *text)
+{
+	const char *present = text ? text : "\x01";
+
+	(void)XXH3_64bits_update(state, present, strlen(present) + 1);
+}
+
+/* Of all that shapes the sequence of messages. */
+static uint64_t hash_settings(const struct config *config)
+{
+	XXH3_state_t *state = XXH3_createState();
+	uint64_t hash = 0;
+	const bool flags[] = {
+	    config->transaction_metadata,  config->tombstones_on_delete,
+	    config->lines == LINES_RECORD, config->skip_create,
+	    config->skip_update,           config->skip_delete};
+
+	if (!state) {
+		return 0;
+	}
+	(void)XXH3_64bits_reset(state);
+	hash_text(state, config->topic_prefix);
+	hash_text(state, config->topic_delimiter);
+	hash_text(state, config->topic_transaction);
+	hash_text(state, config->table_include_list);
+	hash_text(state, config->table_exclude_list);
+	for (size_t i = 0; i < config->override_count; i++) {
+		hash_text(state, config->overrides[i].table);
+		hash_text(state, config->overrides[i].sql);
+	}
+	(void)XXH3_64bits_update(state, flags, sizeof flags);
+	(void)XXH3_64bits_update(state, &config->binary_mode,
+				 sizeof config->binary_mode);
+	hash = XXH3_64bits_digest(state);
+	(void)XXH3_freeState(state);
+	return hash;
+}
+
+static enum status open_store(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	char *real = realpath(config->database_path, NULL);
+	enum status status =
+	    store_open(config->state_path, real ? real : config->database_path,
+		       &pipeline->store, err);
+
+	free(real);
+	return status;
+}
+
+static void show_copy(void *context, uint32_t pages, uint32_t page_count)
+{
+	struct pipeline *pipeline = context;
+
+	progress_update(&pipeline->progress, pages, pages, page_count);
+}
+
+/* Bring what was captured up to `lsn` into the base. */
+static enum status absorb_until(struct pipeline *pipeline, uint64_t lsn,
+				struct error *err)
+{
+	enum status status = ST_OK;
+
+	while (status == ST_OK && pipeline->lsn < lsn) {
+		struct captured_txn *txn;
+		struct pollfd fds[2] = {
+		    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
+		    {.fd = stop_fd(), .events = POLLIN},
+		};
+
+		status = capture_next(pipeline->capture, &txn, err);
+		if (status == ST_END) {
+			(void)poll(fds, 2, -1);
+			status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
+						: ST_OK;
+		} else if (status == ST_OK) {
+			pipeline->lsn = txn->lsn;
+			capture_done(pipeline->capture, txn);
+			status = store_absorb(pipeline->store, txn, err);
+		}
+	}
+	return status;
+}
+
+/* A first start: copy the database while capture runs, and add what came meanwhile. */
+static enum status make_base(struct pipeline *pipeline, struct error *err)
+{
+	struct store_copy copy = {
+	    .source_fd = capture_database_fd(pipeline->capture),
+	    .first = pipeline->first,
+	    .stop = &stop_requested,
+	    .progress = show_copy,
+	    .context = pipeline,
+	};
+	struct state_position position = {
+	    .in_snapshot = pipeline->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
+	    .previous_lsn = ENCODER_NO_LSN,
+	    .settings_hash = pipeline->settings_hash,
+	};
+	uint64_t lsn = 0;
+	enum status status;
+
+	pipeline->lsn = pipeline->first->lsn;
+	progress_start(&pipeline->progress, "copy",
+		       pipeline->config->log_most >= LOG_INFO);
+	status = store_copy_base(pipeline->store, &copy, err);
+	progress_end(&pipeline->progress);
+	if (status == ST_OK) {
+		status = store_absorb(pipeline->store, pipeline->first, err);
+		pipeline->first = NULL;
+	}
+	if (status == ST_OK) {
+		status =
+		    capture_reach_now(pipeline->capture, &stop_requested, &lsn, err);
+	}
+	if (status == ST_OK) {
+		status = absorb_until(pipeline, lsn, err);
+	}
+	position.lsn = pipeline->lsn;
+	return status == ST_OK ? store_begin(pipeline->store, &position, err) : status;
+}
+
+/* The view as of A: over the base lie the transactions that were acknowledged. */
+static enum status open_view_of_store(struct pipeline *pipeline, struct error *err)
+{
+	struct captured_txn base = {
+	    .lsn = store_base_lsn(pipeline->store),
+	    .page_count = store_base_pages(pipeline->store),
+	};
+	enum status status = view_open(
+	    capture_spool(pipeline->capture), store_base_fd(pipeline->store),
+	    capture_page_size(pipeline->capture), &base, &pipeline->view, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	view_keep_slots(pipeline->view);
+	pipeline->lsn = base.lsn;
+	while (status == ST_OK &&
+	       (pipeline->recovered = store_next_recovered(pipeline->store)) != NULL &&
+	       pipeline->recovered->lsn <= store_position(pipeline->store)->lsn) {
+		struct captured_txn *txn = pipeline->recovered;
+
+		pipeline->recovered = NULL;
+		pipeline->lsn = txn->lsn;
+		status = view_begin(pipeline->view, txn, err);
+		if (status == ST_OK) {
+			view_end(pipeline->view);
+		}
+		store_keep(pipeline->store, txn);
+	}
+	return status;
+}
+
+/* Number events as before, and do not send again what was acknowledged. */
+static void restore_position(struct pipeline *pipeline)
+{
+	const struct state_position *at = store_position(pipeline->store);
+
+	encoder_restore(pipeline->encoder, at->txn_change_id, at->previous_lsn);
+	if (at->settings_hash == pipeline->settings_hash) {
+		publisher_skip(pipeline->publisher, at->messages);
+	} else {
+		log_warn("%s: the settings differ from those of the last run%s",
+			 pipeline->config->state_path,
+			 at->messages > 0 ? "; the transaction that it was in is sent "
+					    "again from its beginning"
+					  : "");
+	}
+}
+
+/* A: everything that was given to the sink, which has been flushed. */
+static enum status store_acknowledged(struct pipeline *pipeline, struct error *err)
+{
+	struct state_position position = {
+	    .lsn = pipeline->lsn,
+	    .in_snapshot = pipeline->in_snapshot,
+	    .change_id = encoder_change_id(pipeline->encoder),
+	    .txn_change_id = encoder_change_id(pipeline->encoder),
+	    .previous_lsn = encoder_previous_lsn(pipeline->encoder),
+	    .settings_hash = pipeline->settings_hash,
+	};
+
+	if (!pipeline->store || !pipeline->is_restored) {
+		return ST_OK;
+	}
+	if (pipeline->in_transaction) {
+		struct publisher_mark mark = publisher_mark(pipeline->publisher);
+
+		position.messages = mark.messages;
+		position.txn_change_id = mark.change_id;
+		position.previous_lsn = mark.previous_lsn;
+	}
+	return store_put_position(pipeline->store, &position, err);
+}
+
+/* Everything that was put is out: the position moves, and the base may. */
+static enum status flush(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = pipeline->sink->flush(pipeline->sink, err);
+
+	if (status == ST_OK) {
+		status = store_acknowledged(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store && !pipeline->in_transaction) {
+		status = store_fold(pipeline->store, pipeline->view, false, err);
+	}
+	return status;
+}
+
+/* ---- opening and closing all ---- */
+
+static enum status open_base(struct pipeline *pipeline, struct error *err)
+{
+	enum status status;
+
+	if (!pipeline->store) {
+		return open_view(pipeline, err);
+	}
+	status = capture_start(pipeline->capture, err);
+	if (status == ST_OK && store_is_new(pipeline->store)) {
+		status = make_base(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_view_of_store(pipeline, err);
+	}
+	return status;
+}
+
 static enum status open_all(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
@@ -149,14 +394,24 @@ static enum status open_all(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_publisher(pipeline, err);
 	}
+	if (status == ST_OK && config->state_path) {
+		pipeline->settings_hash = hash_settings(config);
+		status = open_store(pipeline, err);
+	}
 	if (status == ST_OK) {
 		status = open_capture(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = open_decoder(pipeline, err);
+		status = open_base(pipeline, err);
 	}
 	if (status == ST_OK) {
-		pipeline->lsn = pipeline->first->lsn;
+		status = open_decoder(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store) {
+		restore_position(pipeline);
+		pipeline->in_snapshot = store_position(pipeline->store)->in_snapshot;
+		pipeline->is_restored = true;
+	} else if (status == ST_OK) {
 		status = capture_start(pipeline->capture, err);
 	}
 	return status;
@@ -174,7 +429,12 @@ static void close_all(struct pipeline *pipeline)
 	if (pipeline->first) {
 		capture_done(pipeline->capture, pipeline->first);
 	}
+	if (pipeline->store) {
+		free(pipeline->first);
+	}
+	free(pipeline->recovered);
 	capture_close(pipeline->capture);
+	store_close(pipeline->store);
 	table_filter_close(pipeline->filter);
 }
 
@@ -239,13 +499,16 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	progress_start(&pipeline->progress, "snapshot",
 		       pipeline->config->log_most >= LOG_INFO);
 	publisher_begin(pipeline->publisher, &txn);
+	pipeline->in_transaction = true;
 	status = read_rows(pipeline, &events, err);
 	progress_end(&pipeline->progress);
 	if (status == ST_OK) {
 		status = publisher_end(pipeline->publisher, err);
 	}
 	if (status == ST_OK) {
-		status = pipeline->sink->flush(pipeline->sink, err);
+		pipeline->in_transaction = false;
+		pipeline->in_snapshot = false;
+		status = flush(pipeline, err);
 	}
 	return status;
 }
@@ -256,19 +519,39 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 			 struct error *err)
 {
 	struct encoder_transaction txn = {.lsn = captured->lsn,
-					  .captured_ns = captured->captured_ns};
+					  .captured_ns = captured->captured_ns,
+					  .is_catch_up = captured->is_catch_up};
 	enum status status;
 
 	publisher_begin(pipeline->publisher, &txn);
+	pipeline->in_transaction = true;
 	status = decoder_apply(pipeline->decoder, captured, err);
 	if (status == ST_OK) {
 		status = publisher_end(pipeline->publisher, err);
 	}
 	if (status == ST_OK) {
 		pipeline->lsn = captured->lsn;
+		pipeline->in_transaction = false;
 	}
 	capture_done(pipeline->capture, captured);
+	if (pipeline->store && status == ST_OK) {
+		store_keep(pipeline->store, captured);
+	} else if (pipeline->store) {
+		free(captured);
+	}
 	return status;
+}
+
+/* From the last run first, then what is captured. */
+static enum status next_txn(struct pipeline *pipeline, struct captured_txn **txn,
+			    struct error *err)
+{
+	if (pipeline->recovered) {
+		*txn = pipeline->recovered;
+		pipeline->recovered = store_next_recovered(pipeline->store);
+		return ST_OK;
+	}
+	return capture_next(pipeline->capture, txn, err);
 }
 
 /* Sleep until capture, a signal or the reader has something to say. */
@@ -300,7 +583,7 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (stop_requested) {
 			return error_set(err, ST_STOPPED, "stopped");
 		}
-		status = capture_next(pipeline->capture, &txn, err);
+		status = next_txn(pipeline, &txn, err);
 		if (status == ST_OK) {
 			status = apply(pipeline, txn, err);
 			continue;
@@ -311,7 +594,7 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (pipeline->lsn >= until_lsn) {
 			return ST_OK;
 		}
-		status = pipeline->sink->flush(pipeline->sink, err);
+		status = flush(pipeline, err);
 		if (status == ST_OK) {
 			status = wait_for_more(pipeline, err);
 		}
@@ -326,7 +609,8 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	enum status status = ST_OK;
 
 	log_plain("following %s", config->database_path);
-	if (config->snapshot_mode != SNAPSHOT_MODE_NO_DATA) {
+	if (pipeline->store ? pipeline->in_snapshot
+			    : config->snapshot_mode != SNAPSHOT_MODE_NO_DATA) {
 		status = take_snapshot(pipeline, err);
 	}
 	if (status != ST_OK || config->snapshot_mode == SNAPSHOT_MODE_INITIAL_ONLY) {
@@ -349,7 +633,8 @@ enum status pipeline_run(const struct config *config, struct error *err)
 		status = run(&pipeline, err);
 		/* What was made goes out, whatever ended the run. */
 		if (status != ST_CLOSED && status != ST_IO &&
-		    pipeline.sink->flush(pipeline.sink, &ignored) != ST_OK &&
+		    (pipeline.sink->flush(pipeline.sink, &ignored) != ST_OK ||
+		     store_acknowledged(&pipeline, &ignored) != ST_OK) &&
 		    status == ST_OK) {
 			status = ignored.status;
 			*err = ignored;

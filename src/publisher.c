@@ -15,6 +15,8 @@ struct publisher {
 	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
 	size_t plan_count;
 	struct table_plan *plan; /* of the table at hand */
+	struct publisher_mark mark;
+	uint64_t skip; /* messages of the next transaction */
 };
 
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
@@ -251,7 +253,11 @@ static enum status put_all(struct publisher *publisher, const struct message *me
 	enum status status = ST_OK;
 
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
-		status = publisher->sink->put(publisher->sink, &messages[i], err);
+		if (publisher->mark.messages >= publisher->skip) {
+			status =
+			    publisher->sink->put(publisher->sink, &messages[i], err);
+		}
+		publisher->mark.messages += status == ST_OK;
 	}
 	return status;
 }
@@ -274,7 +280,20 @@ enum status publisher_change(void *context, const struct change *change,
 
 void publisher_begin(struct publisher *publisher, const struct encoder_transaction *txn)
 {
+	publisher->mark = (struct publisher_mark){
+	    .change_id = encoder_change_id(publisher->encoder),
+	    .previous_lsn = encoder_previous_lsn(publisher->encoder)};
 	encoder_begin(publisher->encoder, txn);
+}
+
+struct publisher_mark publisher_mark(const struct publisher *publisher)
+{
+	return publisher->mark;
+}
+
+void publisher_skip(struct publisher *publisher, uint64_t messages)
+{
+	publisher->skip = messages;
 }
 
 enum status publisher_end(struct publisher *publisher, struct error *err)
@@ -283,5 +302,9 @@ enum status publisher_end(struct publisher *publisher, struct error *err)
 	size_t count = 0;
 	enum status status = encoder_end(publisher->encoder, &message, &count, err);
 
-	return status == ST_OK ? put_all(publisher, &message, count, err) : status;
+	if (status == ST_OK) {
+		status = put_all(publisher, &message, count, err);
+	}
+	publisher->skip = status == ST_OK ? 0 : publisher->skip;
+	return status;
 }

@@ -38,6 +38,17 @@ enum status publisher_table(void *context, const struct table *table,
 enum status publisher_change(void *context, const struct change *change,
 			     struct error *err);
 
+/* How far the transaction at hand is, for a later run to go on there. */
+struct publisher_mark {
+	uint64_t messages;     /* of it, given to the sink or left out by skip */
+	uint64_t change_id;    /* where it began: encoder_change_id */
+	uint64_t previous_lsn; /* and encoder_previous_lsn */
+};
+struct publisher_mark publisher_mark(const struct publisher *publisher);
+
+/* The first `messages` of the next transaction are not given to the sink: it has them. */
+void publisher_skip(struct publisher *publisher, uint64_t messages);
+
 /* Around each transaction. */
 void publisher_begin(struct publisher *publisher,
 		     const struct encoder_transaction *txn);

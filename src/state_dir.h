@@ -39,6 +39,9 @@ struct state_meta {
 	uint64_t base_lsn;   /* S: the shadow is the database as of here */
 	uint32_t base_pages; /* its size, pages */
 	uint64_t base_chain; /* the journal's checksum there */
+	uint8_t base_salt[8]; /* where S stands in the application's WAL: its salts, */
+	uint32_t base_frame;  /* the commit frame, 0: none, */
+	uint64_t base_proof;  /* and the hash of that frame */
 	/* The last clean stop (zeros: none since): the database's stat while nobody
 	 * could change it, and the LSN that it is the state of. */
 	bool is_clean;
@@ -54,7 +57,7 @@ struct state_position {
 	bool in_snapshot;   /* the next one is the initial snapshot, at lsn itself */
 	uint64_t change_id; /* of the last event acknowledged */
 	uint64_t txn_change_id; /* the same where the next transaction begins */
-	uint64_t previous_lsn; /* of the last transaction that gave an event; 0: none */
+	uint64_t previous_lsn; /* of the last transaction that gave an event */
 	uint64_t settings_hash; /* of what shapes the sequence of messages */
 	uint64_t sink_inode;    /* file sink: the file, and how long it is */
 	uint64_t sink_length;

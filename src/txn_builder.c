@@ -51,7 +51,8 @@ enum status txn_builder_init(struct txn_builder *builder, struct spool *spool,
 					.index = index,
 					.page_size = page_size,
 					.wal_fd = wal_fd,
-					.db_fd = db_fd};
+					.db_fd = db_fd,
+					.saves_preimages = true};
 	page_versions_init(&builder->versions);
 	page_versions_init(&builder->open_pages);
 	builder->scratch_cap = 2 * WAL_FRAMES_AT_ONCE;
@@ -378,6 +379,63 @@ enum status txn_builder_read(struct txn_builder *builder,
 	return ST_OK;
 }
 
+/* --- comparison ------------------------------------------------------------------- */
+
+void txn_builder_filter(struct txn_builder *builder,
+			bool (*keeps)(const void *context, uint32_t page_no,
+				      const uint8_t *bytes, uint32_t page_size),
+			const void *context)
+{
+	size_t kept = 0;
+
+	assert(builder->draft_total == 1 && builder->draft_next == 0);
+	for (size_t i = 0; i < builder->page_total; i++) {
+		struct draft_page page = builder->pages[i];
+
+		if (keeps(context, page.page_no, spool_bytes(builder->spool, page.slot),
+			  builder->page_size)) {
+			builder->pages[kept++] = page;
+		} else {
+			recycle(builder, page.slot);
+		}
+	}
+	builder->page_total = kept;
+	builder->open_start = kept;
+	builder->drafts[0].page_total = kept;
+}
+
+enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
+			    const uint8_t *bytes, struct error *err)
+{
+	void *pages = builder->pages;
+	enum status status = array_room(&pages, &builder->page_cap, builder->page_total,
+					sizeof *builder->pages, err);
+	uint32_t slot;
+
+	builder->pages = pages;
+	if (status == ST_OK) {
+		status = want_scratch(builder, 1, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	slot = builder->scratch[--builder->scratch_total];
+	memcpy(spool_bytes(builder->spool, slot), bytes, builder->page_size);
+	builder->pages[builder->page_total++] =
+	    (struct draft_page){.page_no = page_no, .slot = slot};
+	builder->open_start = builder->page_total;
+	builder->drafts[0].page_total = builder->page_total;
+	return ST_OK;
+}
+
+void txn_builder_sort(struct txn_builder *builder)
+{
+	if (builder->page_total > 1) {
+		qsort(builder->pages, builder->page_total, sizeof *builder->pages,
+		      page_order);
+	}
+}
+
 /* --- pre-images ------------------------------------------------------------------- */
 
 /* Consecutive pages that are read from the database file with one call. */
@@ -661,7 +719,8 @@ enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn 
 
 	assert(builder->draft_next < builder->draft_total);
 	status = page_versions_reserve(&builder->versions, draft->page_total, err);
-	if (status == ST_OK) {
+	*preimage_bytes = 0;
+	if (status == ST_OK && builder->saves_preimages) {
 		status = save_preimages(builder, draft, preimage_bytes, err);
 	}
 	if (status != ST_OK) {

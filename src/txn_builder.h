@@ -49,6 +49,7 @@ struct txn_builder {
 	uint32_t page_size;
 	int wal_fd;
 	int db_fd;
+	bool saves_preimages; /* unless the base is a copy of our own */
 
 	uint32_t generation; /* of the frames that are being read */
 	uint32_t page_count; /* after the last accepted transaction */
@@ -92,6 +93,18 @@ enum status txn_builder_read(struct txn_builder *builder,
 			     const struct wal_index_header *header, uint32_t from,
 			     uint64_t most_bytes, bool as_one,
 			     struct error *err) MUST_CHECK;
+
+/*
+ * For a comparison, with the one draft that was read as one: leave out the pages for
+ * which `keeps` is false; add copies of pages that it does not have; then sort.
+ */
+void txn_builder_filter(struct txn_builder *builder,
+			bool (*keeps)(const void *context, uint32_t page_no,
+				      const uint8_t *bytes, uint32_t page_size),
+			const void *context);
+enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
+			    const uint8_t *bytes, struct error *err) MUST_CHECK;
+void txn_builder_sort(struct txn_builder *builder);
 
 /* The oldest draft that is not accepted; NULL: none. */
 const struct draft *txn_builder_draft(const struct txn_builder *builder);

@@ -41,6 +41,7 @@ struct view {
 	struct view_side new_side;
 	struct spool *spool;
 	int database_fd;
+	bool keeps_slots;
 
 	uint32_t *versions;
 	size_t version_limit;           /* page numbers below it have an entry */
@@ -346,6 +347,32 @@ static void set_usable_size(struct page_source *source)
 	}
 }
 
+void view_keep_slots(struct view *view)
+{
+	view->keeps_slots = true;
+}
+
+bool view_is_newest(const struct view *view, uint32_t page_no, uint32_t slot)
+{
+	return page_no < view->version_limit && view->versions[page_no] == slot + 1;
+}
+
+void view_forget(struct view *view, uint32_t page_no, uint32_t slot)
+{
+	if (view_is_newest(view, page_no, slot)) {
+		view->versions[page_no] = 0;
+		cache_forget(view, page_no);
+	}
+}
+
+/* Slots that no view can ask for any more. */
+static void give_back(struct view *view, size_t count)
+{
+	if (!view->keeps_slots) {
+		spool_free(view->spool, view->freed, count);
+	}
+}
+
 enum status view_begin(struct view *view, const struct captured_txn *txn,
 		       struct error *err)
 {
@@ -436,7 +463,7 @@ void view_end(struct view *view)
 		view->versions[page_no] = txn->pages[i].slot + 1;
 		cache_forget(view, page_no);
 	}
-	spool_free(view->spool, view->freed, n);
+	give_back(view, n);
 	spool_preimage_drop(view->spool, view->before, without);
 	n = 0;
 	for (size_t i = txn->page_total;
@@ -446,7 +473,7 @@ void view_end(struct view *view)
 		view->versions[txn->pages[i - 1].page_no] = 0;
 	}
 	n = drop_cut_off(view, n);
-	spool_free(view->spool, view->freed, n);
+	give_back(view, n);
 	view->old_side.source.page_count = txn->page_count;
 	view->old_side.source.usable_size = view->new_side.source.usable_size;
 	view->txn = NULL;

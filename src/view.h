@@ -22,6 +22,8 @@
 #ifndef VIEW_H
 #define VIEW_H
 
+#include <stdbool.h>
+
 #include "btree/page_source.h"
 #include "src/capture.h"
 
@@ -40,6 +42,15 @@ void view_close(struct view *view); /* takes NULL */
  */
 struct page_source *view_old(struct view *view);
 struct page_source *view_new(struct view *view);
+
+/* With a store the base is a copy of our own: slots belong to the transactions, nothing
+ * is freed here. */
+void view_keep_slots(struct view *view);
+
+/* `slot` is the newest decoded version of the page. */
+bool view_is_newest(const struct view *view, uint32_t page_no, uint32_t slot);
+/* If it is: forget it, the base has it now. */
+void view_forget(struct view *view, uint32_t page_no, uint32_t slot);
 
 /* Forget the versions that `txn` retires and lay its pages over the old view. `txn` is
  * borrowed until view_end. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "src/base/bytes.h"
 
@@ -134,4 +135,23 @@ enum status wal_frames_read(int fd, uint32_t page_size, uint32_t first, size_t c
 		}
 	}
 	return ST_OK;
+}
+
+bool wal_frame_proof(int fd, uint32_t page_size, uint32_t frame_no, uint8_t *page,
+		     uint64_t *proof)
+{
+	uint8_t headers[1][WAL_FRAME_HEADER_BYTES];
+	uint8_t *const pages[1] = {page};
+	struct wal_frame frame;
+	struct error ignored;
+	uint64_t seed;
+
+	if (frame_no == 0 || wal_frames_read(fd, page_size, frame_no, 1, pages, headers,
+					     &ignored) != ST_OK) {
+		return false;
+	}
+	wal_frame_parse(headers[0], &frame);
+	seed = XXH3_64bits(headers[0], WAL_FRAME_HEADER_BYTES);
+	*proof = XXH3_64bits_withSeed(page, page_size, seed);
+	return !wal_frame_is_blank(&frame);
 }

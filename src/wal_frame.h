@@ -76,4 +76,12 @@ enum status wal_frames_read(int fd, uint32_t page_size, uint32_t first, size_t c
 			    uint8_t headers[][WAL_FRAME_HEADER_BYTES],
 			    struct error *err) MUST_CHECK;
 
+/*
+ * A hash of frame `frame_no`, header and page, by which it is known again; `page` is
+ * page_size bytes of scratch. False when it cannot be read, or is blank: a blank one
+ * proves nothing about the frames before it, which the checksums of others do.
+ */
+bool wal_frame_proof(int fd, uint32_t page_size, uint32_t frame_no, uint8_t *page,
+		     uint64_t *proof);
+
 #endif

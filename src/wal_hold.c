@@ -362,6 +362,7 @@ static enum status take_turn(struct wal_hold *h, struct error *err)
 	int other = 1 - h->holder;
 	struct wal_index_header before;
 	struct wal_index_header now;
+	bool is_done;
 	bool was_done = wal_index_read(index, &before) &&
 			wal_index_backfilled(index) == before.frame_count;
 	enum status status = begin(h, other, err);
@@ -374,11 +375,15 @@ static enum status take_turn(struct wal_hold *h, struct error *err)
 	} else {
 		status = error_set(err, ST_RETRY, "the wal-index is being written");
 	}
+	is_done = status == ST_OK && wal_index_backfilled(index) == now.frame_count;
+	if (is_done && h->settings.settle) {
+		status = h->settings.settle(h->settings.context, err);
+	}
 	if (status != ST_OK) {
 		(void)sqlite3_reset(h->db->read[other]);
 		return status;
 	}
-	h->may_restart = wal_index_backfilled(index) == now.frame_count;
+	h->may_restart = is_done;
 	(void)sqlite3_reset(h->db->read[h->holder]);
 	h->holder = other;
 	h->mark_frame = now.frame_count;

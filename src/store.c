@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "btree/db_header.h"
+#include "src/base/log.h"
+#include "src/journal.h"
+#include "src/page_versions.h"
+#include "src/shadow.h"
+
+#define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
+
+struct store {
+	struct state_dir *dir;
+	struct spool *spool;
+	struct shadow *shadow;
+	struct journal *journal;
+	struct state_meta meta;
+	bool is_new;
+
+	/* Found by open; later: absorbed. */
+	struct store_end end;
+	uint64_t end_chain;
+	struct page_versions versions; /* of what was found, the newest of each page */
+	struct captured_txn *recovered;
+	struct captured_txn **recovered_end;
+
+	struct journal_page *pages; /* scratch of append */
+	size_t page_cap;
+
+	struct captured_txn *kept;
+	struct captured_txn **kept_end;
+	uint64_t kept_bytes;
+};
+
+/* --- opening ------------------------------------------------------------------------
+ */
+
+/* journal_open's replay: a transaction of the journal. */
+static enum status recover(void *context, const struct journal_record *record,
+			   uint64_t chain, struct error *err)
+{
+	struct store *store = context;
+	struct captured_txn *txn =
+	    malloc(sizeof *txn + record->page_total * sizeof *txn->pages);
+	enum status status;
+
+	status = page_versions_reserve(&store->versions, record->page_total, err);
+	if (!txn || status != ST_OK) {
+		free(txn);
+		return error_set(err, ST_NOMEM, "out of memory for the journal");
+	}
+	*txn = (struct captured_txn){
+	    .lsn = record->lsn,
+	    .captured_ns = record->captured_ns,
+	    .page_count_before = record->page_count_before,
+	    .page_count = record->page_count,
+	    .pages = (struct captured_page *)(void *)(txn + 1),
+	    .page_total = record->page_total,
+	    .is_catch_up = record->kind == JOURNAL_CATCH_UP,
+	    .place = {.frame = record->last_frame, .proof = record->proof},
+	    .chain = chain,
+	};
+	memcpy(txn->place.salt, record->salt, sizeof txn->place.salt);
+	for (size_t i = 0; i < record->page_total; i++) {
+		struct page_version version = {.page_no = record->pages[i].page_no,
+					       .slot = record->pages[i].slot};
+
+		txn->pages[i] =
+		    (struct captured_page){version.page_no, record->pages[i].slot};
+		page_versions_put(&store->versions, &version);
+	}
+	*store->recovered_end = txn;
+	store->recovered_end = &txn->next;
+	store->end = (struct store_end){
+	    .lsn = txn->lsn, .page_count = txn->page_count, .place = txn->place};
+	return ST_OK;
+}
+
+/* Spool, shadow and journal of a directory that has been in use. */
+static enum status open_contents(struct store *store, struct error *err)
+{
+	const struct state_meta *meta = &store->meta;
+	struct journal_start start = {.lsn = meta->base_lsn, .chain = meta->base_chain};
+	int fd = state_dir_fd(store->dir);
+	enum status status;
+
+	store->end = (struct store_end){
+	    .lsn = meta->base_lsn,
+	    .page_count = meta->base_pages,
+	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
+	};
+	memcpy(store->end.place.salt, meta->base_salt, sizeof meta->base_salt);
+	status = spool_open_at(fd, meta->page_size, true, &store->spool, err);
+	if (status == ST_OK) {
+		status = shadow_open(fd, meta->page_size, meta->base_pages,
+				     &store->shadow, err);
+	}
+	if (status == ST_OK) {
+		status = journal_open(fd, meta->page_size, store->spool, &start,
+				      recover, store, &store->journal, err);
+	}
+	return status;
+}
+
+enum status store_open(const char *path, const char *database_path, struct store **out,
+		       struct error *err)
+{
+	struct store *store = calloc(1, sizeof *store);
+	enum status status;
+
+	if (!store) {
+		return error_set(err, ST_NOMEM, "out of memory for the state");
+	}
+	page_versions_init(&store->versions);
+	store->recovered_end = &store->recovered;
+	store->kept_end = &store->kept;
+	status = state_dir_open(path, database_path, &store->dir, &store->is_new, err);
+	if (status == ST_OK && !store->is_new) {
+		store->meta = *state_dir_meta(store->dir);
+		status = open_contents(store, err);
+	}
+	if (status != ST_OK) {
+		store_close(store);
+		return status;
+	}
+	*out = store;
+	return ST_OK;
+}
+
+static void free_list(struct captured_txn *txn)
+{
+	while (txn) {
+		struct captured_txn *next = txn->next;
+
+		free(txn);
+		txn = next;
+	}
+}
+
+void store_close(struct store *store)
+{
+	if (!store) {
+		return;
+	}
+	free_list(store->recovered);
+	free_list(store->kept);
+	free(store->pages);
+	page_versions_clear(&store->versions);
+	journal_close(store->journal);
+	shadow_close(store->shadow);
+	spool_close(store->spool);
+	state_dir_close(store->dir);
+	free(store);
+}
+
+bool store_is_new(const struct store *store)
+{
+	return store->is_new;
+}
+
+/* A directory for a database that was never followed. */
+static enum status make_contents(struct store *store, uint32_t page_size,
+				 struct error *err)
+{
+	struct journal_start start = {0};
+	int fd = state_dir_fd(store->dir);
+	enum status status;
+
+	store->meta.page_size = page_size;
+	status = spool_open_at(fd, page_size, false, &store->spool, err);
+	if (status == ST_OK) {
+		status = journal_open(fd, page_size, store->spool, &start, NULL, NULL,
+				      &store->journal, err);
+	}
+	return status;
+}
+
+enum status store_prepare(struct store *store, uint32_t page_size, struct error *err)
+{
+	if (store->is_new) {
+		return make_contents(store, page_size, err);
+	}
+	if (page_size != store->meta.page_size) {
+		return error_set(err, ST_CONFIG,
+				 "%s: is of a database with pages of %u bytes, this "
+				 "one has %u; move it away and start again",
+				 state_dir_path(store->dir),
+				 (unsigned)store->meta.page_size, (unsigned)page_size);
+	}
+	return ST_OK;
+}
+
+struct spool *store_spool(const struct store *store)
+{
+	return store->spool;
+}
+
+struct store_end store_end(const struct store *store)
+{
+	return store->end;
+}
+
+bool store_hash_at_end(const struct store *store, uint32_t page_no, uint64_t *hash)
+{
+	const struct page_version *version;
+
+	if (page_no == 0 || page_no > store->end.page_count) {
+		return false;
+	}
+	version = page_versions_find(&store->versions, page_no);
+	if (version) {
+		*hash =
+		    shadow_hash_of(page_no, spool_bytes(store->spool, version->slot),
+				   store->meta.page_size);
+		return true;
+	}
+	if (page_no > shadow_page_count(store->shadow)) {
+		return false;
+	}
+	*hash = shadow_hash(store->shadow, page_no);
+	return true;
+}
+
+/* --- journalling --------------------------------------------------------------------
+ */
+
+enum status store_append(struct store *store, struct captured_txn *txn,
+			 struct error *err)
+{
+	struct journal_record record = {
+	    .kind = txn->is_catch_up ? JOURNAL_CATCH_UP : JOURNAL_COMMIT,
+	    .lsn = txn->lsn,
+	    .captured_ns = txn->captured_ns,
+	    .page_count_before = txn->page_count_before,
+	    .page_count = txn->page_count,
+	    .last_frame = txn->place.frame,
+	    .proof = txn->place.proof,
+	    .page_total = txn->page_total,
+	};
+
+	if (txn->page_total > store->page_cap) {
+		void *grown =
+		    reallocarray(store->pages, txn->page_total, sizeof *store->pages);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM,
+					 "out of memory for the journal");
+		}
+		store->pages = grown;
+		store->page_cap = txn->page_total;
+	}
+	memcpy(record.salt, txn->place.salt, sizeof record.salt);
+	for (size_t i = 0; i < txn->page_total; i++) {
+		store->pages[i] =
+		    (struct journal_page){txn->pages[i].page_no, txn->pages[i].slot};
+	}
+	record.pages = store->pages;
+	return journal_append(store->journal, &record, &txn->chain, err);
+}
+
+enum status store_sync(struct store *store, struct error *err)
+{
+	return journal_sync(store->journal, err);
+}
+
+/* --- the first start ----------------------------------------------------------------
+ */
+
+enum status store_copy_base(struct store *store, const struct store_copy *copy,
+			    struct error *err)
+{
+	struct shadow_copy settings = {
+	    .source_fd = copy->source_fd,
+	    .page_size = store->meta.page_size,
+	    .page_count = copy->first->page_count,
+	    .stop = copy->stop,
+	    .progress = copy->progress,
+	    .context = copy->context,
+	};
+
+	return shadow_create(state_dir_fd(store->dir), &settings, &store->shadow, err);
+}
+
+static void free_slots(struct store *store, const struct captured_txn *txn)
+{
+	for (size_t i = 0; i < txn->page_total; i++) {
+		spool_free(store->spool, &txn->pages[i].slot, 1);
+	}
+}
+
+enum status store_absorb(struct store *store, struct captured_txn *txn,
+			 struct error *err)
+{
+	enum status status = shadow_resize(store->shadow, txn->page_count, err);
+
+	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+		const struct captured_page *page = &txn->pages[i];
+
+		if (page->page_no <= txn->page_count) {
+			status =
+			    shadow_write(store->shadow, page->page_no,
+					 spool_bytes(store->spool, page->slot), err);
+		}
+	}
+	store->end = (struct store_end){
+	    .lsn = txn->lsn, .page_count = txn->page_count, .place = txn->place};
+	store->end_chain = txn->chain;
+	free_slots(store, txn);
+	free(txn);
+	return status;
+}
+
+/* S is where `txn` (or what was absorbed) left the database. */
+static void set_base(struct state_meta *meta, const struct store_end *end,
+		     uint64_t chain)
+{
+	meta->base_lsn = end->lsn;
+	meta->base_pages = end->page_count;
+	meta->base_chain = chain;
+	meta->base_frame = end->place.frame;
+	meta->base_proof = end->place.proof;
+	memcpy(meta->base_salt, end->place.salt, sizeof meta->base_salt);
+}
+
+enum status store_begin(struct store *store, const struct state_position *position,
+			struct error *err)
+{
+	enum status status = shadow_sync(store->shadow, err);
+
+	if (status == ST_OK) {
+		status = store_put_position(store, position, err);
+	}
+	if (status == ST_OK) {
+		status = state_dir_sync_position(store->dir, err);
+	}
+	if (status == ST_OK) {
+		set_base(&store->meta, &store->end, store->end_chain);
+		status = state_dir_put_meta(store->dir, &store->meta, err);
+	}
+	if (status == ST_OK) {
+		store->meta = *state_dir_meta(store->dir);
+		store->is_new = false;
+		status = journal_trim(store->journal, store->meta.base_lsn, err);
+	}
+	return status;
+}
+
+/* --- following ----------------------------------------------------------------------
+ */
+
+int store_base_fd(const struct store *store)
+{
+	return shadow_fd(store->shadow);
+}
+
+uint32_t store_base_pages(const struct store *store)
+{
+	return store->meta.base_pages;
+}
+
+uint64_t store_base_lsn(const struct store *store)
+{
+	return store->meta.base_lsn;
+}
+
+struct captured_txn *store_next_recovered(struct store *store)
+{
+	struct captured_txn *txn = store->recovered;
+
+	if (txn) {
+		store->recovered = txn->next;
+		txn->next = NULL;
+	} else {
+		page_versions_clear(&store->versions);
+	}
+	return txn;
+}
+
+const struct state_position *store_position(const struct store *store)
+{
+	return state_dir_position(store->dir);
+}
+
+enum status store_put_position(struct store *store,
+			       const struct state_position *position, struct error *err)
+{
+	return state_dir_put_position(store->dir, position, err);
+}
+
+void store_keep(struct store *store, struct captured_txn *txn)
+{
+	txn->next = NULL;
+	*store->kept_end = txn;
+	store->kept_end = &txn->next;
+	store->kept_bytes += (uint64_t)txn->page_total * store->meta.page_size;
+}
+
+/* Write what is the newest image of its page, and give the slots back. */
+static enum status write_kept(struct store *store, struct view *view,
+			      struct store_end *end, uint64_t *chain, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (const struct captured_txn *txn = store->kept; status == ST_OK && txn;
+	     txn = txn->next) {
+		for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+			const struct captured_page *page = &txn->pages[i];
+
+			if (view_is_newest(view, page->page_no, page->slot)) {
+				status = shadow_write(
+				    store->shadow, page->page_no,
+				    spool_bytes(store->spool, page->slot), err);
+			}
+		}
+		*end = (struct store_end){.lsn = txn->lsn,
+					  .page_count = txn->page_count,
+					  .place = txn->place};
+		*chain = txn->chain;
+	}
+	return status;
+}
+
+static void drop_kept(struct store *store, struct view *view)
+{
+	while (store->kept) {
+		struct captured_txn *txn = store->kept;
+
+		for (size_t i = 0; i < txn->page_total; i++) {
+			view_forget(view, txn->pages[i].page_no, txn->pages[i].slot);
+		}
+		free_slots(store, txn);
+		store->kept = txn->next;
+		free(txn);
+	}
+	store->kept_end = &store->kept;
+	store->kept_bytes = 0;
+}
+
+enum status store_fold(struct store *store, struct view *view, bool now,
+		       struct error *err)
+{
+	struct store_end end;
+	uint64_t chain = 0;
+	enum status status;
+
+	if (!store->kept || (!now && store->kept_bytes < FOLD_BYTES)) {
+		return ST_OK;
+	}
+	/* A power cut must not leave A before S. */
+	status = state_dir_sync_position(store->dir, err);
+	if (status == ST_OK) {
+		status = write_kept(store, view, &end, &chain, err);
+	}
+	if (status == ST_OK) {
+		status = shadow_resize(store->shadow, end.page_count, err);
+	}
+	if (status == ST_OK) {
+		status = shadow_sync(store->shadow, err);
+	}
+	if (status == ST_OK) {
+		set_base(&store->meta, &end, chain);
+		status = state_dir_put_meta(store->dir, &store->meta, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	drop_kept(store, view);
+	return journal_trim(store->journal, end.lsn, err);
+}

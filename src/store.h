@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/store.h -- a state directory in use: what capture journals into, what decoding
+ * reads as its base, and how the one becomes the other.
+ *
+ *     S            A = decoded                D            C
+ *     |  kept: decoded and acknowledged, |  journalled,   |  captured,
+ *     |  waits to be folded              |  to be decoded |  not durable yet
+ *   shadow                              sink             journal
+ *
+ * Folding writes the newest images of the kept transactions into the shadow, makes it
+ * durable, moves S, and gives their slots back.
+ *
+ * OWNERSHIP  store_open / store_close; a captured_txn that is kept belongs to it.
+ * THREADS    store_append: the capture thread. store_sync: one other. store_prepare and
+ *            what reads the end: before there are threads. The rest: decoding.
+ * ERRORS     as src/state_dir.h, src/shadow.h and src/journal.h.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/capture.h"
+#include "src/state_dir.h"
+#include "src/view.h"
+
+struct store;
+
+/* Take the directory and read it: what is journalled after S waits for
+ * store_next_recovered. */
+enum status store_open(const char *path, const char *database_path, struct store **out,
+		       struct error *err) MUST_CHECK;
+void store_close(struct store *store); /* takes NULL */
+
+/* Nothing is in it yet: store_begin has not been called. */
+bool store_is_new(const struct store *store);
+
+/* The database's page size is known: ST_CONFIG if it is not the store's. */
+enum status store_prepare(struct store *store, uint32_t page_size,
+			  struct error *err) MUST_CHECK;
+struct spool *store_spool(const struct store *store);
+
+/* D at the start: the last transaction in the journal, or S. */
+struct store_end {
+	uint64_t lsn;
+	uint32_t page_count;
+	struct wal_place place;
+};
+struct store_end store_end(const struct store *store);
+/* Hash of page `page_no` as of D; false: there is no such page. Until decoding begins. */
+bool store_hash_at_end(const struct store *store, uint32_t page_no, uint64_t *hash);
+
+/* Journal a transaction: fills txn->chain. */
+enum status store_append(struct store *store, struct captured_txn *txn,
+			 struct error *err) MUST_CHECK;
+/* What was appended before the call is durable. */
+enum status store_sync(struct store *store, struct error *err) MUST_CHECK;
+
+/* --- the first start ---------------------------------------------------------------- */
+
+struct store_copy {
+	int source_fd;
+	const struct captured_txn *first; /* of capture_open */
+	const volatile int *stop;
+	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
+	void *context;
+};
+
+/* Copy the database file while it is being followed. Only with everything that was
+ * captured up to the end of the copy is it a state of the database: absorb that. */
+enum status store_copy_base(struct store *store, const struct store_copy *copy,
+			    struct error *err) MUST_CHECK;
+/* Takes txn, and frees its slots. */
+enum status store_absorb(struct store *store, struct captured_txn *txn,
+			 struct error *err) MUST_CHECK;
+/* The shadow is the database as of what was absorbed last: S, A and the epoch begin. */
+enum status store_begin(struct store *store, const struct state_position *position,
+			struct error *err) MUST_CHECK;
+
+/* --- following ---------------------------------------------------------------------- */
+
+int store_base_fd(const struct store *store);
+uint32_t store_base_pages(const struct store *store);
+uint64_t store_base_lsn(const struct store *store);
+
+/* The transactions that open found, in order; NULL: no more. */
+struct captured_txn *store_next_recovered(struct store *store);
+
+const struct state_position *store_position(const struct store *store);
+enum status store_put_position(struct store *store,
+			       const struct state_position *position,
+			       struct error *err) MUST_CHECK;
+
+/* `txn` is decoded past. */
+void store_keep(struct store *store, struct captured_txn *txn);
+/* Fold what is kept, all of which is acknowledged, if it is much, or `now`. */
+enum status store_fold(struct store *store, struct view *view, bool now,
+		       struct error *err) MUST_CHECK;
+
+#endif
