@@ -173,12 +173,13 @@ helpers: $(HELPERS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli programs oracle
+SUITES       ?= unit cases cli state programs oracle
 TRANSACTIONS ?= 10000
+ROUNDS       ?= 150
 WRAPPER      ?=
 TEST_PYTHON   = $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON))
 RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
-		--jobs $(JOBS) --transactions $(TRANSACTIONS) \
+		--jobs $(JOBS) --transactions $(TRANSACTIONS) --rounds $(ROUNDS) \
 		$(if $(WRAPPER),--wrapper '$(WRAPPER)')
 # Another variant of the build: its own folder, the same targets.
 variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
@@ -236,9 +237,10 @@ fuzz:
 		grep -E 'number_of_executed|new_units|peak_rss' build/fuzz/$$t.log; \
 	done
 
-# Until it is stopped, or SOAK_TRANSACTIONS.
+# Until it is stopped, or SOAK_TRANSACTIONS and SOAK_ROUNDS of stops and starts.
 soak: venv
-	$(MAKE) --no-print-directory suites SUITES=oracle \
+	$(MAKE) --no-print-directory suites SUITES='state oracle' \
+		ROUNDS=$(or $(SOAK_ROUNDS),5000) \
 		TRANSACTIONS=$(or $(SOAK_TRANSACTIONS),1000000)
 
 cover:
@@ -304,14 +306,15 @@ help:
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli'
-	@echo '                     programs oracle" TRANSACTIONS=10000 JOBS=2'
+	@echo '                     state programs oracle" TRANSACTIONS=10000 ROUNDS=150 JOBS=2'
 	@echo 'make unit            unit tests alone; T=test_varint for one'
 	@echo 'make deps            Debian packages and build/venv; deps-tools: also clang,'
 	@echo '                     valgrind and what else the gates use'
 	@echo 'make asan tsan       all tests with sanitizers'
 	@echo 'make valgrind        unit tests and cases under valgrind'
 	@echo 'make fuzz            libFuzzer, FUZZ_SECONDS=60 each'
-	@echo 'make soak            the oracle for long: SOAK_TRANSACTIONS=1000000'
+	@echo 'make soak            the oracles for long: SOAK_ROUNDS=5000'
+	@echo '                     SOAK_TRANSACTIONS=1000000'
 	@echo 'make cover           line coverage of the tests'
 	@echo 'make bench           the table of figures: BENCH_RUNS=5, BENCH="--only NAME",'
 	@echo '                     BENCH=--quick'

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the test suites and prints the counts.
 
-    tests/run.py SUITE... [options]      suites: unit cases cli programs oracle
+    tests/run.py SUITE... [options]      suites: unit cases cli state programs oracle
 
 What cannot run here is counted as "not run" and says why; it never passes. The exit
 code is 0 when nothing failed and something passed.
@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VENV = os.path.join(ROOT, "build", "venv", "bin", "python")
-SUITES = ["unit", "cases", "cli", "programs", "oracle"]
+SUITES = ["unit", "cases", "cli", "state", "programs", "oracle"]
 
 
 def use_venv():
@@ -53,6 +53,10 @@ def parse_arguments():
     parser.add_argument("--verbose", "-v", action="store_true")
     parser.add_argument("--stop-at", type=int, default=None, metavar="N",
                         help="end after N failures")
+    resume = parser.add_argument_group("state (with --seed and --seeds too)")
+    resume.add_argument("--rounds", type=int, default=150,
+                        help="stops and starts, in all seeds together")
+    resume.add_argument("--rounds-per-seed", type=int, default=25)
     oracle = parser.add_argument_group("oracle")
     oracle.add_argument("--transactions", type=int, default=10000,
                         help="in all seeds together")
@@ -189,6 +193,12 @@ def seed_run(oracle, seed, run_options, options):
     return run
 
 
+def state_checks(options, settings):
+    from state.run import resume_checks
+    yield from file_checks("state", settings)
+    yield from resume_checks(options, settings)
+
+
 def suite_checks(suite, options, settings):
     if suite == "unit":
         return unit_checks(options, settings)
@@ -196,6 +206,8 @@ def suite_checks(suite, options, settings):
         return case_checks(options, settings)
     if suite == "oracle":
         return oracle_checks(options, settings)
+    if suite == "state":
+        return state_checks(options, settings)
     return file_checks(suite, settings)
 
 

@@ -1,0 +1,398 @@
+"""What a consumer knows who reads all that rowtail prints in the life of one state
+directory, over any number of runs: every message once, and the rows that result.
+"""
+
+import json
+import os
+import signal
+import time
+
+from harness.box import Failed, expect
+from harness.events import RECORD_FIELDS, VALUE_FIELDS, Mismatch, parse_line
+from harness.expect import json_value, short
+from harness.state import StateReader, ascii_lower, column_default
+from harness.tail import TailFailed
+
+CATCH_UP = "rowtail.catch_up"
+
+
+def read_state(path, setup=None):
+    """The committed rows now; no connection stays open."""
+    reader = StateReader(path, setup)
+    reader.open()
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def dump(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+class Message:
+    """One line of --lines=record."""
+
+    __slots__ = ("line", "topic", "key", "value", "headers", "identity")
+
+    def __init__(self, line):
+        record = parse_line(line)
+        if list(record) != RECORD_FIELDS:
+            raise Mismatch("record has fields %r" % list(record))
+        self.line = line
+        self.topic, self.key = record["topic"], record["key"]
+        self.value, self.headers = record["value"], record["headers"]
+        self.identity = None        # set by Stream: what makes it the same message
+        if self.is_event and list(self.value) != VALUE_FIELDS:
+            raise Mismatch("event has fields %r" % list(self.value))
+
+    @property
+    def is_event(self):
+        return self.value is not None and "source" in self.value
+
+    @property
+    def is_tombstone(self):
+        return self.value is None
+
+    @property
+    def op(self):
+        return self.value["op"]
+
+    @property
+    def before(self):
+        return self.value["before"]
+
+    @property
+    def after(self):
+        return self.value["after"]
+
+    @property
+    def source(self):
+        return self.value["source"]
+
+    @property
+    def table(self):
+        return self.source["table"]
+
+    @property
+    def lsn(self):
+        return self.source["lsn"]
+
+    @property
+    def change_id(self):
+        return self.source["change_id"]
+
+    @property
+    def is_catch_up(self):
+        return self.headers.get(CATCH_UP) is True
+
+    def same_as(self, other):
+        """Equal but for the time at which it was printed."""
+        return self._timeless() == other._timeless()
+
+    def _timeless(self):
+        value = self.value
+        if value is not None:
+            value = {k: v for k, v in value.items() if not k.startswith("ts_")}
+        return dump([self.topic, self.key, value, self.headers])
+
+    def __repr__(self):
+        return short(self.line.decode("utf-8", "replace").rstrip())
+
+
+class Stream:
+    """The messages of all runs, in order, each once.
+
+    After a clean end the next run goes on behind the last message. After kill -9 some
+    may come again, and must be the same ones.
+    """
+
+    def __init__(self, prefix="app"):
+        self.prefix = prefix
+        self.messages = []
+        self.places = {}            # identity -> index in messages
+        self.change_id = 0
+        self.lsn = None             # of the last transaction that gave an event
+        self.previous_lsn = None    # and of the one before it
+        self.repeated = 0
+        self.cursor = 0             # behind the last run's last message,
+        self.is_sure = True         # from where the next one must go on
+
+    @property
+    def events(self):
+        return [m for m in self.messages if m.is_event]
+
+    def add(self, messages, clean):
+        """Takes all messages of one run and how it ended; returns those that are new.
+        A run without any says nothing about where the next one begins."""
+        self._identify(messages)
+        if not messages:
+            return []
+        place = self.places.get(messages[0].identity, len(self.messages))
+        again = messages[:len(self.messages) - place]
+        fresh = messages[len(again):]
+        if self.is_sure and place != self.cursor:
+            raise Mismatch("after a clean stop behind message %d it goes on with"
+                           " message %d: %r" % (self.cursor, place + 1, messages[0]))
+        self.cursor, self.is_sure = place + len(messages), clean
+        for mine, theirs in zip(self.messages[place:], again):
+            if not mine.same_as(theirs):
+                raise Mismatch("after kill -9 another message comes again:\n%r\nit"
+                               " was:\n%r" % (theirs, mine))
+        self.repeated += len(again)
+        for message in fresh:
+            self._append(message)
+        return fresh
+
+    def _identify(self, messages):
+        for i, message in enumerate(messages):
+            if message.is_event:
+                message.identity = ("event", message.change_id)
+            elif message.is_tombstone:
+                message.identity = self._tombstone_of(messages, i)
+            else:
+                message.identity = (message.value["status"], message.value["id"])
+
+    def _tombstone_of(self, messages, i):
+        if i > 0:
+            if not messages[i - 1].is_event or messages[i - 1].op != "d":
+                raise Mismatch("a tombstone after %r" % messages[i - 1])
+            return ("tombstone", messages[i - 1].change_id)
+        if len(messages) > 1 and messages[1].is_event:
+            place = self.places.get(("event", messages[1].change_id))
+            if place is not None and place > 0:
+                return self.messages[place - 1].identity
+        elif len(messages) > 1 and not messages[1].is_tombstone:
+            end = (messages[1].value["status"], messages[1].value["id"])
+            if end in self.places:
+                return self.messages[self.places[end] - 1].identity
+        if not self.messages:
+            raise Mismatch("the first message is a tombstone")
+        last = self.messages[-1]
+        if last.is_tombstone:
+            return last.identity
+        if not last.is_event or last.op != "d" or last.key != messages[0].key:
+            raise Mismatch("the run begins with %r after %r" % (messages[0], last))
+        return ("tombstone", last.change_id)
+
+    def _append(self, message):
+        if message.identity in self.places:
+            raise Mismatch("a second time: %r" % message)
+        if message.is_event:
+            self._check_numbers(message)
+        self.places[message.identity] = len(self.messages)
+        self.messages.append(message)
+
+    def _check_numbers(self, message):
+        self.change_id += 1
+        if message.change_id != self.change_id:
+            raise Mismatch("change_id %d, expected %d: %r" % (
+                message.change_id, self.change_id, message))
+        if self.lsn is not None and message.lsn < self.lsn:
+            raise Mismatch("lsn %d after %d" % (message.lsn, self.lsn))
+        if message.lsn != self.lsn:
+            self.previous_lsn, self.lsn = self.lsn, message.lsn
+        want = dump([None if self.previous_lsn is None else str(self.previous_lsn),
+                     str(self.lsn)])
+        if message.source["sequence"] != want:
+            raise Mismatch("sequence %s, expected %s: %r" % (
+                message.source["sequence"], want, message))
+
+
+class Replica:
+    """Rows as events leave them. Each `before` must be the row that is there."""
+
+    def __init__(self):
+        self.tables = {}            # lower-case name -> {key text: row} or [row]
+
+    def apply(self, message):
+        name = ascii_lower(message.table)
+        before, after = message.before, message.after
+        rows = self.tables.setdefault(name, [] if message.key is None else {})
+        if isinstance(rows, list):
+            self._apply_without_key(rows, message)
+            return
+        key = dump(message.key)
+        if message.op in "ud":
+            if key not in rows:
+                raise Mismatch("%s of a row that is not there: %r" % (
+                    message.op, message))
+            if not same_row(rows[key], before):
+                raise Mismatch("before is %s, the row was %s" % (
+                    short(before), short(rows[key])))
+        elif key in rows:
+            raise Mismatch("%s of a row that is there: %r" % (message.op, message))
+        if message.op == "d":
+            del rows[key]
+        else:
+            rows[key] = after
+
+    @staticmethod
+    def _apply_without_key(rows, message):
+        if message.op in "ud":
+            found = next((i for i, r in enumerate(rows)
+                          if same_row(r, message.before)), None)
+            if found is None:
+                raise Mismatch("%s of a row that is not there: %r" % (
+                    message.op, message))
+            del rows[found]
+        if message.after is not None:
+            rows.append(message.after)
+
+    def rename(self, old, new):
+        self.tables[new] = self.tables.pop(old)
+
+    def compare(self, state):
+        """Raises unless the rows are those of the database."""
+        for name, table in state.tables.items():
+            mine = self.tables.get(name, [])
+            mine = mine if isinstance(mine, list) else list(mine.values())
+            mine = sorted(dump(reshaped(r, table.schema)) for r in mine)
+            want = sorted(dump(dict(zip(table.schema.names, map(json_value, row[1:]))))
+                          for row in table.rows)
+            if mine != want:
+                extra = [r for r in mine if r not in set(want)]
+                missing = [r for r in want if r not in set(mine)]
+                raise Mismatch("table %s: %d rows, expected %d; not in the database: %s;"
+                               " missing: %s" % (name, len(mine), len(want), extra[:3],
+                                                 missing[:3]))
+
+
+def same_row(mine, theirs):
+    """Equal; where the columns differ (the schema changed) on those in both."""
+    if theirs is not None and list(mine) != list(theirs):
+        common = [n for n in mine if n in theirs]
+        mine = {n: mine[n] for n in common}
+        theirs = {n: theirs[n] for n in common}
+    return dump(mine) == dump(theirs)
+
+
+def reshaped(row, schema):
+    """A row of earlier columns as the schema shows it now."""
+    if list(row) == schema.names:
+        return row
+    return {c.name: row[c.name] if c.name in row
+            else json_value(column_default(c, schema.strict)) for c in schema.columns}
+
+
+class Run:
+    """One process of rowtail on the state directory."""
+
+    def __init__(self, session, tail):
+        self.session = session
+        self.tail = tail
+        self.messages = []
+
+    def pull(self):
+        self.messages += [Message(t) for t in self.tail.take_all()]
+        return [m for m in self.messages if m.is_event]
+
+    def wait(self, count, timeout=15):
+        """All events of this run, once it has given `count` of them."""
+        deadline = time.monotonic() + timeout * self.session.box.slow
+        while True:
+            events = self.pull()
+            if len(events) >= count:
+                return events
+            expect(time.monotonic() < deadline, "%d events of %d came; stderr:\n%s",
+                   len(events), count, self.tail.error_text())
+            try:
+                self.tail.wait_lines(1, 0.5)
+            except TailFailed as problem:
+                events = self.pull()
+                expect(len(events) >= count, "%d events of %d: %s", len(events), count,
+                       problem)
+                return events
+
+    def wait_following(self):
+        self.tail.wait_following(20)
+        return self
+
+    def stop(self, sig=signal.SIGTERM):
+        """Ends it cleanly; the events of this run that are new."""
+        self.session.box.stop(self.tail, sig)
+        expect(not self.tail.rest, "half a line: %r", self.tail.rest[-300:])
+        return self.end(clean=True)
+
+    def kill(self):
+        self.tail.kill()
+        if self.tail.line_thread:
+            self.tail.line_thread.join(10)
+        self.session.box.complain(self.tail.errors)
+        return self.end(clean=False)
+
+    def end(self, clean):
+        self.pull()
+        return self.session.take(self.messages, clean)
+
+
+class Session:
+    """A database, its state directory, and all that came of them."""
+
+    def __init__(self, box, path, *args, directory="state"):
+        self.box = box
+        self.path = path
+        self.directory = directory if "/" in directory else box.path(directory)
+        self.args = list(args)
+        self.stream = Stream()
+        self.replica = Replica()
+
+    def arguments(self, *more):
+        return [self.path, "--state", self.directory, "--lines=record", *self.args, *more]
+
+    def take(self, messages, clean):
+        """Adds a run's messages; the events that are new."""
+        try:
+            fresh = self.stream.add(messages, clean)
+            events = [m for m in fresh if m.is_event]
+            for event in events:
+                self.replica.apply(event)
+        except Mismatch as problem:
+            raise Failed(str(problem))
+        return events
+
+    def start(self, *more, wait=True):
+        return Run(self, self.box.tail(*self.arguments(*more), wait=wait))
+
+    def once(self, *more, timeout=30):
+        """Runs it with --once; the events that are new."""
+        result = self.box.run(*self.arguments("--once", *more), timeout=timeout)
+        expect(result.code == 0, "--once: %s", result)
+        self.errors = result.error_lines
+        return self.take_output(result.out, clean=True)
+
+    def take_output(self, out, clean):
+        lines = out.split(b"\n")
+        expect(lines.pop() == b"", "half a line: %r", out[-300:])
+        return self.take([Message(t + b"\n") for t in lines], clean)
+
+    def matches(self, state=None):
+        """The consumer's rows are the database's."""
+        try:
+            self.replica.compare(state or read_state(self.path))
+        except Mismatch as problem:
+            raise Failed(str(problem))
+
+    def files(self):
+        return sorted(os.listdir(self.directory))
+
+
+def each_alone(events):
+    """Every event is a transaction of its own, none found by comparing."""
+    lsns = [e.lsn for e in events]
+    expect(len(set(lsns)) == len(lsns), "lsns %s", lsns)
+    expect(not any(e.is_catch_up for e in events), "a catch-up: %r",
+           next((e for e in events if e.is_catch_up), None))
+
+
+def one_catch_up(events):
+    """All are of one transaction that was found by comparing."""
+    expect(len({e.lsn for e in events}) <= 1, "lsns %s", sorted({e.lsn for e in events}))
+    for event in events:
+        expect(event.headers.get(CATCH_UP) is True, "no header %s: %r", CATCH_UP, event)
+        expect(event.source["snapshot"] == "false", "snapshot marker: %r", event)
+
+
+def summary(events):
+    """(op, id or None) of each, for comparisons that read well."""
+    return [(e.op, (e.after or e.before).get("id")) for e in events]
