@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/temp_file.h"
@@ -15,19 +18,22 @@
 #define SEGMENT_BYTES (4u << 20)
 #define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
 /*
- * The first segments lie in memory, not in the file: while decoding keeps up, no other
- * is used, and dirty pages of ours do not weigh on the application's fsync.
+ * The first segments of a temporary spool lie in memory, not in the file: while
+ * decoding keeps up, no other is used, and dirty pages of ours do not weigh on the
+ * application's fsync.
  */
 #define MEMORY_SEGMENTS 8
 
 /*
  * A segment is SEGMENT_BYTES of memory or of the file. Its free slots are a stack of
- * indexes. A segment whose slots are all free may return to the system; it is then not
+ * indexes, and `at` says where in the stack each is, so that any of them can be taken
+ * out. A segment whose slots are all free may return to the system; it is then not
  * backed and is allocated again before its next use.
  */
 struct segment {
 	uint8_t *bytes; /* mapped for the spool's whole life */
 	uint16_t *free; /* indexes of free slots, the first `free_total` are valid */
+	uint16_t *at;   /* of a free slot: its place in `free`; otherwise anything */
 	uint32_t free_total;
 	bool backed;
 };
@@ -39,6 +45,9 @@ struct preimage {
 
 struct spool {
 	int fd;
+	char *folder; /* for messages */
+	bool is_temporary;
+	uint32_t memory_segments;
 	uint32_t page_size;
 	unsigned slot_shift; /* log2 of slots a segment */
 	uint32_t slots_per_segment;
@@ -50,16 +59,16 @@ struct spool {
 	uint32_t segment_cap;
 	uint32_t lowest;            /* no segment below has a free slot */
 	uint32_t spare;             /* backed segments that are wholly free */
+	bool is_unswept;            /* segments that are not backed may have blocks */
 	uint64_t used;              /* slots */
 	struct preimage *preimages; /* open addressing, a power of two */
 	size_t preimage_cap;
 	size_t preimage_total;
 };
 
-enum status spool_open(uint32_t page_size, struct spool **out, struct error *err)
+static enum status new_spool(uint32_t page_size, struct spool **out, struct error *err)
 {
 	struct spool *spool = calloc(1, sizeof *spool);
-	enum status status;
 
 	if (!spool) {
 		return error_set(err, ST_NOMEM, "out of memory for the spool");
@@ -74,7 +83,24 @@ enum status spool_open(uint32_t page_size, struct spool **out, struct error *err
 		spool_close(spool);
 		return error_set(err, ST_NOMEM, "out of memory for the spool");
 	}
-	status = temp_file_open(&spool->fd, err);
+	*out = spool;
+	return ST_OK;
+}
+
+enum status spool_open(uint32_t page_size, struct spool **out, struct error *err)
+{
+	struct spool *spool;
+	enum status status = new_spool(page_size, &spool, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	spool->is_temporary = true;
+	spool->memory_segments = MEMORY_SEGMENTS;
+	spool->folder = strdup(temp_file_folder());
+	status = spool->folder
+		     ? temp_file_open(&spool->fd, err)
+		     : error_set(err, ST_NOMEM, "out of memory for the spool");
 	if (status != ST_OK) {
 		spool_close(spool);
 		return status;
@@ -93,10 +119,12 @@ void spool_close(struct spool *spool)
 			(void)munmap(spool->segments[i].bytes, SEGMENT_BYTES);
 		}
 		free(spool->segments[i].free);
+		free(spool->segments[i].at);
 	}
 	free(spool->segments);
 	free(spool->mapped);
 	free(spool->preimages);
+	free(spool->folder);
 	if (spool->fd >= 0) {
 		(void)close(spool->fd);
 	}
@@ -104,10 +132,20 @@ void spool_close(struct spool *spool)
 	free(spool);
 }
 
-/* Where segment `index` lies in the file. */
-static off_t segment_offset(uint32_t index)
+const char *spool_folder(const struct spool *spool)
 {
-	return (off_t)(index - MEMORY_SEGMENTS) * SEGMENT_BYTES;
+	return spool->folder;
+}
+
+static bool in_memory(const struct spool *spool, uint32_t index)
+{
+	return index < spool->memory_segments;
+}
+
+/* Where segment `index` lies in the file. */
+static off_t segment_offset(const struct spool *spool, uint32_t index)
+{
+	return (off_t)(index - spool->memory_segments) * SEGMENT_BYTES;
 }
 
 /* Have the file system promise the blocks of segment `index`. */
@@ -115,16 +153,19 @@ static enum status back_segment(struct spool *spool, uint32_t index, struct erro
 {
 	int rc = 0;
 
-	while (index >= MEMORY_SEGMENTS) {
-		rc = posix_fallocate(spool->fd, segment_offset(index), SEGMENT_BYTES);
+	while (!in_memory(spool, index)) {
+		rc = posix_fallocate(spool->fd, segment_offset(spool, index),
+				     SEGMENT_BYTES);
 		if (rc != EINTR) {
 			break;
 		}
 	}
 	if (rc != 0) {
 		return error_set_errno(err, rc,
-				       "cannot grow the spool in %s (set TMPDIR)",
-				       temp_file_folder());
+				       spool->is_temporary
+					   ? "cannot grow the spool in %s (set TMPDIR)"
+					   : "cannot grow %s/frames",
+				       spool->folder);
 	}
 	spool->segments[index].backed = true;
 	spool->spare++;
@@ -155,48 +196,224 @@ static enum status grow_table(struct spool *spool, struct error *err)
 
 static void *map_segment(const struct spool *spool, uint32_t index)
 {
-	if (index < MEMORY_SEGMENTS) {
+	if (in_memory(spool, index)) {
 		return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
 	return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, spool->fd,
-		    segment_offset(index));
+		    segment_offset(spool, index));
 }
 
-static enum status add_segment(struct spool *spool, struct error *err)
+/* All slots of segment `index` are free; what is missing in memory is made. */
+static enum status fill_segment(struct spool *spool, uint32_t index, struct error *err)
 {
-	enum status status = grow_table(spool, err);
-	uint32_t index = spool->segment_total;
-	struct segment *segment;
-	void *bytes;
+	struct segment *segment = &spool->segments[index];
+	uint32_t total = spool->slots_per_segment;
+	void *bytes = map_segment(spool, index);
 
-	if (status != ST_OK) {
-		return status;
-	}
-	segment = &spool->segments[index];
-	*segment = (struct segment){.free_total = spool->slots_per_segment};
-	status = back_segment(spool, index, err);
-	if (status != ST_OK) {
-		return status;
-	}
-	segment->free = malloc(spool->slots_per_segment * sizeof *segment->free);
-	bytes = map_segment(spool, index);
-	if (!segment->free || bytes == MAP_FAILED) {
+	segment->free = malloc(total * sizeof *segment->free);
+	segment->at = malloc(total * sizeof *segment->at);
+	if (!segment->free || !segment->at || bytes == MAP_FAILED) {
 		if (bytes != MAP_FAILED) {
 			(void)munmap(bytes, SEGMENT_BYTES);
 		}
 		free(segment->free);
-		spool->spare--;
+		free(segment->at);
 		return error_set(err, ST_NOMEM, "out of memory for the spool");
 	}
-	segment->bytes = bytes;
-	for (uint32_t i = 0; i < spool->slots_per_segment; i++) {
-		segment->free[i] = (uint16_t)(spool->slots_per_segment - 1 - i);
+	for (uint32_t i = 0; i < total; i++) {
+		segment->free[i] = (uint16_t)(total - 1 - i);
+		segment->at[i] = (uint16_t)(total - 1 - i);
 	}
+	segment->free_total = total;
+	segment->bytes = bytes;
 	atomic_store_explicit(&spool->mapped[index], segment->bytes,
 			      memory_order_release);
+	return ST_OK;
+}
+
+/* `is_new`: the file grows by it, or memory is taken; otherwise the file has it. */
+static enum status add_segment(struct spool *spool, bool is_new, struct error *err)
+{
+	enum status status = grow_table(spool, err);
+	uint32_t index = spool->segment_total;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	spool->segments[index] = (struct segment){0};
+	if (is_new) {
+		status = back_segment(spool, index, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+	status = fill_segment(spool, index, err);
+	if (status != ST_OK) {
+		spool->spare -= is_new;
+		return status;
+	}
 	spool->segment_total++;
 	return ST_OK;
+}
+
+/* What the file of a state directory has; a piece of a segment at its end is not
+ * there. */
+static enum status keep_segments(struct spool *spool, struct error *err)
+{
+	enum status status = ST_OK;
+	struct stat file;
+
+	if (fstat(spool->fd, &file) < 0 || !S_ISREG(file.st_mode)) {
+		return error_set(err, ST_DAMAGED,
+				 "%s/frames is no file: move the state directory away "
+				 "and start again (a new snapshot)",
+				 spool->folder);
+	}
+	for (off_t i = file.st_size / SEGMENT_BYTES; i > 0 && status == ST_OK; i--) {
+		status = add_segment(spool, false, err);
+	}
+	spool->is_unswept = true;
+	return status;
+}
+
+static char *folder_of(int dir_fd)
+{
+	char link[64];
+	char path[512];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", dir_fd);
+	len = readlink(link, path, sizeof path);
+	if (len <= 0 || (size_t)len == sizeof path) {
+		return strdup("the state directory");
+	}
+	return strndup(path, (size_t)len);
+}
+
+static enum status open_frames(struct spool *spool, int dir_fd, bool keep,
+			       struct error *err)
+{
+	spool->fd =
+	    openat(dir_fd, "frames", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (spool->fd < 0) {
+		return error_set_errno(err, errno, "cannot open %s/frames",
+				       spool->folder);
+	}
+	if (keep) {
+		return keep_segments(spool, err);
+	}
+	if (ftruncate(spool->fd, 0) < 0) {
+		return error_set_errno(err, errno, "cannot empty %s/frames",
+				       spool->folder);
+	}
+	return ST_OK;
+}
+
+enum status spool_open_at(int dir_fd, uint32_t page_size, bool keep, struct spool **out,
+			  struct error *err)
+{
+	struct spool *spool;
+	enum status status = new_spool(page_size, &spool, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	spool->folder = folder_of(dir_fd);
+	status = spool->folder
+		     ? open_frames(spool, dir_fd, keep, err)
+		     : error_set(err, ST_NOMEM, "out of memory for the spool");
+	if (status != ST_OK) {
+		spool_close(spool);
+		return status;
+	}
+	*out = spool;
+	return ST_OK;
+}
+
+/* Take the slot at `index` of a segment out of its free ones; false if it is none. */
+static bool take_index(struct segment *segment, uint32_t index)
+{
+	uint32_t place = segment->at[index];
+	uint16_t last;
+
+	if (place >= segment->free_total || segment->free[place] != index) {
+		return false;
+	}
+	last = segment->free[--segment->free_total];
+	segment->free[place] = last;
+	segment->at[last] = (uint16_t)place;
+	return true;
+}
+
+static enum status claim_locked(struct spool *spool, uint32_t slot, struct error *err)
+{
+	uint32_t index = slot >> spool->slot_shift;
+	enum status status = ST_OK;
+	struct segment *segment;
+	bool was_free;
+
+	if (index >= spool->segment_total) {
+		return error_set(err, ST_DAMAGED, "%s/frames has no slot %" PRIu32,
+				 spool->folder, slot);
+	}
+	segment = &spool->segments[index];
+	if (!segment->backed) {
+		/* It is; but a copy of the file may have lost that. */
+		status = back_segment(spool, index, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	was_free = segment->free_total == spool->slots_per_segment;
+	if (!take_index(segment, slot & (spool->slots_per_segment - 1))) {
+		return error_set(err, ST_DAMAGED,
+				 "slot %" PRIu32 " of %s/frames is in use twice", slot,
+				 spool->folder);
+	}
+	spool->spare -= was_free;
+	spool->used++;
+	return ST_OK;
+}
+
+enum status spool_claim(struct spool *spool, uint32_t slot, struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&spool->lock);
+	status = claim_locked(spool, slot, err);
+	(void)pthread_mutex_unlock(&spool->lock);
+	return status;
+}
+
+enum status spool_sync(struct spool *spool, struct error *err)
+{
+	int rc;
+
+	do {
+		rc = fdatasync(spool->fd);
+	} while (rc < 0 && errno == EINTR);
+	if (rc < 0) {
+		return error_set_errno(err, errno,
+				       spool->is_temporary
+					   ? "cannot sync the spool in %s"
+					   : "cannot sync %s/frames",
+				       spool->folder);
+	}
+	return ST_OK;
+}
+
+/* Give the system what a process that was killed had in use and nobody claimed. */
+static void sweep(struct spool *spool)
+{
+	for (uint32_t i = 0; i < spool->segment_total; i++) {
+		if (!spool->segments[i].backed) {
+			(void)fallocate(spool->fd,
+					FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					segment_offset(spool, i), SEGMENT_BYTES);
+		}
+	}
+	spool->is_unswept = false;
 }
 
 /* Point `lowest` at a segment with a free slot that is backed. */
@@ -207,7 +424,7 @@ static enum status find_room(struct spool *spool, struct error *err)
 		spool->lowest++;
 	}
 	if (spool->lowest == spool->segment_total) {
-		return add_segment(spool, err);
+		return add_segment(spool, true, err);
 	}
 	if (!spool->segments[spool->lowest].backed) {
 		return back_segment(spool, spool->lowest, err);
@@ -220,6 +437,9 @@ enum status spool_alloc(struct spool *spool, uint32_t *slot, struct error *err)
 	enum status status;
 
 	(void)pthread_mutex_lock(&spool->lock);
+	if (spool->is_unswept) {
+		sweep(spool);
+	}
 	status = find_room(spool, err);
 	if (status == ST_OK) {
 		struct segment *segment = &spool->segments[spool->lowest];
@@ -249,10 +469,10 @@ uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
 static void release_segment(struct spool *spool, uint32_t index)
 {
 	struct segment *segment = &spool->segments[index];
-	int rc = index < MEMORY_SEGMENTS
+	int rc = in_memory(spool, index)
 		     ? madvise(segment->bytes, SEGMENT_BYTES, MADV_DONTNEED)
 		     : fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				 segment_offset(index), SEGMENT_BYTES);
+				 segment_offset(spool, index), SEGMENT_BYTES);
 
 	if (rc == 0) {
 		segment->backed = false;
@@ -264,9 +484,10 @@ static void free_locked(struct spool *spool, uint32_t slot)
 {
 	uint32_t index = slot >> spool->slot_shift;
 	struct segment *segment = &spool->segments[index];
+	uint32_t in_segment = slot & (spool->slots_per_segment - 1);
 
-	segment->free[segment->free_total++] =
-	    (uint16_t)(slot & (spool->slots_per_segment - 1));
+	segment->at[in_segment] = (uint16_t)segment->free_total;
+	segment->free[segment->free_total++] = (uint16_t)in_segment;
 	spool->used--;
 	if (index < spool->lowest) {
 		spool->lowest = index;

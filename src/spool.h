@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/spool.h -- page images in an unlinked temporary file.
+ * src/spool.h -- page images in a file.
  *
- * The journal of a run without state directory: captured frames and pre-images
- * lie here until they are decoded past. An image has a slot (page_size bytes);
+ * Captured frames and pre-images lie here until they are decoded past, or, with a
+ * state directory, until the shadow has them. An image has a slot (page_size bytes);
  * slots come from segments of the file that are allocated ahead
  * (posix_fallocate: a full disk is an error here, never a SIGBUS later) and
  * mapped shared, so that decoding reads them without a copy.
  *
- * The file lies in $TMPDIR, else /var/tmp, mode 0600, unlinked at once; a tmpfs
- * only if $TMPDIR names it.
+ * The file is DIR/frames of a state directory, or a temporary one: in $TMPDIR, else
+ * /var/tmp, mode 0600, unlinked at once; a tmpfs only if $TMPDIR names it.
  *
  * PRE-IMAGES  A page that a captured transaction touches or cuts off, as it was
  *             before, saved from the database file before the hold moves on. At
@@ -43,11 +43,14 @@ enum status spool_open_at(int dir_fd, uint32_t page_size, bool keep, struct spoo
 void spool_close(struct spool *spool); /* takes NULL */
 
 /* Before the first spool_alloc: `slot` of a kept file is in use. ST_DAMAGED when the
- * file does not have it or it was claimed before. */
+ * file does not have it or it was claimed before. spool_free takes it back. */
 enum status spool_claim(struct spool *spool, uint32_t slot,
 			struct error *err) MUST_CHECK;
 /* Images written so far are durable when it returns (fdatasync of the file). */
 enum status spool_sync(struct spool *spool, struct error *err) MUST_CHECK;
+
+/* Where the file lies, for messages; borrowed until spool_close. */
+const char *spool_folder(const struct spool *spool);
 
 /* A slot whose bytes may be written until it is published. ST_IO when the disk is full.
  */

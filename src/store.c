@@ -18,6 +18,7 @@ struct store {
 	struct shadow *shadow;
 	struct journal *journal;
 	struct state_meta meta;
+	struct state_position position;
 	bool is_new;
 
 	/* Found by open; later: absorbed. */
@@ -120,6 +121,7 @@ enum status store_open(const char *path, const char *database_path, struct store
 	status = state_dir_open(path, database_path, &store->dir, &store->is_new, err);
 	if (status == ST_OK && !store->is_new) {
 		store->meta = *state_dir_meta(store->dir);
+		store->position = *state_dir_position(store->dir);
 		status = open_contents(store, err);
 	}
 	if (status != ST_OK) {
@@ -381,12 +383,13 @@ struct captured_txn *store_next_recovered(struct store *store)
 
 const struct state_position *store_position(const struct store *store)
 {
-	return state_dir_position(store->dir);
+	return &store->position;
 }
 
 enum status store_put_position(struct store *store,
 			       const struct state_position *position, struct error *err)
 {
+	store->position = *position;
 	return state_dir_put_position(store->dir, position, err);
 }
 
@@ -442,7 +445,7 @@ static void drop_kept(struct store *store, struct view *view)
 enum status store_fold(struct store *store, struct view *view, bool now,
 		       struct error *err)
 {
-	struct store_end end;
+	struct store_end end = {0};
 	uint64_t chain = 0;
 	enum status status;
 

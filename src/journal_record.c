@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/journal_record.h"
+
+#include <endian.h>
+#include <string.h>
+#include <xxhash.h>
+
+static const uint8_t magic[8] = "RTLOG\0\0";
+static const uint8_t mark[4] = {'R', 'T', 'x', 'n'};
+
+static void put_u32(uint8_t *to, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(to, &v, sizeof v);
+}
+
+static void put_u64(uint8_t *to, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(to, &v, sizeof v);
+}
+
+static uint32_t get_u32(const uint8_t *from)
+{
+	uint32_t v;
+
+	memcpy(&v, from, sizeof v);
+	return le32toh(v);
+}
+
+static uint64_t get_u64(const uint8_t *from)
+{
+	uint64_t v;
+
+	memcpy(&v, from, sizeof v);
+	return le64toh(v);
+}
+
+void journal_header_put(uint8_t *to, const struct journal_header *header)
+{
+	memcpy(to, magic, sizeof magic);
+	put_u32(to + 8, JOURNAL_VERSION);
+	put_u32(to + 12, header->page_size);
+	put_u64(to + 16, header->start_lsn);
+	put_u64(to + 24, header->start_chain);
+	put_u64(to + 32, XXH3_64bits(to, 32));
+}
+
+bool journal_header_get(const uint8_t *from, struct journal_header *header)
+{
+	*header = (struct journal_header){
+	    .page_size = get_u32(from + 12),
+	    .start_lsn = get_u64(from + 16),
+	    .start_chain = get_u64(from + 24),
+	};
+	return memcmp(from, magic, sizeof magic) == 0 &&
+	       get_u32(from + 8) == JOURNAL_VERSION &&
+	       get_u64(from + 32) == XXH3_64bits(from, 32);
+}
+
+uint64_t journal_image_hash(uint32_t page_no, const uint8_t *image, uint32_t page_size)
+{
+	return XXH3_64bits_withSeed(image, page_size, page_no);
+}
+
+static void put_head(uint8_t *to, const struct journal_record *record, size_t length,
+		     uint64_t durable_lsn, uint64_t chain_before)
+{
+	memcpy(to, mark, sizeof mark);
+	put_u32(to + 4, (uint32_t)record->kind);
+	put_u64(to + 8, length);
+	put_u64(to + 16, record->lsn);
+	put_u64(to + 24, durable_lsn);
+	put_u64(to + 32, (uint64_t)record->captured_ns);
+	put_u32(to + 40, record->page_count_before);
+	put_u32(to + 44, record->page_count);
+	memcpy(to + 48, record->salt, sizeof record->salt);
+	put_u32(to + 56, record->last_frame);
+	put_u32(to + 60, (uint32_t)record->page_total);
+	put_u64(to + 64, record->proof);
+	put_u64(to + 72, chain_before);
+	put_u64(to + 80, XXH3_64bits(to, 80));
+}
+
+bool journal_record_put(struct buffer *to, const struct journal_record *record,
+			uint64_t durable_lsn, uint64_t chain_before,
+			const struct spool *spool, uint32_t page_size, uint64_t *chain)
+{
+	size_t length = JOURNAL_HEAD_BYTES + record->page_total * JOURNAL_PAGE_BYTES +
+			JOURNAL_SUM_BYTES;
+	uint8_t *at;
+
+	buffer_reset(to);
+	if (!buffer_reserve(to, length)) {
+		return false;
+	}
+	at = (uint8_t *)to->bytes;
+	put_head(at, record, length, durable_lsn, chain_before);
+	at += JOURNAL_HEAD_BYTES;
+	for (size_t i = 0; i < record->page_total; i++) {
+		const struct journal_page *page = &record->pages[i];
+
+		put_u32(at, page->page_no);
+		put_u32(at + 4, page->slot);
+		put_u64(at + 8,
+			journal_image_hash(page->page_no,
+					   spool_bytes(spool, page->slot), page_size));
+		at += JOURNAL_PAGE_BYTES;
+	}
+	*chain = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
+	put_u64(at, *chain);
+	to->len = length;
+	return true;
+}
+
+bool journal_head_get(const uint8_t *from, struct journal_head *head)
+{
+	if (memcmp(from, mark, sizeof mark) != 0 ||
+	    get_u64(from + 80) != XXH3_64bits(from, 80)) {
+		return false;
+	}
+	*head = (struct journal_head){
+	    .length = get_u64(from + 8),
+	    .durable_lsn = get_u64(from + 24),
+	    .chain_before = get_u64(from + 72),
+	    .record = {.kind = (enum journal_kind)get_u32(from + 4),
+		       .lsn = get_u64(from + 16),
+		       .captured_ns = (int64_t)get_u64(from + 32),
+		       .page_count_before = get_u32(from + 40),
+		       .page_count = get_u32(from + 44),
+		       .last_frame = get_u32(from + 56),
+		       .page_total = get_u32(from + 60),
+		       .proof = get_u64(from + 64)},
+	};
+	memcpy(head->record.salt, from + 48, sizeof head->record.salt);
+	return true;
+}
+
+uint64_t journal_head_length(const struct journal_head *head)
+{
+	return JOURNAL_HEAD_BYTES +
+	       (uint64_t)head->record.page_total * JOURNAL_PAGE_BYTES +
+	       JOURNAL_SUM_BYTES;
+}
+
+bool journal_record_sum(const uint8_t *record, size_t length, uint64_t *chain)
+{
+	*chain = XXH3_64bits(record, length - JOURNAL_SUM_BYTES);
+	return *chain == get_u64(record + length - JOURNAL_SUM_BYTES);
+}
+
+struct journal_entry journal_entry_get(const uint8_t *record, size_t index)
+{
+	const uint8_t *at = record + JOURNAL_HEAD_BYTES + index * JOURNAL_PAGE_BYTES;
+
+	return (struct journal_entry){
+	    .page = {.page_no = get_u32(at), .slot = get_u32(at + 4)},
+	    .hash = get_u64(at + 8),
+	};
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/journal_record.h -- what stands in a segment of the journal, byte by byte.
+ *
+ * FORMAT  Integers are little-endian, checksums XXH3 of 64 bits with seed 0. Everything
+ *         stands at a multiple of 8.
+ *
+ *     segment:  0  magic, "RTLOG\0\0\0"
+ *               8  version (4), page size (4)
+ *              16  LSN after which it begins
+ *              24  chain there
+ *              32  checksum of bytes 0 to 31
+ *              40  records
+ *
+ *     record:   0  mark, "RTxn"
+ *               4  kind (4)
+ *               8  length of the record
+ *              16  LSN
+ *              24  durable LSN: all records up to there were synced before this one
+ *                  was written
+ *              32  captured_ns
+ *              40  page count before (4), page count (4)
+ *              48  salts (8)
+ *              56  last frame (4), pages that follow (4)
+ *              64  proof
+ *              72  chain before this record
+ *              80  checksum of bytes 0 to 79: the head can be told alone
+ *              88  for each page: number (4), slot (4), hash of the image (8)
+ *            last  checksum of all before it: the chain after this record
+ *
+ * The hash of an image is XXH3, seeded with the page number.
+ *
+ * THREADS  No shared state.
+ */
+#ifndef JOURNAL_RECORD_H
+#define JOURNAL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/buffer.h"
+#include "src/journal.h"
+
+#define JOURNAL_VERSION      1
+#define JOURNAL_HEADER_BYTES 40
+#define JOURNAL_HEAD_BYTES   88
+#define JOURNAL_PAGE_BYTES   16
+#define JOURNAL_SUM_BYTES    8
+
+struct journal_header {
+	uint32_t page_size;
+	uint64_t start_lsn;
+	uint64_t start_chain;
+};
+
+/* All of a record but its pages. */
+struct journal_head {
+	struct journal_record record; /* `pages` is NULL; the kind is not checked */
+	uint64_t length;              /* bytes of the whole record, not checked */
+	uint64_t durable_lsn;
+	uint64_t chain_before;
+};
+
+/* A page as it stands in a record. */
+struct journal_entry {
+	struct journal_page page;
+	uint64_t hash;
+};
+
+/* `to` and `from` have JOURNAL_HEADER_BYTES. False: not a header of this version. */
+void journal_header_put(uint8_t *to, const struct journal_header *header);
+bool journal_header_get(const uint8_t *from, struct journal_header *header);
+
+/*
+ * Write `record` to `to`, which is emptied first; its images are in their slots. False
+ * when memory ran out. `*chain` is the checksum after it.
+ */
+bool journal_record_put(struct buffer *to, const struct journal_record *record,
+			uint64_t durable_lsn, uint64_t chain_before,
+			const struct spool *spool, uint32_t page_size, uint64_t *chain);
+
+/* `from` has JOURNAL_HEAD_BYTES. False: not the head of a record. */
+bool journal_head_get(const uint8_t *from, struct journal_head *head);
+/* The length that the record must have. */
+uint64_t journal_head_length(const struct journal_head *head);
+/* The checksum of a whole record, and whether it is the one at its end. */
+bool journal_record_sum(const uint8_t *record, size_t length, uint64_t *chain);
+/* Page `index` of a whole record. */
+struct journal_entry journal_entry_get(const uint8_t *record, size_t index);
+
+uint64_t journal_image_hash(uint32_t page_no, const uint8_t *image, uint32_t page_size);
+
+#endif

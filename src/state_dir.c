@@ -1,0 +1,867 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/state_dir.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define LOCK_FILE     "lock"
+#define META_FILE     "meta"
+#define META_NEW_FILE "meta.new"
+#define POSITION_FILE "position"
+
+#define MAGIC_BYTES    8
+#define META_MAGIC     "rowtailM"
+#define META_FIXED     116 /* bytes before the path */
+#define CHECKSUM_BYTES 8
+#define META_MAX       (META_FIXED + PATH_MAX + CHECKSUM_BYTES)
+/* Magic and version stand where they are in every version. */
+#define META_MIN (MAGIC_BYTES + 4 + CHECKSUM_BYTES)
+
+/* The records of `position` lie in blocks of their own: a torn one spoils one. */
+#define POSITION_BYTES  88
+#define POSITION_STRIDE 4096
+#define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES)
+
+#define START_AGAIN "move %s away and start again: a new snapshot will be taken"
+
+struct state_dir {
+	char *path;
+	char *database_path;
+	int fd;
+	int lock_fd;
+	int position_fd;
+	bool has_meta;
+	struct state_meta meta;
+	struct state_position position;
+	uint64_t sequence; /* of the record of `position` written last */
+	/* The kernel reports a page that it could not write once, then forgets it: what
+	 * follows a failed sync is never taken for durable. */
+	int sync_errno;
+};
+
+/* --- integers and files ------------------------------------------------------------
+ */
+
+/* A place in a record; the caller knows that the bytes are there. */
+struct cursor {
+	uint8_t *at;
+};
+
+static void put_u32(struct cursor *c, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(c->at, &v, sizeof v);
+	c->at += sizeof v;
+}
+
+static void put_u64(struct cursor *c, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(c->at, &v, sizeof v);
+	c->at += sizeof v;
+}
+
+static void put_bytes(struct cursor *c, const void *bytes, size_t len)
+{
+	memcpy(c->at, bytes, len);
+	c->at += len;
+}
+
+static uint32_t get_u32(struct cursor *c)
+{
+	uint32_t v;
+
+	memcpy(&v, c->at, sizeof v);
+	c->at += sizeof v;
+	return le32toh(v);
+}
+
+static uint64_t get_u64(struct cursor *c)
+{
+	uint64_t v;
+
+	memcpy(&v, c->at, sizeof v);
+	c->at += sizeof v;
+	return le64toh(v);
+}
+
+static void get_bytes(struct cursor *c, void *bytes, size_t len)
+{
+	memcpy(bytes, c->at, len);
+	c->at += len;
+}
+
+/* Do the last 8 of `len` bytes fit those before? */
+static bool checksum_is_right(uint8_t *bytes, size_t len)
+{
+	struct cursor c = {bytes + len - CHECKSUM_BYTES};
+
+	return get_u64(&c) == XXH3_64bits(bytes, len - CHECKSUM_BYTES);
+}
+
+/* Up to `len` bytes from `offset`; -1 with errno set. */
+static ssize_t read_at(int fd, void *bytes, size_t len, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = pread(fd, (uint8_t *)bytes + done, len - done,
+				    offset + (off_t)done);
+
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got < 0) {
+			return -1;
+		}
+		if (got == 0) {
+			break;
+		}
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+/* All of `len` bytes; false with errno set. */
+static bool write_at(int fd, const void *bytes, size_t len, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t put = pwrite(fd, (const uint8_t *)bytes + done, len - done,
+				     offset + (off_t)done);
+
+		if (put < 0 && errno == EINTR) {
+			continue;
+		}
+		if (put <= 0) {
+			errno = put == 0 ? EIO : errno;
+			return false;
+		}
+		done += (size_t)put;
+	}
+	return true;
+}
+
+/* Open a file of the folder for reading and writing; one that is made has mode 0600
+ * whatever the umask. -1 with errno set. */
+static int open_or_make(int dir_fd, const char *name)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd = openat(dir_fd, name, flags | O_CREAT | O_EXCL, 0600);
+
+	if (fd < 0) {
+		return errno == EEXIST ? openat(dir_fd, name, flags) : -1;
+	}
+	if (fchmod(fd, 0600) != 0) {
+		int kept = errno;
+
+		(void)close(fd);
+		errno = kept;
+		return -1;
+	}
+	return fd;
+}
+
+static enum status file_error(const struct state_dir *dir, const char *name,
+			      const char *what, struct error *err)
+{
+	return error_set_errno(err, errno, "%s/%s cannot be %s", dir->path, name, what);
+}
+
+static enum status damaged(const struct state_dir *dir, const char *name,
+			   const char *why, struct error *err)
+{
+	return error_set(err, ST_DAMAGED, "%s/%s is damaged (%s); " START_AGAIN,
+			 dir->path, name, why, dir->path);
+}
+
+/* --- the folder --------------------------------------------------------------------
+ */
+
+/* What keeps a folder from being used, from errno: another --state helps, or not. */
+static enum status folder_error(const char *path, struct error *err)
+{
+	int reason = errno;
+
+	switch (reason) {
+	case ENOTDIR:
+	case EEXIST:
+		return error_set(err, ST_CONFIG,
+				 "%s is not a directory; use another --state", path);
+	case ENOENT:
+		return error_set(err, ST_CONFIG,
+				 "%s cannot be made: there is no folder to make it in; "
+				 "make that first or use another --state",
+				 path);
+	case EACCES:
+	case EPERM:
+		error_set_errno(err, reason,
+				"%s cannot be used (run as the user that owns it or "
+				"use another --state)",
+				path);
+		return err->status = ST_CONFIG;
+	case EROFS:
+	case ELOOP:
+	case ENAMETOOLONG:
+		error_set_errno(err, reason, "%s cannot be used (use another --state)",
+				path);
+		return err->status = ST_CONFIG;
+	default:
+		return error_set_errno(err, reason, "%s cannot be opened", path);
+	}
+}
+
+static enum status open_folder(struct state_dir *dir, struct error *err)
+{
+	if (mkdir(dir->path, 0700) == 0) {
+		if (chmod(dir->path, 0700) != 0) {
+			return folder_error(dir->path, err);
+		}
+	} else if (errno != EEXIST) {
+		struct stat st;
+		int reason = errno;
+
+		/* On a read-only file system mkdir fails so for what is there too. */
+		if (stat(dir->path, &st) != 0) {
+			errno = reason;
+			return folder_error(dir->path, err);
+		}
+	}
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir->fd < 0 ? folder_error(dir->path, err) : ST_OK;
+}
+
+/* log- and 16 hexadecimal digits. */
+static bool is_segment(const char *name)
+{
+	return strncmp(name, "log-", 4) == 0 && strlen(name) == 20 &&
+	       strspn(name + 4, "0123456789abcdefABCDEF") == 16;
+}
+
+/* Files without which a first start can do, and which it makes anew. */
+static bool is_leftover(const char *name)
+{
+	static const char *const names[] = {META_NEW_FILE, POSITION_FILE, "shadow",
+					    "hashes", "frames"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return is_segment(name);
+}
+
+/* What stands in any folder: not ours, and no reason to refuse one. */
+static bool is_of_any_folder(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       strcmp(name, "lost+found") == 0; /* of a volume that is mounted here */
+}
+
+/* Call `each` with the names in the folder, until it does not return ST_OK. */
+static enum status each_name(struct state_dir *dir,
+			     enum status (*each)(struct state_dir *dir,
+						 const char *name, struct error *err),
+			     struct error *err)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+	enum status status = ST_OK;
+
+	if (!names) {
+		error_set_errno(err, errno, "%s cannot be listed", dir->path);
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		return ST_IO;
+	}
+	while (status == ST_OK) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(names);
+		if (!entry) {
+			if (errno != 0) {
+				status = error_set_errno(
+				    err, errno, "%s cannot be listed", dir->path);
+			}
+			break;
+		}
+		if (!is_of_any_folder(entry->d_name)) {
+			status = each(dir, entry->d_name, err);
+		}
+	}
+	(void)closedir(names);
+	return status;
+}
+
+static enum status refuse_foreign(struct state_dir *dir, const char *name,
+				  struct error *err)
+{
+	if (is_leftover(name) || strcmp(name, LOCK_FILE) == 0) {
+		return ST_OK;
+	}
+	return error_set(err, ST_CONFIG,
+			 "%s is no state directory and not empty (there is '%s'); use "
+			 "another --state",
+			 dir->path, name);
+}
+
+static enum status remove_leftover(struct state_dir *dir, const char *name,
+				   struct error *err)
+{
+	if (is_leftover(name) && unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, name, "removed", err);
+	}
+	return ST_OK;
+}
+
+/* Before anything is made in the folder: is it ours, or nobody's? */
+static enum status check_folder(struct state_dir *dir, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(dir->fd, META_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		return ST_OK;
+	}
+	if (errno != ENOENT) {
+		return folder_error(dir->path, err);
+	}
+	return each_name(dir, refuse_foreign, err);
+}
+
+/* --- the lock ----------------------------------------------------------------------
+ */
+
+static enum status in_use(const struct state_dir *dir, struct error *err)
+{
+	char text[32] = "";
+	ssize_t len = read_at(dir->lock_fd, text, sizeof text - 1, 0);
+	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
+
+	if (pid <= 0) {
+		return error_set(err, ST_CONFIG,
+				 "%s is in use by another process; stop it or use "
+				 "another --state",
+				 dir->path);
+	}
+	return error_set(err, ST_CONFIG,
+			 "%s is in use by process %ld; stop it or use another --state",
+			 dir->path, pid);
+}
+
+/* The pid is for the message only: nothing is wrong when it cannot be written. */
+static void write_pid(const struct state_dir *dir)
+{
+	char text[32];
+	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	off_t keep = write_at(dir->lock_fd, text, (size_t)len, 0) ? len : 0;
+
+	if (ftruncate(dir->lock_fd, keep) != 0) {
+		return;
+	}
+}
+
+static enum status take_lock(struct state_dir *dir, struct error *err)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	dir->lock_fd = open_or_make(dir->fd, LOCK_FILE);
+	if (dir->lock_fd < 0) {
+		enum status status = file_error(dir, LOCK_FILE, "opened", err);
+
+		if (err->sys_errno == EACCES || err->sys_errno == EPERM ||
+		    err->sys_errno == EROFS) {
+			errno = err->sys_errno;
+			status = folder_error(dir->path, err);
+		}
+		return status;
+	}
+	if (fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
+		if (errno == EAGAIN || errno == EACCES) {
+			return in_use(dir, err);
+		}
+		return file_error(dir, LOCK_FILE, "locked", err);
+	}
+	write_pid(dir);
+	return ST_OK;
+}
+
+/* --- meta --------------------------------------------------------------------------
+ */
+
+/* The bytes of the file into `bytes` (META_MAX); returns how many. */
+static size_t meta_encode(const struct state_meta *meta, const char *database_path,
+			  uint8_t *bytes)
+{
+	struct cursor c = {bytes};
+	size_t path_len = strlen(database_path);
+
+	put_bytes(&c, META_MAGIC, MAGIC_BYTES);
+	put_u32(&c, STATE_VERSION);
+	put_u32(&c, meta->page_size);
+	put_bytes(&c, meta->uuid, STATE_UUID_BYTES);
+	put_u64(&c, meta->epoch);
+	put_u64(&c, meta->base_lsn);
+	put_u64(&c, meta->base_chain);
+	put_u32(&c, meta->base_pages);
+	put_u32(&c, meta->is_clean);
+	put_u64(&c, meta->clean_lsn);
+	put_u64(&c, meta->clean_device);
+	put_u64(&c, meta->clean_inode);
+	put_u64(&c, meta->clean_size);
+	put_u64(&c, (uint64_t)meta->clean_mtime_ns);
+	put_u64(&c, (uint64_t)meta->clean_ctime_ns);
+	put_u32(&c, (uint32_t)path_len);
+	put_bytes(&c, database_path, path_len);
+	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
+	return (size_t)(c.at - bytes);
+}
+
+/* From META_FIXED bytes whose checksum is right; returns the length of the path. */
+static uint32_t meta_decode(uint8_t *bytes, struct state_meta *meta)
+{
+	struct cursor c = {bytes + MAGIC_BYTES + 4};
+
+	meta->page_size = get_u32(&c);
+	get_bytes(&c, meta->uuid, STATE_UUID_BYTES);
+	meta->epoch = get_u64(&c);
+	meta->base_lsn = get_u64(&c);
+	meta->base_chain = get_u64(&c);
+	meta->base_pages = get_u32(&c);
+	meta->is_clean = get_u32(&c) != 0;
+	meta->clean_lsn = get_u64(&c);
+	meta->clean_device = get_u64(&c);
+	meta->clean_inode = get_u64(&c);
+	meta->clean_size = get_u64(&c);
+	meta->clean_mtime_ns = (int64_t)get_u64(&c);
+	meta->clean_ctime_ns = (int64_t)get_u64(&c);
+	return get_u32(&c);
+}
+
+static bool page_size_is_valid(uint32_t page_size)
+{
+	return page_size >= 512 && page_size <= 65536 &&
+	       (page_size & (page_size - 1)) == 0;
+}
+
+static enum status check_database(const struct state_dir *dir, const char *found,
+				  size_t found_len, struct error *err)
+{
+	if (found_len == strlen(dir->database_path) &&
+	    memcmp(found, dir->database_path, found_len) == 0) {
+		return ST_OK;
+	}
+	return error_set(err, ST_CONFIG,
+			 "%.250s is of the database %.*s, not of %.250s; use another "
+			 "--state",
+			 dir->path, (int)(found_len < 250 ? found_len : 250), found,
+			 dir->database_path);
+}
+
+static enum status meta_parse(struct state_dir *dir, uint8_t *bytes, size_t len,
+			      struct error *err)
+{
+	struct cursor version_at = {bytes + MAGIC_BYTES};
+	uint32_t version;
+	uint32_t path_len;
+
+	if (len < META_MIN || len > META_MAX) {
+		return damaged(dir, META_FILE, "length", err);
+	}
+	/* In every version the file ends with a checksum of all before. */
+	if (!checksum_is_right(bytes, len)) {
+		return damaged(dir, META_FILE, "checksum", err);
+	}
+	if (memcmp(bytes, META_MAGIC, MAGIC_BYTES) != 0) {
+		return damaged(dir, META_FILE, "not a file of rowtail", err);
+	}
+	version = get_u32(&version_at);
+	if (version != STATE_VERSION) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s has format version %u, this program needs %d; use the "
+		    "rowtail that made it or another --state",
+		    dir->path, version, STATE_VERSION);
+	}
+	if (len < META_FIXED + CHECKSUM_BYTES) {
+		return damaged(dir, META_FILE, "length", err);
+	}
+	path_len = meta_decode(bytes, &dir->meta);
+	if (path_len != len - META_FIXED - CHECKSUM_BYTES) {
+		return damaged(dir, META_FILE, "length", err);
+	}
+	if (!page_size_is_valid(dir->meta.page_size)) {
+		return damaged(dir, META_FILE, "page size", err);
+	}
+	return check_database(dir, (const char *)bytes + META_FIXED, path_len, err);
+}
+
+static enum status read_meta(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[META_MAX + 1];
+	ssize_t len;
+	int fd =
+	    openat(dir->fd, META_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0) {
+		return errno == ENOENT ? ST_OK
+				       : file_error(dir, META_FILE, "opened", err);
+	}
+	len = read_at(fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		enum status status = file_error(dir, META_FILE, "read", err);
+
+		(void)close(fd);
+		return status;
+	}
+	(void)close(fd);
+	dir->has_meta = true;
+	return meta_parse(dir, bytes, (size_t)len, err);
+}
+
+/* Write and sync meta.new; false with errno set, and nothing is left there. */
+static bool write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
+			   size_t len)
+{
+	bool is_written;
+	int reason;
+	int fd;
+
+	if (unlinkat(dir->fd, META_NEW_FILE, 0) != 0 && errno != ENOENT) {
+		return false;
+	}
+	fd = open_or_make(dir->fd, META_NEW_FILE);
+	if (fd < 0) {
+		return false;
+	}
+	is_written = write_at(fd, bytes, len, 0) && fsync(fd) == 0;
+	reason = errno;
+	if (close(fd) != 0 && is_written) {
+		is_written = false;
+		reason = errno;
+	}
+	if (!is_written) {
+		(void)unlinkat(dir->fd, META_NEW_FILE, 0);
+	}
+	errno = reason;
+	return is_written;
+}
+
+/* Make the name of the folder itself durable, where the folder above may be opened. */
+static enum status sync_parent(const struct state_dir *dir, struct error *err)
+{
+	int fd = openat(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum status status = ST_OK;
+
+	if (fd < 0) {
+		return ST_OK;
+	}
+	if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+		status = error_set_errno(
+		    err, errno, "the folder of %s cannot be synced", dir->path);
+	}
+	(void)close(fd);
+	return status;
+}
+
+/* Random bytes; false with errno set. */
+static bool draw(void *bytes, size_t len)
+{
+	ssize_t got;
+
+	do {
+		got = getrandom(bytes, len, 0);
+	} while (got < 0 && errno == EINTR);
+	return got == (ssize_t)len;
+}
+
+/* Fill in what the caller leaves to us. */
+static enum status complete_meta(struct state_dir *dir, struct state_meta *meta,
+				 struct error *err)
+{
+	memcpy(meta->uuid, dir->meta.uuid, STATE_UUID_BYTES);
+	if (!dir->has_meta && !draw(meta->uuid, STATE_UUID_BYTES)) {
+		return error_set_errno(err, errno, "no random numbers to be had");
+	}
+	while (meta->epoch == 0) {
+		if (!draw(&meta->epoch, sizeof meta->epoch)) {
+			return error_set_errno(err, errno,
+					       "no random numbers to be had");
+		}
+	}
+	return ST_OK;
+}
+
+enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *meta,
+			       struct error *err)
+{
+	struct state_meta complete = *meta;
+	enum status status = complete_meta(dir, &complete, err);
+	uint8_t bytes[META_MAX];
+
+	/* From here on the files beside meta count: they have to be there. */
+	if (status == ST_OK && !dir->has_meta) {
+		status = state_dir_sync_position(dir, err);
+	}
+	if (status == ST_OK && !dir->has_meta) {
+		status = sync_parent(dir, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	if (!write_meta_new(dir, bytes,
+			    meta_encode(&complete, dir->database_path, bytes))) {
+		return file_error(dir, META_NEW_FILE, "written", err);
+	}
+	if (renameat(dir->fd, META_NEW_FILE, dir->fd, META_FILE) != 0) {
+		return file_error(dir, META_FILE, "replaced", err);
+	}
+	if (fsync(dir->fd) != 0) {
+		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
+	}
+	dir->meta = complete;
+	dir->has_meta = true;
+	return ST_OK;
+}
+
+/* --- position ----------------------------------------------------------------------
+ */
+
+static void position_encode(const struct state_position *position, uint64_t sequence,
+			    uint8_t *bytes)
+{
+	struct cursor c = {bytes};
+
+	put_u64(&c, sequence);
+	put_u64(&c, position->lsn);
+	put_u64(&c, position->messages);
+	put_u64(&c, position->change_id);
+	put_u64(&c, position->txn_change_id);
+	put_u64(&c, position->previous_lsn);
+	put_u64(&c, position->settings_hash);
+	put_u64(&c, position->sink_inode);
+	put_u64(&c, position->sink_length);
+	put_u32(&c, position->in_snapshot);
+	put_u32(&c, 0);
+	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
+}
+
+/* Returns the sequence number. */
+static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
+{
+	struct cursor c = {bytes};
+	uint64_t sequence = get_u64(&c);
+
+	position->lsn = get_u64(&c);
+	position->messages = get_u64(&c);
+	position->change_id = get_u64(&c);
+	position->txn_change_id = get_u64(&c);
+	position->previous_lsn = get_u64(&c);
+	position->settings_hash = get_u64(&c);
+	position->sink_inode = get_u64(&c);
+	position->sink_length = get_u64(&c);
+	position->in_snapshot = get_u32(&c) != 0;
+	return sequence;
+}
+
+static bool write_position(const struct state_dir *dir,
+			   const struct state_position *position, uint64_t sequence)
+{
+	uint8_t bytes[POSITION_BYTES];
+
+	position_encode(position, sequence, bytes);
+	return write_at(dir->position_fd, bytes, sizeof bytes,
+			(off_t)(sequence % 2) * POSITION_STRIDE);
+}
+
+/* Both records of the file, so that it has its full size from now on. */
+static enum status make_position(struct state_dir *dir, struct error *err)
+{
+	if (!write_position(dir, &dir->position, 0) ||
+	    !write_position(dir, &dir->position, 1)) {
+		return file_error(dir, POSITION_FILE, "written", err);
+	}
+	dir->sequence = 1;
+	return ST_OK;
+}
+
+/* Take the newest of the valid records among `len` bytes; false if there is none. */
+static bool pick_position(struct state_dir *dir, uint8_t *bytes, size_t len)
+{
+	bool is_found = false;
+
+	for (uint64_t slot = 0; slot < 2; slot++) {
+		uint8_t *record = bytes + slot * POSITION_STRIDE;
+		struct state_position position;
+		uint64_t sequence;
+
+		if (len < slot * POSITION_STRIDE + POSITION_BYTES ||
+		    !checksum_is_right(record, POSITION_BYTES)) {
+			continue;
+		}
+		sequence = position_decode(record, &position);
+		if (sequence % 2 != slot || (is_found && sequence < dir->sequence)) {
+			continue;
+		}
+		dir->position = position;
+		dir->sequence = sequence;
+		is_found = true;
+	}
+	return is_found;
+}
+
+static enum status read_position(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[POSITION_FULL];
+	ssize_t len;
+
+	dir->position_fd = open_or_make(dir->fd, POSITION_FILE);
+	if (dir->position_fd < 0) {
+		return file_error(dir, POSITION_FILE, "opened", err);
+	}
+	len = read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		return file_error(dir, POSITION_FILE, "read", err);
+	}
+	if (pick_position(dir, bytes, (size_t)len)) {
+		return ST_OK;
+	}
+	if (len == POSITION_FULL) {
+		return damaged(dir, POSITION_FILE, "checksum", err);
+	}
+	return make_position(dir, err);
+}
+
+enum status state_dir_put_position(struct state_dir *dir,
+				   const struct state_position *position,
+				   struct error *err)
+{
+	if (!write_position(dir, position, dir->sequence + 1)) {
+		return file_error(dir, POSITION_FILE, "written", err);
+	}
+	dir->sequence++;
+	return ST_OK;
+}
+
+enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
+{
+	if (dir->sync_errno == 0 && fdatasync(dir->position_fd) != 0) {
+		dir->sync_errno = errno;
+	}
+	if (dir->sync_errno != 0) {
+		errno = dir->sync_errno;
+		return file_error(dir, POSITION_FILE, "synced", err);
+	}
+	return ST_OK;
+}
+
+/* --- open and close ----------------------------------------------------------------
+ */
+
+static enum status open_locked(struct state_dir *dir, struct error *err)
+{
+	enum status status = open_folder(dir, err);
+
+	if (status == ST_OK) {
+		status = check_folder(dir, err);
+	}
+	if (status == ST_OK) {
+		status = take_lock(dir, err);
+	}
+	if (status == ST_OK) {
+		status = read_meta(dir, err);
+	}
+	/* A first start that was killed before it made meta. */
+	if (status == ST_OK && !dir->has_meta) {
+		status = each_name(dir, remove_leftover, err);
+	}
+	if (status == ST_OK) {
+		status = read_position(dir, err);
+	}
+	return status;
+}
+
+enum status state_dir_open(const char *path, const char *database_path,
+			   struct state_dir **out, bool *is_new, struct error *err)
+{
+	struct state_dir *dir;
+	enum status status;
+
+	if (strlen(database_path) > PATH_MAX) {
+		return error_set(err, ST_CONFIG,
+				 "the path of the database is too long");
+	}
+	dir = calloc(1, sizeof *dir);
+	if (!dir) {
+		return error_set(err, ST_NOMEM,
+				 "out of memory for the state directory");
+	}
+	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	dir->path = strdup(path);
+	dir->database_path = strdup(database_path);
+	if (dir->path && dir->database_path) {
+		status = open_locked(dir, err);
+	} else {
+		status =
+		    error_set(err, ST_NOMEM, "out of memory for the state directory");
+	}
+	if (status != ST_OK) {
+		state_dir_close(dir);
+		return status;
+	}
+	*is_new = !dir->has_meta;
+	*out = dir;
+	return ST_OK;
+}
+
+void state_dir_close(struct state_dir *dir)
+{
+	if (!dir) {
+		return;
+	}
+	if (dir->position_fd >= 0) {
+		(void)close(dir->position_fd);
+	}
+	if (dir->lock_fd >= 0) {
+		(void)close(dir->lock_fd);
+	}
+	if (dir->fd >= 0) {
+		(void)close(dir->fd);
+	}
+	free(dir->database_path);
+	free(dir->path);
+	free(dir);
+}
+
+int state_dir_fd(const struct state_dir *dir)
+{
+	return dir->fd;
+}
+
+const char *state_dir_path(const struct state_dir *dir)
+{
+	return dir->path;
+}
+
+const struct state_meta *state_dir_meta(const struct state_dir *dir)
+{
+	return &dir->meta;
+}
+
+const struct state_position *state_dir_position(const struct state_dir *dir)
+{
+	return &dir->position;
+}
