@@ -25,13 +25,16 @@
 #include "src/wal_hold.h"
 #include "src/wal_watch.h"
 
-#define READ_BYTES    (64u << 20) /* images that are read before any is published */
-#define STEP_EVENT    (10 * NS_PER_US)  /* first look after a file was written */
-#define STEP_NEWS     (100 * NS_PER_US) /* between looks while commits flow */
-#define FLOW_NS       (500 * NS_PER_US) /* they flow: this long after the last one */
-#define STEP_BLIND    (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
-#define MISFIT_NS     (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
-#define REACH_LOOK_NS (20 * NS_PER_MS)  /* between two looks at `*stop` */
+#define READ_BYTES     (64u << 20) /* images that are read before any is published */
+#define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
+#define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow */
+#define FLOW_NS        (500 * NS_PER_US) /* they flow: this long after the last one */
+#define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
+#define MISFIT_NS      (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
+#define STOP_NS        (500 * NS_PER_MS) /* for a clean stop */
+#define STAT_NS        (20 * NS_PER_MS)  /* a file's times tell changes so far apart */
+#define STAT_COARSE_NS (2 * NS_PER_S)    /* ... where they have no nanoseconds */
+#define REACH_LOOK_NS  (20 * NS_PER_MS)  /* between two looks at `*stop` */
 
 /* A transaction that capture_done has not been called for, in commit order. */
 struct unfinished {
@@ -471,11 +474,19 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	}
 	if (status == ST_OK) {
 		c->first->page_count_before = c->first->page_count;
+		c->synced_lsn = c->first->lsn;
 		c->first->place = place_of(c, header, header->frame_count);
 		taken->last_frame = header->frame_count;
 		c->is_following = true;
 	}
 	return status;
+}
+
+static bool is_same_life(const struct wal_index_header *header,
+			 const struct wal_place *place)
+{
+	return place->frame > 0 &&
+	       memcmp(header->salt, place->salt, sizeof place->salt) == 0;
 }
 
 /* The WAL goes on from where the journal ends: the same frame stands there. */
@@ -552,13 +563,23 @@ static enum status take_resumed(struct capture *c,
 				struct hold_taken *taken, struct error *err)
 {
 	struct store_end end = store_end(c->settings.store);
+	struct stat st;
 	enum status status;
 
 	c->builder.lsn = end.lsn;
+	c->synced_lsn = end.lsn;
 	c->builder.page_count = end.page_count;
 	c->builder.last_frame = 0;
 	if (!continues(c, header, &end.place)) {
-		return take_difference(c, header, taken, err);
+		/* All that is in the WAL came after a clean stop, if the file is as it
+		 * was then. */
+		if (fstat(c->db.db_fd, &st) == 0 &&
+		    store_is_untouched(c->settings.store, &st) &&
+		    !is_same_life(header, &end.place)) {
+			end.place.frame = 0;
+		} else {
+			return take_difference(c, header, taken, err);
+		}
 	}
 	c->builder.last_frame = end.place.frame;
 	status = take_news(c, header, 0, end.place.frame, taken, err);
@@ -775,7 +796,71 @@ enum status capture_start(struct capture *capture, struct error *err)
 	return status;
 }
 
-static void stop_thread(struct capture *c)
+/* Long enough after its last change that another one would show in its times. */
+static bool await_settled_stat(int fd, struct stat *st)
+{
+	if (fdatasync(fd) != 0 || fstat(fd, st) != 0) {
+		return false;
+	}
+	for (int i = 0; i < 100; i++) {
+		int64_t changed =
+		    (int64_t)st->st_ctim.tv_sec * NS_PER_S + st->st_ctim.tv_nsec;
+		int64_t margin = st->st_ctim.tv_nsec ? STAT_NS : STAT_COARSE_NS;
+
+		if (clock_wall_ns() > changed + margin) {
+			return true;
+		}
+		clock_sleep_ns(STAT_NS);
+	}
+	return false;
+}
+
+/* In ZERO nobody can change the file; everything that is committed is in it then, or
+ * in frames that no one may backfill. */
+static void note_clean_stop(struct capture *c)
+{
+	struct stat st;
+	struct stat again;
+	struct error err;
+
+	if (c->unjournalled || wal_hold_waiting(c->hold) > 0 ||
+	    settle(c, &err) != ST_OK || !await_settled_stat(c->db.db_fd, &st) ||
+	    wal_hold_state(c->hold) != HOLD_ZERO || db_is_moved(&c->db) ||
+	    fstat(c->db.db_fd, &again) != 0 || again.st_size != st.st_size ||
+	    again.st_mtim.tv_nsec != st.st_mtim.tv_nsec) {
+		return;
+	}
+	if (store_put_clean(c->settings.store, &st, c->builder.lsn, &err) != ST_OK) {
+		log_debug("no clean stop: %s", err.text);
+	}
+}
+
+static void stop_capturing(struct capture *c);
+
+void capture_stop_clean(struct capture *capture)
+{
+	int64_t until = clock_mono_ns() + STOP_NS;
+	struct error err;
+	bool news;
+
+	if (!capture || !capture->settings.store || !capture->is_started ||
+	    capture->db.degraded) {
+		return;
+	}
+	stop_capturing(capture);
+	while (!capture->has_failed && clock_mono_ns() < until) {
+		if (wal_hold_turn(capture->hold, &news, &err) != ST_OK) {
+			return;
+		}
+		if (wal_hold_state(capture->hold) == HOLD_ZERO && !news) {
+			note_clean_stop(capture);
+			return;
+		}
+		clock_sleep_ns(STEP_NEWS);
+	}
+}
+
+static void stop_capturing(struct capture *c)
 {
 	if (c->is_started) {
 		atomic_store_explicit(&c->stop, true, memory_order_release);
@@ -783,6 +868,11 @@ static void stop_thread(struct capture *c)
 		(void)pthread_join(c->thread, NULL);
 		c->is_started = false;
 	}
+}
+
+static void stop_threads(struct capture *c)
+{
+	stop_capturing(c);
 	if (c->is_syncing) {
 		(void)pthread_mutex_lock(&c->lock);
 		c->stops_syncing = true;
@@ -798,7 +888,7 @@ void capture_close(struct capture *capture)
 	if (!capture) {
 		return;
 	}
-	stop_thread(capture);
+	stop_threads(capture);
 	wal_hold_close(capture->hold);
 	wal_watch_close(capture->watch);
 	db_close(&capture->db);

@@ -640,6 +640,9 @@ enum status pipeline_run(const struct config *config, struct error *err)
 			*err = ignored;
 		}
 	}
+	if (status == ST_OK || status == ST_STOPPED || status == ST_CLOSED) {
+		capture_stop_clean(pipeline.capture);
+	}
 	close_all(&pipeline);
 	return status == ST_STOPPED || status == ST_CLOSED ? ST_OK : status;
 }

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "btree/db_header.h"
-#include "src/base/log.h"
+#include "src/base/clock.h"
 #include "src/journal.h"
 #include "src/page_versions.h"
 #include "src/shadow.h"
@@ -224,6 +223,39 @@ bool store_hash_at_end(const struct store *store, uint32_t page_no, uint64_t *ha
 	}
 	*hash = shadow_hash(store->shadow, page_no);
 	return true;
+}
+
+/* --- clean stops --------------------------------------------------------------------
+ */
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * NS_PER_S + t->tv_nsec;
+}
+
+bool store_is_untouched(const struct store *store, const struct stat *database)
+{
+	const struct state_meta *meta = &store->meta;
+
+	return meta->is_clean && meta->clean_lsn == store->end.lsn &&
+	       meta->clean_device == database->st_dev &&
+	       meta->clean_inode == database->st_ino &&
+	       meta->clean_size == (uint64_t)database->st_size &&
+	       meta->clean_mtime_ns == nanoseconds(&database->st_mtim) &&
+	       meta->clean_ctime_ns == nanoseconds(&database->st_ctim);
+}
+
+enum status store_put_clean(struct store *store, const struct stat *database,
+			    uint64_t lsn, struct error *err)
+{
+	store->meta.is_clean = true;
+	store->meta.clean_lsn = lsn;
+	store->meta.clean_device = database->st_dev;
+	store->meta.clean_inode = database->st_ino;
+	store->meta.clean_size = (uint64_t)database->st_size;
+	store->meta.clean_mtime_ns = nanoseconds(&database->st_mtim);
+	store->meta.clean_ctime_ns = nanoseconds(&database->st_ctim);
+	return state_dir_put_meta(store->dir, &store->meta, err);
 }
 
 /* --- journalling --------------------------------------------------------------------

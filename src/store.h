@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "src/capture.h"
 #include "src/state_dir.h"
@@ -49,8 +50,15 @@ struct store_end {
 	struct wal_place place;
 };
 struct store_end store_end(const struct store *store);
-/* Hash of page `page_no` as of D; false: there is no such page. Until decoding begins. */
+/* Hash of page `page_no` as of D; false: there is no such page. Until decoding begins.
+ */
 bool store_hash_at_end(const struct store *store, uint32_t page_no, uint64_t *hash);
+
+/* The database file is as the last clean stop left it, and the journal ends there. */
+bool store_is_untouched(const struct store *store, const struct stat *database);
+/* That is a clean stop: the file is the state as of `lsn`, all of which is durable. */
+enum status store_put_clean(struct store *store, const struct stat *database,
+			    uint64_t lsn, struct error *err) MUST_CHECK;
 
 /* Journal a transaction: fills txn->chain. */
 enum status store_append(struct store *store, struct captured_txn *txn,
@@ -58,7 +66,8 @@ enum status store_append(struct store *store, struct captured_txn *txn,
 /* What was appended before the call is durable. */
 enum status store_sync(struct store *store, struct error *err) MUST_CHECK;
 
-/* --- the first start ---------------------------------------------------------------- */
+/* --- the first start ----------------------------------------------------------------
+ */
 
 struct store_copy {
 	int source_fd;
@@ -79,7 +88,8 @@ enum status store_absorb(struct store *store, struct captured_txn *txn,
 enum status store_begin(struct store *store, const struct state_position *position,
 			struct error *err) MUST_CHECK;
 
-/* --- following ---------------------------------------------------------------------- */
+/* --- following ----------------------------------------------------------------------
+ */
 
 int store_base_fd(const struct store *store);
 uint32_t store_base_pages(const struct store *store);
