@@ -26,9 +26,10 @@
 #define CHUNK_BYTES (1u << 20) /* read, hashed, written at once: whole pages */
 #define STEP_BYTES  (8u << 20) /* between two reports */
 
-#define FLAG_HASHES  512   /* entries that one dirty flag stands for */
-#define TABLE_HASHES 65536 /* entries by which the table grows: whole flags and pages \
-			    */
+#define FLAG_HASHES 512 /* entries that one dirty flag stands for */
+#define TABLE_HASHES                                                     \
+	65536 /* entries by which the table grows: whole flags and pages \
+	       */
 
 #define START_AGAIN \
 	"move the state directory away and start again: a new snapshot will be taken"
@@ -228,12 +229,31 @@ static enum status check_head(const struct shadow *shadow, struct error *err)
 	return ST_OK;
 }
 
+static enum status too_few_hashes(const struct shadow *shadow, size_t bytes,
+				  struct error *err)
+{
+	return error_set(err, ST_DAMAGED,
+			 HASHES_FILE ": has %zu of %u pages; " START_AGAIN,
+			 bytes / sizeof(uint64_t), shadow->page_count);
+}
+
 static enum status read_hashes(struct shadow *shadow, struct error *err)
 {
 	size_t len = shadow->page_count * sizeof(uint64_t);
 	enum status status = check_head(shadow, err);
+	struct stat st;
 	ssize_t got;
 
+	if (status != ST_OK) {
+		return status;
+	}
+	if (fstat(shadow->hashes_fd, &st) != 0) {
+		return error_set_errno(err, errno, HASHES_FILE ": cannot be examined");
+	}
+	if ((uint64_t)st.st_size < HASHES_HEAD + len) {
+		return too_few_hashes(shadow, (size_t)st.st_size - HASHES_HEAD, err);
+	}
+	status = reserve(shadow, shadow->page_count, err);
 	if (status != ST_OK) {
 		return status;
 	}
@@ -241,12 +261,7 @@ static enum status read_hashes(struct shadow *shadow, struct error *err)
 	if (got < 0) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be read");
 	}
-	if ((size_t)got < len) {
-		return error_set(err, ST_DAMAGED,
-				 HASHES_FILE ": has %zu of %u pages; " START_AGAIN,
-				 (size_t)got / sizeof(uint64_t), shadow->page_count);
-	}
-	return ST_OK;
+	return (size_t)got < len ? too_few_hashes(shadow, (size_t)got, err) : ST_OK;
 }
 
 /* Write the entries under flags `start` up to, not including, `end`. */
@@ -632,7 +647,8 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 	uint64_t bytes =
 	    is_clone ? 0 : (uint64_t)shadow->page_count * shadow->page_size;
 	enum status status = check_room(
-	    shadow->fd, bytes + (uint64_t)hash_offset(shadow->page_count), err);
+	    shadow->fd, bytes + (uint64_t)hash_offset((uint64_t)shadow->page_count + 1),
+	    err);
 
 	/* A clone is as long as the source, which may be more or less. */
 	if (status == ST_OK) {
@@ -767,9 +783,6 @@ static enum status open_files(struct shadow *shadow, int dir_fd, struct error *e
 
 	if (status == ST_OK) {
 		status = open_file(dir_fd, HASHES_FILE, &shadow->hashes_fd, err);
-	}
-	if (status == ST_OK) {
-		status = reserve(shadow, shadow->page_count, err);
 	}
 	if (status == ST_OK) {
 		status = read_hashes(shadow, err);

@@ -46,17 +46,20 @@ void shadow_close(struct shadow *shadow); /* takes NULL */
 int shadow_fd(const struct shadow *shadow);
 uint32_t shadow_page_count(const struct shadow *shadow);
 
-/* The hash of a page, and that of the page as it is in the shadow. */
+/* The hash of a page, and that of the page as it is in the shadow; past its end 0. */
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size);
 uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no);
 
 /* Write a page; grows the shadow where it must. Not durable until shadow_sync. */
 enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes,
 			 struct error *err) MUST_CHECK;
-/* The database has so many pages now. */
+/* The database has so many pages now; new ones are zeros. What is cut off gives its
+ * blocks back, but the file gets shorter only in shadow_open: until meta has the new
+ * size the old one counts. */
 enum status shadow_resize(struct shadow *shadow, uint32_t page_count,
 			  struct error *err) MUST_CHECK;
-/* Pages and hashes are durable when it returns. */
+/* Pages and hashes are durable when it returns. Once it has failed it always does: what
+ * could not be written is lost, and only a new start writes it again. */
 enum status shadow_sync(struct shadow *shadow, struct error *err) MUST_CHECK;
 
 /* Read all of it and compare with the hashes: ST_DAMAGED names the first page. */

@@ -34,11 +34,11 @@
 /* File `meta`. */
 struct state_meta {
 	uint8_t uuid[STATE_UUID_BYTES];
-	uint32_t page_size;  /* of the database, bytes */
-	uint64_t epoch;      /* a random number of each copy and catch-up */
-	uint64_t base_lsn;   /* S: the shadow is the database as of here */
-	uint32_t base_pages; /* its size, pages */
-	uint64_t base_chain; /* the journal's checksum there */
+	uint32_t page_size;   /* of the database, bytes */
+	uint64_t epoch;       /* a random number of each copy and catch-up */
+	uint64_t base_lsn;    /* S: the shadow is the database as of here */
+	uint32_t base_pages;  /* its size, pages */
+	uint64_t base_chain;  /* the journal's checksum there */
 	uint8_t base_salt[8]; /* where S stands in the application's WAL: its salts, */
 	uint32_t base_frame;  /* the commit frame, 0: none, */
 	uint64_t base_proof;  /* and the hash of that frame */
@@ -57,7 +57,7 @@ struct state_position {
 	bool in_snapshot;   /* the next one is the initial snapshot, at lsn itself */
 	uint64_t change_id; /* of the last event acknowledged */
 	uint64_t txn_change_id; /* the same where the next transaction begins */
-	uint64_t previous_lsn; /* of the last transaction that gave an event */
+	uint64_t previous_lsn;  /* of the last transaction that gave an event */
 	uint64_t settings_hash; /* of what shapes the sequence of messages */
 	uint64_t sink_inode;    /* file sink: the file, and how long it is */
 	uint64_t sink_length;
@@ -79,11 +79,12 @@ void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock 
 int state_dir_fd(const struct state_dir *dir);
 const char *state_dir_path(const struct state_dir *dir);
 
-/* What open read. */
+/* What open read (zeros: nothing yet); of meta, what was put since. */
 const struct state_meta *state_dir_meta(const struct state_dir *dir);
 const struct state_position *state_dir_position(const struct state_dir *dir);
 
-/* Durable when it returns. A first one draws the uuid. */
+/* Durable when it returns, and with a first one the position. The uuid is drawn by the
+ * first one and stays, whatever `meta` has; an `epoch` of 0 draws a new one. */
 enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *meta,
 			       struct error *err) MUST_CHECK;
 
