@@ -42,6 +42,7 @@ struct journal {
 	uint64_t lsn;
 	uint64_t chain;
 	struct buffer bytes;
+	bool is_ragged; /* a piece of one that failed may stand behind the last */
 
 	/* Of the syncing thread. What one failed fsync lost, no later one reports. */
 	int sync_errno;
@@ -189,6 +190,14 @@ static void close_segment(struct segment *segment)
 	}
 }
 
+/* A segment that is not the last. */
+static void close_synced(struct segment *segment)
+{
+	if (!segment->is_unsynced && !segment->is_syncing) {
+		close_segment(segment);
+	}
+}
+
 /* A new file after the last record: what an append that failed left behind gives way.
  * -1, errno. */
 static int create_file(const struct journal *journal)
@@ -239,7 +248,6 @@ static enum status add_segment(struct journal *journal, struct error *err)
 	    .is_unsynced = true,
 	};
 	enum status status = create_segment(journal, &segment.fd, err);
-	struct segment *last;
 
 	if (status != ST_OK) {
 		return status;
@@ -250,9 +258,8 @@ static enum status add_segment(struct journal *journal, struct error *err)
 		(void)close(segment.fd);
 		return no_memory(err); /* the file gives way to the next one */
 	}
-	last = &journal->segments[journal->segment_total] - 1;
-	if (journal->segment_total > 0 && !last->is_unsynced && !last->is_syncing) {
-		close_segment(last);
+	if (journal->segment_total > 0) {
+		close_synced(&journal->segments[journal->segment_total - 1]);
 	}
 	journal->segments[journal->segment_total++] = segment;
 	journal->folder_unsynced = true;
@@ -289,19 +296,45 @@ static void check_record(const struct journal *journal,
 	}
 }
 
-/* Write what was built to the last segment: all of it, or the file is as before. */
-static enum status write_record(struct journal *journal, struct error *err)
+/* As it is now; only the appending thread moves its end. */
+static struct segment last_segment(struct journal *journal)
 {
 	struct segment last;
-	int rc;
 
 	(void)pthread_mutex_lock(&journal->lock);
 	last = journal->segments[journal->segment_total - 1];
 	(void)pthread_mutex_unlock(&journal->lock);
+	return last;
+}
+
+/* Before there is a segment behind the last one: it ends with its last record. */
+static enum status trim_ragged(struct journal *journal, struct error *err)
+{
+	struct segment last;
+	int rc;
+
+	if (!journal->is_ragged) {
+		return ST_OK;
+	}
+	last = last_segment(journal);
+	rc = cut_file(last.fd, last.length);
+	if (rc != 0) {
+		return file_error(journal, "cut", last.start_lsn, rc, err);
+	}
+	journal->is_ragged = false;
+	return ST_OK;
+}
+
+/* Write what was built to the last segment: all of it, or the file is as before. */
+static enum status write_record(struct journal *journal, struct error *err)
+{
+	struct segment last = last_segment(journal);
+	int rc;
+
 	rc = write_all(last.fd, journal->bytes.bytes, journal->bytes.len, last.length);
 	if (rc != 0) {
 		/* Should this fail too, the next record overwrites what is there. */
-		(void)cut_file(last.fd, last.length);
+		journal->is_ragged = cut_file(last.fd, last.length) != 0;
 		return file_error(journal, "write", last.start_lsn, rc, err);
 	}
 	return ST_OK;
@@ -326,6 +359,9 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 		return no_memory(err);
 	}
 	if (full) {
+		status = trim_ragged(journal, err);
+	}
+	if (full && status == ST_OK) {
 		status = add_segment(journal, err);
 	}
 	if (status == ST_OK) {
@@ -392,8 +428,8 @@ static void put_synced(struct journal *journal, uint64_t start_lsn)
 			continue;
 		}
 		segment->is_syncing = false;
-		if (!segment->is_unsynced && i + 1 < journal->segment_total) {
-			close_segment(segment);
+		if (i + 1 < journal->segment_total) {
+			close_synced(segment);
 		}
 	}
 	(void)pthread_mutex_unlock(&journal->lock);
@@ -421,6 +457,7 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	enum status status;
 	uint64_t lsn;
 	bool folder;
+	bool is_done;
 
 	if (journal->sync_errno != 0) {
 		return error_set_errno(err, journal->sync_errno,
@@ -431,7 +468,11 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	lsn = journal->written_lsn;
 	folder = journal->folder_unsynced;
 	journal->folder_unsynced = false;
+	is_done = lsn == journal->durable_lsn && !folder;
 	(void)pthread_mutex_unlock(&journal->lock);
+	if (is_done) {
+		return ST_OK;
+	}
 	status = spool_sync(journal->spool, err);
 	if (status == ST_OK) {
 		status = sync_segments(journal, err);
@@ -558,6 +599,10 @@ static enum status read_header(struct reader *reader, bool is_first, struct erro
 	if (is_first && header.start_lsn < start->lsn) {
 		reader->lsn = header.start_lsn;
 		reader->chain = header.start_chain;
+	}
+	if (is_first && header.start_lsn == start->lsn &&
+	    header.start_chain != start->chain) {
+		return damaged(reader, "it is not of this state directory", err);
 	}
 	if (header.start_lsn != reader->lsn || header.start_chain != reader->chain) {
 		return torn(reader, "records before it are missing");
@@ -932,16 +977,11 @@ static size_t find_first(const struct journal *journal, uint64_t lsn)
 static enum status open_last(struct reader *reader, struct error *err)
 {
 	size_t total = reader->journal->segment_total;
-	uint64_t length;
-	enum status status;
 
 	if (total == 0 || reader->journal->segments[total - 1].fd >= 0) {
 		return ST_OK;
 	}
-	length = reader->journal->segments[total - 1].length;
-	status = open_segment(reader, total - 1, err);
-	reader->journal->segments[total - 1].length = length;
-	return status;
+	return open_segment(reader, total - 1, err);
 }
 
 static enum status recover(struct reader *reader, struct error *err)
@@ -973,6 +1013,7 @@ static enum status recover(struct reader *reader, struct error *err)
 	journal->chain = reader->chain;
 	journal->written_lsn = reader->lsn;
 	journal->durable_lsn = reader->lsn;
+	journal->trimmed_lsn = start->lsn;
 	return status;
 }
 

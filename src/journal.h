@@ -5,16 +5,15 @@
  * Page images lie in slots of the spool (DIR/frames, src/spool.h), where capture reads
  * them into and decoding reads them from: they are written once. A record says which
  * slots a transaction has, with a hash of each image, and is chained to the one before
- * by its checksum. Records lie in segments, DIR/log-LSN, named by the LSN after which
- * they begin (16 hexadecimal digits).
+ * by its checksum; src/journal_record.h draws it. Records lie in segments, DIR/log-LSN,
+ * named by the LSN after which they begin (16 hexadecimal digits).
  *
- *     record: length, kind, lsn, captured_ns, page counts, where it stood in the
- *             application's WAL (salts, last frame, proof), n, n x (page number, slot,
- *             hash), chained checksum
- *
- * A record whose checksum or images are not right and that nothing valid follows was
- * being written when the power went: the journal ends before it. Anything else that is
- * wrong is damage.
+ * A record also says up to which LSN the journal was synced when it was written. What
+ * was written since the last sync, a power cut may have stored in any order: a record
+ * that is right behind one that is not proves nothing. So where a checksum or an image
+ * is not right, or a segment is missing, the journal ends, unless a later record says
+ * that more had been synced. That, and anything else that is wrong, is damage. (Damage
+ * that only the last sync covers shows as an end before the position.)
  *
  * OWNERSHIP  journal_open / journal_close; spool and folder are borrowed.
  * THREADS    append: the capture thread. sync: one other thread, at the same time.
@@ -65,7 +64,8 @@ struct journal_start {
 /*
  * Open the journal in `dir_fd` and give every record after start->lsn, in order, to
  * `replay` (its slots are marked as used in the spool); a tail that was being written
- * is cut off. A new journal has no segments.
+ * is cut off. A new journal has no segments. `replay` may free the slots; when it
+ * fails, its status is returned. What was replayed is durable when open returns.
  */
 enum status
 journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
@@ -83,7 +83,7 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 			   uint64_t *chain, struct error *err) MUST_CHECK;
 
 /* Everything appended before the call is durable when it returns: images, then
- * records. */
+ * records. One failure is for good: what it lost, no later fsync would report. */
 enum status journal_sync(struct journal *journal, struct error *err) MUST_CHECK;
 
 /* The base is durable up to `lsn`: remove segments that hold nothing later. The
