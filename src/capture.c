@@ -441,6 +441,22 @@ static enum status count_pages(const struct capture *c, uint32_t *pages,
 	return ST_OK;
 }
 
+/* The journal begins with a record of the state at the start, without images: the base
+ * will have them. */
+static enum status journal_first(struct capture *c, struct captured_txn *first,
+				 struct error *err)
+{
+	struct captured_txn record = *first;
+	enum status status = ST_OK;
+
+	record.page_total = 0;
+	if (first->lsn > 0) {
+		status = store_append(c->settings.store, &record, err);
+		first->chain = record.chain;
+	}
+	return status;
+}
+
 /* wal_hold_take at the start: the last frame of each page, as one transaction. */
 static enum status take_first(struct capture *c, const struct wal_index_header *header,
 			      struct hold_taken *taken, struct error *err)
@@ -478,6 +494,9 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 		c->first->place = place_of(c, header, header->frame_count);
 		taken->last_frame = header->frame_count;
 		c->is_following = true;
+	}
+	if (status == ST_OK && c->settings.store) {
+		status = journal_first(c, c->first, err);
 	}
 	return status;
 }

@@ -21,7 +21,7 @@
 
 #define MAGIC_BYTES    8
 #define META_MAGIC     "rowtailM"
-#define META_FIXED     116 /* bytes before the path */
+#define META_FIXED     136 /* bytes before the path */
 #define CHECKSUM_BYTES 8
 #define META_MAX       (META_FIXED + PATH_MAX + CHECKSUM_BYTES)
 /* Magic and version stand where they are in every version. */
@@ -417,6 +417,9 @@ static size_t meta_encode(const struct state_meta *meta, const char *database_pa
 	put_u64(&c, meta->base_lsn);
 	put_u64(&c, meta->base_chain);
 	put_u32(&c, meta->base_pages);
+	put_bytes(&c, meta->base_salt, sizeof meta->base_salt);
+	put_u32(&c, meta->base_frame);
+	put_u64(&c, meta->base_proof);
 	put_u32(&c, meta->is_clean);
 	put_u64(&c, meta->clean_lsn);
 	put_u64(&c, meta->clean_device);
@@ -441,6 +444,9 @@ static uint32_t meta_decode(uint8_t *bytes, struct state_meta *meta)
 	meta->base_lsn = get_u64(&c);
 	meta->base_chain = get_u64(&c);
 	meta->base_pages = get_u32(&c);
+	get_bytes(&c, meta->base_salt, sizeof meta->base_salt);
+	meta->base_frame = get_u32(&c);
+	meta->base_proof = get_u64(&c);
 	meta->is_clean = get_u32(&c) != 0;
 	meta->clean_lsn = get_u64(&c);
 	meta->clean_device = get_u64(&c);
