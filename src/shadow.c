@@ -110,9 +110,11 @@ static enum status make_file(int dir_fd, const char *name, int *fd, struct error
 	return ST_OK;
 }
 
-static enum status open_file(int dir_fd, const char *name, int *fd, struct error *err)
+/* `mode` is O_RDWR or O_RDONLY. */
+static enum status open_file(int dir_fd, const char *name, int mode, int *fd,
+			     struct error *err)
 {
-	*fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	*fd = openat(dir_fd, name, mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (*fd < 0 && errno == ENOENT) {
 		return error_set(err, ST_DAMAGED, "%s: is missing; " START_AGAIN, name);
 	}
@@ -754,7 +756,7 @@ enum status shadow_create(int dir_fd, const struct shadow_copy *copy,
 	return ST_OK;
 }
 
-static enum status check_length(struct shadow *shadow, struct error *err)
+static enum status check_length(struct shadow *shadow, int mode, struct error *err)
 {
 	uint64_t needed = (uint64_t)shadow->page_count * shadow->page_size;
 	struct stat st;
@@ -770,31 +772,32 @@ static enum status check_length(struct shadow *shadow, struct error *err)
 		    (unsigned long long)st.st_size, (unsigned long long)needed,
 		    shadow->page_count);
 	}
-	if ((uint64_t)st.st_size > needed) {
+	if ((uint64_t)st.st_size > needed && mode == O_RDWR) {
 		return set_length(shadow, shadow->page_count, err);
 	}
 	shadow->file_pages = shadow->page_count;
 	return ST_OK;
 }
 
-static enum status open_files(struct shadow *shadow, int dir_fd, struct error *err)
+static enum status open_files(struct shadow *shadow, int dir_fd, int mode,
+			      struct error *err)
 {
-	enum status status = open_file(dir_fd, SHADOW_FILE, &shadow->fd, err);
+	enum status status = open_file(dir_fd, SHADOW_FILE, mode, &shadow->fd, err);
 
 	if (status == ST_OK) {
-		status = open_file(dir_fd, HASHES_FILE, &shadow->hashes_fd, err);
+		status = open_file(dir_fd, HASHES_FILE, mode, &shadow->hashes_fd, err);
 	}
 	if (status == ST_OK) {
 		status = read_hashes(shadow, err);
 	}
 	if (status == ST_OK) {
-		status = check_length(shadow, err);
+		status = check_length(shadow, mode, err);
 	}
 	return status;
 }
 
-enum status shadow_open(int dir_fd, uint32_t page_size, uint32_t page_count,
-			struct shadow **out, struct error *err)
+static enum status open_shadow(int dir_fd, uint32_t page_size, uint32_t page_count,
+			       int mode, struct shadow **out, struct error *err)
 {
 	struct shadow *shadow;
 	enum status status = shadow_alloc(page_size, page_count, &shadow, err);
@@ -802,13 +805,25 @@ enum status shadow_open(int dir_fd, uint32_t page_size, uint32_t page_count,
 	if (status != ST_OK) {
 		return status;
 	}
-	status = open_files(shadow, dir_fd, err);
+	status = open_files(shadow, dir_fd, mode, err);
 	if (status != ST_OK) {
 		shadow_close(shadow);
 		return status;
 	}
 	*out = shadow;
 	return ST_OK;
+}
+
+enum status shadow_open(int dir_fd, uint32_t page_size, uint32_t page_count,
+			struct shadow **out, struct error *err)
+{
+	return open_shadow(dir_fd, page_size, page_count, O_RDWR, out, err);
+}
+
+enum status shadow_open_read(int dir_fd, uint32_t page_size, uint32_t page_count,
+			     struct shadow **out, struct error *err)
+{
+	return open_shadow(dir_fd, page_size, page_count, O_RDONLY, out, err);
 }
 
 void shadow_close(struct shadow *shadow)

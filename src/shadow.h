@@ -40,6 +40,9 @@ enum status shadow_create(int dir_fd, const struct shadow_copy *copy,
  * short left behind. */
 enum status shadow_open(int dir_fd, uint32_t page_size, uint32_t page_count,
 			struct shadow **out, struct error *err) MUST_CHECK;
+/* The same, and nothing is changed: it can only be read. */
+enum status shadow_open_read(int dir_fd, uint32_t page_size, uint32_t page_count,
+			     struct shadow **out, struct error *err) MUST_CHECK;
 void shadow_close(struct shadow *shadow); /* takes NULL */
 
 /* To read pages from; borrowed. */

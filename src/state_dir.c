@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,7 +254,8 @@ static bool is_segment(const char *name)
 static bool is_leftover(const char *name)
 {
 	static const char *const names[] = {META_NEW_FILE, POSITION_FILE, "shadow",
-					    "hashes", "frames"};
+					    "hashes",      "frames",      "error",
+					    "error.new"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (strcmp(name, names[i]) == 0) {
@@ -345,11 +347,20 @@ static enum status check_folder(struct state_dir *dir, struct error *err)
 /* --- the lock ----------------------------------------------------------------------
  */
 
-static enum status in_use(const struct state_dir *dir, struct error *err)
+/* What the lock file says, if there is such a process; 0 otherwise. */
+static long read_pid(const struct state_dir *dir)
 {
 	char text[32] = "";
 	ssize_t len = read_at(dir->lock_fd, text, sizeof text - 1, 0);
 	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
+
+	/* One that only reads holds the lock without writing its pid. */
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH) ? pid : 0;
+}
+
+static enum status in_use(const struct state_dir *dir, struct error *err)
+{
+	long pid = read_pid(dir);
 
 	if (pid <= 0) {
 		return error_set(err, ST_CONFIG,
@@ -397,6 +408,40 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 	}
 	write_pid(dir);
 	return ST_OK;
+}
+
+/* For reading: the lock file is there, and nobody may take it from now on. */
+static enum status share_lock(struct state_dir *dir, bool shared, struct error *err)
+{
+	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	dir->lock_fd =
+	    openat(dir->fd, LOCK_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (dir->lock_fd < 0 && errno == ENOENT) {
+		return error_set(err, ST_CONFIG, "%s is no state directory of rowtail",
+				 dir->path);
+	}
+	if (dir->lock_fd < 0) {
+		return file_error(dir, LOCK_FILE, "opened", err);
+	}
+	if (shared && fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
+		return errno == EAGAIN || errno == EACCES
+			   ? in_use(dir, err)
+			   : file_error(dir, LOCK_FILE, "locked", err);
+	}
+	return ST_OK;
+}
+
+long state_dir_holder(const struct state_dir *dir)
+{
+	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	long pid;
+
+	if (fcntl(dir->lock_fd, F_OFD_GETLK, &all) != 0 || all.l_type == F_UNLCK) {
+		return 0;
+	}
+	pid = read_pid(dir);
+	return pid > 0 ? pid : -1;
 }
 
 /* --- meta --------------------------------------------------------------------------
@@ -463,9 +508,16 @@ static bool page_size_is_valid(uint32_t page_size)
 	       (page_size & (page_size - 1)) == 0;
 }
 
-static enum status check_database(const struct state_dir *dir, const char *found,
+static enum status check_database(struct state_dir *dir, const char *found,
 				  size_t found_len, struct error *err)
 {
+	if (!dir->database_path) { /* for reading: whatever it is */
+		dir->database_path = strndup(found, found_len);
+		return dir->database_path
+			   ? ST_OK
+			   : error_set(err, ST_NOMEM,
+				       "out of memory for the state directory");
+	}
 	if (found_len == strlen(dir->database_path) &&
 	    memcmp(found, dir->database_path, found_len) == 0) {
 		return ST_OK;
@@ -751,6 +803,29 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	return make_position(dir, err);
 }
 
+/* The same without making what is not there; the other record may be half written. */
+static enum status look_at_position(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[POSITION_FULL];
+	ssize_t len;
+
+	dir->position_fd = openat(dir->fd, POSITION_FILE,
+				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (dir->position_fd < 0) {
+		return errno == ENOENT && !dir->has_meta
+			   ? ST_OK
+			   : file_error(dir, POSITION_FILE, "opened", err);
+	}
+	len = read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		return file_error(dir, POSITION_FILE, "read", err);
+	}
+	if (!pick_position(dir, bytes, (size_t)len) && dir->has_meta) {
+		return damaged(dir, POSITION_FILE, "checksum", err);
+	}
+	return ST_OK;
+}
+
 enum status state_dir_put_position(struct state_dir *dir,
 				   const struct state_position *position,
 				   struct error *err)
@@ -831,6 +906,54 @@ enum status state_dir_open(const char *path, const char *database_path,
 	*is_new = !dir->has_meta;
 	*out = dir;
 	return ST_OK;
+}
+
+static enum status open_shared(struct state_dir *dir, bool shared, struct error *err)
+{
+	enum status status;
+
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0 && errno == ENOENT) {
+		return error_set(err, ST_CONFIG, "%s: there is no such state directory",
+				 dir->path);
+	}
+	if (dir->fd < 0) {
+		return folder_error(dir->path, err);
+	}
+	status = share_lock(dir, shared, err);
+	if (status == ST_OK) {
+		status = read_meta(dir, err);
+	}
+	return status == ST_OK ? look_at_position(dir, err) : status;
+}
+
+enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
+			   bool *is_new, struct error *err)
+{
+	struct state_dir *dir = calloc(1, sizeof *dir);
+	enum status status;
+
+	if (!dir) {
+		return error_set(err, ST_NOMEM,
+				 "out of memory for the state directory");
+	}
+	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	dir->path = strdup(path);
+	status = dir->path ? open_shared(dir, shared, err)
+			   : error_set(err, ST_NOMEM,
+				       "out of memory for the state directory");
+	if (status != ST_OK) {
+		state_dir_close(dir);
+		return status;
+	}
+	*is_new = !dir->has_meta;
+	*out = dir;
+	return ST_OK;
+}
+
+const char *state_dir_database(const struct state_dir *dir)
+{
+	return dir->database_path;
 }
 
 void state_dir_close(struct state_dir *dir)

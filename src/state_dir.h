@@ -75,6 +75,21 @@ enum status state_dir_open(const char *path, const char *database_path,
 			   struct error *err) MUST_CHECK;
 void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock */
 
+/*
+ * Open `path` to read what is there, and change nothing; nothing may be put into it.
+ * With `shared` no process can take it until it is closed: one that has is ST_CONFIG.
+ * Without, it is as it was at some moment, and a process may go on with it. A folder
+ * that no process ever had as its own is ST_CONFIG. `*is_new` as state_dir_open.
+ */
+enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
+			   bool *is_new, struct error *err) MUST_CHECK;
+
+/* The process that has taken it: 0 is none, -1 one that is not known. */
+long state_dir_holder(const struct state_dir *dir);
+
+/* The real path of the database that it is of; NULL: not known yet. */
+const char *state_dir_database(const struct state_dir *dir);
+
 /* The folder, for openat; borrowed. */
 int state_dir_fd(const struct state_dir *dir);
 const char *state_dir_path(const struct state_dir *dir);
