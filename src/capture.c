@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/catch_up.h"
 #include "src/db_open.h"
+#include "src/source_state.h"
 #include "src/store.h"
 #include "src/txn_builder.h"
 #include "src/wal_frame.h"
@@ -407,40 +407,6 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 	return status;
 }
 
-/* The size of the database where no frame tells it, from page 1 and the file. */
-static enum status count_pages(const struct capture *c, uint32_t *pages,
-			       struct error *err)
-{
-	uint8_t bytes[DB_HEADER_SIZE];
-	struct db_header header;
-	struct stat st;
-	uint64_t in_file;
-
-	if (fstat(c->db.db_fd, &st) != 0 ||
-	    pread(c->db.db_fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-		return error_set_errno(err, errno, "%s: cannot be read", c->db.path);
-	}
-	if (db_header_read(bytes, &header, err) != ST_OK) {
-		(void)error_wrap(err, "%s: is corrupt, restore it from a backup",
-				 c->db.path);
-		return err->status = ST_UNFIT;
-	}
-	in_file = ((uint64_t)st.st_size + c->db.page_size - 1) / c->db.page_size;
-	*pages = in_file > UINT32_MAX ? UINT32_MAX : (uint32_t)in_file;
-	/* The count in page 1 holds if the same writer wrote both. */
-	if (header.page_count == 0 || memcmp(bytes + 24, bytes + 92, 4) != 0) {
-		return ST_OK;
-	}
-	if (header.page_count > in_file) {
-		return error_set(err, ST_UNFIT,
-				 "%s: is cut off, it should have %" PRIu32
-				 " pages and has %" PRIu64 "; restore it from a backup",
-				 c->db.path, header.page_count, in_file);
-	}
-	*pages = header.page_count;
-	return ST_OK;
-}
-
 /* The journal begins with a record of the state at the start, without images: the base
  * will have them. */
 static enum status journal_first(struct capture *c, struct captured_txn *first,
@@ -467,7 +433,7 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	enum status status = ST_OK;
 
 	if (header->frame_count == 0) {
-		status = count_pages(c, &from_file.page_count, err);
+		status = source_page_count(&c->db, &from_file.page_count, err);
 	} else if (header->page_size != c->db.page_size) {
 		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
 				 c->db.path);
@@ -508,20 +474,6 @@ static bool is_same_life(const struct wal_index_header *header,
 	       memcmp(header->salt, place->salt, sizeof place->salt) == 0;
 }
 
-/* The WAL goes on from where the journal ends: the same frame stands there. */
-static bool continues(const struct capture *c, const struct wal_index_header *header,
-		      const struct wal_place *end)
-{
-	uint64_t proof;
-
-	return end->frame > 0 && end->proof != 0 && header->frame_count >= end->frame &&
-	       memcmp(header->salt, end->salt, sizeof end->salt) == 0 &&
-	       header->page_size == c->db.page_size &&
-	       wal_frame_proof(c->db.wal_fd, c->db.page_size, end->frame, c->proof_page,
-			       &proof) &&
-	       proof == end->proof;
-}
-
 /* Compare with the source; what differs is a transaction. */
 static enum status take_difference(struct capture *c,
 				   const struct wal_index_header *header,
@@ -537,7 +489,7 @@ static enum status take_difference(struct capture *c,
 	enum status status = ST_OK;
 
 	if (header->frame_count == 0) {
-		status = count_pages(c, &from_file.page_count, err);
+		status = source_page_count(&c->db, &from_file.page_count, err);
 	} else if (header->page_size != c->db.page_size) {
 		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
 				 c->db.path);
@@ -589,7 +541,7 @@ static enum status take_resumed(struct capture *c,
 	c->synced_lsn = end.lsn;
 	c->builder.page_count = end.page_count;
 	c->builder.last_frame = 0;
-	if (!continues(c, header, &end.place)) {
+	if (!source_continues(&c->db, header, &end.place, c->proof_page)) {
 		/* All that is in the WAL came after a clean stop, if the file is as it
 		 * was then. */
 		if (fstat(c->db.db_fd, &st) == 0 &&
