@@ -12,6 +12,7 @@
 #include "schemas/encoder.h"
 #include "schemas/table_filter.h"
 #include "schemas/topic_name.h"
+#include "sinks/file_sink.h"
 #include "sinks/stdout_sink.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
@@ -23,6 +24,9 @@
 #include "src/stop.h"
 #include "src/store.h"
 #include "src/view.h"
+
+/* So long --once waits for room on a full disk. */
+#define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
 struct pipeline {
 	const struct config *config;
@@ -46,6 +50,27 @@ struct pipeline {
 
 /* ---- opening ---- */
 
+static enum status file_acknowledged(void *context, bool durable, struct error *err);
+
+static enum status open_file_sink(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct file_settings settings = {
+	    .path = config->sink_path,
+	    .database_path = config->database_path,
+	    .record_lines = config->lines == LINES_RECORD,
+	    .stop = &stop_requested,
+	    .reopen = &reopen_requested,
+	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
+	    .acknowledged = file_acknowledged,
+	    .context = pipeline,
+	};
+	enum status status = stop_catch_hangup(err);
+
+	return status == ST_OK ? file_sink_open(&settings, &pipeline->sink, err)
+			       : status;
+}
+
 static enum status open_sink(struct pipeline *pipeline, struct error *err)
 {
 	struct stdout_settings settings = {
@@ -54,6 +79,9 @@ static enum status open_sink(struct pipeline *pipeline, struct error *err)
 	    .stop = &stop_requested,
 	};
 
+	if (pipeline->config->sink == SINK_FILE) {
+		return open_file_sink(pipeline, err);
+	}
 	return stdout_sink_open(&settings, &pipeline->sink, err);
 }
 
@@ -191,9 +219,15 @@ static enum status open_store(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
 	char *real = realpath(config->database_path, NULL);
-	enum status status =
-	    store_open(config->state_path, real ? real : config->database_path,
-		       &pipeline->store, err);
+	enum status status;
+
+	if (!real && config->state_is_default) { /* make no folder for a misspelling */
+		return error_set(err, ST_UNFIT, "%s: %s; give the path of a database",
+				 config->database_path,
+				 errno == ENOENT ? "no such file" : strerror(errno));
+	}
+	status = store_open(config->state_path, real ? real : config->database_path,
+			    &pipeline->store, err);
 
 	free(real);
 	return status;
@@ -342,7 +376,56 @@ static enum status store_acknowledged(struct pipeline *pipeline, struct error *e
 		position.txn_change_id = mark.change_id;
 		position.previous_lsn = mark.previous_lsn;
 	}
+	/* A stop may come before the place is reached that the run goes on from. */
+	if (position.messages < publisher_skipped(pipeline->publisher)) {
+		position.messages = publisher_skipped(pipeline->publisher);
+	}
+	if (pipeline->config->sink == SINK_FILE) {
+		struct file_place place = file_sink_place(pipeline->sink);
+
+		position.sink_inode = place.inode;
+		position.sink_length = place.length;
+		position.sink_start = place.start;
+		position.sink_proof = place.proof;
+	}
 	return store_put_position(pipeline->store, &position, err);
+}
+
+static enum status file_acknowledged(void *context, bool durable, struct error *err)
+{
+	struct pipeline *pipeline = context;
+	enum status status = store_acknowledged(pipeline, err);
+
+	return status == ST_OK && durable ? store_sync_position(pipeline->store, err)
+					  : status;
+}
+
+/* Bring the file to what was acknowledged, and store where it stands. */
+static enum status resume_file(struct pipeline *pipeline, struct error *err)
+{
+	struct state_position position = *store_position(pipeline->store);
+	struct file_place place = {.inode = position.sink_inode,
+				   .length = position.sink_length,
+				   .start = position.sink_start,
+				   .proof = position.sink_proof};
+	bool at_start =
+	    position.messages > 0 && position.settings_hash != pipeline->settings_hash;
+	enum status status = file_sink_resume(pipeline->sink, &place, at_start, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	place = file_sink_place(pipeline->sink);
+	position.sink_inode = place.inode;
+	position.sink_length = place.length;
+	position.sink_start = place.start;
+	position.sink_proof = place.proof;
+	if (at_start) {
+		position.messages = 0;
+		position.change_id = position.txn_change_id;
+	}
+	status = store_put_position(pipeline->store, &position, err);
+	return status == ST_OK ? store_sync_position(pipeline->store, err) : status;
 }
 
 /* Everything that was put is out: the position moves, and the base may. */
@@ -407,8 +490,13 @@ static enum status open_all(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
-	if (status == ST_OK && pipeline->store) {
+	if (status == ST_OK && config->sink == SINK_FILE) {
 		restore_position(pipeline);
+		status = resume_file(pipeline, err);
+	} else if (status == ST_OK && pipeline->store) {
+		restore_position(pipeline);
+	}
+	if (status == ST_OK && pipeline->store) {
 		pipeline->in_snapshot = store_position(pipeline->store)->in_snapshot;
 		pipeline->is_restored = true;
 	} else if (status == ST_OK) {
@@ -493,7 +581,10 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 					 .change = snapshot_change,
 					 .progress = show_progress};
 	struct encoder_transaction txn = {
-	    .lsn = pipeline->lsn, .captured_ns = clock_wall_ns(), .is_snapshot = true};
+	    .lsn = pipeline->lsn,
+	    .captured_ns =
+		pipeline->store ? store_begun_ns(pipeline->store) : clock_wall_ns(),
+	    .is_snapshot = true};
 	enum status status;
 
 	progress_start(&pipeline->progress, "snapshot",
@@ -557,10 +648,11 @@ static enum status next_txn(struct pipeline *pipeline, struct captured_txn **txn
 /* Sleep until capture, a signal or the reader has something to say. */
 static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 {
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 	    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
 	    {.fd = stop_fd(), .events = POLLIN},
 	    {.fd = pipeline->sink->watch_fd(pipeline->sink), .events = 0},
+	    {.fd = reopen_fd(), .events = POLLIN},
 	};
 
 	if (poll(fds, sizeof fds / sizeof *fds, -1) < 0 && errno != EINTR) {
@@ -568,6 +660,9 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	}
 	if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		return error_set(err, ST_CLOSED, "the reader went away");
+	}
+	if (fds[3].revents & POLLIN) {
+		reopen_seen();
 	}
 	return ST_OK;
 }

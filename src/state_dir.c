@@ -22,14 +22,14 @@
 
 #define MAGIC_BYTES    8
 #define META_MAGIC     "rowtailM"
-#define META_FIXED     136 /* bytes before the path */
+#define META_FIXED     144 /* bytes before the path */
 #define CHECKSUM_BYTES 8
 #define META_MAX       (META_FIXED + PATH_MAX + CHECKSUM_BYTES)
 /* Magic and version stand where they are in every version. */
 #define META_MIN (MAGIC_BYTES + 4 + CHECKSUM_BYTES)
 
 /* The records of `position` lie in blocks of their own: a torn one spoils one. */
-#define POSITION_BYTES  88
+#define POSITION_BYTES  104
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES)
 
@@ -50,8 +50,7 @@ struct state_dir {
 	int sync_errno;
 };
 
-/* --- integers and files ------------------------------------------------------------
- */
+/* --- integers and files -------------------------------------------------------- */
 
 /* A place in a record; the caller knows that the bytes are there. */
 struct cursor {
@@ -187,8 +186,7 @@ static enum status damaged(const struct state_dir *dir, const char *name,
 			 dir->path, name, why, dir->path);
 }
 
-/* --- the folder --------------------------------------------------------------------
- */
+/* --- the folder ---------------------------------------------------------------- */
 
 /* What keeps a folder from being used, from errno: another --state helps, or not. */
 static enum status folder_error(const char *path, struct error *err)
@@ -344,8 +342,7 @@ static enum status check_folder(struct state_dir *dir, struct error *err)
 	return each_name(dir, refuse_foreign, err);
 }
 
-/* --- the lock ----------------------------------------------------------------------
- */
+/* --- the lock ------------------------------------------------------------------ */
 
 /* What the lock file says, if there is such a process; 0 otherwise. */
 static long read_pid(const struct state_dir *dir)
@@ -444,8 +441,7 @@ long state_dir_holder(const struct state_dir *dir)
 	return pid > 0 ? pid : -1;
 }
 
-/* --- meta --------------------------------------------------------------------------
- */
+/* --- meta ---------------------------------------------------------------------- */
 
 /* The bytes of the file into `bytes` (META_MAX); returns how many. */
 static size_t meta_encode(const struct state_meta *meta, const char *database_path,
@@ -459,6 +455,7 @@ static size_t meta_encode(const struct state_meta *meta, const char *database_pa
 	put_u32(&c, meta->page_size);
 	put_bytes(&c, meta->uuid, STATE_UUID_BYTES);
 	put_u64(&c, meta->epoch);
+	put_u64(&c, (uint64_t)meta->begun_ns);
 	put_u64(&c, meta->base_lsn);
 	put_u64(&c, meta->base_chain);
 	put_u32(&c, meta->base_pages);
@@ -486,6 +483,7 @@ static uint32_t meta_decode(uint8_t *bytes, struct state_meta *meta)
 	meta->page_size = get_u32(&c);
 	get_bytes(&c, meta->uuid, STATE_UUID_BYTES);
 	meta->epoch = get_u64(&c);
+	meta->begun_ns = (int64_t)get_u64(&c);
 	meta->base_lsn = get_u64(&c);
 	meta->base_chain = get_u64(&c);
 	meta->base_pages = get_u32(&c);
@@ -695,8 +693,7 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	return ST_OK;
 }
 
-/* --- position ----------------------------------------------------------------------
- */
+/* --- position ------------------------------------------------------------------ */
 
 static void position_encode(const struct state_position *position, uint64_t sequence,
 			    uint8_t *bytes)
@@ -712,6 +709,8 @@ static void position_encode(const struct state_position *position, uint64_t sequ
 	put_u64(&c, position->settings_hash);
 	put_u64(&c, position->sink_inode);
 	put_u64(&c, position->sink_length);
+	put_u64(&c, position->sink_start);
+	put_u64(&c, position->sink_proof);
 	put_u32(&c, position->in_snapshot);
 	put_u32(&c, 0);
 	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
@@ -731,6 +730,8 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 	position->settings_hash = get_u64(&c);
 	position->sink_inode = get_u64(&c);
 	position->sink_length = get_u64(&c);
+	position->sink_start = get_u64(&c);
+	position->sink_proof = get_u64(&c);
 	position->in_snapshot = get_u32(&c) != 0;
 	return sequence;
 }
@@ -849,8 +850,7 @@ enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
 	return ST_OK;
 }
 
-/* --- open and close ----------------------------------------------------------------
- */
+/* --- open and close ------------------------------------------------------------ */
 
 static enum status open_locked(struct state_dir *dir, struct error *err)
 {

@@ -36,6 +36,7 @@ struct state_meta {
 	uint8_t uuid[STATE_UUID_BYTES];
 	uint32_t page_size;   /* of the database, bytes */
 	uint64_t epoch;       /* a random number of each copy and catch-up */
+	int64_t begun_ns;     /* wall clock when the copy was complete */
 	uint64_t base_lsn;    /* S: the shadow is the database as of here */
 	uint32_t base_pages;  /* its size, pages */
 	uint64_t base_chain;  /* the journal's checksum there */
@@ -61,6 +62,8 @@ struct state_position {
 	uint64_t settings_hash; /* of what shapes the sequence of messages */
 	uint64_t sink_inode;    /* file sink: the file, and how long it is */
 	uint64_t sink_length;
+	uint64_t sink_start; /* how long it was where the next transaction begins */
+	uint64_t sink_proof; /* a hash of what is before sink_length */
 };
 
 struct state_dir;

@@ -248,6 +248,9 @@ bool store_is_untouched(const struct store *store, const struct stat *database)
 enum status store_put_clean(struct store *store, const struct stat *database,
 			    uint64_t lsn, struct error *err)
 {
+	if (store->is_new) {
+		return ST_OK;
+	}
 	store->meta.is_clean = true;
 	store->meta.clean_lsn = lsn;
 	store->meta.clean_device = database->st_dev;
@@ -372,6 +375,7 @@ enum status store_begin(struct store *store, const struct state_position *positi
 	}
 	if (status == ST_OK) {
 		set_base(&store->meta, &store->end, store->end_chain);
+		store->meta.begun_ns = clock_wall_ns();
 		status = state_dir_put_meta(store->dir, &store->meta, err);
 	}
 	if (status == ST_OK) {
@@ -413,6 +417,11 @@ struct captured_txn *store_next_recovered(struct store *store)
 	return txn;
 }
 
+int64_t store_begun_ns(const struct store *store)
+{
+	return store->meta.begun_ns;
+}
+
 const struct state_position *store_position(const struct store *store)
 {
 	return &store->position;
@@ -423,6 +432,11 @@ enum status store_put_position(struct store *store,
 {
 	store->position = *position;
 	return state_dir_put_position(store->dir, position, err);
+}
+
+enum status store_sync_position(struct store *store, struct error *err)
+{
+	return state_dir_sync_position(store->dir, err);
 }
 
 void store_keep(struct store *store, struct captured_txn *txn)

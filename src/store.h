@@ -94,6 +94,8 @@ enum status store_begin(struct store *store, const struct state_position *positi
 int store_base_fd(const struct store *store);
 uint32_t store_base_pages(const struct store *store);
 uint64_t store_base_lsn(const struct store *store);
+/* Wall clock of store_begin: the time of the initial snapshot. */
+int64_t store_begun_ns(const struct store *store);
 
 /* The transactions that open found, in order; NULL: no more. */
 struct captured_txn *store_next_recovered(struct store *store);
@@ -102,6 +104,8 @@ const struct state_position *store_position(const struct store *store);
 enum status store_put_position(struct store *store,
 			       const struct state_position *position,
 			       struct error *err) MUST_CHECK;
+/* The position lasts, also over a power cut. */
+enum status store_sync_position(struct store *store, struct error *err) MUST_CHECK;
 
 /* `txn` is decoded past. */
 void store_keep(struct store *store, struct captured_txn *txn);
