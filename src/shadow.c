@@ -49,8 +49,7 @@ struct shadow {
 	int sync_errno;
 };
 
-/* --- files -------------------------------------------------------------------------
- */
+/* --- files --------------------------------------------------------------------- */
 
 /* Up to `len` bytes from `offset`; -1 with errno set. */
 static ssize_t read_at(int fd, void *bytes, size_t len, off_t offset)
@@ -134,8 +133,7 @@ static off_t hash_offset(uint64_t page_no)
 	return (off_t)(HASHES_HEAD + (page_no - 1) * sizeof(uint64_t));
 }
 
-/* --- the table of hashes -----------------------------------------------------------
- */
+/* --- the table of hashes ------------------------------------------------------- */
 
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size)
 {
@@ -197,8 +195,7 @@ static enum status reserve(struct shadow *shadow, uint32_t page_count,
 	return ST_OK;
 }
 
-/* --- the file of hashes ------------------------------------------------------------
- */
+/* --- the file of hashes -------------------------------------------------------- */
 
 static void head_encode(uint32_t page_size, uint8_t head[HASHES_HEAD])
 {
@@ -333,8 +330,7 @@ enum status shadow_sync(struct shadow *shadow, struct error *err)
 	return status;
 }
 
-/* --- pages -------------------------------------------------------------------------
- */
+/* --- pages --------------------------------------------------------------------- */
 
 static enum status write_error(struct error *err)
 {
@@ -437,8 +433,7 @@ enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t 
 	return ST_OK;
 }
 
-/* --- a walk over all pages ---------------------------------------------------------
- */
+/* --- a walk over all pages ----------------------------------------------------- */
 
 /* Pages `first` on, `count` of them, at most CHUNK_BYTES. */
 struct chunk {
@@ -530,8 +525,7 @@ enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
 	return status;
 }
 
-/* --- copy --------------------------------------------------------------------------
- */
+/* --- copy ---------------------------------------------------------------------- */
 
 /* `bytes` more on the disk have to leave a tenth of it free. */
 static enum status check_room(int fd, uint64_t bytes, struct error *err)
@@ -665,8 +659,7 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 	return status;
 }
 
-/* --- open and close ----------------------------------------------------------------
- */
+/* --- open and close ------------------------------------------------------------ */
 
 static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 				struct shadow **out, struct error *err)

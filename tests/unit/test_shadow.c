@@ -26,8 +26,7 @@
 
 static const uint32_t page_sizes[] = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
 
-/* --- a folder and a database file --------------------------------------------------
- */
+/* --- a folder and a database file ---------------------------------------------- */
 
 struct fixture {
 	char folder[64];
@@ -246,8 +245,7 @@ static int in_child(int (*act)(const struct fixture *f), const struct fixture *f
 	return WEXITSTATUS(status);
 }
 
-/* --- the copy ----------------------------------------------------------------------
- */
+/* --- the copy ------------------------------------------------------------------ */
 
 static void test_shadow_is_the_database_page_for_page(void **state)
 {
@@ -579,8 +577,7 @@ static void test_copy_of_a_source_that_cannot_be_read_is_an_error(void **state)
 	assert_int_equal(unlinkat(f->dir_fd, "shadow", AT_REMOVEDIR), 0);
 }
 
-/* --- writing -----------------------------------------------------------------------
- */
+/* --- writing ------------------------------------------------------------------- */
 
 static void test_pages_written_come_back_after_a_sync(void **state)
 {
@@ -888,8 +885,7 @@ static void test_random_writes_and_sizes_follow_a_model(void **state)
 	shadow_close(shadow);
 }
 
-/* --- damage ------------------------------------------------------------------------
- */
+/* --- damage -------------------------------------------------------------------- */
 
 static void test_verify_finds_a_change_in_every_byte_of_the_shadow(void **state)
 {
@@ -1033,6 +1029,7 @@ static void test_open_takes_a_longer_file_and_cuts_it(void **state)
 {
 	struct fixture *f = *state;
 	struct shadow *shadow;
+	struct error err;
 
 	fill_source(f, 512, 20);
 	shadow_close(create(f, 512, 20));
@@ -1044,14 +1041,19 @@ static void test_open_takes_a_longer_file_and_cuts_it(void **state)
 	sync_shadow(shadow);
 	shadow_close(shadow);
 	cut_file(f, "shadow", 14 * 512 + 7);
+	if (shadow_open_read(f->dir_fd, 512, 14, &shadow, &err) != ST_OK) {
+		fail_msg("shadow_open_read: %s", err.text);
+	}
+	verify(shadow);
+	shadow_close(shadow);
+	assert_int_equal(size_of(f, "shadow"), 14 * 512 + 7); /* not when it reads */
 	shadow = reopen(f, 512, 14);
 	assert_int_equal(size_of(f, "shadow"), 14 * 512);
 	verify(shadow);
 	shadow_close(shadow);
 }
 
-/* --- a full disk -------------------------------------------------------------------
- */
+/* --- a full disk --------------------------------------------------------------- */
 
 static void limit_files(rlim_t bytes)
 {
@@ -1135,7 +1137,7 @@ static int fill_small_disk(const struct fixture *f)
 	int dir_fd;
 
 	if (unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("none", f->folder, "tmpfs", 0, "size=1m") != 0) {
 		return 77;
 	}

@@ -24,8 +24,7 @@
 
 #define DATABASE "/srv/shop/app.db"
 
-/* --- a folder with a state directory in it -----------------------------------------
- */
+/* --- a folder with a state directory in it ------------------------------------- */
 
 struct fixture {
 	char folder[64];
@@ -109,6 +108,9 @@ static const struct state_meta sample_meta = {
     .base_lsn = 42,
     .base_pages = 77,
     .base_chain = 0xfedcba9876543210,
+    .base_salt = {1, 2, 3, 4, 5, 6, 7, 8},
+    .base_frame = 99,
+    .base_proof = 0x0f1e2d3c4b5a6978,
     .is_clean = true,
     .clean_lsn = 41,
     .clean_device = 7,
@@ -241,8 +243,7 @@ static int in_child(int (*act)(const struct fixture *f), const struct fixture *f
 	return WEXITSTATUS(status);
 }
 
-/* --- the folder --------------------------------------------------------------------
- */
+/* --- the folder ---------------------------------------------------------------- */
 
 static void test_state_dir_makes_a_private_folder_under_any_umask(void **state)
 {
@@ -358,7 +359,7 @@ static int open_read_only(const struct fixture *f)
 	char path[200];
 
 	if (unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("none", f->dir, "tmpfs", MS_RDONLY, NULL) != 0) {
 		return 77;
 	}
@@ -409,6 +410,7 @@ static void test_state_dir_removes_what_a_killed_first_start_left(void **state)
 	static const char *const left[] = {"meta.new", "position",
 					   "shadow",   "hashes",
 					   "frames",   "log-0000000000000000",
+					   "error",    "error.new",
 					   "lock",     "log-00000000deadbeef"};
 	struct fixture *f = *state;
 	char path[200];
@@ -446,8 +448,7 @@ static void test_state_dir_names_a_leftover_that_cannot_be_removed(void **state)
 	expect_refusal(f->dir, DATABASE, ST_IO, "state/shadow cannot be removed");
 }
 
-/* --- the lock ----------------------------------------------------------------------
- */
+/* --- the lock ------------------------------------------------------------------ */
 
 static int open_in_use(const struct fixture *f)
 {
@@ -466,7 +467,7 @@ static int open_in_use(const struct fixture *f)
 
 static int open_and_die(const struct fixture *f)
 {
-	struct state_dir *dir;
+	static struct state_dir *dir; /* never closed */
 	struct error err;
 	bool is_new;
 
@@ -507,8 +508,7 @@ static void test_state_dir_lock_of_an_unreadable_pid_is_still_a_lock(void **stat
 	state_dir_close(dir);
 }
 
-/* --- meta --------------------------------------------------------------------------
- */
+/* --- meta ---------------------------------------------------------------------- */
 
 static void assert_meta(const struct state_meta *got, const struct state_meta *want)
 {
@@ -518,6 +518,9 @@ static void assert_meta(const struct state_meta *got, const struct state_meta *w
 	assert_int_equal(got->base_lsn, want->base_lsn);
 	assert_int_equal(got->base_pages, want->base_pages);
 	assert_int_equal(got->base_chain, want->base_chain);
+	assert_memory_equal(got->base_salt, want->base_salt, sizeof want->base_salt);
+	assert_int_equal(got->base_frame, want->base_frame);
+	assert_int_equal(got->base_proof, want->base_proof);
 	assert_int_equal(got->is_clean, want->is_clean);
 	assert_int_equal(got->clean_lsn, want->clean_lsn);
 	assert_int_equal(got->clean_device, want->clean_device);
@@ -675,30 +678,37 @@ static void test_meta_refuses_nonsense_with_a_right_checksum(void **state)
 {
 	static const struct {
 		size_t offset;
+		size_t before_path; /* instead: so far before the path */
 		uint8_t value;
 		const char *text;
-	} plants[] = {{0, 'R', "not a file of rowtail"},
-		      {13, 0, "page size"},
-		      {12, 1, "page size"},
-		      {14, 2, "page size"},
-		      {112, 15, "length"},
-		      {115, 0xff, "length"}};
+	} plants[] = {{0, 0, 'R', "not a file of rowtail"},
+		      {13, 0, 0, "page size"},
+		      {12, 0, 1, "page size"},
+		      {14, 0, 2, "page size"},
+		      {0, 4, sizeof DATABASE, "length"},
+		      {0, 1, 0xff, "length"}};
 	struct fixture *f = *state;
 	uint8_t bytes[512];
+	size_t path_start;
 	size_t len;
 
 	make_dir(f);
 	len = read_file(f, "meta", bytes, sizeof bytes);
+	path_start = len - 8 - strlen(DATABASE);
+	assert_memory_equal(bytes + path_start, DATABASE, strlen(DATABASE));
 	for (size_t i = 0; i < sizeof plants / sizeof *plants; i++) {
-		uint8_t kept = bytes[plants[i].offset];
+		size_t offset = plants[i].before_path
+				    ? path_start - plants[i].before_path
+				    : plants[i].offset;
+		uint8_t kept = bytes[offset];
 
-		bytes[plants[i].offset] = plants[i].value;
+		bytes[offset] = plants[i].value;
 		seal(bytes, len);
 		write_file(f, "meta", bytes, len);
 		expect_refusal(f->dir, DATABASE, ST_DAMAGED, plants[i].text);
-		bytes[plants[i].offset] = kept;
+		bytes[offset] = kept;
 	}
-	for (size_t i = 20; i < 116 + 8; i++) { /* without the path, and less */
+	for (size_t i = 20; i < path_start + 8; i++) { /* without the path, and less */
 		seal(bytes, i);
 		write_file(f, "meta", bytes, i);
 		expect_refusal(f->dir, DATABASE, ST_DAMAGED, "length");
@@ -809,8 +819,7 @@ static void test_state_dir_survives_kills_at_any_instruction(void **state)
 	assert_true(lsn > 100);
 }
 
-/* --- position ----------------------------------------------------------------------
- */
+/* --- position ------------------------------------------------------------------ */
 
 static void test_position_is_zeros_at_first(void **state)
 {
@@ -870,14 +879,16 @@ static void test_position_falls_back_to_the_other_record(void **state)
 	static uint8_t bytes[8192];
 	struct fixture *f = *state;
 	size_t newer;
+	size_t record;
 	size_t len;
 
 	make_dir(f);
 	len = read_file(f, "position", bytes, sizeof bytes);
-	assert_int_equal(len, 4096 + 88);
+	assert_in_range(len, 4096 + 16, 8192 - 1);
+	record = len - 4096;
 	newer = bytes[8] == 2 ? 0 : 4096;
 	for (size_t i = 0; i < len; i++) {
-		bool is_newer = i >= newer && i < newer + 88;
+		bool is_newer = i >= newer && i < newer + record;
 
 		bytes[i] ^= 0x10;
 		write_file(f, "position", bytes, len);
@@ -890,18 +901,20 @@ static void test_position_with_both_records_wrong_is_damage(void **state)
 {
 	static uint8_t bytes[8192];
 	struct fixture *f = *state;
+	size_t record;
 	size_t len;
 
 	make_dir(f);
 	len = read_file(f, "position", bytes, sizeof bytes);
-	for (size_t i = 0; i < 88; i++) {
+	record = len - 4096;
+	for (size_t i = 0; i < record; i++) {
 		bytes[i] ^= 1;
-		bytes[4096 + 87 - i] ^= 1;
+		bytes[len - 1 - i] ^= 1;
 		write_file(f, "position", bytes, len);
 		expect_refusal(f->dir, DATABASE, ST_DAMAGED,
 			       "state/position is damaged (checksum); move ");
 		bytes[i] ^= 1;
-		bytes[4096 + 87 - i] ^= 1;
+		bytes[len - 1 - i] ^= 1;
 	}
 	memset(bytes, 0, len);
 	write_file(f, "position", bytes, len);
@@ -913,12 +926,14 @@ static void test_position_in_the_wrong_place_does_not_count(void **state)
 	static uint8_t bytes[8192];
 	struct fixture *f = *state;
 	size_t older;
+	size_t record;
 	size_t len;
 
 	make_dir(f);
 	len = read_file(f, "position", bytes, sizeof bytes);
+	record = len - 4096;
 	older = bytes[8] == 1 ? 0 : 4096;
-	memcpy(bytes + (4096 - older), bytes + older, 88);
+	memcpy(bytes + (4096 - older), bytes + older, record);
 	write_file(f, "position", bytes, len);
 	assert_int_equal(position_lsn(f), 1);
 }
@@ -928,10 +943,11 @@ static void test_position_that_is_short_or_absent_is_zeros(void **state)
 	static uint8_t bytes[8192];
 	struct fixture *f = *state;
 	char path[200];
+	size_t full;
 
 	make_dir(f);
-	(void)read_file(f, "position", bytes, sizeof bytes);
-	for (size_t len = 0; len < 88; len++) {
+	full = read_file(f, "position", bytes, sizeof bytes);
+	for (size_t len = 0; len < full - 4096; len++) {
 		write_file(f, "position", bytes, len);
 		assert_int_equal(position_lsn(f), 0);
 	}
@@ -939,12 +955,12 @@ static void test_position_that_is_short_or_absent_is_zeros(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(position_lsn(f), 0);
 	assert_int_equal(mode_of(f, "position"), 0600);
-	assert_int_equal(read_file(f, "position", bytes, sizeof bytes), 4096 + 88);
+	assert_int_equal(read_file(f, "position", bytes, sizeof bytes), full);
 	/* One whole record is enough, whatever the length of the file. */
 	remove_names(f->dir);
 	make_dir(f);
 	(void)read_file(f, "position", bytes, sizeof bytes);
-	for (size_t len = 88; len < 4096 + 88; len += 131) {
+	for (size_t len = full - 4096; len < full; len += 131) {
 		write_file(f, "position", bytes, len);
 		assert_int_equal(position_lsn(f), bytes[8]);
 	}
@@ -974,8 +990,7 @@ static void test_position_goes_on_after_a_torn_record(void **state)
 	assert_int_equal(bytes[4096 - newer + 8], 1);
 }
 
-/* --- a full disk -------------------------------------------------------------------
- */
+/* --- a full disk --------------------------------------------------------------- */
 
 static void limit_files(rlim_t bytes)
 {
@@ -1028,7 +1043,7 @@ static void test_full_disk_at_a_first_start_is_an_error(void **state)
 	struct error err;
 	bool is_new;
 
-	for (rlim_t limit = 0; limit < 4096 + 88; limit += 500) {
+	for (rlim_t limit = 0; limit <= 4096; limit += 500) {
 		limit_files(limit);
 		assert_int_equal(state_dir_open(f->dir, DATABASE, &dir, &is_new, &err),
 				 ST_IO);
@@ -1036,6 +1051,71 @@ static void test_full_disk_at_a_first_start_is_an_error(void **state)
 		assert_non_null(strstr(err.text, "state/position cannot be written"));
 	}
 	make_dir(f);
+}
+
+/* --- reading -----------------------------------------------------------------------
+ */
+
+static struct state_dir *read_dir(const struct fixture *f, bool shared)
+{
+	struct state_dir *dir;
+	struct error err;
+	bool is_new;
+
+	if (state_dir_read(f->dir, shared, &dir, &is_new, &err) != ST_OK) {
+		fail_msg("state_dir_read: %s", err.text);
+	}
+	assert_false(is_new);
+	return dir;
+}
+
+static void test_reading_takes_nothing_and_makes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct state_dir *reader;
+	struct state_dir *dir;
+	struct error err;
+	bool is_new;
+
+	assert_int_equal(state_dir_read(f->dir, false, &reader, &is_new, &err),
+			 ST_CONFIG);
+	assert_int_not_equal(access(f->dir, F_OK), 0);
+	assert_int_equal(mkdir(f->dir, 0700), 0);
+	assert_int_equal(state_dir_read(f->dir, false, &reader, &is_new, &err),
+			 ST_CONFIG);
+	assert_non_null(strstr(err.text, "no state directory"));
+	assert_false(file_exists(f, "lock"));
+	make_dir(f);
+	dir = open_dir(f, false);
+	reader = read_dir(f, false);
+	assert_int_equal(state_dir_holder(reader), getpid());
+	assert_string_equal(state_dir_database(reader), DATABASE);
+	assert_meta(state_dir_meta(reader), state_dir_meta(dir));
+	assert_int_equal(state_dir_position(reader)->lsn, 2);
+	state_dir_close(reader);
+	assert_int_equal(state_dir_read(f->dir, true, &reader, &is_new, &err),
+			 ST_CONFIG);
+	assert_non_null(strstr(err.text, "in use by process"));
+	state_dir_close(dir);
+	reader = read_dir(f, false);
+	assert_int_equal(state_dir_holder(reader), 0);
+	state_dir_close(open_dir(f, false));
+	state_dir_close(reader);
+}
+
+static void test_a_shared_reader_keeps_others_from_taking_it(void **state)
+{
+	struct fixture *f = *state;
+	struct state_dir *first;
+	struct state_dir *second;
+
+	make_dir(f);
+	first = read_dir(f, true);
+	second = read_dir(f, true);
+	state_dir_close(first);
+	expect_refusal(f->dir, DATABASE, ST_CONFIG, "in use by");
+	state_dir_close(second);
+	state_dir_close(open_dir(f, false));
 }
 
 static void test_state_dir_close_takes_null(void **state)
@@ -1081,6 +1161,8 @@ int main(void)
 	    TEST(position_goes_on_after_a_torn_record),
 	    TEST(full_disk_leaves_the_old_meta_and_position),
 	    TEST(full_disk_at_a_first_start_is_an_error),
+	    TEST(reading_takes_nothing_and_makes_nothing),
+	    TEST(a_shared_reader_keeps_others_from_taking_it),
 	    TEST(state_dir_close_takes_null),
 	};
 
