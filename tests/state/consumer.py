@@ -282,9 +282,24 @@ class Run:
         self.session = session
         self.tail = tail
         self.messages = []
+        self.begun = b""            # of a line whose end is still to come
+
+    def read(self, count):
+        """Reads `count` lines and leaves the rest in the pipe (start with take=False),
+        so that it cannot get far ahead."""
+        descriptor = self.tail.process.stdout.fileno()
+        while count > 0:
+            data = os.read(descriptor, 4096)
+            expect(data, "it ended; stderr:\n%s", self.tail.error_text())
+            *lines, self.begun = (self.begun + data).split(b"\n")
+            self.messages += [Message(t + b"\n") for t in lines]
+            count -= len(lines)
 
     def pull(self):
-        self.messages += [Message(t) for t in self.tail.take_all()]
+        lines = self.tail.take_all()
+        if lines and self.begun:
+            lines[0], self.begun = self.begun + lines[0], b""
+        self.messages += [Message(t) for t in lines]
         return [m for m in self.messages if m.is_event]
 
     def wait(self, count, timeout=15):
@@ -310,19 +325,25 @@ class Run:
 
     def stop(self, sig=signal.SIGTERM):
         """Ends it cleanly; the events of this run that are new."""
+        if not self.tail.line_thread:
+            self.tail.process.send_signal(sig)
+            time.sleep(0.01)
+            self.tail.start_taking()
         self.session.box.stop(self.tail, sig)
         expect(not self.tail.rest, "half a line: %r", self.tail.rest[-300:])
         return self.end(clean=True)
 
     def kill(self):
         self.tail.kill()
-        if self.tail.line_thread:
-            self.tail.line_thread.join(10)
+        if not self.tail.line_thread:
+            self.tail.start_taking()
+        self.tail.line_thread.join(10)
         self.session.box.complain(self.tail.errors)
         return self.end(clean=False)
 
     def end(self, clean):
         self.pull()
+        expect(not (clean and self.begun), "half a line: %r", self.begun)
         return self.session.take(self.messages, clean)
 
 
@@ -351,8 +372,8 @@ class Session:
             raise Failed(str(problem))
         return events
 
-    def start(self, *more, wait=True):
-        return Run(self, self.box.tail(*self.arguments(*more), wait=wait))
+    def start(self, *more, wait=True, take=True):
+        return Run(self, self.box.tail(*self.arguments(*more), wait=wait, take=take))
 
     def once(self, *more, timeout=30):
         """Runs it with --once; the events that are new."""
@@ -379,7 +400,7 @@ class Session:
 
 def each_alone(events):
     """Every event is a transaction of its own, none found by comparing."""
-    lsns = [e.lsn for e in events]
+    lsns = Brief(e.lsn for e in events)
     expect(len(set(lsns)) == len(lsns), "lsns %s", lsns)
     expect(not any(e.is_catch_up for e in events), "a catch-up: %r",
            next((e for e in events if e.is_catch_up), None))
@@ -387,12 +408,25 @@ def each_alone(events):
 
 def one_catch_up(events):
     """All are of one transaction that was found by comparing."""
-    expect(len({e.lsn for e in events}) <= 1, "lsns %s", sorted({e.lsn for e in events}))
+    lsns = Brief(sorted({e.lsn for e in events}))
+    expect(len(lsns) <= 1, "lsns %s", lsns)
     for event in events:
         expect(event.headers.get(CATCH_UP) is True, "no header %s: %r", CATCH_UP, event)
         expect(event.source["snapshot"] == "false", "snapshot marker: %r", event)
 
 
+class Brief(list):
+    """A list that is shown by its first and last members."""
+
+    def __repr__(self):
+        if len(self) < 12:
+            return super().__repr__()
+        return "[%s, … %d in all …, %s]" % (
+            ", ".join(map(repr, self[:6])), len(self), ", ".join(map(repr, self[-3:])))
+
+    __str__ = __repr__
+
+
 def summary(events):
     """(op, id or None) of each, for comparisons that read well."""
-    return [(e.op, (e.after or e.before).get("id")) for e in events]
+    return Brief((e.op, (e.after or e.before).get("id")) for e in events)
