@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sinks/line_batch.h"
 #include "src/base/clock.h"
 
 /* A signal may come just before poll(2); the stop flag is seen this much later. */
@@ -31,11 +32,9 @@ struct stdout_sink {
 	enum outlet outlet;
 	bool has_reader; /* that can go away */
 	bool is_terminal;
-	bool record_lines;
 	const volatile int *stop;
 	int64_t deadline_ns; /* monotonic; 0: no stop seen yet */
-	size_t len;
-	char batch[STDOUT_BATCH];
+	struct line_batch batch;
 };
 
 /* ---- writing ---- */
@@ -129,130 +128,21 @@ static enum status write_all(struct stdout_sink *s, const char *bytes, size_t le
 	return ST_OK;
 }
 
+static enum status write_lines(void *context, const char *bytes, size_t len,
+			       struct error *err)
+{
+	return write_all(context, bytes, len, err);
+}
+
 static enum status stdout_flush(struct sink *sink, struct error *err)
 {
-	struct stdout_sink *s = (struct stdout_sink *)sink;
-	size_t len = s->len;
-
-	s->len = 0;
-	return write_all(s, s->batch, len, err);
-}
-
-/* ---- lines ---- */
-
-/* Append to the batch; only a line longer than the batch does not fit. */
-static enum status add_bytes(struct stdout_sink *s, const char *bytes, size_t len,
-			     struct error *err)
-{
-	if (len > sizeof s->batch - s->len) {
-		enum status status = stdout_flush(&s->sink, err);
-
-		if (status != ST_OK) {
-			return status;
-		}
-		if (len > sizeof s->batch) {
-			return write_all(s, bytes, len, err);
-		}
-	}
-	memcpy(s->batch + s->len, bytes, len);
-	s->len += len;
-	return ST_OK;
-}
-
-static enum status add_parts(struct stdout_sink *s, const struct span *parts,
-			     size_t count, struct error *err)
-{
-	enum status status = ST_OK;
-	size_t i;
-
-	for (i = 0; i < count && status == ST_OK; i++) {
-		if (parts[i].len > 0) {
-			status = add_bytes(s, parts[i].bytes, parts[i].len, err);
-		}
-	}
-	return status;
-}
-
-#define LITERAL(text)                    \
-	(struct span)                    \
-	{                                \
-		(text), sizeof(text) - 1 \
-	}
-
-static struct span or_null(struct span json)
-{
-	return json.bytes ? json : LITERAL("null");
-}
-
-/* Upper bound of a record's line. */
-static size_t record_len(const struct message *m)
-{
-	static const char frame[] =
-	    "{\"topic\":\"\",\"key\":null,\"value\":null,\"headers\":{}}\n";
-	size_t len = sizeof frame + m->topic.len + m->key.len + m->value.len;
-	size_t i;
-
-	for (i = 0; i < m->header_count; i++) {
-		len += sizeof ",\"\":null" + m->headers[i].name.len +
-		       m->headers[i].value.len;
-	}
-	return len;
-}
-
-static enum status put_record(struct stdout_sink *s, const struct message *m,
-			      struct error *err)
-{
-	const struct span parts[] = {
-	    LITERAL("{\"topic\":\""),  m->topic,
-	    LITERAL("\",\"key\":"),    or_null(m->key),
-	    LITERAL(",\"value\":"),    or_null(m->value),
-	    LITERAL(",\"headers\":{"),
-	};
-	const struct span end = LITERAL("}}\n");
-	enum status status = add_parts(s, parts, sizeof parts / sizeof *parts, err);
-	size_t i;
-
-	for (i = 0; i < m->header_count && status == ST_OK; i++) {
-		const struct message_header *h = &m->headers[i];
-		const struct span header[] = {
-		    i > 0 ? LITERAL(",\"") : LITERAL("\""),
-		    h->name,
-		    LITERAL("\":"),
-		    or_null(h->value),
-		};
-
-		status = add_parts(s, header, sizeof header / sizeof *header, err);
-	}
-	return status == ST_OK ? add_parts(s, &end, 1, err) : status;
-}
-
-static enum status put_value(struct stdout_sink *s, const struct message *m,
-			     struct error *err)
-{
-	const struct span parts[] = {m->value, LITERAL("\n")};
-
-	return add_parts(s, parts, sizeof parts / sizeof *parts, err);
+	return line_batch_flush(&((struct stdout_sink *)sink)->batch, err);
 }
 
 static enum status stdout_put(struct sink *sink, const struct message *message,
 			      struct error *err)
 {
-	struct stdout_sink *s = (struct stdout_sink *)sink;
-	size_t len;
-
-	if (!s->record_lines && !message->value.bytes) {
-		return ST_OK;
-	}
-	len = s->record_lines ? record_len(message) : message->value.len + 1;
-	if (len > sizeof s->batch - s->len) {
-		enum status status = stdout_flush(sink, err);
-
-		if (status != ST_OK) {
-			return status;
-		}
-	}
-	return s->record_lines ? put_record(s, message, err)
-			       : put_value(s, message, err);
+	return line_batch_put(&((struct stdout_sink *)sink)->batch, message, err);
 }
 
 /* ---- open and close ---- */
@@ -330,7 +220,9 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 	s->sink.watch_fd = stdout_watch_fd;
 	s->sink.close = stdout_close;
 	s->sink.wants_keys = settings->record_lines;
-	s->record_lines = settings->record_lines;
+	s->batch.write = write_lines;
+	s->batch.context = s;
+	s->batch.record_lines = settings->record_lines;
 	s->stop = settings->stop;
 	s->fd = s->given_fd = settings->fd;
 	status = choose_outlet(s, err);

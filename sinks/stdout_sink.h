@@ -2,12 +2,7 @@
 /*
  * sinks/stdout_sink.h -- JSON lines on a file descriptor.
  *
- * LINES      value: the message's value; tombstones are left out. record:
- *            {"topic":…,"key":…,"value":…,"headers":{…}}, tombstones with
- *            "value":null. Topic and header names are taken as sanitised, they are
- *            not escaped.
- * BATCH      Lines gather in a buffer of STDOUT_BATCH bytes, which goes out when the
- *            next line does not fit, or on flush. A longer line is written by itself.
+ * LINES      and their batch: sinks/line_batch.h.
  * BLOCKING   A pipe, socket or terminal whose reader is slow is waited for. When
  *            `*stop` becomes true meanwhile, writing goes on for
  *            STDOUT_STOP_TIMEOUT_NS from when it was seen, then ST_STOPPED; only so
@@ -22,9 +17,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sinks/line_batch.h"
 #include "sinks/sink.h"
 
-#define STDOUT_BATCH           65536 /* bytes */
+#define STDOUT_BATCH           LINE_BATCH_BYTES
 #define STDOUT_STOP_TIMEOUT_NS INT64_C(4000000000)
 
 struct stdout_settings {

@@ -42,6 +42,8 @@ const char *cli_usage(void)
 {
 	return "Usage: rowtail DATABASE [OPTION]...\n"
 	       "       rowtail --config FILE [OPTION]...\n"
+	       "       rowtail status --state DIR [--json]\n"
+	       "       rowtail verify --state DIR DATABASE\n"
 	       "\n"
 	       "Print a JSON event for each row that is inserted, updated or deleted "
 	       "in\n"
@@ -55,6 +57,11 @@ const char *cli_usage(void)
 	       "  --once              with --state or --snapshot: exit after what is\n"
 	       "                      committed by now\n"
 	       "  --to stdout         where events go; the default\n"
+	       "  --to file:PATH      append them to a file, each once; the position "
+	       "is kept\n"
+	       "                      in DATABASE-rowtail/ unless --state says "
+	       "otherwise;\n"
+	       "                      SIGHUP opens PATH again\n"
 	       "  --lines=value       a line is the event's value; the default\n"
 	       "  --lines=record      a line is "
 	       "{\"topic\",\"key\",\"value\",\"headers\"}\n"
@@ -64,6 +71,7 @@ const char *cli_usage(void)
 	       "  --quiet             of messages on stderr, only warnings and errors\n"
 	       "  --verbose           more messages on stderr\n"
 	       "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
+	       "  --json              of status: one JSON object\n"
 	       "  --help              print this text\n"
 	       "  --version           print the version\n"
 	       "\n"
@@ -88,6 +96,10 @@ const char *cli_usage(void)
 	       "(true)\n"
 	       "  hold.max.wal.bytes            give up beyond this (1073741824)\n"
 	       "  journal.max.bytes             of changes kept back (1073741824)\n"
+	       "\n"
+	       "status prints position, lag, sizes and health of a state directory, "
+	       "also while\n"
+	       "it is in use; verify compares it with the database, page by page.\n"
 	       "\n"
 	       "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
 	       "configuration, 3 this database cannot be followed. See rowtail(1).\n";
@@ -138,49 +150,64 @@ static enum status set_state(struct config *config, const char *text, struct err
 	if (*text == '\0') {
 		return error_set(err, ST_CONFIG, "--state: must be a folder");
 	}
+	if (strcmp(text, "none") == 0) {
+		return error_set(err, ST_CONFIG,
+				 "--state=none goes with exactly.once.support=disabled "
+				 "only, which is not built yet in this version (a "
+				 "folder of that name is ./none)");
+	}
 	free(config->state_path);
 	config->state_path = strdup(text);
 	return config->state_path ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
 }
 
-static enum status set_sink(const char *text, struct error *err)
+static enum status set_sink(struct config *config, const char *text, struct error *err)
 {
+	free(config->sink_path);
+	config->sink_path = NULL;
+	config->sink = SINK_STDOUT;
 	if (strcmp(text, "stdout") == 0) {
 		return ST_OK;
 	}
-	if (strncmp(text, "file:", 5) == 0 || strncmp(text, "kafka:", 6) == 0) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "--to %s is not built yet in this version; only stdout "
-		    "is",
-		    text);
+	if (strncmp(text, "file:", 5) == 0 && text[5]) {
+		config->sink = SINK_FILE;
+		config->sink_path = strdup(text + 5);
+		return config->sink_path ? ST_OK
+					 : error_set(err, ST_NOMEM, "out of memory");
 	}
-	return error_set(err, ST_CONFIG, "--to %s: must be stdout", text);
+	if (strncmp(text, "kafka:", 6) == 0) {
+		return error_set(err, ST_CONFIG,
+				 "--to %s is not built yet in this version; stdout and "
+				 "file:PATH are",
+				 text);
+	}
+	return error_set(err, ST_CONFIG, "--to %s: must be stdout or file:PATH", text);
 }
 
 /* What stands on the command line beside options. */
 struct operands {
 	unsigned count;
-	bool is_command; /* the first is "status" or "verify" */
+	unsigned databases;
 };
 
 static enum status add_operand(struct config *config, struct operands *operands,
 			       const char *text, struct error *err)
 {
 	operands->count++;
-	if (operands->is_command) {
+	if (operands->count == 1 && strcmp(text, "status") == 0) {
+		config->command = COMMAND_STATUS;
 		return ST_OK;
 	}
-	if (operands->count > 1) {
-		return usage_error(err, "one database at a time, unexpected", text);
+	if (operands->count == 1 && strcmp(text, "verify") == 0) {
+		config->command = COMMAND_VERIFY;
+		return ST_OK;
 	}
-	if (strcmp(text, "status") == 0 || strcmp(text, "verify") == 0) {
-		operands->is_command = true;
-		return error_set(
-		    err, ST_CONFIG,
-		    "rowtail %s is not built yet in this version (a database "
-		    "of that name is ./%s)",
-		    text, text);
+	if (config->command == COMMAND_STATUS) {
+		return usage_error(err, "status takes no database, unexpected", text);
+	}
+	operands->databases++;
+	if (operands->databases > 1) {
+		return usage_error(err, "one database at a time, unexpected", text);
 	}
 	return config_set(config, CONFIG_COMMAND_LINE, "", "database.file.path", text,
 			  err);
@@ -241,14 +268,12 @@ static enum status take_option(struct config *config, int option,
 		return config_set(config, CONFIG_COMMAND_LINE,
 				  "--snapshot: ", "snapshot.mode", "initial", err);
 	case OPTION_TO:
-		return set_sink(optarg, err);
+		return set_sink(config, optarg, err);
 	case OPTION_STATE:
 		return set_state(config, optarg, err);
 	case OPTION_JSON:
-		return error_set(
-		    err, ST_CONFIG,
-		    "--json goes with rowtail status, which is not built yet "
-		    "in this version");
+		config->json = true;
+		return ST_OK;
 	case ':':
 		return usage_error(err, "a value is missing behind", word);
 	default:
@@ -271,7 +296,8 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 			break;
 		}
 		status = take_option(config, option, &operands, argv[optind - 1], err);
-		if (status != ST_OK || config->command != COMMAND_FOLLOW) {
+		if (status != ST_OK || config->command == COMMAND_HELP ||
+		    config->command == COMMAND_VERSION) {
 			return status;
 		}
 	}

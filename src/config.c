@@ -373,9 +373,10 @@ static void settings_clear(struct config *config)
 
 void config_clear(struct config *config)
 {
-	free(config->state_path);
 	size_t i;
 
+	free(config->state_path);
+	free(config->sink_path);
 	settings_clear(config);
 	free(config->database_path);
 	free(config->database_name);
@@ -606,6 +607,45 @@ static enum status set_defaults(struct config *config, struct error *err)
 	return config->topic_prefix ? ST_OK : default_prefix(config, err);
 }
 
+/* Beside the database itself, by whatever link it was named. */
+static enum status default_state(struct config *config, struct error *err)
+{
+	char *real = realpath(config->database_path, NULL);
+	int len = asprintf(&config->state_path, "%s-rowtail",
+			   real ? real : config->database_path);
+
+	free(real);
+	if (len < 0) {
+		config->state_path = NULL;
+		return out_of_memory(err);
+	}
+	config->state_is_default = true;
+	return ST_OK;
+}
+
+/* What status and verify cannot do without. */
+static enum status check_command(const struct config *config, struct error *err)
+{
+	bool is_status = config->command == COMMAND_STATUS;
+
+	if (config->json && !is_status) {
+		return error_set(err, ST_CONFIG,
+				 "--json goes with rowtail status only; leave it out");
+	}
+	if (config->command == COMMAND_FOLLOW) {
+		return ST_OK;
+	}
+	if (!config->state_path) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "no state directory given: rowtail %s --state DIR%s (a database of "
+		    "that name is ./%s)",
+		    is_status ? "status" : "verify", is_status ? "" : " DATABASE",
+		    is_status ? "status" : "verify");
+	}
+	return ST_OK;
+}
+
 enum status config_finish(struct config *config, struct error *err)
 {
 	size_t i;
@@ -622,6 +662,12 @@ enum status config_finish(struct config *config, struct error *err)
 	if (check_overrides(config, err) != ST_OK) {
 		return err->status;
 	}
+	if (check_command(config, err) != ST_OK) {
+		return err->status;
+	}
+	if (config->command == COMMAND_STATUS) {
+		return ST_OK;
+	}
 	if (!config->database_path) {
 		return error_set(
 		    err, ST_CONFIG,
@@ -632,6 +678,10 @@ enum status config_finish(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "table.include.list and table.exclude.list exclude each "
 		    "other; give one of them");
+	}
+	if (config->sink != SINK_STDOUT && !config->state_path &&
+	    default_state(config, err) != ST_OK) {
+		return err->status;
 	}
 	if (config->state_path && !config->has_snapshot_mode) {
 		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;

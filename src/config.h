@@ -23,7 +23,15 @@
 #include "src/base/log.h"
 #include "src/base/status.h"
 
-enum command { COMMAND_FOLLOW, COMMAND_HELP, COMMAND_VERSION };
+enum command {
+	COMMAND_FOLLOW,
+	COMMAND_STATUS,
+	COMMAND_VERIFY,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
+
+enum sink_kind { SINK_STDOUT, SINK_FILE };
 
 enum line_format { LINES_VALUE, LINES_RECORD };
 
@@ -47,10 +55,14 @@ struct config {
 	enum command command;
 	enum log_level log_most; /* --quiet, --verbose */
 	bool log_json;           /* --log-format=json */
+	bool json;               /* --json of status */
 
 	char *database_path; /* as given */
 	char *database_name; /* the path's last part: source.db */
+	enum sink_kind sink;
+	char *sink_path;  /* of SINK_FILE */
 	char *state_path; /* NULL: no state directory */
+	bool state_is_default; /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
 	bool has_snapshot_mode; /* it was set */
 	bool once;

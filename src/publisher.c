@@ -296,6 +296,11 @@ void publisher_skip(struct publisher *publisher, uint64_t messages)
 	publisher->skip = messages;
 }
 
+uint64_t publisher_skipped(const struct publisher *publisher)
+{
+	return publisher->skip;
+}
+
 enum status publisher_end(struct publisher *publisher, struct error *err)
 {
 	struct message message;

@@ -48,6 +48,8 @@ struct publisher_mark publisher_mark(const struct publisher *publisher);
 
 /* The first `messages` of the next transaction are not given to the sink: it has them. */
 void publisher_skip(struct publisher *publisher, uint64_t messages);
+/* That number, until a transaction has ended. */
+uint64_t publisher_skipped(const struct publisher *publisher);
 
 /* Around each transaction. */
 void publisher_begin(struct publisher *publisher,

@@ -11,7 +11,9 @@
 #define STOP_SECONDS 4
 
 volatile int stop_requested;
+volatile int reopen_requested;
 static int wake_fd = -1;
+static int hangup_fd = -1;
 
 static void on_stop(int signal_no)
 {
@@ -24,6 +26,19 @@ static void on_stop(int signal_no)
 		(void)alarm(STOP_SECONDS);
 	}
 	if (write(wake_fd, &one, sizeof one) < 0) {
+		/* The descriptor is readable already. */
+	}
+	errno = saved;
+}
+
+static void on_hangup(int signal_no)
+{
+	int saved = errno;
+	uint64_t one = 1;
+
+	(void)signal_no;
+	__atomic_store_n(&reopen_requested, 1, __ATOMIC_RELAXED);
+	if (write(hangup_fd, &one, sizeof one) < 0) {
 		/* The descriptor is readable already. */
 	}
 	errno = saved;
@@ -82,10 +97,36 @@ enum status stop_setup(struct error *err)
 	if (status == ST_OK) {
 		status = install(SIGPIPE, SIG_IGN, err);
 	}
+	if (status == ST_OK) { /* a file's limit is an error of write */
+		status = install(SIGXFSZ, SIG_IGN, err);
+	}
 	return status;
 }
 
 int stop_fd(void)
 {
 	return wake_fd;
+}
+
+enum status stop_catch_hangup(struct error *err)
+{
+	hangup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (hangup_fd < 0) {
+		return error_set_errno(err, errno, "making an eventfd");
+	}
+	return install(SIGHUP, on_hangup, err);
+}
+
+int reopen_fd(void)
+{
+	return hangup_fd;
+}
+
+void reopen_seen(void)
+{
+	uint64_t count;
+
+	if (read(hangup_fd, &count, sizeof count) < 0) {
+		/* It was not readable. */
+	}
 }

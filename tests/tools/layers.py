@@ -26,7 +26,7 @@ LIBRARIES = {
     r"sqlite3\.h": [r"schemas/.*", r"src/[^/]*"],
     r"pcre2\.h": [r"schemas/.*", r"src/[^/]*"],
     r"jansson\.h": [r"schemas/.*", r"src/[^/]*"],
-    r"xxhash\.h": [r"src/[^/]*", r"btree/.*", r"schemas/.*"],
+    r"xxhash\.h": [r"src/[^/]*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"openssl/.*": [r"schemas/.*", r"src/[^/]*"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }

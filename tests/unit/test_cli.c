@@ -159,12 +159,63 @@ static void test_wrong_usage_says_what_is_wrong(void **state)
 static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
-	check_refused("status --state d", "rowtail status is not built yet");
-	check_refused("status", "rowtail status is not built yet");
-	check_refused("verify --state d app.db", "rowtail verify is not built yet");
-	check_refused("app.db --state d", "--state d is not built yet");
-	check_refused("app.db --to file:out.jsonl", "not built yet");
+	check_refused("app.db --state=none", "not built yet");
 	check_refused("app.db --to kafka://localhost:9092", "not built yet");
+}
+
+static void test_a_file_has_its_state_beside_the_database(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("/nonexistent/app.db --to file:out.jsonl", &c);
+	assert_int_equal(c.sink, SINK_FILE);
+	assert_string_equal(c.sink_path, "out.jsonl");
+	assert_string_equal(c.state_path, "/nonexistent/app.db-rowtail");
+	assert_true(c.state_is_default);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	config_clear(&c);
+	parse_ok("a.db --to file:/x/y --state d --once", &c);
+	assert_string_equal(c.sink_path, "/x/y");
+	assert_string_equal(c.state_path, "d");
+	assert_false(c.state_is_default);
+	config_clear(&c);
+	parse_ok("a.db --to file:x --to stdout", &c);
+	assert_int_equal(c.sink, SINK_STDOUT);
+	assert_null(c.sink_path);
+	assert_null(c.state_path);
+	config_clear(&c);
+	check_refused("a.db --to file:", "must be stdout or file:PATH");
+}
+
+static void test_commands_have_what_they_need(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("status --state d", &c);
+	assert_int_equal(c.command, COMMAND_STATUS);
+	assert_string_equal(c.state_path, "d");
+	assert_false(c.json);
+	config_clear(&c);
+	parse_ok("--state d --json status", &c);
+	assert_int_equal(c.command, COMMAND_STATUS);
+	assert_true(c.json);
+	config_clear(&c);
+	parse_ok("verify --state d app.db", &c);
+	assert_int_equal(c.command, COMMAND_VERIFY);
+	assert_string_equal(c.database_path, "app.db");
+	config_clear(&c);
+	parse_ok("./status", &c);
+	assert_int_equal(c.command, COMMAND_FOLLOW);
+	config_clear(&c);
+	check_refused("status", "no state directory given: rowtail status --state DIR");
+	check_refused("verify app.db", "no state directory given: rowtail verify");
+	check_refused("verify --state d", "no database given");
+	check_refused("status --state d app.db", "unexpected app.db");
+	check_refused("verify --state d a.db b.db", "unexpected b.db");
+	check_refused("app.db --json", "--json goes with rowtail status");
+	check_refused("verify --state d app.db --json", "--json goes with rowtail");
 }
 
 static void test_words_behind_two_dashes_are_no_options(void **state)
@@ -202,6 +253,8 @@ int main(void)
 	    cmocka_unit_test(test_help_and_version_need_nothing_else),
 	    cmocka_unit_test(test_wrong_usage_says_what_is_wrong),
 	    cmocka_unit_test(test_what_is_not_built_says_so),
+	    cmocka_unit_test(test_a_file_has_its_state_beside_the_database),
+	    cmocka_unit_test(test_commands_have_what_they_need),
 	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),
 	    cmocka_unit_test(test_log_settings_hold_also_after_an_error),
 	};

@@ -130,6 +130,8 @@ static const struct state_position sample_position = {
     .settings_hash = 0xabcdef,
     .sink_inode = 12,
     .sink_length = 123456789012,
+    .sink_start = 123456789000,
+    .sink_proof = 0x123456789abcdef0,
 };
 
 static void put_meta(struct state_dir *dir, const struct state_meta *meta)
@@ -860,6 +862,8 @@ static void test_position_comes_back_as_it_was_put_last(void **state)
 		assert_int_equal(got->settings_hash, position.settings_hash);
 		assert_int_equal(got->sink_inode, position.sink_inode);
 		assert_int_equal(got->sink_length, position.sink_length);
+		assert_int_equal(got->sink_start, position.sink_start);
+		assert_int_equal(got->sink_proof, position.sink_proof);
 	}
 	state_dir_close(dir);
 }
@@ -1015,7 +1019,7 @@ static void test_full_disk_leaves_the_old_meta_and_position(void **state)
 	dir = open_dir(f, false);
 	position.lsn = 3;
 	meta.base_lsn = 43;
-	for (rlim_t limit = 0; limit < 88; limit += 29) {
+	for (rlim_t limit = 0; limit < 104; limit += 29) {
 		limit_files(limit);
 		assert_int_equal(state_dir_put_meta(dir, &meta, &err), ST_IO);
 		assert_int_equal(err.sys_errno, EFBIG);

@@ -106,6 +106,46 @@ static int fail_on_the_bus(void)
 	return 7;
 }
 
+static int write_beyond_the_limit(void)
+{
+	return raise(SIGXFSZ) == 0 ? 7 : 1;
+}
+
+static int hang_up(void)
+{
+	struct error err;
+	struct pollfd fd = {.events = POLLIN};
+
+	if (reopen_fd() >= 0 || stop_catch_hangup(&err) != ST_OK) {
+		return 1;
+	}
+	fd.fd = reopen_fd();
+	if (reopen_requested || poll(&fd, 1, 0) != 0) {
+		return 2;
+	}
+	(void)raise(SIGHUP);
+	(void)raise(SIGHUP);
+	if (!reopen_requested || poll(&fd, 1, 0) != 1 || stop_requested ||
+	    is_readable()) {
+		return 3;
+	}
+	reopen_seen();
+	reopen_seen();
+	return poll(&fd, 1, 0) == 0 && reopen_requested ? 7 : 4;
+}
+
+static void test_stop_hangup_is_a_wish_to_reopen(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(hang_up), 7);
+}
+
+static void test_stop_lets_the_size_limit_be_an_error_of_write(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(write_beyond_the_limit), 7);
+}
+
 static void test_stop_signals_set_the_flag_and_wake(void **state)
 {
 	(void)state;
@@ -147,6 +187,8 @@ int main(void)
 	    cmocka_unit_test(test_stop_at_its_deadline_ends_with_exit_code_0),
 	    cmocka_unit_test(test_stop_lets_a_closed_pipe_be_an_error_of_write),
 	    cmocka_unit_test(test_stop_makes_a_bus_error_exit_code_1),
+	    cmocka_unit_test(test_stop_hangup_is_a_wish_to_reopen),
+	    cmocka_unit_test(test_stop_lets_the_size_limit_be_an_error_of_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/file_sink.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "sinks/line_batch.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+
+#define RETRY_NS (1 * NS_PER_S)
+#define SLICE_NS (50 * NS_PER_MS) /* how soon a stop is seen */
+
+struct file_sink {
+	struct sink sink; /* first */
+	struct file_settings settings;
+	int fd; /* -1: not resumed yet */
+	struct file_place place;
+	uint64_t written;     /* since then */
+	uint64_t start;       /* file_place.start of what was put last */
+	struct error failure; /* once there was one, for good */
+	struct line_batch batch;
+};
+
+static bool is_set(const volatile int *flag)
+{
+	return flag && __atomic_load_n(flag, __ATOMIC_RELAXED);
+}
+
+/* ---- writing ---- */
+
+static bool is_full(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG;
+}
+
+static enum status write_failed(const struct file_sink *s, int sys_errno,
+				struct error *err)
+{
+	return error_set_errno(err, sys_errno, "%s cannot be written",
+			       s->settings.path);
+}
+
+/* ST_STOPPED if a stop comes. */
+static enum status wait_for_room(const struct file_sink *s, struct error *err)
+{
+	int64_t end = clock_mono_ns() + RETRY_NS;
+
+	do {
+		if (is_set(s->settings.stop)) {
+			return error_set(err, ST_STOPPED,
+					 "stopped while the disk of %s"
+					 " was full",
+					 s->settings.path);
+		}
+		clock_sleep_ns(SLICE_NS);
+	} while (clock_mono_ns() < end);
+	return ST_OK;
+}
+
+/* The disk is full, for as long as `since` says: 0, this is new. */
+static enum status bear_full(const struct file_sink *s, int64_t *since, int sys_errno,
+			     struct error *err)
+{
+	int64_t now = clock_mono_ns();
+
+	if (*since == 0) {
+		*since = now;
+		log_warn("%s cannot be written: %s; trying again every second, changes "
+			 "are kept meanwhile",
+			 s->settings.path, strerror(sys_errno));
+	}
+	if (s->settings.patience_ns > 0 && now - *since >= s->settings.patience_ns) {
+		return write_failed(s, sys_errno, err);
+	}
+	return wait_for_room(s, err);
+}
+
+static enum status write_all(struct file_sink *s, const char *bytes, size_t len,
+			     struct error *err)
+{
+	int64_t full_since = 0;
+	enum status status = ST_OK;
+
+	while (status == ST_OK && len > 0) {
+		ssize_t n = write(s->fd, bytes, len);
+
+		if (n >= 0) {
+			bytes += n;
+			len -= (size_t)n;
+			s->written += (uint64_t)n;
+		} else if (is_full(errno)) {
+			status = bear_full(s, &full_since, errno, err);
+		} else if (errno != EINTR) {
+			status = write_failed(s, errno, err);
+		}
+	}
+	if (status == ST_OK && full_since > 0) {
+		log_warn("%s is written again", s->settings.path);
+	}
+	return status;
+}
+
+static enum status write_lines(void *context, const char *bytes, size_t len,
+			       struct error *err)
+{
+	return write_all(context, bytes, len, err);
+}
+
+/* ---- places ---- */
+
+static uint64_t proof_of(int fd, uint64_t length)
+{
+	char bytes[FILE_PROOF_BYTES];
+	size_t len = length < sizeof bytes ? (size_t)length : sizeof bytes;
+	ssize_t n = pread(fd, bytes, len, (off_t)(length - len));
+
+	return n == (ssize_t)len ? XXH3_64bits(bytes, len) : 0;
+}
+
+static enum status read_place(struct file_sink *s, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st) != 0) {
+		return error_set_errno(err, errno, "%s", s->settings.path);
+	}
+	s->place.inode = st.st_ino;
+	s->place.length = (uint64_t)st.st_size;
+	s->place.proof = proof_of(s->fd, s->place.length);
+	s->written = 0;
+	return ST_OK;
+}
+
+/* Is it the file of the place, and are all of its acknowledged bytes there? */
+static bool is_there(int fd, const struct stat *st, const struct file_place *place)
+{
+	return st->st_ino == place->inode && (uint64_t)st->st_size >= place->length &&
+	       proof_of(fd, place->length) == place->proof;
+}
+
+/* What was put is on disk, and the place is its end. */
+static enum status sync_all(struct file_sink *s, struct error *err)
+{
+	enum status status = line_batch_flush(&s->batch, err);
+
+	if (status != ST_OK || s->written == 0) {
+		return status;
+	}
+	/* Once it has failed nobody knows what is on disk: no second try. */
+	if (fdatasync(s->fd) != 0) {
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       s->settings.path);
+	}
+	status = read_place(s, err);
+	s->place.start = s->start;
+	return status;
+}
+
+/* ---- the file ---- */
+
+/* The files that are SQLite's. Opening one here would already cost its locks. */
+static enum status check_foreign(const struct file_sink *s, const struct stat *st,
+				 struct error *err)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+		struct stat other;
+		char *path;
+		bool is_same;
+
+		if (asprintf(&path, "%s%s", s->settings.database_path, suffixes[i]) <
+		    0) {
+			return error_set(err, ST_NOMEM, "out of memory");
+		}
+		is_same = strcmp(path, s->settings.path) == 0 ||
+			  (st && stat(path, &other) == 0 &&
+			   other.st_dev == st->st_dev && other.st_ino == st->st_ino);
+		free(path);
+		if (is_same) {
+			return error_set(err, ST_CONFIG,
+					 "--to file:%s: that is a file of the database",
+					 s->settings.path);
+		}
+	}
+	return ST_OK;
+}
+
+/* `*exists`: whether there is a file. */
+static enum status check_path(const struct file_sink *s, struct stat *st, bool *exists,
+			      struct error *err)
+{
+	*exists = stat(s->settings.path, st) == 0;
+	if (!*exists && errno != ENOENT) {
+		return error_set(err, ST_CONFIG, "--to file:%s: %s", s->settings.path,
+				 strerror(errno));
+	}
+	if (*exists && !S_ISREG(st->st_mode)) {
+		return error_set(err, ST_CONFIG,
+				 "--to file:%s: not a regular file; for anything else "
+				 "use --to stdout and > or |",
+				 s->settings.path);
+	}
+	return check_foreign(s, *exists ? st : NULL, err);
+}
+
+/* The folder of PATH; the caller frees it. NULL: out of memory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !slash          ? strdup(".")
+	       : slash == path ? strdup("/")
+			       : strndup(path, (size_t)(slash - path));
+}
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static enum status check_folder(const struct file_sink *s, struct error *err)
+{
+	char *folder = folder_of(s->settings.path);
+	enum status status = ST_OK;
+
+	if (!folder) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	if (*name_of(s->settings.path) == '\0') {
+		status = error_set(err, ST_CONFIG, "--to file:%s: must name a file",
+				   s->settings.path);
+	} else if (access(folder, W_OK | X_OK) != 0) {
+		status = error_set(err, ST_CONFIG,
+				   "--to file:%s: no file can be made in %s: %s",
+				   s->settings.path, folder, strerror(errno));
+	}
+	free(folder);
+	return status;
+}
+
+/* The name of a new file lasts. */
+static void sync_folder(const struct file_sink *s)
+{
+	char *folder = folder_of(s->settings.path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		(void)fsync(fd);
+		(void)close(fd);
+	}
+	free(folder);
+}
+
+/* Who may read the database may read its rows here. Another group is another matter. */
+static void take_permissions(const struct file_sink *s, int fd)
+{
+	struct stat database, st;
+
+	if (stat(s->settings.database_path, &database) == 0 && fstat(fd, &st) == 0) {
+		mode_t mode = database.st_mode & 0666;
+
+		if (st.st_gid != database.st_gid) {
+			mode &= (mode_t)~0060;
+		}
+		(void)fchmod(fd, mode | 0600);
+	}
+}
+
+/* The file at PATH, with our lock on it, made if there is none. */
+static enum status open_file(const struct file_sink *s, int *out, struct error *err)
+{
+	const char *path = s->settings.path;
+	struct stat st;
+	bool exists;
+	enum status status = check_path(s, &st, &exists, err);
+	int fd;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	fd = open(path,
+		  O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY |
+		      (exists ? 0 : O_CREAT | O_EXCL),
+		  0600);
+	if (fd < 0) {
+		return error_set(err, errno == ENOSPC ? ST_IO : ST_CONFIG,
+				 "--to file:%s: %s", path, strerror(errno));
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+		(void)close(fd);
+		return error_set(err, ST_CONFIG,
+				 "--to file:%s: another process is writing it", path);
+	}
+	if (!exists) {
+		take_permissions(s, fd);
+		sync_folder(s);
+	}
+	*out = fd;
+	return ST_OK;
+}
+
+/* What is appended begins a line. */
+static enum status end_line(struct file_sink *s, struct error *err)
+{
+	char last = '\n';
+	enum status status;
+
+	if (s->place.length == 0 ||
+	    pread(s->fd, &last, 1, (off_t)s->place.length - 1) != 1 || last == '\n') {
+		return ST_OK;
+	}
+	status = write_all(s, "\n", 1, err);
+	return status == ST_OK ? sync_all(s, err) : status;
+}
+
+static enum status begin_file(struct file_sink *s, struct error *err)
+{
+	enum status status = read_place(s, err);
+
+	if (status == ST_OK) {
+		status = end_line(s, err);
+	}
+	s->start = s->place.start = s->place.length;
+	return status;
+}
+
+/* ---- rotation ---- */
+
+static bool is_at_path(const struct file_sink *s)
+{
+	struct stat st, mine;
+
+	return stat(s->settings.path, &st) == 0 && fstat(s->fd, &mine) == 0 &&
+	       st.st_dev == mine.st_dev && st.st_ino == mine.st_ino;
+}
+
+/* All that was put is acknowledged in the old file; then nothing is written to the new
+ * one before its place is stored. */
+static enum status reopen(struct file_sink *s, struct error *err)
+{
+	struct error problem;
+	enum status status = s->settings.acknowledged(s->settings.context, true, err);
+	int fd;
+
+	if (status != ST_OK || is_at_path(s)) {
+		return status;
+	}
+	if (open_file(s, &fd, &problem) != ST_OK) {
+		log_error("%s; goes on in the old file until the next SIGHUP",
+			  problem.text);
+		return ST_OK;
+	}
+	(void)close(s->fd);
+	s->fd = fd;
+	status = begin_file(s, err);
+	if (status == ST_OK) {
+		log_info("goes on in a new %s", s->settings.path);
+		status = s->settings.acknowledged(s->settings.context, true, err);
+	}
+	return status;
+}
+
+/* ---- the calls of a sink ---- */
+
+static enum status flush_all(struct file_sink *s, struct error *err)
+{
+	enum status status = sync_all(s, err);
+
+	if (status == ST_OK && is_set(s->settings.reopen)) {
+		__atomic_store_n(s->settings.reopen, 0, __ATOMIC_RELAXED);
+		status = reopen(s, err);
+	}
+	return status;
+}
+
+static enum status fail(struct file_sink *s, enum status status, struct error *err)
+{
+	if (status != ST_OK) {
+		s->failure = *err;
+	}
+	return status;
+}
+
+static enum status file_flush(struct sink *sink, struct error *err)
+{
+	struct file_sink *s = (struct file_sink *)sink;
+
+	if (s->failure.status != ST_OK) {
+		*err = s->failure;
+		return err->status;
+	}
+	return s->fd < 0 ? ST_OK : fail(s, flush_all(s, err), err);
+}
+
+static enum status file_put(struct sink *sink, const struct message *message,
+			    struct error *err)
+{
+	struct file_sink *s = (struct file_sink *)sink;
+	enum status status = ST_OK;
+
+	if (s->written + s->batch.len >= FILE_SYNC_BYTES ||
+	    is_set(s->settings.reopen)) {
+		status = file_flush(sink, err);
+		if (status == ST_OK) {
+			status = fail(
+			    s,
+			    s->settings.acknowledged(s->settings.context, false, err),
+			    err);
+		}
+	}
+	if (status == ST_OK && message->index == 0) {
+		s->start = s->place.length + s->written + s->batch.len;
+	}
+	return status == ST_OK ? fail(s, line_batch_put(&s->batch, message, err), err)
+			       : status;
+}
+
+static int file_watch_fd(const struct sink *sink)
+{
+	(void)sink;
+	return -1;
+}
+
+static void file_close(struct sink *sink)
+{
+	struct file_sink *s = (struct file_sink *)sink;
+
+	if (s->fd >= 0) {
+		(void)close(s->fd);
+	}
+	free(s);
+}
+
+struct file_place file_sink_place(const struct sink *sink)
+{
+	return ((const struct file_sink *)sink)->place;
+}
+
+/* ---- open and resume ---- */
+
+enum status file_sink_open(const struct file_settings *settings, struct sink **out,
+			   struct error *err)
+{
+	struct file_sink *s = calloc(1, sizeof *s);
+	struct stat st;
+	bool exists = false;
+	enum status status;
+
+	if (!s) {
+		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
+	}
+	s->sink = (struct sink){.put = file_put,
+				.flush = file_flush,
+				.watch_fd = file_watch_fd,
+				.close = file_close,
+				.wants_keys = settings->record_lines};
+	s->settings = *settings;
+	s->fd = -1;
+	s->batch.write = write_lines;
+	s->batch.context = s;
+	s->batch.record_lines = settings->record_lines;
+	status = check_path(s, &st, &exists, err);
+	if (status == ST_OK && !exists) {
+		status = check_folder(s, err);
+	}
+	if (status != ST_OK) {
+		free(s);
+		return status;
+	}
+	*out = &s->sink;
+	return ST_OK;
+}
+
+static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
+		       struct error *err)
+{
+	if (size > length) {
+		if (ftruncate(fd, (off_t)length) != 0 || fdatasync(fd) != 0) {
+			return error_set_errno(err, errno, "%s cannot be cut back",
+					       path);
+		}
+		log_info("%s: cut back by %" PRIu64
+			 " bytes that had not been acknowledged",
+			 path, size - length);
+	}
+	return ST_OK;
+}
+
+/* One candidate of cut_renamed. */
+static enum status cut_if_there(int folder_fd, const char *name,
+				const struct file_place *stored, struct error *err)
+{
+	int fd = openat(folder_fd, name,
+			O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+	enum status status = ST_OK;
+
+	if (fd < 0) {
+		return ST_OK;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_there(fd, &st, stored)) {
+		status = cut(fd, name, (uint64_t)st.st_size, stored->length, err);
+	}
+	(void)close(fd);
+	return status;
+}
+
+/* A rotation renamed the file, and no SIGHUP came before the end: what it has beyond
+ * the place comes again in the new file. */
+static enum status cut_renamed(const struct file_sink *s,
+			       const struct file_place *stored, struct error *err)
+{
+	const char *base = name_of(s->settings.path);
+	char *folder = folder_of(s->settings.path);
+	DIR *dir = folder ? opendir(folder) : NULL;
+	const struct dirent *entry;
+	enum status status = ST_OK;
+
+	free(folder);
+	while (dir && status == ST_OK && (entry = readdir(dir)) != NULL) {
+		if (entry->d_ino == stored->inode &&
+		    strncmp(entry->d_name, base, strlen(base)) == 0) {
+			status = cut_if_there(dirfd(dir), entry->d_name, stored, err);
+		}
+	}
+	if (dir) {
+		(void)closedir(dir);
+	}
+	return status;
+}
+
+/* The open file against what was stored. */
+static enum status settle(struct file_sink *s, const struct file_place *stored,
+			  bool at_start, struct error *err)
+{
+	struct stat st;
+	uint64_t length = at_start ? stored->start : stored->length;
+	enum status status;
+
+	if (fstat(s->fd, &st) != 0) {
+		return error_set_errno(err, errno, "%s", s->settings.path);
+	}
+	if (is_there(s->fd, &st, stored) && length <= stored->length) {
+		status =
+		    cut(s->fd, s->settings.path, (uint64_t)st.st_size, length, err);
+		if (status == ST_OK) {
+			status = begin_file(s, err);
+		}
+		s->start = s->place.start =
+		    stored->start < length ? stored->start : length;
+		return status;
+	}
+	if (st.st_ino == stored->inode && (uint64_t)st.st_size < stored->length) {
+		log_warn("%s has %" PRIu64 " bytes, but %" PRIu64
+			 " were acknowledged: lines are gone; appending",
+			 s->settings.path, (uint64_t)st.st_size, stored->length);
+	} else {
+		log_info("%s is not the file of the last run; appending",
+			 s->settings.path);
+		status = cut_renamed(s, stored, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+	return begin_file(s, err);
+}
+
+enum status file_sink_resume(struct sink *sink, const struct file_place *stored,
+			     bool at_start, struct error *err)
+{
+	struct file_sink *s = (struct file_sink *)sink;
+	enum status status = open_file(s, &s->fd, err);
+
+	if (status == ST_OK) {
+		status = stored->inode ? settle(s, stored, at_start, err)
+				       : begin_file(s, err);
+	}
+	return fail(s, status, err);
+}
