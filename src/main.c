@@ -7,7 +7,9 @@
 #include "src/base/log.h"
 #include "src/cli.h"
 #include "src/pipeline.h"
+#include "src/status_command.h"
 #include "src/stop.h"
+#include "src/verify_command.h"
 
 /* The contract's exit codes (README.md, "Exit codes"). */
 static int exit_code(enum status status)
@@ -37,7 +39,17 @@ static enum status run(const struct config *config, struct error *err)
 {
 	enum status status = stop_setup(err);
 
-	return status == ST_OK ? pipeline_run(config, err) : status;
+	if (status != ST_OK) {
+		return status;
+	}
+	switch (config->command) {
+	case COMMAND_STATUS:
+		return status_command(config, err);
+	case COMMAND_VERIFY:
+		return verify_command(config, err);
+	default:
+		return pipeline_run(config, err);
+	}
 }
 
 int main(int argc, char **argv)

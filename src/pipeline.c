@@ -18,6 +18,7 @@
 #include "src/base/log.h"
 #include "src/capture.h"
 #include "src/decoder.h"
+#include "src/last_error.h"
 #include "src/progress.h"
 #include "src/publisher.h"
 #include "src/snapshot.h"
@@ -718,6 +719,16 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	return status == ST_OK ? follow(pipeline, until_lsn, err) : status;
 }
 
+/* For rowtail status: why the run ended. */
+static void note_failure(const struct pipeline *pipeline, enum status status,
+			 const struct error *err)
+{
+	if (pipeline->store && status != ST_OK && status != ST_STOPPED &&
+	    status != ST_CLOSED) {
+		last_error_write(store_folder(pipeline->store), err->text);
+	}
+}
+
 enum status pipeline_run(const struct config *config, struct error *err)
 {
 	struct pipeline pipeline = {.config = config};
@@ -725,6 +736,9 @@ enum status pipeline_run(const struct config *config, struct error *err)
 	enum status status = open_all(&pipeline, err);
 
 	if (status == ST_OK) {
+		if (pipeline.store) {
+			last_error_remove(store_folder(pipeline.store));
+		}
 		status = run(&pipeline, err);
 		/* What was made goes out, whatever ended the run. */
 		if (status != ST_CLOSED && status != ST_IO &&
@@ -738,6 +752,7 @@ enum status pipeline_run(const struct config *config, struct error *err)
 	if (status == ST_OK || status == ST_STOPPED || status == ST_CLOSED) {
 		capture_stop_clean(pipeline.capture);
 	}
+	note_failure(&pipeline, status, err);
 	close_all(&pipeline);
 	return status == ST_STOPPED || status == ST_CLOSED ? ST_OK : status;
 }

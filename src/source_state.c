@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/clock.h"
 #include "src/wal_frame.h"
 
 bool source_continues(const struct db_handles *db,
@@ -21,6 +22,22 @@ bool source_continues(const struct db_handles *db,
 	       header->page_size == db->page_size &&
 	       wal_frame_proof(db->wal_fd, db->page_size, end->frame, page, &proof) &&
 	       proof == end->proof;
+}
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * NS_PER_S + t->tv_nsec;
+}
+
+bool source_is_untouched(const struct state_meta *meta, uint64_t lsn,
+			 const struct stat *database)
+{
+	return meta->is_clean && meta->clean_lsn == lsn &&
+	       meta->clean_device == database->st_dev &&
+	       meta->clean_inode == database->st_ino &&
+	       meta->clean_size == (uint64_t)database->st_size &&
+	       meta->clean_mtime_ns == nanoseconds(&database->st_mtim) &&
+	       meta->clean_ctime_ns == nanoseconds(&database->st_ctim);
 }
 
 enum status source_page_count(const struct db_handles *db, uint32_t *pages,

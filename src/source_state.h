@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "src/base/status.h"
 #include "src/capture.h"
 #include "src/db_open.h"
+#include "src/state_dir.h"
 #include "src/wal_index.h"
 
 /* The WAL goes on from `end`: the same frame stands there. `page` is page_size bytes of
@@ -21,6 +23,10 @@
 bool source_continues(const struct db_handles *db,
 		      const struct wal_index_header *header,
 		      const struct wal_place *end, uint8_t *page);
+
+/* The database file is as it was at the clean stop at `lsn` (src/state_dir.h). */
+bool source_is_untouched(const struct state_meta *meta, uint64_t lsn,
+			 const struct stat *database);
 
 /* The size of the database in pages where no frame tells it, from page 1 and the file.
  * ST_UNFIT: corrupt or cut off. */

@@ -6,8 +6,10 @@
 
 #include "src/base/clock.h"
 #include "src/journal.h"
+#include "src/last_error.h"
 #include "src/page_versions.h"
 #include "src/shadow.h"
+#include "src/source_state.h"
 
 #define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
 
@@ -124,6 +126,9 @@ enum status store_open(const char *path, const char *database_path, struct store
 		status = open_contents(store, err);
 	}
 	if (status != ST_OK) {
+		if (store->dir) {
+			last_error_write(state_dir_fd(store->dir), err->text);
+		}
 		store_close(store);
 		return status;
 	}
@@ -155,6 +160,11 @@ void store_close(struct store *store)
 	spool_close(store->spool);
 	state_dir_close(store->dir);
 	free(store);
+}
+
+int store_folder(const struct store *store)
+{
+	return state_dir_fd(store->dir);
 }
 
 bool store_is_new(const struct store *store)
@@ -235,14 +245,7 @@ static int64_t nanoseconds(const struct timespec *t)
 
 bool store_is_untouched(const struct store *store, const struct stat *database)
 {
-	const struct state_meta *meta = &store->meta;
-
-	return meta->is_clean && meta->clean_lsn == store->end.lsn &&
-	       meta->clean_device == database->st_dev &&
-	       meta->clean_inode == database->st_ino &&
-	       meta->clean_size == (uint64_t)database->st_size &&
-	       meta->clean_mtime_ns == nanoseconds(&database->st_mtim) &&
-	       meta->clean_ctime_ns == nanoseconds(&database->st_ctim);
+	return source_is_untouched(&store->meta, store->end.lsn, database);
 }
 
 enum status store_put_clean(struct store *store, const struct stat *database,

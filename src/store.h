@@ -35,6 +35,9 @@ enum status store_open(const char *path, const char *database_path, struct store
 		       struct error *err) MUST_CHECK;
 void store_close(struct store *store); /* takes NULL */
 
+/* The folder, for openat; borrowed. */
+int store_folder(const struct store *store);
+
 /* Nothing is in it yet: store_begin has not been called. */
 bool store_is_new(const struct store *store);
 

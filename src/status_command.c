@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/status_command.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/base/clock.h"
+#include "src/journal_scan.h"
+#include "src/last_error.h"
+#include "src/state_dir.h"
+
+#define TRIES    100 /* while a process folds and trims */
+#define RETRY_NS (10 * NS_PER_MS)
+
+struct report {
+	const char *path;
+	char *database; /* NULL: not known yet */
+	bool is_new;
+	long holder; /* as state_dir_holder */
+	struct state_meta meta;
+	struct state_position position;
+	uint64_t end_lsn; /* D */
+	uint64_t lag_transactions;
+	uint64_t lag_bytes;
+	uint64_t first_bytes; /* of the oldest of them */
+	int64_t oldest_ns;    /* when it was captured */
+	double lag_seconds;
+	uint64_t shadow_bytes; /* on the disk; with the hashes */
+	uint64_t frames_bytes;
+	uint64_t log_bytes;
+	bool is_clean;
+	bool has_error;
+	struct last_error error;
+};
+
+/* --- collecting --------------------------------------------------------------------
+ */
+
+/* journal_scan's visit: what waits for the sink. */
+static enum status count_lag(void *context, const struct journal_head *head,
+			     const uint8_t *record, struct error *err)
+{
+	struct report *report = context;
+	uint64_t bytes =
+	    head->length + (uint64_t)head->record.page_total * report->meta.page_size;
+
+	(void)record;
+	(void)err;
+	if (head->record.lsn <= report->position.lsn) {
+		return ST_OK;
+	}
+	if (report->lag_transactions == 0) {
+		report->first_bytes = bytes;
+		report->oldest_ns = head->record.captured_ns;
+	}
+	report->lag_transactions++;
+	report->lag_bytes += bytes;
+	return ST_OK;
+}
+
+static uint64_t size_of(int dir_fd, const char *name)
+{
+	struct stat file;
+
+	return fstatat(dir_fd, name, &file, AT_SYMLINK_NOFOLLOW) == 0
+		   ? (uint64_t)file.st_blocks * 512
+		   : 0;
+}
+
+static enum status read_journal(struct report *report, int dir_fd, struct error *err)
+{
+	struct journal_scan scan = {
+	    .dir_fd = dir_fd,
+	    .folder = report->path,
+	    .page_size = report->meta.page_size,
+	    .start = {.lsn = report->meta.base_lsn, .chain = report->meta.base_chain},
+	    .visit = count_lag,
+	    .context = report,
+	};
+	enum status status = journal_scan(&scan, err);
+
+	report->end_lsn = scan.lsn;
+	report->log_bytes = scan.disk_bytes;
+	if (status == ST_OK && scan.lsn < report->position.lsn) {
+		return error_set(err, ST_DAMAGED,
+				 "%s: its journal ends at LSN %" PRIu64
+				 "%s%s, before LSN %" PRIu64
+				 " which was acknowledged: move it away and start "
+				 "again (a new snapshot)",
+				 report->path, scan.lsn, scan.torn ? ", where " : "",
+				 scan.torn ? scan.torn : "", report->position.lsn);
+	}
+	return status;
+}
+
+static enum status read_contents(struct report *report, struct state_dir *dir,
+				 struct error *err)
+{
+	int fd = state_dir_fd(dir);
+	enum status status = ST_OK;
+	int64_t age;
+
+	report->holder = state_dir_holder(dir);
+	report->meta = *state_dir_meta(dir);
+	report->position = *state_dir_position(dir);
+	if (!report->is_new) {
+		report->database = strdup(state_dir_database(dir));
+		status = report->database ? read_journal(report, fd, err)
+					  : error_set(err, ST_NOMEM, "out of memory");
+	}
+	age = clock_wall_ns() - report->oldest_ns;
+	if (report->lag_transactions > 0 && age > 0) {
+		report->lag_seconds = (double)age / (double)NS_PER_S;
+	}
+	report->shadow_bytes = size_of(fd, "shadow") + size_of(fd, "hashes");
+	report->frames_bytes = size_of(fd, "frames");
+	report->is_clean = !report->is_new && report->holder == 0 &&
+			   report->meta.is_clean &&
+			   report->meta.clean_lsn == report->end_lsn;
+	report->has_error = last_error_read(fd, &report->error);
+	return status;
+}
+
+/* What goes wrong while a process works with it may be only half done. */
+static enum status collect(struct report *report, struct error *err)
+{
+	const char *path = report->path;
+	enum status status = ST_OK;
+
+	for (int i = 0; i < TRIES; i++) {
+		struct state_dir *dir;
+
+		free(report->database);
+		*report = (struct report){.path = path};
+		status = state_dir_read(path, false, &dir, &report->is_new, err);
+		if (status != ST_OK) {
+			return status;
+		}
+		status = read_contents(report, dir, err);
+		state_dir_close(dir);
+		/* It may have ended, or begun, since it was asked for. */
+		if (status == ST_OK || (report->holder == 0 && i > 2)) {
+			return status;
+		}
+		clock_sleep_ns(RETRY_NS);
+	}
+	return status;
+}
+
+/* --- JSON --------------------------------------------------------------------------
+ */
+
+/* Text of any bytes. */
+static json_t *json_text(const char *text)
+{
+	json_t *json = text ? json_string(text) : json_null();
+	char *ascii;
+
+	if (json) {
+		return json;
+	}
+	ascii = strdup(text);
+	for (char *at = ascii; at && *at; at++) {
+		*at = (*at & 0x80) ? '?' : *at;
+	}
+	json = ascii ? json_string(ascii) : NULL;
+	free(ascii);
+	return json;
+}
+
+static json_t *json_number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *json_epoch(const struct report *report)
+{
+	char text[17];
+
+	(void)snprintf(text, sizeof text, "%016" PRIx64, report->meta.epoch);
+	return json_string(text);
+}
+
+static json_t *json_error(const struct report *report)
+{
+	return report->has_error ? json_pack("{s:s, s:o}", "time", report->error.time,
+					     "text", json_text(report->error.text))
+				 : json_null();
+}
+
+/* What there is once the first start has got so far. */
+static int add_contents(json_t *all, const struct report *report)
+{
+	const struct state_position *at = &report->position;
+	uint64_t backlog = report->lag_bytes - report->first_bytes;
+
+	return json_object_set_new(all, "epoch", json_epoch(report)) |
+	       json_object_set_new(all, "page_size",
+				   json_number(report->meta.page_size)) |
+	       json_object_set_new(all, "base_lsn",
+				   json_number(report->meta.base_lsn)) |
+	       json_object_set_new(all, "acknowledged_lsn", json_number(at->lsn)) |
+	       json_object_set_new(all, "acknowledged_messages",
+				   json_number(at->messages)) |
+	       json_object_set_new(all, "journalled_lsn",
+				   json_number(report->end_lsn)) |
+	       json_object_set_new(all, "change_id", json_number(at->change_id)) |
+	       json_object_set_new(all, "in_snapshot", json_boolean(at->in_snapshot)) |
+	       json_object_set_new(all, "lag_transactions",
+				   json_number(report->lag_transactions)) |
+	       json_object_set_new(all, "lag_bytes", json_number(report->lag_bytes)) |
+	       json_object_set_new(all, "lag_seconds", json_real(report->lag_seconds)) |
+	       json_object_set_new(all, "backlog_bytes", json_number(backlog));
+}
+
+static json_t *to_json(const struct report *report)
+{
+	json_t *all = json_object();
+	bool is_running = report->holder != 0;
+	int failed =
+	    json_object_set_new(all, "database", json_text(report->database)) |
+	    json_object_set_new(all, "state_directory", json_text(report->path)) |
+	    json_object_set_new(all, "running", json_boolean(is_running)) |
+	    json_object_set_new(all, "pid",
+				report->holder > 0 ? json_integer(report->holder)
+						   : json_null()) |
+	    json_object_set_new(all, "clean_stop", json_boolean(report->is_clean)) |
+	    json_object_set_new(all, "ready", json_boolean(!report->is_new));
+
+	if (!report->is_new) {
+		failed |= add_contents(all, report);
+	}
+	failed |=
+	    json_object_set_new(all, "shadow_bytes",
+				json_number(report->shadow_bytes)) |
+	    json_object_set_new(all, "frames_bytes",
+				json_number(report->frames_bytes)) |
+	    json_object_set_new(all, "log_bytes", json_number(report->log_bytes)) |
+	    json_object_set_new(all, "last_error", json_error(report));
+	if (failed) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
+}
+
+static enum status print_json(const struct report *report, struct error *err)
+{
+	json_t *all = to_json(report);
+	char *text =
+	    all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+
+	json_decref(all);
+	if (!text) {
+		return error_set(err, ST_NOMEM, "out of memory for the status");
+	}
+	(void)puts(text);
+	free(text);
+	return ST_OK;
+}
+
+/* --- lines -------------------------------------------------------------------------
+ */
+
+/* "name:" and blanks up to where all values begin. */
+static void print_name(const char *name)
+{
+	(void)printf("%s:%*s", name, (int)(18 - strlen(name)), "");
+}
+
+/* One line, whatever a path has in it. */
+static void print_text(const char *name, const char *text)
+{
+	print_name(name);
+	for (; *text; text++) {
+		(void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?'
+									  : *text);
+	}
+	(void)putchar('\n');
+}
+
+static void print_number(const char *name, uint64_t n, const char *unit)
+{
+	print_name(name);
+	(void)printf("%" PRIu64 "%s\n", n, unit);
+}
+
+static void print_process(const struct report *report)
+{
+	print_name("process");
+	if (report->holder > 0) {
+		(void)printf("running, pid %ld\n", report->holder);
+	} else {
+		(void)puts(report->holder ? "running" : "none");
+	}
+	print_text("clean stop", report->is_clean ? "yes" : "no");
+}
+
+static void print_contents(const struct report *report)
+{
+	const struct state_position *at = &report->position;
+
+	print_name("epoch");
+	(void)printf("%016" PRIx64 "\n", report->meta.epoch);
+	print_number("base LSN", report->meta.base_lsn, "");
+	print_number("acknowledged LSN", at->lsn, "");
+	print_number("journalled LSN", report->end_lsn, "");
+	print_number("events", at->change_id, "");
+	print_name("position");
+	if (at->messages > 0 || at->in_snapshot) {
+		(void)printf("in %s, %" PRIu64 " messages of it acknowledged\n",
+			     at->in_snapshot ? "the snapshot" : "a transaction",
+			     at->messages);
+	} else {
+		(void)puts("between transactions");
+	}
+	print_name("lag");
+	(void)printf("%" PRIu64 " transactions, %" PRIu64 " bytes, %.1f s\n",
+		     report->lag_transactions, report->lag_bytes, report->lag_seconds);
+	print_number("backlog", report->lag_bytes - report->first_bytes, " bytes");
+}
+
+static void print_lines(const struct report *report)
+{
+	print_text("database", report->database
+				   ? report->database
+				   : "not known, the first start has not got so far");
+	print_text("state directory", report->path);
+	print_process(report);
+	if (!report->is_new) {
+		print_contents(report);
+	}
+	print_number("shadow", report->shadow_bytes, " bytes");
+	print_number("frames", report->frames_bytes, " bytes");
+	print_number("log", report->log_bytes, " bytes");
+	print_name("last error");
+	if (report->has_error) {
+		(void)printf("%s ", report->error.time);
+	}
+	(void)puts(report->has_error ? report->error.text : "none");
+}
+
+enum status status_command(const struct config *config, struct error *err)
+{
+	struct report report = {.path = config->state_path};
+	enum status status = collect(&report, err);
+
+	if (status == ST_OK && config->json) {
+		status = print_json(&report, err);
+	} else if (status == ST_OK) {
+		print_lines(&report);
+	}
+	if (status == ST_OK && fflush(stdout) != 0) {
+		status = error_set(err, ST_IO, "stdout takes nothing");
+	}
+	free(report.database);
+	return status;
+}
