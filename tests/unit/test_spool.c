@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include "src/spool.h"
 
 static struct spool *open_spool(uint32_t page_size)
@@ -245,6 +247,220 @@ static void test_folder_that_is_missing_is_named(void **state)
 	}
 }
 
+/* A folder with a spool that stays. */
+struct kept {
+	char folder[40];
+	int dir_fd;
+	struct spool *spool;
+};
+
+static void kept_open(struct kept *k, uint32_t page_size, bool keep)
+{
+	struct error err;
+
+	spool_close(k->spool);
+	k->spool = NULL;
+	if (spool_open_at(k->dir_fd, page_size, keep, &k->spool, &err) != ST_OK) {
+		fail_msg("spool_open_at: %s", err.text);
+	}
+}
+
+static struct kept kept_set_up(void)
+{
+	struct kept k = {.folder = "/tmp/rowtail-spool-test-XXXXXX"};
+
+	assert_non_null(mkdtemp(k.folder));
+	k.dir_fd = open(k.folder, O_RDONLY | O_DIRECTORY);
+	assert_true(k.dir_fd >= 0);
+	return k;
+}
+
+static void kept_tear_down(struct kept *k)
+{
+	spool_close(k->spool);
+	(void)unlinkat(k->dir_fd, "frames", 0);
+	(void)close(k->dir_fd);
+	assert_int_equal(rmdir(k->folder), 0);
+}
+
+static struct stat kept_stat(const struct kept *k)
+{
+	struct stat file;
+
+	assert_int_equal(fstatat(k->dir_fd, "frames", &file, 0), 0);
+	return file;
+}
+
+static void test_kept_file_has_its_images_again(void **state)
+{
+	static const uint32_t sizes[] = {512, 4096, 65536};
+	struct kept k = kept_set_up();
+
+	(void)state;
+	for (size_t s = 0; s < 3; s++) {
+		uint32_t total = (17u << 20) / sizes[s];
+		uint32_t *slots = calloc(total, sizeof *slots);
+		struct error err;
+
+		kept_open(&k, sizes[s], false);
+		assert_string_equal(spool_folder(k.spool), k.folder);
+		for (uint32_t i = 0; i < total; i++) {
+			slots[i] = take_slot(k.spool);
+			memset(spool_bytes(k.spool, slots[i]), (int)(i % 251),
+			       sizes[s]);
+		}
+		assert_int_equal(spool_sync(k.spool, &err), ST_OK);
+		assert_int_equal(kept_stat(&k).st_mode & 0777, 0600);
+		assert_int_equal(kept_stat(&k).st_size, 20 << 20); /* none in memory */
+		kept_open(&k, sizes[s], true);
+		assert_int_equal(spool_used_bytes(k.spool), 0);
+		for (uint32_t i = 0; i < total; i += 2) {
+			assert_int_equal(spool_claim(k.spool, slots[i], &err), ST_OK);
+			assert_int_equal(spool_bytes(k.spool, slots[i])[sizes[s] - 1],
+					 i % 251);
+		}
+		assert_int_equal(spool_used_bytes(k.spool),
+				 (uint64_t)(total + 1) / 2 * sizes[s]);
+		kept_open(&k, sizes[s], false);
+		assert_int_equal(kept_stat(&k).st_size, 0);
+		free(slots);
+	}
+	kept_tear_down(&k);
+}
+
+static void test_claimed_slots_are_not_handed_out(void **state)
+{
+	struct kept k = kept_set_up();
+	uint32_t total = (12u << 20) / 4096;
+	static uint8_t is_claimed[(16u << 20) / 4096];
+	unsigned seed = 5;
+	uint32_t claimed = 0;
+	struct error err;
+
+	(void)state;
+	kept_open(&k, 4096, false);
+	for (uint32_t i = 0; i < total; i++) {
+		(void)take_slot(k.spool);
+	}
+	kept_open(&k, 4096, true);
+	for (int i = 0; i < 2000; i++) {
+		uint32_t slot = (uint32_t)rand_r(&seed) % total;
+		enum status status = spool_claim(k.spool, slot, &err);
+
+		assert_int_equal(status, is_claimed[slot] ? ST_DAMAGED : ST_OK);
+		claimed += status == ST_OK;
+		is_claimed[slot] = 1;
+		if (i % 7 == 0) {
+			spool_free(k.spool, &slot, 1);
+			is_claimed[slot] = 0;
+			claimed--;
+		}
+	}
+	assert_int_equal(spool_used_bytes(k.spool), (uint64_t)claimed * 4096);
+	for (uint32_t i = 0; i < total - claimed; i++) {
+		uint32_t slot = take_slot(k.spool);
+
+		assert_true(slot < total);
+		assert_false(is_claimed[slot]);
+		is_claimed[slot] = 1;
+	}
+	assert_int_equal(kept_stat(&k).st_size, 12 << 20);
+	assert_true(take_slot(k.spool) >= total); /* only now the file grows */
+	kept_tear_down(&k);
+}
+
+static void test_slots_past_the_end_of_a_kept_file_are_not_there(void **state)
+{
+	static const uint32_t wrong[] = {2 * 1024, 2 * 1024 + 1, 1u << 30,
+					 SPOOL_NO_SLOT - 1, SPOOL_NO_SLOT};
+	struct kept k = kept_set_up();
+	struct error err;
+	int fd;
+
+	(void)state;
+	kept_open(&k, 4096, true); /* one that was not there is empty */
+	assert_int_equal(spool_claim(k.spool, 0, &err), ST_DAMAGED);
+	for (int i = 0; i < 3 * 1024; i++) {
+		(void)take_slot(k.spool);
+	}
+	fd = openat(k.dir_fd, "frames", O_RDWR);
+	assert_int_equal(ftruncate(fd, (12 << 20) - 1), 0); /* not a whole segment */
+	(void)close(fd);
+	kept_open(&k, 4096, true);
+	assert_int_equal(spool_claim(k.spool, 2047, &err), ST_OK);
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(spool_claim(k.spool, wrong[i], &err), ST_DAMAGED);
+		assert_non_null(strstr(err.text, k.folder));
+	}
+	for (int i = 0; i < 2 * 1024; i++) {
+		memset(spool_bytes(k.spool, take_slot(k.spool)), 7, 4096);
+	}
+	assert_int_equal(kept_stat(&k).st_size, 12 << 20);
+	kept_tear_down(&k);
+}
+
+static void test_what_nobody_claims_returns_to_the_file_system(void **state)
+{
+	struct kept k = kept_set_up();
+	struct error err;
+	uint32_t slot;
+
+	(void)state;
+	kept_open(&k, 4096, false);
+	for (int i = 0; i < 8 * 1024; i++) {
+		slot = take_slot(k.spool);
+		memset(spool_bytes(k.spool, slot), 9, 4096);
+	}
+	assert_int_equal(spool_sync(k.spool, &err), ST_OK);
+	assert_true(kept_stat(&k).st_blocks >= (32 << 20) / 512);
+	kept_open(&k, 4096, true);
+	assert_int_equal(spool_claim(k.spool, slot, &err), ST_OK);
+	(void)take_slot(k.spool);
+	assert_in_range(kept_stat(&k).st_blocks, 1, (9 << 20) / 512);
+	assert_int_equal(spool_bytes(k.spool, slot)[4095], 9);
+	kept_tear_down(&k);
+}
+
+static void test_frames_that_are_no_file_are_damage(void **state)
+{
+	struct kept k = kept_set_up();
+	struct error err;
+
+	(void)state;
+	assert_int_equal(mkfifoat(k.dir_fd, "frames", 0600), 0);
+	assert_int_equal(spool_open_at(k.dir_fd, 4096, true, &k.spool, &err),
+			 ST_DAMAGED);
+	assert_int_equal(unlinkat(k.dir_fd, "frames", 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", k.dir_fd, "frames"), 0);
+	assert_int_equal(spool_open_at(k.dir_fd, 4096, false, &k.spool, &err), ST_IO);
+	assert_non_null(strstr(err.text, "/frames"));
+	kept_tear_down(&k);
+}
+
+static void test_full_disk_names_the_frames(void **state)
+{
+	struct kept k = kept_set_up();
+	struct rlimit before;
+	struct rlimit low;
+	struct error err;
+	uint32_t slot;
+
+	(void)state;
+	kept_open(&k, 4096, false);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	low = before;
+	low.rlim_cur = 1 << 20;
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	assert_int_equal(spool_alloc(k.spool, &slot, &err), ST_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_non_null(strstr(err.text, k.folder));
+	assert_non_null(strstr(err.text, "/frames"));
+	assert_null(strstr(err.text, "TMPDIR"));
+	assert_int_equal(spool_alloc(k.spool, &slot, &err), ST_OK);
+	kept_tear_down(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +473,12 @@ int main(void)
 	    cmocka_unit_test(test_full_disk_is_an_error_and_freed_slots_help),
 	    cmocka_unit_test(test_file_is_private_and_has_no_name),
 	    cmocka_unit_test(test_folder_that_is_missing_is_named),
+	    cmocka_unit_test(test_kept_file_has_its_images_again),
+	    cmocka_unit_test(test_claimed_slots_are_not_handed_out),
+	    cmocka_unit_test(test_slots_past_the_end_of_a_kept_file_are_not_there),
+	    cmocka_unit_test(test_what_nobody_claims_returns_to_the_file_system),
+	    cmocka_unit_test(test_frames_that_are_no_file_are_damage),
+	    cmocka_unit_test(test_full_disk_names_the_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
