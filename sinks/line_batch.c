@@ -6,9 +6,13 @@
 enum status line_batch_flush(struct line_batch *batch, struct error *err)
 {
 	size_t len = batch->len;
+	enum status status =
+	    len > 0 ? batch->write(batch->context, batch->bytes, len, err) : ST_OK;
 
+	batch->written += status == ST_OK ? batch->lines : 0;
 	batch->len = 0;
-	return len > 0 ? batch->write(batch->context, batch->bytes, len, err) : ST_OK;
+	batch->lines = 0;
+	return status;
 }
 
 /* Append to the batch; only a line longer than the batch does not fit. */
@@ -108,6 +112,7 @@ static enum status put_value(struct line_batch *batch, const struct message *m,
 enum status line_batch_put(struct line_batch *batch, const struct message *message,
 			   struct error *err)
 {
+	enum status status;
 	size_t len;
 
 	if (!batch->record_lines && !message->value.bytes) {
@@ -115,12 +120,13 @@ enum status line_batch_put(struct line_batch *batch, const struct message *messa
 	}
 	len = batch->record_lines ? record_len(message) : message->value.len + 1;
 	if (len > sizeof batch->bytes - batch->len) {
-		enum status status = line_batch_flush(batch, err);
-
+		status = line_batch_flush(batch, err);
 		if (status != ST_OK) {
 			return status;
 		}
 	}
-	return batch->record_lines ? put_record(batch, message, err)
-				   : put_value(batch, message, err);
+	status = batch->record_lines ? put_record(batch, message, err)
+				     : put_value(batch, message, err);
+	batch->lines += status == ST_OK;
+	return status;
 }

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "src/base/message.h"
 #include "src/base/status.h"
@@ -26,6 +27,8 @@ struct line_batch {
 			     struct error *err);
 	void *context;
 	bool record_lines; /* else values alone */
+	size_t lines;      /* in `bytes` */
+	uint64_t written;  /* lines that `write` took, all in all */
 	size_t len;
 	char bytes[LINE_BATCH_BYTES];
 };

@@ -33,6 +33,8 @@ struct stdout_sink {
 	bool has_reader; /* that can go away */
 	bool is_terminal;
 	const volatile int *stop;
+	enum status (*written)(void *context, struct error *err);
+	void *context;
 	int64_t deadline_ns; /* monotonic; 0: no stop seen yet */
 	struct line_batch batch;
 };
@@ -102,7 +104,7 @@ static ssize_t write_some(const struct stdout_sink *s, const char *bytes, size_t
 }
 
 static enum status write_all(struct stdout_sink *s, const char *bytes, size_t len,
-			     struct error *err)
+			     size_t *done, struct error *err)
 {
 	enum status status = ST_OK;
 	bool must_wait = s->outlet == OUTLET_BLOCKING;
@@ -119,6 +121,7 @@ static enum status write_all(struct stdout_sink *s, const char *bytes, size_t le
 		if (n >= 0) {
 			bytes += n;
 			len -= (size_t)n;
+			*done += (size_t)n;
 		} else if (errno == EAGAIN) {
 			must_wait = true;
 		} else if (errno != EINTR) {
@@ -128,21 +131,70 @@ static enum status write_all(struct stdout_sink *s, const char *bytes, size_t le
 	return ST_OK;
 }
 
+/* Whole lines in what was written of a batch that was not. */
+static uint64_t count_lines(const char *bytes, size_t len)
+{
+	uint64_t lines = 0;
+	const char *end;
+
+	while ((end = memchr(bytes, '\n', len)) != NULL) {
+		len -= (size_t)(end + 1 - bytes);
+		bytes = end + 1;
+		lines++;
+	}
+	return lines;
+}
+
 static enum status write_lines(void *context, const char *bytes, size_t len,
 			       struct error *err)
 {
-	return write_all(context, bytes, len, err);
+	struct stdout_sink *s = context;
+	size_t done = 0;
+	enum status status = write_all(s, bytes, len, &done, err);
+
+	if (status != ST_OK) {
+		s->batch.written += count_lines(bytes, done);
+	}
+	return status;
+}
+
+/* Say so when lines were written. */
+static enum status tell(struct stdout_sink *s, uint64_t before, enum status status,
+			struct error *err)
+{
+	if (status == ST_OK && s->written && s->batch.written != before) {
+		return s->written(s->context, err);
+	}
+	return status;
 }
 
 static enum status stdout_flush(struct sink *sink, struct error *err)
 {
-	return line_batch_flush(&((struct stdout_sink *)sink)->batch, err);
+	struct stdout_sink *s = (struct stdout_sink *)sink;
+	uint64_t before = s->batch.written;
+
+	return tell(s, before, line_batch_flush(&s->batch, err), err);
 }
 
 static enum status stdout_put(struct sink *sink, const struct message *message,
 			      struct error *err)
 {
-	return line_batch_put(&((struct stdout_sink *)sink)->batch, message, err);
+	struct stdout_sink *s = (struct stdout_sink *)sink;
+	uint64_t before = s->batch.written;
+
+	return tell(s, before, line_batch_put(&s->batch, message, err), err);
+}
+
+uint64_t stdout_sink_put_lines(const struct sink *sink)
+{
+	const struct line_batch *batch = &((const struct stdout_sink *)sink)->batch;
+
+	return batch->written + batch->lines;
+}
+
+uint64_t stdout_sink_written_lines(const struct sink *sink)
+{
+	return ((const struct stdout_sink *)sink)->batch.written;
 }
 
 /* ---- open and close ---- */
@@ -224,6 +276,8 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 	s->batch.context = s;
 	s->batch.record_lines = settings->record_lines;
 	s->stop = settings->stop;
+	s->written = settings->written;
+	s->context = settings->context;
 	s->fd = s->given_fd = settings->fd;
 	status = choose_outlet(s, err);
 	if (status != ST_OK) {

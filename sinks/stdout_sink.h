@@ -27,10 +27,17 @@ struct stdout_settings {
 	int fd;                   /* borrowed: stays open after close */
 	bool record_lines;        /* else values alone */
 	const volatile int *stop; /* borrowed; may be NULL */
+	/* Lines were written (stdout_sink_written_lines); may be NULL. */
+	enum status (*written)(void *context, struct error *err);
+	void *context;
 };
 
 /* Errors: ST_NOMEM; ST_IO when the descriptor is not open. */
 enum status stdout_sink_open(const struct stdout_settings *settings, struct sink **out,
 			     struct error *err) MUST_CHECK;
+
+/* Lines since it was opened: put, and wholly written. */
+uint64_t stdout_sink_put_lines(const struct sink *sink);
+uint64_t stdout_sink_written_lines(const struct sink *sink);
 
 #endif

@@ -29,6 +29,15 @@
 /* So long --once waits for room on a full disk. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
+/* Where a transaction begins in the lines of stdout: a run that ends while its reader
+ * stands still, or is gone, has to know which line was the last one. */
+struct sent_mark {
+	uint64_t lines;
+	struct state_position position; /* before it; .messages: of it, left out */
+};
+
+#define FLUSH_TXNS 1000 /* the position moves at least so often */
+
 struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
@@ -47,6 +56,8 @@ struct pipeline {
 	bool is_restored;               /* the position is the store's */
 	bool in_snapshot;               /* the rows that are there are not all out */
 	bool in_transaction;            /* between publisher_begin and _end */
+	struct sent_mark *marks;        /* transactions since the last flush */
+	size_t mark_total, mark_cap;
 };
 
 /* ---- opening ---- */
@@ -72,12 +83,16 @@ static enum status open_file_sink(struct pipeline *pipeline, struct error *err)
 			       : status;
 }
 
+static enum status store_written(void *context, struct error *err);
+
 static enum status open_sink(struct pipeline *pipeline, struct error *err)
 {
 	struct stdout_settings settings = {
 	    .fd = STDOUT_FILENO,
 	    .record_lines = pipeline->config->lines == LINES_RECORD,
 	    .stop = &stop_requested,
+	    .written = pipeline->config->state_path ? store_written : NULL,
+	    .context = pipeline,
 	};
 
 	if (pipeline->config->sink == SINK_FILE) {
@@ -401,6 +416,58 @@ static enum status file_acknowledged(void *context, bool durable, struct error *
 					  : status;
 }
 
+/* At the beginning of a transaction. */
+static enum status mark_start(struct pipeline *pipeline, struct error *err)
+{
+	const struct publisher_mark mark = publisher_mark(pipeline->publisher);
+
+	if (!pipeline->store || pipeline->config->sink != SINK_STDOUT) {
+		return ST_OK;
+	}
+	if (pipeline->mark_total == pipeline->mark_cap) {
+		size_t cap = pipeline->mark_cap ? 2 * pipeline->mark_cap : 64;
+		void *grown =
+		    reallocarray(pipeline->marks, cap, sizeof *pipeline->marks);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM, "out of memory");
+		}
+		pipeline->marks = grown;
+		pipeline->mark_cap = cap;
+	}
+	pipeline->marks[pipeline->mark_total++] = (struct sent_mark){
+	    .lines = stdout_sink_put_lines(pipeline->sink),
+	    .position = {.lsn = pipeline->lsn,
+			 .messages = publisher_skipped(pipeline->publisher),
+			 .in_snapshot = pipeline->in_snapshot,
+			 .change_id = mark.change_id,
+			 .txn_change_id = mark.change_id,
+			 .previous_lsn = mark.previous_lsn,
+			 .settings_hash = pipeline->settings_hash}};
+	return ST_OK;
+}
+
+/* A when not everything that was put could be written: the last whole line. */
+static enum status store_written(void *context, struct error *err)
+{
+	struct pipeline *pipeline = context;
+	uint64_t written = stdout_sink_written_lines(pipeline->sink);
+	const struct sent_mark *last = NULL;
+	struct state_position position;
+
+	for (size_t i = 0; i < pipeline->mark_total; i++) {
+		if (pipeline->marks[i].lines <= written) {
+			last = &pipeline->marks[i];
+		}
+	}
+	if (!last || !pipeline->is_restored) {
+		return ST_OK;
+	}
+	position = last->position;
+	position.messages += written - last->lines;
+	return store_put_position(pipeline->store, &position, err);
+}
+
 /* Bring the file to what was acknowledged, and store where it stands. */
 static enum status resume_file(struct pipeline *pipeline, struct error *err)
 {
@@ -435,6 +502,7 @@ static enum status flush(struct pipeline *pipeline, struct error *err)
 	enum status status = pipeline->sink->flush(pipeline->sink, err);
 
 	if (status == ST_OK) {
+		pipeline->mark_total = 0;
 		status = store_acknowledged(pipeline, err);
 	}
 	if (status == ST_OK && pipeline->store && !pipeline->in_transaction) {
@@ -525,6 +593,7 @@ static void close_all(struct pipeline *pipeline)
 	capture_close(pipeline->capture);
 	store_close(pipeline->store);
 	table_filter_close(pipeline->filter);
+	free(pipeline->marks);
 }
 
 /* ---- snapshot ---- */
@@ -592,6 +661,10 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 		       pipeline->config->log_most >= LOG_INFO);
 	publisher_begin(pipeline->publisher, &txn);
 	pipeline->in_transaction = true;
+	status = mark_start(pipeline, err);
+	if (status != ST_OK) {
+		return status;
+	}
 	status = read_rows(pipeline, &events, err);
 	progress_end(&pipeline->progress);
 	if (status == ST_OK) {
@@ -617,7 +690,10 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 
 	publisher_begin(pipeline->publisher, &txn);
 	pipeline->in_transaction = true;
-	status = decoder_apply(pipeline->decoder, captured, err);
+	status = mark_start(pipeline, err);
+	if (status == ST_OK) {
+		status = decoder_apply(pipeline->decoder, captured, err);
+	}
 	if (status == ST_OK) {
 		status = publisher_end(pipeline->publisher, err);
 	}
@@ -682,6 +758,11 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		status = next_txn(pipeline, &txn, err);
 		if (status == ST_OK) {
 			status = apply(pipeline, txn, err);
+			if (status == ST_OK && pipeline->store &&
+			    (store_wants_fold(pipeline->store) ||
+			     pipeline->mark_total >= FLUSH_TXNS)) {
+				status = flush(pipeline, err);
+			}
 			continue;
 		}
 		if (status != ST_END) {
@@ -719,6 +800,27 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	return status == ST_OK ? follow(pipeline, until_lsn, err) : status;
 }
 
+/* What was made goes out, whatever ended the run, and the position is stored. */
+static enum status finish(struct pipeline *pipeline, enum status ended,
+			  struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (ended != ST_CLOSED && ended != ST_IO) {
+		status = pipeline->sink->flush(pipeline->sink, err);
+	}
+	if (!pipeline->store) {
+		return status;
+	}
+	if (pipeline->config->sink == SINK_STDOUT) {
+		struct error ignored;
+		enum status stored = store_written(pipeline, &ignored);
+
+		return status == ST_OK ? stored : status;
+	}
+	return status == ST_OK ? store_acknowledged(pipeline, err) : status;
+}
+
 /* For rowtail status: why the run ended. */
 static void note_failure(const struct pipeline *pipeline, enum status status,
 			 const struct error *err)
@@ -740,11 +842,7 @@ enum status pipeline_run(const struct config *config, struct error *err)
 			last_error_remove(store_folder(pipeline.store));
 		}
 		status = run(&pipeline, err);
-		/* What was made goes out, whatever ended the run. */
-		if (status != ST_CLOSED && status != ST_IO &&
-		    (pipeline.sink->flush(pipeline.sink, &ignored) != ST_OK ||
-		     store_acknowledged(&pipeline, &ignored) != ST_OK) &&
-		    status == ST_OK) {
+		if (finish(&pipeline, status, &ignored) != ST_OK && status == ST_OK) {
 			status = ignored.status;
 			*err = ignored;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/store.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,24 @@ static enum status recover(void *context, const struct journal_record *record,
 	return ST_OK;
 }
 
+/* S <= A <= D, whatever happened. */
+static enum status check_position(const struct store *store, struct error *err)
+{
+	uint64_t lsn = store->position.lsn;
+
+	if (lsn < store->meta.base_lsn || lsn > store->end.lsn) {
+		return error_set(err, ST_DAMAGED,
+				 "%s/%s is damaged (position %" PRIu64
+				 ", shadow and journal have %" PRIu64 " to %" PRIu64
+				 "): move the state directory away and start again: a "
+				 "new snapshot will be taken",
+				 state_dir_path(store->dir),
+				 lsn < store->meta.base_lsn ? "position" : "log", lsn,
+				 store->meta.base_lsn, store->end.lsn);
+	}
+	return ST_OK;
+}
+
 /* Spool, shadow and journal of a directory that has been in use. */
 static enum status open_contents(struct store *store, struct error *err)
 {
@@ -104,7 +123,7 @@ static enum status open_contents(struct store *store, struct error *err)
 		status = journal_open(fd, meta->page_size, store->spool, &start,
 				      recover, store, &store->journal, err);
 	}
-	return status;
+	return status == ST_OK ? check_position(store, err) : status;
 }
 
 enum status store_open(const char *path, const char *database_path, struct store **out,
@@ -458,6 +477,10 @@ static enum status write_kept(struct store *store, struct view *view,
 
 	for (const struct captured_txn *txn = store->kept; status == ST_OK && txn;
 	     txn = txn->next) {
+		/* What was cut off and grown again without a frame is zeros. */
+		if (txn->page_count < shadow_page_count(store->shadow)) {
+			status = shadow_resize(store->shadow, txn->page_count, err);
+		}
 		for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
 			const struct captured_page *page = &txn->pages[i];
 
@@ -489,6 +512,11 @@ static void drop_kept(struct store *store, struct view *view)
 	}
 	store->kept_end = &store->kept;
 	store->kept_bytes = 0;
+}
+
+bool store_wants_fold(const struct store *store)
+{
+	return store->kept_bytes >= FOLD_BYTES;
 }
 
 enum status store_fold(struct store *store, struct view *view, bool now,

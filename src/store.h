@@ -110,6 +110,9 @@ enum status store_put_position(struct store *store,
 /* The position lasts, also over a power cut. */
 enum status store_sync_position(struct store *store, struct error *err) MUST_CHECK;
 
+/* Much is kept: flush the sink, so that it can be folded. */
+bool store_wants_fold(const struct store *store);
+
 /* `txn` is decoded past. */
 void store_keep(struct store *store, struct captured_txn *txn);
 /* Fold what is kept, all of which is acknowledged, if it is much, or `now`. */

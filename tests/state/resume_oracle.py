@@ -1,9 +1,328 @@
-"""Rounds of random work, stops, kills and starts on one state directory."""
+"""Rounds of random work, stops, kills and starts on one state directory.
+
+A hostile application (oracle/workload.py) writes, checkpoints, closes, vacuums, while
+rowtail runs, is started, is stopped or killed, or is away. Now and then --once must bring
+the consumer to what the database is: every message, each once, must lead from one
+committed state to the next (history.py), with exact before images and numbers without
+gaps; what comes again after kill -9 must be the same message (consumer.py: Stream).
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+from harness.events import LineChecker, Mismatch, Settings
+from harness.tail import Tail, TailFailed, sanitizer_report
+from harness.writers import Writer, WriterFailed, WriterGone
+from oracle import oracle
+from oracle.oracle import SeedFailed, SeedRun
+from oracle.workload import Unit
+
+from state.consumer import Message, Stream
+from state.history import History
+
+CHECK_EVERY = 4                     # rounds, about
 
 
-class SeedFailed(Exception):
-    """The run of this seed found a difference; the text has all details."""
+class ResumeRun(SeedRun):
+    """All that one seed needs, and the loop."""
+
+    def __init__(self, seed, settings, rounds, folder):
+        super().__init__(seed, oracle.Options(
+            settings.rowtail, 0, settings.wrapper, settings.slow, fake=settings.fake),
+            folder)
+        p, rng = self.profile, self.rng
+        p.record = True
+        p.lonely = rng.random() < 0.5
+        p.deep = p.deep and rng.random() < 0.5
+        p.restores = rng.random() < 0.3
+        p.excursions = rng.random() < 0.3
+        p.page_sizes = p.excursions and rng.random() < 0.5
+        p.slow_reader = rng.random() < 0.3
+        self.rounds = rounds
+        self.directory = os.path.join(folder, "state")
+        self.settings = Settings("app.db", record=True, metadata=p.metadata)
+        self.stream = Stream()
+        self.history = History(LineChecker(self.settings))
+        self.told = 0               # messages that history has seen
+        self.is_broken = True       # nothing proves what happened since the last run
+        self.backup = None          # a copy of the database
+        self.kills = 0
+        self.runs = 0
+
+    # -- the application -------------------------------------------------------
+
+    def look(self, unit):
+        """Reads the state after a unit."""
+        if self.options.fake:
+            time.sleep(0.004)       # the stand-in sees one commit at a time only
+        if not self.reader.db:
+            self.reader.open()
+        self.workload.state = self.reader.read()
+        self.history.add(self.workload.state, unit)
+        self.commits += 1
+
+    def work(self, count):
+        for _ in range(count):
+            if self.rng.random() < self.profile.maintenance:
+                self.maintain()
+            else:
+                self.run_unit(self.workload.unit())
+
+    def maintain(self):
+        self.is_broken = True
+        super().maintain()
+
+    def close_application(self):
+        """Every connection of the application; opens() brings them back."""
+        self.note("all connections closed")
+        for writer in self.writers.values():
+            writer.call("close_all")
+        self.readers_open.clear()
+        self.reader.close()
+        self.is_broken = True
+
+    def open_application(self):
+        for library in self.writers:
+            for i in range(self.profile.connections):
+                self.open_connection(library, "c%d" % i)
+        self.reader.open()
+
+    def away(self):
+        """What happens while nobody follows."""
+        rng, p = self.rng, self.profile
+        draw = rng.random()
+        if draw < 0.15:
+            return
+        self.work(rng.choice([0, 1, 1, 2, 3, 6, 12]))
+        if draw < 0.35:
+            self.close_application()
+            self.open_application()
+            self.work(rng.choice([0, 1, 2]))
+        elif draw < 0.45 and p.restores:
+            self.back_up_or_restore()
+            self.work(rng.choice([0, 1, 2]))
+        elif draw < 0.5 and p.excursions:
+            self.leave_wal_mode()
+            self.work(rng.choice([0, 1, 2]))
+        elif draw < 0.65:
+            for _ in range(rng.choice([1, 2, 3])):
+                self.do_checkpoint(rng.choice(p.libraries), None)
+                self.work(rng.choice([0, 0, 1, 2]))
+            self.is_broken = True
+
+    def back_up_or_restore(self):
+        """cp and mv of the file while it is closed."""
+        rng = self.rng
+        self.close_application()
+        copy = os.path.join(self.folder, "backup")
+        if self.backup and rng.random() < 0.6:
+            way = rng.choice(["cp", "mv"])
+            self.note("the backup is put back by " + way)
+            subprocess.run([way, copy, self.path], check=True)
+            self.backup = way == "cp"
+        elif not os.path.exists(self.path + "-wal"):
+            self.note("a backup is made")
+            subprocess.run(["cp", self.path, copy], check=True)
+            self.backup = True
+        self.open_application()
+        self.look(Unit("backup", []))
+
+    def leave_wal_mode(self):
+        """Another journal mode, work in it, perhaps another page size, and back."""
+        rng = self.rng
+        self.close_application()
+        writer = Writer(rng.choice(self.profile.libraries))
+        path, uri = self.uri()
+        steps = ["PRAGMA journal_mode=DELETE"]
+        for _ in range(rng.choice([0, 1, 3])):
+            steps += self.workload.unit().steps
+        vacuum = False
+        if self.profile.page_sizes and rng.random() < 0.6 and not self.profile.reserved:
+            steps += ["PRAGMA page_size=%d" % rng.choice([512, 1024, 4096, 8192]),
+                      "VACUUM"]
+            vacuum = True
+        steps.append("PRAGMA journal_mode=WAL")
+        steps = [("x", s) if isinstance(s, str) else s for s in steps]
+        self.note("out of WAL mode:\n%s" % "\n".join(
+            "    " + oracle.describe(s) for s in steps))
+        try:
+            writer.open("c", path, uri=uri)
+            writer.run("c", steps[:-1])
+            answer = writer.run("c", steps[-1:])
+            if answer != [[("wal",)]]:
+                raise SeedFailed("not back in WAL mode: %r" % answer)
+        finally:
+            writer.close()
+        self.open_application()
+        self.look(Unit("another journal mode", [], vacuum=vacuum))
+
+    # -- rowtail ---------------------------------------------------------------
+
+    def start(self, *more, take=True):
+        command = [self.options.rowtail, self.path, "--state", self.directory]
+        command += self.settings.arguments() + list(more)
+        self.runs += 1
+        self.history.begin(self.is_broken or self.options.fake)
+        self.note("-- start %d%s%s" % (self.runs, " ".join(("",) + more),
+                                       ", nothing proves continuity"
+                                       if self.is_broken else ""))
+        self.tail = Tail(command, self.options.wrapper, slow=self.options.slow, take=take)
+        return self.tail
+
+    def finish(self, sig=None, timeout=6):
+        """Sends a signal, unless it is 0 or was sent, and takes what has come."""
+        tail = self.tail
+        if sig and tail.process.poll() is None:
+            tail.process.send_signal(sig)
+        if not tail.line_thread:
+            if self.rng.random() < 0.5:
+                time.sleep(0.05)
+            tail.start_taking()
+        code = tail.wait_exit(timeout)
+        if code is None:
+            tail.kill()
+            raise TailFailed("did not end; stderr:\n%s" % tail.error_text())
+        tail.line_thread.join(10)
+        self.history.end()
+        complaint = sanitizer_report(tail.errors)
+        if complaint:
+            raise TailFailed("%s\n%s" % (complaint, tail.error_text()))
+        if code not in (0, -signal.SIGTERM, -signal.SIGKILL):
+            raise TailFailed("exit %s; stderr:\n%s" % (code, tail.error_text()))
+        clean = code == 0
+        self.kills += not clean
+        if clean and tail.rest:
+            raise Mismatch("half a line: %r" % tail.rest[-200:])
+        messages = [Message(t) for t in tail.take_all()]
+        again = self.stream.repeated
+        fresh = self.stream.add(messages, clean)
+        self.note("-- end %d: exit %d, %d messages, %d of them again" % (
+            self.runs, code, len(messages), self.stream.repeated - again))
+        followed = any(e.startswith("rowtail: following ") for e in tail.errors)
+        self.is_broken = not (clean and followed)
+        if not clean:
+            self.is_broken = True
+        self.tail = None
+        tail.close()
+        return fresh
+
+    def round(self):
+        rng = self.rng
+        draw = rng.random()
+        sig = rng.choice([signal.SIGTERM, signal.SIGKILL])
+        if draw < 0.12:                     # hardly started
+            self.start(*rng.choice([[], ["--once"]]))
+            time.sleep(rng.random() * 0.05)
+            self.finish(sig)
+        elif draw < 0.2:                    # nobody else has it open
+            self.close_application()
+            if not self.profile.crashes:
+                sig = signal.SIGTERM        # a WAL may not survive recovery
+            self.start()
+            time.sleep(rng.random() * 0.15)
+            self.finish(sig)
+            self.open_application()
+            self.is_broken = True
+            self.look(Unit("opened again", []))
+        elif draw < 0.3:
+            self.start("--once")
+            self.work(rng.choice([0, 0, 1, 3]))
+            self.finish(timeout=30)
+        else:
+            take = not (self.profile.slow_reader and rng.random() < 0.3)
+            self.start(take=take)
+            if rng.random() < 0.6:
+                self.tail.wait_following(20)
+            broken = self.is_broken
+            self.work_until_signal(sig)
+            self.is_broken = broken
+            self.finish(sig)
+        # An auto-checkpoint lets the next commit begin the WAL again.
+        self.is_broken |= self.profile.auto_checkpoint != 0
+
+    def work_until_signal(self, sig):
+        rng = self.rng
+        timer = None
+        if rng.random() < 0.5:
+            timer = threading.Timer(rng.random() * 0.1, self.tail.process.send_signal,
+                                    [sig])
+            timer.start()
+        self.work(rng.choice([0, 1, 2, 4, 8]))
+        if timer:
+            timer.join()
+        elif rng.random() < 0.6:
+            time.sleep(rng.random() * 0.05)
+
+    def check(self):
+        """--once must tell all that is not told yet."""
+        self.start("--once")
+        self.finish(timeout=60)
+        messages = self.stream.messages[self.told:]
+        self.history.tell(messages)
+        self.history.complete()
+        self.told = len(self.stream.messages)
+        self.history.forget()
+
+    # -- the loop --------------------------------------------------------------
+
+    def run(self):
+        os.makedirs(self.folder, exist_ok=True)
+        self.journal = open(os.path.join(self.folder, "statements.log"), "w")
+        self.failed_commit = self.failed_lines = None
+        self.note("seed %d: %s" % (self.seed, self.profile.line()))
+        try:
+            self.create_database()
+            self.start_writers()
+            self.reader.open()
+            self.look(Unit("setup", []))
+            for number in range(self.rounds):
+                self.note("== round %d" % number)
+                self.round()
+                self.away()
+                if self.rng.random() < 1 / CHECK_EVERY or number == self.rounds - 1:
+                    self.check()
+            self.end()
+        except (Mismatch, TailFailed, WriterFailed, SeedFailed, WriterGone,
+                sqlite3.Error) as problem:
+            raise SeedFailed(self.report(problem))
+        finally:
+            self.journal.close()
+            self.close()
+
+    def end(self):
+        """Nothing more comes, and the database is whole."""
+        self.close_application()
+        for writer in self.writers.values():
+            writer.close()
+        count = len(self.stream.messages)
+        self.start("--once")
+        self.finish(timeout=30)
+        if len(self.stream.messages) > count:
+            raise Mismatch("after the end: %r" % self.stream.messages[count])
+        self.check_database()
+
+    def report(self, problem):
+        lines = ["seed %d failed in run %d: %s" % (self.seed, self.runs, problem),
+                 "profile: " + self.profile.line(), "last units:"]
+        lines += ["  " + entry[:1500] for entry in list(self.log)[-12:]]
+        if self.tail:
+            lines.append("stderr: " + self.tail.error_text())
+        return "\n".join(lines)
 
 
 def run_seed(seed, options, settings, folder):
-    raise SeedFailed("not written yet")
+    """(1, note) for the runner; raises SeedFailed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    run = ResumeRun(seed, settings, options.rounds_per_seed, folder)
+    run.run()
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1, "resume seed %d: %d runs, %d killed; %d commits, %d messages, %d of them" \
+        " again; %d transactions, %d by catch-up" % (
+            seed, run.runs, run.kills, run.commits, len(run.stream.messages),
+            run.stream.repeated, run.history.transactions, run.history.catch_ups)
