@@ -477,7 +477,7 @@ static void *make_room(void *context)
 static void *raise_stop(void *context)
 {
 	clock_sleep_ns(100 * NS_PER_MS);
-	*(volatile int *)context = 1;
+	__atomic_store_n((volatile int *)context, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -503,6 +503,9 @@ static void check_full(struct fixture *f, void *(*help)(void *), enum status wan
 			(void)pthread_create(&thread, NULL, help, (void *)&f->stop);
 		}
 		again = f->sink->flush(f->sink, &err);
+		if (help) {
+			(void)pthread_join(thread, NULL);
+		}
 		if (again != ST_OK && f->sink->flush(f->sink, &err) != again) {
 			_exit(99); /* a failure stays */
 		}
