@@ -8,8 +8,10 @@ code is 0 when nothing failed and something passed.
 """
 
 import argparse
+import functools
 import glob
 import importlib.util
+import operator
 import os
 import re
 import subprocess
@@ -211,6 +213,13 @@ def suite_checks(suite, options, settings):
     return file_checks(suite, settings)
 
 
+def added_up(notes):
+    """Notes that are no texts become one."""
+    texts = [n for n in notes if isinstance(n, str)]
+    sums = [n for n in notes if not isinstance(n, str)]
+    return texts + ([functools.reduce(operator.add, sums)] if sums else [])
+
+
 def main():
     options = parse_arguments()
     settings = box.Options(options.rowtail, options.wrapper, slowness(options),
@@ -228,7 +237,7 @@ def main():
             line += "; %d transactions, %d events" % (
                 sum(n[0] for n in totals.notes), sum(n[1] for n in totals.notes))
         elif suite != "oracle":
-            for note in totals.notes:
+            for note in added_up(totals.notes):
                 print("        %s" % note)
         print(line)
         for reason, names in totals.reasons.items():

@@ -122,6 +122,15 @@ def left_over(table, count, sign):
     return TableState(table.schema, rows, exact(rows))
 
 
+def number(path):
+    """Resume_oracle.py counts its commits, and waits until each is seen."""
+    try:
+        with open(path) as source:
+            return int(source.read() or 0)
+    except FileNotFoundError:
+        return 0
+
+
 def write_all(data):
     while data:
         data = data[os.write(1, data):]
@@ -167,11 +176,15 @@ def main():
     fake.print_queue()
     fake.follow(new, True, False)
     while not stop and not options.once:
+        asked = number(options.database + ".asked")
         now = reader.db.execute("PRAGMA data_version").fetchone()
         if now != version:
             version = now
             new = reader.read()
             fake.follow(new, False, os.path.exists(options.database + ".vacuum"))
+        if asked != number(options.database + ".seen"):
+            with open(options.database + ".seen", "w") as out:
+                out.write(str(asked))
         time.sleep(0.0003)
     reader.close()
 

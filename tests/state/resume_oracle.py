@@ -28,6 +28,20 @@ from state.history import History
 CHECK_EVERY = 4                     # rounds, about
 
 
+class Counts:
+    """What a seed was: added up by the runner."""
+
+    def __init__(self, *numbers):
+        self.numbers = numbers
+
+    def __add__(self, other):
+        return Counts(*map(sum, zip(self.numbers, other.numbers)))
+
+    def __str__(self):
+        return "%d seeds: %d runs, %d killed; %d commits, %d messages, %d of them again;" \
+            " %d transactions, %d by catch-up" % self.numbers
+
+
 class ResumeRun(SeedRun):
     """All that one seed needs, and the loop."""
 
@@ -42,7 +56,7 @@ class ResumeRun(SeedRun):
         p.restores = rng.random() < 0.3
         p.excursions = rng.random() < 0.3
         p.page_sizes = p.excursions and rng.random() < 0.5
-        p.slow_reader = rng.random() < 0.3
+        p.slow_reader = rng.random() < 0.3 and not settings.fake
         self.rounds = rounds
         self.directory = os.path.join(folder, "state")
         self.settings = Settings("app.db", record=True, metadata=p.metadata)
@@ -58,13 +72,24 @@ class ResumeRun(SeedRun):
 
     def look(self, unit):
         """Reads the state after a unit."""
-        if self.options.fake:
-            time.sleep(0.004)       # the stand-in sees one commit at a time only
+        if self.options.fake and self.tail:
+            self.wait_for_fake()
         if not self.reader.db:
             self.reader.open()
         self.workload.state = self.reader.read()
         self.history.add(self.workload.state, unit)
         self.commits += 1
+
+    def wait_for_fake(self):
+        """The stand-in sees one commit at a time only."""
+        with open(self.path + ".asked", "w") as out:
+            out.write(str(self.commits + 1))
+        while self.tail.process.poll() is None:
+            with open(self.path + ".seen", "a+") as source:
+                source.seek(0)
+                if source.read() == str(self.commits + 1):
+                    return
+            time.sleep(0.001)
 
     def work(self, count):
         for _ in range(count):
@@ -322,7 +347,6 @@ def run_seed(seed, options, settings, folder):
     run.run()
     if not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    return 1, "resume seed %d: %d runs, %d killed; %d commits, %d messages, %d of them" \
-        " again; %d transactions, %d by catch-up" % (
-            seed, run.runs, run.kills, run.commits, len(run.stream.messages),
-            run.stream.repeated, run.history.transactions, run.history.catch_ups)
+    return 1, Counts(1, run.runs, run.kills, run.commits, len(run.stream.messages),
+                     run.stream.repeated, run.history.transactions,
+                     run.history.catch_ups)
