@@ -9,6 +9,7 @@
  *     DIR/hashes     a hash of each page of it     (src/shadow.h)
  *     DIR/frames     page images of the journal    (src/spool.h)
  *     DIR/log-LSN    records of the journal        (src/journal.h)
+ *     DIR/error      why the last run ended        (src/last_error.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is
  * before it. Mode 0700, files 0600: they hold the whole database. docs/state.md has
