@@ -405,6 +405,27 @@ def test_verify_finds_a_change_made_past_sqlite(box):
     verify(session)
 
 
+def test_verify_does_not_mind_what_is_on_a_free_page(box):
+    """SQLite need not write such a page, so that the file may have anything there."""
+    writer, session = begun(box, rows=6000)
+    writer.sql("c", "DELETE FROM t WHERE id > 100")
+    writer.close()
+    session.once()
+    with open(session.path, "rb") as file:
+        data = file.read()
+
+    def number(offset):
+        return int.from_bytes(data[offset:offset + 4], "big")
+    trunk = number(32)
+    expect(trunk > 0 and number(36) > 2, "no free pages")
+    leaf = number((trunk - 1) * 4096 + 8)
+    pages = verified(session)[0]
+    flip(session.path, (leaf - 1) * 4096 + 99)
+    expect(verified(session)[0] == pages - 1, "not one page less")
+    flip(session.path, (trunk - 1) * 4096 + 4095)
+    refused(verify(session), 1, "1 of", "(%d)" % trunk)
+
+
 def test_verify_of_a_change_while_nobody_followed(box):
     """The WAL is gone: what was changed cannot be told from damage, and says so."""
     writer, session = begun(box, rows=2000)
