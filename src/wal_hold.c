@@ -42,6 +42,7 @@
 #define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
 #define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
 #define LIMITED_NS     (3 * NS_PER_MS)  /* readers are waited for with the write lock */
+#define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
 #define GATE_NS        (1 * NS_PER_MS)  /* a writer is awaited between two commits: */
 #define GATE_MOST_NS   (20 * NS_PER_MS) /* this and two commits, up to this */
 #define SPIN_NS        (5 * NS_PER_US)
@@ -796,6 +797,20 @@ static int64_t quiet_enough(const struct wal_hold *h)
 	return h->pass_ns < QUIET_MOST_NS ? h->pass_ns : QUIET_MOST_NS;
 }
 
+/*
+ * Take another slot. An application's checkpoint that waits with its busy handler waits
+ * for a slot to be free, not for its mark to move on, and decided so before we were in
+ * it, if it was unlucky; it has the checkpoint lock and the write lock all that time.
+ * Of slots with equal marks a reader takes the last one.
+ */
+static enum status step_aside(struct wal_hold *h, struct error *err)
+{
+	(void)wal_gate_push(&h->gate);
+	wal_gate_mark(&h->gate, h->mark_frame);
+	wal_gate_open(&h->gate);
+	return take_turn(h, err);
+}
+
 static uint32_t pass_frames(const struct wal_hold *h)
 {
 	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
@@ -838,6 +853,10 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	if (h->mark_frame < h->captured &&
 	    (quiet >= MARK_NS || now - h->mark_ns >= MARK_LATEST_NS)) {
 		return take_turn(h, err);
+	}
+	if (all_captured && !h->db->degraded && quiet >= ASIDE_NS &&
+	    now - h->mark_ns >= ASIDE_NS) {
+		return step_aside(h, err);
 	}
 	return ST_OK;
 }
