@@ -19,7 +19,7 @@
 #define PASS_BULK_FRAMES 2000 /* ... where transactions have BULK_FRAMES and more */
 #define BULK_FRAMES      8
 #define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
-#define GATE_MOST_FRAMES 2000  /* ... what may be: a large commit may have come */
+#define GATE_MOST_FRAMES 8000  /* ... what may be: a large commit may have come */
 #define ESCALATE_FRAMES  12000 /* the write lock, where allowed */
 #define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 

@@ -524,6 +524,25 @@ static int child_insert(char **args)
 	return busy > 0;
 }
 
+/* overlap PATH US: two connections, of which one always reads, each no longer than
+ * twice this time; until killed, or until one gets an error */
+static int child_overlap(char **args)
+{
+	sqlite3 *db[2] = {child_open(args[0], 0), child_open(args[0], 0)};
+	long us = atol(args[1]);
+
+	(void)sqlite3_exec(db[1], "BEGIN; SELECT count(*) FROM c", NULL, NULL, NULL);
+	say_ready();
+	for (unsigned i = 0;; i = 1 - i) {
+		if (sqlite3_exec(db[i], "BEGIN; SELECT count(*) FROM c", NULL, NULL,
+				 NULL) != SQLITE_OK) {
+			return 1;
+		}
+		(void)sqlite3_exec(db[1 - i], "COMMIT", NULL, NULL, NULL);
+		clock_sleep_ns(us * NS_PER_US);
+	}
+}
+
 /* tear PATH: as a writer that dies while it writes the header */
 static int child_tear(char **args)
 {
@@ -798,10 +817,11 @@ int rig_child(int argc, char **argv)
 		int args;
 		int (*run)(char **args);
 	} children[] = {
-	    {"sql", 2, child_sql},       {"stay", 2, child_stay},
-	    {"insert", 5, child_insert}, {"tear", 1, child_tear},
-	    {"shell", 1, child_shell},   {"follow", 3, child_follow},
-	    {"chaos", 4, child_chaos},   {"half-restart", 1, child_half_restart},
+	    {"sql", 2, child_sql},         {"stay", 2, child_stay},
+	    {"insert", 5, child_insert},   {"tear", 1, child_tear},
+	    {"shell", 1, child_shell},     {"follow", 3, child_follow},
+	    {"chaos", 4, child_chaos},     {"half-restart", 1, child_half_restart},
+	    {"overlap", 2, child_overlap},
 	};
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody behind */
