@@ -429,6 +429,7 @@ static struct {
 	int tears;          /* headers to make unreadable once the gate is shut */
 	int torn;
 	int write_locks; /* that the locker took */
+	int commit_at; /* this look of ours at the wal-index is followed by a commit */
 } hook;
 
 /* As a writer that dies while it writes the header. */
@@ -476,6 +477,18 @@ static int hooked_lock(sqlite3_file *file, int lock, int n, int flags)
 	return rc;
 }
 
+static int hooked_map(sqlite3_file *file, int block, int bytes, int extend,
+		      void volatile **out)
+{
+	int rc = hook.real->xShmMap(file, block, bytes, extend, out);
+
+	if (file == hook.locker && hook.commit_at > 0 && --hook.commit_at == 0) {
+		assert_int_equal(
+		    rig_sql(hook.f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	}
+	return rc;
+}
+
 static void hook_file(sqlite3 *db)
 {
 	struct wal_index index;
@@ -493,6 +506,7 @@ static void hook_locks(struct fixture *f)
 	hook.real = hook.locker->pMethods;
 	hook.methods = *hook.real;
 	hook.methods.xShmLock = hooked_lock;
+	hook.methods.xShmMap = hooked_map;
 	hook_file(f->db.locker);
 	hook_file(f->db.reader[0]);
 	hook_file(f->db.reader[1]);
@@ -619,6 +633,26 @@ static void test_backfilled_is_what_was_seen_before_the_header(void **state)
 	rig_kill(app);
 }
 
+/* A restart between any two looks at the wal-index; check_backfill judges. */
+static void test_restart_between_two_looks(void **state)
+{
+	struct fixture *f = *state;
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+
+	hook_locks(f);
+	for (int i = 1; i <= 12; i++) {
+		turn_until(f, HOLD_ZERO);
+		clock_sleep_ns(60 * NS_PER_MS); /* a turn in slot 0 is due */
+		hook.commit_at = i;
+		turn(f, 20);
+		assert_int_equal(hook.commit_at, 0);
+		assert_int_equal(f->commits, i);
+	}
+	assert_true(f->generation > 6);
+	rig_kill(app);
+}
+
 static void test_long_reader_limits_backfill_and_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -722,6 +756,7 @@ int main(int argc, char **argv)
 	    GENTLE(test_overlapping_readers_are_left_alone_without_escalation),
 	    CASE(test_slot_is_left_when_somebody_waits_for_it),
 	    CASE(test_backfilled_is_what_was_seen_before_the_header),
+	    CASE(test_restart_between_two_looks),
 	    CASE(test_long_reader_limits_backfill_and_is_waited_for),
 	    CASE(test_torn_header_is_recovered_when_nobody_else_does),
 	    CASE(test_looks_tell_when_the_header_was_seen),
