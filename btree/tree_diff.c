@@ -202,6 +202,25 @@ static struct stable_cells stable_cells(const struct page *old_page,
 	return stable;
 }
 
+/* Is cell `i` of the old page cell `j` of the new one? Where the span does not tell,
+ * because the page's cells were moved or the cell lies between two that changed, the
+ * cells themselves do. What cannot be read is not the same, and found out later. */
+static bool same_cell(const struct tree_diff *diff, const struct stable_cells *stable,
+		      const struct page *old_page, uint32_t i,
+		      const struct page *new_page, uint32_t j)
+{
+	uint32_t offset = page_cell_offset(old_page, i);
+	struct cell old_cell, new_cell;
+	struct error unused;
+
+	if (offset == page_cell_offset(new_page, j) && is_stable(stable, offset)) {
+		return true;
+	}
+	return cell_read(old_page, i, &old_cell, &unused) == ST_OK &&
+	       cell_read(new_page, j, &new_cell, &unused) == ST_OK &&
+	       tree_diff_cell_same(diff, &old_cell, &new_cell);
+}
+
 static struct leaf_common find_common(const struct tree_diff *diff,
 				      const struct page *old_page,
 				      const struct page *new_page)
@@ -221,22 +240,13 @@ static struct leaf_common find_common(const struct tree_diff *diff,
 		return common;
 	}
 	stable = stable_cells(old_page, new_page);
-	while (common.prefix < n) {
-		uint32_t offset = page_cell_offset(old_page, common.prefix);
-
-		if (offset != page_cell_offset(new_page, common.prefix) ||
-		    !is_stable(&stable, offset)) {
-			break;
-		}
+	while (common.prefix < n && same_cell(diff, &stable, old_page, common.prefix,
+					      new_page, common.prefix)) {
 		common.prefix++;
 	}
-	while (common.prefix + common.suffix < n) {
-		uint32_t offset = page_cell_offset(old_page, n_old - 1 - common.suffix);
-
-		if (offset != page_cell_offset(new_page, n_new - 1 - common.suffix) ||
-		    !is_stable(&stable, offset)) {
-			break;
-		}
+	while (common.prefix + common.suffix < n &&
+	       same_cell(diff, &stable, old_page, n_old - 1 - common.suffix, new_page,
+			 n_new - 1 - common.suffix)) {
 		common.suffix++;
 	}
 	return common;
