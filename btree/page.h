@@ -69,6 +69,14 @@ static inline uint32_t page_cells_start(const struct page *page)
 	return (uint32_t)(page->pointers - page->bytes) + 2 * page->cell_count;
 }
 
+/* The byte offset from which on, the header says, there are cells; it may lie. */
+static inline uint32_t page_content_start(const struct page *page)
+{
+	uint32_t start = get_u16be(page->pointers - (page->is_leaf ? 3 : 7));
+
+	return start == 0 ? 65536 : start;
+}
+
 /*
  * Child `index` of an interior page: 0 … cell_count, the last being right_child.
  * ST_CORRUPT when the cell lies outside the page or the child is page 0.

@@ -62,6 +62,16 @@ struct leaf_common {
 	uint32_t suffix; /* cells, not overlapping prefix in either page */
 };
 
+/* The answer for one leaf, kept for the run that it was asked in. */
+struct known_common {
+	uint64_t run;
+	uint32_t page_no;
+	uint16_t prefix; /* a page has fewer than 32768 cells */
+	uint16_t suffix;
+};
+
+#define KNOWN_COMMON 512 /* a power of two */
+
 /* What is known of a tree from the last time that it was measured. */
 struct tree_shape {
 	uint32_t root; /* 0: nothing */
@@ -78,10 +88,10 @@ struct tree_diff {
 	struct parent_map *map;
 	struct tree_shape shapes[TREE_SHAPES]; /* by root page, direct-mapped */
 	bool keeps_shapes;
-	bool is_one_kind;     /* not a table b-tree here and an index b-tree there */
-	uint32_t common_page; /* that `common` is about; 0: none */
-	struct leaf_common common;
-	uint64_t shared_units; /* unmarked pages that cancelled in the last run */
+	bool is_one_kind;      /* not a table b-tree here and an index b-tree there */
+	uint64_t run;          /* number of the last one, from 1 on */
+	uint64_t shared_units; /* unmarked pages that cancelled in it */
+	struct known_common known[KNOWN_COMMON]; /* by page number, direct-mapped */
 };
 
 void tree_diff_init(struct tree_diff *diff);
@@ -117,10 +127,15 @@ bool tree_diff_cell_same(const struct tree_diff *diff, const struct cell *a,
 
 /*
  * What leaf `old_page` and `new_page`, one page number in both views, have in common.
- * The last answer of a run is kept.
+ * The answer is kept for tree_diff_known_common.
  */
 struct leaf_common tree_diff_leaf_common(struct tree_diff *diff,
 					 const struct page *old_page,
 					 const struct page *new_page);
+
+/* An answer of tree_diff_leaf_common of this run, without the pages. False when there
+ * is none, or it was not kept. */
+bool tree_diff_known_common(const struct tree_diff *diff, uint32_t page_no,
+			    struct leaf_common *out);
 
 #endif

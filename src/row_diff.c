@@ -87,8 +87,7 @@ static enum status find_common(struct row_cursor *cursor, struct leaf_common *co
 	    !page_set_has(&cursor->other->units, cursor->page.page_no)) {
 		return ST_OK;
 	}
-	if (rows->diff->common_page == cursor->page.page_no) {
-		*common = rows->diff->common;
+	if (tree_diff_known_common(rows->diff, cursor->page.page_no, common)) {
 		return ST_OK;
 	}
 	status = page_get(cursor->other->source, cursor->page.page_no, &ref, err);
@@ -414,9 +413,13 @@ static enum status take_step(struct row_diff *rows, struct row_cursor *old,
 	return status;
 }
 
+/* Which rows a pass is about: it ends with the last of them. */
+enum pass_over { OVER_OLD, OVER_NEW };
+
 /* Both sides in rowid order, merged; or all old rows, then all new ones. Steps of
  * equal rows are left out. */
-static enum status pass(struct row_diff *rows, step_visit *visit, struct error *err)
+static enum status pass(struct row_diff *rows, enum pass_over over, step_visit *visit,
+			struct error *err)
 {
 	struct row_cursor old, new;
 	enum status status;
@@ -427,7 +430,7 @@ static enum status pass(struct row_diff *rows, step_visit *visit, struct error *
 	if (status == ST_OK) {
 		status = cursor_next(&new, err);
 	}
-	while (status == ST_OK && (old.has || new.has)) {
+	while (status == ST_OK && (over == OVER_OLD ? old.has : new.has)) {
 		if (!new.has || (old.has && !rows->by_rowid)) {
 			status = take_step(rows, &old, NULL, visit, err);
 		} else if (!old.has) {
@@ -800,9 +803,9 @@ static enum status match_rows(struct row_diff *rows, struct error *err)
 	if (rows->identity == IDENTITY_ROWID || rows->diff->old_side.rows.count == 0) {
 		return ST_OK;
 	}
-	status = pass(rows, visit_leftover, err);
+	status = pass(rows, OVER_OLD, visit_leftover, err);
 	if (status == ST_OK && rows->match.count > 0) {
-		status = pass(rows, visit_match, err);
+		status = pass(rows, OVER_NEW, visit_match, err);
 	}
 	return status;
 }
@@ -834,10 +837,10 @@ enum status row_diff_run(struct row_diff *rows, struct tree_diff *diff,
 	}
 	status = match_rows(rows, err);
 	if (status == ST_OK && diff->old_side.rows.count > 0) {
-		status = pass(rows, visit_delete, err);
+		status = pass(rows, OVER_OLD, visit_delete, err);
 	}
 	if (status == ST_OK && diff->new_side.rows.count > 0) {
-		status = pass(rows, visit_create_update, err);
+		status = pass(rows, OVER_NEW, visit_create_update, err);
 	}
 	return status;
 }

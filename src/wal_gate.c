@@ -11,6 +11,7 @@ static enum wal_lock lock_of(unsigned slot)
 
 bool wal_gate_push(struct wal_gate *gate)
 {
+	bool is_first = gate->slots == 0;
 	bool all = true;
 
 	for (unsigned slot = FIRST_SLOT; slot <= LAST_SLOT; slot++) {
@@ -22,6 +23,9 @@ bool wal_gate_push(struct wal_gate *gate)
 			}
 		}
 	}
+	if (is_first) {
+		gate->first = gate->slots & (~gate->slots + 1); /* the lowest */
+	}
 	return all;
 }
 
@@ -30,13 +34,18 @@ bool wal_gate_holds(const struct wal_gate *gate)
 	return gate->slots != 0;
 }
 
-void wal_gate_mark(const struct wal_gate *gate, uint32_t frame_no)
+static void mark_slots(const struct wal_gate *gate, unsigned slots, uint32_t frame_no)
 {
 	for (unsigned slot = FIRST_SLOT; slot <= LAST_SLOT; slot++) {
-		if (gate->slots & 1u << slot) {
+		if (slots & 1u << slot) {
 			wal_index_set_mark(gate->index, slot, frame_no);
 		}
 	}
+}
+
+void wal_gate_mark(const struct wal_gate *gate, uint32_t frame_no)
+{
+	mark_slots(gate, gate->slots, frame_no);
 }
 
 static void open_slots(struct wal_gate *gate, unsigned slots)
@@ -51,9 +60,8 @@ static void open_slots(struct wal_gate *gate, unsigned slots)
 
 void wal_gate_open_most(struct wal_gate *gate)
 {
-	unsigned lowest = gate->slots & (~gate->slots + 1);
-
-	open_slots(gate, gate->slots & ~lowest);
+	mark_slots(gate, gate->first, 0);
+	open_slots(gate, gate->slots & ~gate->first);
 }
 
 void wal_gate_open(struct wal_gate *gate)

@@ -18,7 +18,8 @@
 #define PASS_FRAMES      800  /* without a quiet moment: a handover at the gate, and */
 #define PASS_BULK_FRAMES 2000 /* ... where transactions have BULK_FRAMES and more */
 #define BULK_FRAMES      8
-#define GATE_FRAMES      150   /* what may be left to backfill while the gate is shut */
+#define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
+#define GATE_MOST_FRAMES 8000  /* ... what may be: a large commit may have come */
 #define ESCALATE_FRAMES  12000 /* the write lock, where allowed */
 #define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 
@@ -41,6 +42,7 @@
 #define WRITE_LOCK_NS  (100 * NS_PER_MS) /* tries of the write lock */
 #define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
 #define LIMITED_NS     (3 * NS_PER_MS)  /* readers are waited for with the write lock */
+#define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
 #define GATE_NS        (1 * NS_PER_MS)  /* a writer is awaited between two commits: */
 #define GATE_MOST_NS   (20 * NS_PER_MS) /* this and two commits, up to this */
 #define SPIN_NS        (5 * NS_PER_US)
@@ -315,6 +317,15 @@ static enum status accept(struct wal_hold *h, const struct wal_index_header *now
 	return status == ST_OK ? check_count(h, now, err) : status;
 }
 
+/* Look, and capture everything up to the header that was read. ST_RETRY: not all. */
+static enum status catch_up(struct wal_hold *h, struct wal_index_header *now,
+			    struct error *err)
+{
+	return look(h, now)
+		   ? accept(h, now, err)
+		   : error_set(err, ST_RETRY, "the wal-index is being written");
+}
+
 /* --- taking turns -------------------------------------------------------------------
  */
 
@@ -353,6 +364,24 @@ static void enter_zero(struct wal_hold *h)
 }
 
 /*
+ * Whether the WAL may restart although a reader has begun before this header was read.
+ * A restart may come between any two of the reads, and counts from 0 after its header.
+ */
+static bool can_restart(const struct wal_hold *h, const struct wal_index_header *now)
+{
+	return now->frame_count == 0 || h->backfilled_seen == now->frame_count ||
+	       wal_index_backfilled(&h->db->index) == now->frame_count;
+}
+
+static void drop_lock(struct wal_hold *h)
+{
+	if (h->holds_lock) {
+		wal_index_unlock(&h->db->index, WAL_LOCK_CHECKPOINT);
+		h->holds_lock = false;
+	}
+}
+
+/*
  * The other reader takes over, and everything that it could see is captured first.
  * ST_RETRY: it did not; the old one stays.
  */
@@ -362,33 +391,36 @@ static enum status take_turn(struct wal_hold *h, struct error *err)
 	int other = 1 - h->holder;
 	struct wal_index_header before;
 	struct wal_index_header now;
+	bool is_readable = wal_index_read(index, &before);
+	bool was_done =
+	    is_readable && wal_index_backfilled(index) == before.frame_count;
 	bool is_done;
-	bool was_done = wal_index_read(index, &before) &&
-			wal_index_backfilled(index) == before.frame_count;
-	enum status status = begin(h, other, err);
+	bool may_restart;
+	enum status status;
 
+	if (!is_readable) {
+		drop_lock(h); /* to begin is to recover then, which needs it */
+	}
+	status = begin(h, other, err);
 	if (status != ST_OK) {
 		return status;
 	}
-	if (look(h, &now)) {
-		status = accept(h, &now, err);
-	} else {
-		status = error_set(err, ST_RETRY, "the wal-index is being written");
-	}
+	status = catch_up(h, &now, err);
 	is_done = status == ST_OK && wal_index_backfilled(index) == now.frame_count;
-	if (is_done && h->settings.settle) {
+	may_restart = status == ST_OK && can_restart(h, &now);
+	if (may_restart && h->settings.settle) {
 		status = h->settings.settle(h->settings.context, err);
 	}
 	if (status != ST_OK) {
 		(void)sqlite3_reset(h->db->read[other]);
 		return status;
 	}
-	h->may_restart = is_done;
+	h->may_restart = may_restart;
 	(void)sqlite3_reset(h->db->read[h->holder]);
 	h->holder = other;
 	h->mark_frame = now.frame_count;
 	h->mark_ns = clock_mono_ns();
-	if (!was_done || !h->may_restart || !wal_index_same(&before, &now)) {
+	if (!was_done || !is_done || !wal_index_same(&before, &now)) {
 		set_state(h, HOLD_MARK);
 		h->has_baseline = false;
 	} else if (h->state != HOLD_ZERO) {
@@ -405,14 +437,6 @@ static enum status unless_retry(enum status status)
 
 /* --- checkpoints --------------------------------------------------------------------
  */
-
-static void drop_lock(struct wal_hold *h)
-{
-	if (h->holds_lock) {
-		wal_index_unlock(&h->db->index, WAL_LOCK_CHECKPOINT);
-		h->holds_lock = false;
-	}
-}
 
 static void want_lock(struct wal_hold *h)
 {
@@ -542,6 +566,44 @@ static enum status leave_gate(struct wal_hold *h, struct error *err)
 	wal_gate_open_most(&h->gate);
 	status = take_turn(h, err);
 	if (status == ST_OK) {
+		wal_gate_mark(&h->gate, h->mark_frame);
+		wal_gate_open(&h->gate);
+	}
+	return status;
+}
+
+/* Capture what came since the last look, if that is soon done: others are waiting. */
+static enum status catch_up_at_gate(struct wal_hold *h, struct error *err)
+{
+	struct wal_index_header now;
+
+	if (!look(h, &now) || now.frame_count - h->backfilled_seen > GATE_MOST_FRAMES) {
+		return error_set(err, ST_RETRY, "too much is left for the gate");
+	}
+	return accept(h, &now, err);
+}
+
+/*
+ * The slots that are free hold instead of the reader. As in any turn it ends only after
+ * everything up to a header read later than that is captured: a checkpoint may be at
+ * work that looked at those slots before they were ours, and will find the reader gone.
+ */
+static enum status take_gate(struct wal_hold *h, struct error *err)
+{
+	enum status status;
+
+	if (h->may_restart) {
+		return ST_OK; /* the mark may be one of another generation */
+	}
+	(void)wal_gate_push(&h->gate);
+	if (!wal_gate_holds(&h->gate)) {
+		return ST_OK;
+	}
+	wal_gate_mark(&h->gate, h->mark_frame);
+	status = catch_up_at_gate(h, err);
+	if (status == ST_OK) {
+		(void)sqlite3_reset(h->db->read[h->holder]);
+	} else {
 		wal_gate_open(&h->gate);
 	}
 	return status;
@@ -555,21 +617,16 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 {
 	int64_t wait = GATE_NS + 2 * h->gap_ns;
 	int64_t until = clock_mono_ns() + (wait < GATE_MOST_NS ? wait : GATE_MOST_NS);
-	enum status status = ST_OK;
+	enum status status = take_gate(h, err);
 	enum status left;
 
-	(void)wal_gate_push(&h->gate);
-	if (!wal_gate_holds(&h->gate)) {
-		return ST_OK;
+	if (status != ST_OK || !wal_gate_holds(&h->gate)) {
+		return status;
 	}
-	wal_gate_mark(&h->gate, h->mark_frame);
-	(void)sqlite3_reset(h->db->read[h->holder]);
 	while (!wal_gate_push(&h->gate) && clock_mono_ns() < until) {
 	}
 	if (wal_gate_push(&h->gate)) {
-		struct wal_index_header now;
-
-		status = look(h, &now) ? accept(h, &now, err) : ST_OK;
+		status = catch_up_at_gate(h, err);
 		if (status == ST_OK) {
 			h->mark_frame = h->captured;
 			wal_gate_mark(&h->gate, h->captured);
@@ -619,12 +676,18 @@ static enum status pass(struct wal_hold *h, struct error *err)
 static bool spin_for_write_lock(const struct wal_hold *h)
 {
 	int64_t until = clock_mono_ns() + WRITE_LOCK_NS;
+	struct wal_index_header now;
 
 	while (!wal_index_lock(&h->db->index, WAL_LOCK_WRITE)) {
 		if (clock_mono_ns() >= until) {
 			return false;
 		}
 		clock_sleep_ns(SPIN_NS);
+	}
+	/* A writer that died in the header: to begin is to recover, which needs it. */
+	if (!wal_index_read(&h->db->index, &now)) {
+		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
+		return false;
 	}
 	return true;
 }
@@ -739,6 +802,20 @@ static int64_t quiet_enough(const struct wal_hold *h)
 	return h->pass_ns < QUIET_MOST_NS ? h->pass_ns : QUIET_MOST_NS;
 }
 
+/*
+ * Take another slot. An application's checkpoint that waits with its busy handler waits
+ * for a slot to be free, not for its mark to move on, and decided so before we were in
+ * it, if it was unlucky; it has the checkpoint lock and the write lock all that time.
+ * Of slots with equal marks a reader takes the last one.
+ */
+static enum status step_aside(struct wal_hold *h, struct error *err)
+{
+	(void)wal_gate_push(&h->gate);
+	wal_gate_mark(&h->gate, h->mark_frame);
+	wal_gate_open(&h->gate);
+	return take_turn(h, err);
+}
+
 static uint32_t pass_frames(const struct wal_hold *h)
 {
 	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
@@ -782,6 +859,10 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	    (quiet >= MARK_NS || now - h->mark_ns >= MARK_LATEST_NS)) {
 		return take_turn(h, err);
 	}
+	if (all_captured && !h->db->degraded && quiet >= ASIDE_NS &&
+	    now - h->mark_ns >= ASIDE_NS) {
+		return step_aside(h, err);
+	}
 	return ST_OK;
 }
 
@@ -818,7 +899,7 @@ static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 	h->news_ns = now;
 }
 
-enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
+static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 {
 	int64_t now = clock_mono_ns();
 	struct wal_index_header header;
@@ -854,7 +935,7 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 			status = take_turn(hold, err);
 		}
 		/* Without a mark to be had, slot 0 keeps the new frames as well. */
-		return unless_retry(status == ST_RETRY ? accept(hold, &header, err)
+		return unless_retry(status == ST_RETRY ? catch_up(hold, &header, err)
 						       : status);
 	}
 	status = accept(hold, &header, err);
@@ -862,6 +943,18 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 		status = work(hold, clock_mono_ns(), err);
 	}
 	return unless_retry(status);
+}
+
+enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
+{
+	enum status status = turn(hold, news, err);
+
+	if (status != ST_OK) {
+		/* The hold is over; writers must not wait until it is closed. */
+		drop_lock(hold);
+		wal_gate_open(&hold->gate);
+	}
+	return status;
 }
 
 int64_t wal_hold_idle_ns(const struct wal_hold *hold)
@@ -903,13 +996,12 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 		struct hold_taken taken = {0};
 
 		status = begin(h, h->holder, err);
-		if (status == ST_OK && !wal_index_read(&h->db->index, &now)) {
+		if (status == ST_OK && !look(h, &now)) {
 			status =
 			    error_set(err, ST_RETRY, "the wal-index is being written");
 		}
 		if (status == ST_OK) {
-			h->may_restart =
-			    wal_index_backfilled(&h->db->index) == now.frame_count;
+			h->may_restart = can_restart(h, &now);
 			status = h->settings.take(h->settings.context, &now, 0, 0,
 						  &taken, err);
 		}

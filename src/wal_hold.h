@@ -24,15 +24,27 @@
  * MARK is a read mark in one of slots 1 to 4, ZERO is slot 0. In MARK the hold also
  * hands over: it runs the checkpoint when the writer is quiet and steps to ZERO, so
  * that the WAL stays short. Past TAKE_FRAMES without a quiet moment it keeps the
- * checkpoint lock and does all checkpoints itself; past ESCALATE_FRAMES, where that is
- * allowed, it takes the write lock for some milliseconds.
+ * checkpoint lock and does all checkpoints itself, and from PASS_FRAMES on it hands
+ * over at the gate (src/wal_gate.h), within MARK:
+ *
+ *     the free slots are locked, as a reader -> everything up to a header read after
+ *     that is captured -> our reader ends -> the other slots are locked as they become
+ *     free -> all four: the rest is captured and backfilled -> all but one are opened,
+ *     the other reader begins (ZERO, if nothing came), the last is opened
+ *
+ * When not all slots become free, the last two steps follow at once. Past
+ * ESCALATE_FRAMES, which is reached only where the application's readers overlap all
+ * the time, and where that is allowed, it takes the write lock for some milliseconds.
  *
  * INVARIANTS
- *   a reader ends only after the other has begun and everything up to a header read
- *   after that is captured;
+ *   a reader ends only after the other, or a slot of the gate, stands in the way and
+ *   everything up to a header read after that is captured; the gate likewise;
  *   only frames up to the header's frame count are read;
- *   checkpoints of ours run only while a reader stands in the way or we hold the write
- *   lock, only after db_is_moved was false, and go no further than what is captured.
+ *   checkpoints of ours run only while a reader or the gate stands in the way or we
+ *   hold the write lock, only after db_is_moved was false, and go no further than what
+ *   is captured;
+ *   nothing is locked for longer than a call, but the checkpoint lock, and one slot
+ *   where no reader could begin; nothing at all after a call that failed.
  *
  * OWNERSHIP  wal_hold_open / wal_hold_close; the handles are borrowed.
  * THREADS    The capture thread (wal_hold_open: before it runs).
@@ -92,8 +104,9 @@ void wal_hold_close(struct wal_hold *hold);
 
 /*
  * One look: capture what is new, hand over what can be. `*news`: something was
- * committed since the last look. Never waits but for the file system, and with
- * `escalate` up to 120 ms for the write lock.
+ * committed since the last look. Never waits but for the file system, some milliseconds
+ * for transactions to end at the gate, and with `escalate` up to 120 ms for the write
+ * lock. After a failure nothing is locked any more.
  */
 enum status wal_hold_turn(struct wal_hold *hold, bool *news,
 			  struct error *err) MUST_CHECK;
@@ -113,7 +126,9 @@ uint32_t wal_hold_waiting(const struct wal_hold *hold);
 enum hold_state wal_hold_state(const struct wal_hold *hold);
 /*
  * For `take`, when it has captured everything up to its header: frames up to this one,
- * of that generation, of which no newer frame was captured are in the database file.
+ * of that generation, of which no newer frame was captured are in the database file. It
+ * was read before that header, is 0 for the first header of a generation, and never
+ * more than the frame count of the header before.
  */
 uint32_t wal_hold_backfilled(const struct wal_hold *hold);
 

@@ -19,17 +19,65 @@
 #include "src/wal_hold.h"
 #include "tests/lib/capture_rig.h"
 
+#define FIRST_SLOT (WAL_LOCK_READ0 + 1)
+#define LAST_SLOT  (WAL_LOCK_READ0 + 4)
+
 /* A hold whose taker only counts. */
 struct fixture {
 	struct rig_folder folder;
 	struct db_handles db;
 	struct wal_hold *hold;
-	bool is_full;        /* the taker has no room */
-	uint32_t generation; /* of the last call */
-	uint32_t taken;      /* frames of it */
-	unsigned long total; /* frames of all */
+	bool is_full;           /* the taker has no room */
+	int refuse;             /* ... so often at a gate that is shut */
+	enum status refuse_for; /* ... and for this reason */
+	int refused;
+	uint32_t generation;      /* of the last call */
+	uint32_t taken;           /* frames of it */
+	uint32_t backfilled;      /* what wal_hold_backfilled said then */
+	uint32_t backfilled_most; /* of all calls */
+	unsigned long total;      /* frames of all */
 	unsigned long commits;
 };
+
+static int shm_lock(sqlite3_file *file, int lock, int flags)
+{
+	return file->pMethods->xShmLock(file, lock, 1, flags);
+}
+
+/* How many read-mark slots are locked exclusively by a connection other than this. */
+static int slots_shut(sqlite3 *db)
+{
+	struct wal_index index;
+	struct error err;
+	int shut = 0;
+
+	assert_int_equal(wal_index_init(&index, db, &err), ST_OK);
+	for (int lock = FIRST_SLOT; lock <= LAST_SLOT; lock++) {
+		if (shm_lock(index.file, lock, SQLITE_SHM_LOCK | SQLITE_SHM_SHARED) ==
+		    SQLITE_OK) {
+			(void)shm_lock(index.file, lock,
+				       SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED);
+		} else {
+			shut++;
+		}
+	}
+	return shut;
+}
+
+/* Nobody has put into the file what is not captured: its old pages would be lost. */
+static void check_backfill(struct fixture *f, uint32_t generation, uint32_t from)
+{
+	if (!f->hold) {
+		return;
+	}
+	assert_true(wal_index_backfilled(&f->db.index) <= from);
+	f->backfilled = wal_hold_backfilled(f->hold);
+	assert_true(f->backfilled <= from);
+	assert_true(generation == f->generation || f->backfilled == 0);
+	if (f->backfilled > f->backfilled_most) {
+		f->backfilled_most = f->backfilled;
+	}
+}
 
 /* Counts commit frames as capture does, without repeats (there are none here). */
 static enum status take(void *context, const struct wal_index_header *header,
@@ -43,8 +91,13 @@ static enum status take(void *context, const struct wal_index_header *header,
 	struct wal_frame frame;
 
 	taken->last_frame = from;
+	check_backfill(f, generation, from);
 	if (f->is_full) {
 		return error_set(err, ST_RETRY, "full");
+	}
+	if (f->refused < f->refuse && slots_shut(f->db.checkpointer) == 4) {
+		f->refused++;
+		return error_set(err, f->refuse_for, "refused");
 	}
 	for (uint32_t i = from + 1; i <= header->frame_count; i++) {
 		if (wal_frames_read(f->db.wal_fd, 4096, i, 1, pages, headers, err) !=
@@ -137,23 +190,25 @@ static void turn_until(struct fixture *f, enum hold_state state)
 	assert_int_equal(wal_hold_state(f->hold), state);
 }
 
+static bool is_running(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == 0;
+}
+
 /* While `pid` runs, look. Its exit code. */
 static int turn_beside(struct fixture *f, pid_t pid)
 {
 	struct error err;
 	bool news;
 
-	while (kill(pid, 0) == 0) {
-		siginfo_t info = {0};
-
+	while (is_running(pid)) {
 		if (wal_hold_turn(f->hold, &news, &err) != ST_OK) {
 			fail_msg("%s", err.text);
 		}
 		clock_sleep_ns(50 * NS_PER_US);
-		(void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
-		if (info.si_pid == pid) {
-			break;
-		}
 	}
 	return rig_wait(pid);
 }
@@ -294,26 +349,330 @@ static void test_checkpoints_of_the_application_get_through(void **state)
 	assert_true(f->generation > 5);
 }
 
-static void test_hot_writer_is_handed_over_by_the_write_lock(void **state)
+/* --- the gate -----------------------------------------------------------------------
+ */
+
+/*
+ * The exit code of a writer that nobody gave BUSY; one is SQLite's own affair: whoever
+ * begins to read while the header is half written takes the write lock for an instant.
+ */
+static void check_not_busy(int exit_code)
+{
+	assert_in_range(exit_code, 0, 1);
+}
+
+/* Beside a writer that is never quiet for long. */
+static void follow_writer(struct fixture *f, const char *commits, const char *pause_us,
+			  const char *timeout_ms)
+{
+	pid_t app = rig_spawn("insert", f->folder.path, commits, pause_us, timeout_ms,
+			      "OFF", NULL);
+
+	int busy = turn_beside(f, app);
+
+	check_not_busy(busy);
+	turn(f, 20);
+	assert_int_equal(f->commits, atol(commits) - busy);
+	assert_int_equal(slots_shut(f->db.checkpointer), 0);
+}
+
+static void test_hot_writer_is_handed_over_at_the_gate(void **state)
+{
+	struct fixture *f = *state;
+
+	follow_writer(f, "15000", "0", "0");
+	assert_true(f->generation > 0);
+}
+
+static void test_wal_of_a_writer_that_never_pauses_stays_short(void **state)
+{
+	struct fixture *f = *state;
+
+	follow_writer(f, "8000", "50", "0");
+	assert_true(f->generation > 1);
+	assert_true(rig_file_size(f->folder.wal) < 16 << 20); /* of 100 */
+}
+
+/* The gate is shut with something left to capture: not each time, so with some writers
+ * one after the other. */
+static void test_no_room_at_the_gate(void **state)
+{
+	struct fixture *f = *state;
+
+	f->refuse = 5;
+	f->refuse_for = ST_RETRY;
+	for (int i = 0; i < 8 && f->refused == 0; i++) {
+		f->commits = 0;
+		follow_writer(f, "15000", "0", "0");
+	}
+	assert_true(f->refused > 0);
+	assert_true(f->generation > 0);
+}
+
+static void test_error_at_the_gate_opens_it(void **state)
+{
+	struct fixture *f = *state;
+	enum status status = ST_OK;
+	struct wal_index other;
+	struct error err;
+
+	f->refuse = 1;
+	f->refuse_for = ST_IO;
+	for (int i = 0; i < 8 && status == ST_OK; i++) {
+		pid_t app =
+		    rig_spawn("insert", f->folder.path, "15000", "0", "0", "OFF", NULL);
+
+		while (status == ST_OK && is_running(app)) {
+			bool news;
+
+			status = wal_hold_turn(f->hold, &news, &err);
+			clock_sleep_ns(50 * NS_PER_US);
+		}
+		assert_int_equal(slots_shut(f->db.checkpointer), 0);
+		check_not_busy(rig_wait(app));
+	}
+	assert_int_equal(status, ST_IO);
+	assert_int_equal(wal_index_init(&other, f->db.checkpointer, &err), ST_OK);
+	assert_true(wal_index_lock(&other, WAL_LOCK_CHECKPOINT));
+	wal_index_unlock(&other, WAL_LOCK_CHECKPOINT);
+}
+
+/* What SQLite's lock calls of our connections go through. */
+static struct {
+	sqlite3_io_methods methods;
+	const sqlite3_io_methods *real;
+	struct fixture *f;
+	sqlite3_file *locker;
+	unsigned slots;     /* that are locked exclusively by the locker */
+	bool is_armed;      /* the first is; the reader has not ended yet */
+	uint32_t must_have; /* frames that are committed when it is */
+	int turns;          /* readers that ended */
+	int tears;          /* headers to make unreadable once the gate is shut */
+	int torn;
+	int write_locks; /* that the locker took */
+	int commit_at; /* this look of ours at the wal-index is followed by a commit */
+} hook;
+
+/* As a writer that dies while it writes the header. */
+static void tear_header(void)
+{
+	void volatile *shared = NULL;
+
+	(void)hook.real->xShmMap(hook.locker, 0, WAL_INDEX_BLOCK_BYTES, 0, &shared);
+	((volatile uint8_t *)shared)[WAL_INDEX_HEADER_BYTES + 16] ^= 0x55;
+	hook.torn++;
+}
+
+static int hooked_lock(sqlite3_file *file, int lock, int n, int flags)
+{
+	struct wal_index_header header;
+	int rc;
+
+	if (file != hook.locker && hook.is_armed && lock >= FIRST_SLOT &&
+	    flags == (SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED)) {
+		hook.is_armed = false;
+		hook.turns++;
+		assert_true(hook.f->taken >= hook.must_have);
+	}
+	rc = hook.real->xShmLock(file, lock, n, flags);
+	if (file == hook.locker && lock == WAL_LOCK_WRITE && rc == SQLITE_OK &&
+	    flags & SQLITE_SHM_LOCK) {
+		hook.write_locks++;
+	}
+	if (file != hook.locker || lock < FIRST_SLOT || rc != SQLITE_OK) {
+		return rc;
+	}
+	if (flags & SQLITE_SHM_UNLOCK) {
+		hook.slots &= ~(1u << lock);
+		hook.is_armed = false;
+		return rc;
+	}
+	if (hook.slots == 0 && wal_index_read(&hook.f->db.index, &header)) {
+		hook.is_armed = true;
+		hook.must_have = header.frame_count;
+	}
+	hook.slots |= 1u << lock;
+	if (hook.slots == (15u << FIRST_SLOT) && hook.torn < hook.tears) {
+		tear_header();
+	}
+	return rc;
+}
+
+static int hooked_map(sqlite3_file *file, int block, int bytes, int extend,
+		      void volatile **out)
+{
+	int rc = hook.real->xShmMap(file, block, bytes, extend, out);
+
+	if (file == hook.locker && hook.commit_at > 0 && --hook.commit_at == 0) {
+		assert_int_equal(
+		    rig_sql(hook.f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	}
+	return rc;
+}
+
+static void hook_file(sqlite3 *db)
+{
+	struct wal_index index;
+	struct error err;
+
+	assert_int_equal(wal_index_init(&index, db, &err), ST_OK);
+	index.file->pMethods = &hook.methods;
+}
+
+static void hook_locks(struct fixture *f)
+{
+	memset(&hook, 0, sizeof hook);
+	hook.f = f;
+	hook.locker = f->db.index.file;
+	hook.real = hook.locker->pMethods;
+	hook.methods = *hook.real;
+	hook.methods.xShmLock = hooked_lock;
+	hook.methods.xShmMap = hooked_map;
+	hook_file(f->db.locker);
+	hook_file(f->db.reader[0]);
+	hook_file(f->db.reader[1]);
+}
+
+/*
+ * A checkpoint that has read the header, and looked at the slots, before the gate had
+ * them does not stop at the gate: what it may backfill must be captured by then.
+ */
+static void test_reader_ends_after_what_was_there_when_the_gate_began(void **state)
+{
+	struct fixture *f = *state;
+
+	hook_locks(f);
+	follow_writer(f, "6000", "50", "0");
+	assert_true(hook.turns > 3);
+}
+
+static void test_torn_header_at_the_gate(void **state)
+{
+	struct fixture *f = *state;
+
+	hook_locks(f);
+	hook.tears = 3;
+	follow_writer(f, "6000", "50", "5000"); /* recovery is BUSY to some */
+	assert_true(hook.torn > 0);
+}
+
+/* Readers that are never all gone hold a slot at each moment; also, a gate that is half
+ * shut keeps the next one from coming, for which the one before it waits. */
+static void test_overlapping_readers_take_the_write_lock(void **state)
+{
+	struct fixture *f = *state;
+	pid_t readers = rig_spawn_ready("overlap", f->folder.path, "2000", NULL);
+	unsigned long commits = 0;
+
+	hook_locks(f);
+	/* Once in a while the writer happens to be quiet when no reader is. */
+	for (int i = 0; i < 8 && hook.write_locks == 0; i++) {
+		pid_t app = rig_spawn("insert", f->folder.path, "15000", "0", "5000",
+				      "OFF", NULL);
+
+		assert_int_equal(turn_beside(f, app), 0);
+		commits += 15000;
+	}
+	assert_true(is_running(readers));
+	rig_kill(readers);
+	turn(f, 20);
+	assert_int_equal(f->commits, commits);
+	assert_true(hook.write_locks > 0);
+	assert_true(f->generation > 0);
+}
+
+static void test_overlapping_readers_are_left_alone_without_escalation(void **state)
+{
+	struct fixture *f = *state;
+	pid_t readers = rig_spawn_ready("overlap", f->folder.path, "2000", NULL);
+
+	hook_locks(f);
+	follow_writer(f, "15000", "0", "0");
+	assert_int_equal(hook.write_locks, 0);
+	assert_true(is_running(readers)); /* they saw no BUSY and no PROTOCOL */
+	rig_kill(readers);
+	turn_until(f, HOLD_ZERO);
+}
+
+/* --- readers and checkpoints of the application -------------------------------------
+ */
+
+/* An application's checkpoint waits for a slot in which it saw a reader; it must get it
+ * although its commit is not in the file yet, and cannot be as long as it waits. */
+static void test_slot_is_left_when_somebody_waits_for_it(void **state)
 {
 	struct fixture *f = *state;
 	pid_t app =
-	    rig_spawn("insert", f->folder.path, "15000", "0", "5000", "OFF", NULL);
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	struct wal_index other;
+	struct error err;
+	int lock = FIRST_SLOT;
 
-	assert_int_equal(turn_beside(f, app), 0);
-	turn(f, 20);
-	assert_int_equal(f->commits, 15000);
-	assert_true(f->generation > 1);
+	assert_int_equal(wal_index_init(&other, f->db.checkpointer, &err), ST_OK);
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 1);
+	while (wal_index_lock(&other, (enum wal_lock)lock)) {
+		wal_index_unlock(&other, (enum wal_lock)lock++);
+	}
+	assert_in_range(lock, FIRST_SLOT, LAST_SLOT);
+	turn(f, 50);
+	assert_int_equal(wal_hold_state(f->hold), HOLD_MARK);
+	assert_true(wal_index_lock(&other, (enum wal_lock)lock));
+	wal_index_unlock(&other, (enum wal_lock)lock);
+	rig_kill(app);
 }
 
-static void test_without_escalation_nobody_sees_busy(void **state)
+static void test_backfilled_is_what_was_seen_before_the_header(void **state)
 {
 	struct fixture *f = *state;
-	pid_t app = rig_spawn("insert", f->folder.path, "8000", "0", "0", "OFF", NULL);
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	uint32_t first;
+	uint32_t generation;
 
-	assert_int_equal(turn_beside(f, app), 0);
-	turn(f, 20);
-	assert_int_equal(f->commits, 8000);
+	turn_until(f, HOLD_ZERO);
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 5);
+	first = f->taken;
+	assert_true(first > 0);
+	assert_int_equal(f->backfilled, 0);
+	assert_int_equal(rig_sql(f->folder.path, "PRAGMA wal_checkpoint(PASSIVE);"
+						 "BEGIN IMMEDIATE; ROLLBACK"),
+			 0);
+	assert_int_equal(wal_index_backfilled(&f->db.index), first);
+	/* Not handed over yet: the next commit goes to the same generation. */
+	generation = f->generation;
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(2)"), 0);
+	turn(f, 5);
+	assert_int_equal(f->generation, generation);
+	assert_int_equal(f->backfilled, first);
+	turn_until(f, HOLD_ZERO);
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(3)"), 0);
+	turn(f, 5);
+	assert_int_equal(f->generation, generation + 1);
+	assert_int_equal(f->backfilled, 0);
+	rig_kill(app);
+}
+
+/* A restart between any two looks at the wal-index; check_backfill judges. */
+static void test_restart_between_two_looks(void **state)
+{
+	struct fixture *f = *state;
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+
+	hook_locks(f);
+	for (int i = 1; i <= 12; i++) {
+		turn_until(f, HOLD_ZERO);
+		clock_sleep_ns(60 * NS_PER_MS); /* a turn in slot 0 is due */
+		hook.commit_at = i;
+		turn(f, 20);
+		assert_int_equal(hook.commit_at, 0);
+		turn(f, 20); /* the commit may have taken all that time */
+		assert_int_equal(f->commits, i);
+	}
+	assert_true(f->generation > 6);
+	rig_kill(app);
 }
 
 static void test_long_reader_limits_backfill_and_is_waited_for(void **state)
@@ -398,7 +757,8 @@ static void test_wal_taken_away_ends_the_hold(void **state)
 
 int main(int argc, char **argv)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define GENTLE(name) cmocka_unit_test_setup_teardown(name, setup_gentle, teardown)
 	const struct CMUnitTest tests[] = {
 	    CASE(test_empty_wal_is_held_at_zero),
 	    CASE(test_commit_leads_to_mark_and_a_pause_back_to_zero),
@@ -408,9 +768,17 @@ int main(int argc, char **argv)
 	    CASE(test_wal_is_not_restarted_before_it_is_captured),
 	    CASE(test_zero_is_not_left_before_new_frames_are_captured),
 	    CASE(test_checkpoints_of_the_application_get_through),
-	    CASE(test_hot_writer_is_handed_over_by_the_write_lock),
-	    cmocka_unit_test_setup_teardown(test_without_escalation_nobody_sees_busy,
-					    setup_gentle, teardown),
+	    GENTLE(test_hot_writer_is_handed_over_at_the_gate),
+	    GENTLE(test_wal_of_a_writer_that_never_pauses_stays_short),
+	    GENTLE(test_no_room_at_the_gate),
+	    GENTLE(test_error_at_the_gate_opens_it),
+	    GENTLE(test_reader_ends_after_what_was_there_when_the_gate_began),
+	    GENTLE(test_torn_header_at_the_gate),
+	    CASE(test_overlapping_readers_take_the_write_lock),
+	    GENTLE(test_overlapping_readers_are_left_alone_without_escalation),
+	    CASE(test_slot_is_left_when_somebody_waits_for_it),
+	    CASE(test_backfilled_is_what_was_seen_before_the_header),
+	    CASE(test_restart_between_two_looks),
 	    CASE(test_long_reader_limits_backfill_and_is_waited_for),
 	    CASE(test_torn_header_is_recovered_when_nobody_else_does),
 	    CASE(test_looks_tell_when_the_header_was_seen),
@@ -418,6 +786,7 @@ int main(int argc, char **argv)
 	    CASE(test_wal_taken_away_ends_the_hold),
 	};
 #undef CASE
+#undef GENTLE
 
 	if (rig_is_child(argc, argv)) {
 		return rig_child(argc, argv);
