@@ -27,7 +27,8 @@
 
 #define READ_BYTES     (64u << 20) /* images that are read before any is published */
 #define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
-#define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow */
+#define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
+#define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
 #define FLOW_NS        (500 * NS_PER_US) /* they flow: this long after the last one */
 #define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
 #define MISFIT_NS      (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
@@ -59,6 +60,7 @@ struct capture {
 	struct captured_txn *first; /* until capture_open gives it away */
 	bool is_following;          /* that is done */
 	bool is_stalled;            /* no room: said so */
+	bool has_events;            /* of writes that looks without inotify have seen */
 	int64_t misfit_ns;          /* since when frames differ from the wal-index; 0 */
 	uint8_t *proof_page;        /* scratch */
 	struct captured_txn *unjournalled; /* made, but the disk was full */
@@ -600,14 +602,20 @@ static uint64_t requests(struct capture *c)
 /*
  * Sleep until the next look; gives the step after that. While commits flow, looks at a
  * steady pace cost less than being told of each write. Otherwise: a little longer each
- * time, until a file is written, which comes before the commit is to be seen.
+ * time, until a file is written, which comes before the commit is to be seen. Events of
+ * writes that were seen are thrown away in between, with one more look after that.
  */
-static int64_t rest(struct capture *c, int64_t step, bool is_flowing)
+static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 {
 	int64_t idle = wal_hold_idle_ns(c->hold);
 
-	if (is_flowing) {
-		wal_watch_sleep(c->watch, STEP_NEWS);
+	c->has_events = c->has_events || news;
+	if (is_flowing || c->has_events) {
+		if (!is_flowing) {
+			wal_watch_drain(c->watch);
+			c->has_events = false;
+		}
+		wal_watch_sleep(c->watch, news ? STEP_FLOOD : STEP_NEWS);
 		return 2 * STEP_NEWS;
 	}
 	if (step > idle) {
@@ -644,9 +652,8 @@ static void *run(void *context)
 		}
 		if (news) {
 			news_ns = clock_mono_ns();
-			wal_watch_drain(c->watch);
 		}
-		step = rest(c, step, clock_mono_ns() - news_ns < FLOW_NS);
+		step = rest(c, step, news, clock_mono_ns() - news_ns < FLOW_NS);
 	}
 	return NULL;
 }

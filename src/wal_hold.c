@@ -26,7 +26,7 @@
 #define NATURAL_TRIES 4 /* checkpoints in one try */
 #define NATURAL_FAILS 3 /* tries in a row: then only in longer pauses */
 #define GATE_PASSES   3 /* checkpoints before the gate is shut */
-#define GATE_FAILS    3 /* each failure doubles the frames to the next try, so often */
+#define GATE_FAILS    2 /* each failure doubles the frames to the next try, so often */
 
 #define QUIET_NS       (300 * NS_PER_US) /* without a commit: a quiet moment; as long */
 #define QUIET_MOST_NS  (2 * NS_PER_MS)   /* as a checkpoint takes, between these two */

@@ -23,7 +23,7 @@ from oracle.fake_rowtail import Fake  # noqa: E402
 from oracle.oracle import reader_setup  # noqa: E402
 from state.history import without_key  # noqa: E402
 
-FAULTS = ["lose", "repeat", "wrong-before", "renumber", "lose-catch-up", "no-header",
+FAULTS = ["drop", "lose", "repeat", "wrong-before", "renumber", "lose-catch-up", "no-header",
           "header-always", "gap", "skip-after-kill", "forget-while-away"]
 
 
@@ -69,19 +69,16 @@ class Remembering(Fake):
 
     def follow(self, new, catching_up, vacuum):
         self.catching_up = catching_up
-        first = len(self.queue)
         if self.state is None:
             if "no_data" not in self.properties.get("snapshot.mode", ""):
                 self.emit(expect.snapshot(new))
-        else:
+        elif not (catching_up and self.planted("lose-catch-up")):
             old = self.state
             if catching_up:
                 old, new_rows = without_equal_rows(old, new)
             else:
                 new_rows = new
             self.emit(expect.step(old, new_rows, vacuum=vacuum)[0])
-        if catching_up and self.planted("lose-catch-up"):
-            del self.queue[first:]
         self.state = new
         self.save()
         self.print_queue()
