@@ -105,8 +105,8 @@ void capture_close(struct capture *capture);
 enum status capture_next(struct capture *capture, struct captured_txn **txn,
 			 struct error *err) MUST_CHECK;
 
-/* `txn` is decoded past and its retired versions are forgotten. Frees it, unless there is
- * a store: store_keep takes it then. */
+/* `txn` is decoded past and its retired versions are forgotten. Frees it, unless there
+ * is a store: store_keep takes it then. */
 void capture_done(struct capture *capture, struct captured_txn *txn);
 
 /* Readable (poll) when capture_next may have something new; capture_next clears it. */

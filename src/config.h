@@ -60,8 +60,8 @@ struct config {
 	char *database_path; /* as given */
 	char *database_name; /* the path's last part: source.db */
 	enum sink_kind sink;
-	char *sink_path;  /* of SINK_FILE */
-	char *state_path; /* NULL: no state directory */
+	char *sink_path;       /* of SINK_FILE */
+	char *state_path;      /* NULL: no state directory */
 	bool state_is_default; /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
 	bool has_snapshot_mode; /* it was set */

@@ -46,7 +46,8 @@ struct publisher_mark {
 };
 struct publisher_mark publisher_mark(const struct publisher *publisher);
 
-/* The first `messages` of the next transaction are not given to the sink: it has them. */
+/* The first `messages` of the next transaction are not given to the sink: it has them.
+ */
 void publisher_skip(struct publisher *publisher, uint64_t messages);
 /* That number, until a transaction has ended. */
 uint64_t publisher_skipped(const struct publisher *publisher);

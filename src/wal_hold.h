@@ -82,8 +82,8 @@ typedef enum status (*wal_hold_take)(void *context,
 struct wal_hold_settings {
 	bool escalate; /* may take the write lock */
 	wal_hold_take take;
-	/* Before the WAL may be restarted: all that was taken is safe when this returns.
-	 * ST_RETRY: not yet. NULL: nothing to do. */
+	/* Before the WAL may be restarted: all that was taken is safe when this
+	 * returns. ST_RETRY: not yet. NULL: nothing to do. */
 	enum status (*settle)(void *context, struct error *err);
 	void *context; /* of `take` and `settle` */
 };
