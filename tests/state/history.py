@@ -145,8 +145,9 @@ class History:
         """None if the lines are those of `events`, else what is wrong."""
         self.fitted = False
         if self.checker.line_count(events) != len(transaction):
-            return "%d lines, expected %d: %s" % (
-                len(transaction), self.checker.line_count(events), events[:3])
+            return "%d lines, expected %d; %s" % (
+                len(transaction), self.checker.line_count(events),
+                differences(transaction, events))
         trial = copy.copy(self.checker)
         try:
             trial.check_transaction(
@@ -259,6 +260,24 @@ def is_catch_up(transaction):
         raise Mismatch("some messages of a transaction have the header of a catch-up,"
                        " some not: %r" % transaction[:4])
     return marked == {True}
+
+
+def differences(transaction, events):
+    """What was not expected, and what did not come, in short."""
+    got, want = {}, {}
+    for message in transaction:
+        if message.is_event:
+            row = [None if r is None else list(r.values())
+                   for r in (message.before, message.after)]
+            got[dump([message.op, message.table] + row)] = message.source["rowid"]
+    for event in events:
+        row = [None if r is None else [None if v is ANY else json_value(v) for v in r]
+               for r in (event.before, event.after)]
+        want[dump([event.op, event.table] + row)] = event.rowid
+    more = ["%s (rowid %s)" % (short(k), v) for k, v in got.items() if k not in want]
+    less = ["%s (rowid %s)" % (short(k), v) for k, v in want.items() if k not in got]
+    return "not expected %d: %s; missing %d: %s" % (
+        len(more), more[:4], len(less), less[:4])
 
 
 HEADER = re.compile(rb'"rowtail\.catch_up":true,?')
