@@ -335,7 +335,7 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	if (status != ST_OK) {
 		return status;
 	}
-	view_keep_slots(pipeline->view);
+	view_use_store(pipeline->view, store_check_page, pipeline->store);
 	pipeline->lsn = base.lsn;
 	while (status == ST_OK &&
 	       (pipeline->recovered = store_next_recovered(pipeline->store)) != NULL &&

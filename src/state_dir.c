@@ -850,6 +850,23 @@ enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
 	return ST_OK;
 }
 
+/* Something was acknowledged: that comes after meta. */
+static bool was_in_use(struct state_dir *dir)
+{
+	struct error ignored;
+	bool is_used;
+
+	is_used = look_at_position(dir, &ignored) == ST_OK &&
+		  (dir->position.change_id > 0 || dir->position.messages > 0);
+	dir->position = (struct state_position){0};
+	dir->sequence = 0;
+	if (dir->position_fd >= 0) {
+		(void)close(dir->position_fd);
+		dir->position_fd = -1;
+	}
+	return is_used;
+}
+
 /* --- open and close ------------------------------------------------------------ */
 
 static enum status open_locked(struct state_dir *dir, struct error *err)
@@ -865,9 +882,10 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	if (status == ST_OK) {
 		status = read_meta(dir, err);
 	}
-	/* A first start that was killed before it made meta. */
+	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
-		status = each_name(dir, remove_leftover, err);
+		status = was_in_use(dir) ? damaged(dir, META_FILE, "missing", err)
+					 : each_name(dir, remove_leftover, err);
 	}
 	if (status == ST_OK) {
 		status = read_position(dir, err);

@@ -411,6 +411,24 @@ enum status store_begin(struct store *store, const struct state_position *positi
 /* --- following ----------------------------------------------------------------------
  */
 
+enum status store_check_page(void *context, uint32_t page_no, const uint8_t *bytes,
+			     struct error *err)
+{
+	const struct store *store = context;
+
+	if (page_no <= shadow_page_count(store->shadow) &&
+	    shadow_hash(store->shadow, page_no) !=
+		shadow_hash_of(page_no, bytes, store->meta.page_size)) {
+		return error_set(err, ST_DAMAGED,
+				 "%s: shadow or hashes is damaged (page %" PRIu32
+				 " is not what its hash says): move the state "
+				 "directory away and start again: a new snapshot will "
+				 "be taken",
+				 state_dir_path(store->dir), page_no);
+	}
+	return ST_OK;
+}
+
 int store_base_fd(const struct store *store)
 {
 	return shadow_fd(store->shadow);

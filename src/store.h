@@ -95,6 +95,9 @@ enum status store_begin(struct store *store, const struct state_position *positi
  */
 
 int store_base_fd(const struct store *store);
+/* For view_use_store: a page of the base is what was written there. */
+enum status store_check_page(void *store, uint32_t page_no, const uint8_t *bytes,
+			     struct error *err) MUST_CHECK;
 uint32_t store_base_pages(const struct store *store);
 uint64_t store_base_lsn(const struct store *store);
 /* Wall clock of store_begin: the time of the initial snapshot. */

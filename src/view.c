@@ -42,6 +42,8 @@ struct view {
 	struct spool *spool;
 	int database_fd;
 	bool keeps_slots;
+	view_check check; /* of pages of the base; NULL: none */
+	void *check_context;
 
 	uint32_t *versions;
 	size_t version_limit;           /* page numbers below it have an entry */
@@ -172,6 +174,10 @@ static enum status cache_get(struct view *view, uint32_t page_no,
 					 page_no);
 		}
 		status = read_page(view, page_no, entry->bytes, err);
+		if (status == ST_OK && view->check) {
+			status = view->check(view->check_context, page_no, entry->bytes,
+					     err);
+		}
 		if (status != ST_OK) {
 			if (entry->is_spare) {
 				entry->pins = 1;
@@ -347,9 +353,11 @@ static void set_usable_size(struct page_source *source)
 	}
 }
 
-void view_keep_slots(struct view *view)
+void view_use_store(struct view *view, view_check check, void *context)
 {
 	view->keeps_slots = true;
+	view->check = check;
+	view->check_context = context;
 }
 
 bool view_is_newest(const struct view *view, uint32_t page_no, uint32_t slot)

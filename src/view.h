@@ -43,9 +43,13 @@ void view_close(struct view *view); /* takes NULL */
 struct page_source *view_old(struct view *view);
 struct page_source *view_new(struct view *view);
 
-/* With a store the base is a copy of our own: slots belong to the transactions, nothing
- * is freed here. */
-void view_keep_slots(struct view *view);
+/*
+ * With a store the base is a copy of our own: slots belong to the transactions, nothing
+ * is freed here, and each page that is read from the base is given to `check`.
+ */
+typedef enum status (*view_check)(void *context, uint32_t page_no, const uint8_t *bytes,
+				  struct error *err);
+void view_use_store(struct view *view, view_check check, void *context);
 
 /* `slot` is the newest decoded version of the page. */
 bool view_is_newest(const struct view *view, uint32_t page_no, uint32_t slot);

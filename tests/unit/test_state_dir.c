@@ -762,10 +762,12 @@ static int write_until_killed(const struct fixture *f)
 	if (state_dir_open(f->dir, DATABASE, &dir, &is_new, &err) != ST_OK) {
 		return 1;
 	}
+	position.messages = 0;
 	position.lsn = is_new ? 100 : state_dir_position(dir)->lsn;
 	for (;;) {
 		position.lsn++;
-		position.change_id = position.lsn * 7;
+		position.change_id = (position.lsn - 101) * 7; /* nothing before meta */
+		;
 		meta.base_lsn = position.lsn;
 		meta.base_chain = position.lsn * 11;
 		if (state_dir_put_position(dir, &position, &err) != ST_OK ||
@@ -795,7 +797,7 @@ static void check_after_kill(const struct fixture *f, uint64_t *lsn)
 		assert_true(meta->base_lsn >= *lsn);
 		assert_int_equal(meta->base_chain, meta->base_lsn * 11);
 		assert_true(position->lsn >= meta->base_lsn);
-		assert_int_equal(position->change_id, position->lsn * 7);
+		assert_int_equal(position->change_id, (position->lsn - 101) * 7);
 		*lsn = meta->base_lsn;
 	}
 	state_dir_close(dir);
