@@ -8,6 +8,8 @@ gaps; what comes again after kill -9 must be the same message (consumer.py: Stre
 """
 
 import os
+import pickle
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -296,6 +298,17 @@ class ResumeRun(SeedRun):
         self.history.complete()
         self.told = len(self.stream.messages)
         self.history.forget()
+        if not self.options.fake and self.rng.random() < 0.4:
+            self.verify()
+
+    def verify(self):
+        """What it keeps is the database, page by page."""
+        command = shlex.split(self.options.wrapper) + [
+            self.options.rowtail, "verify", "--state", self.directory, self.path]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            raise Mismatch("verify: exit %d: %s" % (
+                done.returncode, (done.stdout + done.stderr).decode()))
 
     # -- the loop --------------------------------------------------------------
 
@@ -345,7 +358,17 @@ class ResumeRun(SeedRun):
                     self.profile.libraries == ["std"]):
                 raise
 
+    def keep(self):
+        """What was printed and what was there, for whoever looks for the cause."""
+        with open(os.path.join(self.folder, "messages.jsonl"), "wb") as out:
+            out.writelines(m.line for m in self.stream.messages)
+        states = [{name: (t.schema.sql, t.rows) for name, t in s.tables.items()}
+                  for s in self.history.states]
+        with open(os.path.join(self.folder, "states.pickle"), "wb") as out:
+            pickle.dump((states, [u.steps for u in self.history.units]), out)
+
     def report(self, problem):
+        self.keep()
         lines = ["seed %d failed in run %d: %s" % (self.seed, self.runs, problem),
                  "profile: " + self.profile.line(), "last units:"]
         lines += ["  " + entry[:1500] for entry in list(self.log)[-12:]]
