@@ -68,10 +68,18 @@ def or_again(session, run, count):
     return run, run.wait(count), count
 
 
+def wait_alone(box, session, writer):
+    """Until the WAL is cut: what lies in it would get into the file put in its place."""
+    writer.close()
+    box.wait_until(lambda: not os.path.exists(session.path + "-wal")
+                   or os.path.getsize(session.path + "-wal") == 0, 5,
+                   "the WAL was not cut")
+
+
 def test_replaced_by_rename(box):
     """The application is stopped, another file comes in its place."""
     writer, session, run = followed(box)
-    writer.close()
+    wait_alone(box, session, writer)
     other = another(box, "other.db", TABLE, many(2, 103), "UPDATE t SET a = 'x' WHERE"
                     " id = 50")
     os.rename(other, session.path)
@@ -102,13 +110,6 @@ def test_replaced_by_rename_beside_a_writer(box):
             os.unlink(session.path + suffix)
     session.once()
     session.matches()
-
-
-def wait_alone(box, session, writer):
-    writer.close()
-    box.wait_until(lambda: not os.path.exists(session.path + "-wal")
-                   or os.path.getsize(session.path + "-wal") == 0, 5,
-                   "the WAL was not cut")
 
 
 def test_copied_over_while_it_is_alone(box):
@@ -174,10 +175,10 @@ def test_a_disk_that_becomes_full(box):
     writer.sql("c", "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT"
                " i + 1 FROM n WHERE i < 4000) SELECT i, hex(zeroblob(2000)) FROM n",
                "INSERT INTO t VALUES (102, 'behind it')")
-    box.wait_until(lambda: any("full" in e for e in run.tail.errors), 10,
+    box.wait_until(lambda: any("disk of" in e for e in run.tail.errors), 10,
                    "it does not say that the disk is full")
     time.sleep(0.5)
-    errors = [e for e in run.tail.errors if "full" in e]
+    errors = [e for e in run.tail.errors if "disk of" in e]
     expect(len(errors) == 1, "%s", errors)
     if run.tail.process.poll() is None:
         run.stop()
