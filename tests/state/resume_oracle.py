@@ -57,7 +57,6 @@ class ResumeRun(SeedRun):
         p.deep = p.deep and rng.random() < 0.5
         p.restores = rng.random() < 0.3
         p.excursions = rng.random() < 0.3
-        p.page_sizes = p.excursions and rng.random() < 0.5
         p.slow_reader = rng.random() < 0.3 and not settings.fake
         self.rounds = rounds
         self.directory = os.path.join(folder, "state")
@@ -160,7 +159,7 @@ class ResumeRun(SeedRun):
         self.look(Unit("backup", []))
 
     def leave_wal_mode(self):
-        """Another journal mode, work in it, perhaps another page size, and back."""
+        """Another journal mode, work in it, and back."""
         rng = self.rng
         self.close_application()
         writer = Writer(rng.choice(self.profile.libraries))
@@ -168,11 +167,9 @@ class ResumeRun(SeedRun):
         steps = ["PRAGMA journal_mode=DELETE"]
         for _ in range(rng.choice([0, 1, 3])):
             steps += self.workload.unit().steps
-        vacuum = False
-        if self.profile.page_sizes and rng.random() < 0.6 and not self.profile.reserved:
-            steps += ["PRAGMA page_size=%d" % rng.choice([512, 1024, 4096, 8192]),
-                      "VACUUM"]
-            vacuum = True
+        vacuum = rng.random() < 0.3
+        if vacuum:
+            steps.append("VACUUM")
         steps.append("PRAGMA journal_mode=WAL")
         steps = [("x", s) if isinstance(s, str) else s for s in steps]
         self.note("out of WAL mode:\n%s" % "\n".join(
