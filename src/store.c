@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/store.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/log.h"
 #include "src/journal.h"
 #include "src/last_error.h"
 #include "src/page_versions.h"
 #include "src/shadow.h"
 #include "src/source_state.h"
 
-#define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
+#define FOLD_BYTES    (16u << 20) /* of images that are kept: folded at once */
+#define FOLD_AGAIN_NS NS_PER_S    /* after a full disk */
 
 struct store {
 	struct state_dir *dir;
@@ -36,6 +39,8 @@ struct store {
 	struct captured_txn *kept;
 	struct captured_txn **kept_end;
 	uint64_t kept_bytes;
+	bool is_full;    /* folding met a full disk, and said so */
+	int64_t fold_ns; /* not before (monotonic) */
 };
 
 /* --- opening ------------------------------------------------------------------------
@@ -532,9 +537,25 @@ static void drop_kept(struct store *store, struct view *view)
 	store->kept_bytes = 0;
 }
 
+/* A full disk can wait: all of it is in the journal, and tried again. */
+static enum status put_off(struct store *store, enum status status,
+			   const struct error *err)
+{
+	if (status != ST_IO || (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT &&
+				err->sys_errno != EFBIG)) {
+		return status;
+	}
+	if (!store->is_full) {
+		log_warn("%s: %s; trying again", state_dir_path(store->dir), err->text);
+		store->is_full = true;
+	}
+	store->fold_ns = clock_mono_ns() + FOLD_AGAIN_NS;
+	return ST_OK;
+}
+
 bool store_wants_fold(const struct store *store)
 {
-	return store->kept_bytes >= FOLD_BYTES;
+	return store->kept_bytes >= FOLD_BYTES && clock_mono_ns() >= store->fold_ns;
 }
 
 enum status store_fold(struct store *store, struct view *view, bool now,
@@ -544,7 +565,7 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 	uint64_t chain = 0;
 	enum status status;
 
-	if (!store->kept || (!now && store->kept_bytes < FOLD_BYTES)) {
+	if (!store->kept || (!now && !store_wants_fold(store))) {
 		return ST_OK;
 	}
 	/* A power cut must not leave A before S. */
@@ -563,8 +584,9 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 		status = state_dir_put_meta(store->dir, &store->meta, err);
 	}
 	if (status != ST_OK) {
-		return status;
+		return put_off(store, status, err);
 	}
+	store->is_full = false;
 	drop_kept(store, view);
 	return journal_trim(store->journal, end.lsn, err);
 }

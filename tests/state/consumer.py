@@ -372,8 +372,9 @@ class Session:
             raise Failed(str(problem))
         return events
 
-    def start(self, *more, wait=True, take=True):
-        return Run(self, self.box.tail(*self.arguments(*more), wait=wait, take=take))
+    def start(self, *more, wait=True, take=True, preexec=None):
+        return Run(self, self.box.tail(*self.arguments(*more), wait=wait, take=take,
+                                       preexec=preexec))
 
     def once(self, *more, timeout=30):
         """Runs it with --once; the events that are new."""

@@ -8,6 +8,8 @@ gaps; what comes again after kill -9 must be the same message (consumer.py: Stre
 """
 
 import os
+import pickle
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -55,7 +57,6 @@ class ResumeRun(SeedRun):
         p.deep = p.deep and rng.random() < 0.5
         p.restores = rng.random() < 0.3
         p.excursions = rng.random() < 0.3
-        p.page_sizes = p.excursions and rng.random() < 0.5
         p.slow_reader = rng.random() < 0.3 and not settings.fake
         self.rounds = rounds
         self.directory = os.path.join(folder, "state")
@@ -158,7 +159,7 @@ class ResumeRun(SeedRun):
         self.look(Unit("backup", []))
 
     def leave_wal_mode(self):
-        """Another journal mode, work in it, perhaps another page size, and back."""
+        """Another journal mode, work in it, and back."""
         rng = self.rng
         self.close_application()
         writer = Writer(rng.choice(self.profile.libraries))
@@ -166,11 +167,9 @@ class ResumeRun(SeedRun):
         steps = ["PRAGMA journal_mode=DELETE"]
         for _ in range(rng.choice([0, 1, 3])):
             steps += self.workload.unit().steps
-        vacuum = False
-        if self.profile.page_sizes and rng.random() < 0.6 and not self.profile.reserved:
-            steps += ["PRAGMA page_size=%d" % rng.choice([512, 1024, 4096, 8192]),
-                      "VACUUM"]
-            vacuum = True
+        vacuum = rng.random() < 0.3
+        if vacuum:
+            steps.append("VACUUM")
         steps.append("PRAGMA journal_mode=WAL")
         steps = [("x", s) if isinstance(s, str) else s for s in steps]
         self.note("out of WAL mode:\n%s" % "\n".join(
@@ -296,6 +295,17 @@ class ResumeRun(SeedRun):
         self.history.complete()
         self.told = len(self.stream.messages)
         self.history.forget()
+        if not self.options.fake and self.rng.random() < 0.4:
+            self.verify()
+
+    def verify(self):
+        """What it keeps is the database, page by page."""
+        command = shlex.split(self.options.wrapper) + [
+            self.options.rowtail, "verify", "--state", self.directory, self.path]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            raise Mismatch("verify: exit %d: %s" % (
+                done.returncode, (done.stdout + done.stderr).decode()))
 
     # -- the loop --------------------------------------------------------------
 
@@ -345,7 +355,17 @@ class ResumeRun(SeedRun):
                     self.profile.libraries == ["std"]):
                 raise
 
+    def keep(self):
+        """What was printed and what was there, for whoever looks for the cause."""
+        with open(os.path.join(self.folder, "messages.jsonl"), "wb") as out:
+            out.writelines(m.line for m in self.stream.messages)
+        states = [{name: (t.schema.sql, t.rows) for name, t in s.tables.items()}
+                  for s in self.history.states]
+        with open(os.path.join(self.folder, "states.pickle"), "wb") as out:
+            pickle.dump((states, [u.steps for u in self.history.units]), out)
+
     def report(self, problem):
+        self.keep()
         lines = ["seed %d failed in run %d: %s" % (self.seed, self.runs, problem),
                  "profile: " + self.profile.line(), "last units:"]
         lines += ["  " + entry[:1500] for entry in list(self.log)[-12:]]
