@@ -144,27 +144,27 @@ def test_it_is_right_without_damage(box):
 
 
 def test_bits_flipped_in_meta(box):
-    return noticed(box, "meta", 60)
+    return noticed(box, "meta", 50)
 
 
 def test_bits_flipped_in_position(box):
-    return check_flips(box, "position", 60)[:2]
+    return check_flips(box, "position", 30)[:2]
 
 
 def test_bits_flipped_in_hashes(box):
-    return check_flips(box, "hashes", 40)[:2]
+    return check_flips(box, "hashes", 20)[:2]
 
 
 def test_bits_flipped_in_shadow(box):
-    return check_flips(box, "shadow", 60)[:2]
+    return check_flips(box, "shadow", 40)[:2]
 
 
 def test_bits_flipped_in_frames(box):
-    return noticed(box, "frames", 80)
+    return noticed(box, "frames", 40)
 
 
 def test_bits_flipped_in_the_journal(box):
-    return noticed(box, "log-", 80)
+    return noticed(box, "log-", 50)
 
 
 for function in (test_bits_flipped_in_meta, test_bits_flipped_in_position,
