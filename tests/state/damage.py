@@ -1,4 +1,4 @@
-"""A state directory with wrong bytes, missing and cut-off files: never a wrong event."""
+"""A state directory with wrong bytes, missing or cut files: never a wrong event."""
 
 import copy
 import os
@@ -15,8 +15,8 @@ TABLES = ["CREATE TABLE t(id INTEGER PRIMARY KEY, a)", "CREATE TABLE bare(a, b)"
 
 
 def many(first, last, table="t", text="row"):
-    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM"
-            " n WHERE i < %d) SELECT i, '%s ' || i || '%s' FROM n" % (
+    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1"
+            " FROM n WHERE i < %d) SELECT i, '%s ' || i || '%s' FROM n" % (
                 table, first, last, text, "." * 60))
 
 
@@ -229,7 +229,7 @@ def test_files_full_of_zeros(box):
 
 
 def test_files_of_an_earlier_time(box):
-    """One file is that of an earlier state of the same directory (a partial restore)."""
+    """One file is of an earlier state of the same directory (a partial restore)."""
     template = Template(box)
     session = template.session
     old = box.path("old")
