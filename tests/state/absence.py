@@ -1,4 +1,4 @@
-"""What happens to a database while nobody follows it, and how a later start heals it."""
+"""What happens to a database while nobody follows it; how a later start heals it."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ BARE = "CREATE TABLE bare(a, b)"
 
 
 def many(first, last, text="row", table="t"):
-    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM"
-            " n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (table, first, last, text))
+    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1"
+            " FROM n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (
+                table, first, last, text))
 
 
 def begun(box, *statements, args=(), kill=False, name="app.db", **more):
@@ -68,7 +69,8 @@ def healed(session, *want):
     events = session.once()
     session.first_errors = session.errors
     if want or want == ():
-        expect(summary(events) == list(want), "%s, expected %s", summary(events), Brief(want))
+        expect(summary(events) == list(want), "%s, expected %s", summary(events),
+               Brief(want))
     if any(e.is_catch_up for e in events):
         one_catch_up(events)
     session.matches()
@@ -198,7 +200,8 @@ def test_litestreams_lost_rows_no_new_frame(box):
 def test_an_application_killed_while_away(box):
     """It leaves its WAL, which the next to open recovers."""
     writer, session = begun(box)
-    writer.sql("c", "INSERT INTO t VALUES (10, 1)", "BEGIN", "INSERT INTO t VALUES (11, 1)")
+    writer.sql("c", "INSERT INTO t VALUES (10, 1)", "BEGIN",
+               "INSERT INTO t VALUES (11, 1)")
     writer.kill()
     expect(os.path.exists(session.path + "-wal"), "no WAL was left")
     healed(session, ("c", 10))
@@ -211,7 +214,8 @@ def test_an_application_killed_while_away(box):
 
 
 def test_a_catch_up_says_so(box):
-    writer, session = begun(box, TABLE, BARE, many(1, 10), "INSERT INTO bare VALUES (1, 2)",
+    writer, session = begun(box, TABLE, BARE, many(1, 10),
+                            "INSERT INTO bare VALUES (1, 2)",
                             args=["-D", "provide.transaction.metadata=true"])
     writer = away(box, writer, session, "closed", "DELETE FROM t WHERE id = 3",
                   "UPDATE t SET a = 'x' WHERE id = 4", "INSERT INTO t VALUES (11, 'y')",
@@ -331,8 +335,9 @@ def test_a_catch_up_beside_a_writer(box):
 def filled(box, *pragmas, **more):
     """Tables with and without a key, with gaps, so that VACUUM renumbers rowids."""
     writer, session = begun(
-        box, *pragmas, TABLE, BARE, "CREATE TABLE tree(k TEXT PRIMARY KEY, v) WITHOUT ROWID",
-        many(1, 300), many(1, 300, table="bare"), "INSERT INTO tree SELECT a, id FROM t",
+        box, *pragmas, TABLE, BARE, many(1, 300), many(1, 300, table="bare"),
+        "CREATE TABLE tree(k TEXT PRIMARY KEY, v) WITHOUT ROWID",
+        "INSERT INTO tree SELECT a, id FROM t",
         "DELETE FROM bare WHERE a % 3 = 0", "DELETE FROM t WHERE id % 4 = 0", **more)
     return writer, session
 
@@ -342,11 +347,13 @@ def test_vacuum_while_away(box):
     for how in ("kept", "closed"):
         writer = away(box, writer, session, how, "VACUUM")
         healed(session)
-        writer = away(box, writer, session, how, "DELETE FROM bare WHERE a BETWEEN 50 AND 60",
+        writer = away(box, writer, session, how,
+                      "DELETE FROM bare WHERE a BETWEEN 50 AND 60",
                       "UPDATE t SET a = 'x' WHERE id = 7", "VACUUM")
         session.once()
         session.matches()
-        writer = away(box, writer, session, how, "UPDATE bare SET b = 'x' WHERE a = 100",
+        writer = away(box, writer, session, how,
+                      "UPDATE bare SET b = 'x' WHERE a = 100",
                       "DELETE FROM bare WHERE a = 200", "VACUUM", "VACUUM",
                       "INSERT INTO bare VALUES (1000, 'last')")
         events = session.once()
@@ -513,8 +520,8 @@ def test_a_source_that_lost_its_last_commits(box):
         time.sleep(0.2)
         for suffix in ("", "-wal"):
             copy(path + suffix, box.path("earlier") + suffix)
-        writer.sql("c", "INSERT INTO t VALUES (61, 'lost')", "DELETE FROM t WHERE id = 1",
-                   "UPDATE t SET a = 'lost' WHERE id = 2")
+        writer.sql("c", "INSERT INTO t VALUES (61, 'lost')",
+                   "DELETE FROM t WHERE id = 1", "UPDATE t SET a = 'lost' WHERE id = 2")
         run.wait(54)
         time.sleep(0.2)
         run.kill()
@@ -539,7 +546,7 @@ def test_a_source_that_lost_its_last_commits(box):
 
 
 def test_a_wal_that_lost_its_tail(box):
-    """The last frames of the WAL were never written (synchronous=NORMAL, power loss)."""
+    """The last frames of the WAL were never written (power loss)."""
     writer, path = box.database(TABLE, many(1, 50))
     session = Session(box, path)
     run = session.start()
@@ -638,7 +645,8 @@ def test_a_column_added_while_away(box):
                       "ALTER TABLE t ADD COLUMN m%d DEFAULT 'm'" % i,
                       "UPDATE t SET n%d = 100 WHERE id = 3" % i)
         events = healed(session, ("u", 3))
-        expect(events[0].before["m%d" % i] == "m" and events[0].before["n%d" % i] == i + 5
+        expect(events[0].before["m%d" % i] == "m"
+               and events[0].before["n%d" % i] == i + 5
                and events[0].after["n%d" % i] == 100, "%s", Brief(events))
     goes_on(box, writer, session)
 
@@ -711,7 +719,8 @@ def test_a_table_rebuilt_while_away(box):
     writer, session = begun(box, TABLE, many(1, 400))
     for i, how in enumerate(HOW):
         writer = away(box, writer, session, how, "BEGIN",
-                      "CREATE TABLE fresh(id INTEGER PRIMARY KEY, a, b%d DEFAULT 1)" % i,
+                      "CREATE TABLE fresh(id INTEGER PRIMARY KEY, a, b%d DEFAULT 1)"
+                      % i,
                       "INSERT INTO fresh(id, a) SELECT id, a FROM t", "DROP TABLE t",
                       "ALTER TABLE fresh RENAME TO t", "COMMIT")
         if i:
@@ -719,9 +728,9 @@ def test_a_table_rebuilt_while_away(box):
                 row.pop("b0", None)
         healed(session)
         writer = away(box, writer, session, how, "UPDATE t SET a = 'x' WHERE id = 9",
-                      "BEGIN", "DROP TABLE t", "CREATE TABLE t(id INTEGER PRIMARY KEY, a,"
-                      " b%d DEFAULT 1)" % i, "INSERT INTO t(id, a) VALUES (1, 'row 1')",
-                      "COMMIT")
+                      "BEGIN", "DROP TABLE t",
+                      "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b%d DEFAULT 1)" % i,
+                      "INSERT INTO t(id, a) VALUES (1, 'row 1')", "COMMIT")
         session.once()
         session.matches()
         writer.sql("c", "INSERT OR IGNORE " + many(1, 400)[6:].replace(
@@ -733,7 +742,7 @@ def test_a_table_rebuilt_while_away(box):
 
 def test_a_table_that_changes_its_kind_while_away(box):
     """From rowids to none and back, under one name: rows are compared."""
-    writer, session = begun(box, "CREATE TABLE t(id INTEGER PRIMARY KEY, a)", many(1, 50))
+    writer, session = begun(box, TABLE, many(1, 50))
     for i, how in enumerate(HOW):
         more = " WITHOUT ROWID" if not i else ""
         writer = away(box, writer, session, how, "BEGIN",

@@ -253,9 +253,9 @@ class Replica:
             if mine != want:
                 extra = [r for r in mine if r not in set(want)]
                 missing = [r for r in want if r not in set(mine)]
-                raise Mismatch("table %s: %d rows, expected %d; not in the database: %s;"
-                               " missing: %s" % (name, len(mine), len(want), extra[:3],
-                                                 missing[:3]))
+                raise Mismatch("table %s: %d rows, expected %d; not in the database:"
+                               " %s; missing: %s" % (name, len(mine), len(want),
+                                                     extra[:3], missing[:3]))
 
 
 def same_row(mine, theirs):
@@ -359,7 +359,8 @@ class Session:
         self.replica = Replica()
 
     def arguments(self, *more):
-        return [self.path, "--state", self.directory, "--lines=record", *self.args, *more]
+        return [self.path, "--state", self.directory, "--lines=record", *self.args,
+                *more]
 
     def take(self, messages, clean):
         """Adds a run's messages; the events that are new."""

@@ -1,4 +1,4 @@
-"""A state directory with wrong bytes, missing and cut-off files: never a wrong event."""
+"""A state directory with wrong bytes, missing or cut files: never a wrong event."""
 
 import copy
 import os
@@ -15,8 +15,8 @@ TABLES = ["CREATE TABLE t(id INTEGER PRIMARY KEY, a)", "CREATE TABLE bare(a, b)"
 
 
 def many(first, last, table="t", text="row"):
-    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM"
-            " n WHERE i < %d) SELECT i, '%s ' || i || '%s' FROM n" % (
+    return ("INSERT INTO %s WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1"
+            " FROM n WHERE i < %d) SELECT i, '%s ' || i || '%s' FROM n" % (
                 table, first, last, text, "." * 60))
 
 
@@ -144,27 +144,27 @@ def test_it_is_right_without_damage(box):
 
 
 def test_bits_flipped_in_meta(box):
-    return noticed(box, "meta", 60)
+    return noticed(box, "meta", 50)
 
 
 def test_bits_flipped_in_position(box):
-    return check_flips(box, "position", 60)[:2]
+    return check_flips(box, "position", 30)[:2]
 
 
 def test_bits_flipped_in_hashes(box):
-    return check_flips(box, "hashes", 40)[:2]
+    return check_flips(box, "hashes", 20)[:2]
 
 
 def test_bits_flipped_in_shadow(box):
-    return check_flips(box, "shadow", 60)[:2]
+    return check_flips(box, "shadow", 40)[:2]
 
 
 def test_bits_flipped_in_frames(box):
-    return noticed(box, "frames", 80)
+    return noticed(box, "frames", 40)
 
 
 def test_bits_flipped_in_the_journal(box):
-    return noticed(box, "log-", 80)
+    return noticed(box, "log-", 50)
 
 
 for function in (test_bits_flipped_in_meta, test_bits_flipped_in_position,
@@ -229,7 +229,7 @@ def test_files_full_of_zeros(box):
 
 
 def test_files_of_an_earlier_time(box):
-    """One file is that of an earlier state of the same directory (a partial restore)."""
+    """One file is of an earlier state of the same directory (a partial restore)."""
     template = Template(box)
     session = template.session
     old = box.path("old")

@@ -23,8 +23,8 @@ from oracle.fake_rowtail import Fake  # noqa: E402
 from oracle.oracle import reader_setup  # noqa: E402
 from state.history import without_key  # noqa: E402
 
-FAULTS = ["drop", "lose", "repeat", "wrong-before", "renumber", "lose-catch-up", "no-header",
-          "header-always", "gap", "skip-after-kill", "forget-while-away"]
+FAULTS = ["drop", "lose", "repeat", "wrong-before", "renumber", "lose-catch-up",
+          "no-header", "header-always", "gap", "skip-after-kill", "forget-while-away"]
 
 
 class Remembering(Fake):

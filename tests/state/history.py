@@ -1,8 +1,8 @@
 """Which of the states that a database had are the ones that a stream of messages tells.
 
-Every committed state is known (harness/state.py). A transaction must lead from one to the
-next; one that carries the header of a catch-up may lead over any number of them, but only
-to a state at which rowtail was just being started again.
+Every committed state is known (harness/state.py). A transaction must lead from one to
+the next; one that carries the header of a catch-up may lead over any number of them, but
+only to a state at which rowtail was just being started again.
 """
 
 import copy
@@ -16,8 +16,8 @@ from state.consumer import dump
 
 
 class Start:
-    """A run: `first` and `last` are the states before and after it. Where nothing proves
-    what happened before it (`is_loose`) it may begin with a catch-up."""
+    """A run: `first` and `last` are the states before and after it. Where nothing
+    proves what happened before it (`is_loose`) it may begin with a catch-up."""
 
     __slots__ = ("first", "last", "is_loose")
 
@@ -209,7 +209,8 @@ class History:
         problem = None
         for renamed in CatchUpRenames(self.states[i], self.states[j]).answers():
             try:
-                wanted = catch_up_events(self.states[i], self.states[j], renamed, events)
+                wanted = catch_up_events(self.states[i], self.states[j], renamed,
+                                         events)
             except Mismatch as found:
                 problem = str(found)
                 continue
@@ -364,7 +365,8 @@ def by_content(was, table, got):
     if want != have:
         extra, missing = difference(have, want), difference(want, have)
         raise Mismatch("%s: %d rows too many: %s; %d missing: %s" % (
-            schema.name, len(extra), short(extra[:2]), len(missing), short(missing[:2])))
+            schema.name, len(extra), short(extra[:2]), len(missing),
+            short(missing[:2])))
     needless = set(removed) & set(added)
     if needless and was.schema.plan == schema.plan and not schema.key:
         raise Mismatch("%s: a row goes and comes again: %s" % (

@@ -14,8 +14,8 @@ TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
 
 
 def many(first, last, text="row"):
-    return ("INSERT INTO t WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM"
-            " n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (first, last, text))
+    return ("INSERT INTO t WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1"
+            " FROM n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (first, last, text))
 
 
 def another(box, name, *statements):
@@ -61,15 +61,15 @@ def or_again(session, run, count):
         return run, run.pull()[100:], 100 + count
     code = run.tail.wait_exit(5)
     errors = [e for e in run.tail.errors if not e.startswith("rowtail: following")]
-    expect(code == 1 and len(errors) == 1 and "app.db" in errors[0], "exit %s: %s", code,
-           errors)
+    expect(code == 1 and len(errors) == 1 and "app.db" in errors[0], "exit %s: %s",
+           code, errors)
     run.end(clean=True)
     run = session.start()
     return run, run.wait(count), count
 
 
 def wait_alone(box, session, writer):
-    """Until the WAL is cut: what lies in it would get into the file put in its place."""
+    """Until the WAL is cut: what lies in it would get into the file that comes."""
     writer.close()
     box.wait_until(lambda: not os.path.exists(session.path + "-wal")
                    or os.path.getsize(session.path + "-wal") == 0, 5,
@@ -119,7 +119,8 @@ def test_copied_over_while_it_is_alone(box):
     other = another(box, "other.db", TABLE, many(1, 3000), "DELETE FROM t WHERE id = 7")
     subprocess.run(["cp", other, session.path], check=True)
     run, events, seen = or_again(session, run, 2901)
-    expect(len(events) == 2901 and summary(events)[0] == ("d", 7), "%s", summary(events))
+    expect(len(events) == 2901 and summary(events)[0] == ("d", 7), "%s",
+           summary(events))
     one_catch_up(events)
     goes_on(box, session, run, seen)
 

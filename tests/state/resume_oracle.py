@@ -1,8 +1,8 @@
 """Rounds of random work, stops, kills and starts on one state directory.
 
 A hostile application (oracle/workload.py) writes, checkpoints, closes, vacuums, while
-rowtail runs, is started, is stopped or killed, or is away. Now and then --once must bring
-the consumer to what the database is: every message, each once, must lead from one
+rowtail runs, is started, is stopped or killed, or is away. Now and then --once must
+bring the consumer to what the database is: every message, each once, must lead from one
 committed state to the next (history.py), with exact before images and numbers without
 gaps; what comes again after kill -9 must be the same message (consumer.py: Stream).
 """
@@ -40,8 +40,8 @@ class Counts:
         return Counts(*map(sum, zip(self.numbers, other.numbers)))
 
     def __str__(self):
-        return "%d seeds: %d runs, %d killed; %d commits, %d messages, %d of them again;" \
-            " %d transactions, %d by catch-up" % self.numbers
+        return ("%d seeds: %d runs, %d killed; %d commits, %d messages, %d of them"
+                " again; %d transactions, %d by catch-up" % self.numbers)
 
 
 class ResumeRun(SeedRun):
@@ -197,7 +197,8 @@ class ResumeRun(SeedRun):
         self.history.begin(is_loose)
         self.note("-- start %d%s%s" % (self.runs, " ".join(("",) + more),
                                        ", it may catch up" if is_loose else ""))
-        self.tail = Tail(command, self.options.wrapper, slow=self.options.slow, take=take)
+        self.tail = Tail(command, self.options.wrapper, slow=self.options.slow,
+                         take=take)
         return self.tail
 
     def finish(self, sig=None, timeout=6):

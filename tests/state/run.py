@@ -19,7 +19,9 @@ def resume_checks(options, settings):
     per_seed = options.rounds_per_seed
     seeds = options.seeds
     if seeds is None:
-        seeds = 1 if options.seed is not None else max(1, -(-options.rounds // per_seed))
+        seeds = 1
+        if options.seed is None:
+            seeds = max(1, -(-options.rounds // per_seed))
     for seed in range(first, first + seeds):
         yield Check("state", "resume/seed-%d" % seed, seed_run(seed, options, settings),
                     20 * per_seed * settings.slow)

@@ -13,8 +13,8 @@ TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
 
 
 def many(first, last, text="row"):
-    return ("INSERT INTO t WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM"
-            " n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (first, last, text))
+    return ("INSERT INTO t WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1"
+            " FROM n WHERE i < %d) SELECT i, '%s ' || i FROM n" % (first, last, text))
 
 
 def begun(box, *statements, rows=3, args=()):
@@ -31,7 +31,8 @@ def test_a_first_start_takes_a_snapshot_then_follows(box):
     writer, path = box.database(TABLE, many(1, 3))
     session = Session(box, path)
     run = session.start()
-    writer.sql("c", "INSERT INTO t VALUES (4, 'new')", "UPDATE t SET a = 'x' WHERE id = 1")
+    writer.sql("c", "INSERT INTO t VALUES (4, 'new')",
+               "UPDATE t SET a = 'x' WHERE id = 1")
     run.wait(5)
     events = run.stop()
     expect(summary(events) == [("r", 1), ("r", 2), ("r", 3), ("c", 4), ("u", 1)],
@@ -138,8 +139,8 @@ def test_commits_after_kill_9_come_one_by_one(box):
     run.wait(1)
     time.sleep(0.3)
     run.kill()
-    writer.sql("c", "UPDATE t SET a = 2 WHERE id = 10", "UPDATE t SET a = 3 WHERE id = 10",
-               "DELETE FROM t WHERE id = 10")
+    writer.sql("c", "UPDATE t SET a = 2 WHERE id = 10",
+               "UPDATE t SET a = 3 WHERE id = 10", "DELETE FROM t WHERE id = 10")
     events = session.once()
     expect(summary(events) == [("u", 10), ("u", 10), ("d", 10)], "%s", summary(events))
     each_alone(events)
@@ -253,8 +254,8 @@ def check_transaction_in_pieces(box, clean):
     rows = 30000
     writer, session = begun(box)
     run = session.start(take=False)
-    writer.sql("c", "BEGIN", "DELETE FROM t", many(1000, 999 + rows, "in one"), "COMMIT",
-               "INSERT INTO t VALUES (1, 'behind it')")
+    writer.sql("c", "BEGIN", "DELETE FROM t", many(1000, 999 + rows, "in one"),
+               "COMMIT", "INSERT INTO t VALUES (1, 'behind it')")
     run.read(100)
     if clean:
         run.stop()
