@@ -174,13 +174,14 @@ helpers: $(HELPERS)
 # --- tests --------------------------------------------------------------------------
 
 SUITES       ?= unit cases cli state programs oracle
+ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
 WRAPPER      ?=
 TEST_PYTHON   = $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON))
 RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
 		--jobs $(JOBS) --transactions $(TRANSACTIONS) --rounds $(ROUNDS) \
-		$(if $(WRAPPER),--wrapper '$(WRAPPER)')
+		$(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(ONLY),--only '$(ONLY)')
 # Another variant of the build: its own folder, the same targets.
 variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.

@@ -768,10 +768,10 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (status != ST_END) {
 			break;
 		}
-		if (pipeline->lsn >= until_lsn) {
-			return ST_OK;
-		}
 		status = flush(pipeline, err);
+		if (pipeline->lsn >= until_lsn) {
+			return status;
+		}
 		if (status == ST_OK) {
 			status = wait_for_more(pipeline, err);
 		}
