@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 #include "btree/overflow.h"
 #include "btree/record.h"
@@ -869,15 +870,13 @@ static enum status compare_under_rowid(struct row_diff *rows, struct row_cursor 
 	return status;
 }
 
-enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
-				bool *shares, struct error *err)
+/* Both sides are in rowid order: merge them. */
+static enum status shares_under_rowid(struct row_diff *rows, bool *shares,
+				      struct error *err)
 {
 	struct row_cursor old, new;
 	enum status status;
 
-	*shares = false;
-	rows->diff = diff;
-	rows->bytes_tell = false; /* every row is looked at */
 	cursor_open(&old, rows, false);
 	cursor_open(&new, rows, true);
 	status = cursor_next(&old, err);
@@ -890,6 +889,76 @@ enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
 	cursor_close(&old);
 	cursor_close(&new);
 	return status;
+}
+
+static uint64_t cell_hash(const struct cell *cell)
+{
+	return XXH3_64bits(cell->local, cell->local_len);
+}
+
+/* Does one of the old rows that are gathered have the bytes of `cell`? */
+static enum status has_old_row(struct row_diff *rows, const struct cell *cell,
+			       bool *found, struct error *err)
+{
+	struct row_match_entry *entry;
+	size_t at = 0;
+	enum status status = ST_OK;
+
+	while (status == ST_OK && !*found &&
+	       (entry = row_match_next(&rows->match, cell_hash(cell), &at))) {
+		struct page_ref ref = {0};
+		struct cell old;
+
+		status = fetch(rows, false, entry->old_place, &ref, &old, err);
+		if (status == ST_OK) {
+			*found = tree_diff_cell_same(rows->diff, &old, cell);
+			page_put(rows->diff->old_side.source, &ref);
+		}
+	}
+	return status;
+}
+
+/* Without rowids: one row more or less shifts the places of all others, and the order
+ * is that of collations that may be unknown. So every row is looked up by its bytes. */
+static enum status shares_bytes(struct row_diff *rows, bool *shares, struct error *err)
+{
+	struct row_cursor cursor;
+	enum status status;
+
+	row_match_empty(&rows->match);
+	cursor_open(&cursor, rows, false);
+	status = cursor_next(&cursor, err);
+	while (status == ST_OK && cursor.has) {
+		status = row_match_add(&rows->match, cell_hash(&cursor.cell),
+				       cursor.place, err);
+		if (status == ST_OK) {
+			status = cursor_next(&cursor, err);
+		}
+	}
+	cursor_close(&cursor);
+	if (status != ST_OK) {
+		return status;
+	}
+	cursor_open(&cursor, rows, true);
+	status = cursor_next(&cursor, err);
+	while (status == ST_OK && cursor.has && !*shares) {
+		status = has_old_row(rows, &cursor.cell, shares, err);
+		if (status == ST_OK) {
+			status = cursor_next(&cursor, err);
+		}
+	}
+	cursor_close(&cursor);
+	return status;
+}
+
+enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
+				bool *shares, struct error *err)
+{
+	*shares = false;
+	rows->diff = diff;
+	rows->bytes_tell = false; /* every row is looked at */
+	return diff->old_side.is_table ? shares_under_rowid(rows, shares, err)
+				       : shares_bytes(rows, shares, err);
 }
 
 enum status row_diff_both_empty(struct row_diff *rows, struct tree_diff *diff,

@@ -77,8 +77,8 @@ enum status row_diff_run(struct row_diff *rows, struct tree_diff *diff,
 					     struct error *err),
 			 void *context, struct error *err) MUST_CHECK;
 
-/* True when a row of equal bytes stands under its rowid on both sides (a sign that the
- * two trees are one table, renamed). Tables with rowids only. */
+/* True when a row of equal bytes stands on both sides, under its rowid where there is
+ * one: a sign that the two trees, of one kind, are one table, renamed. */
 enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
 				bool *shares, struct error *err) MUST_CHECK;
 
