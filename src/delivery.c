@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/delivery.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "schemas/encoder.h"
+#include "sinks/file_sink.h"
+#include "sinks/stdout_sink.h"
+#include "src/base/buffer.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/stop.h"
+
+/* So long --once waits for room on a full disk. */
+#define ONCE_PATIENCE_NS (60 * NS_PER_S)
+
+#define FLUSH_TXNS 1000 /* the position moves at least so often */
+
+/* Where a transaction begins in the lines of stdout: a run that ends while its reader
+ * stands still, or is gone, has to know which line was the last one. */
+struct sent_mark {
+	uint64_t lines;
+	struct state_position position; /* before it; .messages: of it, left out */
+};
+
+struct delivery {
+	const struct config *config;
+	uint64_t settings_hash;
+	struct store *store; /* NULL: no state directory, or not restored yet */
+	struct sink *sink;
+	struct encoder *encoder;
+	struct publisher *publisher;
+	uint64_t lsn;            /* put up to here */
+	uint64_t txn_lsn;        /* of the transaction at hand */
+	bool in_snapshot;        /* the rows that are there are not all out */
+	bool in_transaction;     /* between begin and end */
+	struct sent_mark *marks; /* transactions since the last flush */
+	size_t mark_total, mark_cap;
+};
+
+/* ---- opening ---- */
+
+static enum status file_acknowledged(void *context, bool durable, struct error *err);
+static enum status lines_written(void *context, struct error *err);
+
+static enum status open_file_sink(struct delivery *delivery, struct error *err)
+{
+	const struct config *config = delivery->config;
+	struct file_settings settings = {
+	    .path = config->sink_path,
+	    .database_path = config->database_path,
+	    .record_lines = config->lines == LINES_RECORD,
+	    .stop = &stop_requested,
+	    .reopen = &reopen_requested,
+	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
+	    .acknowledged = file_acknowledged,
+	    .context = delivery,
+	};
+	enum status status = stop_catch_hangup(err);
+
+	return status == ST_OK ? file_sink_open(&settings, &delivery->sink, err)
+			       : status;
+}
+
+static enum status open_sink(struct delivery *delivery, struct error *err)
+{
+	struct stdout_settings settings = {
+	    .fd = STDOUT_FILENO,
+	    .record_lines = delivery->config->lines == LINES_RECORD,
+	    .stop = &stop_requested,
+	    .written = delivery->config->state_path ? lines_written : NULL,
+	    .context = delivery,
+	};
+
+	if (delivery->config->sink == SINK_FILE) {
+		return open_file_sink(delivery, err);
+	}
+	return stdout_sink_open(&settings, &delivery->sink, err);
+}
+
+static enum status open_encoder(struct delivery *delivery, struct error *err)
+{
+	const struct config *config = delivery->config;
+	struct encoder_settings settings = {
+	    .version = ROWTAIL_VERSION,
+	    .database_name = config->database_name,
+	    .topic_prefix = config->topic_prefix,
+	    .topic_delimiter = config->topic_delimiter,
+	    .topic_transaction = config->topic_transaction,
+	    .binary_mode = config->binary_mode,
+	    .tombstones_on_delete = config->tombstones_on_delete,
+	    .transaction_metadata = config->transaction_metadata,
+	    .wants_keys = delivery->sink->wants_keys,
+	    .skip_create = config->skip_create,
+	    .skip_update = config->skip_update,
+	    .skip_delete = config->skip_delete,
+	};
+
+	return encoder_open(&settings, &delivery->encoder, err);
+}
+
+static enum status open_publisher(struct delivery *delivery, struct error *err)
+{
+	const struct config *config = delivery->config;
+	struct buffer topic;
+	const char *reserved = NULL;
+	enum status status;
+
+	buffer_init(&topic);
+	if (config->transaction_metadata) {
+		buffer_add_str(&topic, config->topic_prefix);
+		buffer_add_str(&topic, config->topic_delimiter);
+		buffer_add_str(&topic, config->topic_transaction);
+		buffer_add_char(&topic, '\0');
+		reserved = buffer_ok(&topic) ? topic.bytes : NULL;
+	}
+	status = publisher_open(delivery->encoder, delivery->sink, reserved,
+				&stop_requested, &delivery->publisher, err);
+	buffer_clear(&topic);
+	return status;
+}
+
+static void hash_text(XXH3_state_t *state, const char *text)
+{
+	const char *present = text ? text : "\x01";
+
+	(void)XXH3_64bits_update(state, present, strlen(present) + 1);
+}
+
+/* Of all that shapes the sequence of messages. */
+static uint64_t hash_settings(const struct config *config)
+{
+	XXH3_state_t *state = XXH3_createState();
+	uint64_t hash = 0;
+	const bool flags[] = {
+	    config->transaction_metadata,  config->tombstones_on_delete,
+	    config->lines == LINES_RECORD, config->skip_create,
+	    config->skip_update,           config->skip_delete};
+
+	if (!state) {
+		return 0;
+	}
+	(void)XXH3_64bits_reset(state);
+	hash_text(state, config->topic_prefix);
+	hash_text(state, config->topic_delimiter);
+	hash_text(state, config->topic_transaction);
+	hash_text(state, config->table_include_list);
+	hash_text(state, config->table_exclude_list);
+	for (size_t i = 0; i < config->override_count; i++) {
+		hash_text(state, config->overrides[i].table);
+		hash_text(state, config->overrides[i].sql);
+	}
+	(void)XXH3_64bits_update(state, flags, sizeof flags);
+	(void)XXH3_64bits_update(state, &config->binary_mode,
+				 sizeof config->binary_mode);
+	hash = XXH3_64bits_digest(state);
+	(void)XXH3_freeState(state);
+	return hash;
+}
+
+enum status delivery_open(const struct config *config, struct delivery **out,
+			  struct error *err)
+{
+	struct delivery *delivery = calloc(1, sizeof *delivery);
+	enum status status;
+
+	if (!delivery) {
+		return error_set(err, ST_NOMEM, "out of memory for delivery");
+	}
+	delivery->config = config;
+	delivery->settings_hash = hash_settings(config);
+	status = open_sink(delivery, err);
+	if (status == ST_OK) {
+		status = open_encoder(delivery, err);
+	}
+	if (status == ST_OK) {
+		status = open_publisher(delivery, err);
+	}
+	if (status != ST_OK) {
+		delivery_close(delivery);
+		return status;
+	}
+	*out = delivery;
+	return ST_OK;
+}
+
+void delivery_close(struct delivery *delivery)
+{
+	if (!delivery) {
+		return;
+	}
+	publisher_close(delivery->publisher);
+	encoder_close(delivery->encoder);
+	if (delivery->sink) {
+		delivery->sink->close(delivery->sink);
+	}
+	free(delivery->marks);
+	free(delivery);
+}
+
+struct publisher *delivery_publisher(struct delivery *delivery)
+{
+	return delivery->publisher;
+}
+
+bool delivery_in_snapshot(const struct delivery *delivery)
+{
+	return delivery->in_snapshot;
+}
+
+uint64_t delivery_lsn(const struct delivery *delivery)
+{
+	return delivery->lsn;
+}
+
+int delivery_watch_fd(const struct delivery *delivery)
+{
+	return delivery->sink->watch_fd(delivery->sink);
+}
+
+/* ---- the position ---- */
+
+static void set_place(struct state_position *position, const struct sink *sink)
+{
+	struct file_place place = file_sink_place(sink);
+
+	position->sink_inode = place.inode;
+	position->sink_length = place.length;
+	position->sink_start = place.start;
+	position->sink_proof = place.proof;
+}
+
+/* Everything that was put, up to this moment. */
+static struct state_position position_now(const struct delivery *delivery)
+{
+	struct state_position position = {
+	    .lsn = delivery->lsn,
+	    .in_snapshot = delivery->in_snapshot,
+	    .change_id = encoder_change_id(delivery->encoder),
+	    .txn_change_id = encoder_change_id(delivery->encoder),
+	    .previous_lsn = encoder_previous_lsn(delivery->encoder),
+	    .settings_hash = delivery->settings_hash,
+	};
+
+	if (delivery->in_transaction) {
+		struct publisher_mark mark = publisher_mark(delivery->publisher);
+
+		position.messages = mark.messages;
+		position.txn_change_id = mark.change_id;
+		position.previous_lsn = mark.previous_lsn;
+	}
+	/* A stop may come before the place is reached that the run goes on from. */
+	if (position.messages < publisher_skipped(delivery->publisher)) {
+		position.messages = publisher_skipped(delivery->publisher);
+	}
+	return position;
+}
+
+/* A: everything that was given to the sink, which has been flushed. */
+static enum status put_position(struct delivery *delivery, struct error *err)
+{
+	struct state_position position;
+
+	if (!delivery->store) {
+		return ST_OK;
+	}
+	position = position_now(delivery);
+	if (delivery->config->sink == SINK_FILE) {
+		set_place(&position, delivery->sink);
+	}
+	return store_put_position(delivery->store, &position, err);
+}
+
+static enum status file_acknowledged(void *context, bool durable, struct error *err)
+{
+	struct delivery *delivery = context;
+	enum status status = put_position(delivery, err);
+
+	return status == ST_OK && durable && delivery->store
+		   ? store_sync_position(delivery->store, err)
+		   : status;
+}
+
+/* At the beginning of a transaction. */
+static enum status mark_start(struct delivery *delivery, struct error *err)
+{
+	if (!delivery->store || delivery->config->sink != SINK_STDOUT) {
+		return ST_OK;
+	}
+	if (delivery->mark_total == delivery->mark_cap) {
+		size_t cap = delivery->mark_cap ? 2 * delivery->mark_cap : 64;
+		void *grown =
+		    reallocarray(delivery->marks, cap, sizeof *delivery->marks);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM, "out of memory");
+		}
+		delivery->marks = grown;
+		delivery->mark_cap = cap;
+	}
+	delivery->marks[delivery->mark_total++] =
+	    (struct sent_mark){.lines = stdout_sink_put_lines(delivery->sink),
+			       .position = position_now(delivery)};
+	return ST_OK;
+}
+
+/* A when not everything that was put could be written: the last whole line. */
+static enum status lines_written(void *context, struct error *err)
+{
+	struct delivery *delivery = context;
+	uint64_t written = stdout_sink_written_lines(delivery->sink);
+	const struct sent_mark *last = NULL;
+	struct state_position position;
+
+	for (size_t i = 0; i < delivery->mark_total; i++) {
+		if (delivery->marks[i].lines <= written) {
+			last = &delivery->marks[i];
+		}
+	}
+	if (!last || !delivery->store) {
+		return ST_OK;
+	}
+	position = last->position;
+	position.messages += written - last->lines;
+	return store_put_position(delivery->store, &position, err);
+}
+
+/* ---- going on after an earlier run ---- */
+
+struct state_position delivery_first_position(const struct delivery *delivery,
+					      uint64_t lsn)
+{
+	return (struct state_position){
+	    .lsn = lsn,
+	    .in_snapshot = delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
+	    .previous_lsn = ENCODER_NO_LSN,
+	    .settings_hash = delivery->settings_hash,
+	};
+}
+
+/* Number events as before, and do not send again what was acknowledged. */
+static void restore_position(struct delivery *delivery)
+{
+	const struct state_position *at = store_position(delivery->store);
+
+	delivery->in_snapshot = at->in_snapshot;
+	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
+	if (at->settings_hash == delivery->settings_hash) {
+		publisher_skip(delivery->publisher, at->messages);
+	} else {
+		log_warn("%s: the settings differ from those of the last run%s",
+			 delivery->config->state_path,
+			 at->messages > 0 ? "; the transaction that it was in is sent "
+					    "again from its beginning"
+					  : "");
+	}
+}
+
+/* Bring the file to what was acknowledged, and store where it stands. */
+static enum status resume_file(struct delivery *delivery, struct error *err)
+{
+	struct state_position position = *store_position(delivery->store);
+	struct file_place place = {.inode = position.sink_inode,
+				   .length = position.sink_length,
+				   .start = position.sink_start,
+				   .proof = position.sink_proof};
+	bool at_start =
+	    position.messages > 0 && position.settings_hash != delivery->settings_hash;
+	enum status status = file_sink_resume(delivery->sink, &place, at_start, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	set_place(&position, delivery->sink);
+	if (at_start) {
+		position.messages = 0;
+		position.change_id = position.txn_change_id;
+	}
+	status = store_put_position(delivery->store, &position, err);
+	return status == ST_OK ? store_sync_position(delivery->store, err) : status;
+}
+
+enum status delivery_restore(struct delivery *delivery, struct store *store,
+			     uint64_t lsn, struct error *err)
+{
+	delivery->lsn = lsn;
+	delivery->in_snapshot =
+	    delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA;
+	if (!store) {
+		return ST_OK;
+	}
+	delivery->store = store;
+	restore_position(delivery);
+	return delivery->config->sink == SINK_FILE ? resume_file(delivery, err) : ST_OK;
+}
+
+/* ---- transactions ---- */
+
+enum status delivery_begin(struct delivery *delivery,
+			   const struct encoder_transaction *txn, struct error *err)
+{
+	publisher_begin(delivery->publisher, txn);
+	delivery->txn_lsn = txn->lsn;
+	delivery->in_transaction = true;
+	return mark_start(delivery, err);
+}
+
+enum status delivery_end(struct delivery *delivery, struct error *err)
+{
+	enum status status = publisher_end(delivery->publisher, err);
+
+	if (status == ST_OK) {
+		delivery->lsn = delivery->txn_lsn;
+		delivery->in_transaction = false;
+		delivery->in_snapshot = false;
+	}
+	return status;
+}
+
+bool delivery_wants_flush(const struct delivery *delivery)
+{
+	return delivery->mark_total >= FLUSH_TXNS;
+}
+
+enum status delivery_flush(struct delivery *delivery, struct error *err)
+{
+	enum status status = delivery->sink->flush(delivery->sink, err);
+
+	if (status == ST_OK) {
+		delivery->mark_total = 0;
+		status = put_position(delivery, err);
+	}
+	return status;
+}
+
+enum status delivery_finish(struct delivery *delivery, enum status ended,
+			    struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (ended != ST_CLOSED && ended != ST_IO) {
+		status = delivery->sink->flush(delivery->sink, err);
+	}
+	if (!delivery->store) {
+		return status;
+	}
+	if (delivery->config->sink == SINK_STDOUT) {
+		struct error ignored;
+		enum status stored = lines_written(delivery, &ignored);
+
+		return status == ST_OK ? stored : status;
+	}
+	return status == ST_OK ? put_position(delivery, err) : status;
+}
