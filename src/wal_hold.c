@@ -20,6 +20,7 @@
 #define BULK_FRAMES      8
 #define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
 #define GATE_MOST_FRAMES 8000  /* ... what may be: a large commit may have come */
+#define URGENT_FRAMES    4000  /* transactions are waited for longer */
 #define ESCALATE_FRAMES  12000 /* the write lock, where allowed */
 #define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 
@@ -44,7 +45,8 @@
 #define LIMITED_NS     (3 * NS_PER_MS)  /* readers are waited for with the write lock */
 #define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
 #define GATE_NS        (1 * NS_PER_MS)  /* a writer is awaited between two commits: */
-#define GATE_MOST_NS   (20 * NS_PER_MS) /* this and two commits, up to this */
+#define GATE_MOST_NS   (20 * NS_PER_MS) /* this and two commits, up to this; for each */
+#define GATE_FRAME_NS  (10 * NS_PER_US) /* ... frame so long from URGENT_FRAMES on */
 #define SPIN_NS        (5 * NS_PER_US)
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
@@ -352,8 +354,23 @@ static enum status begin(struct wal_hold *h, int reader, struct error *err)
 	}
 }
 
+static void want_lock(struct wal_hold *h)
+{
+	h->holds_lock =
+	    h->holds_lock || wal_index_lock(&h->db->index, WAL_LOCK_CHECKPOINT);
+}
+
+static void drop_lock(struct wal_hold *h)
+{
+	if (h->holds_lock) {
+		wal_index_unlock(&h->db->index, WAL_LOCK_CHECKPOINT);
+		h->holds_lock = false;
+	}
+}
+
 static void enter_zero(struct wal_hold *h)
 {
+	drop_lock(h);
 	set_state(h, HOLD_ZERO);
 	h->back_off = 0;
 	h->failed_tries = 0;
@@ -371,14 +388,6 @@ static bool can_restart(const struct wal_hold *h, const struct wal_index_header 
 {
 	return now->frame_count == 0 || h->backfilled_seen == now->frame_count ||
 	       wal_index_backfilled(&h->db->index) == now->frame_count;
-}
-
-static void drop_lock(struct wal_hold *h)
-{
-	if (h->holds_lock) {
-		wal_index_unlock(&h->db->index, WAL_LOCK_CHECKPOINT);
-		h->holds_lock = false;
-	}
 }
 
 /*
@@ -438,12 +447,6 @@ static enum status unless_retry(enum status status)
 /* --- checkpoints --------------------------------------------------------------------
  */
 
-static void want_lock(struct wal_hold *h)
-{
-	h->holds_lock =
-	    h->holds_lock || wal_index_lock(&h->db->index, WAL_LOCK_CHECKPOINT);
-}
-
 /* Not again for a while, and longer each time. */
 static void put_off(struct wal_hold *h, int64_t now)
 {
@@ -472,6 +475,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 {
 	int64_t start = clock_mono_ns();
 	enum status status = check_moved(h, err);
+	bool keeps_lock = h->holds_lock;
 	int in_log = 0;
 	int backfilled = 0;
 	int rc;
@@ -479,6 +483,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 	if (status != ST_OK) {
 		return status;
 	}
+	drop_lock(h); /* SQLite takes it itself */
 	for (;;) {
 		rc = sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
 					       SQLITE_CHECKPOINT_PASSIVE, &in_log,
@@ -488,6 +493,10 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 		}
 		clock_sleep_ns(SPIN_NS);
 	}
+	if (keeps_lock) {
+		want_lock(h);
+	}
+	h->is_limited = false;
 	if (rc == SQLITE_OK) {
 		count_pass(h, (uint32_t)backfilled, clock_mono_ns() - start);
 		/* A reader at the same place as the last time is a long one. */
@@ -524,7 +533,6 @@ static void await_commit(const struct wal_hold *h)
 static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 			     struct error *err)
 {
-	drop_lock(h);
 	for (int i = 0; i < tries; i++) {
 		enum status status;
 
@@ -609,14 +617,24 @@ static enum status take_gate(struct wal_hold *h, struct error *err)
 	return status;
 }
 
+/* How long transactions may take to end: two commits, or longer when it is urgent. */
+static int64_t gate_wait(const struct wal_hold *h)
+{
+	int64_t wait = GATE_NS + 2 * h->gap_ns;
+
+	if (h->header.frame_count >= URGENT_FRAMES) {
+		return h->header.frame_count * GATE_FRAME_NS;
+	}
+	return wait < GATE_MOST_NS ? wait : GATE_MOST_NS;
+}
+
 /*
  * Bring the rest into the database file while no transaction can begin. The writer is
  * caught between two of them, and waits as long as its own checkpoint would last.
  */
 static enum status shut_gate(struct wal_hold *h, struct error *err)
 {
-	int64_t wait = GATE_NS + 2 * h->gap_ns;
-	int64_t until = clock_mono_ns() + (wait < GATE_MOST_NS ? wait : GATE_MOST_NS);
+	int64_t until = clock_mono_ns() + gate_wait(h);
 	enum status status = take_gate(h, err);
 	enum status left;
 
@@ -647,9 +665,10 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 static enum status pass(struct wal_hold *h, struct error *err)
 {
 	enum status status = ST_OK;
-	bool is_near = false;
+	uint32_t rest = UINT32_MAX; /* what the last checkpoint left, frames */
+	bool is_near = false;       /* or no nearer than before */
 
-	drop_lock(h);
+	want_lock(h); /* the writer would begin one of its own in between */
 	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_near; i++) {
 		if (i == 1) {
 			(void)fdatasync(
@@ -659,7 +678,9 @@ static enum status pass(struct wal_hold *h, struct error *err)
 		if (h->state == HOLD_ZERO || h->is_limited) {
 			return status;
 		}
-		is_near = i > 0 && h->header.frame_count - h->limit <= GATE_FRAMES;
+		is_near = i > 0 && (h->header.frame_count - h->limit <= GATE_FRAMES ||
+				    h->header.frame_count - h->limit >= rest);
+		rest = h->header.frame_count - h->limit;
 	}
 	if (status == ST_OK && h->captured == h->header.frame_count) {
 		status = shut_gate(h, err);
