@@ -86,10 +86,12 @@ DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db util-linux
+# Real servers to judge the Kafka sink with.
+DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql librdkafka1 kcat openssl
 # SQLite of another version and build, and programs of others that use SQLite.
 PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0
 
-.PHONY: deps deps-demo deps-tools venv
+.PHONY: deps deps-demo deps-tools deps-kafka venv
 deps:
 	@tests/tools/deps.sh $(DEB_TEST)
 	@$(MAKE) --no-print-directory venv
@@ -98,6 +100,11 @@ deps-demo:
 deps-tools:
 	@tests/tools/deps.sh $(DEB_TOOLS)
 	@$(MAKE) --no-print-directory venv
+
+deps-kafka:
+	@tests/tools/deps.sh $(DEB_KAFKA)
+	@$(MAKE) --no-print-directory venv
+	@$(PYTHON) tests/kafka/env/jars.py
 
 VENV := build/venv
 venv: $(VENV)/packages
@@ -187,7 +194,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
+.PHONY: check test suites kafka unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -195,6 +202,10 @@ test: suites
 
 suites: all unit-build helpers
 	$(RUN_TESTS)
+
+# With a real broker, Kafka Connect and PostgreSQL.
+kafka: deps-kafka
+	@$(MAKE) --no-print-directory $(parallel) suites SUITES=kafka
 
 # Unit tests alone, without the runner; one of them: make unit T=test_varint
 unit: $(if $(T),$(B)/tests/$(T),$(UNIT))
@@ -308,6 +319,8 @@ help:
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli'
 	@echo '                     state programs oracle" TRANSACTIONS=10000 ROUNDS=150 JOBS=2'
+	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
+	@echo '                     deps-kafka installs them'
 	@echo 'make unit            unit tests alone; T=test_varint for one'
 	@echo 'make deps            Debian packages and build/venv; deps-tools: also clang,'
 	@echo '                     valgrind and what else the gates use'

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the test suites and prints the counts.
 
-    tests/run.py SUITE... [options]      suites: unit cases cli state programs oracle
+    tests/run.py SUITE... [options]      suites: unit cases cli state programs oracle kafka
 
 What cannot run here is counted as "not run" and says why; it never passes. The exit
 code is 0 when nothing failed and something passed.
@@ -21,7 +21,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VENV = os.path.join(ROOT, "build", "venv", "bin", "python")
-SUITES = ["unit", "cases", "cli", "state", "programs", "oracle"]
+SUITES = ["unit", "cases", "cli", "state", "programs", "oracle", "kafka"]
 
 
 def use_venv():
@@ -130,7 +130,7 @@ def bound(function, *args):
     return lambda: function(*args)
 
 
-def file_checks(suite, settings):
+def file_checks(suite, settings, prepare=None):
     """Functions test_* of the Python files in a folder; each gets a Box."""
     for path in sorted(glob.glob(os.path.join(HERE, suite, "*.py"))):
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -141,7 +141,8 @@ def file_checks(suite, settings):
             function = getattr(module, name)
             limit = getattr(function, "timeout", 60)
             yield Check(suite, "%s/%s" % (stem, name[5:].replace("_", "-")),
-                        in_box(function, settings, name), limit * settings.slow)
+                        in_box(function, settings, name), limit * settings.slow,
+                        prepare)
 
 
 def in_box(function, settings, name):
@@ -201,6 +202,13 @@ def state_checks(options, settings):
     yield from resume_checks(options, settings)
 
 
+def kafka_checks(options, settings):
+    """With real servers, where they are installed."""
+    from kafka.bed import Bed
+    settings.bed = Bed()
+    return file_checks("kafka", settings, settings.bed.prepare)
+
+
 def suite_checks(suite, options, settings):
     if suite == "unit":
         return unit_checks(options, settings)
@@ -210,6 +218,8 @@ def suite_checks(suite, options, settings):
         return oracle_checks(options, settings)
     if suite == "state":
         return state_checks(options, settings)
+    if suite == "kafka":
+        return kafka_checks(options, settings)
     return file_checks(suite, settings)
 
 

@@ -12,13 +12,15 @@ from .box import Failed, NotRun
 
 class Check:
     """One thing to find out. `run` returns None or a text, or raises; `count` is how
-    many tests a pass stands for (run may return an int instead)."""
+    many tests a pass stands for (run may return an int instead). `prepare` is called
+    before, in the runner's own process: for what several checks share."""
 
-    def __init__(self, suite, name, run, timeout=120):
+    def __init__(self, suite, name, run, timeout=120, prepare=None):
         self.suite = suite
         self.name = name
         self.run = run
         self.timeout = timeout
+        self.prepare = prepare
 
 
 class Totals:
@@ -96,6 +98,8 @@ def run_all(checks, jobs, totals, verbose=False, stop_at=None):
                 if check is None or (stop_at and totals.failed >= stop_at):
                     exhausted = True
                     break
+                if check.prepare:
+                    check.prepare()
                 running.append(Running(check, context))
             if not running:
                 return
