@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/wal_hold_parts.h"
+
+#include <unistd.h>
+
+#include "src/base/log.h"
+
+/* Frames of the WAL. */
+#define GATE_FRAMES      150  /* what is left to backfill when the gate is shut, and */
+#define GATE_MOST_FRAMES 8000 /* ... what may be: a large commit may have come */
+#define URGENT_FRAMES    4000 /* transactions are waited for longer */
+#define SMALL_PASS       16   /* of a checkpoint that hands over, mostly */
+
+#define GATE_PASSES 3 /* checkpoints before the gate is shut */
+#define GATE_FAILS  2 /* each failure doubles the frames to the next try, so often */
+
+#define BUSY_PASS_NS  (2 * NS_PER_MS)   /* tries of a checkpoint that is busy */
+#define BUSY_WRITE_NS (20 * NS_PER_MS)  /* the same while we hold the write lock */
+#define WRITE_LOCK_NS (100 * NS_PER_MS) /* tries of the write lock */
+#define LIMITED_NS    (3 * NS_PER_MS)   /* readers are waited for with the write lock */
+#define GATE_NS       (1 * NS_PER_MS)   /* a writer is awaited between two commits: */
+#define GATE_MOST_NS  (20 * NS_PER_MS)  /* this and two commits, up to this; for each */
+#define GATE_FRAME_NS (10 * NS_PER_US)  /* ... frame so long from URGENT_FRAMES on */
+#define SPIN_NS       (5 * NS_PER_US)
+#define BACK_OFF_MIN  (10 * NS_PER_MS)
+#define BACK_OFF_MAX  (2 * NS_PER_S)
+
+/* Not again for a while, and longer each time. */
+static void put_off(struct wal_hold *h, int64_t now)
+{
+	h->back_off = h->back_off == 0 ? BACK_OFF_MIN : 2 * h->back_off;
+	if (h->back_off > BACK_OFF_MAX) {
+		h->back_off = BACK_OFF_MAX;
+	}
+	h->not_before = now + h->back_off;
+}
+
+/* Learn what a checkpoint of a few frames takes: quickly when it is less than thought,
+ * slowly when it is more, for a disk is slow at times. */
+static void count_pass(struct wal_hold *h, uint32_t backfilled, int64_t took)
+{
+	if (backfilled - h->last_pass <= SMALL_PASS) {
+		h->pass_ns += (took - h->pass_ns) / (took < h->pass_ns ? 1 : 8);
+	}
+}
+
+/*
+ * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
+ * `busy_ns`. Sets is_limited: a long reader of the application keeps it from going so
+ * far.
+ */
+static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error *err)
+{
+	int64_t start = clock_mono_ns();
+	enum status status = hold_check_moved(h, err);
+	bool keeps_lock = h->holds_lock;
+	int in_log = 0;
+	int backfilled = 0;
+	int rc;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	hold_drop_lock(h); /* SQLite takes it itself */
+	for (;;) {
+		rc = sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
+					       SQLITE_CHECKPOINT_PASSIVE, &in_log,
+					       &backfilled);
+		if ((rc & 0xff) != SQLITE_BUSY || clock_mono_ns() - start >= busy_ns) {
+			break;
+		}
+		clock_sleep_ns(SPIN_NS);
+	}
+	if (keeps_lock) {
+		hold_want_lock(h);
+	}
+	h->is_limited = false;
+	if (rc == SQLITE_OK) {
+		count_pass(h, (uint32_t)backfilled, clock_mono_ns() - start);
+		/* A reader at the same place as the last time is a long one. */
+		h->is_limited = backfilled >= 0 &&
+				(uint32_t)backfilled < h->mark_frame &&
+				(uint32_t)backfilled == h->limit;
+		h->limit = (uint32_t)backfilled;
+	} else if ((rc & 0xff) != SQLITE_BUSY) {
+		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
+			 h->db->path, sqlite3_errmsg(h->db->checkpointer));
+		h->has_warned = true;
+		h->is_limited = true;
+	}
+	h->last_pass = h->mark_frame;
+	return ST_OK;
+}
+
+/* Until just after a commit: then the time to the next one is the longest. */
+static void await_commit(const struct wal_hold *h)
+{
+	int64_t until = clock_mono_ns() + QUIET_MOST_NS;
+	struct wal_index_header now;
+
+	while (wal_index_read(&h->db->index, &now) &&
+	       wal_index_same(&now, &h->header) && clock_mono_ns() < until) {
+		clock_sleep_ns(SPIN_NS);
+	}
+}
+
+/*
+ * Bring all that is captured into the database file and step to ZERO. While commits
+ * come in between, what is left each time is less.
+ */
+static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
+			     struct error *err)
+{
+	for (int i = 0; i < tries; i++) {
+		enum status status;
+
+		if (i > 1) {
+			await_commit(h);
+		}
+		status = hold_take_turn(h, err);
+
+		if (status != ST_OK || h->state == HOLD_ZERO) {
+			return status;
+		}
+		status = checkpoint(h, busy_ns, err);
+		if (status != ST_OK) {
+			return status;
+		}
+		if (h->is_limited) {
+			break;
+		}
+	}
+	return hold_take_turn(h, err);
+}
+
+/* A try of a handover; where a long reader is in the way, not again for a while. */
+enum status hold_attempt(struct wal_hold *h, int tries, struct error *err)
+{
+	enum status status = hand_over(h, tries, BUSY_PASS_NS, err);
+
+	if (h->is_limited && h->state != HOLD_ZERO) {
+		put_off(h, clock_mono_ns());
+	}
+	return status;
+}
+
+/* Back to a reader; until it reads, one slot of the gate holds. */
+enum status hold_leave_gate(struct wal_hold *h, struct error *err)
+{
+	enum status status;
+
+	wal_gate_open_most(&h->gate);
+	status = hold_take_turn(h, err);
+	if (status == ST_OK) {
+		wal_gate_mark(&h->gate, h->mark_frame);
+		wal_gate_open(&h->gate);
+	}
+	return status;
+}
+
+/* Capture what came since the last look, if that is soon done: others are waiting. */
+static enum status catch_up_at_gate(struct wal_hold *h, struct error *err)
+{
+	struct wal_index_header now;
+
+	if (!hold_look(h, &now) ||
+	    now.frame_count - h->backfilled_seen > GATE_MOST_FRAMES) {
+		return error_set(err, ST_RETRY, "too much is left for the gate");
+	}
+	return hold_accept(h, &now, err);
+}
+
+/*
+ * The slots that are free hold instead of the reader. As in any turn it ends only after
+ * everything up to a header read later than that is captured: a checkpoint may be at
+ * work that looked at those slots before they were ours, and will find the reader gone.
+ */
+static enum status take_gate(struct wal_hold *h, struct error *err)
+{
+	enum status status;
+
+	if (h->may_restart) {
+		return ST_OK; /* the mark may be one of another generation */
+	}
+	(void)wal_gate_push(&h->gate);
+	if (!wal_gate_holds(&h->gate)) {
+		return ST_OK;
+	}
+	wal_gate_mark(&h->gate, h->mark_frame);
+	status = catch_up_at_gate(h, err);
+	if (status == ST_OK) {
+		(void)sqlite3_reset(h->db->read[h->holder]);
+	} else {
+		wal_gate_open(&h->gate);
+	}
+	return status;
+}
+
+/* How long transactions may take to end: two commits, or longer when it is urgent. */
+static int64_t gate_wait(const struct wal_hold *h)
+{
+	int64_t wait = GATE_NS + 2 * h->gap_ns;
+
+	if (h->header.frame_count >= URGENT_FRAMES) {
+		return h->header.frame_count * GATE_FRAME_NS;
+	}
+	return wait < GATE_MOST_NS ? wait : GATE_MOST_NS;
+}
+
+/*
+ * Bring the rest into the database file while no transaction can begin. The writer is
+ * caught between two of them, and waits as long as its own checkpoint would last.
+ */
+static enum status shut_gate(struct wal_hold *h, struct error *err)
+{
+	int64_t until = clock_mono_ns() + gate_wait(h);
+	enum status status = take_gate(h, err);
+	enum status left;
+
+	if (status != ST_OK || !wal_gate_holds(&h->gate)) {
+		return status;
+	}
+	while (!wal_gate_push(&h->gate) && clock_mono_ns() < until) {
+	}
+	if (wal_gate_push(&h->gate)) {
+		status = catch_up_at_gate(h, err);
+		if (status == ST_OK) {
+			h->mark_frame = h->captured;
+			wal_gate_mark(&h->gate, h->captured);
+			status = checkpoint(h, BUSY_WRITE_NS, err);
+		}
+	}
+	if (status != ST_OK && status != ST_RETRY) {
+		return status;
+	}
+	left = hold_leave_gate(h, err);
+	return left == ST_OK ? status : left;
+}
+
+/*
+ * Under a writer that is never quiet: most of it is backfilled and synced first, then
+ * the rest while the writer waits. If that fails, the checkpoint lock again.
+ */
+enum status hold_pass(struct wal_hold *h, struct error *err)
+{
+	enum status status = ST_OK;
+	uint32_t rest = UINT32_MAX; /* what the last checkpoint left, frames */
+	bool is_near = false;       /* or no nearer than before */
+
+	hold_want_lock(h); /* the writer would begin one of its own in between */
+	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_near; i++) {
+		if (i == 1) {
+			(void)fdatasync(
+			    h->db->db_fd); /* the last checkpoint does it again */
+		}
+		status = hold_attempt(h, 1, err);
+		if (h->state == HOLD_ZERO || h->is_limited) {
+			return status;
+		}
+		is_near = i > 0 && (h->header.frame_count - h->limit <= GATE_FRAMES ||
+				    h->header.frame_count - h->limit >= rest);
+		rest = h->header.frame_count - h->limit;
+	}
+	if (status == ST_OK && h->captured == h->header.frame_count) {
+		status = shut_gate(h, err);
+	}
+	if (h->state != HOLD_ZERO) {
+		h->failed_passes += h->failed_passes < GATE_FAILS;
+		if (!wal_gate_holds(&h->gate)) {
+			hold_want_lock(h);
+		}
+	}
+	return status;
+}
+
+static bool spin_for_write_lock(const struct wal_hold *h)
+{
+	int64_t until = clock_mono_ns() + WRITE_LOCK_NS;
+	struct wal_index_header now;
+
+	while (!wal_index_lock(&h->db->index, WAL_LOCK_WRITE)) {
+		if (clock_mono_ns() >= until) {
+			return false;
+		}
+		clock_sleep_ns(SPIN_NS);
+	}
+	/* A writer that died in the header: to begin is to recover, which needs it. */
+	if (!wal_index_read(&h->db->index, &now)) {
+		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
+		return false;
+	}
+	return true;
+}
+
+/* The last resort: nobody writes while the rest is handed over. */
+enum status hold_escalate(struct wal_hold *h, struct error *err)
+{
+	enum status status = hold_attempt(h, 1, err);
+
+	if (status != ST_OK || h->state == HOLD_ZERO || h->is_limited) {
+		return status;
+	}
+	if (spin_for_write_lock(h)) {
+		int64_t until = clock_mono_ns() + LIMITED_NS;
+
+		status = hand_over(h, 1, BUSY_WRITE_NS, err);
+		/* A short reader, or another one that follows, may be in the way. */
+		while (status == ST_OK && h->state != HOLD_ZERO &&
+		       clock_mono_ns() < until) {
+			clock_sleep_ns(MARK_NS);
+			status = hand_over(h, 1, BUSY_WRITE_NS, err);
+		}
+		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
+	}
+	if (h->state != HOLD_ZERO) {
+		put_off(h, clock_mono_ns());
+	}
+	return status;
+}
