@@ -144,9 +144,10 @@ static enum status stall(struct capture *c, const struct wal_index_header *heade
 		return error_set(
 		    err, ST_LOST,
 		    "%s: %" PRIu64 " bytes of its WAL wait (hold.max.wal.bytes) "
-		    "while %s; start rowtail again, with --state DIR if the "
-		    "output can be slow",
-		    c->db.path, behind, why);
+		    "while %s%s",
+		    c->db.path, behind, why,
+		    c->settings.store ? ""
+				      : "; with --state DIR the output may be slow");
 	}
 	if (!c->is_stalled) {
 		log_warn("%s: %s; commits wait in the WAL", c->db.path, why);
@@ -167,8 +168,7 @@ static enum status misfit(struct capture *c, struct error *err)
 	if (now - c->misfit_ns < MISFIT_NS) {
 		return ST_RETRY;
 	}
-	return error_set(err, ST_LOST, "%s: %.512s; start rowtail again", c->db.path,
-			 inner.text);
+	return error_set(err, ST_LOST, "%s: %.512s", c->db.path, inner.text);
 }
 
 static enum status failed(struct capture *c, enum status status,
@@ -178,8 +178,7 @@ static enum status failed(struct capture *c, enum status status,
 	if (status == ST_RETRY) {
 		return misfit(c, err);
 	}
-	if (status == ST_IO && (err->sys_errno == ENOSPC || err->sys_errno == EDQUOT ||
-				err->sys_errno == EFBIG)) {
+	if (error_is_full(err)) {
 		return stall(c, header, from, "the disk of the spool is full", err);
 	}
 	return status;
@@ -476,6 +475,27 @@ static bool is_same_life(const struct wal_index_header *header,
 	       memcmp(header->salt, place->salt, sizeof place->salt) == 0;
 }
 
+/* The file changes only where a checkpoint has something to bring into it. */
+static bool may_change(const struct capture *c, const struct wal_index_header *header)
+{
+	return wal_index_backfilled(&c->db.index) < header->frame_count;
+}
+
+/* What was written past SQLite while the file was compared is half of something. */
+static enum status check_still(const struct capture *c, const struct stat *before,
+			       struct error *err)
+{
+	struct stat now;
+
+	if (fstat(c->db.db_fd, &now) == 0 && now.st_size == before->st_size &&
+	    now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec) {
+		return ST_OK;
+	}
+	return error_set(err, ST_RETRY, "%s: was written to while it was compared",
+			 c->db.path);
+}
+
 /* Compare with the source; what differs is a transaction. */
 static enum status take_difference(struct capture *c,
 				   const struct wal_index_header *header,
@@ -487,6 +507,8 @@ static enum status take_difference(struct capture *c,
 				    .database_fd = c->db.db_fd,
 				    .stop = c->settings.stop};
 	struct captured_txn *txn = NULL;
+	struct stat before = {0};
+	bool is_still = !may_change(c, header) && fstat(c->db.db_fd, &before) == 0;
 	uint64_t unused;
 	enum status status = ST_OK;
 
@@ -506,6 +528,9 @@ static enum status take_difference(struct capture *c,
 	}
 	if (status == ST_OK) {
 		status = catch_up_compare(&catch_up, &c->builder, err);
+	}
+	if (status == ST_OK && is_still) {
+		status = check_still(c, &before, err);
 	}
 	if (status == ST_OK && (!wal_index_read(&c->db.index, &now) ||
 				!wal_index_same_salt(&now, header))) {
@@ -1003,4 +1028,14 @@ int capture_database_fd(const struct capture *capture)
 uint32_t capture_page_size(const struct capture *capture)
 {
 	return capture->db.page_size;
+}
+
+struct source_left capture_left(const struct capture *capture)
+{
+	struct stat st;
+
+	if (!db_is_moved(&capture->db) || fstat(capture->db.wal_fd, &st) != 0) {
+		return (struct source_left){0};
+	}
+	return (struct source_left){true, st.st_dev, st.st_ino};
 }

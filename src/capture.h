@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "src/base/status.h"
+#include "src/source_wait.h"
 #include "src/spool.h"
 
 struct captured_page {
@@ -124,5 +125,7 @@ enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 struct spool *capture_spool(const struct capture *capture);
 int capture_database_fd(const struct capture *capture);
 uint32_t capture_page_size(const struct capture *capture);
+/* What a file that was moved away leaves behind at its path. */
+struct source_left capture_left(const struct capture *capture);
 
 #endif

@@ -536,12 +536,17 @@ bool db_is_moved(const struct db_handles *db)
 	       moved;
 }
 
-bool db_is_shared(const struct db_handles *db)
+bool db_file_is_used(int fd)
 {
 	struct flock lock = {.l_type = F_WRLCK,
 			     .l_whence = SEEK_SET,
 			     .l_start = LOCK_BYTES_START,
 			     .l_len = LOCK_BYTES_LEN};
 
-	return fcntl(db->db_fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool db_is_shared(const struct db_handles *db)
+{
+	return db_file_is_used(db->db_fd);
 }

@@ -68,5 +68,7 @@ bool db_is_moved(const struct db_handles *db);
 
 /* Another process has the database open: it holds a lock on the file. */
 bool db_is_shared(const struct db_handles *db);
+/* The same of any descriptor on a database file. */
+bool db_file_is_used(int fd);
 
 #endif

@@ -15,9 +15,13 @@
 #include "src/last_error.h"
 #include "src/progress.h"
 #include "src/snapshot.h"
+#include "src/source_wait.h"
 #include "src/stop.h"
 #include "src/store.h"
 #include "src/view.h"
+
+#define AGAIN_NS       (60 * NS_PER_S) /* a lost database is opened again, so long */
+#define AGAIN_PAUSE_NS NS_PER_S
 
 struct pipeline {
 	const struct config *config;
@@ -460,7 +464,6 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	uint64_t until_lsn = UINT64_MAX;
 	enum status status = ST_OK;
 
-	log_plain("following %s", config->database_path);
 	if (delivery_in_snapshot(pipeline->delivery)) {
 		status = take_snapshot(pipeline, err);
 	}
@@ -484,15 +487,28 @@ static void note_failure(const struct pipeline *pipeline, enum status status,
 	}
 }
 
-enum status pipeline_run(const struct config *config, struct error *err)
+/* How a life of all parts went. */
+struct life {
+	bool is_again; /* it is not the first one */
+	bool was_open; /* it came to following */
+	struct source_left left;
+};
+
+/* All parts, from their opening to their end. */
+static enum status live(const struct config *config, struct life *life,
+			struct error *err)
 {
 	struct pipeline pipeline = {.config = config};
 	struct error ignored;
 	enum status status = open_all(&pipeline, err);
 
+	life->was_open = status == ST_OK;
 	if (status == ST_OK) {
 		if (pipeline.store) {
 			last_error_remove(store_folder(pipeline.store));
+		}
+		if (!life->is_again) {
+			log_plain("following %s", config->database_path);
 		}
 		status = run(&pipeline, err);
 		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
@@ -504,7 +520,62 @@ enum status pipeline_run(const struct config *config, struct error *err)
 	if (status == ST_OK || status == ST_STOPPED || status == ST_CLOSED) {
 		capture_stop_clean(pipeline.capture);
 	}
+	if (life->was_open && status == ST_LOST) {
+		life->left = capture_left(pipeline.capture);
+	}
 	note_failure(&pipeline, status, err);
 	close_all(&pipeline);
+	return status;
+}
+
+/* What keeps the database from being followed again, but may pass by itself. */
+static bool may_pass(enum status status, const struct error *err)
+{
+	return status == ST_LOST || status == ST_UNFIT || error_is_full(err);
+}
+
+/* With a state directory a hold that was lost is taken anew, as at a start: what
+ * happened in between is found by comparing. */
+static enum status live_again(const struct config *config, struct life *life,
+			      struct error *err)
+{
+	int64_t until = clock_mono_ns() + AGAIN_NS;
+	struct error inner;
+	enum status status;
+
+	life->is_again = true;
+	life->was_open = false;
+	log_warn("%s; opening it again", err->text);
+	do {
+		status = source_wait(config->database_path, &life->left, err);
+		if (status != ST_OK) {
+			return status;
+		}
+		status = live(config, life, err);
+		if (life->was_open || !may_pass(status, err)) {
+			return status;
+		}
+		log_debug("not yet: %s", err->text);
+		if (error_is_full(err)) {
+			until = clock_mono_ns() + AGAIN_NS;
+		}
+		if (source_pause(AGAIN_PAUSE_NS, &inner) != ST_OK) {
+			return ST_STOPPED;
+		}
+	} while (clock_mono_ns() < until);
+	return status;
+}
+
+enum status pipeline_run(const struct config *config, struct error *err)
+{
+	struct life life = {0};
+	enum status status = live(config, &life, err);
+
+	while (life.was_open && status == ST_LOST && config->state_path) {
+		status = live_again(config, &life, err);
+	}
+	if (status == ST_LOST) {
+		(void)error_add(err, "; start rowtail again");
+	}
 	return status == ST_STOPPED || status == ST_CLOSED ? ST_OK : status;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/store.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -541,8 +540,7 @@ static void drop_kept(struct store *store, struct view *view)
 static enum status put_off(struct store *store, enum status status,
 			   const struct error *err)
 {
-	if (status != ST_IO || (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT &&
-				err->sys_errno != EFBIG)) {
+	if (!error_is_full(err)) {
 		return status;
 	}
 	if (!store->is_full) {

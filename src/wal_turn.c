@@ -21,8 +21,7 @@ void hold_set_state(struct wal_hold *h, enum hold_state state)
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what)
 {
 	hold_set_state(h, HOLD_LOST);
-	return error_set(err, ST_LOST, "%s: %s; start rowtail again", h->db->path,
-			 what);
+	return error_set(err, ST_LOST, "%s: %s", h->db->path, what);
 }
 
 enum status hold_check_moved(struct wal_hold *h, struct error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/status.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,5 +59,20 @@ enum status error_wrap(struct error *err, const char *fmt, ...)
 	memcpy(inner, err->text, sizeof inner);
 	(void)snprintf(err->text, sizeof err->text, "%s: %.*s", prefix,
 		       (int)(sizeof err->text - sizeof prefix - 3), inner);
+	return err->status;
+}
+
+bool error_is_full(const struct error *err)
+{
+	return err->status == ST_IO &&
+	       (err->sys_errno == ENOSPC || err->sys_errno == EDQUOT ||
+		err->sys_errno == EFBIG);
+}
+
+enum status error_add(struct error *err, const char *text)
+{
+	size_t len = strlen(err->text);
+
+	(void)snprintf(err->text + len, sizeof err->text - len, "%s", text);
 	return err->status;
 }

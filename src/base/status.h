@@ -10,6 +10,8 @@
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 
+#include <stdbool.h>
+
 #define STATUS_MAP(X)                                                              \
 	X(ST_OK, "ok")                                                             \
 	X(ST_END, "nothing more for now")       /* wait, then ask again      */    \
@@ -47,6 +49,12 @@ enum status error_set_errno(struct error *err, int sys_errno, const char *fmt, .
 /* Prefix the text that is there with "<fmt>: "; returns err->status. */
 enum status error_wrap(struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* A disk, a quota or a limit is reached: the same call may succeed later. */
+bool error_is_full(const struct error *err);
+
+/* Append to the text that is there; returns err->status. */
+enum status error_add(struct error *err, const char *text);
 
 const char *status_text(enum status status);
 
