@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schemas/connect_schema.h"
+#include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
 #include "schemas/transaction_event.h"
 #include "schemas/value_json.h"
@@ -30,37 +32,10 @@
 /* Constant parts of a value, brackets and numbers between the pieces. */
 #define VALUE_MARGIN 256
 
-/* A column's name as it stands before its value: {"a":  or  ,"b": */
-struct name_piece {
-	uint32_t offset; /* in table_plan.text */
-	uint32_t len;
-};
-
-struct table_plan {
-	struct buffer text; /* the pieces; JSON_OVERRUN bytes behind the last */
-	struct name_piece *columns;
-	struct name_piece *keys;
-	uint32_t *key_columns;
-	uint32_t column_count;
-	uint32_t key_count;
-	enum text_encoding encoding;
-	bool without_rowid;
-	size_t row_room; /* bytes of a row, TEXT and BLOB apart */
-	size_t key_room;
-	struct buffer topic;
-	struct buffer name; /* JSON string */
-
-	/* Of the transaction `serial`: */
-	uint64_t serial;
-	enum snapshot_mark source_mark;
-	struct buffer source; /* up to "change_id": */
-	size_t collection;    /* index in encoder.collections */
-};
-
 struct encoder {
 	char *topic_prefix;
 	char *topic_delimiter;
-	enum binary_mode binary_mode;
+	struct plan_settings plan_settings;
 	bool tombstones;
 	bool transaction_metadata;
 	bool wants_keys;
@@ -68,6 +43,10 @@ struct encoder {
 	struct buffer transaction_topic;
 	struct buffer source_head; /* ,"source":{ … "ts_ms": */
 	struct buffer source_db;   /* ","db": … "sequence":"[ */
+	/* {"schema":…,"payload": ; empty without schemas. */
+	struct buffer transaction_key_head;
+	struct buffer transaction_value_head;
+	struct buffer integer_head;
 
 	uint64_t change_id;
 	uint64_t previous_lsn; /* valid if has_previous */
@@ -96,7 +75,8 @@ struct encoder {
 	struct buffer other_key;
 	struct buffer control_key;
 	struct buffer control_value;
-	struct buffer merged; /* the header's value */
+	struct buffer catch_up; /* values of headers */
+	struct buffer merged;
 	/* [0] is the event's own (newkey, oldkey), behind it those of the transaction.
 	 */
 	struct message_header headers[HEADERS_MAX];
@@ -138,6 +118,20 @@ static void add_json_str(struct buffer *b, const char *text)
 	json_add_string(b, text, strlen(text));
 }
 
+/* Begin and end a message, or a header's value, in `b`. */
+static void begin_message(struct buffer *b, const struct buffer *head)
+{
+	buffer_reset(b);
+	add_buffer(b, head);
+}
+
+static void end_message(struct buffer *b, const struct buffer *head)
+{
+	if (head->len > 0) {
+		buffer_add_char(b, '}');
+	}
+}
+
 /* ---- open and close ---- */
 
 static void add_constants(struct encoder *e, const struct encoder_settings *settings)
@@ -154,6 +148,39 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 		       settings->topic_delimiter, settings->topic_transaction);
 }
 
+static void add_heads(struct encoder *e)
+{
+	struct buffer *const heads[] = {&e->transaction_key_head,
+					&e->transaction_value_head, &e->integer_head,
+					&e->catch_up};
+	size_t i;
+
+	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
+		buffer_add_str(heads[i], "{\"schema\":");
+	}
+	connect_schema_add_transaction_key(&e->transaction_key_head);
+	connect_schema_add_transaction_value(&e->transaction_value_head);
+	connect_schema_add_header(&e->integer_head, CONNECT_INT64);
+	connect_schema_add_header(&e->catch_up, CONNECT_BOOLEAN);
+	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
+		buffer_add_str(heads[i], ",\"payload\":");
+	}
+}
+
+static void add_headers(struct encoder *e)
+{
+	buffer_add_str(&e->catch_up, e->plan_settings.schemas ? "true}" : "true");
+}
+
+static bool constants_ok(const struct encoder *e)
+{
+	return buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
+	       buffer_ok(&e->transaction_topic) &&
+	       buffer_ok(&e->transaction_key_head) &&
+	       buffer_ok(&e->transaction_value_head) && buffer_ok(&e->integer_head) &&
+	       buffer_ok(&e->catch_up);
+}
+
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
 			 struct error *err)
 {
@@ -164,7 +191,15 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	}
 	e->topic_prefix = strdup(settings->topic_prefix);
 	e->topic_delimiter = strdup(settings->topic_delimiter);
-	e->binary_mode = settings->binary_mode;
+	e->plan_settings = (struct plan_settings){
+	    .schemas = settings->schemas,
+	    .type_mapping = settings->type_mapping,
+	    .decimal_mode = settings->decimal_mode,
+	    .binary_mode = settings->binary_mode,
+	    .on_failure = settings->on_conversion_failure,
+	    .field_names = settings->field_names,
+	    .schema_names = settings->schema_names,
+	};
 	e->tombstones = settings->tombstones_on_delete;
 	e->transaction_metadata = settings->transaction_metadata;
 	e->wants_keys = settings->wants_keys;
@@ -172,8 +207,11 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	e->skip_update = settings->skip_update;
 	e->skip_delete = settings->skip_delete;
 	add_constants(e, settings);
-	if (!e->topic_prefix || !e->topic_delimiter || !buffer_ok(&e->source_head) ||
-	    !buffer_ok(&e->source_db) || !buffer_ok(&e->transaction_topic)) {
+	if (settings->schemas) {
+		add_heads(e);
+	}
+	add_headers(e);
+	if (!e->topic_prefix || !e->topic_delimiter || !constants_ok(e)) {
 		encoder_close(e);
 		return out_of_memory(err);
 	}
@@ -204,6 +242,10 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->control_key);
 	buffer_clear(&encoder->control_value);
 	buffer_clear(&encoder->merged);
+	buffer_clear(&encoder->catch_up);
+	buffer_clear(&encoder->transaction_key_head);
+	buffer_clear(&encoder->transaction_value_head);
+	buffer_clear(&encoder->integer_head);
 	free(encoder);
 }
 
@@ -230,90 +272,20 @@ void encoder_restore(struct encoder *encoder, uint64_t change_id, uint64_t previ
 
 /* ---- plans ---- */
 
-static struct name_piece add_piece(struct table_plan *plan, const char *name,
-				   bool is_first)
-{
-	struct name_piece piece;
-
-	piece.offset = (uint32_t)plan->text.len;
-	buffer_add_char(&plan->text, is_first ? '{' : ',');
-	add_json_str(&plan->text, name);
-	buffer_add_char(&plan->text, ':');
-	piece.len = (uint32_t)plan->text.len - piece.offset;
-	return piece;
-}
-
-static void add_pieces(struct table_plan *plan, const struct table *table)
-{
-	static const char padding[JSON_OVERRUN] = {0};
-	uint32_t i;
-
-	plan->row_room = plan->key_room = 2 + JSON_OVERRUN;
-	for (i = 0; i < table->column_count; i++) {
-		plan->columns[i] = add_piece(plan, table->columns[i].name, i == 0);
-		plan->row_room += plan->columns[i].len + JSON_NUMBER_MAX;
-	}
-	for (i = 0; i < table->key_count; i++) {
-		plan->key_columns[i] = table->key_columns[i];
-		plan->keys[i] =
-		    add_piece(plan, table->columns[table->key_columns[i]].name, i == 0);
-		plan->key_room += plan->keys[i].len + JSON_NUMBER_MAX;
-	}
-	buffer_add(&plan->text, padding, sizeof padding);
-}
-
 enum status encoder_plan(struct encoder *encoder, const struct table *table,
 			 struct table_plan **out, struct error *err)
 {
-	struct table_plan *plan = calloc(1, sizeof *plan);
+	struct buffer topic;
+	enum status status;
 
-	if (!plan) {
-		return out_of_memory(err);
-	}
-	plan->column_count = table->column_count;
-	plan->key_count = table->key_count;
-	plan->encoding = table->encoding;
-	plan->without_rowid = table->without_rowid;
-	/* One more than needed: an allocation of 0 bytes may be NULL. */
-	plan->columns = calloc((size_t)table->column_count + 1, sizeof *plan->columns);
-	plan->keys = calloc((size_t)table->key_count + 1, sizeof *plan->keys);
-	plan->key_columns =
-	    calloc((size_t)table->key_count + 1, sizeof *plan->key_columns);
-	if (plan->columns && plan->keys && plan->key_columns) {
-		add_pieces(plan, table);
-		add_json_str(&plan->name, table->name);
-		topic_name_add(&plan->topic, encoder->topic_prefix,
-			       encoder->topic_delimiter, table->name);
-	} else {
-		plan->text.failed = true;
-	}
-	if (!buffer_ok(&plan->text) || !buffer_ok(&plan->name) ||
-	    !buffer_ok(&plan->topic)) {
-		table_plan_close(plan);
-		return out_of_memory(err);
-	}
-	*out = plan;
-	return ST_OK;
-}
-
-void table_plan_close(struct table_plan *plan)
-{
-	if (!plan) {
-		return;
-	}
-	buffer_clear(&plan->text);
-	free(plan->columns);
-	free(plan->keys);
-	free(plan->key_columns);
-	buffer_clear(&plan->topic);
-	buffer_clear(&plan->name);
-	buffer_clear(&plan->source);
-	free(plan);
-}
-
-struct span table_plan_topic(const struct table_plan *plan)
-{
-	return span_of(&plan->topic);
+	buffer_init(&topic);
+	topic_name_add(&topic, encoder->topic_prefix, encoder->topic_delimiter,
+		       table->name);
+	status = buffer_ok(&topic) ? table_plan_open(table, &encoder->plan_settings,
+						     span_of(&topic), out, err)
+				   : out_of_memory(err);
+	buffer_clear(&topic);
+	return status;
 }
 
 /* ---- pieces of a transaction ---- */
@@ -367,7 +339,7 @@ static void build_tail(struct encoder *e)
 	buffer_add_i64(&e->tail, now_ns / NS_PER_US);
 	buffer_add_str(&e->tail, ",\"ts_ns\":");
 	buffer_add_i64(&e->tail, now_ns);
-	buffer_add_char(&e->tail, '}');
+	buffer_add_str(&e->tail, e->plan_settings.schemas ? "}}" : "}");
 }
 
 static void add_transaction_header(struct encoder *e, const char *name,
@@ -382,15 +354,16 @@ static void add_transaction_header(struct encoder *e, const char *name,
 static void build_transaction_headers(struct encoder *e)
 {
 	e->transaction_header_count = 0;
-	buffer_reset(&e->merged);
+	begin_message(&e->merged, &e->integer_head);
 	if (!e->wants_keys) {
 		return;
 	}
 	if (e->txn.is_catch_up) {
-		add_transaction_header(e, "rowtail.catch_up", (struct span){"true", 4});
+		add_transaction_header(e, "rowtail.catch_up", span_of(&e->catch_up));
 	}
 	if (e->txn.merged > 0) {
 		buffer_add_u64(&e->merged, e->txn.merged);
+		end_message(&e->merged, &e->integer_head);
 		add_transaction_header(e, "rowtail.merged", span_of(&e->merged));
 	}
 }
@@ -456,6 +429,9 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 	if (plan->serial == e->serial && plan->source_mark == mark) {
 		return true;
 	}
+	if (!table_plan_make_heads(plan)) {
+		return false;
+	}
 	if (plan->serial != e->serial && has_block(e) && !collection_new(e, plan)) {
 		return false;
 	}
@@ -480,47 +456,13 @@ static inline char *put_bytes(char *p, const char *bytes, size_t len)
 
 #define PUT_LITERAL(p, text) put_bytes((p), (text), sizeof(text) - 1)
 
-/* Most names are short: one copy of a constant size, JSON_OVERRUN bytes are allowed. */
-static inline char *put_piece(char *p, const char *text, struct name_piece piece)
+static char *put_rows(const struct table_plan *plan, struct buffer *b, char *p,
+		      const struct change *change, size_t slack)
 {
-	if (piece.len <= JSON_OVERRUN) {
-		memcpy(p, text + piece.offset, JSON_OVERRUN);
-	} else {
-		memcpy(p, text + piece.offset, piece.len);
-	}
-	return p + piece.len;
-}
-
-/* The row at `p`, with `slack` bytes reserved there and behind the result. */
-static char *put_row(const struct encoder *e, const struct table_plan *plan,
-		     struct buffer *b, char *p, const struct value *values,
-		     size_t slack)
-{
-	uint32_t i;
-
-	for (i = 0; i < plan->column_count; i++) {
-		p = put_piece(p, plan->text.bytes, plan->columns[i]);
-		p = json_put_value(b, p, &values[i], plan->encoding, e->binary_mode,
-				   slack);
-		if (!p) {
-			return NULL;
-		}
-	}
-	if (plan->column_count == 0) {
-		*p++ = '{';
-	}
-	*p++ = '}';
-	return p;
-}
-
-static char *put_rows(const struct encoder *e, const struct table_plan *plan,
-		      struct buffer *b, const struct change *change, size_t slack)
-{
-	char *p = b->bytes;
 
 	p = PUT_LITERAL(p, "{\"before\":");
 	if (change->before) {
-		p = put_row(e, plan, b, p, change->before, slack);
+		p = table_plan_put_row(plan, b, p, change->before, slack);
 		if (!p) {
 			return NULL;
 		}
@@ -528,7 +470,7 @@ static char *put_rows(const struct encoder *e, const struct table_plan *plan,
 		p = PUT_LITERAL(p, "null");
 	}
 	p = PUT_LITERAL(p, ",\"after\":");
-	return change->after ? put_row(e, plan, b, p, change->after, slack)
+	return change->after ? table_plan_put_row(plan, b, p, change->after, slack)
 			     : PUT_LITERAL(p, "null");
 }
 
@@ -536,22 +478,26 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 			const struct change *change)
 {
 	struct buffer *b = &e->value;
-	size_t room = 2 * plan->row_room + plan->source.len + e->source_end.len +
-		      e->block.len + e->tail.len + VALUE_MARGIN;
+	size_t room = plan->value_head.len + 2 * plan->row_room + plan->source.len +
+		      e->source_end.len + e->block.len + e->tail.len + VALUE_MARGIN;
 	char *p;
 
 	buffer_reset(b);
 	if (!buffer_reserve(b, room)) {
 		return false;
 	}
-	p = put_rows(e, plan, b, change, room);
+	p = b->bytes;
+	if (plan->value_head.len > 0) {
+		p = put_bytes(p, plan->value_head.bytes, plan->value_head.len);
+	}
+	p = put_rows(plan, b, p, change, room - plan->value_head.len);
 	if (!p) {
 		return false;
 	}
 	p = put_bytes(p, plan->source.bytes, plan->source.len);
 	p = json_put_u64(p, e->change_id);
 	p = put_bytes(p, e->source_end.bytes, e->source_end.len);
-	p = plan->without_rowid || change->has_no_rowid
+	p = plan->table->without_rowid || change->has_no_rowid
 		? PUT_LITERAL(p, "null")
 		: json_put_i64(p, change->rowid);
 	if (has_block(e)) {
@@ -563,41 +509,6 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 	memcpy(p, e->tail.bytes, e->tail.len);
 	p[e->tail_op] = (char)change->op;
 	b->len = (size_t)(p - b->bytes) + e->tail.len;
-	return true;
-}
-
-/* The key of `values` in `b`, or absent. False when memory ran out. */
-static bool build_key(const struct encoder *e, const struct table_plan *plan,
-		      struct buffer *b, const struct value *values, struct span *key)
-{
-	uint32_t i;
-	char *p;
-
-	*key = absent;
-	if (plan->key_count == 0) {
-		return true;
-	}
-	for (i = 0; i < plan->key_count; i++) {
-		if (values[plan->key_columns[i]].class == VALUE_NULL) {
-			return true;
-		}
-	}
-	buffer_reset(b);
-	if (!buffer_reserve(b, plan->key_room)) {
-		return false;
-	}
-	p = b->bytes;
-	for (i = 0; i < plan->key_count; i++) {
-		p = put_piece(p, plan->text.bytes, plan->keys[i]);
-		p = json_put_value(b, p, &values[plan->key_columns[i]], plan->encoding,
-				   e->binary_mode, plan->key_room);
-		if (!p) {
-			return false;
-		}
-	}
-	*p++ = '}';
-	b->len = (size_t)(p - b->bytes);
-	*key = span_of(b);
 	return true;
 }
 
@@ -622,8 +533,9 @@ static bool fill_control(struct encoder *e, struct message *m)
 	struct span key = absent;
 
 	if (e->wants_keys) {
-		buffer_reset(&e->control_key);
+		begin_message(&e->control_key, &e->transaction_key_head);
 		transaction_event_add_key(&e->control_key, e->txn.lsn);
+		end_message(&e->control_key, &e->transaction_key_head);
 		key = span_of(&e->control_key);
 	}
 	fill_message(e, m, span_of(&e->transaction_topic), key,
@@ -633,9 +545,10 @@ static bool fill_control(struct encoder *e, struct message *m)
 
 static bool fill_begin(struct encoder *e, struct message *m)
 {
-	buffer_reset(&e->control_value);
+	begin_message(&e->control_value, &e->transaction_value_head);
 	transaction_event_add_begin(&e->control_value, e->txn.lsn,
 				    e->txn.captured_ns / NS_PER_MS);
+	end_message(&e->control_value, &e->transaction_value_head);
 	return fill_control(e, m);
 }
 
@@ -651,10 +564,10 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 		const struct value *row =
 		    change->after ? change->after : change->before;
 
-		if (!build_key(e, plan, &e->key, row, &key) ||
+		if (!table_plan_build_key(plan, &e->key, row, &key) ||
 		    (change->other_key_row &&
-		     !build_key(e, plan, &e->other_key, change->other_key_row,
-				&other))) {
+		     !table_plan_build_key(plan, &e->other_key, change->other_key_row,
+					   &other))) {
 			return false;
 		}
 	}
@@ -701,6 +614,14 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 	if (is_skipped(e, change->op)) {
 		return ST_OK;
 	}
+	if (e->plan_settings.schemas) {
+		bool skip;
+		enum status status = table_plan_check(plan, change, &skip, err);
+
+		if (status != ST_OK || skip) {
+			return status;
+		}
+	}
 	if (!plan_enter(e, plan, change->snapshot)) {
 		return out_of_memory(err);
 	}
@@ -731,10 +652,11 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 	if (!has_block(e) || e->event_count == 0) {
 		return ST_OK;
 	}
-	buffer_reset(&e->control_value);
+	begin_message(&e->control_value, &e->transaction_value_head);
 	transaction_event_add_end(
 	    &e->control_value, e->txn.lsn, e->txn.captured_ns / NS_PER_MS,
 	    e->collection_names.bytes, e->collections, e->collection_count);
+	end_message(&e->control_value, &e->transaction_value_head);
 	if (!fill_control(e, out)) {
 		return out_of_memory(err);
 	}

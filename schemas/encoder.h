@@ -4,7 +4,9 @@
  *
  * An appender over a per-table plan: names are escaped once, constant parts
  * copied, nothing is allocated per row. Field order and values are those of
- * the contract (docs/events.md). jansson is not used here.
+ * the contract (docs/events.md). What depends on the table is in schemas/table_plan.h.
+ * With schemas.enable=true each message is {"schema":…,"payload":…}, header values too;
+ * the schemas are made once (schemas/connect_schema.h).
  *
  * A transaction is encoder_begin, encoder_change for each changed row in order,
  * encoder_end. With provide.transaction.metadata the BEGIN message comes out of
@@ -17,7 +19,7 @@
  *
  * OWNERSHIP  The messages' bytes are the encoder's, valid until its next call.
  * THREADS    One thread at a time.
- * ERRORS     ST_NOMEM, ST_CONFIG.
+ * ERRORS     ST_NOMEM; ST_CONFIG, ST_CONVERT: see schemas/table_plan.h.
  */
 #ifndef SCHEMAS_ENCODER_H
 #define SCHEMAS_ENCODER_H
@@ -26,10 +28,18 @@
 #include <stddef.h>
 
 #include "schemas/change.h"
+#include "schemas/column_type.h"
+#include "schemas/name_adjustment.h"
 #include "src/base/message.h"
 #include "src/base/status.h"
 
-enum binary_mode { BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
+/* BINARY_BYTES prints as BINARY_BASE64; its schema is bytes, that of the others string.
+ */
+enum binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
+
+/* event.converting.failure.handling.mode: what becomes of an event with a value that
+ * does not fit the schema. */
+enum conversion_failure { CONVERSION_WARN, CONVERSION_FAIL, CONVERSION_SKIP };
 
 struct encoder_settings {
 	const char *version;           /* source.version */
@@ -37,7 +47,13 @@ struct encoder_settings {
 	const char *topic_prefix;      /* source.name */
 	const char *topic_delimiter;   /* "." */
 	const char *topic_transaction; /* "transaction" */
-	enum binary_mode binary_mode; /* bytes and base64 print alike without schemas */
+	enum binary_mode binary_mode;
+	bool schemas; /* schemas.enable; the next four count only with it */
+	enum type_mapping type_mapping;
+	enum decimal_mode decimal_mode;
+	enum conversion_failure on_conversion_failure;
+	enum name_adjustment schema_names;
+	enum name_adjustment field_names;
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool wants_keys; /* false: message keys, headers and tombstones are not made */
@@ -51,7 +67,7 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 			 struct error *err) MUST_CHECK; /* settings' texts are copied */
 void encoder_close(struct encoder *encoder);
 
-/* Prepare `table`; the plan borrows the table's names only during this call. */
+/* Prepare `table`, which is borrowed for the plan's lifetime. */
 enum status encoder_plan(struct encoder *encoder, const struct table *table,
 			 struct table_plan **out, struct error *err) MUST_CHECK;
 void table_plan_close(struct table_plan *plan); /* takes NULL */

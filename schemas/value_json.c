@@ -325,6 +325,7 @@ static char *put_blob(struct buffer *b, char *p, const uint8_t *bytes, size_t le
 	}
 	*p++ = '"';
 	switch (mode) {
+	case BINARY_BYTES:
 	case BINARY_BASE64:
 		p = put_base64(p, bytes, len,
 			       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

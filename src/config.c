@@ -168,27 +168,119 @@ static enum status apply_journal_limit(struct config *c, const struct config_set
 	return set_limit(&c->journal_max_bytes, s, err);
 }
 
+/* One of the words that a property may be. */
+struct choice {
+	const char *name;
+	int value;
+};
+
+static enum status set_choice(int *field, const struct choice *choices, size_t count,
+			      const char *must, const struct config_setting *s,
+			      struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcasecmp(s->value, choices[i].name) == 0) {
+			*field = choices[i].value;
+			return ST_OK;
+		}
+	}
+	return bad_value(s, must, err);
+}
+
+#define SET_CHOICE(field, choices, must)                                               \
+	set_choice((field), (choices), sizeof(choices) / sizeof *(choices), (must), s, \
+		   err)
+
 static enum status apply_binary(struct config *c, const struct config_setting *s,
 				struct error *err)
 {
-	static const struct {
-		const char *name;
-		enum binary_mode mode;
-	} modes[] = {
-	    {"bytes", BINARY_BASE64},
+	static const struct choice modes[] = {
+	    {"bytes", BINARY_BYTES},
 	    {"base64", BINARY_BASE64},
 	    {"base64-url-safe", BINARY_BASE64_URL_SAFE},
 	    {"hex", BINARY_HEX},
 	};
-	size_t i;
+	int mode = (int)c->binary_mode;
+	enum status status =
+	    SET_CHOICE(&mode, modes, "bytes, base64, base64-url-safe or hex");
 
-	for (i = 0; i < sizeof modes / sizeof *modes; i++) {
-		if (strcasecmp(s->value, modes[i].name) == 0) {
-			c->binary_mode = modes[i].mode;
-			return ST_OK;
-		}
+	c->binary_mode = (enum binary_mode)mode;
+	return status;
+}
+
+static enum status apply_schemas(struct config *c, const struct config_setting *s,
+				 struct error *err)
+{
+	return set_bool(&c->schemas, s, err);
+}
+
+static enum status apply_types(struct config *c, const struct config_setting *s,
+			       struct error *err)
+{
+	static const struct choice mappings[] = {{"declared", TYPES_DECLARED},
+						 {"affinity", TYPES_AFFINITY}};
+	int mapping = (int)c->type_mapping;
+	enum status status = SET_CHOICE(&mapping, mappings, "declared or affinity");
+
+	c->type_mapping = (enum type_mapping)mapping;
+	return status;
+}
+
+static enum status apply_decimals(struct config *c, const struct config_setting *s,
+				  struct error *err)
+{
+	static const struct choice modes[] = {{"double", DECIMAL_DOUBLE},
+					      {"string", DECIMAL_STRING}};
+	int mode = (int)c->decimal_mode;
+	enum status status;
+
+	if (strcasecmp(s->value, "precise") == 0) {
+		return error_set(err, ST_CONFIG,
+				 "%s%s=%s: SQLite has no exact decimals; use double or "
+				 "string",
+				 s->where, s->key, s->value);
 	}
-	return bad_value(s, "bytes, base64, base64-url-safe or hex", err);
+	status = SET_CHOICE(&mode, modes, "double or string");
+	c->decimal_mode = (enum decimal_mode)mode;
+	return status;
+}
+
+static enum status apply_failure(struct config *c, const struct config_setting *s,
+				 struct error *err)
+{
+	static const struct choice ways[] = {{"warn", CONVERSION_WARN},
+					     {"fail", CONVERSION_FAIL},
+					     {"skip", CONVERSION_SKIP}};
+	int way = (int)c->on_conversion_failure;
+	enum status status = SET_CHOICE(&way, ways, "warn, fail or skip");
+
+	c->on_conversion_failure = (enum conversion_failure)way;
+	return status;
+}
+
+static enum status set_adjustment(enum name_adjustment *field,
+				  const struct config_setting *s, struct error *err)
+{
+	static const struct choice modes[] = {{"none", NAMES_AS_THEY_ARE},
+					      {"avro", NAMES_AVRO},
+					      {"avro_unicode", NAMES_AVRO_UNICODE}};
+	int mode = (int)*field;
+	enum status status = SET_CHOICE(&mode, modes, "none, avro or avro_unicode");
+
+	*field = (enum name_adjustment)mode;
+	return status;
+}
+
+static enum status apply_field_names(struct config *c, const struct config_setting *s,
+				     struct error *err)
+{
+	return set_adjustment(&c->field_names, s, err);
+}
+
+static enum status apply_schema_names(struct config *c, const struct config_setting *s,
+				      struct error *err)
+{
+	return set_adjustment(&c->schema_names, s, err);
 }
 
 static enum status apply_snapshot(struct config *c, const struct config_setting *s,
@@ -309,10 +401,15 @@ static const struct {
 } appliers[] = {
     {"binary.handling.mode", apply_binary},
     {"database.file.path", apply_database},
+    {"decimal.handling.mode", apply_decimals},
+    {"event.converting.failure.handling.mode", apply_failure},
+    {"field.name.adjustment.mode", apply_field_names},
     {"hold.escalate", apply_escalate},
     {"hold.max.wal.bytes", apply_wal_limit},
     {"journal.max.bytes", apply_journal_limit},
     {"provide.transaction.metadata", apply_metadata},
+    {"schema.name.adjustment.mode", apply_schema_names},
+    {"schemas.enable", apply_schemas},
     {"skipped.operations", apply_skipped},
     {"snapshot.mode", apply_snapshot},
     {"snapshot.select.statement.overrides", apply_overrides},
@@ -322,6 +419,7 @@ static const struct {
     {"topic.delimiter", apply_delimiter},
     {"topic.prefix", apply_prefix},
     {"topic.transaction", apply_transaction_topic},
+    {"type.mapping", apply_types},
 };
 
 static setting_apply *applier_of(const char *name)

@@ -76,6 +76,12 @@ struct config {
 	char *topic_delimiter;
 	char *topic_transaction;
 	enum binary_mode binary_mode;
+	bool schemas;
+	enum type_mapping type_mapping;
+	enum decimal_mode decimal_mode;
+	enum conversion_failure on_conversion_failure;
+	enum name_adjustment field_names;
+	enum name_adjustment schema_names;
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool skip_create, skip_update, skip_delete;

@@ -91,6 +91,12 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .topic_delimiter = config->topic_delimiter,
 	    .topic_transaction = config->topic_transaction,
 	    .binary_mode = config->binary_mode,
+	    .schemas = config->schemas,
+	    .type_mapping = config->type_mapping,
+	    .decimal_mode = config->decimal_mode,
+	    .on_conversion_failure = config->on_conversion_failure,
+	    .field_names = config->field_names,
+	    .schema_names = config->schema_names,
 	    .tombstones_on_delete = config->tombstones_on_delete,
 	    .transaction_metadata = config->transaction_metadata,
 	    .wants_keys = delivery->sink->wants_keys,
@@ -135,10 +141,17 @@ static uint64_t hash_settings(const struct config *config)
 {
 	XXH3_state_t *state = XXH3_createState();
 	uint64_t hash = 0;
-	const bool flags[] = {
-	    config->transaction_metadata,  config->tombstones_on_delete,
-	    config->lines == LINES_RECORD, config->skip_create,
-	    config->skip_update,           config->skip_delete};
+	const bool flags[] = {config->transaction_metadata,
+			      config->tombstones_on_delete,
+			      config->lines == LINES_RECORD,
+			      config->skip_create,
+			      config->skip_update,
+			      config->skip_delete,
+			      config->schemas};
+	const int modes[] = {
+	    (int)config->binary_mode,  (int)config->type_mapping,
+	    (int)config->decimal_mode, (int)config->on_conversion_failure,
+	    (int)config->field_names,  (int)config->schema_names};
 
 	if (!state) {
 		return 0;
@@ -154,8 +167,7 @@ static uint64_t hash_settings(const struct config *config)
 		hash_text(state, config->overrides[i].sql);
 	}
 	(void)XXH3_64bits_update(state, flags, sizeof flags);
-	(void)XXH3_64bits_update(state, &config->binary_mode,
-				 sizeof config->binary_mode);
+	(void)XXH3_64bits_update(state, modes, sizeof modes);
 	hash = XXH3_64bits_digest(state);
 	(void)XXH3_freeState(state);
 	return hash;

@@ -22,6 +22,7 @@
 	X(ST_CORRUPT, "bytes break the format") /* stop, report where        */    \
 	X(ST_IO, "system call failed")          /* see error.sys_errno       */    \
 	X(ST_NOMEM, "out of memory")                                               \
+	X(ST_CONVERT, "a value does not fit")      /* stop, report where        */ \
 	X(ST_DAMAGED, "state directory damaged")   /* stop, report what         */ \
 	X(ST_CONFIG, "setting not usable")         /* exit 2                    */ \
 	X(ST_UNFIT, "database cannot be followed") /* exit 3                  */

@@ -163,6 +163,17 @@ class Script:
         self.must_fail = True
 
 
+def is_wrapped(message):
+    """Whether it has its schema with it."""
+    return isinstance(message, dict) and list(message) == ["schema", "payload"]
+
+
+def content(parsed):
+    """The value of a line of either kind, without its schema."""
+    value = parsed["value"] if "topic" in parsed else parsed
+    return value["payload"] if is_wrapped(value) else value
+
+
 class Normal:
     """Takes out of parsed lines what differs from run to run."""
 
@@ -178,6 +189,8 @@ class Normal:
     def value(self, value):
         if not isinstance(value, dict):
             return value
+        if is_wrapped(value):
+            return dict(value, payload=self.value(value["payload"]))
         result = {}
         for name, item in value.items():
             if name in TIMES:
@@ -210,11 +223,15 @@ class Normal:
     def line(self, parsed):
         if "headers" in parsed and "topic" in parsed:
             result = dict(parsed, value=self.value(parsed["value"]))
-            if isinstance(parsed["value"], dict) and "status" in parsed["value"]:
-                result["key"] = dict(parsed["key"],
-                                     id=self.lsn_text(parsed["key"]["id"]))
+            if "status" in (content(parsed) or {}):
+                result["key"] = self.key(parsed["key"])
             return result
         return self.value(parsed)
+
+    def key(self, key):
+        if is_wrapped(key):
+            return dict(key, payload=self.key(key["payload"]))
+        return dict(key, id=self.lsn_text(key["id"]))
 
 
 def same(got, want):
@@ -239,7 +256,7 @@ def dump(parsed):
 
 def of_sentinel(parsed):
     """Whether the line belongs to the runner's own last transaction."""
-    value = parsed.get("value", parsed) if "topic" in parsed else parsed
+    value = content(parsed)
     if value is None:
         return False
     if "source" in value:
@@ -250,7 +267,7 @@ def of_sentinel(parsed):
 
 
 def transaction_of(parsed):
-    value = parsed.get("value", parsed) if "topic" in parsed else parsed
+    value = content(parsed)
     if value is None:
         return None
     return str(value["source"]["lsn"]) if "source" in value else value.get("id")
@@ -264,8 +281,8 @@ def collect(tail, script, name, metadata):
     script.name = "main" if "main" in script.names else script.name
     script.statement("INSERT INTO %s VALUES (1)" % SENTINEL)
     lines, mark = [], None
-    while mark is None or (metadata and lines[-1].get("status") != "END" and (
-            lines[-1].get("value") or {}).get("status") != "END"):
+    while mark is None or (metadata and
+                           (content(lines[-1]) or {}).get("status") != "END"):
         if not tail.wait_lines(1, 10):
             raise Failed("the last transaction's event did not come; so far:\n%s"
                          % "\n".join(map(dump, lines)))

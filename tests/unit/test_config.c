@@ -95,7 +95,7 @@ static void test_defaults_are_debeziums_and_ours(void **state)
 	assert_string_equal(c.topic_prefix, "shop");
 	assert_string_equal(c.topic_delimiter, ".");
 	assert_string_equal(c.topic_transaction, "transaction");
-	assert_int_equal(c.binary_mode, BINARY_BASE64);
+	assert_int_equal(c.binary_mode, BINARY_BYTES);
 	assert_true(c.tombstones_on_delete);
 	assert_false(c.transaction_metadata);
 	assert_false(c.skip_create || c.skip_update || c.skip_delete);
@@ -186,6 +186,13 @@ static void test_bad_values_say_what_they_may_be(void **state)
 	check_refused("topic.transaction", "\"", "must be");
 	check_refused("tombstones.on.delete", "yes", "true or false");
 	check_refused("binary.handling.mode", "base32", "bytes, base64");
+	check_refused("decimal.handling.mode", "precise", "no exact decimals");
+	check_refused("decimal.handling.mode", "exact", "double or string");
+	check_refused("type.mapping", "sql", "declared or affinity");
+	check_refused("event.converting.failure.handling.mode", "stop", "warn, fail");
+	check_refused("field.name.adjustment.mode", "json", "none, avro");
+	check_refused("schema.name.adjustment.mode", "json", "none, avro");
+	check_refused("schemas.enable", "yes", "true or false");
 	check_refused("skipped.operations", "c,x", "a list of c, u, d and t");
 	check_refused("skipped.operations", "none,c", "must be");
 	check_refused("skipped.operations", "c,", "must be");
@@ -209,7 +216,6 @@ static void test_skipped_operations_may_be_none(void **state)
 static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
-	check_refused("schemas.enable", "true", "not built yet");
 	check_refused("snapshot.mode", "when_needed", "not built yet");
 	check_refused("extended.headers.enabled", "true", "only false is");
 	check_refused("include.schema.changes", "true", "not built yet");
@@ -223,8 +229,6 @@ static void test_what_is_not_built_says_so(void **state)
 	check_refused("topic.creation.default.partitions", "5", "not built yet");
 	check_refused("snapshot.select.statement.overrides.t", "a", "does not name t");
 	check_refused("snapshot.select.statement.overrides", "t", "is not set");
-	check_refused("decimal.handling.mode", "precise", "not built yet");
-	check_refused("type.mapping", "affinity", "only declared is");
 	check_refused("exactly.once.support", "required", "not built yet");
 	check_refused("message.too.large", "skip", "not built yet");
 }

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schemas/connect_schema.h"
+
+#include "schemas/value_json.h"
+
+#define SNAPSHOT_MARKS                                                            \
+	"true,first,first_in_data_collection,last_in_data_collection,last,false," \
+	"incremental"
+
+static const char *const type_names[] = {
+    [CONNECT_STRING] = "string", [CONNECT_INT64] = "int64",
+    [CONNECT_DOUBLE] = "double", [CONNECT_BOOLEAN] = "boolean",
+    [CONNECT_BYTES] = "bytes",
+};
+
+const char *connect_type_name(enum connect_type type)
+{
+	return type_names[type];
+}
+
+/* ---- pieces ---- */
+
+/* `b` ends with '[' or behind a field. */
+static void add_comma(struct buffer *b)
+{
+	if (b->len > 0 && b->bytes[b->len - 1] != '[') {
+		buffer_add_char(b, ',');
+	}
+}
+
+static void add_optional(struct buffer *b, bool optional)
+{
+	buffer_add_str(b, optional ? ",\"optional\":true" : ",\"optional\":false");
+}
+
+static void add_field_name(struct buffer *b, const char *name)
+{
+	buffer_add_str(b, ",\"field\":");
+	json_add_string(b, name, strlen(name));
+	buffer_add_char(b, '}');
+}
+
+/* One of a struct's fields that is no struct or array. */
+static void add_field(struct buffer *b, const char *type, bool optional,
+		      const char *name)
+{
+	add_comma(b);
+	buffer_add_str(b, "{\"type\":\"");
+	buffer_add_str(b, type);
+	buffer_add_char(b, '"');
+	add_optional(b, optional);
+	add_field_name(b, name);
+}
+
+static void begin_struct(struct buffer *b)
+{
+	add_comma(b);
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+}
+
+/* Up to where "field" or '}' follows. `version` 0: none. */
+static void end_struct(struct buffer *b, bool optional, const char *name,
+		       const char *name_end, unsigned version)
+{
+	buffer_add_char(b, ']');
+	add_optional(b, optional);
+	buffer_add_str(b, ",\"name\":\"");
+	buffer_add_str(b, name);
+	buffer_add_str(b, name_end);
+	buffer_add_char(b, '"');
+	if (version > 0) {
+		buffer_add_str(b, ",\"version\":");
+		buffer_add_u64(b, version);
+	}
+}
+
+static void add_columns(struct buffer *b, const struct connect_field *columns,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		add_field(b, type_names[columns[i].type], columns[i].optional,
+			  columns[i].name);
+	}
+}
+
+/* ---- events ---- */
+
+static void add_row(struct buffer *b, const char *prefix,
+		    const struct connect_field *columns, size_t count, const char *name)
+{
+	begin_struct(b);
+	add_columns(b, columns, count);
+	end_struct(b, true, prefix, ".Value", 0);
+	add_field_name(b, name);
+}
+
+/* The field "source" of events and of schema changes. */
+static void add_source(struct buffer *b)
+{
+	begin_struct(b);
+	add_field(b, "string", false, "version");
+	add_field(b, "string", false, "connector");
+	add_field(b, "string", false, "name");
+	add_field(b, "int64", false, "ts_ms");
+	buffer_add_str(b, ",{\"type\":\"string\",\"optional\":true,"
+			  "\"name\":\"io.debezium.data.Enum\",\"version\":1,"
+			  "\"parameters\":{\"allowed\":\"" SNAPSHOT_MARKS "\"},"
+			  "\"default\":\"false\",\"field\":\"snapshot\"}");
+	add_field(b, "string", false, "db");
+	add_field(b, "string", true, "sequence");
+	add_field(b, "int64", true, "ts_us");
+	add_field(b, "int64", true, "ts_ns");
+	add_field(b, "string", false, "table");
+	add_field(b, "int64", true, "change_id");
+	add_field(b, "int64", true, "lsn");
+	add_field(b, "int64", true, "rowid");
+	end_struct(b, false, "io.debezium.connector.sqlite.Source", "", 1);
+	add_field_name(b, "source");
+}
+
+void connect_schema_add_envelope(struct buffer *b, const char *prefix,
+				 const struct connect_field *columns, size_t count)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_row(b, prefix, columns, count, "before");
+	add_row(b, prefix, columns, count, "after");
+	add_source(b);
+	begin_struct(b);
+	add_field(b, "string", false, "id");
+	add_field(b, "int64", false, "total_order");
+	add_field(b, "int64", false, "data_collection_order");
+	end_struct(b, true, "event.block", "", 1);
+	add_field_name(b, "transaction");
+	add_field(b, "string", false, "op");
+	add_field(b, "int64", true, "ts_ms");
+	add_field(b, "int64", true, "ts_us");
+	add_field(b, "int64", true, "ts_ns");
+	end_struct(b, false, prefix, ".Envelope", 2);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_key(struct buffer *b, const char *prefix,
+			    const struct connect_field *columns, size_t count)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_columns(b, columns, count);
+	end_struct(b, false, prefix, ".Key", 0);
+	buffer_add_char(b, '}');
+}
+
+/* ---- other messages ---- */
+
+void connect_schema_add_transaction_key(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "id");
+	end_struct(b, false, "io.debezium.connector.common.TransactionMetadataKey", "",
+		   1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_transaction_value(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "status");
+	add_field(b, "string", false, "id");
+	add_field(b, "int64", true, "event_count");
+	buffer_add_str(b, ",{\"type\":\"array\",\"items\":{\"type\":\"struct\","
+			  "\"fields\":[");
+	add_field(b, "string", false, "data_collection");
+	add_field(b, "int64", false, "event_count");
+	end_struct(b, true, "event.collection", "", 1);
+	buffer_add_char(b, '}');
+	add_optional(b, true);
+	add_field_name(b, "data_collections");
+	add_field(b, "int64", false, "ts_ms");
+	end_struct(b, false, "io.debezium.connector.common.TransactionMetadataValue",
+		   "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_header(struct buffer *b, enum connect_type type)
+{
+	buffer_add_str(b, "{\"type\":\"");
+	buffer_add_str(b, type_names[type]);
+	buffer_add_str(b, "\",\"optional\":false}");
+}

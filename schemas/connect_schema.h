@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/connect_schema.h -- schema blocks as Kafka Connect's JsonConverter writes
+ * them (schemas.enable=true).
+ *
+ *     {"schema":S,"payload":P}
+ *
+ * S has its keys in this order, those that are unset left out: type, fields or items,
+ * optional, name, version, parameters, default; in a struct's fields last of all
+ * "field". A column's DEFAULT is left out: consumers would read a NULL as the default.
+ *
+ * THREADS  No shared state.
+ * ERRORS   Out of memory shows in buffer_ok.
+ */
+#ifndef SCHEMAS_CONNECT_SCHEMA_H
+#define SCHEMAS_CONNECT_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "schemas/column_type.h"
+#include "src/base/buffer.h"
+
+const char *connect_type_name(enum connect_type type); /* "int64" */
+
+struct connect_field {
+	const char *name; /* as it stands in the payload, UTF-8 */
+	enum connect_type type;
+	bool optional;
+};
+
+/* Append S of the messages of a table. `prefix` is what the names of its schemas begin
+ * with: PREFIX.Envelope, PREFIX.Value, PREFIX.Key. */
+void connect_schema_add_envelope(struct buffer *b, const char *prefix,
+				 const struct connect_field *columns, size_t count);
+void connect_schema_add_key(struct buffer *b, const char *prefix,
+			    const struct connect_field *columns, size_t count);
+
+/* S of the other messages, whose layout is in schemas/transaction_event.h. */
+void connect_schema_add_transaction_key(struct buffer *b);
+void connect_schema_add_transaction_value(struct buffer *b);
+
+/* S of a header's value. */
+void connect_schema_add_header(struct buffer *b, enum connect_type type);
+
+#endif

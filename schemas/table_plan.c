@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schemas/table_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/connect_schema.h"
+#include "schemas/typed_json.h"
+#include "schemas/value_json.h"
+#include "src/base/log.h"
+
+#define MISFIT_WARNINGS 10 /* of one column */
+
+static enum status out_of_memory(struct error *err)
+{
+	return error_set(err, ST_NOMEM, "out of memory while encoding an event");
+}
+
+/* ---- open and close ---- */
+
+/* Append the column's name as it stands in messages. */
+static void add_name(const struct table_plan *plan, struct buffer *b, uint32_t index)
+{
+	name_adjustment_add(b, plan->table->columns[index].name,
+			    plan->settings->field_names, true);
+}
+
+static struct plan_column make_column(struct table_plan *plan, uint32_t index,
+				      bool is_first)
+{
+	const struct column *column = &plan->table->columns[index];
+	const struct plan_settings *settings = plan->settings;
+	struct plan_column out = {.index = index, .offset = (uint32_t)plan->text.len};
+	struct buffer name;
+
+	buffer_init(&name);
+	add_name(plan, &name, index);
+	plan->text.failed = plan->text.failed || !buffer_ok(&name);
+	buffer_add_char(&plan->text, is_first ? '{' : ',');
+	json_add_string(&plan->text, name.bytes ? name.bytes : "", name.len);
+	buffer_add_char(&plan->text, ':');
+	buffer_clear(&name);
+	out.len = (uint32_t)plan->text.len - out.offset;
+	if (settings->schemas) {
+		out.type = column_type(plan->table, column, settings->type_mapping,
+				       settings->decimal_mode);
+		out.is_required = column_is_required(plan->table, column);
+	}
+	return out;
+}
+
+static void add_columns(struct table_plan *plan)
+{
+	static const char padding[JSON_OVERRUN] = {0};
+	const struct table *table = plan->table;
+	uint32_t i;
+
+	plan->row_room = plan->key_room = 2 + JSON_OVERRUN;
+	for (i = 0; i < table->column_count; i++) {
+		plan->columns[i] = make_column(plan, i, i == 0);
+		plan->row_room += plan->columns[i].len + JSON_NUMBER_MAX;
+	}
+	plan->column_count = i;
+	for (i = 0; i < table->key_count; i++) {
+		plan->keys[i] = make_column(plan, table->key_columns[i], i == 0);
+		plan->keys[i].is_required = true;
+		plan->key_room += plan->keys[i].len + JSON_NUMBER_MAX;
+	}
+	plan->key_count = i;
+	buffer_add(&plan->text, padding, sizeof padding);
+}
+
+static bool same_piece(const struct table_plan *plan, const struct plan_column *a,
+		       const struct plan_column *b)
+{
+	return a->len == b->len &&
+	       memcmp(plan->text.bytes + a->offset + 1,
+		      plan->text.bytes + b->offset + 1, a->len - 1) == 0;
+}
+
+/* Names that differ may be adjusted to the same one. */
+static enum status check_names(const struct table_plan *plan, struct error *err)
+{
+	if (plan->settings->field_names == NAMES_AS_THEY_ARE) {
+		return ST_OK;
+	}
+	for (uint32_t i = 1; i < plan->column_count; i++) {
+		for (uint32_t j = 0; j < i; j++) {
+			if (same_piece(plan, &plan->columns[i], &plan->columns[j])) {
+				return error_set(
+				    err, ST_CONFIG,
+				    "table %.128s: columns %.128s and %.128s have the "
+				    "same name under field.name.adjustment.mode; use "
+				    "avro_unicode or leave one out",
+				    plan->table->name,
+				    plan->table->columns[plan->columns[j].index].name,
+				    plan->table->columns[plan->columns[i].index].name);
+			}
+		}
+	}
+	return ST_OK;
+}
+
+enum status table_plan_open(const struct table *table,
+			    const struct plan_settings *settings, struct span topic,
+			    struct table_plan **out, struct error *err)
+{
+	struct table_plan *plan = calloc(1, sizeof *plan);
+	enum status status;
+
+	if (!plan) {
+		return out_of_memory(err);
+	}
+	plan->table = table;
+	plan->settings = settings;
+	/* One more than needed: an allocation of 0 bytes may be NULL. */
+	plan->columns = calloc((size_t)table->column_count + 1, sizeof *plan->columns);
+	plan->keys = calloc((size_t)table->key_count + 1, sizeof *plan->keys);
+	if (plan->columns && plan->keys) {
+		add_columns(plan);
+		json_add_string(&plan->name, table->name, strlen(table->name));
+		buffer_add(&plan->topic, topic.bytes, topic.len);
+	} else {
+		plan->text.failed = true;
+	}
+	status =
+	    buffer_ok(&plan->text) && buffer_ok(&plan->name) && buffer_ok(&plan->topic)
+		? check_names(plan, err)
+		: out_of_memory(err);
+	if (status != ST_OK) {
+		table_plan_close(plan);
+		return status;
+	}
+	*out = plan;
+	return ST_OK;
+}
+
+void table_plan_close(struct table_plan *plan)
+{
+	if (!plan) {
+		return;
+	}
+	buffer_clear(&plan->text);
+	free(plan->columns);
+	free(plan->keys);
+	buffer_clear(&plan->topic);
+	buffer_clear(&plan->name);
+	buffer_clear(&plan->value_head);
+	buffer_clear(&plan->key_head);
+	buffer_clear(&plan->source);
+	free(plan);
+}
+
+struct span table_plan_topic(const struct table_plan *plan)
+{
+	return (struct span){plan->topic.bytes, plan->topic.len};
+}
+
+/* ---- schema blocks ---- */
+
+/* The names of `count` columns, each with a NUL; false when memory ran out. */
+static bool list_fields(const struct table_plan *plan,
+			const struct plan_column *columns, uint32_t count,
+			struct buffer *names, struct connect_field *fields)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		add_name(plan, names, columns[i].index);
+		buffer_add_char(names, '\0');
+	}
+	if (!buffer_ok(names)) {
+		return false;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		enum connect_type type = columns[i].type;
+
+		if (type == CONNECT_BYTES &&
+		    plan->settings->binary_mode != BINARY_BYTES) {
+			type = CONNECT_STRING;
+		}
+		fields[i] = (struct connect_field){.name = names->bytes + at,
+						   .type = type,
+						   .optional = !columns[i].is_required};
+		at += strlen(fields[i].name) + 1;
+	}
+	return true;
+}
+
+/* What the names of the schemas begin with, and a NUL. */
+static void add_prefix(const struct table_plan *plan, struct buffer *b)
+{
+	struct buffer topic;
+
+	buffer_init(&topic);
+	buffer_add(&topic, plan->topic.bytes, plan->topic.len);
+	buffer_add_char(&topic, '\0');
+	if (buffer_ok(&topic)) {
+		name_adjustment_add(b, topic.bytes, plan->settings->schema_names,
+				    false);
+		buffer_add_char(b, '\0');
+	}
+	b->failed = b->failed || !buffer_ok(&topic);
+	buffer_clear(&topic);
+}
+
+/* {"schema":S,"payload":  of events or, with `is_key`, of keys. */
+static bool make_head(const struct table_plan *plan, struct buffer *head, bool is_key)
+{
+	uint32_t count = is_key ? plan->key_count : plan->column_count;
+	struct connect_field *fields = calloc((size_t)count + 1, sizeof *fields);
+	struct buffer names;
+	struct buffer prefix;
+	bool ok;
+
+	buffer_init(&names);
+	buffer_init(&prefix);
+	add_prefix(plan, &prefix);
+	ok = fields && buffer_ok(&prefix) &&
+	     list_fields(plan, is_key ? plan->keys : plan->columns, count, &names,
+			 fields);
+	if (ok) {
+		buffer_add_str(head, "{\"schema\":");
+		if (is_key) {
+			connect_schema_add_key(head, prefix.bytes, fields, count);
+		} else {
+			connect_schema_add_envelope(head, prefix.bytes, fields, count);
+		}
+		buffer_add_str(head, ",\"payload\":");
+	}
+	free(fields);
+	buffer_clear(&names);
+	buffer_clear(&prefix);
+	return ok && buffer_ok(head);
+}
+
+bool table_plan_make_heads(struct table_plan *plan)
+{
+	if (!plan->settings->schemas || plan->value_head.len > 0) {
+		return true;
+	}
+	return make_head(plan, &plan->key_head, true) &&
+	       make_head(plan, &plan->value_head, false);
+}
+
+/* ---- values that do not fit ---- */
+
+static void describe_place(const struct table_plan *plan,
+			   const struct plan_column *column,
+			   const struct change *change, char *text, size_t size)
+{
+	const char *name = plan->table->columns[column->index].name;
+
+	if (plan->table->without_rowid || change->has_no_rowid) {
+		(void)snprintf(text, size, "table %.128s, column %.128s",
+			       plan->table->name, name);
+	} else {
+		(void)snprintf(text, size,
+			       "table %.128s, column %.128s, rowid %" PRId64,
+			       plan->table->name, name, change->rowid);
+	}
+}
+
+static enum status handle_misfit(const struct table_plan *plan,
+				 struct plan_column *column,
+				 const struct change *change, const struct value *value,
+				 bool *skip, struct error *err)
+{
+	enum conversion_failure how = plan->settings->on_failure;
+	const char *type = connect_type_name(column->type);
+	char place[400];
+
+	if (how != CONVERSION_WARN || column->misfits < MISFIT_WARNINGS ||
+	    column->is_required) {
+		describe_place(plan, column, change, place, sizeof place);
+	}
+	if (how == CONVERSION_FAIL || (how == CONVERSION_WARN && column->is_required)) {
+		return error_set(
+		    err, ST_CONVERT,
+		    "%s: %s %s does not fit its type in the schema, %s%s; correct the "
+		    "row, or set event.converting.failure.handling.mode=%s",
+		    place, typed_class_name(value),
+		    value->class == VALUE_NULL ? "" : "value", type,
+		    column->is_required ? ", which may not be null" : "",
+		    how == CONVERSION_FAIL && !column->is_required
+			? "warn"
+			: "skip to leave the event out");
+	}
+	*skip = how == CONVERSION_SKIP;
+	if (column->misfits < MISFIT_WARNINGS) {
+		column->misfits++;
+		log_warn("%s: a value of class %s does not fit its type in the schema, "
+			 "%s; %s%s",
+			 place, typed_class_name(value), type,
+			 *skip ? "the event is left out" : "it is null in the event",
+			 column->misfits == MISFIT_WARNINGS
+			     ? "; no more is said of this column"
+			     : "");
+	}
+	return ST_OK;
+}
+
+static enum status check_values(const struct table_plan *plan,
+				struct plan_column *columns, uint32_t count,
+				const struct change *change, const struct value *values,
+				bool *skip, struct error *err)
+{
+	for (uint32_t i = 0; i < count && !*skip; i++) {
+		const struct value *value = &values[columns[i].index];
+		bool fits =
+		    value->class == VALUE_NULL
+			? !columns[i].is_required
+			: typed_fits(value, columns[i].type, plan->table->encoding);
+
+		if (!fits && handle_misfit(plan, &columns[i], change, value, skip,
+					   err) != ST_OK) {
+			return err->status;
+		}
+	}
+	return ST_OK;
+}
+
+static bool has_key(const struct table_plan *plan, const struct value *values)
+{
+	for (uint32_t i = 0; i < plan->key_count; i++) {
+		if (values[plan->keys[i].index].class == VALUE_NULL) {
+			return false;
+		}
+	}
+	return plan->key_count > 0;
+}
+
+enum status table_plan_check(struct table_plan *plan, const struct change *change,
+			     bool *skip, struct error *err)
+{
+	const struct value *const rows[] = {change->before, change->after,
+					    change->other_key_row};
+
+	*skip = false;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (!rows[i]) {
+			continue;
+		}
+		if (has_key(plan, rows[i]) &&
+		    check_values(plan, plan->keys, plan->key_count, change, rows[i],
+				 skip, err) != ST_OK) {
+			return err->status;
+		}
+		if (rows[i] != change->other_key_row &&
+		    check_values(plan, plan->columns, plan->column_count, change,
+				 rows[i], skip, err) != ST_OK) {
+			return err->status;
+		}
+	}
+	return ST_OK;
+}
+
+/* ---- rows and keys ---- */
+
+/* Most names are short: one copy of a constant size, JSON_OVERRUN bytes are allowed. */
+static inline char *put_piece(char *p, const char *text,
+			      const struct plan_column *piece)
+{
+	if (piece->len <= JSON_OVERRUN) {
+		memcpy(p, text + piece->offset, JSON_OVERRUN);
+	} else {
+		memcpy(p, text + piece->offset, piece->len);
+	}
+	return p + piece->len;
+}
+
+/* Names and values; '{' and '}' apart. */
+static char *put_columns(const struct table_plan *plan,
+			 const struct plan_column *columns, uint32_t count,
+			 struct buffer *b, char *p, const struct value *values,
+			 size_t slack)
+{
+	enum text_encoding encoding = plan->table->encoding;
+	enum binary_mode mode = plan->settings->binary_mode;
+	uint32_t i;
+
+	for (i = 0; p && i < count; i++) {
+		p = put_piece(p, plan->text.bytes, &columns[i]);
+		p = json_put_value(b, p, &values[columns[i].index], encoding, mode,
+				   slack);
+	}
+	return p;
+}
+
+/* The same as the schema has them. */
+static char *put_typed_columns(const struct table_plan *plan,
+			       const struct plan_column *columns, uint32_t count,
+			       struct buffer *b, char *p, const struct value *values,
+			       size_t slack)
+{
+	enum text_encoding encoding = plan->table->encoding;
+	enum binary_mode mode = plan->settings->binary_mode;
+	uint32_t i;
+
+	for (i = 0; p && i < count; i++) {
+		p = put_piece(p, plan->text.bytes, &columns[i]);
+		p = typed_put_value(b, p, &values[columns[i].index], columns[i].type,
+				    encoding, mode, slack);
+	}
+	return p;
+}
+
+char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *p,
+			 const struct value *values, size_t slack)
+{
+	p = plan->settings->schemas
+		? put_typed_columns(plan, plan->columns, plan->column_count, b, p,
+				    values, slack)
+		: put_columns(plan, plan->columns, plan->column_count, b, p, values,
+			      slack);
+	if (!p) {
+		return NULL;
+	}
+	if (plan->column_count == 0) {
+		*p++ = '{';
+	}
+	*p++ = '}';
+	return p;
+}
+
+bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
+			  const struct value *values, struct span *key)
+{
+	size_t room = plan->key_head.len + plan->key_room;
+	char *p;
+
+	*key = (struct span){NULL, 0};
+	if (!has_key(plan, values)) {
+		return true;
+	}
+	buffer_reset(b);
+	if (!buffer_reserve(b, room)) {
+		return false;
+	}
+	p = b->bytes;
+	if (plan->settings->schemas) {
+		memcpy(p, plan->key_head.bytes, plan->key_head.len);
+		p = put_typed_columns(plan, plan->keys, plan->key_count, b,
+				      p + plan->key_head.len, values, plan->key_room);
+	} else {
+		p = put_columns(plan, plan->keys, plan->key_count, b, p, values,
+				plan->key_room);
+	}
+	if (!p) {
+		return false;
+	}
+	*p++ = '}';
+	if (plan->settings->schemas) {
+		*p++ = '}';
+	}
+	b->len = (size_t)(p - b->bytes);
+	*key = (struct span){b->bytes, b->len};
+	return true;
+}

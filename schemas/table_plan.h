@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/table_plan.h -- how the rows and keys of one table are printed.
+ *
+ * The part of schemas/encoder.h that depends on the table alone: column names as they
+ * stand before the values, Connect types, schema blocks. Made once for each version of
+ * a table; printing a row copies from it and allocates nothing.
+ *
+ * OWNERSHIP  table_plan_open / table_plan_close. The table is borrowed for the plan's
+ *            lifetime.
+ * THREADS    One thread at a time.
+ * ERRORS     ST_NOMEM. ST_CONFIG: two columns have one name once they are adjusted.
+ *            ST_CONVERT: a value does not fit, and may not be lost.
+ */
+#ifndef SCHEMAS_TABLE_PLAN_H
+#define SCHEMAS_TABLE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schemas/change.h"
+#include "schemas/column_type.h"
+#include "schemas/encoder.h"
+#include "schemas/name_adjustment.h"
+#include "src/base/buffer.h"
+#include "src/base/status.h"
+
+/* What of the settings shapes rows and keys. */
+struct plan_settings {
+	bool schemas;
+	enum type_mapping type_mapping;
+	enum decimal_mode decimal_mode;
+	enum binary_mode binary_mode;
+	enum conversion_failure on_failure;
+	enum name_adjustment field_names;
+	enum name_adjustment schema_names;
+};
+
+/* A column of the row or of the key. */
+struct plan_column {
+	uint32_t offset; /* in table_plan.text, of {"a":  or  ,"b": */
+	uint32_t len;
+	uint32_t index; /* of the column in the table */
+	enum connect_type type;
+	bool is_required;
+	uint32_t misfits; /* values that did not fit, up to the limit of warnings */
+};
+
+struct table_plan {
+	const struct table *table;
+	const struct plan_settings *settings; /* the encoder's */
+	struct buffer text; /* the names' pieces; JSON_OVERRUN bytes behind the last */
+	struct plan_column *columns;
+	struct plan_column *keys;
+	uint32_t column_count;
+	uint32_t key_count;
+	size_t row_room; /* bytes of a row, TEXT and BLOB apart */
+	size_t key_room;
+	struct buffer topic;
+	struct buffer name; /* of the table, as a JSON string */
+
+	/* {"schema":…,"payload": of events and keys, made when the first one comes;
+	 * empty without schemas. */
+	struct buffer value_head;
+	struct buffer key_head;
+
+	/* The encoder's, of the transaction `serial`: */
+	uint64_t serial;
+	enum snapshot_mark source_mark;
+	struct buffer source; /* up to "change_id": */
+	size_t collection;    /* index in encoder.collections */
+};
+
+/* `topic` is copied. */
+enum status table_plan_open(const struct table *table,
+			    const struct plan_settings *settings, struct span topic,
+			    struct table_plan **out, struct error *err) MUST_CHECK;
+
+/* Make the schema blocks if they are not there. False when memory ran out. */
+bool table_plan_make_heads(struct table_plan *plan) MUST_CHECK;
+
+/* With schemas: does every value of the change fit its column? What does not is
+ * handled as the settings say: an error, `*skip`, or a warning, after which it is
+ * printed as null. */
+enum status table_plan_check(struct table_plan *plan, const struct change *change,
+			     bool *skip, struct error *err) MUST_CHECK;
+
+/*
+ * Print a row at `p`, which lies in `b` with `slack` bytes reserved behind it, at least
+ * row_room. Returns the position behind it, with `slack` bytes reserved there; NULL
+ * when memory ran out.
+ */
+char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *p,
+			 const struct value *values, size_t slack);
+
+/* Print the key of a row, its schema included, as the whole of `b`; `*key` is absent
+ * where there is none (no key columns, or a NULL). False when memory ran out. */
+bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
+			  const struct value *values, struct span *key) MUST_CHECK;
+
+#endif

@@ -1,0 +1,1 @@
+INSERT INTO "t-1" VALUES ('x', 1);

@@ -1,0 +1,1 @@
+CREATE TABLE "t-1"("a-b c" TEXT NOT NULL PRIMARY KEY, "1st_é" INT);

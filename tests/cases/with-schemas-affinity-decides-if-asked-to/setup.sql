@@ -1,0 +1,1 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, flag BOOL, day DATE, num DECIMAL, s TEXT, x);

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (1, 12.5, x'00ff', x'7b7d');
+INSERT INTO t VALUES (2, 9223372036854775807, 'text', '{}');

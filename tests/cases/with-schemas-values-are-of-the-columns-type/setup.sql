@@ -1,0 +1,3 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, i BIGINT, r DOUBLE, s VARCHAR(20), bin BLOB,
+  flag BOOL, day DATE, at DATETIME, num DECIMAL(10, 2), doc JSON, any_of_them);
+CREATE TABLE strict_one(i INT NOT NULL, r REAL, s TEXT, bin BLOB, x ANY) STRICT;
