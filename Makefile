@@ -81,13 +81,14 @@ TEST_LDLIBS := -ljansson -lcmocka
 
 # --- dependencies -------------------------------------------------------------------
 
-DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev libjansson-dev
+DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev libjansson-dev \
+	     librdkafka-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db util-linux
 # Real servers to judge the Kafka sink with.
-DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql librdkafka1 kcat openssl
+DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
 # SQLite of another version and build, and programs of others that use SQLite.
 PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0
 
@@ -158,7 +159,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/librowtail.a
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/librowtail.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson -lrdkafka
 
 $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 	@mkdir -p $(@D)
@@ -194,7 +195,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites kafka unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
+.PHONY: check test suites kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -206,6 +207,10 @@ suites: all unit-build helpers
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
 	@$(MAKE) --no-print-directory $(parallel) suites SUITES=kafka
+
+# A broker on 127.0.0.1:9092 to try things with, until Ctrl-C.
+kafka-broker: deps-kafka
+	@exec $(PYTHON) tests/kafka/env/serve.py
 
 # Unit tests alone, without the runner; one of them: make unit T=test_varint
 unit: $(if $(T),$(B)/tests/$(T),$(UNIT))
@@ -321,6 +326,7 @@ help:
 	@echo '                     state programs oracle" TRANSACTIONS=10000 ROUNDS=150 JOBS=2'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
+	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'
 	@echo 'make unit            unit tests alone; T=test_varint for one'
 	@echo 'make deps            Debian packages and build/venv; deps-tools: also clang,'
 	@echo '                     valgrind and what else the gates use'

@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from figures import Figures, is_counted  # noqa: E402
+from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
 
 MIB = 1 << 20
@@ -47,6 +48,10 @@ def plain(number):
 
 def ms(number):
     return f"{number:.2f} ms"
+
+
+def microseconds(number):
+    return f"{number:.2f} µs"
 
 
 def seconds(number):
@@ -128,10 +133,31 @@ def all_rows():
               "start", key("overflow_s"), "<=", 10, 3, seconds)
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
+    yield from kafka_rows()
+
+
+def kafka_rows():
+    for mode in ["exactly-once", "at-least-once"]:
+        yield Row("kafka", f"Kafka, backlog to consumer, {mode}: events/s / bare producer",
+                  f"kafka-drain {mode}", key("ratio"), ">=", 0.7, 0.9, ratio)
+    limits = {"exactly-once": ((25, 10), (100, 30)), "at-least-once": ((5, 2), (25, 10))}
+    for mode, (p50, p99) in limits.items():
+        for name, (reach, aim) in [("p50", p50), ("p99", p99)]:
+            yield Row("kafka", f"Kafka, commit to consumer at 200 commits/s, {mode}: {name}",
+                      f"kafka-latency {mode}", key(name + "_ms"), "<=", reach, aim, ms)
+    yield Row("kafka", "Kafka, memory with the broker down for a million events",
+              "kafka-outage", key("memory"), "<=", memory_limit(128, 8),
+              memory_limit(32, 5), mib)
+    # Debezium's PostgreSQL connector, embedded, without Kafka: 32 µs on such a machine.
+    yield Row("kafka", "Kafka, CPU per event, exactly-once (Debezium's PostgreSQL"
+              " connector: 32 µs without Kafka)", "kafka-drain exactly-once",
+              key("cpu_us"), "<=", 32 / 5, 32 / 20, microseconds)
 
 
 def make_run(figures, source, number):
     kind, _, detail = source.partition(" ")
+    if kind.startswith("kafka-"):
+        return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
     if kind == "cpu":
         return figures.cpu(detail)
     if kind == "cpu-pipe":
@@ -149,6 +175,9 @@ def make_runs(figures, source, count):
             runs.append(make_run(figures, source, number))
             shown = ", ".join(f"{k} {v:.4g}" for k, v in runs[-1].items())
             print(f"  {source} {number + 1}/{count}: {shown}", flush=True)
+        except NotRun as problem:
+            print(f"  {source}: not run: {problem}", flush=True)
+            return [], [f"not run: {problem}"]
         except BenchError as problem:
             problems.append(str(problem))
             print(f"  {source} {number + 1}/{count}: {problem}", flush=True)
@@ -171,6 +200,8 @@ def judge(row, runs, problems):
              sign + shown(aim) if shown(aim) else ""]
     if not counted or len(counted) * 2 <= len(runs) + len(problems):
         why = problems[-1] if problems else "rowtail fell behind the writer"
+        if why.startswith("not run"):
+            return "-", *texts, why
         return "-", *texts, f"MISS ({why})" if row.reach is not None else "-"
     value = statistics.median(row.value(run) for run in counted)
 
@@ -268,7 +299,11 @@ def main():
     sources = list(dict.fromkeys(row.source for row in rows))
     if {"size", "start"} & set(sources):
         figures.prepare_large()
-    results = {source: make_runs(figures, source, count) for source in sources}
+    figures.kafka = KafkaFigures(figures)
+    try:
+        results = {source: make_runs(figures, source, count) for source in sources}
+    finally:
+        figures.kafka.close()
     print()
     for line in header:
         print(line)
@@ -276,6 +311,8 @@ def main():
           f"{(time.monotonic() - began) / 60:.0f} minutes.")
     if plan != FULL or count < 5:
         print("Shortened runs: not the figures of the table.")
+    if any(source.startswith("kafka-") for source in sources):
+        print("\n".join(figures.kafka.settings()))
     missed = print_table(rows, results)
     print_live_runs(results)
     if not options.keep:
