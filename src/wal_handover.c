@@ -6,13 +6,13 @@
 #include "src/base/log.h"
 
 /* Frames of the WAL. */
-#define GATE_FRAMES      150  /* what is left to backfill when the gate is shut, and */
-#define GATE_MOST_FRAMES 8000 /* ... what may be: a large commit may have come */
-#define URGENT_FRAMES    4000 /* transactions are waited for longer */
-#define SMALL_PASS       16   /* of a checkpoint that hands over, mostly */
+#define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
+#define GATE_MOST_FRAMES 8000  /* ... what may be: a large commit may have come */
+#define GATE_LAST_FRAMES 50000 /* ... where the disk is as fast as that */
+#define URGENT_FRAMES    4000  /* transactions are waited for longer */
+#define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 
 #define GATE_PASSES 3 /* checkpoints before the gate is shut */
-#define GATE_FAILS  2 /* each failure doubles the frames to the next try, so often */
 
 #define BUSY_PASS_NS  (2 * NS_PER_MS)   /* tries of a checkpoint that is busy */
 #define BUSY_WRITE_NS (20 * NS_PER_MS)  /* the same while we hold the write lock */
@@ -20,7 +20,11 @@
 #define LIMITED_NS    (3 * NS_PER_MS)   /* readers are waited for with the write lock */
 #define GATE_NS       (1 * NS_PER_MS)   /* a writer is awaited between two commits: */
 #define GATE_MOST_NS  (20 * NS_PER_MS)  /* this and two commits, up to this; for each */
-#define GATE_FRAME_NS (10 * NS_PER_US)  /* ... frame so long from URGENT_FRAMES on */
+#define GATE_FRAME_NS (10 * NS_PER_US)  /* ... frame so long from URGENT_FRAMES on, */
+#define GATE_LAST_NS  (200 * NS_PER_MS) /* ... up to this */
+#define STALL_NS      (1 * NS_PER_S)    /* so long a writer may have to wait there */
+#define BUSY_GATE_NS  (200 * NS_PER_MS) /* tries of a checkpoint there */
+#define SLOW_NS       (50 * NS_PER_MS)  /* checkpoints do not gain on the writer */
 #define SPIN_NS       (5 * NS_PER_US)
 #define BACK_OFF_MIN  (10 * NS_PER_MS)
 #define BACK_OFF_MAX  (2 * NS_PER_S)
@@ -41,6 +45,23 @@ static void count_pass(struct wal_hold *h, uint32_t backfilled, int64_t took)
 {
 	if (backfilled - h->last_pass <= SMALL_PASS) {
 		h->pass_ns += (took - h->pass_ns) / (took < h->pass_ns ? 1 : 8);
+	}
+}
+
+/*
+ * Learn how much may be left to the gate. A writer that is faster than the disk has to
+ * wait for it there: its own checkpoints would make it wait as well.
+ */
+static void count_speed(struct wal_hold *h, uint32_t done, int64_t took)
+{
+	int64_t most = done * STALL_NS / (took + 1);
+
+	if (done >= GATE_FRAMES) {
+		h->gate_most =
+		    (uint32_t)(most < GATE_LAST_FRAMES ? most : GATE_LAST_FRAMES);
+	}
+	if (h->gate_most < GATE_MOST_FRAMES) {
+		h->gate_most = GATE_MOST_FRAMES;
 	}
 }
 
@@ -76,7 +97,12 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 	}
 	h->is_limited = false;
 	if (rc == SQLITE_OK) {
-		count_pass(h, (uint32_t)backfilled, clock_mono_ns() - start);
+		int64_t took = clock_mono_ns() - start;
+
+		count_pass(h, (uint32_t)backfilled, took);
+		if ((uint32_t)backfilled > h->limit) {
+			count_speed(h, (uint32_t)backfilled - h->limit, took);
+		}
 		/* A reader at the same place as the last time is a long one. */
 		h->is_limited = backfilled >= 0 &&
 				(uint32_t)backfilled < h->mark_frame &&
@@ -111,6 +137,8 @@ static void await_commit(const struct wal_hold *h)
 static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 			     struct error *err)
 {
+	int64_t slow = clock_mono_ns() + SLOW_NS;
+
 	for (int i = 0; i < tries; i++) {
 		enum status status;
 
@@ -126,7 +154,7 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 		if (status != ST_OK) {
 			return status;
 		}
-		if (h->is_limited) {
+		if (h->is_limited || clock_mono_ns() >= slow) {
 			break;
 		}
 	}
@@ -136,7 +164,10 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 /* A try of a handover; where a long reader is in the way, not again for a while. */
 enum status hold_attempt(struct wal_hold *h, int tries, struct error *err)
 {
-	enum status status = hand_over(h, tries, BUSY_PASS_NS, err);
+	enum status status;
+
+	hold_want_lock(h); /* or the writer begins one of its own in between */
+	status = hand_over(h, tries, BUSY_PASS_NS, err);
 
 	if (h->is_limited && h->state != HOLD_ZERO) {
 		put_off(h, clock_mono_ns());
@@ -164,7 +195,7 @@ static enum status catch_up_at_gate(struct wal_hold *h, struct error *err)
 	struct wal_index_header now;
 
 	if (!hold_look(h, &now) ||
-	    now.frame_count - h->backfilled_seen > GATE_MOST_FRAMES) {
+	    now.frame_count - h->backfilled_seen > h->gate_most) {
 		return error_set(err, ST_RETRY, "too much is left for the gate");
 	}
 	return hold_accept(h, &now, err);
@@ -201,6 +232,9 @@ static int64_t gate_wait(const struct wal_hold *h)
 {
 	int64_t wait = GATE_NS + 2 * h->gap_ns;
 
+	if (h->header.frame_count >= GATE_LAST_NS / GATE_FRAME_NS) {
+		return GATE_LAST_NS;
+	}
 	if (h->header.frame_count >= URGENT_FRAMES) {
 		return h->header.frame_count * GATE_FRAME_NS;
 	}
@@ -227,7 +261,7 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 		if (status == ST_OK) {
 			h->mark_frame = h->captured;
 			wal_gate_mark(&h->gate, h->captured);
-			status = checkpoint(h, BUSY_WRITE_NS, err);
+			status = checkpoint(h, BUSY_GATE_NS, err);
 		}
 	}
 	if (status != ST_OK && status != ST_RETRY) {
@@ -239,27 +273,31 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 
 /*
  * Under a writer that is never quiet: most of it is backfilled and synced first, then
- * the rest while the writer waits. If that fails, the checkpoint lock again.
+ * the rest while the writer waits; where that does not gain on the writer, which is
+ * faster than the disk, it waits for more. If that fails, the checkpoint lock again.
  */
 enum status hold_pass(struct wal_hold *h, struct error *err)
 {
+	int64_t slow = clock_mono_ns() + SLOW_NS;
+	uint32_t left = UINT32_MAX; /* by the last checkpoint, frames */
 	enum status status = ST_OK;
-	uint32_t rest = UINT32_MAX; /* what the last checkpoint left, frames */
-	bool is_near = false;       /* or no nearer than before */
+	bool is_enough = false;
 
-	hold_want_lock(h); /* the writer would begin one of its own in between */
-	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_near; i++) {
-		if (i == 1) {
-			(void)fdatasync(
-			    h->db->db_fd); /* the last checkpoint does it again */
-		}
+	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_enough; i++) {
+		uint32_t before = left;
+
 		status = hold_attempt(h, 1, err);
 		if (h->state == HOLD_ZERO || h->is_limited) {
 			return status;
 		}
-		is_near = i > 0 && (h->header.frame_count - h->limit <= GATE_FRAMES ||
-				    h->header.frame_count - h->limit >= rest);
-		rest = h->header.frame_count - h->limit;
+		left = h->header.frame_count - h->limit;
+		is_enough = left <= GATE_FRAMES || left >= before ||
+			    h->header.frame_count >= URGENT_FRAMES ||
+			    clock_mono_ns() >= slow;
+		if (i == 0 && h->header.frame_count < URGENT_FRAMES) {
+			(void)fdatasync(
+			    h->db->db_fd); /* less is left to sync at the gate */
+		}
 	}
 	if (status == ST_OK && h->captured == h->header.frame_count) {
 		status = shut_gate(h, err);

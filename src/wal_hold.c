@@ -6,6 +6,7 @@
 /* Frames of the WAL. */
 #define NATURAL_FRAMES   500  /* a handover is due at the next quiet moment */
 #define NATURAL_STEP     300  /* more until the next try */
+#define NATURAL_LAST     2000 /* the writer waits for the disk, not for us */
 #define TAKE_FRAMES      800  /* the checkpoint lock is ours from here */
 #define PASS_FRAMES      800  /* without a quiet moment: a handover at the gate, and */
 #define PASS_BULK_FRAMES 2000 /* ... where transactions have BULK_FRAMES and more */
@@ -127,6 +128,13 @@ static uint32_t pass_frames(const struct wal_hold *h)
 	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
 }
 
+/* The gate could not be shut again and again. */
+static bool is_last_resort(const struct wal_hold *h)
+{
+	return h->settings.escalate && h->header.frame_count >= ESCALATE_FRAMES &&
+	       h->failed_passes >= GATE_FAILS;
+}
+
 /* In MARK: is it time to hand over? */
 static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -141,7 +149,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	}
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
 		if (quiet >= quiet_enough(h) && frames >= NATURAL_FRAMES &&
-		    frames >= h->next_try) {
+		    frames < NATURAL_LAST && frames >= h->next_try) {
 			h->next_try = frames + NATURAL_STEP;
 			h->failed_tries++;
 			return hold_attempt(h, NATURAL_TRIES, err);
@@ -149,12 +157,10 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
 			return hold_attempt(h, NATURAL_TRIES, err);
 		}
-		if (frames >= ESCALATE_FRAMES && h->settings.escalate) {
-			return hold_escalate(h, err);
-		}
 		if (frames >= h->next_pass && frames >= pass_frames(h)) {
 			h->next_pass = frames + (pass_frames(h) << h->failed_passes);
-			return hold_pass(h, err);
+			return is_last_resort(h) ? hold_escalate(h, err)
+						 : hold_pass(h, err);
 		}
 	}
 	if (quiet >= quiet_enough(h) || h->db->degraded) {

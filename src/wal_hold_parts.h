@@ -20,6 +20,8 @@
 #include "src/wal_gate.h"
 #include "src/wal_hold.h"
 
+#define GATE_FAILS 2 /* each failure doubles the frames to the next try, so often */
+
 #define QUIET_MOST_NS (2 * NS_PER_MS)  /* the longest that a quiet moment has to be */
 #define MARK_NS       (50 * NS_PER_US) /* without a commit: the mark may move on */
 /* A generation that is over: enough to know it again. */
@@ -71,9 +73,10 @@ struct wal_hold {
 	int64_t pass_ns;        /* what a small checkpoint takes, about */
 	uint32_t last_pass;     /* frames at the last checkpoint of ours */
 	uint32_t next_pass;     /* frames at which a handover is forced */
-	int64_t not_before;     /* no checkpoint of ours before this time */
-	int64_t back_off;       /* how far that was put off the last time */
-	int64_t truncate_ns;    /* no truncation before this time */
+	uint32_t gate_most;  /* frames that a checkpoint at the gate may have to do */
+	int64_t not_before;  /* no checkpoint of ours before this time */
+	int64_t back_off;    /* how far that was put off the last time */
+	int64_t truncate_ns; /* no truncation before this time */
 
 	bool has_baseline; /* nobody but SQLite may change the file now */
 	struct stat baseline;
