@@ -67,6 +67,17 @@ HELPER_SRCS   := $(sort $(wildcard tests/helpers/*.c))
 UNIT    := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
 BENCHES := $(BENCH_SRCS:tests/bench/%.c=$(B)/bench/%)
 HELPERS := $(HELPER_SRCS:tests/%.c=$(B)/%)
+# rowtail with places to be killed at (src/base/fault.h) and with a disk that fails, and
+# with limits so low that small databases reach them.
+FAULT_SRCS  := $(sort $(wildcard tests/faults/*.c))
+FAULTY_SRCS := $(shell grep -l '^\# *include "src/base/fault.h"' /dev/null $(SRCS))
+FAULT_OBJS  := $(filter-out $(FAULTY_SRCS:%.c=$(B)/%.o),$(OBJS)) \
+	       $(FAULTY_SRCS:%.c=$(B)/faults/%.o) $(FAULT_SRCS:%.c=$(B)/faults/%.o)
+FAULT_FLAGS := -DFAULT_POINTS -DFOLD_BYTES=400000 -DLOG_FULL_BYTES=8192 \
+	       -DLOG_TRIM_BYTES=2048 -DFILE_SYNC_BYTES=200000
+FAULT_CALLS := write pwrite read pread fsync fdatasync sync_file_range ftruncate \
+	       fallocate posix_fallocate renameat unlinkat open openat __openat_2 mkdir
+comma := ,
 FUZZ    := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
 C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
 
@@ -131,8 +142,10 @@ all: $(B)/rowtail
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(subst ','\'',$(CPPFLAGS_ALL)) $(CFLAGS_ALL)' \
+		'$(FAULT_FLAGS) $(FAULT_CALLS)' \
 		'$(LDFLAGS_ALL) $(LDLIBS_ALL)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
 FORCE:
 
 $(B)/%.o: %.c $(B)/flags
@@ -143,6 +156,16 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/rowtail: $(OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$(B)/faults/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$< (faults))
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(FAULT_FLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/rowtail-faults: $(FAULT_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(FAULT_CALLS:%=-Wl$(comma)--wrap=%) \
+		-o $@ $^ $(LDLIBS_ALL)
 
 # What tests link with: everything but main. An archive, so that a test needs only
 # what it uses.
@@ -181,14 +204,16 @@ helpers: $(HELPERS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli state programs oracle
+SUITES       ?= unit cases cli state faults programs oracle
 ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
+FAULTS       ?= 1
 WRAPPER      ?=
 TEST_PYTHON   = $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON))
 RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
 		--jobs $(JOBS) --transactions $(TRANSACTIONS) --rounds $(ROUNDS) \
+		--faults $(FAULTS) \
 		$(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(ONLY),--only '$(ONLY)')
 # Another variant of the build: its own folder, the same targets.
 variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
@@ -201,7 +226,7 @@ check: deps
 
 test: suites
 
-suites: all unit-build helpers
+suites: all unit-build helpers $(B)/rowtail-faults
 	$(RUN_TESTS)
 
 # With a real broker, Kafka Connect and PostgreSQL.
@@ -256,8 +281,8 @@ fuzz:
 
 # Until it is stopped, or SOAK_TRANSACTIONS and SOAK_ROUNDS of stops and starts.
 soak: venv
-	$(MAKE) --no-print-directory suites SUITES='state oracle' \
-		ROUNDS=$(or $(SOAK_ROUNDS),5000) \
+	$(MAKE) --no-print-directory suites SUITES='state faults oracle' \
+		ROUNDS=$(or $(SOAK_ROUNDS),5000) FAULTS=$(or $(SOAK_FAULTS),20) \
 		TRANSACTIONS=$(or $(SOAK_TRANSACTIONS),1000000)
 
 cover:
@@ -323,7 +348,8 @@ help:
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli'
-	@echo '                     state programs oracle" TRANSACTIONS=10000 ROUNDS=150 JOBS=2'
+	@echo '                     state faults programs oracle" TRANSACTIONS=10000'
+	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

@@ -15,6 +15,7 @@
 
 #include "sinks/line_batch.h"
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 #include "src/base/log.h"
 
 #define RETRY_NS (1 * NS_PER_S)
@@ -94,6 +95,7 @@ static enum status write_all(struct file_sink *s, const char *bytes, size_t len,
 	while (status == ST_OK && len > 0) {
 		ssize_t n = write(s->fd, bytes, len);
 
+		FAULT_POINT("file-written");
 		if (n >= 0) {
 			bytes += n;
 			len -= (size_t)n;
@@ -161,6 +163,7 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 		return error_set_errno(err, errno, "%s cannot be synced",
 				       s->settings.path);
 	}
+	FAULT_POINT("file-synced");
 	status = read_place(s, err);
 	s->place.start = s->start;
 	return status;
@@ -305,6 +308,7 @@ static enum status open_file(const struct file_sink *s, int *out, struct error *
 				 "--to file:%s: another process is writing it", path);
 	}
 	if (!exists) {
+		FAULT_POINT("file-made");
 		take_permissions(s, fd);
 		sync_folder(s);
 	}
@@ -366,6 +370,7 @@ static enum status reopen(struct file_sink *s, struct error *err)
 	(void)close(s->fd);
 	s->fd = fd;
 	status = begin_file(s, err);
+	FAULT_POINT("file-reopened");
 	if (status == ST_OK) {
 		log_info("goes on in a new %s", s->settings.path);
 		status = s->settings.acknowledged(s->settings.context, true, err);
@@ -488,10 +493,12 @@ static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
 		       struct error *err)
 {
 	if (size > length) {
+		FAULT_POINT("file-before-cut");
 		if (ftruncate(fd, (off_t)length) != 0 || fdatasync(fd) != 0) {
 			return error_set_errno(err, errno, "%s cannot be cut back",
 					       path);
 		}
+		FAULT_POINT("file-cut");
 		log_info("%s: cut back by %" PRIu64
 			 " bytes that had not been acknowledged",
 			 path, size - length);

@@ -30,7 +30,9 @@
 
 #include "sinks/sink.h"
 
-#define FILE_SYNC_BYTES  (1u << 20)
+#ifndef FILE_SYNC_BYTES /* tests have a smaller one */
+#define FILE_SYNC_BYTES (1u << 20)
+#endif
 #define FILE_PROOF_BYTES 4096
 
 /* Where in a file all that was acknowledged ends. */

@@ -14,6 +14,7 @@
 
 #include "sinks/line_batch.h"
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 
 /* A signal may come just before poll(2); the stop flag is seen this much later. */
 #define STOP_POLL_MS 200
@@ -119,6 +120,7 @@ static enum status write_all(struct stdout_sink *s, const char *bytes, size_t le
 		must_wait = s->outlet == OUTLET_BLOCKING;
 		n = write_some(s, bytes, len);
 		if (n >= 0) {
+			FAULT_POINT("stdout-written");
 			bytes += n;
 			len -= (size_t)n;
 			*done += (size_t)n;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/catch_up.h"
 #include "src/db_open.h"
@@ -226,6 +227,7 @@ static enum status journal(struct capture *c, struct error *err)
 	if (!entry) {
 		return error_set(err, ST_NOMEM, "out of memory");
 	}
+	FAULT_POINT("capture-made");
 	status = store_append(c->settings.store, txn, err);
 	if (status != ST_OK) {
 		free(entry);
@@ -265,6 +267,7 @@ static void *run_sync(void *context)
 		c->unsynced_end = &c->unsynced;
 		(void)pthread_mutex_unlock(&c->lock);
 		status = store_sync(c->settings.store, &err);
+		FAULT_POINT("capture-synced");
 		for (const struct captured_txn *txn = first; txn; txn = txn->next) {
 			lsn = txn->lsn;
 		}
@@ -549,10 +552,13 @@ static enum status take_difference(struct capture *c,
 	log_info("%" PRIu32 " pages differ", catch_up.differ);
 	txn->is_catch_up = true;
 	txn->place = place_of(c, header, header->frame_count);
+	FAULT_POINT("catch-up-made");
 	c->unjournalled = txn;
 	c->is_following = true;
 	taken->last_frame = header->frame_count;
-	return journal(c, err);
+	status = journal(c, err);
+	FAULT_POINT("catch-up-journalled");
+	return status;
 }
 
 /* wal_hold_take at the start, with a store that has been in use. */
@@ -833,9 +839,11 @@ static void note_clean_stop(struct capture *c)
 	    again.st_mtim.tv_nsec != st.st_mtim.tv_nsec) {
 		return;
 	}
+	FAULT_POINT("stop-before-note");
 	if (store_put_clean(c->settings.store, &st, c->builder.lsn, &err) != ST_OK) {
 		log_debug("no clean stop: %s", err.text);
 	}
+	FAULT_POINT("stop-noted");
 }
 
 static void stop_capturing(struct capture *c);
@@ -893,8 +901,10 @@ void capture_close(struct capture *capture)
 	}
 	stop_threads(capture);
 	wal_hold_close(capture->hold);
+	FAULT_POINT("stop-hold-let-go");
 	wal_watch_close(capture->watch);
 	db_close(&capture->db);
+	FAULT_POINT("stop-closed");
 	if (capture->has_builder) {
 		txn_builder_clear(&capture->builder);
 	}

@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "src/base/buffer.h"
+#include "src/base/fault.h"
 #include "src/journal_file.h"
 #include "src/journal_reader.h"
 #include "src/journal_record.h"
 
-#define SEGMENT_BYTES (16u << 20) /* a segment that has more is not appended to */
-#define TRIM_BYTES    (1u << 20)  /* the same, where a trim waits for its end */
+/* Tests have smaller ones. */
+#ifndef LOG_FULL_BYTES
+#define LOG_FULL_BYTES (16u << 20) /* a segment that has more is not appended to */
+#define LOG_TRIM_BYTES (1u << 20)  /* the same, where a trim waits for its end */
+#endif
 
 struct journal {
 	struct spool *spool;
@@ -65,6 +69,7 @@ static enum status add_segment(struct journal *journal, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
+	FAULT_POINT("journal-segment-made");
 	(void)pthread_mutex_lock(&journal->lock);
 	if (!journal_files_room(&journal->files)) {
 		(void)pthread_mutex_unlock(&journal->lock);
@@ -89,8 +94,9 @@ static bool is_full(const struct journal *journal)
 		return true;
 	}
 	last = &journal->files.segments[journal->files.total - 1];
-	return last->length > SEGMENT_BYTES ||
-	       (last->length > TRIM_BYTES && journal->trimmed_lsn > last->start_lsn);
+	return last->length > LOG_FULL_BYTES ||
+	       (last->length > LOG_TRIM_BYTES &&
+		journal->trimmed_lsn > last->start_lsn);
 }
 
 /* --- appending -------------------------------------------------------------- */
@@ -144,6 +150,7 @@ static enum status write_record(struct journal *journal, struct error *err)
 	struct journal_segment last = last_segment(journal);
 	int rc;
 
+	FAULT_POINT("journal-before-record");
 	rc = journal_file_write(last.fd, journal->bytes.bytes, journal->bytes.len,
 				last.length);
 	if (rc != 0) {
@@ -185,6 +192,7 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 	if (status != ST_OK) {
 		return status;
 	}
+	FAULT_POINT("journal-record");
 	journal->lsn = record->lsn;
 	journal->chain = sum;
 	(void)pthread_mutex_lock(&journal->lock);
@@ -289,17 +297,21 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	if (is_done) {
 		return ST_OK;
 	}
+	FAULT_POINT("journal-before-sync");
 	status = spool_sync(journal->spool, err);
 	if (status == ST_OK) {
+		FAULT_POINT("journal-images-synced");
 		status = sync_segments(journal, err);
 	}
 	if (status == ST_OK && folder) {
+		FAULT_POINT("journal-before-folder-sync");
 		status = journal_files_sync(&journal->files, err);
 	}
 	if (status != ST_OK) {
 		journal->sync_errno = err->sys_errno;
 		return status;
 	}
+	FAULT_POINT("journal-synced");
 	(void)pthread_mutex_lock(&journal->lock);
 	journal->durable_lsn = lsn;
 	(void)pthread_mutex_unlock(&journal->lock);
@@ -330,12 +342,14 @@ enum status journal_trim(struct journal *journal, uint64_t lsn, struct error *er
 	uint64_t start_lsn;
 
 	while (first_is_done(journal, lsn, &start_lsn)) {
-		enum status status =
-		    journal_file_remove(&journal->files, start_lsn, err);
+		enum status status;
 
+		FAULT_POINT("journal-before-trim");
+		status = journal_file_remove(&journal->files, start_lsn, err);
 		if (status != ST_OK) {
 			return status;
 		}
+		FAULT_POINT("journal-trimmed");
 		(void)pthread_mutex_lock(&journal->lock);
 		journal_segment_close(&journal->files.segments[0]);
 		journal->files.total--;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "src/base/buffer.h"
+#include "src/base/fault.h"
 #include "src/base/log.h"
 
 #define SCAN_BYTES (64u << 10)
@@ -350,6 +351,7 @@ static enum status cut(struct reader *reader, size_t index, uint64_t offset,
 		  ": %s, and was not synced",
 		  files->folder, segment->start_lsn, offset, reader->size,
 		  reader->torn);
+	FAULT_POINT("journal-before-cut");
 	if (offset == 0) {
 		return journal_files_drop(files, index, files->total, err);
 	}
@@ -357,6 +359,7 @@ static enum status cut(struct reader *reader, size_t index, uint64_t offset,
 	if (rc != 0) {
 		return journal_file_error(files, "cut", segment->start_lsn, rc, err);
 	}
+	FAULT_POINT("journal-cut");
 	segment->length = offset;
 	return journal_files_drop(files, index + 1, files->total, err);
 }
@@ -456,6 +459,7 @@ static enum status recover(struct reader *reader, struct error *err)
 	size_t first = find_first(files, start->lsn);
 	enum status status = read_segments(reader, first, err);
 
+	FAULT_POINT("journal-read");
 	if (status == ST_OK && reader->lsn < start->lsn) {
 		/* Nothing in it is later than S. */
 		reader->lsn = start->lsn;

@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "src/base/fault.h"
+
 #define SHADOW_FILE "shadow"
 #define HASHES_FILE "hashes"
 
@@ -319,9 +321,11 @@ enum status shadow_sync(struct shadow *shadow, struct error *err)
 	enum status status = sync_file(shadow, shadow->fd, SHADOW_FILE, err);
 
 	if (status == ST_OK) {
+		FAULT_POINT("shadow-pages-synced");
 		status = write_dirty_hashes(shadow, err);
 	}
 	if (status == ST_OK) {
+		FAULT_POINT("shadow-hashes-written");
 		status = sync_file(shadow, shadow->hashes_fd, HASHES_FILE, err);
 	}
 	if (status == ST_OK && shadow->hashes_cap > 0) {
@@ -343,6 +347,7 @@ static enum status set_length(struct shadow *shadow, uint32_t page_count,
 	if (ftruncate(shadow->fd, page_offset(shadow, (uint64_t)page_count + 1)) != 0) {
 		return write_error(err);
 	}
+	FAULT_POINT("shadow-length-set");
 	shadow->file_pages = page_count;
 	return ST_OK;
 }
@@ -408,6 +413,7 @@ enum status shadow_resize(struct shadow *shadow, uint32_t page_count, struct err
 	}
 	if (page_count < shadow->page_count) {
 		(void)punch(shadow, (uint64_t)page_count + 1, shadow->file_pages);
+		FAULT_POINT("shadow-punched");
 	}
 	shadow->page_count = page_count;
 	return ST_OK;
@@ -429,6 +435,7 @@ enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t 
 		      page_offset(shadow, page_no))) {
 		return write_error(err);
 	}
+	FAULT_POINT("shadow-page");
 	set_hash(shadow, page_no, bytes);
 	return ST_OK;
 }
@@ -625,6 +632,7 @@ static enum status copy_pages(struct shadow *shadow, const struct shadow_copy *c
 				    is_clone ? SHADOW_FILE : "the database file", err);
 		if (status == ST_OK) {
 			status = take_chunk(shadow, &chunk, is_clone, err);
+			FAULT_POINT("copy-chunk");
 		}
 		if (status == ST_OK) {
 			status = end_step(shadow, copy, chunk.first + chunk.count - 1,
@@ -711,14 +719,17 @@ static enum status create_files(struct shadow *shadow, int dir_fd,
 		status = make_file(dir_fd, SHADOW_FILE, &shadow->fd, err);
 	}
 	if (status == ST_OK) {
+		FAULT_POINT("copy-files-made");
 		status = sync_new(shadow, dir_fd, err);
 	}
 	if (status == ST_OK) {
+		FAULT_POINT("copy-files-synced");
 		status = fill(shadow, copy, err);
 	}
 	if (status != ST_OK) {
 		return status;
 	}
+	FAULT_POINT("copy-before-head");
 	head_encode(shadow->page_size, head);
 	if (!write_at(shadow->hashes_fd, head, sizeof head, 0)) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be written");

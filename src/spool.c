@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/fault.h"
 #include "src/base/temp_file.h"
 
 #define SEGMENT_BYTES (4u << 20)
@@ -167,6 +168,7 @@ static enum status back_segment(struct spool *spool, uint32_t index, struct erro
 					   : "cannot grow %s/frames",
 				       spool->folder);
 	}
+	FAULT_POINT("frames-grown");
 	spool->segments[index].backed = true;
 	spool->spare++;
 	return ST_OK;
@@ -414,6 +416,7 @@ static void sweep(struct spool *spool)
 		}
 	}
 	spool->is_unswept = false;
+	FAULT_POINT("frames-swept");
 }
 
 /* Point `lowest` at a segment with a free slot that is backed. */

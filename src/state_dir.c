@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "src/base/fault.h"
+
 #define LOCK_FILE     "lock"
 #define META_FILE     "meta"
 #define META_NEW_FILE "meta.new"
@@ -325,6 +327,7 @@ static enum status remove_leftover(struct state_dir *dir, const char *name,
 	if (is_leftover(name) && unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
 		return file_error(dir, name, "removed", err);
 	}
+	FAULT_POINT("state-leftover-removed");
 	return ST_OK;
 }
 
@@ -404,6 +407,7 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 		return file_error(dir, LOCK_FILE, "locked", err);
 	}
 	write_pid(dir);
+	FAULT_POINT("state-locked");
 	return ST_OK;
 }
 
@@ -603,6 +607,7 @@ static bool write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
 	if (fd < 0) {
 		return false;
 	}
+	FAULT_POINT("meta-new-made");
 	is_written = write_at(fd, bytes, len, 0) && fsync(fd) == 0;
 	reason = errno;
 	if (close(fd) != 0 && is_written) {
@@ -682,14 +687,17 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 			    meta_encode(&complete, dir->database_path, bytes))) {
 		return file_error(dir, META_NEW_FILE, "written", err);
 	}
+	FAULT_POINT("meta-new-synced");
 	if (renameat(dir->fd, META_NEW_FILE, dir->fd, META_FILE) != 0) {
 		return file_error(dir, META_FILE, "replaced", err);
 	}
+	FAULT_POINT("meta-renamed");
 	if (fsync(dir->fd) != 0) {
 		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
 	}
 	dir->meta = complete;
 	dir->has_meta = true;
+	FAULT_POINT("meta-durable");
 	return ST_OK;
 }
 
@@ -754,6 +762,7 @@ static enum status make_position(struct state_dir *dir, struct error *err)
 		return file_error(dir, POSITION_FILE, "written", err);
 	}
 	dir->sequence = 1;
+	FAULT_POINT("position-made");
 	return ST_OK;
 }
 
@@ -831,9 +840,11 @@ enum status state_dir_put_position(struct state_dir *dir,
 				   const struct state_position *position,
 				   struct error *err)
 {
+	FAULT_POINT("position-before-record");
 	if (!write_position(dir, position, dir->sequence + 1)) {
 		return file_error(dir, POSITION_FILE, "written", err);
 	}
+	FAULT_POINT("position-record");
 	dir->sequence++;
 	return ST_OK;
 }
@@ -847,6 +858,7 @@ enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
 		errno = dir->sync_errno;
 		return file_error(dir, POSITION_FILE, "synced", err);
 	}
+	FAULT_POINT("position-synced");
 	return ST_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/journal.h"
 #include "src/last_error.h"
@@ -13,8 +14,10 @@
 #include "src/shadow.h"
 #include "src/source_state.h"
 
-#define FOLD_BYTES    (16u << 20) /* of images that are kept: folded at once */
-#define FOLD_AGAIN_NS NS_PER_S    /* after a full disk */
+#ifndef FOLD_BYTES             /* tests have a smaller one */
+#define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
+#endif
+#define FOLD_AGAIN_NS NS_PER_S /* after a full disk */
 
 struct store {
 	struct state_dir *dir;
@@ -371,6 +374,7 @@ enum status store_absorb(struct store *store, struct captured_txn *txn,
 	store->end = (struct store_end){
 	    .lsn = txn->lsn, .page_count = txn->page_count, .place = txn->place};
 	store->end_chain = txn->chain;
+	FAULT_POINT("start-absorbed");
 	free_slots(store, txn);
 	free(txn);
 	return status;
@@ -394,6 +398,7 @@ enum status store_begin(struct store *store, const struct state_position *positi
 	enum status status = shadow_sync(store->shadow, err);
 
 	if (status == ST_OK) {
+		FAULT_POINT("start-base-synced");
 		status = store_put_position(store, position, err);
 	}
 	if (status == ST_OK) {
@@ -407,6 +412,7 @@ enum status store_begin(struct store *store, const struct state_position *positi
 	if (status == ST_OK) {
 		store->meta = *state_dir_meta(store->dir);
 		store->is_new = false;
+		FAULT_POINT("start-begun");
 		status = journal_trim(store->journal, store->meta.base_lsn, err);
 	}
 	return status;
@@ -569,15 +575,18 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 	/* A power cut must not leave A before S. */
 	status = state_dir_sync_position(store->dir, err);
 	if (status == ST_OK) {
+		FAULT_POINT("fold-begins");
 		status = write_kept(store, view, &end, &chain, err);
 	}
 	if (status == ST_OK) {
+		FAULT_POINT("fold-written");
 		status = shadow_resize(store->shadow, end.page_count, err);
 	}
 	if (status == ST_OK) {
 		status = shadow_sync(store->shadow, err);
 	}
 	if (status == ST_OK) {
+		FAULT_POINT("fold-synced");
 		set_base(&store->meta, &end, chain);
 		status = state_dir_put_meta(store->dir, &store->meta, err);
 	}
@@ -585,6 +594,8 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 		return put_off(store, status, err);
 	}
 	store->is_full = false;
+	FAULT_POINT("fold-meta");
 	drop_kept(store, view);
+	FAULT_POINT("fold-slots-free");
 	return journal_trim(store->journal, end.lsn, err);
 }

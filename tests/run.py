@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs the test suites and prints the counts.
 
-    tests/run.py SUITE... [options]      suites: unit cases cli state programs oracle kafka
+    tests/run.py SUITE... [options]
+
+    suites: unit cases cli state faults programs oracle kafka
 
 What cannot run here is counted as "not run" and says why; it never passes. The exit
 code is 0 when nothing failed and something passed.
@@ -21,7 +23,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VENV = os.path.join(ROOT, "build", "venv", "bin", "python")
-SUITES = ["unit", "cases", "cli", "state", "programs", "oracle", "kafka"]
+SUITES = ["unit", "cases", "cli", "state", "faults", "programs", "oracle", "kafka"]
 
 
 def use_venv():
@@ -59,6 +61,9 @@ def parse_arguments():
     resume.add_argument("--rounds", type=int, default=150,
                         help="stops and starts, in all seeds together")
     resume.add_argument("--rounds-per-seed", type=int, default=25)
+    faults = parser.add_argument_group("faults (with --seed too)")
+    faults.add_argument("--faults", type=int, default=1, metavar="N",
+                        help="how much: 1 is a minute, N is N times that")
     oracle = parser.add_argument_group("oracle")
     oracle.add_argument("--transactions", type=int, default=10000,
                         help="in all seeds together")
@@ -220,6 +225,9 @@ def suite_checks(suite, options, settings):
         return state_checks(options, settings)
     if suite == "kafka":
         return kafka_checks(options, settings)
+    if suite == "faults":
+        from faults.run import fault_checks
+        return fault_checks(options, settings)
     return file_checks(suite, settings)
 
 

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/faults/failing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Not the calls that are wrapped: these lines are no test's business. */
+static void note(const char *path, const char *call, const char *file)
+{
+	FILE *out = fopen(path, "a");
+
+	if (!out || fprintf(out, "%s %s\n", call, file) < 0 || fclose(out) != 0) {
+		abort();
+	}
+}
+
+static void count_call(const char *call, const char *file)
+{
+	const char *order = getenv("ROWTAIL_CALLS");
+	char glob[PATH_MAX];
+	char path[PATH_MAX];
+
+	if (!order) {
+		return;
+	}
+	if (sscanf(order, "%4095s %4095s", glob, path) != 2) {
+		abort();
+	}
+	if (fnmatch(glob, file, 0) == 0) {
+		note(path, call, file);
+	}
+}
+
+struct rule {
+	char call[16];
+	char glob[PATH_MAX];
+	long first;
+	long count;
+	char how[16];
+};
+
+static int errno_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} known[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EINTR", EINTR},
+		     {"EDQUOT", EDQUOT}, {"EACCES", EACCES}, {"EMFILE", EMFILE}};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (strcmp(known[i].name, name) == 0) {
+			return known[i].number;
+		}
+	}
+	abort();
+}
+
+static enum failing_how how_of(const char *name, int *sys_errno)
+{
+	if (strcmp(name, "SHORT") == 0) {
+		return FAILING_SHORT;
+	}
+	if (strcmp(name, "HALF") == 0) {
+		*sys_errno = ENOSPC;
+		return FAILING_HALF;
+	}
+	if (strcmp(name, "KILL") == 0) {
+		return FAILING_KILL;
+	}
+	*sys_errno = errno_of(name);
+	return FAILING_ERRNO;
+}
+
+/* Is this the call that the rule is about, and its turn? */
+static int is_due(const struct rule *rule, const char *call, const char *file)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static long calls;
+	const char *flag = getenv("ROWTAIL_FAIL_WHILE");
+	long number;
+
+	if ((strcmp(rule->call, "*") != 0 && strcmp(rule->call, call) != 0) ||
+	    fnmatch(rule->glob, file, 0) != 0 || (flag && access(flag, F_OK) != 0)) {
+		return 0;
+	}
+	(void)pthread_mutex_lock(&lock);
+	number = ++calls;
+	(void)pthread_mutex_unlock(&lock);
+	return number >= rule->first &&
+	       (rule->count == 0 || number < rule->first + rule->count);
+}
+
+enum failing_how failing_ask(const char *call, const char *path, int *sys_errno)
+{
+	const char *order = getenv("ROWTAIL_FAIL");
+	enum failing_how how = FAILING_NOT;
+	int kept = errno;
+	struct rule rule;
+
+	count_call(call, path);
+	if (order) {
+		if (sscanf(order, "%15s %4095s %ld %ld %15s", rule.call, rule.glob,
+			   &rule.first, &rule.count, rule.how) != 5) {
+			abort();
+		}
+		if (is_due(&rule, call, path)) {
+			how = how_of(rule.how, sys_errno);
+		}
+	}
+	errno = kept;
+	return how;
+}

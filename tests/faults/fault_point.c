@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The other end of src/base/fault.h, in the program that tests/faults runs.
+ *
+ *     ROWTAIL_KILL=NAME:COUNT   kill -9 when NAME is reached for the COUNTth time
+ *     ROWTAIL_REACHED=PATH      append a line with the name of each place reached
+ */
+#include "src/base/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void note(const char *path, const char *name)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	char line[128];
+	int len = snprintf(line, sizeof line, "%s\n", name);
+
+	if (fd < 0 || write(fd, line, (size_t)len) != len) {
+		abort();
+	}
+	(void)close(fd);
+}
+
+/* Is it the COUNTth time of the name in `order`? */
+static int is_due(const char *order, const char *name)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static long reached;
+	size_t len = strlen(name);
+	int due;
+
+	if (strncmp(order, name, len) != 0 || order[len] != ':') {
+		return 0;
+	}
+	(void)pthread_mutex_lock(&lock);
+	due = ++reached == strtol(order + len + 1, NULL, 10);
+	(void)pthread_mutex_unlock(&lock);
+	return due;
+}
+
+void fault_point(const char *name)
+{
+	const char *order = getenv("ROWTAIL_KILL");
+	const char *path = getenv("ROWTAIL_REACHED");
+	int reason = errno;
+
+	if (path) {
+		note(path, name);
+	}
+	if (order && is_due(order, name)) {
+		(void)kill(getpid(), SIGKILL);
+	}
+	errno = reason;
+}

@@ -1,0 +1,32 @@
+"""The checks of the suite "faults": what is left when the program is killed, the disk
+fails or the power goes. `more` is how much of it: 1 is for every change, larger numbers
+take that much longer.
+"""
+
+import os
+
+from harness import box
+from harness.pool import Check
+
+
+def fault_checks(options, settings):
+    from faults import kills
+    program = settings.rowtail + "-faults"
+    settings = box.Options(program, settings.wrapper, settings.slow)
+    seed = options.seed if options.seed is not None else 1
+
+    def check(name, run, seconds=300):
+        def in_box():
+            if not os.access(program, os.X_OK):
+                raise box.NotRun("%s is not built" % os.path.basename(program))
+            place = box.Box(settings, name.replace("/", "-"))
+            try:
+                return run(place)
+            finally:
+                place.close()
+        return Check("faults", name, in_box, seconds * settings.slow)
+
+    yield check("kills/every-place-is-come-to", kills.check_places)
+    for group in kills.GROUPS:
+        yield check("kills/" + group, lambda place, group=group: kills.run_chain(
+            place, group, seed, options.faults - 1), 300 * options.faults)
