@@ -37,11 +37,11 @@ class Application:
         draw = self.random.random
         key = self.random.randrange(1, 1500)
         kind = draw()
-        if kind < 0.03:                     # large, and shrinks the file some day
+        if self.number % 40 == 10:          # large, and shrinks the file some day
             self.commit(["DELETE FROM t WHERE id > 2000",
                          "INSERT INTO t %s SELECT i, 'one of many ' || i, NULL FROM n"
                          % series(2001, 2001 + self.random.randrange(3000))])
-        elif kind < 0.04:
+        elif self.number % 60 == 40:
             self.commit(["DELETE FROM t WHERE id > 2000"])
             self.writer.sql("c", "VACUUM")
         elif kind < 0.2:

@@ -150,7 +150,7 @@ class Chain:
         tail = self.start(env)
         if kind in ("stop", "absent", "torn", "cut"):
             tail.following.wait(20)
-            self.work(tail, self.random.randrange(12))
+            self.work(tail, self.random.randrange(12) * self.patience ** 2)
         else:
             commits = 25 if kind in ("first", "again") else COMMITS
             self.work(tail, commits * self.patience, hangups=kind == "hangups")
