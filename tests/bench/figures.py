@@ -108,7 +108,11 @@ class Figures:
         }
 
     def cpu(self, kind, to_pipe=False):
-        """CPU of rowtail for each event against CPU of the writer for each row."""
+        """CPU of rowtail for each event against CPU of the writer for each row.
+
+        rowtail does checkpoints that the writer then has not to do, so `together` is
+        what following costs: CPU of both against CPU of the writer alone.
+        """
         arguments, txns = CPU_WRITERS[kind]
         txns = max(1, txns * self.plan.rows // 1_000_000)
         path = self.fresh()
@@ -125,8 +129,12 @@ class Figures:
             if reader:
                 reader.communicate()
         self.remove(path)
+        alone = self.write(self.fresh(), *arguments, "--txns", txns)
+        self.remove(path)
         return {
             "ratio": used / wrote["cpu_s"],
+            "together": (used + wrote["cpu_s"]) / alone["cpu_s"],
+            "alone_us": alone["cpu_s"] / alone["rows"] * 1e6,
             "rowtail_us": used / wrote["rows"] * 1e6,
             "writer_us": wrote["cpu_s"] / wrote["rows"] * 1e6,
             "lag_s": lag_s,
