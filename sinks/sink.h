@@ -23,6 +23,13 @@ struct sink {
 			   struct error *err);
 	/* Everything put so far goes out now. */
 	enum status (*flush)(struct sink *sink, struct error *err);
+	/* Messages for this topic may come; of a table, and without keys if it has no
+	 * primary key. `table` is NULL for control messages. NULL: no need to know. */
+	enum status (*announce)(struct sink *sink, struct span topic, const char *table,
+				bool is_keyless, struct error *err);
+	/* Between transactions: what was put should be flushed, although more is to
+	 * come. NULL: never. */
+	bool (*wants_flush)(const struct sink *sink);
 	/* A descriptor that shows POLLERR or POLLHUP when the reader goes away; -1:
 	 * none. */
 	int (*watch_fd)(const struct sink *sink);

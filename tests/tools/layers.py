@@ -25,7 +25,7 @@ LAYERS = {
 LIBRARIES = {
     r"sqlite3\.h": [r"schemas/.*", r"src/[^/]*"],
     r"pcre2\.h": [r"schemas/.*", r"src/[^/]*"],
-    r"jansson\.h": [r"schemas/.*", r"src/[^/]*"],
+    r"jansson\.h": [r"schemas/.*", r"src/[^/]*", r"sinks/kafka_[^/]*"],
     r"xxhash\.h": [r"src/[^/]*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"openssl/.*": [r"schemas/.*", r"src/[^/]*"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/kafka_config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/log.h"
+
+/* Of librdkafka's defaults, what a follower wants otherwise. */
+static const char *const ours[][2] = {
+    {"client.id", "rowtail"},
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.max.ms", "1000"},
+    {"log.connection.close", "false"},
+};
+
+/* ---- callbacks ---- */
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility,
+		   const char *text)
+{
+	(void)rk;
+	(void)level;
+	log_debug("kafka: %s: %s", facility, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+	const struct kafka_config *config = opaque;
+
+	(void)rk;
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		return; /* says nothing about why */
+	}
+	kafka_wait_note(config->wait, reason,
+			code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+			    code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED);
+}
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+	const struct kafka_config *config = opaque;
+
+	(void)rk;
+	config->delivered(config->context, message);
+}
+
+/* ---- settings ---- */
+
+static bool is_secret(const char *name)
+{
+	static const char *const parts[] = {"password", "secret", "token",
+					    "key.pem",  "jaas",   "oauthbearer"};
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (strstr(name, parts[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum status set_property(rd_kafka_conf_t *conf, const struct kafka_property *p,
+				struct error *err)
+{
+	char text[512];
+	rd_kafka_conf_res_t result =
+	    rd_kafka_conf_set(conf, p->name, p->value, text, sizeof text);
+
+	if (result == RD_KAFKA_CONF_OK) {
+		return ST_OK;
+	}
+	if (is_secret(p->name) && result != RD_KAFKA_CONF_UNKNOWN) {
+		(void)snprintf(text, sizeof text, "the value is not usable");
+	}
+	return error_set(err, ST_CONFIG, "%s%s: %s", p->where, p->name, text);
+}
+
+static enum status set_own(rd_kafka_conf_t *conf, const char *name, const char *value,
+			   struct error *err)
+{
+	struct kafka_property own = {.where = "librdkafka: ", .name = name};
+
+	own.value = value;
+	return set_property(conf, &own, err);
+}
+
+static enum status set_all(struct kafka_config *config, rd_kafka_conf_t *conf,
+			   struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < sizeof ours / sizeof *ours; i++) {
+		status = set_own(conf, ours[i][0], ours[i][1], err);
+	}
+	for (size_t i = 0; status == ST_OK && i < config->property_count; i++) {
+		status = set_property(conf, &config->properties[i], err);
+	}
+	if (status == ST_OK) {
+		status = set_own(conf, "bootstrap.servers", config->brokers, err);
+	}
+	rd_kafka_conf_set_opaque(conf, config);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	return status;
+}
+
+static enum status make(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out,
+			struct error *err)
+{
+	char text[512];
+
+	*out = rd_kafka_new(type, conf, text, sizeof text);
+	if (!*out) {
+		rd_kafka_conf_destroy(conf);
+		return error_set(err, ST_CONFIG, "the settings producer.*: %s", text);
+	}
+	return ST_OK;
+}
+
+/* ---- handles ---- */
+
+static bool is_given(const struct kafka_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->property_count; i++) {
+		if (strcmp(config->properties[i].name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum status kafka_config_producer(struct kafka_config *config, rd_kafka_t **out,
+				  struct error *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	enum status status = set_all(config, conf, err);
+
+	if (status == ST_OK) {
+		status = set_own(conf, "enable.idempotence", "true", err);
+	}
+	if (status == ST_OK && config->transactional_id &&
+	    !is_given(config, "transactional.id")) {
+		status =
+		    set_own(conf, "transactional.id", config->transactional_id, err);
+	}
+	/* Without transactions nothing bounds how long a message may wait. */
+	if (status == ST_OK && !config->transactional_id &&
+	    !is_given(config, "message.timeout.ms")) {
+		status = set_own(conf, "message.timeout.ms", "0", err);
+	}
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	if (status != ST_OK) {
+		rd_kafka_conf_destroy(conf);
+		return status;
+	}
+	return make(RD_KAFKA_PRODUCER, conf, out, err);
+}
+
+enum status kafka_config_reader(struct kafka_config *config, bool committed_only,
+				rd_kafka_t **out, struct error *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	enum status status = set_all(config, conf, err);
+
+	if (status == ST_OK) {
+		status = set_own(conf, "isolation.level",
+				 committed_only ? "read_committed" : "read_uncommitted",
+				 err);
+	}
+	if (status == ST_OK) {
+		status = set_own(conf, "enable.partition.eof", "true", err);
+	}
+	if (status != ST_OK) {
+		rd_kafka_conf_destroy(conf);
+		return status;
+	}
+	return make(RD_KAFKA_CONSUMER, conf, out, err);
+}
+
+void kafka_config_get(rd_kafka_t *rk, const char *name, char *text, size_t len)
+{
+	if (rd_kafka_conf_get(rd_kafka_conf(rk), name, text, &len) !=
+	    RD_KAFKA_CONF_OK) {
+		text[0] = '\0';
+	}
+}

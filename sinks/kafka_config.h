@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sinks/kafka_config.h -- the settings of librdkafka, and handles made of them.
+ *
+ * All of producer.* goes to librdkafka as it is, to the producer and to the readers of
+ * the position topic alike (TLS and SASL are needed by both). Our defaults come
+ * first, so that they can be overridden; what the guarantees rest on comes last.
+ *
+ * SECRETS  No value of a setting is ever printed; librdkafka's own text for a bad one
+ *          is, but not if the name is that of a password, key or token.
+ * LOG      librdkafka's lines are ours with --verbose. Its errors are noted in the
+ *          kafka_wait, which says an outage once.
+ * THREADS  The decoding thread; lines of the log come from librdkafka's threads.
+ * ERRORS   ST_CONFIG: a setting is not known or not possible (exit 2). ST_NOMEM.
+ */
+#ifndef SINKS_KAFKA_CONFIG_H
+#define SINKS_KAFKA_CONFIG_H
+
+#include <librdkafka/rdkafka.h>
+#include <stddef.h>
+
+#include "sinks/kafka_wait.h"
+#include "src/base/status.h"
+
+struct kafka_property {
+	const char *where; /* in front of the name in messages: "-D producer." */
+	const char *name;  /* librdkafka's */
+	const char *value;
+};
+
+struct kafka_config {
+	const char *brokers; /* HOST:PORT,… */
+	const struct kafka_property *properties;
+	size_t property_count;
+	const char *transactional_id; /* NULL: no transactions */
+	struct kafka_wait *wait;
+	/* A message was delivered, or was not (message->err); in rd_kafka_poll. */
+	void (*delivered)(void *context, const rd_kafka_message_t *message);
+	void *context; /* borrowed, as all of this, until the handles are destroyed */
+};
+
+/* A producer; connects by and by. The caller destroys it. */
+enum status kafka_config_producer(struct kafka_config *config, rd_kafka_t **out,
+				  struct error *err) MUST_CHECK;
+
+/* A consumer without a group that shows the end of a partition; of aborted and open
+ * transactions it sees the messages, or does not. */
+enum status kafka_config_reader(struct kafka_config *config, bool committed_only,
+				rd_kafka_t **out, struct error *err) MUST_CHECK;
+
+/* What a producer's setting is in effect; `text` gets at most `len` bytes. */
+void kafka_config_get(rd_kafka_t *rk, const char *name, char *text, size_t len);
+
+#endif

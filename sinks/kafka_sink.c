@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/kafka_sink.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "sinks/kafka_batch.h"
+#include "sinks/kafka_producer.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+
+#define SEND_BYTES (128u << 10)       /* so much is sent without a flush */
+#define LINGER_NS  (50 * NS_PER_MS)   /* an event waits for a flush so long at most */
+#define IDLE_NS    NS_PER_S           /* between positions without events */
+#define FENCED_NS  (1500 * NS_PER_MS) /* a new owner gets this to write its position */
+#define CHECK_NS   (5 * NS_PER_S)     /* then a topic may be gone */
+#define QUEUE_MS   5
+
+struct kafka_sink {
+	struct sink sink; /* first */
+	struct kafka_settings settings;
+	char *transactional_id, *position_topic;
+	char run[KAFKA_RUN_CHARS + 1];
+	struct kafka_wait wait;
+	struct kafka_config config;
+	struct kafka_producer producer;
+	struct kafka_topics *topics;
+	struct kafka_topic *last_topic; /* of the last put */
+	struct kafka_topic *own_topic;  /* the position's */
+	struct kafka_batch batch;
+	size_t unsent_bytes;           /* put since the last send */
+	struct kafka_found committed;  /* the last position in Kafka */
+	struct kafka_position pending; /* the one that is being committed */
+	int64_t committed_ns;          /* when, monotonic */
+	int64_t first_ns;              /* the oldest message in the batch */
+	int64_t limit_ns;              /* how long a transaction may be open */
+	struct error failure;          /* once there was one, for good */
+};
+
+static struct kafka_sink *sink_of(struct sink *sink)
+{
+	return (struct kafka_sink *)sink;
+}
+
+static bool is_same(const struct kafka_position *a, const struct kafka_position *b)
+{
+	return a->lsn == b->lsn && a->messages == b->messages &&
+	       a->in_snapshot == b->in_snapshot && strcmp(a->run, b->run) == 0 &&
+	       strcmp(a->uuid, b->uuid) == 0;
+}
+
+static void on_delivery(void *context, const rd_kafka_message_t *message)
+{
+	struct kafka_sink *s = context;
+
+	if (message->_private) { /* not a position by itself */
+		kafka_batch_delivered(&s->batch, message);
+	}
+}
+
+/* ---- positions ---- */
+
+static struct kafka_position position_now(const struct kafka_sink *s)
+{
+	struct kafka_position position = {0};
+
+	s->settings.position(s->settings.context, &position);
+	position.exactly_once = s->settings.exactly_once;
+	memcpy(position.run, s->run, sizeof s->run);
+	return position;
+}
+
+/* Key and value behind each other in `text`. */
+static enum status encode(const struct kafka_sink *s,
+			  const struct kafka_position *position, struct buffer *text,
+			  struct message *out, struct error *err)
+{
+	size_t key_len;
+
+	buffer_init(text);
+	if (!kafka_position_add_key(text, s->settings.prefix)) {
+		return error_set(err, ST_NOMEM, "out of memory for the position");
+	}
+	key_len = text->len;
+	if (!kafka_position_add(text, position)) {
+		return error_set(err, ST_NOMEM, "out of memory for the position");
+	}
+	*out = (struct message){.key = {text->bytes, key_len},
+				.value = {text->bytes + key_len, text->len - key_len}};
+	return ST_OK;
+}
+
+/* The last message of a transaction. */
+static enum status add_position(struct kafka_sink *s, struct error *err)
+{
+	struct message message;
+	struct buffer text;
+	enum status status;
+
+	s->pending = position_now(s);
+	status = encode(s, &s->pending, &text, &message, err);
+	if (status == ST_OK) {
+		status = kafka_batch_add(&s->batch, &message, s->own_topic, err);
+	}
+	buffer_clear(&text);
+	return status;
+}
+
+/* Without transactions: behind the events, and nobody waits for it. */
+static void write_position(struct kafka_sink *s)
+{
+	struct kafka_position position = position_now(s);
+	struct message message;
+	struct buffer text;
+	struct error ignored;
+	rd_kafka_topic_t *handle = kafka_topic_handle(s->own_topic, s->producer.rk);
+
+	if (handle && encode(s, &position, &text, &message, &ignored) == ST_OK &&
+	    rd_kafka_produce(handle, 0, RD_KAFKA_MSG_F_COPY,
+			     (void *)(uintptr_t)message.value.bytes, message.value.len,
+			     message.key.bytes, message.key.len, NULL) == 0) {
+		s->committed.is_there = true;
+		s->committed.position = position;
+		s->committed_ns = clock_mono_ns();
+	}
+	buffer_clear(&text);
+}
+
+/* ---- what cannot be sent ---- */
+
+static enum status too_large(struct kafka_sink *s, struct kafka_entry *entry,
+			     struct error *err)
+{
+	if (!entry->is_alone) {
+		entry->is_alone = true;
+		return ST_OK;
+	}
+	if (!s->settings.skips_too_large) {
+		return error_set(err, ST_IO,
+				 "topic %s: a message of %zu bytes is too large for "
+				 "Kafka; raise producer.message.max.bytes and the "
+				 "topic's max.message.bytes, or set "
+				 "message.too.large=skip",
+				 entry->topic->name, kafka_entry_bytes(entry));
+	}
+	log_warn("topic %s: a message of %zu bytes is too large for Kafka and skipped, "
+		 "key %.*s",
+		 entry->topic->name, kafka_entry_bytes(entry),
+		 entry->key.bytes ? (int)(entry->key.len < 200 ? entry->key.len : 200)
+				  : 4,
+		 entry->key.bytes ? entry->key.bytes : "null");
+	entry->is_skipped = true;
+	return ST_OK;
+}
+
+/* ST_OK: send the batch again. */
+static enum status judge_problem(struct kafka_sink *s, struct error *err)
+{
+	struct kafka_entry *entry = s->batch.problem;
+	const char *name = entry->topic->name;
+
+	switch (s->batch.problem_code) {
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+		return too_large(s, entry, err);
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		return error_set(err, ST_IO,
+				 "Kafka does not allow rowtail to write topic %s (any "
+				 "more): allow it and start again; nothing is lost",
+				 name);
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		return error_set(err, ST_IO,
+				 "topic %s is gone from Kafka: what was in it is, too; "
+				 "start rowtail again to have it made anew, nothing "
+				 "later is lost",
+				 name);
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+		return error_set(err, ST_IO,
+				 "topic %s refuses a message%s; set the topic's "
+				 "cleanup.policy=delete or leave the table out",
+				 name,
+				 entry->key.bytes ? ""
+						  : " without a key, as it is "
+						    "compacted");
+	default:
+		return error_set(err, ST_IO, "topic %s refuses a message: %s", name,
+				 rd_kafka_err2str(s->batch.problem_code));
+	}
+}
+
+/* ---- producers, one after the other ---- */
+
+static void drop_producer(struct kafka_sink *s, bool abort)
+{
+	kafka_topics_release(s->topics);
+	kafka_producer_close(&s->producer, abort);
+	kafka_batch_rewind(&s->batch);
+}
+
+static enum status taken_over(const struct kafka_sink *s, struct error *err)
+{
+	return error_set(err, ST_IO,
+			 "another rowtail has taken over topic.prefix %s (the "
+			 "transactional.id %s): this one ends; if both shall run, give "
+			 "them different prefixes",
+			 s->settings.prefix, s->transactional_id);
+}
+
+/* The coordinator does not know us any more. Because there is somebody else? */
+static enum status check_owner(struct kafka_sink *s, struct error *err)
+{
+	int64_t end = clock_mono_ns() + FENCED_NS;
+	struct kafka_found found;
+	enum status status;
+
+	while (clock_mono_ns() < end && !*s->settings.stop) {
+		clock_sleep_ns(KAFKA_SLICE_MS * NS_PER_MS);
+	}
+	status = kafka_position_read(&s->config, s->position_topic, true, &found, err);
+	if (status == ST_OK && found.is_there &&
+	    strcmp(found.position.run, s->run) != 0) {
+		status = taken_over(s, err);
+	}
+	return status;
+}
+
+/* What became of `pending`? ST_OK: it is not there. ST_END: it was committed. */
+static enum status find_pending(struct kafka_sink *s, struct error *err)
+{
+	struct kafka_found found;
+	enum status status =
+	    kafka_position_read(&s->config, s->position_topic, false, &found, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (found.is_there && is_same(&found.position, &s->pending)) {
+		return ST_END;
+	}
+	if (found.is_there != s->committed.is_there ||
+	    (found.is_there && !is_same(&found.position, &s->committed.position))) {
+		return taken_over(s, err);
+	}
+	return ST_OK;
+}
+
+/* A new producer. ST_OK: send the batch again. ST_END: it was committed. */
+static enum status replace_producer(struct kafka_sink *s, struct error *err)
+{
+	bool was_fenced = s->producer.is_fenced;
+	enum status status = ST_RETRY;
+
+	while (status == ST_RETRY) {
+		drop_producer(s, false);
+		status = was_fenced ? check_owner(s, err) : ST_OK;
+		kafka_wait_begin(&s->wait);
+		if (status == ST_OK) {
+			status = kafka_producer_open(&s->producer, err);
+		}
+		if (status == ST_OK) {
+			status = kafka_producer_init(&s->producer, err);
+		}
+		if (status == ST_RETRY && kafka_wait_more(&s->wait, err) != ST_OK) {
+			return err->status;
+		}
+	}
+	if (status == ST_OK && s->settings.exactly_once) {
+		status = find_pending(s, err);
+	}
+	return status;
+}
+
+/* ---- one transaction ---- */
+
+/* Time has passed. A topic that is gone does not come again by itself. */
+static enum status wait_more(struct kafka_sink *s, size_t *outstanding,
+			     struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (s->batch.outstanding != *outstanding) {
+		*outstanding = s->batch.outstanding;
+		kafka_wait_end(&s->wait);
+		kafka_wait_begin(&s->wait);
+		return ST_OK;
+	}
+	if (kafka_wait_ns(&s->wait) >= CHECK_NS && !*s->settings.stop) {
+		for (size_t i = 0; status == ST_OK && i < s->batch.count; i++) {
+			struct kafka_topic *topic = s->batch.entries[i].topic;
+
+			if (i == 0 || topic != s->batch.entries[i - 1].topic) {
+				status =
+				    kafka_topic_still_there(topic, s->producer.rk, err);
+			}
+		}
+	}
+	return status == ST_OK ? kafka_wait_more(&s->wait, err) : status;
+}
+
+static enum status send_all(struct kafka_sink *s, struct error *err)
+{
+	size_t outstanding = s->batch.outstanding;
+	enum status status = kafka_producer_begin(&s->producer, err);
+	rd_kafka_resp_err_t why = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	while (status == ST_OK && s->batch.failed == 0) {
+		enum status sent = kafka_batch_send(&s->batch, s->producer.rk, &why);
+
+		if (sent != ST_END) {
+			return sent;
+		}
+		(void)rd_kafka_poll(s->producer.rk, QUEUE_MS);
+		status = wait_more(s, &outstanding, err);
+	}
+	return status == ST_OK ? ST_RETRY : status;
+}
+
+static enum status settle(struct kafka_sink *s, struct error *err)
+{
+	size_t outstanding = s->batch.outstanding;
+	enum status status = ST_END;
+
+	while (status == ST_END && s->batch.failed == 0) {
+		if (s->settings.exactly_once) {
+			status = kafka_producer_commit(&s->producer, err);
+		} else {
+			(void)rd_kafka_flush(s->producer.rk, KAFKA_SLICE_MS);
+			status = s->batch.outstanding > 0 ? ST_END : ST_OK;
+		}
+		if (status == ST_END && wait_more(s, &outstanding, err) != ST_OK) {
+			return err->status;
+		}
+	}
+	return s->batch.failed > 0 ? ST_RETRY : status;
+}
+
+/* Send the batch until it is in Kafka. */
+static enum status deliver(struct kafka_sink *s, struct error *err)
+{
+	enum status status = ST_RETRY;
+
+	kafka_wait_begin(&s->wait);
+	while (status == ST_RETRY) {
+		status = kafka_topics_prepare(s->topics, s->producer.rk, err);
+		if (status == ST_OK) {
+			status = send_all(s, err);
+		}
+		if (status == ST_OK) {
+			status = settle(s, err);
+		}
+		if (status != ST_RETRY) {
+			break;
+		}
+		log_debug("kafka: the transaction failed: %s", s->producer.failure);
+		status = s->batch.problem ? judge_problem(s, err) : ST_OK;
+		if (status == ST_OK) {
+			status = replace_producer(s, err);
+			status = status == ST_OK    ? ST_RETRY
+				 : status == ST_END ? ST_OK
+						    : status;
+		}
+	}
+	if (status == ST_OK) {
+		kafka_wait_end(&s->wait);
+	}
+	return status;
+}
+
+static enum status commit(struct kafka_sink *s, struct error *err)
+{
+	enum status status = s->settings.exactly_once ? add_position(s, err) : ST_OK;
+
+	if (status == ST_OK) {
+		status = deliver(s, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	kafka_batch_reset(&s->batch);
+	s->unsent_bytes = 0;
+	if (s->settings.exactly_once) {
+		s->committed.is_there = true;
+		s->committed.position = s->pending;
+		s->committed_ns = clock_mono_ns();
+	}
+	status = s->settings.acknowledged(s->settings.context, err);
+	if (status == ST_OK && !s->settings.exactly_once &&
+	    s->settings.keeps_position &&
+	    clock_mono_ns() - s->committed_ns >= IDLE_NS) {
+		write_position(s);
+	}
+	return status;
+}
+
+/* Positions move without events, too, but that is not worth many transactions. */
+static bool is_worth_it(const struct kafka_sink *s)
+{
+	struct kafka_position now;
+
+	if (s->batch.count > 0 || !s->settings.exactly_once) {
+		return true;
+	}
+	now = position_now(s);
+	return !is_same(&now, &s->committed.position) &&
+	       clock_mono_ns() - s->committed_ns >= IDLE_NS;
+}
+
+/* ---- the calls of a sink ---- */
+
+static enum status fail(struct kafka_sink *s, enum status status, struct error *err)
+{
+	if (status != ST_OK) {
+		s->failure = *err;
+	}
+	return status;
+}
+
+static enum status kafka_flush(struct sink *sink, struct error *err)
+{
+	struct kafka_sink *s = sink_of(sink);
+
+	if (s->failure.status != ST_OK) {
+		*err = s->failure;
+		return err->status;
+	}
+	if (!s->producer.rk || !is_worth_it(s)) {
+		return ST_OK;
+	}
+	return fail(s, commit(s, err), err);
+}
+
+static enum status find_topic(struct kafka_sink *s, struct span name, struct error *err)
+{
+	if (s->last_topic && s->last_topic->name_len == name.len &&
+	    memcmp(s->last_topic->name, name.bytes, name.len) == 0) {
+		return ST_OK;
+	}
+	s->last_topic = kafka_topics_find(s->topics, name);
+	if (s->last_topic) {
+		return ST_OK;
+	}
+	return kafka_topics_note(s->topics, name, KAFKA_CONTROL, NULL, false,
+				 &s->last_topic, err);
+}
+
+/* Let it go on its way while more is put. What goes wrong is met by flush. */
+static void send_some(struct kafka_sink *s)
+{
+	rd_kafka_resp_err_t why;
+	struct error ignored;
+
+	s->unsent_bytes = 0;
+	if (kafka_topics_are_ready(s->topics) && s->batch.failed == 0 &&
+	    kafka_producer_begin(&s->producer, &ignored) == ST_OK) {
+		(void)!kafka_batch_send(&s->batch, s->producer.rk, &why);
+	}
+	(void)rd_kafka_poll(s->producer.rk, 0);
+}
+
+static enum status kafka_put(struct sink *sink, const struct message *message,
+			     struct error *err)
+{
+	struct kafka_sink *s = sink_of(sink);
+	enum status status = find_topic(s, message->topic, err);
+	int64_t now = clock_mono_ns();
+
+	if (status == ST_OK &&
+	    (!kafka_batch_fits(&s->batch, message) ||
+	     (s->batch.count > 0 && now - s->first_ns >= s->limit_ns))) {
+		status = kafka_flush(sink, err);
+	}
+	if (status == ST_OK) {
+		s->first_ns = s->batch.count == 0 ? now : s->first_ns;
+		status = kafka_batch_add(&s->batch, message, s->last_topic, err);
+	}
+	if (status != ST_OK) {
+		return fail(s, status, err);
+	}
+	s->unsent_bytes += message->key.len + message->value.len;
+	if (s->unsent_bytes >= SEND_BYTES) {
+		send_some(s);
+	}
+	return ST_OK;
+}
+
+static enum status kafka_announce(struct sink *sink, struct span topic,
+				  const char *table, bool is_keyless, struct error *err)
+{
+	return kafka_topics_note(sink_of(sink)->topics, topic,
+				 table ? KAFKA_TABLE : KAFKA_CONTROL, table, is_keyless,
+				 NULL, err);
+}
+
+static bool kafka_wants_flush(const struct sink *sink)
+{
+	const struct kafka_sink *s = (const struct kafka_sink *)sink;
+
+	return s->batch.count > 0 && (s->batch.bytes >= KAFKA_BATCH_BYTES / 2 ||
+				      s->batch.count >= KAFKA_BATCH_MESSAGES / 2 ||
+				      clock_mono_ns() - s->first_ns >= LINGER_NS);
+}
+
+static int kafka_watch_fd(const struct sink *sink)
+{
+	(void)sink;
+	return -1;
+}
+
+static void kafka_close(struct sink *sink)
+{
+	struct kafka_sink *s = sink_of(sink);
+
+	if (s->producer.rk && !s->settings.exactly_once) {
+		(void)rd_kafka_flush(s->producer.rk, KAFKA_SLICE_MS);
+	}
+	if (s->topics) {
+		drop_producer(s, true);
+	}
+	kafka_topics_close(s->topics);
+	kafka_batch_clear(&s->batch);
+	free(s->transactional_id);
+	free(s->position_topic);
+	free(s);
+}
+
+/* ---- the start ---- */
+
+static bool draw_run(struct kafka_sink *s)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+		return false;
+	}
+	(void)snprintf(s->run, sizeof s->run, "%016" PRIx64, random);
+	return true;
+}
+
+/* Half of what the coordinator allows, for there must be time for the rest. */
+static int64_t transaction_limit(rd_kafka_t *rk)
+{
+	char text[32];
+	long long ms;
+
+	kafka_config_get(rk, "transaction.timeout.ms", text, sizeof text);
+	ms = strtoll(text, NULL, 10);
+	return (ms > 0 ? ms : 60000) * NS_PER_MS / 2;
+}
+
+static enum status open_parts(struct kafka_sink *s, struct error *err)
+{
+	struct span name;
+	enum status status =
+	    kafka_topics_open(&s->settings.topics, &s->wait, &s->topics, err);
+
+	if (status == ST_OK) {
+		status = kafka_batch_init(&s->batch, err);
+	}
+	if (status == ST_OK) { /* checks the settings, too */
+		status = kafka_producer_open(&s->producer, err);
+	}
+	if (status == ST_OK) {
+		s->limit_ns = transaction_limit(s->producer.rk);
+	}
+	if (status == ST_OK && s->settings.keeps_position) {
+		name = (struct span){s->position_topic, strlen(s->position_topic)};
+		status = kafka_topics_note(s->topics, name, KAFKA_POSITION, NULL, false,
+					   &s->own_topic, err);
+	}
+	return status;
+}
+
+enum status kafka_sink_open(const struct kafka_settings *settings, struct sink **out,
+			    struct error *err)
+{
+	struct kafka_sink *s = calloc(1, sizeof *s);
+	enum status status;
+
+	if (!s) {
+		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
+	}
+	s->sink = (struct sink){.put = kafka_put,
+				.flush = kafka_flush,
+				.announce = kafka_announce,
+				.wants_flush = kafka_wants_flush,
+				.watch_fd = kafka_watch_fd,
+				.close = kafka_close,
+				.wants_keys = true};
+	s->settings = *settings;
+	if (asprintf(&s->transactional_id, "rowtail.%s", settings->prefix) < 0 ||
+	    asprintf(&s->position_topic, "%s%s%s", KAFKA_POSITION_TOPIC,
+		     settings->delimiter, settings->prefix) < 0 ||
+	    !draw_run(s)) {
+		kafka_close(&s->sink);
+		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
+	}
+	s->wait = (struct kafka_wait){.brokers = settings->brokers,
+				      .stop = settings->stop,
+				      .patience_ns = settings->patience_ns,
+				      .is_start = true};
+	s->config = (struct kafka_config){
+	    .brokers = settings->brokers,
+	    .properties = settings->properties,
+	    .property_count = settings->property_count,
+	    .transactional_id = settings->exactly_once ? s->transactional_id : NULL,
+	    .wait = &s->wait,
+	    .delivered = on_delivery,
+	    .context = s,
+	};
+	s->producer.config = &s->config;
+	status = open_parts(s, err);
+	if (status != ST_OK) {
+		kafka_close(&s->sink);
+		return status;
+	}
+	*out = &s->sink;
+	return ST_OK;
+}
+
+enum status kafka_sink_look(struct sink *sink, struct kafka_found *found,
+			    struct error *err)
+{
+	struct kafka_sink *s = sink_of(sink);
+
+	return kafka_position_read(&s->config, s->position_topic, true, found, err);
+}
+
+enum status kafka_sink_claim(struct sink *sink, struct kafka_found *found,
+			     struct error *err)
+{
+	struct kafka_sink *s = sink_of(sink);
+	enum status status;
+
+	kafka_wait_begin(&s->wait);
+	status = kafka_producer_init(&s->producer, err);
+	if (status == ST_RETRY) {
+		err->status = status = ST_IO;
+	}
+	if (status == ST_OK) {
+		kafka_wait_end(&s->wait);
+		status = kafka_position_read(&s->config, s->position_topic, false,
+					     found, err);
+	}
+	if (status == ST_OK) {
+		s->committed = *found;
+	}
+	return status;
+}
+
+enum status kafka_sink_begin(struct sink *sink, struct error *err)
+{
+	struct kafka_sink *s = sink_of(sink);
+	enum status status = kafka_topics_prepare(s->topics, s->producer.rk, err);
+
+	if (status == ST_OK && s->settings.exactly_once) {
+		status = commit(s, err);
+	} else if (status == ST_OK && s->settings.keeps_position) {
+		write_position(s);
+	}
+	s->wait.is_start = false;
+	return fail(s, status, err);
+}
