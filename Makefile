@@ -82,7 +82,7 @@ FUZZ    := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
 C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
 
 # A library is linked when a source includes its header.
-uses = $(if $(shell grep -lE '^\# *include <$(1)' /dev/null $(SRCS)),$(2))
+uses = $(if $(shell grep -lE '^\# *include <$(1)' /dev/null $(SRCS) $(HDRS)),$(2))
 LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,xxhash\.h>,-lxxhash) \
 	$(call uses,jansson\.h>,-ljansson) \

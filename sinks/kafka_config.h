@@ -19,14 +19,9 @@
 #include <librdkafka/rdkafka.h>
 #include <stddef.h>
 
+#include "sinks/kafka_property.h"
 #include "sinks/kafka_wait.h"
 #include "src/base/status.h"
-
-struct kafka_property {
-	const char *where; /* in front of the name in messages: "-D producer." */
-	const char *name;  /* librdkafka's */
-	const char *value;
-};
 
 struct kafka_config {
 	const char *brokers; /* HOST:PORT,… */

@@ -729,6 +729,7 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 		    txn_builder_init(&c->builder, c->spool, &c->db.index,
 				     c->db.page_size, c->db.wal_fd, c->db.db_fd, err);
 		c->builder.saves_preimages = !c->settings.store;
+		c->builder.lsn = c->settings.least_lsn;
 	}
 	if (status == ST_OK) {
 		status = wal_watch_open(c->db.path, c->db.wal_path, &c->watch, err);

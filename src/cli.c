@@ -62,6 +62,11 @@ const char *cli_usage(void)
 	       "                      in DATABASE-rowtail/ unless --state says "
 	       "otherwise;\n"
 	       "                      SIGHUP opens PATH again\n"
+	       "  --to kafka://HOST:PORT[,HOST:PORT...]\n"
+	       "                      write them to Kafka, each once; state as with "
+	       "file:\n"
+	       "                      (--state=none with "
+	       "exactly.once.support=disabled)\n"
 	       "  --lines=value       a line is the event's value; the default\n"
 	       "  --lines=record      a line is "
 	       "{\"topic\",\"key\",\"value\",\"headers\"}\n"
@@ -97,8 +102,16 @@ const char *cli_usage(void)
 	       "  schema.name.adjustment.mode   none, avro, avro_unicode (none)\n"
 	       "  tombstones.on.delete          null value after each delete (true)\n"
 	       "  skipped.operations            of c, u, d (none)\n"
-	       "  snapshot.mode                 initial, initial_only, no_data "
-	       "(no_data)\n"
+	       "  snapshot.mode                 initial, initial_only, no_data, "
+	       "when_needed\n"
+	       "                                (no_data; with a state directory "
+	       "initial)\n"
+	       "  exactly.once.support          of Kafka: required, disabled "
+	       "(required)\n"
+	       "  message.too.large             for Kafka: fail, skip (fail)\n"
+	       "  producer.*                    settings of librdkafka\n"
+	       "  topic.creation.*              how Kafka topics are made, as Connect "
+	       "names it\n"
 	       "  hold.escalate                 may take the write lock briefly "
 	       "(true)\n"
 	       "  hold.max.wal.bytes            give up beyond this (1073741824)\n"
@@ -158,12 +171,13 @@ static enum status set_state(struct config *config, const char *text, struct err
 		return error_set(err, ST_CONFIG, "--state: must be a folder");
 	}
 	if (strcmp(text, "none") == 0) {
-		return error_set(err, ST_CONFIG,
-				 "--state=none goes with exactly.once.support=disabled "
-				 "only, which is not built yet in this version (a "
-				 "folder of that name is ./none)");
+		free(config->state_path);
+		config->state_path = NULL;
+		config->state_is_none = true;
+		return ST_OK;
 	}
 	free(config->state_path);
+	config->state_is_none = false;
 	config->state_path = strdup(text);
 	return config->state_path ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
 }
@@ -182,13 +196,17 @@ static enum status set_sink(struct config *config, const char *text, struct erro
 		return config->sink_path ? ST_OK
 					 : error_set(err, ST_NOMEM, "out of memory");
 	}
-	if (strncmp(text, "kafka:", 6) == 0) {
-		return error_set(err, ST_CONFIG,
-				 "--to %s is not built yet in this version; stdout and "
-				 "file:PATH are",
-				 text);
+	if (strncmp(text, "kafka://", 8) == 0 && text[8] &&
+	    !text[8 + strcspn(text + 8, "/ \t@")]) {
+		config->sink = SINK_KAFKA;
+		config->sink_path = strdup(text + 8);
+		return config->sink_path ? ST_OK
+					 : error_set(err, ST_NOMEM, "out of memory");
 	}
-	return error_set(err, ST_CONFIG, "--to %s: must be stdout or file:PATH", text);
+	return error_set(err, ST_CONFIG,
+			 "--to %s: must be stdout, file:PATH or "
+			 "kafka://HOST:PORT[,HOST:PORT...]",
+			 text);
 }
 
 /* What stands on the command line beside options. */

@@ -295,11 +295,35 @@ static enum status apply_snapshot(struct config *c, const struct config_setting 
 	} else if (strcasecmp(s->value, "no_data") == 0) {
 		c->snapshot_mode = SNAPSHOT_MODE_NO_DATA;
 	} else if (strcasecmp(s->value, "when_needed") == 0) {
-		return not_built(s, err);
+		c->snapshot_mode = SNAPSHOT_MODE_INITIAL;
+		c->snapshot_when_needed = true;
 	} else {
-		return bad_value(s, "initial, initial_only, no_data or always", err);
+		return bad_value(
+		    s, "initial, initial_only, no_data, always or when_needed", err);
 	}
 	return ST_OK;
+}
+
+static enum status apply_exactly_once(struct config *c, const struct config_setting *s,
+				      struct error *err)
+{
+	static const struct choice ways[] = {{"required", 1}, {"disabled", 0}};
+	int way = 1;
+	enum status status = SET_CHOICE(&way, ways, "required or disabled");
+
+	c->kafka.exactly_once = way == 1;
+	return status;
+}
+
+static enum status apply_too_large(struct config *c, const struct config_setting *s,
+				   struct error *err)
+{
+	static const struct choice ways[] = {{"fail", 0}, {"skip", 1}};
+	int way = 0;
+	enum status status = SET_CHOICE(&way, ways, "fail or skip");
+
+	c->kafka.skips_too_large = way == 1;
+	return status;
 }
 
 /* One operation of skipped.operations. */
@@ -404,9 +428,11 @@ static const struct {
     {"decimal.handling.mode", apply_decimals},
     {"event.converting.failure.handling.mode", apply_failure},
     {"field.name.adjustment.mode", apply_field_names},
+    {"exactly.once.support", apply_exactly_once},
     {"hold.escalate", apply_escalate},
     {"hold.max.wal.bytes", apply_wal_limit},
     {"journal.max.bytes", apply_journal_limit},
+    {"message.too.large", apply_too_large},
     {"provide.transaction.metadata", apply_metadata},
     {"schema.name.adjustment.mode", apply_schema_names},
     {"schemas.enable", apply_schemas},
@@ -448,6 +474,7 @@ void config_init(struct config *config)
 	    .hold_max_wal_bytes = GIB,
 	    .journal_max_bytes = GIB,
 	};
+	kafka_options_init(&config->kafka);
 }
 
 static void setting_clear(struct config_setting *s)
@@ -485,6 +512,7 @@ void config_clear(struct config *config)
 		free(config->overrides[i].sql);
 	}
 	free(config->overrides);
+	kafka_options_clear(&config->kafka);
 	free(config->topic_prefix);
 	free(config->topic_delimiter);
 	free(config->topic_transaction);
@@ -593,6 +621,10 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 	if (strncmp(key, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0) {
 		return set_override(config, rank, key + strlen(OVERRIDE_PREFIX), value,
 				    err);
+	}
+	if (kafka_options_has(key)) {
+		return kafka_options_set(&config->kafka, (int)rank, where, key, value,
+					 err);
 	}
 	if (property_at(i)->kind == PROPERTY_IGNORED) {
 		return add_warning(config, where, key, err);
@@ -744,6 +776,19 @@ static enum status check_command(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Without a state directory nothing can be exactly once. */
+static enum status check_state(const struct config *config, struct error *err)
+{
+	if (config->state_is_none &&
+	    (config->sink != SINK_KAFKA || config->kafka.exactly_once)) {
+		return error_set(err, ST_CONFIG,
+				 "--state=none goes with --to kafka: and "
+				 "exactly.once.support=disabled only (a folder of that "
+				 "name is ./none)");
+	}
+	return ST_OK;
+}
+
 enum status config_finish(struct config *config, struct error *err)
 {
 	size_t i;
@@ -777,8 +822,12 @@ enum status config_finish(struct config *config, struct error *err)
 		    "table.include.list and table.exclude.list exclude each "
 		    "other; give one of them");
 	}
+	if (kafka_options_finish(&config->kafka, err) != ST_OK ||
+	    check_state(config, err) != ST_OK) {
+		return err->status;
+	}
 	if (config->sink != SINK_STDOUT && !config->state_path &&
-	    default_state(config, err) != ST_OK) {
+	    !config->state_is_none && default_state(config, err) != ST_OK) {
 		return err->status;
 	}
 	if (config->state_path && !config->has_snapshot_mode) {

@@ -22,6 +22,7 @@
 #include "schemas/encoder.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
+#include "src/kafka_options.h"
 
 enum command {
 	COMMAND_FOLLOW,
@@ -31,7 +32,7 @@ enum command {
 	COMMAND_VERSION,
 };
 
-enum sink_kind { SINK_STDOUT, SINK_FILE };
+enum sink_kind { SINK_STDOUT, SINK_FILE, SINK_KAFKA };
 
 enum line_format { LINES_VALUE, LINES_RECORD };
 
@@ -60,11 +61,13 @@ struct config {
 	char *database_path; /* as given */
 	char *database_name; /* the path's last part: source.db */
 	enum sink_kind sink;
-	char *sink_path;       /* of SINK_FILE */
+	char *sink_path;       /* of SINK_FILE; of SINK_KAFKA the brokers */
 	char *state_path;      /* NULL: no state directory */
+	bool state_is_none;    /* --state=none */
 	bool state_is_default; /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
 	bool has_snapshot_mode; /* it was set */
+	bool snapshot_when_needed;
 	bool once;
 	enum line_format lines;
 
@@ -85,6 +88,8 @@ struct config {
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool skip_create, skip_update, skip_delete;
+
+	struct kafka_options kafka;
 
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */

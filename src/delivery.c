@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/delivery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,13 +9,14 @@
 
 #include "schemas/encoder.h"
 #include "sinks/file_sink.h"
+#include "sinks/kafka_sink.h"
 #include "sinks/stdout_sink.h"
 #include "src/base/buffer.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/stop.h"
 
-/* So long --once waits for room on a full disk. */
+/* So long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
 #define FLUSH_TXNS 1000 /* the position moves at least so often */
@@ -33,8 +35,12 @@ struct delivery {
 	struct sink *sink;
 	struct encoder *encoder;
 	struct publisher *publisher;
-	uint64_t lsn;            /* put up to here */
-	uint64_t txn_lsn;        /* of the transaction at hand */
+	uint64_t lsn;     /* put up to here */
+	uint64_t chain;   /* the journal's checksum there */
+	uint64_t txn_lsn; /* of the transaction at hand */
+	uint64_t txn_chain;
+	uint64_t least_change_id; /* was acknowledged in an earlier run */
+	struct kafka_floor floor;
 	bool in_snapshot;        /* the rows that are there are not all out */
 	bool in_transaction;     /* between begin and end */
 	struct sent_mark *marks; /* transactions since the last flush */
@@ -45,6 +51,8 @@ struct delivery {
 
 static enum status file_acknowledged(void *context, bool durable, struct error *err);
 static enum status lines_written(void *context, struct error *err);
+static void kafka_position(void *context, struct kafka_position *out);
+static enum status kafka_acknowledged(void *context, struct error *err);
 
 static enum status open_file_sink(struct delivery *delivery, struct error *err)
 {
@@ -65,6 +73,34 @@ static enum status open_file_sink(struct delivery *delivery, struct error *err)
 			       : status;
 }
 
+static enum status open_kafka_sink(struct delivery *delivery, struct error *err)
+{
+	const struct config *config = delivery->config;
+	const struct kafka_options *kafka = &config->kafka;
+	struct kafka_settings settings = {
+	    .brokers = config->sink_path,
+	    .prefix = config->topic_prefix,
+	    .delimiter = config->topic_delimiter,
+	    .properties = kafka->producer.list,
+	    .property_count = kafka->producer.count,
+	    .topics = {.may_make = kafka->may_make_topics,
+		       .partitions = kafka->partitions,
+		       .replication_factor = kafka->replication_factor,
+		       .configs = kafka->topics.list,
+		       .config_count = kafka->topics.count},
+	    .exactly_once = kafka->exactly_once,
+	    .keeps_position = config->state_path != NULL,
+	    .skips_too_large = kafka->skips_too_large,
+	    .stop = &stop_requested,
+	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
+	    .position = kafka_position,
+	    .acknowledged = kafka_acknowledged,
+	    .context = delivery,
+	};
+
+	return kafka_sink_open(&settings, &delivery->sink, err);
+}
+
 static enum status open_sink(struct delivery *delivery, struct error *err)
 {
 	struct stdout_settings settings = {
@@ -77,6 +113,9 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 
 	if (delivery->config->sink == SINK_FILE) {
 		return open_file_sink(delivery, err);
+	}
+	if (delivery->config->sink == SINK_KAFKA) {
+		return open_kafka_sink(delivery, err);
 	}
 	return stdout_sink_open(&settings, &delivery->sink, err);
 }
@@ -228,6 +267,11 @@ uint64_t delivery_lsn(const struct delivery *delivery)
 	return delivery->lsn;
 }
 
+uint64_t delivery_chain(const struct delivery *delivery)
+{
+	return delivery->chain;
+}
+
 int delivery_watch_fd(const struct delivery *delivery)
 {
 	return delivery->sink->watch_fd(delivery->sink);
@@ -263,6 +307,12 @@ static struct state_position position_now(const struct delivery *delivery)
 		position.messages = mark.messages;
 		position.txn_change_id = mark.change_id;
 		position.previous_lsn = mark.previous_lsn;
+	}
+	if (delivery->store) {
+		position.in_kafka = store_position(delivery->store)->in_kafka;
+	}
+	if (position.change_id < delivery->least_change_id) {
+		position.change_id = delivery->least_change_id;
 	}
 	/* A stop may come before the place is reached that the run goes on from. */
 	if (position.messages < publisher_skipped(delivery->publisher)) {
@@ -340,6 +390,132 @@ static enum status lines_written(void *context, struct error *err)
 	return store_put_position(delivery->store, &position, err);
 }
 
+static void kafka_position(void *context, struct kafka_position *out)
+{
+	const struct delivery *delivery = context;
+	const struct state_position now = position_now(delivery);
+
+	out->lsn = now.lsn;
+	out->chain = delivery->chain;
+	out->in_snapshot = now.in_snapshot;
+	out->messages = now.messages;
+	out->change_id = now.change_id;
+	out->txn_change_id = now.txn_change_id;
+	out->previous_lsn = now.previous_lsn;
+	out->settings_hash = now.settings_hash;
+	if (delivery->store) {
+		store_uuid(delivery->store, out->uuid);
+		(void)snprintf(out->database, sizeof out->database, "%s",
+			       store_database(delivery->store));
+	}
+}
+
+static enum status kafka_acknowledged(void *context, struct error *err)
+{
+	struct delivery *delivery = context;
+	struct state_position position;
+
+	if (!delivery->store) {
+		return ST_OK;
+	}
+	position = position_now(delivery);
+	position.in_kafka = true;
+	return store_put_position(delivery->store, &position, err);
+}
+
+/* ---- where to go on with Kafka ---- */
+
+static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
+{
+	const struct store *store = context;
+	uint64_t ours;
+
+	return store_chain_at(store, lsn, &ours) && ours == chain;
+}
+
+/* Look first, without disturbing whoever writes there; then claim, and look again. */
+static enum status settle_with_kafka(struct delivery *delivery,
+				     const struct kafka_own *own,
+				     struct kafka_found *found,
+				     enum kafka_verdict *verdict, struct error *err)
+{
+	enum status status = kafka_sink_look(delivery->sink, found, err);
+
+	if (status == ST_OK) {
+		status = kafka_resume_decide(own, found, verdict, err);
+	}
+	if (status == ST_OK && (*verdict != KAFKA_START_OVER || own->is_new)) {
+		status = kafka_sink_claim(delivery->sink, found, err);
+		if (status == ST_OK) {
+			status = kafka_resume_decide(own, found, verdict, err);
+		}
+	}
+	return status;
+}
+
+static enum status adopt(const struct kafka_position *from, struct store *store,
+			 struct error *err)
+{
+	struct state_position position = *store_position(store);
+	enum status status;
+
+	kafka_resume_adopt(from, &position);
+	status = store_put_position(store, &position, err);
+	return status == ST_OK ? store_sync_position(store, err) : status;
+}
+
+enum status delivery_claim(struct delivery *delivery, struct store *store,
+			   bool *starts_over, struct error *err)
+{
+	const struct config *config = delivery->config;
+	char uuid[STORE_UUID_BYTES];
+	struct kafka_own own = {.uuid = uuid,
+				.has = has_transaction,
+				.context = store,
+				.prefix = config->topic_prefix,
+				.exactly_once = config->kafka.exactly_once,
+				.when_needed = config->snapshot_when_needed};
+	struct kafka_found found;
+	enum kafka_verdict verdict;
+	enum status status;
+
+	*starts_over = false;
+	if (config->sink != SINK_KAFKA || !store) {
+		return ST_OK;
+	}
+	store_uuid(store, uuid);
+	own.is_new = store_is_new(store);
+	own.database = store_database(store);
+	own.position = *store_position(store);
+	status = settle_with_kafka(delivery, &own, &found, &verdict, err);
+	if (status == ST_OK && verdict == KAFKA_ADOPT) {
+		status = adopt(&found.position, store, err);
+	}
+	if (status == ST_OK && verdict == KAFKA_START_OVER) {
+		delivery_raise_floor(delivery, kafka_resume_floor(&own, &found));
+		*starts_over = !own.is_new;
+		log_warn("%s: a new snapshot is taken, as snapshot.mode=when_needed "
+			 "has it: Kafka's position of topic.prefix %s and the state "
+			 "directory do not go together; deletes made meanwhile are "
+			 "not announced",
+			 config->state_path, config->topic_prefix);
+	}
+	return status;
+}
+
+struct kafka_floor delivery_floor(const struct delivery *delivery)
+{
+	return delivery->floor;
+}
+
+void delivery_raise_floor(struct delivery *delivery, struct kafka_floor floor)
+{
+	struct kafka_floor *f = &delivery->floor;
+
+	f->lsn = floor.lsn > f->lsn ? floor.lsn : f->lsn;
+	f->change_id = floor.change_id > f->change_id ? floor.change_id : f->change_id;
+}
+
 /* ---- going on after an earlier run ---- */
 
 struct state_position delivery_first_position(const struct delivery *delivery,
@@ -348,6 +524,8 @@ struct state_position delivery_first_position(const struct delivery *delivery,
 	return (struct state_position){
 	    .lsn = lsn,
 	    .in_snapshot = delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
+	    .change_id = delivery->floor.change_id,
+	    .txn_change_id = delivery->floor.change_id,
 	    .previous_lsn = ENCODER_NO_LSN,
 	    .settings_hash = delivery->settings_hash,
 	};
@@ -359,6 +537,8 @@ static void restore_position(struct delivery *delivery)
 	const struct state_position *at = store_position(delivery->store);
 
 	delivery->in_snapshot = at->in_snapshot;
+	delivery->least_change_id = at->change_id;
+	(void)store_chain_at(delivery->store, delivery->lsn, &delivery->chain);
 	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
 	if (at->settings_hash == delivery->settings_hash) {
 		publisher_skip(delivery->publisher, at->messages);
@@ -401,21 +581,26 @@ enum status delivery_restore(struct delivery *delivery, struct store *store,
 	delivery->lsn = lsn;
 	delivery->in_snapshot =
 	    delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA;
-	if (!store) {
-		return ST_OK;
+	if (store) {
+		delivery->store = store;
+		restore_position(delivery);
 	}
-	delivery->store = store;
-	restore_position(delivery);
-	return delivery->config->sink == SINK_FILE ? resume_file(delivery, err) : ST_OK;
+	if (delivery->config->sink == SINK_KAFKA) {
+		return kafka_sink_begin(delivery->sink, err);
+	}
+	return store && delivery->config->sink == SINK_FILE ? resume_file(delivery, err)
+							    : ST_OK;
 }
 
 /* ---- transactions ---- */
 
 enum status delivery_begin(struct delivery *delivery,
-			   const struct encoder_transaction *txn, struct error *err)
+			   const struct encoder_transaction *txn, uint64_t chain,
+			   struct error *err)
 {
 	publisher_begin(delivery->publisher, txn);
 	delivery->txn_lsn = txn->lsn;
+	delivery->txn_chain = chain;
 	delivery->in_transaction = true;
 	return mark_start(delivery, err);
 }
@@ -426,6 +611,7 @@ enum status delivery_end(struct delivery *delivery, struct error *err)
 
 	if (status == ST_OK) {
 		delivery->lsn = delivery->txn_lsn;
+		delivery->chain = delivery->txn_chain;
 		delivery->in_transaction = false;
 		delivery->in_snapshot = false;
 	}
@@ -434,14 +620,16 @@ enum status delivery_end(struct delivery *delivery, struct error *err)
 
 bool delivery_wants_flush(const struct delivery *delivery)
 {
-	return delivery->mark_total >= FLUSH_TXNS;
+	return delivery->mark_total >= FLUSH_TXNS ||
+	       (delivery->sink->wants_flush &&
+		delivery->sink->wants_flush(delivery->sink));
 }
 
 enum status delivery_flush(struct delivery *delivery, struct error *err)
 {
 	enum status status = delivery->sink->flush(delivery->sink, err);
 
-	if (status == ST_OK) {
+	if (status == ST_OK && delivery->config->sink != SINK_KAFKA) {
 		delivery->mark_total = 0;
 		status = put_position(delivery, err);
 	}
@@ -465,5 +653,7 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 
 		return status == ST_OK ? stored : status;
 	}
-	return status == ST_OK ? put_position(delivery, err) : status;
+	return status == ST_OK && delivery->config->sink == SINK_FILE
+		   ? put_position(delivery, err)
+		   : status;
 }

@@ -6,7 +6,7 @@
  * that a later run goes on from: it moves when the sink has acknowledged what was
  * put, also in the middle of a transaction, and never before.
  *
- *     open ─► restore ─► begin ─► changes ─► end ─► flush ─► … ─► finish ─► close
+ *     open ─► [claim] ─► restore ─► begin ─► changes ─► end ─► … ─► finish ─► close
  *
  * OWNERSHIP  delivery_open / delivery_close. Configuration and store are borrowed.
  * THREADS    The decoding thread only.
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "src/config.h"
+#include "src/kafka_resume.h"
 #include "src/publisher.h"
 #include "src/store.h"
 
@@ -31,6 +32,19 @@ void delivery_close(struct delivery *delivery); /* takes NULL */
 
 /* What decoding hands its changes to; borrowed. */
 struct publisher *delivery_publisher(struct delivery *delivery);
+
+/*
+ * Settle with Kafka where to go on (src/kafka_resume.h), and put an end to whoever
+ * wrote there before; other sinks: nothing. May move the store's position. Waits for
+ * Kafka.
+ * `*starts_over`: the directory's content is of no use; forget it and open all again,
+ * with delivery_floor taken over.
+ */
+enum status delivery_claim(struct delivery *delivery, struct store *store,
+			   bool *starts_over, struct error *err) MUST_CHECK;
+/* Where LSNs of a new state directory begin, and which change_ids are used up. */
+struct kafka_floor delivery_floor(const struct delivery *delivery);
+void delivery_raise_floor(struct delivery *delivery, struct kafka_floor floor);
 
 /* A new state directory begins here: all was seen up to `lsn`. */
 struct state_position delivery_first_position(const struct delivery *delivery,
@@ -46,12 +60,14 @@ enum status delivery_restore(struct delivery *delivery, struct store *store,
 
 /* The initial snapshot is not wholly out. */
 bool delivery_in_snapshot(const struct delivery *delivery);
-/* Everything up to here was put. */
+/* Everything up to here was put, and the journal's checksum there. */
 uint64_t delivery_lsn(const struct delivery *delivery);
+uint64_t delivery_chain(const struct delivery *delivery);
 
-/* Around the changes of each transaction. */
+/* Around the changes of each transaction; `chain` is the journal's checksum after it.
+ */
 enum status delivery_begin(struct delivery *delivery,
-			   const struct encoder_transaction *txn,
+			   const struct encoder_transaction *txn, uint64_t chain,
 			   struct error *err) MUST_CHECK;
 enum status delivery_end(struct delivery *delivery, struct error *err) MUST_CHECK;
 

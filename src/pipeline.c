@@ -35,6 +35,8 @@ struct pipeline {
 	struct progress progress;
 	struct captured_txn *recovered; /* the next of the store's, if any */
 	uint64_t lsn;                   /* the view is of */
+	bool is_said;                   /* the line that we are following */
+	bool starts_over;               /* the state directory was forgotten */
 };
 
 /* ---- opening ---- */
@@ -49,6 +51,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .journal_max_bytes = config->journal_max_bytes,
 	    .store = pipeline->store,
+	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
 	};
 
 	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
@@ -212,13 +215,39 @@ static enum status flush(struct pipeline *pipeline, struct error *err)
 {
 	enum status status = delivery_flush(pipeline->delivery, err);
 
-	if (status == ST_OK && pipeline->store) {
+	/* Not all that was acknowledged needs to be noted at once. */
+	if (status == ST_OK && pipeline->store &&
+	    store_position(pipeline->store)->lsn == delivery_lsn(pipeline->delivery)) {
 		status = store_fold(pipeline->store, pipeline->view, false, err);
 	}
 	return status;
 }
 
 /* ---- opening and closing all ---- */
+
+/* Nothing that is committed from here on is missed. */
+static void say_following(struct pipeline *pipeline)
+{
+	if (!pipeline->is_said) {
+		log_plain("following %s", pipeline->config->database_path);
+	}
+	pipeline->is_said = true;
+}
+
+/* Where to go on, in Kafka's eyes, too. */
+static enum status claim(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = delivery_claim(pipeline->delivery, pipeline->store,
+					    &pipeline->starts_over, err);
+
+	if (status == ST_OK && pipeline->starts_over) {
+		status = store_forget(pipeline->store, err);
+		if (status == ST_OK) {
+			status = error_set(err, ST_RETRY, "starting over");
+		}
+	}
+	return status;
+}
 
 static enum status open_base(struct pipeline *pipeline, struct error *err)
 {
@@ -230,6 +259,12 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 	status = capture_start(pipeline->capture, err);
 	if (status == ST_OK && store_is_new(pipeline->store)) {
 		status = make_base(pipeline, err);
+	} else if (status == ST_OK) {
+		/* Changes are captured from now on, whatever Kafka is doing. */
+		if (pipeline->config->sink == SINK_KAFKA) {
+			say_following(pipeline);
+		}
+		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_view_of_store(pipeline, err);
@@ -237,7 +272,8 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
-static enum status open_all(struct pipeline *pipeline, struct error *err)
+static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
+			    struct error *err)
 {
 	const struct config *config = pipeline->config;
 	enum status status =
@@ -248,7 +284,11 @@ static enum status open_all(struct pipeline *pipeline, struct error *err)
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
 	if (status == ST_OK && config->state_path) {
+		delivery_raise_floor(pipeline->delivery, floor);
 		status = open_store(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store && store_is_new(pipeline->store)) {
+		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_capture(pipeline, err);
@@ -259,12 +299,12 @@ static enum status open_all(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
+	if (status == ST_OK && !pipeline->store) {
+		status = capture_start(pipeline->capture, err);
+	}
 	if (status == ST_OK) {
 		status = delivery_restore(pipeline->delivery, pipeline->store,
 					  pipeline->lsn, err);
-	}
-	if (status == ST_OK && !pipeline->store) {
-		status = capture_start(pipeline->capture, err);
 	}
 	return status;
 }
@@ -349,7 +389,8 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 
 	progress_start(&pipeline->progress, "snapshot",
 		       pipeline->config->log_most >= LOG_INFO);
-	status = delivery_begin(pipeline->delivery, &txn, err);
+	status = delivery_begin(pipeline->delivery, &txn,
+				delivery_chain(pipeline->delivery), err);
 	if (status != ST_OK) {
 		return status;
 	}
@@ -372,7 +413,8 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 	struct encoder_transaction txn = {.lsn = captured->lsn,
 					  .captured_ns = captured->captured_ns,
 					  .is_catch_up = captured->is_catch_up};
-	enum status status = delivery_begin(pipeline->delivery, &txn, err);
+	enum status status =
+	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
 
 	if (status == ST_OK) {
 		status = decoder_apply(pipeline->decoder, captured, err);
@@ -437,9 +479,9 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		status = next_txn(pipeline, &txn, err);
 		if (status == ST_OK) {
 			status = apply(pipeline, txn, err);
-			if (status == ST_OK && pipeline->store &&
-			    (store_wants_fold(pipeline->store) ||
-			     delivery_wants_flush(pipeline->delivery))) {
+			if (status == ST_OK &&
+			    (delivery_wants_flush(pipeline->delivery) ||
+			     (pipeline->store && store_wants_fold(pipeline->store)))) {
 				status = flush(pipeline, err);
 			}
 			continue;
@@ -492,24 +534,29 @@ struct life {
 	bool is_again; /* it is not the first one */
 	bool was_open; /* it came to following */
 	struct source_left left;
+	struct kafka_floor floor; /* of numbers, after a start that was one too many */
 };
 
 /* All parts, from their opening to their end. */
 static enum status live(const struct config *config, struct life *life,
 			struct error *err)
 {
-	struct pipeline pipeline = {.config = config};
+	struct pipeline pipeline = {.config = config, .is_said = life->is_again};
 	struct error ignored;
-	enum status status = open_all(&pipeline, err);
+	enum status status = open_all(&pipeline, life->floor, err);
+
+	if (pipeline.starts_over && status == ST_RETRY) {
+		life->floor = delivery_floor(pipeline.delivery);
+		close_all(&pipeline);
+		return live(config, life, err);
+	}
 
 	life->was_open = status == ST_OK;
 	if (status == ST_OK) {
 		if (pipeline.store) {
 			last_error_remove(store_folder(pipeline.store));
 		}
-		if (!life->is_again) {
-			log_plain("following %s", config->database_path);
-		}
+		say_following(&pipeline);
 		status = run(&pipeline, err);
 		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
 		    status == ST_OK) {

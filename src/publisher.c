@@ -165,6 +165,27 @@ static void name_left_out(const struct catalog *catalog, const struct catalog *p
 	}
 }
 
+/* Tell the sink which topics there may be messages for. */
+static enum status announce(const struct publisher *publisher,
+			    const struct catalog *catalog, struct table_plan **plans,
+			    struct error *err)
+{
+	struct sink *sink = publisher->sink;
+	enum status status = ST_OK;
+
+	for (size_t i = 0;
+	     sink->announce && status == ST_OK && i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+
+		if (plans[i] && !table->left_out) {
+			status =
+			    sink->announce(sink, table_plan_topic(plans[i]),
+					   table->name, table->key_count == 0, err);
+		}
+	}
+	return status;
+}
+
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
@@ -186,6 +207,11 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 		name_left_out(catalog, previous);
 		status = settle_topics(publisher, catalog, previous, plans, err);
 	}
+	if (status != ST_OK) {
+		close_plans(plans, catalog->table_count);
+		return status;
+	}
+	status = announce(publisher, catalog, plans, err);
 	if (status != ST_OK) {
 		close_plans(plans, catalog->table_count);
 		return status;

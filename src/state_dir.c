@@ -701,6 +701,17 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	return ST_OK;
 }
 
+enum status state_dir_forget(struct state_dir *dir, struct error *err)
+{
+	if (unlinkat(dir->fd, META_FILE, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, META_FILE, "removed", err);
+	}
+	if (fsync(dir->fd) != 0) {
+		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
+	}
+	return ST_OK;
+}
+
 /* --- position ------------------------------------------------------------------ */
 
 static void position_encode(const struct state_position *position, uint64_t sequence,
@@ -720,7 +731,7 @@ static void position_encode(const struct state_position *position, uint64_t sequ
 	put_u64(&c, position->sink_start);
 	put_u64(&c, position->sink_proof);
 	put_u32(&c, position->in_snapshot);
-	put_u32(&c, 0);
+	put_u32(&c, position->in_kafka);
 	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
 }
 
@@ -741,6 +752,7 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 	position->sink_start = get_u64(&c);
 	position->sink_proof = get_u64(&c);
 	position->in_snapshot = get_u32(&c) != 0;
+	position->in_kafka = get_u32(&c) != 0;
 	return sequence;
 }
 

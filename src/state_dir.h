@@ -65,6 +65,7 @@ struct state_position {
 	uint64_t sink_length;
 	uint64_t sink_start; /* how long it was where the next transaction begins */
 	uint64_t sink_proof; /* a hash of what is before sink_length */
+	bool in_kafka;       /* Kafka has, or had, a position of this directory */
 };
 
 struct state_dir;
@@ -113,5 +114,8 @@ enum status state_dir_put_position(struct state_dir *dir,
 				   struct error *err) MUST_CHECK;
 enum status state_dir_sync_position(struct state_dir *dir,
 				    struct error *err) MUST_CHECK;
+
+/* What is in it counts no more: the next start begins anew. Durable. */
+enum status state_dir_forget(struct state_dir *dir, struct error *err) MUST_CHECK;
 
 #endif

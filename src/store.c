@@ -2,6 +2,7 @@
 #include "src/store.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,42 @@ void store_close(struct store *store)
 int store_folder(const struct store *store)
 {
 	return state_dir_fd(store->dir);
+}
+
+void store_uuid(const struct store *store, char text[STORE_UUID_BYTES])
+{
+	for (size_t i = 0; i < STATE_UUID_BYTES; i++) {
+		(void)snprintf(text + 2 * i, 3, "%02x", store->meta.uuid[i]);
+	}
+}
+
+const char *store_database(const struct store *store)
+{
+	return state_dir_database(store->dir);
+}
+
+bool store_chain_at(const struct store *store, uint64_t lsn, uint64_t *chain)
+{
+	const struct captured_txn *const lists[] = {store->recovered, store->kept};
+
+	*chain = store->meta.base_chain;
+	if (!store->is_new && lsn == store->meta.base_lsn) {
+		return true;
+	}
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		for (const struct captured_txn *txn = lists[i]; txn; txn = txn->next) {
+			if (txn->lsn == lsn) {
+				*chain = txn->chain;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+enum status store_forget(struct store *store, struct error *err)
+{
+	return state_dir_forget(store->dir, err);
 }
 
 bool store_is_new(const struct store *store)

@@ -38,6 +38,18 @@ void store_close(struct store *store); /* takes NULL */
 /* The folder, for openat; borrowed. */
 int store_folder(const struct store *store);
 
+/* Whose it is: 32 hexadecimal digits, and the real path of the database; borrowed. */
+#define STORE_UUID_BYTES 33
+void store_uuid(const struct store *store, char text[STORE_UUID_BYTES]);
+const char *store_database(const struct store *store);
+
+/* The journal's checksum at transaction `lsn`, if that is S or after it and at hand:
+ * until decoding begins, and of what is kept. */
+bool store_chain_at(const struct store *store, uint64_t lsn, uint64_t *chain);
+
+/* What is in it counts no more: the next store_open finds it new. */
+enum status store_forget(struct store *store, struct error *err) MUST_CHECK;
+
 /* Nothing is in it yet: store_begin has not been called. */
 bool store_is_new(const struct store *store);
 

@@ -156,11 +156,31 @@ static void test_wrong_usage_says_what_is_wrong(void **state)
 	check_refused("app.db --once -D snapshot.mode=no_data", "nothing to do");
 }
 
-static void test_what_is_not_built_says_so(void **state)
+static void test_kafka_has_brokers_and_a_state(void **state)
 {
+	struct config c;
+
 	(void)state;
-	check_refused("app.db --state=none", "not built yet");
-	check_refused("app.db --to kafka://localhost:9092", "not built yet");
+	parse_ok("/nonexistent/app.db --to kafka://a:9092,b:9093", &c);
+	assert_int_equal(c.sink, SINK_KAFKA);
+	assert_string_equal(c.sink_path, "a:9092,b:9093");
+	assert_string_equal(c.state_path, "/nonexistent/app.db-rowtail");
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	assert_true(c.kafka.exactly_once);
+	config_clear(&c);
+	parse_ok("a.db --to kafka://a --state=none -D exactly.once.support=disabled",
+		 &c);
+	assert_null(c.state_path);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
+	config_clear(&c);
+	parse_ok("a.db --to kafka://a --state=none --state=d", &c);
+	assert_string_equal(c.state_path, "d");
+	config_clear(&c);
+	check_refused("a.db --to kafka://a --state=none", "exactly.once.support");
+	check_refused("a.db --state=none", "exactly.once.support");
+	check_refused("a.db --to kafka:a:9092", "kafka://HOST:PORT");
+	check_refused("a.db --to kafka://", "kafka://HOST:PORT");
+	check_refused("a.db --to kafka://a/topic", "kafka://HOST:PORT");
 }
 
 static void test_a_file_has_its_state_beside_the_database(void **state)
@@ -185,7 +205,7 @@ static void test_a_file_has_its_state_beside_the_database(void **state)
 	assert_null(c.sink_path);
 	assert_null(c.state_path);
 	config_clear(&c);
-	check_refused("a.db --to file:", "must be stdout or file:PATH");
+	check_refused("a.db --to file:", "must be stdout, file:PATH or");
 }
 
 static void test_commands_have_what_they_need(void **state)
@@ -252,7 +272,7 @@ int main(void)
 	    cmocka_unit_test(test_the_command_line_wins_over_defines),
 	    cmocka_unit_test(test_help_and_version_need_nothing_else),
 	    cmocka_unit_test(test_wrong_usage_says_what_is_wrong),
-	    cmocka_unit_test(test_what_is_not_built_says_so),
+	    cmocka_unit_test(test_kafka_has_brokers_and_a_state),
 	    cmocka_unit_test(test_a_file_has_its_state_beside_the_database),
 	    cmocka_unit_test(test_commands_have_what_they_need),
 	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),

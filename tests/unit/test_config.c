@@ -216,7 +216,6 @@ static void test_skipped_operations_may_be_none(void **state)
 static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
-	check_refused("snapshot.mode", "when_needed", "not built yet");
 	check_refused("extended.headers.enabled", "true", "only false is");
 	check_refused("include.schema.changes", "true", "not built yet");
 	check_refused("heartbeat.interval.ms", "1000", "only 0 is");
@@ -225,12 +224,9 @@ static void test_what_is_not_built_says_so(void **state)
 	check_refused("column.mask.with.10.chars", "a", "not built yet");
 	check_refused("column.mask.hash.SHA-256.with.salt.abc", "a", "not built yet");
 	check_refused("column.truncate.to.5.chars", "a", "not built yet");
-	check_refused("producer.linger.ms", "5", "not built yet");
-	check_refused("topic.creation.default.partitions", "5", "not built yet");
+	check_refused("topic.creation.groups", "a", "not built yet");
 	check_refused("snapshot.select.statement.overrides.t", "a", "does not name t");
 	check_refused("snapshot.select.statement.overrides", "t", "is not set");
-	check_refused("exactly.once.support", "required", "not built yet");
-	check_refused("message.too.large", "skip", "not built yet");
 }
 
 static void test_defaults_of_what_is_not_built_are_accepted(void **state)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/kafka_options.h -- what the user asked for of Kafka: the properties producer.*
+ * and topic.creation.*, and the few others that only --to kafka: has.
+ *
+ * Values of producer.* may have references (src/reference.h).
+ *
+ * OWNERSHIP  kafka_options_init / kafka_options_clear; all texts are its own.
+ * ERRORS     ST_CONFIG: names the property, and never a value of producer.*. ST_NOMEM.
+ */
+#ifndef KAFKA_OPTIONS_H
+#define KAFKA_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sinks/kafka_property.h"
+#include "src/base/status.h"
+
+/* All properties of one family, each once. */
+struct kafka_family {
+	struct kafka_property *list; /* texts are ours */
+	int *ranks;                  /* that each was set with */
+	size_t count;
+};
+
+struct kafka_options {
+	bool exactly_once;            /* exactly.once.support */
+	bool skips_too_large;         /* message.too.large */
+	bool may_make_topics;         /* topic.creation.enable */
+	int partitions;               /* of tables' topics; -1: the broker's default */
+	int replication_factor;       /* -1: the broker's default */
+	struct kafka_family producer; /* of producer.*, without that */
+	struct kafka_family topics;   /* of topic.creation.default.*, the rest */
+};
+
+void kafka_options_init(struct kafka_options *options);
+void kafka_options_clear(struct kafka_options *options);
+
+/* Does `key` belong to a family? */
+bool kafka_options_has(const char *key);
+
+/* Note one that does; of two with the same key the one of higher rank, else the
+ * later one, counts. `where` stands in front of the key in messages. */
+enum status kafka_options_set(struct kafka_options *options, int rank,
+			      const char *where, const char *key, const char *value,
+			      struct error *err) MUST_CHECK;
+
+/* Check what was set, and replace references. */
+enum status kafka_options_finish(struct kafka_options *options,
+				 struct error *err) MUST_CHECK;
+
+#endif
