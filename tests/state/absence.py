@@ -271,7 +271,8 @@ def test_a_large_catch_up_in_pieces(box):
             if len(session.stream.events) >= 6 + rows:
                 break
             run = session.start(wait=False)
-            run.wait(4000 if number < 3 else 1, 30)
+            left = 6 + rows - len(session.stream.events)
+            run.wait(min(4000, left) if number < 3 else 1, 30)
             if clean:
                 run.stop()
             else:
