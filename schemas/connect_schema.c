@@ -179,6 +179,100 @@ void connect_schema_add_transaction_value(struct buffer *b)
 	buffer_add_char(b, '}');
 }
 
+void connect_schema_add_heartbeat_key(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "serverName");
+	end_struct(b, false, "io.debezium.connector.common.ServerNameKey", "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_heartbeat_value(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "int64", false, "ts_ms");
+	end_struct(b, false, "io.debezium.connector.common.Heartbeat", "", 1);
+	buffer_add_char(b, '}');
+}
+
+/* ---- schema changes ---- */
+
+static void add_string_array(struct buffer *b, const char *name)
+{
+	buffer_add_str(b, ",{\"type\":\"array\",\"items\":{\"type\":\"string\","
+			  "\"optional\":false}");
+	add_optional(b, true);
+	add_field_name(b, name);
+}
+
+/* The fields of a column. */
+static void add_table_columns(struct buffer *b)
+{
+	buffer_add_str(b, ",{\"type\":\"array\",\"items\":{\"type\":\"struct\","
+			  "\"fields\":[");
+	add_field(b, "string", false, "name");
+	add_field(b, "int32", false, "jdbcType");
+	add_field(b, "int32", true, "nativeType");
+	add_field(b, "string", false, "typeName");
+	add_field(b, "string", true, "typeExpression");
+	add_field(b, "string", true, "charsetName");
+	add_field(b, "int32", true, "length");
+	add_field(b, "int32", true, "scale");
+	add_field(b, "int32", false, "position");
+	add_field(b, "boolean", true, "optional");
+	add_field(b, "boolean", true, "autoIncremented");
+	add_field(b, "boolean", true, "generated");
+	add_field(b, "string", true, "comment");
+	add_field(b, "string", true, "defaultValueExpression");
+	add_string_array(b, "enumValues");
+	end_struct(b, false, "io.debezium.connector.schema.Column", "", 1);
+	buffer_add_char(b, '}');
+	add_optional(b, false);
+	add_field_name(b, "columns");
+}
+
+static void add_table_changes(struct buffer *b)
+{
+	buffer_add_str(b, ",{\"type\":\"array\",\"items\":{\"type\":\"struct\","
+			  "\"fields\":[");
+	add_field(b, "string", false, "type");
+	add_field(b, "string", false, "id");
+	begin_struct(b);
+	add_field(b, "string", true, "defaultCharsetName");
+	add_string_array(b, "primaryKeyColumnNames");
+	add_table_columns(b);
+	add_field(b, "string", true, "comment");
+	end_struct(b, true, "io.debezium.connector.schema.Table", "", 1);
+	add_field_name(b, "table");
+	end_struct(b, false, "io.debezium.connector.schema.Change", "", 1);
+	buffer_add_char(b, '}');
+	add_optional(b, false);
+	add_field_name(b, "tableChanges");
+}
+
+void connect_schema_add_schema_change_key(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "databaseName");
+	end_struct(b, false, "io.debezium.connector.sqlite.SchemaChangeKey", "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_schema_change_value(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_source(b);
+	add_field(b, "int64", false, "ts_ms");
+	add_field(b, "string", true, "databaseName");
+	add_field(b, "string", true, "schemaName");
+	add_field(b, "string", true, "ddl");
+	add_table_changes(b);
+	end_struct(b, false, "io.debezium.connector.sqlite.SchemaChangeValue", "", 1);
+	buffer_add_char(b, '}');
+}
+
+/* ---- headers ---- */
+
 void connect_schema_add_header(struct buffer *b, enum connect_type type)
 {
 	buffer_add_str(b, "{\"type\":\"");

@@ -397,7 +397,15 @@ static enum status read_storage(struct describer *describer,
 	}
 	/* A primary key without an index of its own is the rowid. */
 	if (table->key_count == 1 && !key_index) {
-		table->columns[table->key_columns[0]].is_rowid = true;
+		struct column *key = &table->columns[table->key_columns[0]];
+		int autoincrement = 0;
+
+		key->is_rowid = true;
+		if (sqlite3_table_column_metadata(
+			describer->sandbox->db, "main", table->name, key->name, NULL,
+			NULL, NULL, NULL, &autoincrement) == SQLITE_OK) {
+			table->has_autoincrement = autoincrement != 0;
+		}
 	}
 	return read_declaration_order(description, err);
 }

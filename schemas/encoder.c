@@ -35,17 +35,25 @@
 struct encoder {
 	char *topic_prefix;
 	char *topic_delimiter;
+	char *database_name;
 	struct plan_settings plan_settings;
 	bool tombstones;
 	bool transaction_metadata;
 	bool wants_keys;
 	bool skip_create, skip_update, skip_delete;
+	bool schema_changes;
 	struct buffer transaction_topic;
-	struct buffer source_head; /* ,"source":{ … "ts_ms": */
-	struct buffer source_db;   /* ","db": … "sequence":"[ */
+	struct buffer schema_topic;
+	struct buffer heartbeat_topic; /* empty: no heartbeats */
+	struct buffer source_head;     /* ,"source":{ … "ts_ms": */
+	struct buffer source_db;       /* ","db": … "sequence":"[ */
 	/* {"schema":…,"payload": ; empty without schemas. */
 	struct buffer transaction_key_head;
 	struct buffer transaction_value_head;
+	struct buffer schema_key_head;
+	struct buffer schema_value_head;
+	struct buffer heartbeat_key_head;
+	struct buffer heartbeat_value_head;
 	struct buffer integer_head;
 
 	uint64_t change_id;
@@ -146,13 +154,20 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 	buffer_add_str(&e->source_db, ",\"sequence\":\"[");
 	topic_name_add(&e->transaction_topic, settings->topic_prefix,
 		       settings->topic_delimiter, settings->topic_transaction);
+	topic_name_add(&e->schema_topic, settings->topic_prefix, "", "");
+	if (settings->heartbeat_prefix) {
+		topic_name_add(&e->heartbeat_topic, settings->heartbeat_prefix,
+			       settings->topic_delimiter, settings->topic_prefix);
+	}
 }
 
 static void add_heads(struct encoder *e)
 {
-	struct buffer *const heads[] = {&e->transaction_key_head,
-					&e->transaction_value_head, &e->integer_head,
-					&e->catch_up};
+	struct buffer *const heads[] = {
+	    &e->transaction_key_head, &e->transaction_value_head,
+	    &e->schema_key_head,      &e->schema_value_head,
+	    &e->heartbeat_key_head,   &e->heartbeat_value_head,
+	    &e->integer_head,         &e->catch_up};
 	size_t i;
 
 	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -160,6 +175,10 @@ static void add_heads(struct encoder *e)
 	}
 	connect_schema_add_transaction_key(&e->transaction_key_head);
 	connect_schema_add_transaction_value(&e->transaction_value_head);
+	connect_schema_add_schema_change_key(&e->schema_key_head);
+	connect_schema_add_schema_change_value(&e->schema_value_head);
+	connect_schema_add_heartbeat_key(&e->heartbeat_key_head);
+	connect_schema_add_heartbeat_value(&e->heartbeat_value_head);
 	connect_schema_add_header(&e->integer_head, CONNECT_INT64);
 	connect_schema_add_header(&e->catch_up, CONNECT_BOOLEAN);
 	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -174,11 +193,26 @@ static void add_headers(struct encoder *e)
 
 static bool constants_ok(const struct encoder *e)
 {
-	return buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
-	       buffer_ok(&e->transaction_topic) &&
-	       buffer_ok(&e->transaction_key_head) &&
-	       buffer_ok(&e->transaction_value_head) && buffer_ok(&e->integer_head) &&
-	       buffer_ok(&e->catch_up);
+	const struct buffer *const constants[] = {&e->source_head,
+						  &e->source_db,
+						  &e->transaction_topic,
+						  &e->schema_topic,
+						  &e->heartbeat_topic,
+						  &e->transaction_key_head,
+						  &e->transaction_value_head,
+						  &e->schema_key_head,
+						  &e->schema_value_head,
+						  &e->heartbeat_key_head,
+						  &e->heartbeat_value_head,
+						  &e->integer_head,
+						  &e->catch_up};
+
+	for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+		if (!buffer_ok(constants[i])) {
+			return false;
+		}
+	}
+	return e->topic_prefix && e->topic_delimiter && e->database_name;
 }
 
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
@@ -191,6 +225,7 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	}
 	e->topic_prefix = strdup(settings->topic_prefix);
 	e->topic_delimiter = strdup(settings->topic_delimiter);
+	e->database_name = strdup(settings->database_name);
 	e->plan_settings = (struct plan_settings){
 	    .schemas = settings->schemas,
 	    .type_mapping = settings->type_mapping,
@@ -200,6 +235,7 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	    .field_names = settings->field_names,
 	    .schema_names = settings->schema_names,
 	};
+	e->schema_changes = settings->schema_changes;
 	e->tombstones = settings->tombstones_on_delete;
 	e->transaction_metadata = settings->transaction_metadata;
 	e->wants_keys = settings->wants_keys;
@@ -211,7 +247,7 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 		add_heads(e);
 	}
 	add_headers(e);
-	if (!e->topic_prefix || !e->topic_delimiter || !constants_ok(e)) {
+	if (!constants_ok(e)) {
 		encoder_close(e);
 		return out_of_memory(err);
 	}
@@ -226,6 +262,13 @@ void encoder_close(struct encoder *encoder)
 	}
 	free(encoder->topic_prefix);
 	free(encoder->topic_delimiter);
+	free(encoder->database_name);
+	buffer_clear(&encoder->schema_topic);
+	buffer_clear(&encoder->heartbeat_topic);
+	buffer_clear(&encoder->schema_key_head);
+	buffer_clear(&encoder->schema_value_head);
+	buffer_clear(&encoder->heartbeat_key_head);
+	buffer_clear(&encoder->heartbeat_value_head);
 	buffer_clear(&encoder->transaction_topic);
 	buffer_clear(&encoder->source_head);
 	buffer_clear(&encoder->source_db);
@@ -527,20 +570,23 @@ static void fill_message(struct encoder *e, struct message *m, struct span topic
 	m->index = e->message_count++;
 }
 
-/* BEGIN or END, whose value is in control_value. */
-static bool fill_control(struct encoder *e, struct message *m)
+/* The message whose key and value are in control_key and control_value. */
+static bool fill_control(struct encoder *e, struct message *m,
+			 const struct buffer *topic)
 {
-	struct span key = absent;
-
-	if (e->wants_keys) {
-		begin_message(&e->control_key, &e->transaction_key_head);
-		transaction_event_add_key(&e->control_key, e->txn.lsn);
-		end_message(&e->control_key, &e->transaction_key_head);
-		key = span_of(&e->control_key);
-	}
-	fill_message(e, m, span_of(&e->transaction_topic), key,
+	fill_message(e, m, span_of(topic),
+		     e->wants_keys ? span_of(&e->control_key) : absent,
 		     span_of(&e->control_value), false);
 	return buffer_ok(&e->control_key) && buffer_ok(&e->control_value);
+}
+
+/* BEGIN or END, whose value is in control_value. */
+static bool fill_transaction(struct encoder *e, struct message *m)
+{
+	begin_message(&e->control_key, &e->transaction_key_head);
+	transaction_event_add_key(&e->control_key, e->txn.lsn);
+	end_message(&e->control_key, &e->transaction_key_head);
+	return fill_control(e, m, &e->transaction_topic);
 }
 
 static bool fill_begin(struct encoder *e, struct message *m)
@@ -549,7 +595,7 @@ static bool fill_begin(struct encoder *e, struct message *m)
 	transaction_event_add_begin(&e->control_value, e->txn.lsn,
 				    e->txn.captured_ns / NS_PER_MS);
 	end_message(&e->control_value, &e->transaction_value_head);
-	return fill_control(e, m);
+	return fill_transaction(e, m);
 }
 
 /* The event and its tombstone, whose value is ready. */
@@ -657,9 +703,94 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 	    &e->control_value, e->txn.lsn, e->txn.captured_ns / NS_PER_MS,
 	    e->collection_names.bytes, e->collections, e->collection_count);
 	end_message(&e->control_value, &e->transaction_value_head);
-	if (!fill_control(e, out)) {
+	if (!fill_transaction(e, out)) {
 		return out_of_memory(err);
 	}
 	*count = 1;
 	return ST_OK;
+}
+
+/* ---- schema changes and heartbeats ---- */
+
+/* The source block of a message that is no event, without the comma before it. */
+static void add_plain_source(struct encoder *e, struct buffer *b, const char *table)
+{
+	assert(e->source_front.len > 0);
+	buffer_add(b, e->source_front.bytes + 1, e->source_front.len - 1);
+	buffer_add_str(b,
+		       mark_names[e->txn.is_snapshot ? SNAPSHOT_TRUE : SNAPSHOT_FALSE]);
+	add_buffer(b, &e->source_middle);
+	add_json_str(b, table);
+	buffer_add_str(b, ",\"change_id\":null");
+	add_buffer(b, &e->source_end);
+	buffer_add_str(b, "null}");
+}
+
+enum status encoder_schema_change(struct encoder *encoder,
+				  const struct schema_change *change,
+				  struct message *out, size_t *count, struct error *err)
+{
+	struct encoder *e = encoder;
+	const struct plan_settings *settings = &e->plan_settings;
+
+	assert(e->serial > 0);
+	*count = 0;
+	if (!e->schema_changes) {
+		return ST_OK;
+	}
+	begin_message(&e->control_value, &e->schema_value_head);
+	buffer_add_char(&e->control_value, '{');
+	add_plain_source(e, &e->control_value, change->table->name);
+	schema_change_add(&e->control_value, change, e->database_name,
+			  clock_wall_ns() / NS_PER_MS, settings->type_mapping,
+			  settings->decimal_mode);
+	end_message(&e->control_value, &e->schema_value_head);
+	begin_message(&e->control_key, &e->schema_key_head);
+	schema_change_add_key(&e->control_key, e->database_name);
+	end_message(&e->control_key, &e->schema_key_head);
+	if (!pieces_ok(e) || !fill_control(e, out, &e->schema_topic)) {
+		return out_of_memory(err);
+	}
+	*count = 1;
+	return ST_OK;
+}
+
+enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
+			      struct error *err)
+{
+	struct encoder *e = encoder;
+
+	begin_message(&e->control_key, &e->heartbeat_key_head);
+	buffer_add_str(&e->control_key, "{\"serverName\":");
+	add_json_str(&e->control_key, e->topic_prefix);
+	buffer_add_char(&e->control_key, '}');
+	end_message(&e->control_key, &e->heartbeat_key_head);
+	begin_message(&e->control_value, &e->heartbeat_value_head);
+	buffer_add_str(&e->control_value, "{\"ts_ms\":");
+	buffer_add_i64(&e->control_value, clock_wall_ns() / NS_PER_MS);
+	buffer_add_char(&e->control_value, '}');
+	end_message(&e->control_value, &e->heartbeat_value_head);
+	if (!buffer_ok(&e->control_key) || !buffer_ok(&e->control_value)) {
+		return out_of_memory(err);
+	}
+	*out =
+	    (struct message){.topic = span_of(&e->heartbeat_topic),
+			     .key = e->wants_keys ? span_of(&e->control_key) : absent,
+			     .value = span_of(&e->control_value),
+			     .lsn = e->txn.lsn,
+			     .index = MESSAGE_NO_INDEX};
+	return ST_OK;
+}
+
+struct encoder_topics encoder_topics(const struct encoder *encoder)
+{
+	return (struct encoder_topics){
+	    .transaction = encoder->transaction_metadata
+			       ? span_of(&encoder->transaction_topic)
+			       : absent,
+	    .schema_change =
+		encoder->schema_changes ? span_of(&encoder->schema_topic) : absent,
+	    .heartbeat = encoder->heartbeat_topic.len > 0
+			     ? span_of(&encoder->heartbeat_topic)
+			     : absent};
 }

@@ -30,6 +30,7 @@
 #include "schemas/change.h"
 #include "schemas/column_type.h"
 #include "schemas/name_adjustment.h"
+#include "schemas/schema_change.h"
 #include "src/base/message.h"
 #include "src/base/status.h"
 
@@ -54,6 +55,8 @@ struct encoder_settings {
 	enum conversion_failure on_conversion_failure;
 	enum name_adjustment schema_names;
 	enum name_adjustment field_names;
+	bool schema_changes;          /* include.schema.changes */
+	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool wants_keys; /* false: message keys, headers and tombstones are not made */
@@ -98,6 +101,32 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 /* The END message, or *count = 0. */
 enum status encoder_end(struct encoder *encoder, struct message *out, size_t *count,
 			struct error *err) MUST_CHECK;
+
+/*
+ * Tell of a table that changed, in a transaction: before its rows and its BEGIN. The
+ * topic is the prefix alone. *count is 0 without include.schema.changes. These messages
+ * have no change_id and are in no count of END.
+ */
+enum status encoder_schema_change(struct encoder *encoder,
+				  const struct schema_change *change,
+				  struct message *out, size_t *count,
+				  struct error *err) MUST_CHECK;
+
+/*
+ * A sign of life, outside of transactions and in no count: topic heartbeat_prefix and
+ * topic_prefix, key {"serverName":PREFIX}, value {"ts_ms":N}. Its index is
+ * MESSAGE_NO_INDEX.
+ */
+enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
+			      struct error *err) MUST_CHECK;
+
+/* Topics that no table may have; borrowed, absent when there are no such messages. */
+struct encoder_topics {
+	struct span transaction;
+	struct span schema_change;
+	struct span heartbeat;
+};
+struct encoder_topics encoder_topics(const struct encoder *encoder);
 
 /* Counts so far: events after the filters. */
 uint64_t encoder_change_id(const struct encoder *encoder);

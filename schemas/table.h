@@ -55,7 +55,8 @@ struct table {
 	bool without_rowid;
 	bool strict;
 	bool has_virtual_columns;
-	bool has_index; /* any index, the automatic ones included */
+	bool has_autoincrement; /* its INTEGER PRIMARY KEY is AUTOINCREMENT */
+	bool has_index;         /* any index, the automatic ones included */
 	enum text_encoding encoding;
 	uint32_t column_count;
 	struct column *columns; /* declaration order */

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,36 @@ static enum status apply_schemas(struct config *c, const struct config_setting *
 				 struct error *err)
 {
 	return set_bool(&c->schemas, s, err);
+}
+
+static enum status apply_schema_changes(struct config *c,
+					const struct config_setting *s,
+					struct error *err)
+{
+	c->has_schema_changes = true;
+	return set_bool(&c->schema_changes, s, err);
+}
+
+static enum status apply_heartbeat(struct config *c, const struct config_setting *s,
+				   struct error *err)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(s->value, &end, 10);
+	if (s->value[0] < '0' || s->value[0] > '9' || *end || errno || n > INT_MAX) {
+		return bad_value(s, "a number of milliseconds (0: no heartbeats)", err);
+	}
+	c->heartbeat_ms = (int)n;
+	return ST_OK;
+}
+
+static enum status apply_heartbeat_prefix(struct config *c,
+					  const struct config_setting *s,
+					  struct error *err)
+{
+	return set_topic_part(&c->heartbeat_prefix, s, err);
 }
 
 static enum status apply_types(struct config *c, const struct config_setting *s,
@@ -427,10 +458,12 @@ static const struct {
     {"database.file.path", apply_database},
     {"decimal.handling.mode", apply_decimals},
     {"event.converting.failure.handling.mode", apply_failure},
-    {"field.name.adjustment.mode", apply_field_names},
     {"exactly.once.support", apply_exactly_once},
+    {"field.name.adjustment.mode", apply_field_names},
+    {"heartbeat.interval.ms", apply_heartbeat},
     {"hold.escalate", apply_escalate},
     {"hold.max.wal.bytes", apply_wal_limit},
+    {"include.schema.changes", apply_schema_changes},
     {"journal.max.bytes", apply_journal_limit},
     {"message.too.large", apply_too_large},
     {"provide.transaction.metadata", apply_metadata},
@@ -443,6 +476,7 @@ static const struct {
     {"table.include.list", apply_include},
     {"tombstones.on.delete", apply_tombstones},
     {"topic.delimiter", apply_delimiter},
+    {"topic.heartbeat.prefix", apply_heartbeat_prefix},
     {"topic.prefix", apply_prefix},
     {"topic.transaction", apply_transaction_topic},
     {"type.mapping", apply_types},
@@ -516,6 +550,7 @@ void config_clear(struct config *config)
 	free(config->topic_prefix);
 	free(config->topic_delimiter);
 	free(config->topic_transaction);
+	free(config->heartbeat_prefix);
 	for (i = 0; i < config->warning_count; i++) {
 		free(config->warnings[i]);
 	}
@@ -731,8 +766,14 @@ static enum status set_defaults(struct config *config, struct error *err)
 
 	if (set_default(&config->database_name, name, err) != ST_OK ||
 	    set_default(&config->topic_delimiter, ".", err) != ST_OK ||
-	    set_default(&config->topic_transaction, "transaction", err) != ST_OK) {
+	    set_default(&config->topic_transaction, "transaction", err) != ST_OK ||
+	    set_default(&config->heartbeat_prefix, "__debezium-heartbeat", err) !=
+		ST_OK) {
 		return err->status;
+	}
+	if (!config->has_schema_changes) {
+		config->schema_changes =
+		    config->sink != SINK_STDOUT && config->sink != SINK_FILE;
 	}
 	return config->topic_prefix ? ST_OK : default_prefix(config, err);
 }

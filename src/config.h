@@ -78,6 +78,10 @@ struct config {
 	char *topic_prefix;
 	char *topic_delimiter;
 	char *topic_transaction;
+	bool schema_changes;     /* include.schema.changes */
+	bool has_schema_changes; /* it was set */
+	char *heartbeat_prefix;
+	int heartbeat_ms; /* 0: no heartbeats */
 	enum binary_mode binary_mode;
 	bool schemas;
 	enum type_mapping type_mapping;

@@ -381,13 +381,15 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 	return status;
 }
 
-static void report_ddl(struct decoder *decoder, enum ddl what,
-		       const struct table *old_table, const struct table *new_table)
+static enum status report_ddl(struct decoder *decoder, enum ddl what,
+			      const struct table *old_table,
+			      const struct table *new_table, struct error *err)
 {
-	if (is_captured(old_table) || is_captured(new_table)) {
-		decoder->events.ddl(decoder->events.context, what, old_table,
-				    new_table);
+	if (!is_captured(old_table) && !is_captured(new_table)) {
+		return ST_OK;
 	}
+	return decoder->events.ddl(decoder->events.context, what, old_table, new_table,
+				   err);
 }
 
 static bool root_is_touched(const struct decoder *decoder, uint32_t root)
@@ -411,12 +413,17 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 		old_table = NULL;
 	} else if (!old_table) {
 		status = find_renamed(decoder, fresh, table, &old_table, err);
-		if (status != ST_OK) {
-			return status;
+		if (status == ST_OK) {
+			status =
+			    report_ddl(decoder, old_table ? DDL_RENAMED : DDL_CREATED,
+				       old_table, table, err);
 		}
-		report_ddl(decoder, old_table ? DDL_RENAMED : DDL_CREATED, old_table,
-			   table);
 		wants_rows = wants_rows && (!old_table || is_captured(old_table));
+	} else if (strcmp(old_table->sql, table->sql) != 0) {
+		status = report_ddl(decoder, DDL_ALTERED, old_table, table, err);
+	}
+	if (status != ST_OK) {
+		return status;
 	}
 	if (old_table) {
 		work.old_root = old_table->root_page;
@@ -506,7 +513,7 @@ static enum status plan_new_schema(struct decoder *decoder, const struct catalog
 		if (old_table->root_page != 0 &&
 		    !catalog_find(fresh, old_table->name) &&
 		    !page_set_has(&decoder->matched, old_table->root_page)) {
-			report_ddl(decoder, DDL_DROPPED, old_table, NULL);
+			status = report_ddl(decoder, DDL_DROPPED, old_table, NULL, err);
 		}
 	}
 	if (status == ST_OK && !has_ptrmap(&fresh->header)) {

@@ -20,7 +20,8 @@
 #include "schemas/change.h"
 #include "src/view.h"
 
-enum ddl { DDL_CREATED, DDL_DROPPED, DDL_RENAMED };
+/* DDL_ALTERED: another statement makes the table of this name. */
+enum ddl { DDL_CREATED, DDL_DROPPED, DDL_RENAMED, DDL_ALTERED };
 
 /* Where the decoder's findings go; a status other than ST_OK ends the decoding and is
  * handed on. */
@@ -30,10 +31,10 @@ struct decoder_events {
 	 * open. The callee may set left_out of its tables. */
 	enum status (*catalog)(void *context, struct catalog *catalog,
 			       const struct catalog *previous, struct error *err);
-	/* A table that one of the catalogs captures came, went or was renamed. NULL:
-	 * not there. */
-	void (*ddl)(void *context, enum ddl what, const struct table *old_table,
-		    const struct table *new_table);
+	/* A table that one of the catalogs captures came, went, was renamed or altered;
+	 * all of them before the first change of the transaction. NULL: not there. */
+	enum status (*ddl)(void *context, enum ddl what, const struct table *old_table,
+			   const struct table *new_table, struct error *err);
 	/* The changes that follow are of this table of the new catalog. */
 	enum status (*table)(void *context, const struct table *table,
 			     struct error *err);

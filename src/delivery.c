@@ -11,7 +11,6 @@
 #include "sinks/file_sink.h"
 #include "sinks/kafka_sink.h"
 #include "sinks/stdout_sink.h"
-#include "src/base/buffer.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/stop.h"
@@ -43,6 +42,7 @@ struct delivery {
 	struct kafka_floor floor;
 	bool in_snapshot;        /* the rows that are there are not all out */
 	bool in_transaction;     /* between begin and end */
+	int64_t next_beat_ns;    /* monotonic; with heartbeats only */
 	struct sent_mark *marks; /* transactions since the last flush */
 	size_t mark_total, mark_cap;
 };
@@ -130,6 +130,9 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .topic_delimiter = config->topic_delimiter,
 	    .topic_transaction = config->topic_transaction,
 	    .binary_mode = config->binary_mode,
+	    .schema_changes = config->schema_changes,
+	    .heartbeat_prefix =
+		config->heartbeat_ms > 0 ? config->heartbeat_prefix : NULL,
 	    .schemas = config->schemas,
 	    .type_mapping = config->type_mapping,
 	    .decimal_mode = config->decimal_mode,
@@ -149,23 +152,8 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 
 static enum status open_publisher(struct delivery *delivery, struct error *err)
 {
-	const struct config *config = delivery->config;
-	struct buffer topic;
-	const char *reserved = NULL;
-	enum status status;
-
-	buffer_init(&topic);
-	if (config->transaction_metadata) {
-		buffer_add_str(&topic, config->topic_prefix);
-		buffer_add_str(&topic, config->topic_delimiter);
-		buffer_add_str(&topic, config->topic_transaction);
-		buffer_add_char(&topic, '\0');
-		reserved = buffer_ok(&topic) ? topic.bytes : NULL;
-	}
-	status = publisher_open(delivery->encoder, delivery->sink, reserved,
-				&stop_requested, &delivery->publisher, err);
-	buffer_clear(&topic);
-	return status;
+	return publisher_open(delivery->encoder, delivery->sink, NULL, &stop_requested,
+			      &delivery->publisher, err);
 }
 
 static void hash_text(XXH3_state_t *state, const char *text)
@@ -223,6 +211,7 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 	}
 	delivery->config = config;
 	delivery->settings_hash = hash_settings(config);
+	delivery->next_beat_ns = clock_mono_ns() + config->heartbeat_ms * NS_PER_MS;
 	status = open_sink(delivery, err);
 	if (status == ST_OK) {
 		status = open_encoder(delivery, err);
@@ -656,4 +645,42 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 	return status == ST_OK && delivery->config->sink == SINK_FILE
 		   ? put_position(delivery, err)
 		   : status;
+}
+
+/* ---- heartbeats ---- */
+
+enum status delivery_beat(struct delivery *delivery, struct error *err)
+{
+	int64_t interval_ns = delivery->config->heartbeat_ms * NS_PER_MS;
+	int64_t now_ns;
+	enum status status;
+
+	if (interval_ns == 0) {
+		return ST_OK;
+	}
+	now_ns = clock_mono_ns();
+	/* Not before what a stop left of a transaction is out. */
+	if (now_ns < delivery->next_beat_ns ||
+	    publisher_skipped(delivery->publisher) > 0) {
+		return ST_OK;
+	}
+	delivery->next_beat_ns = now_ns + interval_ns;
+	status = mark_start(delivery, err);
+	if (status == ST_OK) {
+		status = publisher_heartbeat(delivery->publisher, err);
+	}
+	/* Its line is not one of the next transaction. */
+	return status == ST_OK ? mark_start(delivery, err) : status;
+}
+
+int delivery_beat_ms(const struct delivery *delivery)
+{
+	int64_t left_ns;
+
+	if (delivery->config->heartbeat_ms == 0 ||
+	    publisher_skipped(delivery->publisher) > 0) {
+		return -1;
+	}
+	left_ns = delivery->next_beat_ns - clock_mono_ns();
+	return left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0;
 }

@@ -76,6 +76,11 @@ bool delivery_wants_flush(const struct delivery *delivery);
 /* Everything that was put goes out, and the position moves. */
 enum status delivery_flush(struct delivery *delivery, struct error *err) MUST_CHECK;
 
+/* Between transactions: put a heartbeat if one is due. */
+enum status delivery_beat(struct delivery *delivery, struct error *err) MUST_CHECK;
+/* For poll: so long until the next one is, ms; -1: none will be. */
+int delivery_beat_ms(const struct delivery *delivery);
+
 /* For poll: shows POLLERR or POLLHUP when the reader goes away; -1: there is none. */
 int delivery_watch_fd(const struct delivery *delivery);
 

@@ -394,7 +394,10 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	status = read_rows(pipeline, &events, err);
+	status = publisher_structure(delivery_publisher(pipeline->delivery), err);
+	if (status == ST_OK) {
+		status = read_rows(pipeline, &events, err);
+	}
 	progress_end(&pipeline->progress);
 	if (status == ST_OK) {
 		status = delivery_end(pipeline->delivery, err);
@@ -453,7 +456,9 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	    {.fd = reopen_fd(), .events = POLLIN},
 	};
 
-	if (poll(fds, sizeof fds / sizeof *fds, -1) < 0 && errno != EINTR) {
+	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <
+		0 &&
+	    errno != EINTR) {
 		return error_set_errno(err, errno, "waiting for transactions");
 	}
 	if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
@@ -475,6 +480,10 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 
 		if (stop_requested) {
 			return error_set(err, ST_STOPPED, "stopped");
+		}
+		status = delivery_beat(pipeline->delivery, err);
+		if (status != ST_OK) {
+			break;
 		}
 		status = next_txn(pipeline, &txn, err);
 		if (status == ST_OK) {

@@ -63,11 +63,28 @@ static bool same_topic(struct span a, struct span b)
 	return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
 }
 
-static bool is_reserved(const struct publisher *publisher, struct span topic)
+/* What else goes to the topic; NULL: nothing. */
+static const char *reserved_for(const struct publisher *publisher, struct span topic)
 {
-	return publisher->reserved_topic &&
-	       strlen(publisher->reserved_topic) == topic.len &&
-	       memcmp(publisher->reserved_topic, topic.bytes, topic.len) == 0;
+	const struct encoder_topics topics = encoder_topics(publisher->encoder);
+	const struct {
+		struct span topic;
+		const char *what;
+	} reserved[] = {
+	    {topics.transaction, "the transaction metadata"},
+	    {topics.schema_change, "the schema changes"},
+	    {topics.heartbeat, "the heartbeats"},
+	    {{publisher->reserved_topic,
+	      publisher->reserved_topic ? strlen(publisher->reserved_topic) : 0},
+	     "the positions"},
+	};
+
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+		if (reserved[i].topic.bytes && same_topic(reserved[i].topic, topic)) {
+			return reserved[i].what;
+		}
+	}
+	return NULL;
 }
 
 /* Was it captured before? Then it keeps its topic. */
@@ -113,14 +130,15 @@ static enum status settle_topics(const struct publisher *publisher,
 	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
 		struct table *table = catalog->tables[i];
 		struct span topic;
+		const char *what;
 
 		if (!plans[i] || table->left_out) {
 			continue;
 		}
 		topic = table_plan_topic(plans[i]);
-		if (is_reserved(publisher, topic)) {
-			status = refuse(table, previous, topic,
-					"the transaction metadata", err);
+		what = reserved_for(publisher, topic);
+		if (what) {
+			status = refuse(table, previous, topic, what, err);
 			continue;
 		}
 		for (size_t j = 0; status == ST_OK && j < i; j++) {
@@ -170,11 +188,21 @@ static enum status announce(const struct publisher *publisher,
 			    const struct catalog *catalog, struct table_plan **plans,
 			    struct error *err)
 {
+	const struct encoder_topics topics = encoder_topics(publisher->encoder);
+	const struct span others[] = {topics.transaction, topics.schema_change,
+				      topics.heartbeat};
 	struct sink *sink = publisher->sink;
 	enum status status = ST_OK;
 
-	for (size_t i = 0;
-	     sink->announce && status == ST_OK && i < catalog->table_count; i++) {
+	if (!sink->announce) {
+		return ST_OK;
+	}
+	for (size_t i = 0; status == ST_OK && i < sizeof others / sizeof *others; i++) {
+		if (others[i].bytes) {
+			status = sink->announce(sink, others[i], NULL, false, err);
+		}
+	}
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
 		const struct table *table = catalog->tables[i];
 
 		if (plans[i] && !table->left_out) {
@@ -224,10 +252,9 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 	return ST_OK;
 }
 
-void publisher_ddl(void *context, enum ddl what, const struct table *old_table,
-		   const struct table *new_table)
+static void log_ddl(enum ddl what, const struct table *old_table,
+		    const struct table *new_table)
 {
-	(void)context;
 	switch (what) {
 	case DDL_CREATED:
 		log_info("table %s was created", new_table->name);
@@ -245,7 +272,69 @@ void publisher_ddl(void *context, enum ddl what, const struct table *old_table,
 			     ? ", which is not followed"
 			     : "");
 		break;
+	case DDL_ALTERED:
+		break;
 	}
+}
+
+static enum status put_all(struct publisher *publisher, const struct message *messages,
+			   size_t count, struct error *err);
+
+static enum status put_schema_change(struct publisher *publisher,
+				     const struct schema_change *change,
+				     struct error *err)
+{
+	struct message message;
+	size_t count = 0;
+	enum status status =
+	    encoder_schema_change(publisher->encoder, change, &message, &count, err);
+
+	return status == ST_OK ? put_all(publisher, &message, count, err) : status;
+}
+
+enum status publisher_ddl(void *context, enum ddl what, const struct table *old_table,
+			  const struct table *new_table, struct error *err)
+{
+	struct publisher *publisher = context;
+	struct schema_change change = {.table = new_table};
+
+	log_ddl(what, old_table, new_table);
+	if (!new_table || new_table->left_out) {
+		change.type = SCHEMA_DROPPED;
+		change.table = old_table;
+	} else if (!old_table || old_table->left_out) {
+		change.type = SCHEMA_CREATED;
+	} else if (what == DDL_RENAMED) {
+		change.type = SCHEMA_RENAMED;
+		change.old_name = old_table->name;
+	} else {
+		change.type = SCHEMA_ALTERED;
+	}
+	return put_schema_change(publisher, &change, err);
+}
+
+enum status publisher_structure(struct publisher *publisher, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < publisher->plan_count; i++) {
+		struct schema_change change = {.type = SCHEMA_CREATED,
+					       .table = publisher->catalog->tables[i]};
+
+		if (!change.table->left_out) {
+			status = put_schema_change(publisher, &change, err);
+		}
+	}
+	return status;
+}
+
+enum status publisher_heartbeat(struct publisher *publisher, struct error *err)
+{
+	struct message message;
+	enum status status = encoder_heartbeat(publisher->encoder, &message, err);
+
+	return status == ST_OK ? publisher->sink->put(publisher->sink, &message, err)
+			       : status;
 }
 
 enum status publisher_table(void *context, const struct table *table, struct error *err)

@@ -22,7 +22,7 @@
 struct publisher;
 
 /* `stop` ends the next message with ST_STOPPED when it becomes true. `reserved_topic`
- * (NULL: none) may not be a table's. */
+ * (NULL: none), the sink's own, may not be a table's, nor may those of the encoder. */
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
 			   const char *reserved_topic, const volatile int *stop,
 			   struct publisher **out, struct error *err) MUST_CHECK;
@@ -31,12 +31,20 @@ void publisher_close(struct publisher *publisher); /* takes NULL */
 /* The calls of decoder_events; `context` is the publisher. */
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err);
-void publisher_ddl(void *context, enum ddl what, const struct table *old_table,
-		   const struct table *new_table);
+enum status publisher_ddl(void *context, enum ddl what, const struct table *old_table,
+			  const struct table *new_table, struct error *err);
 enum status publisher_table(void *context, const struct table *table,
 			    struct error *err);
 enum status publisher_change(void *context, const struct change *change,
 			     struct error *err);
+
+/* At the beginning of a snapshot: tell of each table's structure, if that is wanted. */
+enum status publisher_structure(struct publisher *publisher,
+				struct error *err) MUST_CHECK;
+
+/* Give the sink a heartbeat. It is in no transaction, and no mark counts it. */
+enum status publisher_heartbeat(struct publisher *publisher,
+				struct error *err) MUST_CHECK;
 
 /* How far the transaction at hand is, for a later run to go on there. */
 struct publisher_mark {

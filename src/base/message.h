@@ -26,8 +26,9 @@ struct message {
 	struct span value; /* JSON; bytes NULL for a tombstone */
 	const struct message_header *headers;
 	size_t header_count;
-	uint64_t lsn;   /* of the message's transaction */
-	uint64_t index; /* of the message in its transaction, from 0 */
+	uint64_t lsn;               /* of the message's transaction */
+	uint64_t index;             /* of the message in its transaction, from 0 */
+#define MESSAGE_NO_INDEX UINT64_MAX /* it belongs to none */
 };
 
 #endif

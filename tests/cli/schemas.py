@@ -62,3 +62,51 @@ def test_columns_that_get_one_name_are_an_error(box):
     result = box.run(path, "-D", "field.name.adjustment.mode=avro")
     expect(result.code == 2 and "a-b" in result.error_lines[-1] and
            "a b" in result.error_lines[-1], "%s", result)
+
+
+# -- heartbeats ------------------------------------------------------------------------
+
+
+def test_heartbeats_come_while_nothing_else_does(box):
+    _, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    tail = box.tail(path, "--lines=record", "-D", "heartbeat.interval.ms=50",
+                    "-D", "topic.prefix=srv", "-D", "topic.heartbeat.prefix=beat")
+    tail.wait_lines(3)
+    box.stop(tail)
+    beats = [json.loads(line) for line in tail.take_all()]
+    for beat in beats:
+        expect(beat["topic"] == "beat.srv" and beat["key"] == {"serverName": "srv"} and
+               list(beat["value"]) == ["ts_ms"] and beat["headers"] == {}, "%s", beat)
+    times = [beat["value"]["ts_ms"] for beat in beats]
+    expect(all(40 <= b - a < 2000 * box.slow for a, b in zip(times, times[1:])),
+           "times %s", times)
+
+
+def test_heartbeats_come_beside_a_writer_between_transactions(box):
+    writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    tail = box.tail(path, "--lines=record", "-D", "heartbeat.interval.ms=5",
+                    "-D", "provide.transaction.metadata=true", *SCHEMAS)
+    for i in range(60):
+        writer.sql("c", "INSERT INTO t VALUES (%d), (%d)" % (2 * i, 2 * i + 1))
+    lines = []
+    while sum(not t["topic"].startswith("__deb") for t in lines) < 60 * 4:
+        tail.wait_lines(1)
+        lines += [json.loads(t) for t in tail.take(1)]
+    box.stop(tail)
+    beats = [i for i, line in enumerate(lines) if line["topic"].startswith("__deb")]
+    expect(len(beats) >= 3, "%d heartbeats", len(beats))
+    for i in beats:
+        before = next((t for t in reversed(lines[:i]) if "topic" in t and
+                       not t["topic"].startswith("__deb")), None)
+        status = before and before["value"]["payload"].get("status")
+        expect(before is None or status == "END", "a heartbeat after %s", before)
+        expect(lines[i]["value"]["schema"]["name"] ==
+               "io.debezium.connector.common.Heartbeat", "%s", lines[i])
+
+
+def test_without_an_interval_there_are_no_heartbeats(box):
+    _, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    tail = box.tail(path, "-D", "heartbeat.interval.ms=0")
+    tail.wait_quiet(0.5)
+    box.stop(tail)
+    expect(not tail.take_all(), "lines")

@@ -30,6 +30,12 @@ def dump(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def payload(message):
+    """Without its schema, if it has one."""
+    wrapped = isinstance(message, dict) and list(message) == ["schema", "payload"]
+    return message["payload"] if wrapped else message
+
+
 class Message:
     """One line of --lines=record."""
 
@@ -40,15 +46,23 @@ class Message:
         if list(record) != RECORD_FIELDS:
             raise Mismatch("record has fields %r" % list(record))
         self.line = line
-        self.topic, self.key = record["topic"], record["key"]
-        self.value, self.headers = record["value"], record["headers"]
+        self.topic, self.key = record["topic"], payload(record["key"])
+        self.value, self.headers = payload(record["value"]), record["headers"]
         self.identity = None        # set by Stream: what makes it the same message
         if self.is_event and list(self.value) != VALUE_FIELDS:
             raise Mismatch("event has fields %r" % list(self.value))
 
     @property
     def is_event(self):
-        return self.value is not None and "source" in self.value
+        return self.value is not None and "op" in self.value
+
+    @property
+    def is_schema_change(self):
+        return self.value is not None and "ddl" in self.value
+
+    @property
+    def is_heartbeat(self):
+        return self.topic.startswith("__debezium-heartbeat.")
 
     @property
     def is_tombstone(self):
@@ -124,7 +138,9 @@ class Stream:
 
     def add(self, messages, clean):
         """Takes all messages of one run and how it ended; returns those that are new.
-        A run without any says nothing about where the next one begins."""
+        A run without any says nothing about where the next one begins. Heartbeats
+        come at any time and are not looked at."""
+        messages = [m for m in messages if not m.is_heartbeat]
         self._identify(messages)
         if not messages:
             return []
@@ -150,6 +166,8 @@ class Stream:
                 message.identity = ("event", message.change_id)
             elif message.is_tombstone:
                 message.identity = self._tombstone_of(messages, i)
+            elif message.is_schema_change:
+                message.identity = ("schema", message.lsn, message.value["ddl"])
             else:
                 message.identity = (message.value["status"], message.value["id"])
 
@@ -162,7 +180,7 @@ class Stream:
             place = self.places.get(("event", messages[1].change_id))
             if place is not None and place > 0:
                 return self.messages[place - 1].identity
-        elif len(messages) > 1 and not messages[1].is_tombstone:
+        elif len(messages) > 1 and "status" in (messages[1].value or {}):
             end = (messages[1].value["status"], messages[1].value["id"])
             if end in self.places:
                 return self.messages[self.places[end] - 1].identity

@@ -220,11 +220,16 @@ def markers(session, count):
            got[:3], got[-3:])
 
 
-def check_pieces(box, clean):
+# Messages that are no events, and long ones.
+EVERYTHING = ("-D", "schemas.enable=true", "-D", "include.schema.changes=true",
+              "-D", "provide.transaction.metadata=true", "-D", "heartbeat.interval.ms=1")
+
+
+def check_pieces(box, clean, args=()):
     """The snapshot of 30,000 rows in pieces, while the rows change."""
     rows = 30000
     writer, path = box.database(TABLE, many(1, rows, "a longer text of the row"))
-    session = Session(box, path)
+    session = Session(box, path, *args)
 
     def change(number):
         if number < 4:
@@ -250,12 +255,21 @@ def test_kills_in_the_middle_of_the_snapshot(box):
     return check_pieces(box, clean=False)
 
 
-def check_transaction_in_pieces(box, clean):
+def test_stops_in_the_middle_of_the_snapshot_with_other_messages(box):
+    return check_pieces(box, True, EVERYTHING)
+
+
+def test_kills_in_the_middle_of_the_snapshot_with_other_messages(box):
+    return check_pieces(box, False, EVERYTHING)
+
+
+def check_transaction_in_pieces(box, clean, args=()):
     rows = 30000
-    writer, session = begun(box)
+    writer, session = begun(box, args=args)
     run = session.start(take=False)
     writer.sql("c", "BEGIN", "DELETE FROM t", many(1000, 999 + rows, "in one"),
-               "COMMIT", "INSERT INTO t VALUES (1, 'behind it')")
+               "CREATE TABLE u(x)", "ALTER TABLE u RENAME TO v",
+               "COMMIT", "INSERT INTO t VALUES (1, 'behind it')", "DROP TABLE v")
     run.read(100)
     if clean:
         run.stop()
@@ -268,6 +282,11 @@ def check_transaction_in_pieces(box, clean):
            "%d events of %d lsns", len(events), len({e.lsn for e in events}))
     session.matches()
     expect(not session.once(), "something comes after the end")
+    changes = [m.value["tableChanges"][0] for m in session.stream.messages
+               if m.is_schema_change]
+    expect([(c["type"], c["id"]) for c in changes] == (
+        [("CREATE", '"app.db"."t"'), ("CREATE", '"app.db"."v"'),
+         ("DROP", '"app.db"."v"')] if args else []), "schema changes %s", changes)
     return 1, "%d runs, %d messages came again" % (runs, session.stream.repeated)
 
 
@@ -277,6 +296,14 @@ def test_stops_in_the_middle_of_a_huge_transaction_repeat_nothing(box):
 
 def test_kills_in_the_middle_of_a_huge_transaction(box):
     return check_transaction_in_pieces(box, clean=False)
+
+
+def test_stops_in_the_middle_of_a_transaction_with_other_messages(box):
+    return check_transaction_in_pieces(box, True, EVERYTHING)
+
+
+def test_kills_in_the_middle_of_a_transaction_with_other_messages(box):
+    return check_transaction_in_pieces(box, False, EVERYTHING)
 
 
 def test_a_stop_while_the_reader_stands_still(box):

@@ -193,6 +193,11 @@ static void test_bad_values_say_what_they_may_be(void **state)
 	check_refused("field.name.adjustment.mode", "json", "none, avro");
 	check_refused("schema.name.adjustment.mode", "json", "none, avro");
 	check_refused("schemas.enable", "yes", "true or false");
+	check_refused("include.schema.changes", "yes", "true or false");
+	check_refused("heartbeat.interval.ms", "often", "milliseconds");
+	check_refused("heartbeat.interval.ms", "-1", "milliseconds");
+	check_refused("heartbeat.interval.ms", "3000000000", "milliseconds");
+	check_refused("topic.heartbeat.prefix", "a b", "one or more of");
 	check_refused("skipped.operations", "c,x", "a list of c, u, d and t");
 	check_refused("skipped.operations", "none,c", "must be");
 	check_refused("skipped.operations", "c,", "must be");
@@ -217,8 +222,6 @@ static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
 	check_refused("extended.headers.enabled", "true", "only false is");
-	check_refused("include.schema.changes", "true", "not built yet");
-	check_refused("heartbeat.interval.ms", "1000", "only 0 is");
 	check_refused("message.key.columns", "t:a", "not built yet");
 	check_refused("column.exclude.list", "a", "not built yet");
 	check_refused("column.mask.with.10.chars", "a", "not built yet");

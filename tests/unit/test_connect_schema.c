@@ -139,12 +139,84 @@ static void test_transaction_messages_are_debeziums(void **state)
 		  "'version':1}");
 }
 
+static void test_heartbeats_are_debeziums(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b);
+	connect_schema_add_heartbeat_key(&b);
+	check(&b, "{'type':'struct','fields':["
+		  "{'type':'string','optional':false,'field':'serverName'}],"
+		  "'optional':false,"
+		  "'name':'io.debezium.connector.common.ServerNameKey','version':1}");
+	connect_schema_add_heartbeat_value(&b);
+	check(&b, "{'type':'struct','fields':["
+		  "{'type':'int64','optional':false,'field':'ts_ms'}],"
+		  "'optional':false,"
+		  "'name':'io.debezium.connector.common.Heartbeat','version':1}");
+}
+
+static void test_schema_changes_are_debeziums(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b);
+	connect_schema_add_schema_change_key(&b);
+	check(&b, "{'type':'struct','fields':["
+		  "{'type':'string','optional':false,'field':'databaseName'}],"
+		  "'optional':false,"
+		  "'name':'io.debezium.connector.sqlite.SchemaChangeKey','version':1}");
+	connect_schema_add_schema_change_value(&b);
+	check(&b,
+	      "{'type':'struct','fields':[" SOURCE
+	      ",{'type':'int64','optional':false,'field':'ts_ms'},"
+	      "{'type':'string','optional':true,'field':'databaseName'},"
+	      "{'type':'string','optional':true,'field':'schemaName'},"
+	      "{'type':'string','optional':true,'field':'ddl'},"
+	      "{'type':'array','items':{'type':'struct','fields':["
+	      "{'type':'string','optional':false,'field':'type'},"
+	      "{'type':'string','optional':false,'field':'id'},"
+	      "{'type':'struct','fields':["
+	      "{'type':'string','optional':true,'field':'defaultCharsetName'},"
+	      "{'type':'array','items':{'type':'string','optional':false},"
+	      "'optional':true,'field':'primaryKeyColumnNames'},"
+	      "{'type':'array','items':{'type':'struct','fields':["
+	      "{'type':'string','optional':false,'field':'name'},"
+	      "{'type':'int32','optional':false,'field':'jdbcType'},"
+	      "{'type':'int32','optional':true,'field':'nativeType'},"
+	      "{'type':'string','optional':false,'field':'typeName'},"
+	      "{'type':'string','optional':true,'field':'typeExpression'},"
+	      "{'type':'string','optional':true,'field':'charsetName'},"
+	      "{'type':'int32','optional':true,'field':'length'},"
+	      "{'type':'int32','optional':true,'field':'scale'},"
+	      "{'type':'int32','optional':false,'field':'position'},"
+	      "{'type':'boolean','optional':true,'field':'optional'},"
+	      "{'type':'boolean','optional':true,'field':'autoIncremented'},"
+	      "{'type':'boolean','optional':true,'field':'generated'},"
+	      "{'type':'string','optional':true,'field':'comment'},"
+	      "{'type':'string','optional':true,'field':'defaultValueExpression'},"
+	      "{'type':'array','items':{'type':'string','optional':false},"
+	      "'optional':true,'field':'enumValues'}],'optional':false,"
+	      "'name':'io.debezium.connector.schema.Column','version':1},"
+	      "'optional':false,'field':'columns'},"
+	      "{'type':'string','optional':true,'field':'comment'}],"
+	      "'optional':true,'name':'io.debezium.connector.schema.Table',"
+	      "'version':1,'field':'table'}],'optional':false,"
+	      "'name':'io.debezium.connector.schema.Change','version':1},"
+	      "'optional':false,'field':'tableChanges'}],'optional':false,"
+	      "'name':'io.debezium.connector.sqlite.SchemaChangeValue','version':1}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_envelope_is_debeziums),
 	    cmocka_unit_test(test_key_is_debeziums),
 	    cmocka_unit_test(test_transaction_messages_are_debeziums),
+	    cmocka_unit_test(test_heartbeats_are_debeziums),
+	    cmocka_unit_test(test_schema_changes_are_debeziums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,25 +39,37 @@ struct rig {
 	volatile int stop;
 };
 
-static void rig_open(struct rig *rig, const char *reserved, const char *sql)
+static struct encoder_settings plain_settings(void)
 {
-	struct encoder_settings settings = {.version = "1",
-					    .database_name = "app.db",
-					    .topic_prefix = "app",
-					    .topic_delimiter = ".",
-					    .topic_transaction = "transaction",
-					    .tombstones_on_delete = true,
-					    .wants_keys = true};
+	return (struct encoder_settings){.version = "1",
+					 .database_name = "app.db",
+					 .topic_prefix = "app",
+					 .topic_delimiter = ".",
+					 .topic_transaction = "transaction",
+					 .tombstones_on_delete = true,
+					 .wants_keys = true};
+}
+
+static void rig_open_with(struct rig *rig, const struct encoder_settings *settings,
+			  const char *reserved, const char *sql)
+{
 	struct error err;
 
 	*rig = (struct rig){.counter = {.sink = {.put = counter_put}}};
 	log_setup(LOG_ERROR, false);
 	fixture_open(&rig->f, sql);
 	fixture_read(&rig->f, NULL);
-	assert_int_equal(encoder_open(&settings, &rig->encoder, &err), ST_OK);
+	assert_int_equal(encoder_open(settings, &rig->encoder, &err), ST_OK);
 	assert_int_equal(publisher_open(rig->encoder, &rig->counter.sink, reserved,
 					&rig->stop, &rig->publisher, &err),
 			 ST_OK);
+}
+
+static void rig_open(struct rig *rig, const char *reserved, const char *sql)
+{
+	struct encoder_settings settings = plain_settings();
+
+	rig_open_with(rig, &settings, reserved, sql);
 }
 
 static void rig_close(struct rig *rig)
@@ -115,7 +127,74 @@ static void test_publisher_refuses_a_table_of_the_reserved_topic_at_start(void *
 	(void)state;
 	rig_open(&rig, "app.transaction", "create table \"transaction\"(x)");
 	assert_int_equal(start(&rig, &err), ST_CONFIG);
-	assert_non_null(strstr(err.text, "transaction metadata"));
+	assert_non_null(strstr(err.text, "positions"));
+	rig_close(&rig);
+}
+
+/* A table whose topic is that of other messages, `what`, is refused. */
+static void check_taken(const struct encoder_settings *settings, const char *sql,
+			const char *what)
+{
+	struct rig rig;
+	struct error err;
+
+	rig_open_with(&rig, settings, NULL, sql);
+	assert_int_equal(start(&rig, &err), ST_CONFIG);
+	if (!strstr(err.text, what)) {
+		fail_msg("%s", err.text);
+	}
+	rig_close(&rig);
+}
+
+static void test_publisher_refuses_tables_of_the_encoders_topics(void **state)
+{
+	struct encoder_settings settings = plain_settings();
+
+	(void)state;
+	settings.transaction_metadata = true;
+	check_taken(&settings, "create table \"transaction\"(x)",
+		    "transaction metadata");
+	settings = plain_settings();
+	settings.schema_changes = true;
+	check_taken(&settings, "create table \"\"(x)", "schema changes");
+	settings = plain_settings();
+	settings.topic_prefix = "a";
+	settings.heartbeat_prefix = "a";
+	check_taken(&settings, "create table a(x)", "heartbeats");
+}
+
+static void test_publisher_counts_schema_changes_but_no_heartbeats(void **state)
+{
+	struct encoder_settings settings = plain_settings();
+	struct encoder_transaction txn = {.lsn = 1};
+	const struct table *table;
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	settings.schema_changes = true;
+	settings.heartbeat_prefix = "beat";
+	rig_open_with(&rig, &settings, NULL, "create table t(x); create table u(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	table = fixture_table(&rig.f, "t");
+	publisher_skip(rig.publisher, 3);
+	publisher_begin(rig.publisher, &txn);
+	assert_int_equal(publisher_structure(rig.publisher, &err), ST_OK);
+	assert_int_equal(rig.counter.count, 0);
+	assert_int_equal(publisher_mark(rig.publisher).messages, 2);
+	assert_int_equal(publisher_heartbeat(rig.publisher, &err), ST_OK);
+	assert_int_equal(rig.counter.count, 1);
+	assert_string_equal(rig.counter.topic, "beat.app");
+	assert_int_equal(publisher_mark(rig.publisher).messages, 2);
+	assert_int_equal(publisher_ddl(rig.publisher, DDL_ALTERED, table, table, &err),
+			 ST_OK);
+	assert_int_equal(rig.counter.count, 1);
+	assert_int_equal(publisher_ddl(rig.publisher, DDL_DROPPED, table, NULL, &err),
+			 ST_OK);
+	assert_int_equal(rig.counter.count, 2);
+	assert_string_equal(rig.counter.topic, "app");
+	assert_int_equal(publisher_mark(rig.publisher).messages, 4);
+	assert_int_equal(publisher_end(rig.publisher, &err), ST_OK);
 	rig_close(&rig);
 }
 
@@ -230,6 +309,8 @@ int main(void)
 	    cmocka_unit_test(test_publisher_refuses_two_tables_of_one_topic_at_start),
 	    cmocka_unit_test(
 		test_publisher_refuses_a_table_of_the_reserved_topic_at_start),
+	    cmocka_unit_test(test_publisher_refuses_tables_of_the_encoders_topics),
+	    cmocka_unit_test(test_publisher_counts_schema_changes_but_no_heartbeats),
 	    cmocka_unit_test(test_publisher_lets_any_table_in_without_a_reserved_topic),
 	    cmocka_unit_test(test_publisher_leaves_the_newer_table_out_while_following),
 	    cmocka_unit_test(test_publisher_keeps_a_topic_with_the_table_that_had_it),

@@ -1,0 +1,2 @@
+CREATE TABLE u(x DATE);
+DROP TABLE u;
