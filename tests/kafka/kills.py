@@ -41,7 +41,7 @@ class Load:
         if kind == 1:
             return ["DELETE FROM a WHERE id %% 7 = %d" % pick(7)]
         if kind == 2:
-            return ["UPDATE b SET k = k || 'x' WHERE n %% 5 = %d" % pick(5)]
+            return ["UPDATE OR IGNORE b SET k = k || 'x' WHERE n %% 5 = %d" % pick(5)]
         if kind == 3:
             return ["DELETE FROM c WHERE y = %d" % pick(4)]
         return ["INSERT INTO a(n, s) VALUES (%d, 'text')" % pick(1000),
