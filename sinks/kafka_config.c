@@ -25,17 +25,35 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility,
 	log_debug("kafka: %s: %s", facility, text);
 }
 
+/*
+ * librdkafka before 2.6.1 sends its nonce twice, which Kafka 4 no longer accepts; it
+ * then looks like a wrong password.
+ */
+static bool is_scram_too_old(const char *reason)
+{
+	return rd_kafka_version() < 0x020601ff && strstr(reason, "SCRAM") != NULL;
+}
+
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
 	const struct kafka_config *config = opaque;
+	bool is_refusal = code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+			  code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+	char text[200];
 
 	(void)rk;
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		return; /* says nothing about why */
 	}
-	kafka_wait_note(config->wait, reason,
-			code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
-			    code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED);
+	if (is_refusal && is_scram_too_old(reason)) {
+		(void)snprintf(text, sizeof text,
+			       "SASL SCRAM failed: wrong user or password, or this is "
+			       "Kafka 4, for which librdkafka must be 2.6.1 or newer "
+			       "(here %s); SASL PLAIN over TLS works with both",
+			       rd_kafka_version_str());
+		reason = text;
+	}
+	kafka_wait_note(config->wait, reason, is_refusal);
 }
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -139,6 +157,11 @@ enum status kafka_config_producer(struct kafka_config *config, rd_kafka_t **out,
 
 	if (status == ST_OK) {
 		status = set_own(conf, "enable.idempotence", "true", err);
+	}
+	/* Otherwise librdkafka spreads messages without a key and asks no partitioner.
+	 */
+	if (status == ST_OK) {
+		status = set_own(conf, "sticky.partitioning.linger.ms", "0", err);
 	}
 	if (status == ST_OK && config->transactional_id &&
 	    !is_given(config, "transactional.id")) {

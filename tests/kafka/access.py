@@ -2,10 +2,9 @@
 
 import os
 import subprocess
-import time
 
 from harness.box import expect
-from kafka.librdkafka import Admin
+from kafka.librdkafka import Admin, library
 from kafka.scene import Scene, own_broker
 
 PASSWORD = "pa55-w0rd-that-nobody-sees"
@@ -96,14 +95,13 @@ def sasl_settings(mechanism, module):
 
 
 def wrong_password_is_named(box, scene, args):
-    """One line; it ends, or tries again, but says so."""
+    """It ends after some seconds (brokers may be starting) and names what to look at."""
     scene.args = args
     run = scene.start(wait=False)
-    box.wait_until(lambda: any("authenticat" in t.lower() for t in run.errors), 15,
-                   "nothing is said of the authentication: %s" % run.errors)
-    time.sleep(2)
-    expect(len(run.errors) < 8, "too much is said: %s", run.error_text())
-    scene.stop(run, code=run.process.poll() or 0)
+    expect(run.wait_exit(30) == 2, "exit %s: %s", run.process.returncode,
+           run.error_text())
+    expect("producer.sasl" in run.errors[-1] and len(run.errors) < 5, "%s",
+           run.error_text())
     expect(not any("wrong-pass" in t for t in run.errors), "%s", run.error_text())
 
 
@@ -116,8 +114,12 @@ def test_sasl_scram(box):
     scene = secured(box, "SASL_PLAINTEXT", settings,
                     args + properties(sasl_password=PASSWORD),
                     scram=[("rowtail", PASSWORD)])
+    if library().rd_kafka_version() < 0x020601ff:
+        run = scene.start(wait=False)       # it cannot, with this broker: it says why
+        expect(run.wait_exit(30) == 2, "exit %s", run.process.returncode)
+        expect("2.6.1" in run.errors[-1], "%s", run.error_text())
+        return
     nobody_sees(box, scene, works(scene))
-    wrong_password_is_named(box, scene, args + properties(sasl_password="wrong-pass"))
 
 
 def test_sasl_plain_over_tls(box):
@@ -129,6 +131,7 @@ def test_sasl_plain_over_tls(box):
                       sasl_username="rowtail", ssl_ca_location=certificate)
     scene = secured(box, "SASL_SSL", settings, args + properties(sasl_password=PASSWORD))
     nobody_sees(box, scene, works(scene))
+    wrong_password_is_named(box, scene, args + properties(sasl_password="wrong-pass"))
 
 
 def test_a_permission_that_is_revoked(box):
@@ -152,8 +155,8 @@ def test_a_permission_that_is_revoked(box):
     scene.sql("INSERT INTO t VALUES (2, 'y')")
     code = run.wait_exit(30)
     expect(code == 1, "exit %s; %s", code, run.error_text())
-    expect(scene.prefix + ".t" in run.errors[-1] and "authoriz" in
-           run.errors[-1].lower(), "%s", run.error_text())
+    expect(scene.prefix + ".t" in run.errors[-1] and "not allow" in run.errors[-1],
+           "%s", run.error_text())
     with Admin(scene.broker.address) as admin:
         admin.allow("User:rowtail", scene.prefix)
     scene.once()
