@@ -131,6 +131,21 @@ static void write_position(struct kafka_sink *s)
 
 /* ---- what cannot be sent ---- */
 
+/* Of its source block, so that it can be found; 0: a control message. */
+static uint64_t change_id_of(const struct kafka_entry *entry)
+{
+	static const char name[] = "\"change_id\":";
+	const char *end = entry->value.bytes + entry->value.len;
+	const char *at = entry->value.bytes, *last = NULL;
+
+	/* A row may have a column of that name; source comes behind rows. */
+	while (at && (at = memmem(at, (size_t)(end - at), name, sizeof name - 1))) {
+		at += sizeof name - 1;
+		last = at;
+	}
+	return last ? strtoull(last, NULL, 10) : 0; /* there is a NUL: kafka_batch.c */
+}
+
 static enum status too_large(struct kafka_sink *s, struct kafka_entry *entry,
 			     struct error *err)
 {
@@ -146,12 +161,9 @@ static enum status too_large(struct kafka_sink *s, struct kafka_entry *entry,
 				 "message.too.large=skip",
 				 entry->topic->name, kafka_entry_bytes(entry));
 	}
-	log_warn("topic %s: a message of %zu bytes is too large for Kafka and skipped, "
-		 "key %.*s",
-		 entry->topic->name, kafka_entry_bytes(entry),
-		 entry->key.bytes ? (int)(entry->key.len < 200 ? entry->key.len : 200)
-				  : 4,
-		 entry->key.bytes ? entry->key.bytes : "null");
+	log_warn("topic %s: a message of %zu bytes is too large for Kafka and skipped: "
+		 "change_id %" PRIu64,
+		 entry->topic->name, kafka_entry_bytes(entry), change_id_of(entry));
 	entry->is_skipped = true;
 	return ST_OK;
 }
@@ -206,9 +218,9 @@ static void drop_producer(struct kafka_sink *s, bool abort)
 static enum status taken_over(const struct kafka_sink *s, struct error *err)
 {
 	return error_set(err, ST_IO,
-			 "another rowtail has taken over topic.prefix %s (the "
-			 "transactional.id %s): this one ends; if both shall run, give "
-			 "them different prefixes",
+			 "fenced: another rowtail has taken over topic.prefix %s (the "
+			 "transactional.id %s), so this one ends; if both shall run, "
+			 "give them different prefixes",
 			 s->settings.prefix, s->transactional_id);
 }
 
@@ -603,7 +615,9 @@ enum status kafka_sink_open(const struct kafka_settings *settings, struct sink *
 	s->wait = (struct kafka_wait){.brokers = settings->brokers,
 				      .stop = settings->stop,
 				      .patience_ns = settings->patience_ns,
-				      .is_start = true};
+				      .is_start = true,
+				      .on_outage = settings->on_outage,
+				      .context = settings->context};
 	s->config = (struct kafka_config){
 	    .brokers = settings->brokers,
 	    .properties = settings->properties,

@@ -45,6 +45,8 @@ struct kafka_settings {
 	void (*position)(void *context, struct kafka_position *out);
 	/* It is in Kafka. */
 	enum status (*acknowledged)(void *context, struct error *err);
+	/* Kafka is out of reach, and that is going to be said. */
+	void (*on_outage)(void *context);
 	void *context;
 };
 

@@ -62,6 +62,9 @@ enum status kafka_wait_more(struct kafka_wait *wait, struct error *err)
 	}
 	if (!wait->is_said && lasted >= SAY_NS) {
 		wait->is_said = true;
+		if (wait->on_outage) {
+			wait->on_outage(wait->context);
+		}
 		log_warn("Kafka at %s is out of reach: %s; trying again, changes are "
 			 "kept meanwhile",
 			 wait->brokers, reason_of(wait));

@@ -28,10 +28,12 @@
 #define KAFKA_REFUSED_NS INT64_C(10000000000)
 
 struct kafka_wait {
-	const char *brokers;      /* borrowed; for messages */
-	const volatile int *stop; /* borrowed; may be NULL */
-	int64_t patience_ns;      /* of one wait; 0: no end */
-	bool is_start;            /* nothing is followed yet */
+	const char *brokers;              /* borrowed; for messages */
+	const volatile int *stop;         /* borrowed; may be NULL */
+	int64_t patience_ns;              /* of one wait; 0: no end */
+	bool is_start;                    /* nothing is followed yet */
+	void (*on_outage)(void *context); /* before its line; may be NULL */
+	void *context;
 
 	int64_t since;      /* of the wait at hand (monotonic) */
 	int64_t stop_since; /* 0: no stop was seen */

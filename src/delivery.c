@@ -40,6 +40,8 @@ struct delivery {
 	uint64_t txn_chain;
 	uint64_t least_change_id; /* was acknowledged in an earlier run */
 	struct kafka_floor floor;
+	void (*waits)(void *context); /* of claim */
+	void *waits_context;
 	bool in_snapshot;        /* the rows that are there are not all out */
 	bool in_transaction;     /* between begin and end */
 	int64_t next_beat_ns;    /* monotonic; with heartbeats only */
@@ -53,6 +55,7 @@ static enum status file_acknowledged(void *context, bool durable, struct error *
 static enum status lines_written(void *context, struct error *err);
 static void kafka_position(void *context, struct kafka_position *out);
 static enum status kafka_acknowledged(void *context, struct error *err);
+static void kafka_out_of_reach(void *context);
 
 static enum status open_file_sink(struct delivery *delivery, struct error *err)
 {
@@ -95,6 +98,7 @@ static enum status open_kafka_sink(struct delivery *delivery, struct error *err)
 	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
 	    .position = kafka_position,
 	    .acknowledged = kafka_acknowledged,
+	    .on_outage = kafka_out_of_reach,
 	    .context = delivery,
 	};
 
@@ -412,6 +416,15 @@ static enum status kafka_acknowledged(void *context, struct error *err)
 	return store_put_position(delivery->store, &position, err);
 }
 
+static void kafka_out_of_reach(void *context)
+{
+	const struct delivery *delivery = context;
+
+	if (delivery->waits) {
+		delivery->waits(delivery->waits_context);
+	}
+}
+
 /* ---- where to go on with Kafka ---- */
 
 static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
@@ -454,6 +467,7 @@ static enum status adopt(const struct kafka_position *from, struct store *store,
 }
 
 enum status delivery_claim(struct delivery *delivery, struct store *store,
+			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
 {
 	const struct config *config = delivery->config;
@@ -476,7 +490,10 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 	own.is_new = store_is_new(store);
 	own.database = store_database(store);
 	own.position = *store_position(store);
+	delivery->waits = waits;
+	delivery->waits_context = context;
 	status = settle_with_kafka(delivery, &own, &found, &verdict, err);
+	delivery->waits = NULL;
 	if (status == ST_OK && verdict == KAFKA_ADOPT) {
 		status = adopt(&found.position, store, err);
 	}

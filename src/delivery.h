@@ -38,9 +38,11 @@ struct publisher *delivery_publisher(struct delivery *delivery);
  * wrote there before; other sinks: nothing. May move the store's position. Waits for
  * Kafka.
  * `*starts_over`: the directory's content is of no use; forget it and open all again,
- * with delivery_floor taken over.
+ * with delivery_floor taken over. `waits` (may be NULL) is called when Kafka is found
+ * to be out of reach meanwhile.
  */
 enum status delivery_claim(struct delivery *delivery, struct store *store,
+			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err) MUST_CHECK;
 /* Where LSNs of a new state directory begin, and which change_ids are used up. */
 struct kafka_floor delivery_floor(const struct delivery *delivery);

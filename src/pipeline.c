@@ -226,8 +226,10 @@ static enum status flush(struct pipeline *pipeline, struct error *err)
 /* ---- opening and closing all ---- */
 
 /* Nothing that is committed from here on is missed. */
-static void say_following(struct pipeline *pipeline)
+static void say_following(void *context)
 {
+	struct pipeline *pipeline = context;
+
 	if (!pipeline->is_said) {
 		log_plain("following %s", pipeline->config->database_path);
 	}
@@ -237,8 +239,11 @@ static void say_following(struct pipeline *pipeline)
 /* Where to go on, in Kafka's eyes, too. */
 static enum status claim(struct pipeline *pipeline, struct error *err)
 {
-	enum status status = delivery_claim(pipeline->delivery, pipeline->store,
-					    &pipeline->starts_over, err);
+	/* A new directory holds nothing yet. */
+	void (*waits)(void *context) =
+	    store_is_new(pipeline->store) ? NULL : say_following;
+	enum status status = delivery_claim(pipeline->delivery, pipeline->store, waits,
+					    pipeline, &pipeline->starts_over, err);
 
 	if (status == ST_OK && pipeline->starts_over) {
 		status = store_forget(pipeline->store, err);
@@ -261,9 +266,6 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 		status = make_base(pipeline, err);
 	} else if (status == ST_OK) {
 		/* Changes are captured from now on, whatever Kafka is doing. */
-		if (pipeline->config->sink == SINK_KAFKA) {
-			say_following(pipeline);
-		}
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
