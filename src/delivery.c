@@ -156,8 +156,19 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 
 static enum status open_publisher(struct delivery *delivery, struct error *err)
 {
-	return publisher_open(delivery->encoder, delivery->sink, NULL, &stop_requested,
-			      &delivery->publisher, err);
+	const struct config *config = delivery->config;
+	char *positions = NULL; /* a topic that may not be a table's */
+	enum status status;
+
+	if (config->sink == SINK_KAFKA &&
+	    asprintf(&positions, KAFKA_POSITION_TOPIC "%s%s", config->topic_delimiter,
+		     config->topic_prefix) < 0) {
+		return error_set(err, ST_NOMEM, "out of memory for delivery");
+	}
+	status = publisher_open(delivery->encoder, delivery->sink, positions,
+				&stop_requested, &delivery->publisher, err);
+	free(positions);
+	return status;
 }
 
 static void hash_text(XXH3_state_t *state, const char *text)
