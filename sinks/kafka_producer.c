@@ -3,12 +3,16 @@
 
 #include <stdio.h>
 
+#include "src/base/clock.h"
+
 #define ABORT_MS 1000
+#define REST_NS  (4 * NS_PER_MS) /* what a broker needs to settle a transaction */
 
 enum status kafka_producer_open(struct kafka_producer *producer, struct error *err)
 {
 	producer->is_open = false;
 	producer->is_fenced = false;
+	producer->rest_until = 0;
 	producer->failure[0] = '\0';
 	return kafka_config_producer(producer->config, &producer->rk, err);
 }
@@ -87,12 +91,20 @@ enum status kafka_producer_init(struct kafka_producer *producer, struct error *e
 	return status;
 }
 
+bool kafka_producer_is_rested(const struct kafka_producer *producer)
+{
+	return producer->is_open || clock_mono_ns() >= producer->rest_until;
+}
+
 enum status kafka_producer_begin(struct kafka_producer *producer, struct error *err)
 {
 	rd_kafka_error_t *error;
 
 	if (producer->is_open || !producer->config->transactional_id) {
 		return ST_OK;
+	}
+	if (!kafka_producer_is_rested(producer)) {
+		clock_sleep_ns(producer->rest_until - clock_mono_ns());
 	}
 	error = rd_kafka_begin_transaction(producer->rk);
 	if (error) {
@@ -113,5 +125,6 @@ enum status kafka_producer_commit(struct kafka_producer *producer, struct error 
 		return judge(producer, error, err);
 	}
 	producer->is_open = false;
+	producer->rest_until = clock_mono_ns() + REST_NS;
 	return ST_OK;
 }

@@ -16,6 +16,7 @@
 #define SINKS_KAFKA_PRODUCER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "sinks/kafka_config.h"
 
@@ -24,6 +25,7 @@ struct kafka_producer {
 	rd_kafka_t *rk; /* NULL: closed */
 	bool is_open;   /* a transaction is */
 	bool is_fenced;
+	int64_t rest_until; /* monotonic: the last transaction may not be settled */
 	char failure[256];
 };
 
@@ -37,7 +39,12 @@ void kafka_producer_close(struct kafka_producer *producer, bool abort);
 enum status kafka_producer_init(struct kafka_producer *producer,
 				struct error *err) MUST_CHECK;
 
-/* Begin a transaction if none is open. Waits for nothing. */
+/*
+ * Begin a transaction if none is open. The broker refuses one while it still settles
+ * the last one, and librdkafka then tries again only after 20 ms: so this first waits
+ * some milliseconds since the last commit, unless kafka_producer_is_rested.
+ */
+bool kafka_producer_is_rested(const struct kafka_producer *producer);
 enum status kafka_producer_begin(struct kafka_producer *producer,
 				 struct error *err) MUST_CHECK;
 

@@ -469,6 +469,7 @@ static void send_some(struct kafka_sink *s)
 
 	s->unsent_bytes = 0;
 	if (kafka_topics_are_ready(s->topics) && s->batch.failed == 0 &&
+	    kafka_producer_is_rested(&s->producer) &&
 	    kafka_producer_begin(&s->producer, &ignored) == ST_OK) {
 		(void)!kafka_batch_send(&s->batch, s->producer.rk, &why);
 	}

@@ -57,6 +57,9 @@ class KafkaFigures:
         except jars.EnvError as problem:
             raise BenchError(str(problem)) from problem
         self.broker = broker
+        # The broker's JVM compiles what it runs often; the first minute is not its speed.
+        for mode in MODES:
+            self.latency(mode)
 
     def close(self):
         if self.broker:
