@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -85,6 +86,27 @@ def test_a_broker_that_is_away_in_the_middle(box):
 
 
 test_a_broker_that_is_away_in_the_middle.timeout = 120
+
+
+def test_a_broker_that_stands_still(box):
+    """It answers nothing for a while, and keeps the connections."""
+    broker = own_broker(box).start()
+    scene = Scene(box, *TABLES, broker=broker)
+    run = scene.start()
+    load = Load(scene, 6)
+    time.sleep(1)
+    broker.process.send_signal(signal.SIGSTOP)
+    time.sleep(8)
+    broker.process.send_signal(signal.SIGCONT)
+    time.sleep(3)
+    load.stop()
+    expect(run.process.poll() is None, "it ended: %s", run.error_text())
+    scene.stop(run)
+    scene.once()
+    scene.check()
+
+
+test_a_broker_that_stands_still.timeout = 120
 
 
 def test_a_message_that_is_too_large_stops_with_a_clear_line(box):

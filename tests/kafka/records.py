@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 
 from harness.box import expect
 from kafka.librdkafka import Admin
@@ -199,6 +200,27 @@ def test_a_table_without_key_and_a_compacted_topic_is_an_error_at_start(box):
         admin.create_topic(scene.prefix + ".n", 1, cleanup_policy="compact")
     said = scene.once(code=2).error_lines[-1]
     expect(re.search(r"\bn\b", said) and "compact" in said, "%s", said)
+
+
+def test_a_transaction_of_the_source_is_one_in_kafka(box):
+    """Between two events of one transaction there is no end of a Kafka transaction,
+    which would take an offset."""
+    scene = Scene(box)
+    run = scene.start()
+    for i in range(40):
+        scene.sql("INSERT INTO t(a) SELECT value FROM json_each('[%s]')"
+                  % ",".join(["0"] * (1 + i * 7 % 400)))
+        time.sleep(0.02)
+    scene.stop(run)
+    scene.once()
+    scene.check()
+    records = scene.records("t")
+    lsns = [json.loads(r.value)["source"]["lsn"] for r in records]
+    ends = sum(b.offset != a.offset + 1 for a, b in zip(records, records[1:]))
+    split = [a for a, b, m, n in zip(records, records[1:], lsns, lsns[1:])
+             if m == n and b.offset != a.offset + 1]
+    expect(not split, "split behind %s", split[:3])
+    expect(ends > 1, "all came in one Kafka transaction: this shows nothing")
 
 
 def test_kcat_reads_them(box):

@@ -67,6 +67,10 @@ class Scene:
         topics = ["%s.%s" % (self.prefix, n) for n in names] or list(self.topics())
         return librdkafka.read_all(self.broker.address, topics, committed)
 
+    def records_of(self, topic):
+        """Of a topic by its whole name; none if there is no such topic."""
+        return librdkafka.read_all(self.broker.address, [topic])
+
     def messages(self):
         """Events and tombstones in the order in which they were made."""
         return in_order(self.records())
