@@ -93,7 +93,7 @@ TEST_LDLIBS := -ljansson -lcmocka
 # --- dependencies -------------------------------------------------------------------
 
 DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev libjansson-dev \
-	     librdkafka-dev
+	     librdkafka-dev libssl-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \

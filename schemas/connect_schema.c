@@ -40,15 +40,20 @@ static void add_field_name(struct buffer *b, const char *name)
 	buffer_add_char(b, '}');
 }
 
+static void add_type(struct buffer *b, const char *type, bool optional)
+{
+	buffer_add_str(b, "{\"type\":\"");
+	buffer_add_str(b, type);
+	buffer_add_char(b, '"');
+	add_optional(b, optional);
+}
+
 /* One of a struct's fields that is no struct or array. */
 static void add_field(struct buffer *b, const char *type, bool optional,
 		      const char *name)
 {
 	add_comma(b);
-	buffer_add_str(b, "{\"type\":\"");
-	buffer_add_str(b, type);
-	buffer_add_char(b, '"');
-	add_optional(b, optional);
+	add_type(b, type, optional);
 	add_field_name(b, name);
 }
 
@@ -78,8 +83,16 @@ static void add_columns(struct buffer *b, const struct connect_field *columns,
 			size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		add_field(b, type_names[columns[i].type], columns[i].optional,
-			  columns[i].name);
+		add_comma(b);
+		add_type(b, type_names[columns[i].type], columns[i].optional);
+		if (columns[i].parameter) {
+			buffer_add_str(b, ",\"parameters\":{\"");
+			buffer_add_str(b, columns[i].parameter);
+			buffer_add_str(b, "\":\"");
+			buffer_add_str(b, columns[i].parameter_value);
+			buffer_add_str(b, "\"}");
+		}
+		add_field_name(b, columns[i].name);
 	}
 }
 

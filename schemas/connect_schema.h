@@ -27,6 +27,8 @@ struct connect_field {
 	const char *name; /* as it stands in the payload, UTF-8 */
 	enum connect_type type;
 	bool optional;
+	const char *parameter; /* NULL: none */
+	char parameter_value[24];
 };
 
 /* Append S of the messages of a table. `prefix` is what the names of its schemas begin

@@ -234,6 +234,7 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	    .on_failure = settings->on_conversion_failure,
 	    .field_names = settings->field_names,
 	    .schema_names = settings->schema_names,
+	    .rules = settings->rules,
 	};
 	e->schema_changes = settings->schema_changes;
 	e->tombstones = settings->tombstones_on_delete;
@@ -491,6 +492,11 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 
 /* ---- one event ---- */
 
+static bool table_is_known_by_rowid(const struct table *table)
+{
+	return table->key_count == 0 || table->columns[table->key_columns[0]].is_rowid;
+}
+
 static inline char *put_bytes(char *p, const char *bytes, size_t len)
 {
 	memcpy(p, bytes, len);
@@ -617,6 +623,10 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 			return false;
 		}
 	}
+	if (plan->has_own_key && other.bytes && key.bytes && other.len == key.len &&
+	    memcmp(other.bytes, key.bytes, key.len) == 0) {
+		other = absent; /* message.key.columns has none that changed */
+	}
 	if (other.bytes) {
 		const char *name = change->op == CHANGE_DELETE ? "__debezium.newkey"
 							       : "__debezium.oldkey";
@@ -646,6 +656,25 @@ static bool is_skipped(const struct encoder *e, enum change_op op)
 		break;
 	}
 	return false;
+}
+
+bool encoder_splits(const struct table_plan *plan, const struct change *change,
+		    struct change parts[2])
+{
+	if (change->op != CHANGE_UPDATE || !table_plan_key_changes(plan, change)) {
+		return false;
+	}
+	parts[0] = parts[1] = *change;
+	parts[0].op = CHANGE_DELETE;
+	parts[0].after = NULL;
+	parts[0].other_key_row = change->after;
+	/* An update may move a row, but not where the rowid is what it is known by. */
+	parts[0].has_no_rowid =
+	    change->has_no_rowid || !table_is_known_by_rowid(plan->table);
+	parts[1].op = CHANGE_CREATE;
+	parts[1].before = NULL;
+	parts[1].other_key_row = change->before;
+	return true;
 }
 
 enum status encoder_change(struct encoder *encoder, struct table_plan *plan,

@@ -55,7 +55,8 @@ struct encoder_settings {
 	enum conversion_failure on_conversion_failure;
 	enum name_adjustment schema_names;
 	enum name_adjustment field_names;
-	bool schema_changes;          /* include.schema.changes */
+	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
+	bool schema_changes;              /* include.schema.changes */
 	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
 	bool tombstones_on_delete;
 	bool transaction_metadata;
@@ -63,6 +64,7 @@ struct encoder_settings {
 	bool skip_create, skip_update, skip_delete; /* skipped.operations */
 };
 
+struct column_rules; /* schemas/column_rules.h */
 struct encoder;
 struct table_plan;
 
@@ -76,6 +78,8 @@ enum status encoder_plan(struct encoder *encoder, const struct table *table,
 void table_plan_close(struct table_plan *plan); /* takes NULL */
 /* The topic of its messages, sanitised; borrowed from the plan. */
 struct span table_plan_topic(const struct table_plan *plan);
+/* Messages without a key are all that come. */
+bool table_plan_is_keyless(const struct table_plan *plan);
 
 struct encoder_transaction {
 	uint64_t lsn;
@@ -86,6 +90,14 @@ struct encoder_transaction {
 };
 
 void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn);
+
+/*
+ * True for an update that changes the key of message.key.columns: in its place the two
+ * changes in `parts` are to be encoded, one after the other. They borrow what the
+ * change does.
+ */
+bool encoder_splits(const struct table_plan *plan, const struct change *change,
+		    struct change parts[2]);
 
 #define ENCODER_MESSAGES_MAX 3 /* BEGIN, the event, its tombstone */
 

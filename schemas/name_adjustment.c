@@ -45,18 +45,6 @@ static void add_unit(struct buffer *b, uint32_t unit, enum name_adjustment mode,
 	buffer_add_str(b, text);
 }
 
-/* The code point of a valid sequence of `len` bytes. */
-static uint32_t code_point(const uint8_t *s, size_t len)
-{
-	static const uint8_t first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-	uint32_t c = s[0] & first_bits[len];
-
-	for (size_t i = 1; i < len; i++) {
-		c = c << 6 | (s[i] & 0x3Fu);
-	}
-	return c;
-}
-
 void name_adjustment_add(struct buffer *b, const char *name, enum name_adjustment mode,
 			 bool is_field)
 {
@@ -71,7 +59,7 @@ void name_adjustment_add(struct buffer *b, const char *name, enum name_adjustmen
 	while (s < end) {
 		bool valid;
 		size_t len = utf8_step(s, end, &valid);
-		uint32_t c = valid ? code_point(s, len) : REPLACEMENT;
+		uint32_t c = valid ? utf8_code_point(s, len) : REPLACEMENT;
 
 		if (c >= 0x10000) {
 			c -= 0x10000;

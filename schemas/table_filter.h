@@ -2,8 +2,7 @@
 /*
  * schemas/table_filter.h -- table.include.list and table.exclude.list.
  *
- * A list is comma-separated regular expressions (PCRE2, anchored over the whole
- * name, case-insensitive; "\," is a comma inside one). Tables whose name begins with
+ * A list is as schemas/name_patterns.h has it. Tables whose name begins with
  * "sqlite_", and shadow tables of virtual tables, are left out unless the
  * include list names them with a pattern without metacharacters.
  *

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "btree/record.h"
 #include "schemas/connect_schema.h"
 #include "schemas/typed_json.h"
 #include "schemas/value_json.h"
@@ -27,48 +28,101 @@ static void add_name(const struct table_plan *plan, struct buffer *b, uint32_t i
 			    plan->settings->field_names, true);
 }
 
-static struct plan_column make_column(struct table_plan *plan, uint32_t index,
-				      bool is_first)
+/* Append {"a":  or  ,"b": */
+static void add_piece(struct table_plan *plan, struct plan_column *column,
+		      bool is_first)
 {
-	const struct column *column = &plan->table->columns[index];
-	const struct plan_settings *settings = plan->settings;
-	struct plan_column out = {.index = index, .offset = (uint32_t)plan->text.len};
 	struct buffer name;
 
 	buffer_init(&name);
-	add_name(plan, &name, index);
+	add_name(plan, &name, column->index);
 	plan->text.failed = plan->text.failed || !buffer_ok(&name);
+	column->offset = (uint32_t)plan->text.len;
 	buffer_add_char(&plan->text, is_first ? '{' : ',');
 	json_add_string(&plan->text, name.bytes ? name.bytes : "", name.len);
 	buffer_add_char(&plan->text, ':');
+	column->len = (uint32_t)plan->text.len - column->offset;
 	buffer_clear(&name);
-	out.len = (uint32_t)plan->text.len - out.offset;
-	if (settings->schemas) {
-		out.type = column_type(plan->table, column, settings->type_mapping,
-				       settings->decimal_mode);
-		out.is_required = column_is_required(plan->table, column);
+}
+
+static void set_type(const struct table_plan *plan, struct plan_column *column)
+{
+	const struct plan_settings *settings = plan->settings;
+	const struct column *of = &plan->table->columns[column->index];
+
+	if (settings->schemas) { /* what is not filled in is not looked at */
+		column->type = column_type(plan->table, of, settings->type_mapping,
+					   settings->decimal_mode);
+		column->is_required = column_is_required(plan->table, of);
 	}
-	return out;
+}
+
+static void set_mask(struct table_plan *plan, struct plan_column *column,
+		     struct column_mask *mask)
+{
+	const struct column *of = &plan->table->columns[column->index];
+	int length = declared_type_read(of->declared_type).length;
+
+	column->mask = mask;
+	plan->has_masks = true;
+	if (column_mask_kind(mask) != MASK_TRUNCATE) {
+		column->type = CONNECT_STRING;
+		column->hash_limit = length > 0 ? (uint32_t)length : 0;
+	}
+}
+
+static void add_row_column(struct table_plan *plan, uint32_t index,
+			   const struct column_rule *rule)
+{
+	struct plan_column *column = &plan->columns[plan->column_count];
+
+	column->index = index;
+	add_piece(plan, column, plan->column_count == 0);
+	plan->row_room += column->len + JSON_NUMBER_MAX;
+	set_type(plan, column);
+	if (rule->mask) {
+		set_mask(plan, column, rule->mask);
+	}
+	plan->column_count++;
+}
+
+static void add_key_column(struct table_plan *plan, uint32_t index)
+{
+	struct plan_column *column = &plan->keys[plan->key_count];
+
+	column->index = index;
+	add_piece(plan, column, plan->key_count == 0);
+	plan->key_room += column->len + JSON_NUMBER_MAX;
+	set_type(plan, column);
+	column->is_required = true;
+	plan->key_count++;
 }
 
 static void add_columns(struct table_plan *plan)
 {
 	static const char padding[JSON_OVERRUN] = {0};
 	const struct table *table = plan->table;
+	struct column_rule rule;
 	uint32_t i;
 
 	plan->row_room = plan->key_room = 2 + JSON_OVERRUN;
 	for (i = 0; i < table->column_count; i++) {
-		plan->columns[i] = make_column(plan, i, i == 0);
-		plan->row_room += plan->columns[i].len + JSON_NUMBER_MAX;
+		if (!column_rules_find(plan->settings->rules, table->name,
+				       table->columns[i].name, &rule)) {
+			plan->text.failed = true;
+			return;
+		}
+		if (!rule.is_left_out) {
+			add_row_column(plan, i, &rule);
+		}
+		if (rule.is_key) {
+			plan->has_own_key = true;
+			add_key_column(plan, i);
+		}
 	}
-	plan->column_count = i;
-	for (i = 0; i < table->key_count; i++) {
-		plan->keys[i] = make_column(plan, table->key_columns[i], i == 0);
-		plan->keys[i].is_required = true;
-		plan->key_room += plan->keys[i].len + JSON_NUMBER_MAX;
+	for (i = 0; i < table->key_count && !plan->has_own_key; i++) {
+		add_key_column(plan, table->key_columns[i]);
 	}
-	plan->key_count = i;
 	buffer_add(&plan->text, padding, sizeof padding);
 }
 
@@ -117,7 +171,7 @@ enum status table_plan_open(const struct table *table,
 	plan->settings = settings;
 	/* One more than needed: an allocation of 0 bytes may be NULL. */
 	plan->columns = calloc((size_t)table->column_count + 1, sizeof *plan->columns);
-	plan->keys = calloc((size_t)table->key_count + 1, sizeof *plan->keys);
+	plan->keys = calloc((size_t)table->column_count + 1, sizeof *plan->keys);
 	if (plan->columns && plan->keys) {
 		add_columns(plan);
 		json_add_string(&plan->name, table->name, strlen(table->name));
@@ -158,7 +212,26 @@ struct span table_plan_topic(const struct table_plan *plan)
 	return (struct span){plan->topic.bytes, plan->topic.len};
 }
 
+bool table_plan_is_keyless(const struct table_plan *plan)
+{
+	return plan->key_count == 0;
+}
+
 /* ---- schema blocks ---- */
+
+/* As Debezium tells of masks. */
+static void set_parameter(struct connect_field *field, const struct column_mask *mask)
+{
+	if (mask && column_mask_kind(mask) == MASK_TRUNCATE) {
+		field->parameter = "truncateLength";
+		(void)snprintf(field->parameter_value, sizeof field->parameter_value,
+			       "%zu", column_mask_chars(mask));
+	} else if (mask) {
+		field->parameter = "masked";
+		(void)snprintf(field->parameter_value, sizeof field->parameter_value,
+			       "true");
+	}
+}
 
 /* The names of `count` columns, each with a NUL; false when memory ran out. */
 static bool list_fields(const struct table_plan *plan,
@@ -184,6 +257,7 @@ static bool list_fields(const struct table_plan *plan,
 		fields[i] = (struct connect_field){.name = names->bytes + at,
 						   .type = type,
 						   .optional = !columns[i].is_required};
+		set_parameter(&fields[i], columns[i].mask);
 		at += strlen(fields[i].name) + 1;
 	}
 	return true;
@@ -322,6 +396,18 @@ static enum status check_values(const struct table_plan *plan,
 	return ST_OK;
 }
 
+bool table_plan_key_changes(const struct table_plan *plan, const struct change *change)
+{
+	for (uint32_t i = 0; plan->has_own_key && i < plan->key_count; i++) {
+		uint32_t index = plan->keys[i].index;
+
+		if (!value_same(&change->before[index], &change->after[index])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool has_key(const struct table_plan *plan, const struct value *values)
 {
 	for (uint32_t i = 0; i < plan->key_count; i++) {
@@ -407,14 +493,60 @@ static char *put_typed_columns(const struct table_plan *plan,
 	return p;
 }
 
+/* A value of a column with a mask. */
+static char *put_masked(const struct table_plan *plan, const struct plan_column *column,
+			struct buffer *b, char *p, const struct value *value,
+			size_t slack)
+{
+	enum text_encoding encoding = plan->table->encoding;
+	enum binary_mode mode = plan->settings->binary_mode;
+	struct value left;
+
+	if (column_mask_kind(column->mask) != MASK_TRUNCATE) {
+		return column_mask_put(column->mask, b, p, value, encoding,
+				       column->hash_limit, slack);
+	}
+	left = column_mask_cut(column->mask, value, encoding);
+	return plan->settings->schemas
+		   ? typed_put_value(b, p, &left, column->type, encoding, mode, slack)
+		   : json_put_value(b, p, &left, encoding, mode, slack);
+}
+
+/* Where there is a mask. */
+static char *put_some_masked(const struct table_plan *plan, struct buffer *b, char *p,
+			     const struct value *values, size_t slack)
+{
+	for (uint32_t i = 0; p && i < plan->column_count; i++) {
+		const struct plan_column *column = &plan->columns[i];
+		const struct value *value = &values[column->index];
+
+		p = put_piece(p, plan->text.bytes, column);
+		if (column->mask) {
+			p = put_masked(plan, column, b, p, value, slack);
+		} else if (plan->settings->schemas) {
+			p = typed_put_value(b, p, value, column->type,
+					    plan->table->encoding,
+					    plan->settings->binary_mode, slack);
+		} else {
+			p = json_put_value(b, p, value, plan->table->encoding,
+					   plan->settings->binary_mode, slack);
+		}
+	}
+	return p;
+}
+
 char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *p,
 			 const struct value *values, size_t slack)
 {
-	p = plan->settings->schemas
-		? put_typed_columns(plan, plan->columns, plan->column_count, b, p,
-				    values, slack)
-		: put_columns(plan, plan->columns, plan->column_count, b, p, values,
-			      slack);
+	if (plan->has_masks) {
+		p = put_some_masked(plan, b, p, values, slack);
+	} else if (plan->settings->schemas) {
+		p = put_typed_columns(plan, plan->columns, plan->column_count, b, p,
+				      values, slack);
+	} else {
+		p = put_columns(plan, plan->columns, plan->column_count, b, p, values,
+				slack);
+	}
 	if (!p) {
 		return NULL;
 	}

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "schemas/change.h"
+#include "schemas/column_rules.h"
 #include "schemas/column_type.h"
 #include "schemas/encoder.h"
 #include "schemas/name_adjustment.h"
@@ -35,6 +36,7 @@ struct plan_settings {
 	enum conversion_failure on_failure;
 	enum name_adjustment field_names;
 	enum name_adjustment schema_names;
+	const struct column_rules *rules; /* NULL: none */
 };
 
 /* A column of the row or of the key. */
@@ -44,6 +46,8 @@ struct plan_column {
 	uint32_t index; /* of the column in the table */
 	enum connect_type type;
 	bool is_required;
+	struct column_mask *mask; /* NULL: it is shown as it is */
+	uint32_t hash_limit;      /* digits of a hash, see schemas/column_mask.h */
 	uint32_t misfits; /* values that did not fit, up to the limit of warnings */
 };
 
@@ -55,7 +59,9 @@ struct table_plan {
 	struct plan_column *keys;
 	uint32_t column_count;
 	uint32_t key_count;
-	size_t row_room; /* bytes of a row, TEXT and BLOB apart */
+	bool has_masks;
+	bool has_own_key; /* message.key.columns says which columns */
+	size_t row_room;  /* bytes of a row, TEXT and BLOB apart */
 	size_t key_room;
 	struct buffer topic;
 	struct buffer name; /* of the table, as a JSON string */
@@ -76,6 +82,9 @@ struct table_plan {
 enum status table_plan_open(const struct table *table,
 			    const struct plan_settings *settings, struct span topic,
 			    struct table_plan **out, struct error *err) MUST_CHECK;
+
+/* Does an update change what message.key.columns makes the key of? */
+bool table_plan_key_changes(const struct table_plan *plan, const struct change *change);
 
 /* Make the schema blocks if they are not there. False when memory ran out. */
 bool table_plan_make_heads(struct table_plan *plan) MUST_CHECK;

@@ -171,6 +171,17 @@ size_t utf8_step(const uint8_t *s, const uint8_t *end, bool *valid)
 	return want;
 }
 
+uint32_t utf8_code_point(const uint8_t *s, size_t len)
+{
+	static const uint8_t first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+	uint32_t c = s[0] & first_bits[len];
+
+	for (size_t i = 1; i < len; i++) {
+		c = c << 6 | (s[i] & 0x3Fu);
+	}
+	return c;
+}
+
 /* One that is not ASCII. */
 static char *put_sequence(char *p, const uint8_t **from, const uint8_t *end)
 {
@@ -204,11 +215,6 @@ static char *put_utf8(char *p, const uint8_t **from, const uint8_t *stop,
 			}
 		}
 	}
-}
-
-static uint32_t utf16_unit(const uint8_t *s, bool big_endian)
-{
-	return big_endian ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
 }
 
 /* As put_utf8; one byte left over at the end is broken, too. */

@@ -55,4 +55,13 @@ void json_add_string(struct buffer *b, const char *text, size_t len);
  */
 size_t utf8_step(const uint8_t *s, const uint8_t *end, bool *valid);
 
+/* The UTF-16 code unit at `s`. */
+static inline uint32_t utf16_unit(const uint8_t *s, bool big_endian)
+{
+	return big_endian ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
+}
+
+/* The code point of a valid sequence of `len` bytes, 1 to 4. */
+uint32_t utf8_code_point(const uint8_t *s, size_t len);
+
 #endif

@@ -120,6 +120,26 @@ static enum status apply_exclude(struct config *c, const struct config_setting *
 	return s->value[0] ? set_text(&c->table_exclude_list, s, err) : ST_OK;
 }
 
+static enum status apply_columns_included(struct config *c,
+					  const struct config_setting *s,
+					  struct error *err)
+{
+	return s->value[0] ? set_text(&c->columns.include_list, s, err) : ST_OK;
+}
+
+static enum status apply_columns_excluded(struct config *c,
+					  const struct config_setting *s,
+					  struct error *err)
+{
+	return s->value[0] ? set_text(&c->columns.exclude_list, s, err) : ST_OK;
+}
+
+static enum status apply_key_columns(struct config *c, const struct config_setting *s,
+				     struct error *err)
+{
+	return s->value[0] ? set_text(&c->columns.key_columns, s, err) : ST_OK;
+}
+
 static enum status apply_prefix(struct config *c, const struct config_setting *s,
 				struct error *err)
 {
@@ -455,6 +475,8 @@ static const struct {
 	setting_apply *apply;
 } appliers[] = {
     {"binary.handling.mode", apply_binary},
+    {"column.exclude.list", apply_columns_excluded},
+    {"column.include.list", apply_columns_included},
     {"database.file.path", apply_database},
     {"decimal.handling.mode", apply_decimals},
     {"event.converting.failure.handling.mode", apply_failure},
@@ -465,6 +487,7 @@ static const struct {
     {"hold.max.wal.bytes", apply_wal_limit},
     {"include.schema.changes", apply_schema_changes},
     {"journal.max.bytes", apply_journal_limit},
+    {"message.key.columns", apply_key_columns},
     {"message.too.large", apply_too_large},
     {"provide.transaction.metadata", apply_metadata},
     {"schema.name.adjustment.mode", apply_schema_names},
@@ -546,6 +569,7 @@ void config_clear(struct config *config)
 		free(config->overrides[i].sql);
 	}
 	free(config->overrides);
+	column_options_clear(&config->columns);
 	kafka_options_clear(&config->kafka);
 	free(config->topic_prefix);
 	free(config->topic_delimiter);
@@ -656,6 +680,9 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 	if (strncmp(key, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0) {
 		return set_override(config, rank, key + strlen(OVERRIDE_PREFIX), value,
 				    err);
+	}
+	if (column_options_has(key)) {
+		return column_options_set(&config->columns, (int)rank, key, value, err);
 	}
 	if (kafka_options_has(key)) {
 		return kafka_options_set(&config->kafka, (int)rank, where, key, value,

@@ -22,6 +22,7 @@
 #include "schemas/encoder.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
+#include "src/column_options.h"
 #include "src/kafka_options.h"
 
 enum command {
@@ -73,6 +74,7 @@ struct config {
 
 	char *table_include_list; /* NULL: not given */
 	char *table_exclude_list; /* NULL: not given */
+	struct column_options columns;
 	struct config_override *overrides;
 	size_t override_count;
 	char *topic_prefix;

@@ -32,6 +32,7 @@ struct delivery {
 	uint64_t settings_hash;
 	struct store *store; /* NULL: no state directory, or not restored yet */
 	struct sink *sink;
+	struct column_rules *rules; /* NULL: none */
 	struct encoder *encoder;
 	struct publisher *publisher;
 	uint64_t lsn;     /* put up to here */
@@ -127,6 +128,8 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 static enum status open_encoder(struct delivery *delivery, struct error *err)
 {
 	const struct config *config = delivery->config;
+	enum status status =
+	    column_options_open(&config->columns, &delivery->rules, err);
 	struct encoder_settings settings = {
 	    .version = ROWTAIL_VERSION,
 	    .database_name = config->database_name,
@@ -142,6 +145,7 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .decimal_mode = config->decimal_mode,
 	    .on_conversion_failure = config->on_conversion_failure,
 	    .field_names = config->field_names,
+	    .rules = delivery->rules,
 	    .schema_names = config->schema_names,
 	    .tombstones_on_delete = config->tombstones_on_delete,
 	    .transaction_metadata = config->transaction_metadata,
@@ -151,7 +155,8 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .skip_delete = config->skip_delete,
 	};
 
-	return encoder_open(&settings, &delivery->encoder, err);
+	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
+			       : status;
 }
 
 static enum status open_publisher(struct delivery *delivery, struct error *err)
@@ -208,6 +213,13 @@ static uint64_t hash_settings(const struct config *config)
 		hash_text(state, config->overrides[i].table);
 		hash_text(state, config->overrides[i].sql);
 	}
+	hash_text(state, config->columns.include_list);
+	hash_text(state, config->columns.exclude_list);
+	hash_text(state, config->columns.key_columns);
+	for (size_t i = 0; i < config->columns.mask_count; i++) {
+		hash_text(state, config->columns.masks[i].property);
+		hash_text(state, config->columns.masks[i].columns);
+	}
 	(void)XXH3_64bits_update(state, flags, sizeof flags);
 	(void)XXH3_64bits_update(state, modes, sizeof modes);
 	hash = XXH3_64bits_digest(state);
@@ -249,6 +261,7 @@ void delivery_close(struct delivery *delivery)
 	}
 	publisher_close(delivery->publisher);
 	encoder_close(delivery->encoder);
+	column_rules_close(delivery->rules);
 	if (delivery->sink) {
 		delivery->sink->close(delivery->sink);
 	}

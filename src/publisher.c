@@ -206,9 +206,9 @@ static enum status announce(const struct publisher *publisher,
 		const struct table *table = catalog->tables[i];
 
 		if (plans[i] && !table->left_out) {
-			status =
-			    sink->announce(sink, table_plan_topic(plans[i]),
-					   table->name, table->key_count == 0, err);
+			status = sink->announce(sink, table_plan_topic(plans[i]),
+						table->name,
+						table_plan_is_keyless(plans[i]), err);
 		}
 	}
 	return status;
@@ -377,10 +377,9 @@ static enum status put_all(struct publisher *publisher, const struct message *me
 	return status;
 }
 
-enum status publisher_change(void *context, const struct change *change,
-			     struct error *err)
+static enum status put_change(struct publisher *publisher, const struct change *change,
+			      struct error *err)
 {
-	struct publisher *publisher = context;
 	struct message messages[ENCODER_MESSAGES_MAX];
 	size_t count = 0;
 	enum status status;
@@ -391,6 +390,20 @@ enum status publisher_change(void *context, const struct change *change,
 	status = encoder_change(publisher->encoder, publisher->plan, change, messages,
 				&count, err);
 	return status == ST_OK ? put_all(publisher, messages, count, err) : status;
+}
+
+enum status publisher_change(void *context, const struct change *change,
+			     struct error *err)
+{
+	struct publisher *publisher = context;
+	struct change parts[2];
+	enum status status;
+
+	if (!encoder_splits(publisher->plan, change, parts)) {
+		return put_change(publisher, change, err);
+	}
+	status = put_change(publisher, &parts[0], err);
+	return status == ST_OK ? put_change(publisher, &parts[1], err) : status;
 }
 
 void publisher_begin(struct publisher *publisher, const struct encoder_transaction *txn)

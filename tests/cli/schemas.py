@@ -64,6 +64,23 @@ def test_columns_that_get_one_name_are_an_error(box):
            "a b" in result.error_lines[-1], "%s", result)
 
 
+# -- columns ---------------------------------------------------------------------------
+
+
+def test_rules_of_columns_that_cannot_be_are_wrong_usage(box):
+    _, path = box.database("CREATE TABLE t(a)")
+    for setting in ("column.exclude.list=t.(", "message.key.columns=t",
+                    "column.mask.with.many.chars=t.a", "column.truncate.to.-1.chars=t.a",
+                    "column.mask.hash.ROT13.with.salt.PEPPER=t.a"):
+        result = box.run(path, "-D", setting)
+        name = setting.split("=")[0].replace(".with.salt.PEPPER", "")
+        expect(result.code == 2 and name in result.error_lines[-1], "%s: %s", setting,
+               result)
+        expect("PEPPER" not in str(result.err), "the salt is shown: %s", result)
+    both = ("-D", "column.include.list=t.a", "-D", "column.exclude.list=t.a")
+    expect(box.run(path, *both).code == 2, "both lists: not exit 2")
+
+
 # -- heartbeats ------------------------------------------------------------------------
 
 

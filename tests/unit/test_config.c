@@ -218,15 +218,28 @@ static void test_skipped_operations_may_be_none(void **state)
 	check_accepted("skipped.operations", "d");
 }
 
+static void test_masks_of_one_name_count_once(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	set_as(&c, CONFIG_DEFINE, "column.mask.with.4.chars", "t.a");
+	set_as(&c, CONFIG_FILE, "column.mask.with.4.chars", "t.b");
+	set_as(&c, CONFIG_FILE, "column.mask.with.8.chars", "t.c");
+	set_as(&c, CONFIG_FILE, "column.mask.with.8.chars", "t.d");
+	finish(&c);
+	assert_int_equal(c.columns.mask_count, 2);
+	assert_string_equal(c.columns.masks[0].columns, "t.a");
+	assert_string_equal(c.columns.masks[1].property, "column.mask.with.8.chars");
+	assert_string_equal(c.columns.masks[1].columns, "t.d");
+	config_clear(&c);
+}
+
 static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
 	check_refused("extended.headers.enabled", "true", "only false is");
-	check_refused("message.key.columns", "t:a", "not built yet");
-	check_refused("column.exclude.list", "a", "not built yet");
-	check_refused("column.mask.with.10.chars", "a", "not built yet");
-	check_refused("column.mask.hash.SHA-256.with.salt.abc", "a", "not built yet");
-	check_refused("column.truncate.to.5.chars", "a", "not built yet");
 	check_refused("topic.creation.groups", "a", "not built yet");
 	check_refused("snapshot.select.statement.overrides.t", "a", "does not name t");
 	check_refused("snapshot.select.statement.overrides", "t", "is not set");
@@ -378,6 +391,7 @@ int main(void)
 	    cmocka_unit_test(test_only_values_that_count_are_checked),
 	    cmocka_unit_test(test_bad_values_say_what_they_may_be),
 	    cmocka_unit_test(test_skipped_operations_may_be_none),
+	    cmocka_unit_test(test_masks_of_one_name_count_once),
 	    cmocka_unit_test(test_what_is_not_built_says_so),
 	    cmocka_unit_test(test_defaults_of_what_is_not_built_are_accepted),
 	    cmocka_unit_test(test_keys_without_meaning_are_warned_of),

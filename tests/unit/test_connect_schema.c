@@ -15,21 +15,27 @@
  * byte; their source block ends after "ts_ns", ours goes on. */
 
 static const struct connect_field columns[] = {
-    {"order_id", CONNECT_INT64, false}, {"sku", CONNECT_STRING, true},
-    {"price", CONNECT_DOUBLE, true},    {"paid", CONNECT_BOOLEAN, true},
-    {"scan-1", CONNECT_BYTES, true},
+    {.name = "order_id", .type = CONNECT_INT64},
+    {.name = "sku",
+     .type = CONNECT_STRING,
+     .optional = true,
+     .parameter = "truncateLength",
+     .parameter_value = "5"},
+    {.name = "price", .type = CONNECT_DOUBLE, .optional = true},
+    {.name = "paid", .type = CONNECT_BOOLEAN, .optional = true},
+    {.name = "scan-1", .type = CONNECT_BYTES, .optional = true},
 };
 
 /* Quotes are ' in these texts. */
 #define FIELD(type, optional, name) \
 	"{'type':'" type "','optional':" optional ",'field':'" name "'}"
 
-#define COLUMNS                                                                     \
-	FIELD("int64", "false", "order_id")                                         \
-	"," FIELD("string", "true", "sku") "," FIELD(                               \
-	    "double", "true", "price") "," FIELD("boolean", "true",                 \
-						 "paid") "," FIELD("bytes", "true", \
-								   "scan-1")
+#define COLUMNS                                                                   \
+	FIELD("int64", "false", "order_id")                                       \
+	",{'type':'string','optional':true,'parameters':{'truncateLength':'5'},'" \
+	"field':'sku'}"                                                           \
+	"," FIELD("double", "true", "price") "," FIELD(                           \
+	    "boolean", "true", "paid") "," FIELD("bytes", "true", "scan-1")
 
 #define ROW(name)                                            \
 	"{'type':'struct','fields':[" COLUMNS                \

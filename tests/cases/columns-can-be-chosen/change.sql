@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (1, 'x', 1);
+INSERT INTO none_left VALUES (1, 2);
+INSERT INTO u VALUES (1, 2);

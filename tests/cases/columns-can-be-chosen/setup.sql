@@ -1,0 +1,3 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, b TEXT, a INT);
+CREATE TABLE none_left(x, y);
+CREATE TABLE u(keep INT, x);

@@ -1,0 +1,1 @@
+CREATE TABLE t(k TEXT NOT NULL PRIMARY KEY, pin INT, name TEXT, short VARCHAR(8), note TEXT);

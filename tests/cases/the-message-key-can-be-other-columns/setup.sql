@@ -1,0 +1,4 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, owner TEXT, n INT);
+CREATE TABLE nokey(x, b, a);
+CREATE TABLE k(k TEXT PRIMARY KEY, owner TEXT);
+INSERT INTO t VALUES (1, 'ann', 1), (2, 'bob', 2), (3, NULL, 3);
