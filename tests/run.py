@@ -111,11 +111,15 @@ def not_run(reason):
 def unit_run(program, options):
     def run():
         command = options.wrapper.split() + [program]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        env = dict(os.environ, ROWTAIL_TEST_WRAPPED="1") if options.wrapper else None
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=env)
         text = done.stdout.decode("utf-8", "replace")
         passed = re.findall(r"\[  PASSED  \] (\d+) test", text)
         if done.returncode != 0 or not passed:
-            raise box.Failed("exit %d\n%s" % (done.returncode, text[-4000:]))
+            first = re.findall(r"^.*(?:  ERROR   |   LINE   |  FAILED  ).*$", text, re.M)
+            raise box.Failed("exit %d\n%s\n%s" % (
+                done.returncode, "\n".join(first[:20]), text[-4000:]))
         skipped = re.findall(r"\[  SKIPPED \] (\d+) test", text)
         note = "%s: %s skipped" % (os.path.basename(program), skipped[0]
                                    ) if skipped else None

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -825,7 +826,14 @@ int rig_child(int argc, char **argv)
 	    {"overlap", 2, child_overlap},
 	};
 
+	struct rlimit size;
+
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody behind */
+	/* A limit that stands for a full disk is not the application's. */
+	if (getrlimit(RLIMIT_FSIZE, &size) == 0 && size.rlim_cur != size.rlim_max) {
+		size.rlim_cur = size.rlim_max;
+		(void)setrlimit(RLIMIT_FSIZE, &size);
+	}
 	for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
 		if (strcmp(argv[2], children[i].name) == 0 &&
 		    argc == 3 + children[i].args) {
