@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/backlog.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
@@ -38,19 +39,13 @@
 #define STAT_COARSE_NS (2 * NS_PER_S)    /* ... where they have no nanoseconds */
 #define REACH_LOOK_NS  (20 * NS_PER_MS)  /* between two looks at `*stop` */
 
-/* A transaction that capture_done has not been called for, in commit order. */
-struct unfinished {
-	struct unfinished *next;
-	const struct captured_txn *txn;
-	uint64_t bytes; /* in the spool, pre-images too */
-};
-
 struct capture {
 	struct capture_settings settings; /* but `path` */
 	struct db_handles db;
 	struct spool *spool;
 	struct wal_watch *watch;
 	struct wal_hold *hold;
+	struct backlog *backlog;
 	int wake_fd;
 	bool is_started;
 	pthread_t thread;
@@ -79,11 +74,6 @@ struct capture {
 	struct captured_txn **unsynced_end;
 	uint64_t synced_lsn; /* D */
 	bool stops_syncing;
-	struct captured_txn *queue; /* not taken */
-	struct captured_txn **queue_end;
-	struct unfinished *unfinished;
-	struct unfinished **unfinished_end;
-	uint64_t unfinished_bytes;
 	bool has_failed;
 	struct error failure;
 	uint64_t reach_asked; /* numbers of requests */
@@ -102,33 +92,24 @@ static void wake_taker(struct capture *c)
 }
 
 /* Without a store, it may be taken at once; with one, when it is durable. */
-static void enqueue(struct capture *c, struct captured_txn *txn,
-		    struct unfinished *entry)
+static void enqueue(struct capture *c, struct captured_txn *txn)
 {
-	(void)pthread_mutex_lock(&c->lock);
-	if (c->settings.store) {
-		*c->unsynced_end = txn;
-		c->unsynced_end = &txn->next;
-		(void)pthread_cond_signal(&c->journalled);
-	} else {
-		*c->queue_end = txn;
-		c->queue_end = &txn->next;
+	if (!c->settings.store) {
+		backlog_put(c->backlog, txn, txn);
+		return;
 	}
-	*c->unfinished_end = entry;
-	c->unfinished_end = &entry->next;
-	c->unfinished_bytes += entry->bytes;
+	(void)pthread_mutex_lock(&c->lock);
+	*c->unsynced_end = txn;
+	c->unsynced_end = &txn->next;
+	(void)pthread_cond_signal(&c->journalled);
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
-/* Bytes that wait behind the oldest unfinished transaction. */
-static uint64_t waiting_bytes(struct capture *c)
+/* The temporary spool is limited; a journal is merged instead (src/backlog.h). */
+static bool has_room(const struct capture *c)
 {
-	uint64_t bytes;
-
-	(void)pthread_mutex_lock(&c->lock);
-	bytes = c->unfinished_bytes - (c->unfinished ? c->unfinished->bytes : 0);
-	(void)pthread_mutex_unlock(&c->lock);
-	return bytes;
+	return c->settings.store ||
+	       backlog_bytes(c->backlog) <= c->settings.journal_max_bytes;
 }
 
 /* --- capturing ----------------------------------------------------------------------
@@ -217,27 +198,28 @@ static struct wal_place place_of(const struct capture *c,
 static enum status journal(struct capture *c, struct error *err)
 {
 	struct captured_txn *txn = c->unjournalled;
-	struct unfinished *entry;
 	enum status status;
 
 	if (!txn) {
 		return ST_OK;
 	}
-	entry = malloc(sizeof *entry);
-	if (!entry) {
-		return error_set(err, ST_NOMEM, "out of memory");
-	}
 	FAULT_POINT("capture-made");
 	status = store_append(c->settings.store, txn, err);
-	if (status != ST_OK) {
-		free(entry);
-		return status;
+	if (status == ST_OK) {
+		c->unjournalled = NULL;
+		enqueue(c, txn);
 	}
-	c->unjournalled = NULL;
-	*entry = (struct unfinished){
-	    .txn = txn, .bytes = (uint64_t)txn->page_total * c->db.page_size};
-	enqueue(c, txn, entry);
-	return ST_OK;
+	return status;
+}
+
+static void free_list(struct captured_txn *txn)
+{
+	while (txn) {
+		struct captured_txn *next = txn->next;
+
+		free(txn);
+		txn = next;
+	}
 }
 
 /* What is in the journal becomes durable, all that has gathered at once, and may be
@@ -251,9 +233,8 @@ static void *run_sync(void *context)
 	(void)pthread_mutex_lock(&c->lock);
 	for (;;) {
 		struct captured_txn *first;
-		struct captured_txn **end;
+		struct captured_txn *last;
 		enum status status;
-		uint64_t lsn = 0;
 
 		while (!c->unsynced && !c->stops_syncing) {
 			(void)pthread_cond_wait(&c->journalled, &c->lock);
@@ -262,27 +243,25 @@ static void *run_sync(void *context)
 			break;
 		}
 		first = c->unsynced;
-		end = c->unsynced_end;
 		c->unsynced = NULL;
 		c->unsynced_end = &c->unsynced;
 		(void)pthread_mutex_unlock(&c->lock);
 		status = store_sync(c->settings.store, &err);
 		FAULT_POINT("capture-synced");
-		for (const struct captured_txn *txn = first; txn; txn = txn->next) {
-			lsn = txn->lsn;
-		}
 		if (status != ST_OK) {
+			free_list(first);
 			fail(c, &err);
+			return NULL;
+		}
+		last = first;
+		while (last->next) {
+			last = last->next;
 		}
 		(void)pthread_mutex_lock(&c->lock);
-		*c->queue_end = first;
-		c->queue_end = end;
-		c->synced_lsn = status == ST_OK ? lsn : c->synced_lsn;
+		c->synced_lsn = last->lsn;
+		backlog_put(c->backlog, first, last);
 		(void)pthread_cond_broadcast(&c->reached);
 		wake_taker(c);
-		if (status != ST_OK) {
-			break;
-		}
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -320,31 +299,26 @@ static enum status accept_drafts(struct capture *c,
 	const struct draft *draft;
 
 	while ((draft = txn_builder_draft(&c->builder)) != NULL) {
-		struct unfinished *entry;
 		struct captured_txn *txn;
 		uint64_t preimage_bytes;
 		uint32_t commit_frames = draft->commit_total;
 		enum status status;
 
-		if (waiting_bytes(c) > c->settings.journal_max_bytes) {
+		if (!has_room(c)) {
 			return stall(c, header, taken->last_frame,
 				     "the output is slow and the spool has reached "
 				     "journal.max.bytes",
 				     err);
 		}
-		entry = malloc(sizeof *entry);
-		if (!entry) {
-			return error_set(err, ST_NOMEM, "out of memory");
-		}
 		status = txn_builder_accept(&c->builder, &txn, &preimage_bytes, err);
 		if (status != ST_OK) {
-			free(entry);
 			return failed(c, status, header, taken->last_frame, err);
 		}
 		taken->commits++;
 		taken->commit_frames += commit_frames;
+		txn->bytes =
+		    (uint64_t)txn->page_total * c->db.page_size + preimage_bytes;
 		if (c->settings.store) {
-			free(entry);
 			txn->place = place_of(c, header, c->builder.last_frame);
 			c->unjournalled = txn;
 			status = journal(c, err);
@@ -356,11 +330,7 @@ static enum status accept_drafts(struct capture *c,
 			continue;
 		}
 		taken->last_frame = c->builder.last_frame;
-		*entry = (struct unfinished){
-		    .txn = txn,
-		    .bytes =
-			(uint64_t)txn->page_total * c->db.page_size + preimage_bytes};
-		enqueue(c, txn, entry);
+		enqueue(c, txn);
 	}
 	c->is_stalled = false;
 	return ST_OK;
@@ -386,7 +356,7 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		taken->last_frame = c->builder.last_frame;
 	}
 	while (status == ST_OK && taken->last_frame < header->frame_count) {
-		if (waiting_bytes(c) > c->settings.journal_max_bytes) {
+		if (!has_room(c)) {
 			return stall(c, header, taken->last_frame,
 				     "the output is slow and the spool has reached "
 				     "journal.max.bytes",
@@ -551,6 +521,7 @@ static enum status take_difference(struct capture *c,
 	}
 	log_info("%" PRIu32 " pages differ", catch_up.differ);
 	txn->is_catch_up = true;
+	txn->bytes = (uint64_t)txn->page_total * c->db.page_size;
 	txn->place = place_of(c, header, header->frame_count);
 	FAULT_POINT("catch-up-made");
 	c->unjournalled = txn;
@@ -704,6 +675,22 @@ static enum status open_spool(struct capture *c, struct error *err)
 	return status;
 }
 
+static void merge_failed(void *context, const struct error *err)
+{
+	fail(context, err);
+}
+
+static enum status open_backlog(struct capture *c, struct error *err)
+{
+	struct backlog_settings settings = {.store = c->settings.store,
+					    .max_bytes = c->settings.journal_max_bytes,
+					    .wake_fd = c->wake_fd,
+					    .fail = merge_failed,
+					    .context = c};
+
+	return backlog_open(&settings, &c->backlog, err);
+}
+
 static enum status open_parts(struct capture *c, const char *path, struct error *err)
 {
 	struct wal_hold_settings hold = {
@@ -717,6 +704,10 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 	c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (c->wake_fd < 0) {
 		return error_set_errno(err, errno, "cannot make an event descriptor");
+	}
+	status = open_backlog(c, err);
+	if (status != ST_OK) {
+		return status;
 	}
 	c->proof_page = malloc(c->db.page_size);
 	if (!c->proof_page) {
@@ -757,9 +748,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->db.db_fd = -1;
 	c->db.wal_fd = -1;
 	c->wake_fd = -1;
-	c->queue_end = &c->queue;
 	c->unsynced_end = &c->unsynced;
-	c->unfinished_end = &c->unfinished;
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_cond_init(&c->reached, NULL);
 	(void)pthread_cond_init(&c->journalled, NULL);
@@ -795,6 +784,9 @@ enum status capture_start(struct capture *capture, struct error *err)
 	enum status status = ST_OK;
 
 	if (capture->settings.store) {
+		status = backlog_start(capture->backlog, err);
+	}
+	if (capture->settings.store && status == ST_OK) {
 		status = start_thread(&capture->sync_thread, run_sync, capture,
 				      "journal", err);
 		capture->is_syncing = status == ST_OK;
@@ -885,6 +877,7 @@ static void stop_capturing(struct capture *c)
 static void stop_threads(struct capture *c)
 {
 	stop_capturing(c);
+	backlog_stop(c->backlog);
 	if (c->is_syncing) {
 		(void)pthread_mutex_lock(&c->lock);
 		c->stops_syncing = true;
@@ -909,19 +902,8 @@ void capture_close(struct capture *capture)
 	if (capture->has_builder) {
 		txn_builder_clear(&capture->builder);
 	}
-	*capture->queue_end = capture->unsynced;
-	while (capture->queue) {
-		struct captured_txn *txn = capture->queue;
-
-		capture->queue = txn->next;
-		free(txn);
-	}
-	while (capture->unfinished) {
-		struct unfinished *entry = capture->unfinished;
-
-		capture->unfinished = entry->next;
-		free(entry);
-	}
+	backlog_close(capture->backlog);
+	free_list(capture->unsynced);
 	free(capture->first);
 	if (!capture->settings.store) {
 		spool_close(capture->spool);
@@ -940,49 +922,33 @@ void capture_close(struct capture *capture)
 enum status capture_next(struct capture *capture, struct captured_txn **txn,
 			 struct error *err)
 {
-	enum status status = ST_OK;
-	struct captured_txn *taken;
-	uint64_t count;
+	enum status status = backlog_next(capture->backlog, txn, err);
 
+	if (status != ST_END) {
+		return status;
+	}
 	(void)pthread_mutex_lock(&capture->lock);
-	taken = capture->queue;
-	if (taken) {
-		capture->queue = taken->next;
-		if (!capture->queue) {
-			capture->queue_end = &capture->queue;
-		}
-		taken->next = NULL;
-		*txn = taken;
-	} else if (capture->has_failed) {
+	if (capture->has_failed) {
 		*err = capture->failure;
 		status = err->status;
-	} else {
-		status = error_set(err, ST_END, "nothing committed");
-		(void)!read(capture->wake_fd, &count, sizeof count);
 	}
 	(void)pthread_mutex_unlock(&capture->lock);
 	return status;
 }
 
+void capture_put_back(struct capture *capture, struct captured_txn *txn)
+{
+	if (txn) {
+		backlog_put_back(capture->backlog, txn);
+	} else {
+		backlog_is_back(capture->backlog);
+	}
+}
+
 void capture_done(struct capture *capture, struct captured_txn *txn)
 {
-	struct unfinished *entry = NULL;
-
-	(void)pthread_mutex_lock(&capture->lock);
-	for (struct unfinished **at = &capture->unfinished; *at; at = &(*at)->next) {
-		if ((*at)->txn == txn) {
-			entry = *at;
-			*at = entry->next;
-			if (!*at) {
-				capture->unfinished_end = at;
-			}
-			capture->unfinished_bytes -= entry->bytes;
-			break;
-		}
-	}
-	(void)pthread_mutex_unlock(&capture->lock);
+	backlog_done(capture->backlog, txn);
 	atomic_store_explicit(&capture->decoded_lsn, txn->lsn, memory_order_release);
-	free(entry);
 	if (!capture->settings.store) {
 		free(txn);
 	}

@@ -55,6 +55,10 @@ struct captured_txn {
 	size_t retired_total;
 
 	bool is_catch_up;       /* made by comparing, not by one commit */
+	uint64_t merged;        /* net effect of so many; 0: it is one */
+	uint32_t low_pages;     /* merged: the smallest size in between */
+	uint64_t bytes;         /* that it takes in the spool, pre-images too */
+	bool is_taken;          /* by capture_next */
 	struct wal_place place; /* with a store: where it stands */
 	uint64_t chain;         /* and the journal's checksum after it */
 };
@@ -110,6 +114,10 @@ enum status capture_next(struct capture *capture, struct captured_txn **txn,
 /* `txn` is decoded past and its retired versions are forgotten. Frees it, unless there
  * is a store: store_keep takes it then. */
 void capture_done(struct capture *capture, struct captured_txn *txn);
+
+/* With a store, after capture_start: a transaction of an earlier run, which comes
+ * before all that is captured in this one; NULL: that was all. */
+void capture_put_back(struct capture *capture, struct captured_txn *txn);
 
 /* Readable (poll) when capture_next may have something new; capture_next clears it. */
 int capture_wake_fd(const struct capture *capture);

@@ -699,9 +699,10 @@ static enum status apply_new_schema(struct decoder *decoder,
 		status = plan_new_schema(decoder, fresh, err);
 	}
 	if (status == ST_OK) {
-		status = run_work(
-		    decoder, map, false,
-		    txn->is_catch_up || looks_like_vacuum(decoder, fresh, txn), err);
+		status = run_work(decoder, map, false,
+				  txn->is_catch_up || txn->merged > 0 ||
+				      looks_like_vacuum(decoder, fresh, txn),
+				  err);
 	}
 	if (!map) {
 		parent_map_clear(&decoder->map);
@@ -747,7 +748,8 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 	} else if (status == ST_OK) {
 		status = plan_same_schema(decoder, err);
 		if (status == ST_OK) {
-			status = run_work(decoder, map, true, txn->is_catch_up, err);
+			status = run_work(decoder, map, true,
+					  txn->is_catch_up || txn->merged > 0, err);
 		}
 		decoder->catalog->header = header;
 	}

@@ -10,6 +10,7 @@
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
 #include "src/journal_file.h"
+#include "src/journal_merge.h"
 #include "src/journal_reader.h"
 #include "src/journal_record.h"
 
@@ -27,6 +28,7 @@ struct journal {
 	uint64_t chain;
 	struct buffer bytes;
 	bool is_ragged; /* a piece of one that failed may stand behind the last */
+	uint64_t segment_images; /* bytes of images that a segment speaks of */
 
 	/* Of the syncing thread. What one failed fsync lost, no later one reports. */
 	int sync_errno;
@@ -95,6 +97,7 @@ static bool is_full(const struct journal *journal)
 	}
 	last = &journal->files.segments[journal->files.total - 1];
 	return last->length > LOG_FULL_BYTES ||
+	       last->image_bytes >= journal->segment_images ||
 	       (last->length > LOG_TRIM_BYTES &&
 		journal->trimmed_lsn > last->start_lsn);
 }
@@ -198,6 +201,7 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 	(void)pthread_mutex_lock(&journal->lock);
 	last = &journal->files.segments[journal->files.total - 1];
 	last->length += journal->bytes.len;
+	last->image_bytes += (uint64_t)record->page_total * journal->files.page_size;
 	last->is_unsynced = true;
 	journal->written_lsn = record->lsn;
 	(void)pthread_mutex_unlock(&journal->lock);
@@ -360,15 +364,109 @@ enum status journal_trim(struct journal *journal, uint64_t lsn, struct error *er
 	return ST_OK;
 }
 
+/* --- merging ---------------------------------------------------------------- */
+
+/* The segments that a merge takes: `*starts` is to be freed. */
+static size_t pick_segments(struct journal *journal, uint64_t from_lsn,
+			    uint64_t **starts, uint64_t *end_lsn)
+{
+	const struct journal_segment *segments;
+	size_t total = 0;
+	size_t i = 0;
+
+	(void)pthread_mutex_lock(&journal->lock);
+	segments = journal->files.segments;
+	*starts = calloc(journal->files.total + 1, sizeof **starts);
+	while (i < journal->files.total && segments[i].start_lsn < from_lsn) {
+		i++;
+	}
+	for (; *starts && i + 1 < journal->files.total; i++) {
+		if (segments[i].is_unsynced || segments[i].is_syncing ||
+		    segments[i + 1].start_lsn > journal->durable_lsn) {
+			break;
+		}
+		(*starts)[total++] = segments[i].start_lsn;
+		*end_lsn = segments[i + 1].start_lsn;
+	}
+	(void)pthread_mutex_unlock(&journal->lock);
+	return total;
+}
+
+/* In the table, the first of `total` segments from `start_lsn` on is all of them. */
+static void join_segments(struct journal *journal, uint64_t start_lsn, size_t total,
+			  uint64_t length)
+{
+	struct journal_files *files = &journal->files;
+	size_t i = 0;
+
+	(void)pthread_mutex_lock(&journal->lock);
+	while (files->segments[i].start_lsn != start_lsn) {
+		i++;
+	}
+	for (size_t j = i; j < i + total; j++) {
+		journal_segment_close(&files->segments[j]);
+	}
+	files->segments[i].length = length;
+	memmove(files->segments + i + 1, files->segments + i + total,
+		(files->total - i - total) * sizeof *files->segments);
+	files->total -= total - 1;
+	(void)pthread_mutex_unlock(&journal->lock);
+}
+
+enum status journal_merge(struct journal *journal, uint64_t from_lsn,
+			  struct journal_merge *out, struct error *err)
+{
+	uint64_t *starts;
+	uint64_t end_lsn = 0;
+	size_t total = pick_segments(journal, from_lsn, &starts, &end_lsn);
+	enum status status = ST_OK;
+
+	if (!starts) {
+		return journal_no_memory(err);
+	}
+	if (total < 2) {
+		free(starts);
+		return error_set(err, ST_END, "nothing to merge");
+	}
+	status = journal_merge_write(&journal->files, starts, total, end_lsn, out, err);
+	if (status == ST_OK) {
+		status = journal_file_put_new(&journal->files, starts[0], err);
+	}
+	if (status == ST_OK) {
+		join_segments(journal, starts[0], total,
+			      JOURNAL_HEADER_BYTES +
+				  journal_merged_bytes(&out->record));
+	}
+	for (size_t i = 1; status == ST_OK && i < total; i++) {
+		status = journal_file_remove(&journal->files, starts[i], err);
+	}
+	free(starts);
+	if (status != ST_OK) {
+		journal_merge_clear(out);
+	}
+	return status;
+}
+
+void journal_limit_segments(struct journal *journal, uint64_t image_bytes)
+{
+	journal->segment_images = image_bytes;
+}
+
 /* Where the journal stands once it has been read. */
 static enum status read_files(struct journal *journal, const struct journal_read *how,
 			      struct error *err)
 {
 	enum status status = journal_files_list(&journal->files, err);
 
+	journal_file_remove_new(&journal->files); /* a merge was cut short */
 	if (status == ST_OK) {
 		status = journal_read(&journal->files, how, &journal->lsn,
 				      &journal->chain, err);
+	}
+	if (journal->files.total > 0) {
+		/* What an earlier run wrote is merged, or not, as a whole. */
+		journal->files.segments[journal->files.total - 1].image_bytes =
+		    UINT64_MAX;
 	}
 	journal->written_lsn = journal->lsn;
 	journal->durable_lsn = journal->lsn;
@@ -394,6 +492,7 @@ enum status journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
 	journal->files.dir_fd = dir_fd;
 	journal->files.folder = spool_folder(spool);
 	journal->files.page_size = page_size;
+	journal->segment_images = UINT64_MAX;
 	buffer_init(&journal->bytes);
 	(void)pthread_mutex_init(&journal->lock, NULL);
 	status = read_files(journal, &how, err);

@@ -17,13 +17,14 @@
  *
  * OWNERSHIP  journal_open / journal_close; spool and folder are borrowed.
  * THREADS    append: the capture thread. sync: one other thread, at the same time.
- *            trim: the decoding thread.
+ *            trim: the decoding thread. merge: a third one.
  * ERRORS     ST_IO (sys_errno ENOSPC: the disk is full, nothing was appended).
  *            ST_DAMAGED names the file.
  */
 #ifndef JOURNAL_H
 #define JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@
 enum journal_kind {
 	JOURNAL_COMMIT = 1,   /* a transaction of the application */
 	JOURNAL_CATCH_UP = 2, /* what changed while nobody followed, as one */
+	JOURNAL_MERGED = 3, /* the net effect of several, which it stands in place of */
 };
 
 struct journal_page {
@@ -51,6 +53,12 @@ struct journal_record {
 	uint64_t proof;      /* hash of that frame, header and page */
 	const struct journal_page *pages; /* by page number ascending */
 	size_t page_total;
+
+	/* Of a merged one; otherwise zeros. */
+	uint64_t merged;    /* transactions of the application */
+	uint32_t low_pages; /* the smallest size that the database had in between */
+	bool has_catch_up;  /* one of them is a catch-up */
+	uint64_t chain;     /* after it: that of the last */
 };
 
 struct journal;
@@ -90,6 +98,27 @@ enum status journal_sync(struct journal *journal, struct error *err) MUST_CHECK;
  * caller frees the slots. */
 enum status journal_trim(struct journal *journal, uint64_t lsn,
 			 struct error *err) MUST_CHECK;
+
+/* What a merge has made. */
+struct journal_merge {
+	uint64_t start_lsn;           /* it stands for all that came after this, */
+	struct journal_record record; /* up to here; the pages are its own */
+	uint32_t *freed;              /* slots that nothing needs any more */
+	size_t freed_total;
+};
+
+/*
+ * Put one record in place of all in the whole segments that begin at `from_lsn` or
+ * later, are durable and not the last. ST_END: there are fewer than two of them. The
+ * caller frees the slots. Clear it, if it is ST_OK.
+ * THREAD: any one, while nobody trims at or after `from_lsn`.
+ */
+enum status journal_merge(struct journal *journal, uint64_t from_lsn,
+			  struct journal_merge *out, struct error *err) MUST_CHECK;
+void journal_merge_clear(struct journal_merge *merge); /* frees */
+
+/* A segment ends when it speaks of so many bytes of images, or earlier. */
+void journal_limit_segments(struct journal *journal, uint64_t image_bytes);
 
 /* Bytes of records on disk, without images. */
 uint64_t journal_bytes(const struct journal *journal);

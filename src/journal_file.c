@@ -157,6 +157,30 @@ enum status journal_file_create(const struct journal_files *files,
 	return ST_OK;
 }
 
+int journal_file_create_new(const struct journal_files *files)
+{
+	journal_file_remove_new(files);
+	return openat(files->dir_fd, JOURNAL_NEW_NAME,
+		      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+void journal_file_remove_new(const struct journal_files *files)
+{
+	(void)unlinkat(files->dir_fd, JOURNAL_NEW_NAME, 0);
+}
+
+enum status journal_file_put_new(const struct journal_files *files, uint64_t start_lsn,
+				 struct error *err)
+{
+	char name[NAME_BYTES];
+
+	segment_name(name, start_lsn);
+	if (renameat(files->dir_fd, JOURNAL_NEW_NAME, files->dir_fd, name) < 0) {
+		return journal_file_error(files, "replace", start_lsn, errno, err);
+	}
+	return journal_files_sync(files, err);
+}
+
 bool journal_files_room(struct journal_files *files)
 {
 	size_t cap = files->cap ? 2 * files->cap : 16;

@@ -18,13 +18,15 @@
 #include "src/base/status.h"
 #include "src/journal_record.h"
 
+#define JOURNAL_NEW_NAME    "log.new" /* of a merge, until it is complete */
 #define JOURNAL_NAME_FORMAT "log-%016" PRIx64
 
 /* A file of the journal. The last one is appended to. */
 struct journal_segment {
 	uint64_t start_lsn;
-	uint64_t length; /* bytes up to the end of the last record */
-	int fd;          /* -1: it is synced and not the last */
+	uint64_t length;      /* bytes up to the end of the last record */
+	uint64_t image_bytes; /* of what was appended in this run */
+	int fd;               /* -1: it is synced and not the last */
 	bool is_unsynced;
 	bool is_syncing; /* the syncing thread has fd outside of the lock */
 };
@@ -61,6 +63,13 @@ int journal_file_open(const struct journal_files *files, uint64_t start_lsn);
 /* No error if there is none. */
 enum status journal_file_remove(const struct journal_files *files, uint64_t start_lsn,
 				struct error *err) MUST_CHECK;
+/* DIR/log.new, empty; -1, errno. */
+int journal_file_create_new(const struct journal_files *files);
+void journal_file_remove_new(const struct journal_files *files);
+/* It becomes the segment that begins at `start_lsn`, in place of the one that is there;
+ * durable when it returns. */
+enum status journal_file_put_new(const struct journal_files *files, uint64_t start_lsn,
+				 struct error *err) MUST_CHECK;
 void journal_segment_close(struct journal_segment *segment);
 
 /* All of it, or an error; EIO when the file ends before. */

@@ -22,6 +22,7 @@ struct reader {
 
 	uint64_t lsn; /* after the last record that is right */
 	uint64_t chain;
+	bool is_merged; /* that record */
 
 	struct journal_segment *segment; /* that is being read */
 	uint64_t offset;                 /* there, of the next record */
@@ -135,8 +136,12 @@ static enum status check_head(const struct reader *reader,
 		return damaged(reader, "a record is older than the one before", err);
 	}
 	if (head->record.kind != JOURNAL_COMMIT &&
-	    head->record.kind != JOURNAL_CATCH_UP) {
+	    head->record.kind != JOURNAL_CATCH_UP &&
+	    head->record.kind != JOURNAL_MERGED) {
 		return damaged(reader, "a record is of an unknown kind", err);
+	}
+	if (head->record.low_pages > head->record.page_count) {
+		return damaged(reader, "a record has sizes that do not fit", err);
 	}
 	return ST_OK;
 }
@@ -242,6 +247,7 @@ static enum status step(struct reader *reader, const struct journal_head *head,
 	}
 	reader->lsn = head->record.lsn;
 	reader->chain = chain;
+	reader->is_merged = head->record.kind == JOURNAL_MERGED;
 	reader->offset += head->length;
 	return ST_OK;
 }
@@ -259,6 +265,7 @@ static enum status next_record(struct reader *reader, struct error *err)
 				&chain)) {
 		return torn(reader, "a record is not right");
 	}
+	journal_merged_get((const uint8_t *)reader->bytes.bytes, &head.record);
 	status = check_head(reader, &head, err);
 	if (status == ST_OK && reader->lsn >= reader->how->start->lsn) {
 		status = replay_record(reader, &head.record, chain, err);
@@ -398,6 +405,20 @@ static enum status judge(struct reader *reader, size_t index, struct error *err)
 		     : cut(reader, index, here.offset, err);
 }
 
+/* Segments after `index` that a merged record stands in place of: a kill has kept them
+ * from being removed. */
+static enum status drop_merged(struct reader *reader, size_t index, struct error *err)
+{
+	struct journal_files *files = reader->files;
+	size_t end = index + 1;
+
+	while (reader->is_merged && end < files->total &&
+	       files->segments[end].start_lsn < reader->lsn) {
+		end++;
+	}
+	return journal_files_drop(files, index + 1, end, err);
+}
+
 /* Read all segments from `first` on; those that stay are durable when it returns. */
 static enum status read_segments(struct reader *reader, size_t first, struct error *err)
 {
@@ -405,11 +426,14 @@ static enum status read_segments(struct reader *reader, size_t first, struct err
 
 	for (size_t i = first; i < files->total; i++) {
 		enum status status = read_segment(reader, i, i == first, err);
-		struct journal_segment *segment = &files->segments[i];
+		struct journal_segment *segment;
 		int rc;
 
 		if (status == ST_END && reader->torn) {
 			status = judge(reader, i, err);
+		}
+		if (status == ST_OK) {
+			status = drop_merged(reader, i, err);
 		}
 		if (status != ST_OK) {
 			return status;
@@ -417,6 +441,7 @@ static enum status read_segments(struct reader *reader, size_t first, struct err
 		if (i == files->total) {
 			break; /* it was cut off as a whole */
 		}
+		segment = &files->segments[i];
 		rc = journal_file_sync(segment->fd);
 		if (rc != 0) {
 			return journal_file_error(files, "sync", segment->start_lsn, rc,

@@ -82,12 +82,30 @@ static void put_head(uint8_t *to, const struct journal_record *record, size_t le
 	put_u64(to + 80, XXH3_64bits(to, 80));
 }
 
+static void put_entry(uint8_t *to, const struct journal_entry *entry)
+{
+	put_u32(to, entry->page.page_no);
+	put_u32(to + 4, entry->page.slot);
+	put_u64(to + 8, entry->hash);
+}
+
+/* Bytes before the first page. */
+static size_t head_bytes(enum journal_kind kind)
+{
+	return JOURNAL_HEAD_BYTES + (kind == JOURNAL_MERGED ? JOURNAL_MERGED_BYTES : 0);
+}
+
+static size_t record_bytes(const struct journal_record *record)
+{
+	return head_bytes(record->kind) + record->page_total * JOURNAL_PAGE_BYTES +
+	       JOURNAL_SUM_BYTES;
+}
+
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,
 			const struct spool *spool, uint32_t page_size, uint64_t *chain)
 {
-	size_t length = JOURNAL_HEAD_BYTES + record->page_total * JOURNAL_PAGE_BYTES +
-			JOURNAL_SUM_BYTES;
+	size_t length = record_bytes(record);
 	uint8_t *at;
 
 	buffer_reset(to);
@@ -99,18 +117,56 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 	at += JOURNAL_HEAD_BYTES;
 	for (size_t i = 0; i < record->page_total; i++) {
 		const struct journal_page *page = &record->pages[i];
+		const struct journal_entry entry = {
+		    .page = *page,
+		    .hash = journal_image_hash(
+			page->page_no, spool_bytes(spool, page->slot), page_size)};
 
-		put_u32(at, page->page_no);
-		put_u32(at + 4, page->slot);
-		put_u64(at + 8,
-			journal_image_hash(page->page_no,
-					   spool_bytes(spool, page->slot), page_size));
+		put_entry(at, &entry);
 		at += JOURNAL_PAGE_BYTES;
 	}
 	*chain = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
 	put_u64(at, *chain);
 	to->len = length;
 	return true;
+}
+
+uint64_t journal_merged_bytes(const struct journal_record *record)
+{
+	return record_bytes(record);
+}
+
+bool journal_merged_begin(struct buffer *to, const struct journal_record *record,
+			  uint64_t durable_lsn, uint64_t chain_before)
+{
+	size_t length = record_bytes(record);
+	uint8_t *at;
+
+	buffer_reset(to);
+	if (!buffer_reserve(to, length)) {
+		return false;
+	}
+	at = (uint8_t *)to->bytes;
+	put_head(at, record, length, durable_lsn, chain_before);
+	at += JOURNAL_HEAD_BYTES;
+	put_u64(at, record->chain);
+	put_u64(at + 8, record->merged);
+	put_u32(at + 16, record->low_pages);
+	put_u32(at + 20, record->has_catch_up);
+	to->len = JOURNAL_HEAD_BYTES + JOURNAL_MERGED_BYTES;
+	return true;
+}
+
+void journal_merged_entry(struct buffer *to, const struct journal_entry *entry)
+{
+	put_entry((uint8_t *)to->bytes + to->len, entry);
+	to->len += JOURNAL_PAGE_BYTES;
+}
+
+void journal_merged_end(struct buffer *to)
+{
+	put_u64((uint8_t *)to->bytes + to->len, XXH3_64bits(to->bytes, to->len));
+	to->len += JOURNAL_SUM_BYTES;
 }
 
 bool journal_head_get(const uint8_t *from, struct journal_head *head)
@@ -138,20 +194,40 @@ bool journal_head_get(const uint8_t *from, struct journal_head *head)
 
 uint64_t journal_head_length(const struct journal_head *head)
 {
-	return JOURNAL_HEAD_BYTES +
-	       (uint64_t)head->record.page_total * JOURNAL_PAGE_BYTES +
-	       JOURNAL_SUM_BYTES;
+	return record_bytes(&head->record);
+}
+
+static enum journal_kind kind_of(const uint8_t *record)
+{
+	return (enum journal_kind)get_u32(record + 4);
 }
 
 bool journal_record_sum(const uint8_t *record, size_t length, uint64_t *chain)
 {
-	*chain = XXH3_64bits(record, length - JOURNAL_SUM_BYTES);
-	return *chain == get_u64(record + length - JOURNAL_SUM_BYTES);
+	uint64_t sum = XXH3_64bits(record, length - JOURNAL_SUM_BYTES);
+
+	*chain = kind_of(record) == JOURNAL_MERGED
+		     ? get_u64(record + JOURNAL_HEAD_BYTES)
+		     : sum;
+	return sum == get_u64(record + length - JOURNAL_SUM_BYTES);
+}
+
+void journal_merged_get(const uint8_t *from, struct journal_record *record)
+{
+	const uint8_t *at = from + JOURNAL_HEAD_BYTES;
+
+	if (record->kind == JOURNAL_MERGED) {
+		record->chain = get_u64(at);
+		record->merged = get_u64(at + 8);
+		record->low_pages = get_u32(at + 16);
+		record->has_catch_up = get_u32(at + 20) != 0;
+	}
 }
 
 struct journal_entry journal_entry_get(const uint8_t *record, size_t index)
 {
-	const uint8_t *at = record + JOURNAL_HEAD_BYTES + index * JOURNAL_PAGE_BYTES;
+	const uint8_t *at =
+	    record + head_bytes(kind_of(record)) + index * JOURNAL_PAGE_BYTES;
 
 	return (struct journal_entry){
 	    .page = {.page_no = get_u32(at), .slot = get_u32(at + 4)},

@@ -25,8 +25,13 @@
  *              64  proof
  *              72  chain before this record
  *              80  checksum of bytes 0 to 79: the head can be told alone
- *              88  for each page: number (4), slot (4), hash of the image (8)
- *            last  checksum of all before it: the chain after this record
+ *              88  only in a merged record:
+ *                      chain after it (8), transactions (8), lowest page count (4),
+ *                      1 if one of them is a catch-up, else 0 (4)
+ *               *  for each page: number (4), slot (4), hash of the image (8)
+ *            last  checksum of all before it: the chain after this record, but for a
+ *                  merged one, which is followed by what followed the last that it
+ *                  stands for
  *
  * The hash of an image is XXH3, seeded with the page number.
  *
@@ -45,6 +50,7 @@
 #define JOURNAL_VERSION      1
 #define JOURNAL_HEADER_BYTES 40
 #define JOURNAL_HEAD_BYTES   88
+#define JOURNAL_MERGED_BYTES 24
 #define JOURNAL_PAGE_BYTES   16
 #define JOURNAL_SUM_BYTES    8
 
@@ -74,18 +80,29 @@ bool journal_header_get(const uint8_t *from, struct journal_header *header);
 
 /*
  * Write `record` to `to`, which is emptied first; its images are in their slots. False
- * when memory ran out. `*chain` is the checksum after it.
+ * when memory ran out. `*chain` is the one after it.
  */
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,
 			const struct spool *spool, uint32_t page_size, uint64_t *chain);
 
+/* The same of a merged record whose entries come one by one: begin, JOURNAL_PAGE_BYTES
+ * for each of record->page_total pages, end. */
+uint64_t journal_merged_bytes(const struct journal_record *record);
+bool journal_merged_begin(struct buffer *to, const struct journal_record *record,
+			  uint64_t durable_lsn, uint64_t chain_before);
+void journal_merged_entry(struct buffer *to, const struct journal_entry *entry);
+void journal_merged_end(struct buffer *to);
+
 /* `from` has JOURNAL_HEAD_BYTES. False: not the head of a record. */
 bool journal_head_get(const uint8_t *from, struct journal_head *head);
 /* The length that the record must have. */
 uint64_t journal_head_length(const struct journal_head *head);
-/* The checksum of a whole record, and whether it is the one at its end. */
+/* Whether its checksum is right, and the chain after it. */
 bool journal_record_sum(const uint8_t *record, size_t length, uint64_t *chain);
+/* What only a merged record has, from the whole of any record whose checksum is right.
+ */
+void journal_merged_get(const uint8_t *from, struct journal_record *record);
 /* Page `index` of a whole record. */
 struct journal_entry journal_entry_get(const uint8_t *record, size_t index);
 

@@ -229,9 +229,14 @@ static enum status check_record(const struct journal_scan *scan,
 			       "a record does not follow the one before", err);
 	}
 	if (head->record.kind != JOURNAL_COMMIT &&
-	    head->record.kind != JOURNAL_CATCH_UP) {
+	    head->record.kind != JOURNAL_CATCH_UP &&
+	    head->record.kind != JOURNAL_MERGED) {
 		return damaged(scan, bytes->start_lsn, "a record is of an unknown kind",
 			       err);
+	}
+	if (head->record.low_pages > head->record.page_count) {
+		return damaged(scan, bytes->start_lsn,
+			       "a record has sizes that do not fit", err);
 	}
 	return ST_OK;
 }
@@ -262,6 +267,7 @@ static enum status next_record(struct journal_scan *scan, const struct bytes *by
 	if (!journal_record_sum(at, head.length, &chain)) {
 		return torn(scan, "a record is not right");
 	}
+	journal_merged_get(at, &head.record);
 	status = check_record(scan, bytes, &head, err);
 	if (status == ST_OK && scan->lsn >= scan->start.lsn) {
 		status = scan->visit(scan->context, &head, at, err);
@@ -343,6 +349,9 @@ static enum status read_segments(struct journal_scan *scan,
 		first++;
 	}
 	for (size_t i = first; i < segments->total && status == ST_OK; i++) {
+		if (i > first && segments->start_lsns[i] < scan->lsn) {
+			continue; /* a merged record stands in its place */
+		}
 		status = load(scan, segments->start_lsns[i], &bytes, err);
 		if (status == ST_OK) {
 			status = read_segment(scan, &bytes, i == first, &offset, err);

@@ -117,7 +117,7 @@ static enum status lay_over(void *context, const struct journal_head *head,
 	struct known_pages *known = overlay->known;
 	const struct journal_record *r = &head->record;
 	uint32_t before = 0;
-	enum status status;
+	enum status status = ST_OK;
 
 	for (size_t i = 0; i < r->page_total; i++) {
 		struct journal_entry entry = journal_entry_get(record, i);
@@ -129,7 +129,12 @@ static enum status lay_over(void *context, const struct journal_head *head,
 		}
 		before = entry.page.page_no;
 	}
-	status = resize(known, r->page_count, err);
+	if (r->kind == JOURNAL_MERGED) {
+		status = resize(known, r->low_pages, err);
+	}
+	if (status == ST_OK) {
+		status = resize(known, r->page_count, err);
+	}
 	if (status != ST_OK) {
 		return status;
 	}

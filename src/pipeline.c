@@ -33,10 +33,9 @@ struct pipeline {
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
-	struct captured_txn *recovered; /* the next of the store's, if any */
-	uint64_t lsn;                   /* the view is of */
-	bool is_said;                   /* the line that we are following */
-	bool starts_over;               /* the state directory was forgotten */
+	uint64_t lsn;     /* the view is of */
+	bool is_said;     /* the line that we are following */
+	bool starts_over; /* the state directory was forgotten */
 };
 
 /* ---- opening ---- */
@@ -188,6 +187,7 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	enum status status = view_open(
 	    capture_spool(pipeline->capture), store_base_fd(pipeline->store),
 	    capture_page_size(pipeline->capture), &base, &pipeline->view, err);
+	struct captured_txn *txn;
 
 	if (status != ST_OK) {
 		return status;
@@ -195,11 +195,11 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	view_use_store(pipeline->view, store_check_page, pipeline->store);
 	pipeline->lsn = base.lsn;
 	while (status == ST_OK &&
-	       (pipeline->recovered = store_next_recovered(pipeline->store)) != NULL &&
-	       pipeline->recovered->lsn <= store_position(pipeline->store)->lsn) {
-		struct captured_txn *txn = pipeline->recovered;
-
-		pipeline->recovered = NULL;
+	       (txn = store_next_recovered(pipeline->store)) != NULL) {
+		if (txn->lsn > store_position(pipeline->store)->lsn) {
+			capture_put_back(pipeline->capture, txn);
+			continue;
+		}
 		pipeline->lsn = txn->lsn;
 		status = view_begin(pipeline->view, txn, err);
 		if (status == ST_OK) {
@@ -207,6 +207,7 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 		}
 		store_keep(pipeline->store, txn);
 	}
+	capture_put_back(pipeline->capture, NULL);
 	return status;
 }
 
@@ -322,7 +323,6 @@ static void close_all(struct pipeline *pipeline)
 	if (pipeline->store) {
 		free(pipeline->first);
 	}
-	free(pipeline->recovered);
 	capture_close(pipeline->capture);
 	store_close(pipeline->store);
 	table_filter_close(pipeline->filter);
@@ -417,7 +417,8 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 {
 	struct encoder_transaction txn = {.lsn = captured->lsn,
 					  .captured_ns = captured->captured_ns,
-					  .is_catch_up = captured->is_catch_up};
+					  .is_catch_up = captured->is_catch_up,
+					  .merged = captured->merged};
 	enum status status =
 	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
 
@@ -434,18 +435,6 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 		free(captured);
 	}
 	return status;
-}
-
-/* From the last run first, then what is captured. */
-static enum status next_txn(struct pipeline *pipeline, struct captured_txn **txn,
-			    struct error *err)
-{
-	if (pipeline->recovered) {
-		*txn = pipeline->recovered;
-		pipeline->recovered = store_next_recovered(pipeline->store);
-		return ST_OK;
-	}
-	return capture_next(pipeline->capture, txn, err);
 }
 
 /* Sleep until capture, a signal or the reader has something to say. */
@@ -487,7 +476,7 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (status != ST_OK) {
 			break;
 		}
-		status = next_txn(pipeline, &txn, err);
+		status = capture_next(pipeline->capture, &txn, err);
 		if (status == ST_OK) {
 			status = apply(pipeline, txn, err);
 			if (status == ST_OK &&

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@
 #define META_MIN (MAGIC_BYTES + 4 + CHECKSUM_BYTES)
 
 /* The records of `position` lie in blocks of their own: a torn one spoils one. */
-#define POSITION_BYTES  104
+#define POSITION_BYTES  112
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES)
 
@@ -45,8 +46,10 @@ struct state_dir {
 	int position_fd;
 	bool has_meta;
 	struct state_meta meta;
-	struct state_position position;
-	uint64_t sequence; /* of the record of `position` written last */
+	struct state_position position; /* as read */
+	pthread_mutex_t lock;           /* of what is put: */
+	struct state_position put;      /* the last one */
+	uint64_t sequence;              /* of the record of `position` written last */
 	/* The kernel reports a page that it could not write once, then forgets it: what
 	 * follows a failed sync is never taken for durable. */
 	int sync_errno;
@@ -255,7 +258,7 @@ static bool is_leftover(const char *name)
 {
 	static const char *const names[] = {META_NEW_FILE, POSITION_FILE, "shadow",
 					    "hashes",      "frames",      "error",
-					    "error.new"};
+					    "error.new",   "log.new"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (strcmp(name, names[i]) == 0) {
@@ -732,6 +735,7 @@ static void position_encode(const struct state_position *position, uint64_t sequ
 	put_u64(&c, position->sink_proof);
 	put_u32(&c, position->in_snapshot);
 	put_u32(&c, position->in_kafka);
+	put_u64(&c, position->unhanded_lsn);
 	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
 }
 
@@ -753,6 +757,7 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 	position->sink_proof = get_u64(&c);
 	position->in_snapshot = get_u32(&c) != 0;
 	position->in_kafka = get_u32(&c) != 0;
+	position->unhanded_lsn = get_u64(&c);
 	return sequence;
 }
 
@@ -797,6 +802,7 @@ static bool pick_position(struct state_dir *dir, uint8_t *bytes, size_t len)
 			continue;
 		}
 		dir->position = position;
+		dir->put = position;
 		dir->sequence = sequence;
 		is_found = true;
 	}
@@ -848,20 +854,37 @@ static enum status look_at_position(struct state_dir *dir, struct error *err)
 	return ST_OK;
 }
 
-enum status state_dir_put_position(struct state_dir *dir,
-				   const struct state_position *position,
-				   struct error *err)
+/* With the lock. */
+static enum status put_position(struct state_dir *dir,
+				const struct state_position *position,
+				struct error *err)
 {
 	FAULT_POINT("position-before-record");
 	if (!write_position(dir, position, dir->sequence + 1)) {
 		return file_error(dir, POSITION_FILE, "written", err);
 	}
 	FAULT_POINT("position-record");
+	dir->put = *position;
 	dir->sequence++;
 	return ST_OK;
 }
 
-enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
+enum status state_dir_put_position(struct state_dir *dir,
+				   const struct state_position *position,
+				   struct error *err)
+{
+	struct state_position whole = *position;
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	whole.unhanded_lsn = dir->put.unhanded_lsn;
+	status = put_position(dir, &whole, err);
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
+/* With the lock. */
+static enum status sync_position(struct state_dir *dir, struct error *err)
 {
 	if (dir->sync_errno == 0 && fdatasync(dir->position_fd) != 0) {
 		dir->sync_errno = errno;
@@ -874,6 +897,33 @@ enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
 	return ST_OK;
 }
 
+enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	status = sync_position(dir, err);
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
+enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
+				   struct error *err)
+{
+	struct state_position whole;
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	whole = dir->put;
+	whole.unhanded_lsn = lsn;
+	status = put_position(dir, &whole, err);
+	if (status == ST_OK) {
+		status = sync_position(dir, err);
+	}
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
 /* Something was acknowledged: that comes after meta. */
 static bool was_in_use(struct state_dir *dir)
 {
@@ -883,6 +933,7 @@ static bool was_in_use(struct state_dir *dir)
 	is_used = look_at_position(dir, &ignored) == ST_OK &&
 		  (dir->position.change_id > 0 || dir->position.messages > 0);
 	dir->position = (struct state_position){0};
+	dir->put = dir->position;
 	dir->sequence = 0;
 	if (dir->position_fd >= 0) {
 		(void)close(dir->position_fd);
@@ -933,6 +984,7 @@ enum status state_dir_open(const char *path, const char *database_path,
 				 "out of memory for the state directory");
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	(void)pthread_mutex_init(&dir->lock, NULL);
 	dir->path = strdup(path);
 	dir->database_path = strdup(database_path);
 	if (dir->path && dir->database_path) {
@@ -980,6 +1032,7 @@ enum status state_dir_read(const char *path, bool shared, struct state_dir **out
 				 "out of memory for the state directory");
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	(void)pthread_mutex_init(&dir->lock, NULL);
 	dir->path = strdup(path);
 	status = dir->path ? open_shared(dir, shared, err)
 			   : error_set(err, ST_NOMEM,

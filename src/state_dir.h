@@ -16,7 +16,8 @@
  * the format byte by byte.
  *
  * OWNERSHIP  state_dir_open / state_dir_close.
- * THREADS    state_dir_put_position: the decoding thread; the rest: one at a time.
+ * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded: any;
+ *            the rest: one at a time.
  * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
  *            version (exit 2). ST_DAMAGED: a checksum is wrong (exit 1). ST_IO.
  *            Each names the file and what to do.
@@ -66,6 +67,9 @@ struct state_position {
 	uint64_t sink_start; /* how long it was where the next transaction begins */
 	uint64_t sink_proof; /* a hash of what is before sink_length */
 	bool in_kafka;       /* Kafka has, or had, a position of this directory */
+	/* Nothing from this LSN on was handed to the sink; 0: that is not known. Set by
+	 * state_dir_put_unhanded only. */
+	uint64_t unhanded_lsn;
 };
 
 struct state_dir;
@@ -117,5 +121,8 @@ enum status state_dir_sync_position(struct state_dir *dir,
 
 /* What is in it counts no more: the next start begins anew. Durable. */
 enum status state_dir_forget(struct state_dir *dir, struct error *err) MUST_CHECK;
+/* That one; durable when it returns. The rest of the position stays. */
+enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
+				   struct error *err) MUST_CHECK;
 
 #endif

@@ -58,7 +58,7 @@ static enum status count_lag(void *context, const struct journal_head *head,
 		report->first_bytes = bytes;
 		report->oldest_ns = head->record.captured_ns;
 	}
-	report->lag_transactions++;
+	report->lag_transactions += head->record.merged > 0 ? head->record.merged : 1;
 	report->lag_bytes += bytes;
 	return ST_OK;
 }

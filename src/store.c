@@ -19,6 +19,7 @@
 #define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
 #endif
 #define FOLD_AGAIN_NS NS_PER_S /* after a full disk */
+#define FREE_AT_ONCE  1024     /* slots, under one lock */
 
 struct store {
 	struct state_dir *dir;
@@ -49,19 +50,15 @@ struct store {
 /* --- opening ------------------------------------------------------------------------
  */
 
-/* journal_open's replay: a transaction of the journal. */
-static enum status recover(void *context, const struct journal_record *record,
-			   uint64_t chain, struct error *err)
+/* A transaction as the journal has it; NULL: no memory. */
+static struct captured_txn *new_txn(const struct journal_record *record, uint64_t chain,
+				    uint32_t page_size)
 {
-	struct store *store = context;
 	struct captured_txn *txn =
 	    malloc(sizeof *txn + record->page_total * sizeof *txn->pages);
-	enum status status;
 
-	status = page_versions_reserve(&store->versions, record->page_total, err);
-	if (!txn || status != ST_OK) {
-		free(txn);
-		return error_set(err, ST_NOMEM, "out of memory for the journal");
+	if (!txn) {
+		return NULL;
 	}
 	*txn = (struct captured_txn){
 	    .lsn = record->lsn,
@@ -70,17 +67,38 @@ static enum status recover(void *context, const struct journal_record *record,
 	    .page_count = record->page_count,
 	    .pages = (struct captured_page *)(void *)(txn + 1),
 	    .page_total = record->page_total,
-	    .is_catch_up = record->kind == JOURNAL_CATCH_UP,
+	    .is_catch_up = record->kind == JOURNAL_CATCH_UP || record->has_catch_up,
+	    .merged = record->merged,
+	    .low_pages = record->low_pages,
+	    .bytes = (uint64_t)record->page_total * page_size,
 	    .place = {.frame = record->last_frame, .proof = record->proof},
 	    .chain = chain,
 	};
 	memcpy(txn->place.salt, record->salt, sizeof txn->place.salt);
 	for (size_t i = 0; i < record->page_total; i++) {
+		txn->pages[i] = (struct captured_page){record->pages[i].page_no,
+						       record->pages[i].slot};
+	}
+	return txn;
+}
+
+/* journal_open's replay: a transaction of the journal. */
+static enum status recover(void *context, const struct journal_record *record,
+			   uint64_t chain, struct error *err)
+{
+	struct store *store = context;
+	struct captured_txn *txn = new_txn(record, chain, store->meta.page_size);
+	enum status status =
+	    page_versions_reserve(&store->versions, record->page_total, err);
+
+	if (!txn || status != ST_OK) {
+		free(txn);
+		return error_set(err, ST_NOMEM, "out of memory for the journal");
+	}
+	for (size_t i = 0; i < record->page_total; i++) {
 		struct page_version version = {.page_no = record->pages[i].page_no,
 					       .slot = record->pages[i].slot};
 
-		txn->pages[i] =
-		    (struct captured_page){version.page_no, record->pages[i].slot};
 		page_versions_put(&store->versions, &version);
 	}
 	*store->recovered_end = txn;
@@ -369,6 +387,61 @@ enum status store_sync(struct store *store, struct error *err)
 	return journal_sync(store->journal, err);
 }
 
+/* --- a backlog -----------------------------------------------------------------------
+ */
+
+uint64_t store_unhanded(const struct store *store)
+{
+	return state_dir_position(store->dir)->unhanded_lsn;
+}
+
+enum status store_put_unhanded(struct store *store, uint64_t lsn, struct error *err)
+{
+	return state_dir_put_unhanded(store->dir, lsn, err);
+}
+
+enum status store_merge(struct store *store, uint64_t from_lsn,
+			struct store_merged *merged, struct error *err)
+{
+	struct journal_merge merge;
+	enum status status = journal_merge(store->journal, from_lsn, &merge, err);
+	struct captured_txn *txn;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	txn = new_txn(&merge.record, merge.record.chain, store->meta.page_size);
+	if (!txn) {
+		journal_merge_clear(&merge);
+		return error_set(err, ST_NOMEM, "out of memory for the journal");
+	}
+	*merged = (struct store_merged){.start_lsn = merge.start_lsn,
+					.txn = txn,
+					.freed = merge.freed,
+					.freed_total = merge.freed_total};
+	merge.freed = NULL;
+	journal_merge_clear(&merge);
+	return ST_OK;
+}
+
+void store_merged_done(struct store *store, struct store_merged *merged)
+{
+	/* In pieces: capture allocates slots under the same lock. */
+	for (size_t i = 0; i < merged->freed_total; i += FREE_AT_ONCE) {
+		size_t left = merged->freed_total - i;
+
+		spool_free(store->spool, merged->freed + i,
+			   left < FREE_AT_ONCE ? left : FREE_AT_ONCE);
+	}
+	free(merged->freed);
+	*merged = (struct store_merged){0};
+}
+
+void store_limit_segments(struct store *store, uint64_t bytes)
+{
+	journal_limit_segments(store->journal, bytes);
+}
+
 /* --- the first start ----------------------------------------------------------------
  */
 
@@ -394,11 +467,25 @@ static void free_slots(struct store *store, const struct captured_txn *txn)
 	}
 }
 
+/* What was cut off and grown again without a frame is zeros. */
+static enum status cut_base(struct store *store, const struct captured_txn *txn,
+			    struct error *err)
+{
+	uint32_t low = txn->merged > 0 ? txn->low_pages : txn->page_count;
+
+	return low < shadow_page_count(store->shadow)
+		   ? shadow_resize(store->shadow, low, err)
+		   : ST_OK;
+}
+
 enum status store_absorb(struct store *store, struct captured_txn *txn,
 			 struct error *err)
 {
-	enum status status = shadow_resize(store->shadow, txn->page_count, err);
+	enum status status = cut_base(store, txn, err);
 
+	if (status == ST_OK) {
+		status = shadow_resize(store->shadow, txn->page_count, err);
+	}
 	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
 		const struct captured_page *page = &txn->pages[i];
 
@@ -542,10 +629,7 @@ static enum status write_kept(struct store *store, struct view *view,
 
 	for (const struct captured_txn *txn = store->kept; status == ST_OK && txn;
 	     txn = txn->next) {
-		/* What was cut off and grown again without a frame is zeros. */
-		if (txn->page_count < shadow_page_count(store->shadow)) {
-			status = shadow_resize(store->shadow, txn->page_count, err);
-		}
+		status = cut_base(store, txn, err);
 		for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
 			const struct captured_page *page = &txn->pages[i];
 

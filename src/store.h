@@ -81,6 +81,33 @@ enum status store_append(struct store *store, struct captured_txn *txn,
 /* What was appended before the call is durable. */
 enum status store_sync(struct store *store, struct error *err) MUST_CHECK;
 
+/* --- a backlog -----------------------------------------------------------------------
+ */
+
+/* What is known of an earlier run: nothing from this LSN on was handed to a sink. 0:
+ * not known. */
+uint64_t store_unhanded(const struct store *store);
+/* The same from now on, durable when it returns. THREAD: any. */
+enum status store_put_unhanded(struct store *store, uint64_t lsn,
+			       struct error *err) MUST_CHECK;
+
+/* One transaction in place of several. */
+struct store_merged {
+	uint64_t start_lsn;       /* those after it, up to its own LSN */
+	struct captured_txn *txn; /* the taker's */
+	uint32_t *freed;          /* slots of theirs that it does not have */
+	size_t freed_total;
+};
+
+/* Merge what is journalled after `from_lsn`, in whole segments (journal_merge). ST_END:
+ * there is too little. THREAD: one other than the rest. */
+enum status store_merge(struct store *store, uint64_t from_lsn,
+			struct store_merged *merged, struct error *err) MUST_CHECK;
+/* Nobody can ask for what was merged any more. THREAD: as store_merge. */
+void store_merged_done(struct store *store, struct store_merged *merged);
+/* Merging should be possible in steps of so many bytes of images. */
+void store_limit_segments(struct store *store, uint64_t bytes);
+
 /* --- the first start ----------------------------------------------------------------
  */
 
@@ -115,7 +142,8 @@ uint64_t store_base_lsn(const struct store *store);
 /* Wall clock of store_begin: the time of the initial snapshot. */
 int64_t store_begun_ns(const struct store *store);
 
-/* The transactions that open found, in order; NULL: no more. */
+/* The transactions that open found, in order; NULL: no more. Then the hashes of the end
+ * are forgotten. */
 struct captured_txn *store_next_recovered(struct store *store);
 
 const struct state_position *store_position(const struct store *store);

@@ -14,6 +14,7 @@ from harness.state import StateReader, ascii_lower, column_default
 from harness.tail import TailFailed
 
 CATCH_UP = "rowtail.catch_up"
+MERGED = "rowtail.merged"
 
 
 def read_state(path, setup=None):
@@ -99,6 +100,11 @@ class Message:
     @property
     def is_catch_up(self):
         return self.headers.get(CATCH_UP) is True
+
+    @property
+    def merged(self):
+        """The transactions of which it is the net effect; 0: it is of one."""
+        return self.headers.get(MERGED, 0)
 
     def same_as(self, other):
         """Equal but for the time at which it was printed."""

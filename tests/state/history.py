@@ -51,6 +51,8 @@ class History:
         self.answers = {}
         self.catch_ups = 0
         self.transactions = 0
+        self.merged = 0             # transactions that are several
+        self.merges = False         # there may be such, anywhere
 
     def add(self, state, unit):
         self.states.append(state)
@@ -85,7 +87,9 @@ class History:
         return self.answers[i]
 
     def jumps(self, i):
-        """States to which a catch-up may lead from state i."""
+        """States to which a catch-up, or a merged transaction, may lead from state i."""
+        if self.merges:
+            return list(range(i + 1, self.now + 1))
         found = set()
         for start in self.starts:
             if start.is_loose and i <= start.first:
@@ -124,7 +128,9 @@ class History:
         for transaction in transactions(messages):
             self.transactions += 1
             catch_up = is_catch_up(transaction)
+            merged = merged_total(transaction)
             self.catch_ups += catch_up
+            self.merged += merged > 0
             events = [m for m in transaction if m.is_event]
             if not events:
                 raise Mismatch("a transaction without events: %r" % transaction)
@@ -135,7 +141,7 @@ class History:
                 self.at = {i for i, s in enumerate(self.states)
                            if not expect.snapshot(s)}
             self.at = self.closure(self.at)
-            if catch_up:
+            if catch_up or merged:
                 self.at = self.led_by_catch_up(transaction, events)
             else:
                 self.at = self.led_by_commit(transaction)
@@ -275,6 +281,14 @@ def is_catch_up(transaction):
     return marked == {True}
 
 
+def merged_total(transaction):
+    """The header that tells of how many it is; all of its messages say the same."""
+    found = {m.merged for m in transaction if m.is_event or m.is_tombstone}
+    if len(found) > 1 or found == {1}:
+        raise Mismatch("merged of %r transactions: %r" % (sorted(found), transaction[:4]))
+    return found.pop()
+
+
 def differences(transaction, events):
     """What was not expected, and what did not come, in short."""
     got, want = {}, {}
@@ -293,7 +307,7 @@ def differences(transaction, events):
         len(more), more[:4], len(less), less[:4])
 
 
-HEADER = re.compile(rb'"rowtail\.catch_up":true,?')
+HEADER = re.compile(rb'"rowtail\.(?:catch_up":true|merged":[0-9]+),?')
 
 
 def without_header(line):

@@ -7,6 +7,7 @@ committed state to the next (history.py), with exact before images and numbers w
 gaps; what comes again after kill -9 must be the same message (consumer.py: Stream).
 """
 
+import fcntl
 import os
 import pickle
 import shlex
@@ -28,6 +29,7 @@ from state.consumer import Message, Stream
 from state.history import History
 
 CHECK_EVERY = 4                     # rounds, about
+F_SETPIPE_SZ = 1031
 
 
 class Counts:
@@ -41,7 +43,7 @@ class Counts:
 
     def __str__(self):
         return ("%d seeds: %d runs, %d killed; %d commits, %d messages, %d of them"
-                " again; %d transactions, %d by catch-up" % self.numbers)
+                " again; %d transactions, %d by catch-up, %d merged" % self.numbers)
 
 
 class ResumeRun(SeedRun):
@@ -58,11 +60,14 @@ class ResumeRun(SeedRun):
         p.restores = rng.random() < 0.3
         p.excursions = rng.random() < 0.3
         p.slow_reader = rng.random() < 0.3 and not settings.fake
+        p.backlog = rng.choice([None, None, 5000, 50000])
+        p.slow_reader |= p.backlog is not None and not settings.fake
         self.rounds = rounds
         self.directory = os.path.join(folder, "state")
         self.settings = Settings("app.db", record=True, metadata=p.metadata)
         self.stream = Stream()
         self.history = History(LineChecker(self.settings))
+        self.history.merges = p.backlog is not None
         self.told = 0               # messages that history has seen
         self.is_broken = True       # nothing proves what happened since the last run
         self.backup = None          # a copy of the database
@@ -192,6 +197,8 @@ class ResumeRun(SeedRun):
         checkpoints in between it may then have missed some."""
         command = [self.options.rowtail, self.path, "--state", self.directory]
         command += self.settings.arguments() + list(more)
+        if self.profile.backlog:
+            command += ["-D", "journal.max.bytes=%d" % self.profile.backlog]
         self.runs += 1
         is_loose = self.is_broken or work or self.options.fake
         self.history.begin(is_loose)
@@ -199,6 +206,11 @@ class ResumeRun(SeedRun):
                                        ", it may catch up" if is_loose else ""))
         self.tail = Tail(command, self.options.wrapper, slow=self.options.slow,
                          take=take)
+        if not take and self.profile.backlog:   # little is handed over, then it waits
+            try:
+                fcntl.fcntl(self.tail.process.stdout, F_SETPIPE_SZ, 4096)
+            except OSError:
+                pass                        # it holds more already
         return self.tail
 
     def finish(self, sig=None, timeout=6):
@@ -262,7 +274,8 @@ class ResumeRun(SeedRun):
             self.work(count)
             self.finish(timeout=30)
         else:
-            take = not (self.profile.slow_reader and rng.random() < 0.3)
+            take = not (self.profile.slow_reader and rng.random() < (
+                0.7 if self.profile.backlog else 0.3))
             wait = rng.random() < 0.6
             self.start(take=take, work=not wait)
             if wait:
@@ -384,4 +397,4 @@ def run_seed(seed, options, settings, folder):
         shutil.rmtree(folder, ignore_errors=True)
     return 1, Counts(1, run.runs, run.kills, run.commits, len(run.stream.messages),
                      run.stream.repeated, run.history.transactions,
-                     run.history.catch_ups)
+                     run.history.catch_ups, run.history.merged)

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store in a folder, whose pages are all of one byte: what a transaction wrote into
+ * page n is its own number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "src/backlog.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/store.h"
+
+#define PAGE   512
+#define PAGES  12            /* of the database */
+#define LIMIT  (64 * PAGE)   /* what may wait; a segment has 8 */
+#define ALL    (1000 * PAGE) /* the same, never reached */
+#define LSN(i) ((uint64_t)(i)*10)
+
+struct fixture {
+	char folder[64];
+	char state[80];
+	char database[80];
+	struct store *store;
+	struct backlog *backlog;
+	int wake_fd;
+	uint32_t page_count;
+	int written; /* transactions */
+	int taken;
+	uint8_t model[PAGES + 1]; /* the pages as of what was taken; 0: not written */
+};
+
+static void check(enum status status, const struct error *err)
+{
+	if (status != ST_OK) {
+		fail_msg("%s", err->text);
+	}
+}
+
+static void no_failure(void *context, const struct error *err)
+{
+	(void)context;
+	fail_msg("merging failed: %s", err->text);
+}
+
+static void open_backlog(struct fixture *f, uint64_t max_bytes)
+{
+	struct backlog_settings settings = {.store = f->store,
+					    .max_bytes = max_bytes,
+					    .wake_fd = f->wake_fd,
+					    .fail = no_failure};
+	struct captured_txn *txn;
+	struct error err;
+
+	check(backlog_open(&settings, &f->backlog, &err), &err);
+	check(backlog_start(f->backlog, &err), &err);
+	while ((txn = store_next_recovered(f->store)) != NULL) {
+		if (txn->lsn > store_position(f->store)->lsn) {
+			backlog_put_back(f->backlog, txn);
+		} else {
+			store_keep(f->store, txn);
+		}
+	}
+	backlog_is_back(f->backlog);
+}
+
+static void open_store(struct fixture *f, uint64_t max_bytes)
+{
+	struct error err;
+
+	check(store_open(f->state, f->database, &f->store, &err), &err);
+	check(store_prepare(f->store, PAGE, &err), &err);
+	if (store_is_new(f->store)) {
+		struct state_position position = {0};
+		struct captured_txn none = {.page_count = PAGES};
+		static const int stop;
+		struct store_copy copy = {.source_fd =
+					      open(f->database, O_RDONLY | O_CLOEXEC),
+					  .first = &none,
+					  .stop = &stop};
+		struct captured_txn *first = calloc(1, sizeof *first);
+
+		first->page_count = PAGES;
+		check(store_copy_base(f->store, &copy, &err), &err);
+		check(store_absorb(f->store, first, &err), &err);
+		check(store_begin(f->store, &position, &err), &err);
+		(void)close(copy.source_fd);
+	}
+	open_backlog(f, max_bytes);
+}
+
+static void close_store(struct fixture *f)
+{
+	backlog_close(f->backlog);
+	store_close(f->store);
+	f->backlog = NULL;
+	f->store = NULL;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	uint8_t zeros[PAGES * PAGE] = {0};
+	int fd;
+
+	log_setup(LOG_ERROR, false);
+	(void)snprintf(f->folder, sizeof f->folder, "/tmp/test-backlog-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	(void)snprintf(f->state, sizeof f->state, "%s/state", f->folder);
+	(void)snprintf(f->database, sizeof f->database, "%s/db", f->folder);
+	fd = open(f->database, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, zeros, sizeof zeros), sizeof zeros);
+	(void)close(fd);
+	f->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	f->page_count = PAGES;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	close_store(f);
+	(void)close(f->wake_fd);
+	(void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+/* A transaction that writes page `page_no` (0: none) and leaves `page_count` pages. */
+static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
+{
+	struct captured_txn *txn = calloc(1, sizeof *txn + sizeof *txn->pages);
+	struct error err;
+
+	txn->lsn = LSN(++f->written);
+	txn->page_count_before = f->page_count;
+	txn->page_count = f->page_count = page_count;
+	txn->pages = (struct captured_page *)(void *)(txn + 1);
+	if (page_no > 0) {
+		txn->page_total = 1;
+		txn->pages[0].page_no = page_no;
+		check(spool_alloc(store_spool(f->store), &txn->pages[0].slot, &err),
+		      &err);
+		memset(spool_bytes(store_spool(f->store), txn->pages[0].slot),
+		       f->written, PAGE);
+	}
+	txn->bytes = txn->page_total * PAGE;
+	check(store_append(f->store, txn, &err), &err);
+	check(store_sync(f->store, &err), &err);
+	backlog_put(f->backlog, txn, txn);
+}
+
+static void commit_many(struct fixture *f, int count)
+{
+	for (int i = 0; i < count; i++) {
+		commit(f, (uint32_t)(i % PAGES) + 1, PAGES);
+	}
+}
+
+/* Until what waits is no more than its limit; false: it stays more. */
+static bool shrinks(struct fixture *f)
+{
+	for (int i = 0; i < 200 && backlog_bytes(f->backlog) > LIMIT; i++) {
+		clock_sleep_ns(5 * NS_PER_MS);
+	}
+	return backlog_bytes(f->backlog) <= LIMIT;
+}
+
+/* What a later run would know of H. */
+static uint64_t durable_unhanded(const struct fixture *f)
+{
+	struct state_dir *dir;
+	struct error err;
+	bool is_new;
+	uint64_t lsn;
+
+	check(state_dir_read(f->state, false, &dir, &is_new, &err), &err);
+	lsn = state_dir_position(dir)->unhanded_lsn;
+	state_dir_close(dir);
+	return lsn;
+}
+
+/* Take the next one into the model; the transactions that it is. 0: there is none. */
+static uint64_t take(struct fixture *f)
+{
+	struct captured_txn *txn;
+	struct error err;
+	enum status status = backlog_next(f->backlog, &txn, &err);
+	uint64_t merged;
+
+	if (status == ST_END) {
+		return 0;
+	}
+	check(status, &err);
+	assert_true(durable_unhanded(f) == 0 || durable_unhanded(f) > txn->lsn);
+	merged = txn->merged > 0 ? txn->merged : 1;
+	f->taken += (int)merged;
+	assert_int_equal(txn->lsn, LSN(f->taken));
+	for (uint32_t p = (txn->merged ? txn->low_pages : txn->page_count) + 1;
+	     p <= PAGES; p++) {
+		f->model[p] = 0;
+	}
+	for (size_t i = 0; i < txn->page_total; i++) {
+		const uint8_t *bytes =
+		    spool_bytes(store_spool(f->store), txn->pages[i].slot);
+
+		assert_true(txn->pages[i].page_no <= txn->page_count);
+		f->model[txn->pages[i].page_no] = bytes[0];
+	}
+	backlog_done(f->backlog, txn);
+	store_keep(f->store, txn);
+	return merged;
+}
+
+/* Everything, in order; how many of them were several. */
+static int take_all(struct fixture *f)
+{
+	int several = 0;
+	uint64_t merged;
+
+	while ((merged = take(f)) > 0) {
+		several += merged > 1;
+	}
+	assert_int_equal(f->taken, f->written);
+	return several;
+}
+
+/* --- tests --------------------------------------------------------------------------
+ */
+
+static void test_a_short_backlog_is_given_out_as_it_came(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	commit_many(f, 60);
+	clock_sleep_ns(50 * NS_PER_MS);
+	assert_int_equal(take_all(f), 0);
+	assert_int_equal(durable_unhanded(f), 0);
+}
+
+static void test_past_its_limit_it_becomes_its_net_effect(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	for (int i = 0; i < 20; i++) {
+		commit_many(f, 60);
+		assert_true(shrinks(f));
+	}
+	assert_true(spool_used_bytes(store_spool(f->store)) < 2 * LIMIT + PAGES * PAGE);
+	assert_true(take_all(f) > 0);
+	for (uint32_t p = 1; p <= PAGES; p++) {
+		assert_int_equal(f->model[p], (uint8_t)(1200 - PAGES + p));
+	}
+}
+
+static void test_what_was_taken_is_merged_with_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct captured_txn *txn;
+	struct error err;
+
+	open_store(f, LIMIT);
+	commit_many(f, 20);
+	check(backlog_next(f->backlog, &txn, &err), &err);
+	commit_many(f, 100);
+	assert_true(shrinks(f));
+	assert_int_equal(txn->lsn, LSN(1));
+	assert_int_equal(txn->merged, 0);
+	assert_int_equal(durable_unhanded(f), LSN(1) + 1);
+	backlog_done(f->backlog, txn);
+	store_keep(f->store, txn);
+	f->taken = 1;
+	assert_true(take_all(f) > 0);
+}
+
+/* Pages that were cut off and came again are zeros, not what they were before. */
+static void test_pages_cut_off_in_between_are_not_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	commit(f, 12, PAGES);
+	commit(f, 7, PAGES);
+	commit(f, 1, 5);
+	commit(f, 7, 8);
+	commit(f, 2, PAGES);
+	for (int i = 0; i < 100; i++) {
+		commit(f, 3, PAGES);
+	}
+	assert_true(shrinks(f));
+	assert_true(take_all(f) > 0);
+	assert_int_equal(f->model[1], 3);
+	assert_int_equal(f->model[2], 5);
+	assert_int_equal(f->model[7], 4);
+	assert_int_equal(f->model[12], 0);
+}
+
+static void test_a_merged_backlog_is_found_again(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	commit_many(f, 120);
+	assert_true(shrinks(f));
+	for (int i = 0; i < 3; i++) {
+		close_store(f);
+		open_store(f, LIMIT);
+		commit_many(f, 60);
+		assert_true(shrinks(f));
+	}
+	assert_true(take_all(f) > 0);
+	for (uint32_t p = 1; p <= PAGES; p++) {
+		assert_int_equal(f->model[p], 300 - 256 - PAGES + p);
+	}
+}
+
+/* Nothing says what a run that was not at its limit has handed over: all of it comes
+ * again as it was. */
+static void test_what_may_have_been_handed_over_comes_again_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, ALL);
+	commit_many(f, 100);
+	assert_int_equal(take_all(f), 0);
+	close_store(f);
+	f->taken = 0;
+	open_store(f, LIMIT);
+	commit_many(f, 100);
+	clock_sleep_ns(100 * NS_PER_MS);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(take(f), 1);
+	}
+	assert_true(take_all(f) > 0);
+}
+
+/* The same with H on disk: only what is behind it may be merged by the next run, also
+ * where that run has a limit that is never reached, and the one after it. */
+static void test_what_was_handed_over_behind_the_gate_stays_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t merged[3];
+	int taken;
+
+	open_store(f, LIMIT);
+	commit_many(f, 150);
+	assert_true(shrinks(f));
+	for (int i = 0; i < 3; i++) {
+		merged[i] = take(f);
+	}
+	taken = f->taken;
+	assert_true(merged[0] > 1 || merged[1] > 1);
+	close_store(f);
+	f->taken = 0;
+	open_store(f, LIMIT);
+	commit_many(f, 100);
+	clock_sleep_ns(100 * NS_PER_MS);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(take(f), merged[i]);
+	}
+	assert_int_equal(f->taken, taken);
+	(void)take_all(f);
+	close_store(f);
+	f->taken = 0;
+	open_store(f, ALL);
+	commit_many(f, 5);
+	(void)take_all(f);
+}
+
+static void test_the_gate_opens_when_the_backlog_is_short(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	commit_many(f, 200);
+	assert_true(shrinks(f));
+	assert_int_equal(durable_unhanded(f), 1);
+	(void)take_all(f);
+	commit_many(f, 5);
+	(void)take_all(f);
+	assert_int_equal(durable_unhanded(f), 0);
+}
+
+/* take checks that it lasts before anything behind it is given out. */
+static void test_the_gate_lets_through_in_steps(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t step;
+
+	open_store(f, LIMIT);
+	commit_many(f, 200);
+	assert_true(shrinks(f));
+	commit_many(f, 25);
+	assert_true(take(f) > 0);
+	step = durable_unhanded(f);
+	assert_int_equal(step, LSN(225) + 1);
+	commit_many(f, 5);
+	while (f->taken < 225) {
+		assert_true(take(f) > 0);
+	}
+	assert_int_equal(durable_unhanded(f), step);
+	(void)take_all(f);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_a_short_backlog_is_given_out_as_it_came),
+	    TEST(test_past_its_limit_it_becomes_its_net_effect),
+	    TEST(test_what_was_taken_is_merged_with_nothing),
+	    TEST(test_pages_cut_off_in_between_are_not_kept),
+	    TEST(test_a_merged_backlog_is_found_again),
+	    TEST(test_what_may_have_been_handed_over_comes_again_as_it_was),
+	    TEST(test_what_was_handed_over_behind_the_gate_stays_as_it_was),
+	    TEST(test_the_gate_lets_through_in_steps),
+	    TEST(test_the_gate_opens_when_the_backlog_is_short),
+	};
+
+	return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
+}
