@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/store.h"
 
@@ -275,6 +276,7 @@ static enum status merge(struct backlog *b, struct error *err)
 		b->fresh = 0;
 		say_merged(b, merged.txn);
 		(void)pthread_mutex_unlock(&b->lock);
+		FAULT_POINT("merge-done");
 		store_merged_done(b->settings.store, &merged);
 		(void)pthread_mutex_lock(&b->lock);
 	} else if (status == ST_END) {

@@ -429,9 +429,11 @@ enum status journal_merge(struct journal *journal, uint64_t from_lsn,
 		return error_set(err, ST_END, "nothing to merge");
 	}
 	status = journal_merge_write(&journal->files, starts, total, end_lsn, out, err);
+	FAULT_POINT("merge-synced");
 	if (status == ST_OK) {
 		status = journal_file_put_new(&journal->files, starts[0], err);
 	}
+	FAULT_POINT("merge-renamed");
 	if (status == ST_OK) {
 		join_segments(journal, starts[0], total,
 			      JOURNAL_HEADER_BYTES +
@@ -439,6 +441,7 @@ enum status journal_merge(struct journal *journal, uint64_t from_lsn,
 	}
 	for (size_t i = 1; status == ST_OK && i < total; i++) {
 		status = journal_file_remove(&journal->files, starts[i], err);
+		FAULT_POINT("merge-removed");
 	}
 	free(starts);
 	if (status != ST_OK) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/buffer.h"
+#include "src/base/fault.h"
 #include "src/journal_record.h"
 
 /* An image of one of the transactions. */
@@ -298,9 +299,11 @@ static enum status write_file(const struct merge *m, uint64_t start_lsn,
 	journal_header_put(head, &header);
 	fd = journal_file_create_new(m->files);
 	rc = fd < 0 ? errno : journal_file_write(fd, head, sizeof head, 0);
+	FAULT_POINT("merge-head");
 	if (rc == 0) {
 		rc = journal_file_write(fd, m->bytes.bytes, m->bytes.len, sizeof head);
 	}
+	FAULT_POINT("merge-record");
 	if (rc == 0) {
 		rc = journal_file_sync(fd);
 	}

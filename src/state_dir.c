@@ -917,6 +917,7 @@ enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
 	whole = dir->put;
 	whole.unhanded_lsn = lsn;
 	status = put_position(dir, &whole, err);
+	FAULT_POINT("unhanded-put");
 	if (status == ST_OK) {
 		status = sync_position(dir, err);
 	}

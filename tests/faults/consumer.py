@@ -68,7 +68,8 @@ class Consumer:
         if message.lsn != self.lsn:
             self._end()
             self.lsn, self.logged = message.lsn, 0
-            self.is_loose = message.op == "r" or message.headers.get(CATCH_UP) is True
+            self.is_loose = (message.op == "r" or message.is_catch_up
+                             or message.merged > 0)
             self.catch_ups += message.headers.get(CATCH_UP) is True
         self.rows.apply(message)
         if message.table == "log":

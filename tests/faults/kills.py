@@ -147,6 +147,8 @@ class Chain:
         return self.leg_of(kind, env)
 
     def leg_of(self, kind, env):
+        if kind == "backlog":
+            return self.leg_of_backlog(env)
         tail = self.start(env)
         if kind in ("stop", "absent", "torn", "cut"):
             tail.following.wait(20)
@@ -160,11 +162,25 @@ class Chain:
         return self.end(tail, 0, -signal.SIGKILL)
 
 
+    def leg_of_backlog(self, env):
+        """The reader stands still, then takes all of it, while commits go on."""
+        tail = self.box.tail(*self.arguments("-D", "journal.max.bytes=40000"),
+                             wait=False, take=False, env=dict(os.environ, **env))
+        self.work(tail, COMMITS * self.patience)
+        tail.start_taking()
+        self.work(tail, COMMITS // 4)
+        if tail.process.poll() is None:
+            tail.following.wait(20)
+            tail.process.send_signal(signal.SIGTERM)
+        return self.end(tail, 0, -signal.SIGKILL)
+
+
 # A chain is made of one group, so that several run side by side.
 GROUPS = {
     "stdout-first": (False, ["first", "again"]),
     "stdout-follow": (False, ["follow", "torn"]),
     "stdout-stop": (False, ["stop", "absent"]),
+    "stdout-backlog": (False, ["backlog"]),
     "file-first": (True, ["first", "again"]),
     "file-follow": (True, ["hangups", "follow", "cut"]),
     "file-stop": (True, ["stop", "absent"]),
