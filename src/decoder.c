@@ -659,21 +659,6 @@ static enum status run_work(struct decoder *decoder, struct parent_map *map,
 	return status;
 }
 
-/* SQLite never changes the encoding of a database with tables: only another file that
- * is put in its place does. Old and new rows could not be compared. */
-static enum status check_encoding(const struct catalog *old,
-				  const struct catalog *fresh, struct error *err)
-{
-	if (old->table_count > 0 && fresh->table_count > 0 &&
-	    old->header.encoding != fresh->header.encoding) {
-		return error_set(err, ST_LOST,
-				 "the database has another text encoding than before "
-				 "(another file in its place?); start again, with "
-				 "another --state DIR");
-	}
-	return ST_OK;
-}
-
 static enum status apply_new_schema(struct decoder *decoder,
 				    const struct captured_txn *txn,
 				    struct parent_map *map, struct error *err)
@@ -683,11 +668,6 @@ static enum status apply_new_schema(struct decoder *decoder,
 					  decoder->catalog, &fresh, err);
 
 	if (status != ST_OK) {
-		return status;
-	}
-	status = check_encoding(decoder->catalog, fresh, err);
-	if (status != ST_OK) {
-		catalog_close(fresh);
 		return status;
 	}
 	if (has_ptrmap(&fresh->header)) {

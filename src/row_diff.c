@@ -9,6 +9,7 @@
 #include "btree/overflow.h"
 #include "btree/record.h"
 #include "schemas/computed.h"
+#include "schemas/text_convert.h"
 
 /* What makes two rows the same row. */
 enum identity { IDENTITY_ROWID, IDENTITY_KEY, IDENTITY_CONTENT };
@@ -20,6 +21,8 @@ void row_diff_init(struct row_diff *rows)
 	row_init(&rows->new_row.row);
 	buffer_init(&rows->old_row.payload);
 	buffer_init(&rows->new_row.payload);
+	buffer_init(&rows->old_row.text);
+	buffer_init(&rows->new_row.text);
 	buffer_init(&rows->old_row.computed);
 	buffer_init(&rows->new_row.computed);
 	row_match_init(&rows->match);
@@ -29,6 +32,7 @@ static void side_row_clear(struct side_row *side)
 {
 	row_clear(&side->row);
 	buffer_clear(&side->payload);
+	buffer_clear(&side->text);
 	buffer_clear(&side->computed);
 	free(side->mapped);
 	*side = (struct side_row){0};
@@ -231,6 +235,12 @@ static enum status decode(struct row_diff *rows, bool is_new, const struct cell 
 		return error_wrap(err, "table %s", table->name);
 	}
 	side->values = side->row.values;
+	if (!is_new && table->encoding != rows->pair.new_table->encoding &&
+	    !text_convert(side->row.values, table->column_count, table->encoding,
+			  rows->pair.new_table->encoding, &side->text)) {
+		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
+				 table->name);
+	}
 	return rows->is_mapped && !is_new ? map_row(rows, side, cell->rowid, err)
 					  : ST_OK;
 }

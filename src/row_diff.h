@@ -40,6 +40,7 @@ struct table_pair {
 struct side_row {
 	struct row row;
 	struct buffer payload;
+	struct buffer text;   /* old side: TEXT in the new table's encoding */
 	struct value *mapped; /* old side: values in the new table's columns */
 	size_t mapped_cap;
 	struct buffer computed;     /* bytes of virtual columns in mapped */
