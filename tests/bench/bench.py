@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from figures import Figures, is_counted  # noqa: E402
 from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
+from state_figures import StateFigures  # noqa: E402
 
 MIB = 1 << 20
 
@@ -136,7 +137,37 @@ def all_rows():
               "start", key("overflow_s"), "<=", 10, 3, seconds)
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
+    yield from state_rows()
     yield from kafka_rows()
+
+
+def state_rows():
+    speed = [("paced-1ms", "paced 1 ms", 0.99, 1.0),
+             ("bulk", "flat out, 1000-row transactions", 0.9, 1.1),
+             ("one-row", "flat out, one-row", 0.85, 0.95)]
+    for kind, text, reach, aim in speed:
+        yield Row("state-throughput", f"--state: throughput followed / alone: {text}",
+                  f"state-live {kind}", key("speed"), ">=", reach, aim, ratio)
+    yield Row("state-drain", "--state: events/s with / without", "state-drain",
+              key("ratio"), ">=", 0.8, 0.95, ratio)
+    for name, reach, aim in [("p50", 1, 0.2), ("p99", 5, 1)]:
+        yield Row("state-latency", "--state: commit to line at 200 commits/s, beyond one"
+                  f" fsync: {name}", "state-latency", key(name + "_ms"), "<=", reach, aim,
+                  ms)
+    for how, text in [("kept", "WAL kept"), ("deleted", "WAL deleted")]:
+        yield Row("state-resume", "--state: start after a clean stop to the first new"
+                  f" event, large database, {text}", f"state-resume {how}",
+                  key("event_s"), "<=", 1, 0.1, seconds)
+    yield Row("state-catch-up", "--state: catch-up bytes/s / cat, 1 % of pages changed",
+              "state-catch-up", key("ratio"), ">=", 0.4, 0.7, ratio)
+    for source, text in [("copy", "the first copy"), ("catch-up", "a catch-up"),
+                         ("huge", "a transaction of 10 million rows")]:
+        yield Row("state-memory", f"--state: memory during {text}", f"state-{source}",
+                  key("memory"), "<=", memory_limit(128, 8), memory_limit(32, 5), mib)
+    for kind, text in [("update", "updates, 100 a transaction"),
+                       ("one-row", "one-row inserts"), ("bulk", "bulk inserts")]:
+        yield Row("state-written", f"--state: bytes written / bytes of WAL: {text}",
+                  f"state-written {kind}", key("ratio"), "<=", 2.2, 2.05, ratio)
 
 
 def kafka_rows():
@@ -161,6 +192,11 @@ def make_run(figures, source, number):
     kind, _, detail = source.partition(" ")
     if kind.startswith("kafka-"):
         return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
+    if kind == "state-live":
+        return figures.state.live(detail, alone_first=number % 2 == 0)
+    if kind.startswith("state-"):
+        method = getattr(figures.state, kind[6:].replace("-", "_"))
+        return method(*[detail] if detail else [])
     if kind == "cpu":
         return figures.cpu(detail)
     if kind == "cpu-pipe":
@@ -300,8 +336,10 @@ def main():
     began = time.monotonic()
     figures.prepare()
     sources = list(dict.fromkeys(row.source for row in rows))
-    if {"size", "start"} & set(sources):
+    if {"size", "start", "state-copy", "state-catch-up", "state-resume kept",
+            "state-resume deleted"} & set(sources):
         figures.prepare_large()
+    figures.state = StateFigures(figures)
     figures.kafka = KafkaFigures(figures)
     try:
         results = {source: make_runs(figures, source, count) for source in sources}

@@ -88,11 +88,11 @@ class Figures:
 
     # -- figures -------------------------------------------------------------------
 
-    def drain(self):
+    def drain(self, arguments=()):
         """A million rows wait in the WAL; how fast do they come out?"""
         path = self.fresh()
         rows = self.plan.rows
-        with self.follow(path) as follower:
+        with self.follow(path, arguments=arguments) as follower:
             follower.process.send_signal(signal.SIGSTOP)
             wrote = self.write(path, "--per-txn", 1000, "--txns", rows // 1000)
             continued_s = time.monotonic()
@@ -161,9 +161,10 @@ class Figures:
             return 0.0
         return max(0.0, end_s - wrote["end_ns"] / 1e9)
 
-    def latency(self):
+    def latency(self, arguments=()):
         path = self.fresh()
-        with self.follow(path, core=None, to_pipe=True) as follower:
+        with self.follow(path, core=None, to_pipe=True,
+                         arguments=arguments) as follower:
             reader = self.tools.start(
                 "latency",
                 path,
@@ -179,12 +180,12 @@ class Figures:
             raise BenchError(f"{result['lines']} of {result['commits']} lines came")
         return result
 
-    def live(self, kind, alone_first):
+    def live(self, kind, alone_first, arguments=()):
         """A writer alone and followed, each on a core of its own."""
-        arguments = WRITERS[kind] + ["--seconds", self.plan.live_s]
+        writer = WRITERS[kind] + ["--seconds", self.plan.live_s]
         runs = {}
         for followed in [False, True] if alone_first else [True, False]:
-            runs[followed] = self._live_run(arguments, followed)
+            runs[followed] = self._live_run(writer, followed, arguments)
         alone, with_us = runs[False], runs[True]
         return {
             "speed": with_us["commits_s"] / alone["commits_s"],
@@ -201,13 +202,13 @@ class Figures:
             "alone_p999_us": alone["p999_us"],
         }
 
-    def _live_run(self, arguments, followed):
+    def _live_run(self, writer, followed, arguments):
         path = self.fresh()
         if not followed:
-            wrote = self.write(path, *arguments)
+            wrote = self.write(path, *writer)
         else:
-            with self.follow(path) as follower:
-                wrote = self.write(path, *arguments)
+            with self.follow(path, arguments=arguments) as follower:
+                wrote = self.write(path, *writer)
                 wrote["lag_s"] = self._lag_s(follower, wrote)
         self.remove(path)
         return wrote

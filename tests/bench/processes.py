@@ -68,6 +68,18 @@ class Usage:
                 total += info.st_blocks * 512
         return total
 
+    def state_bytes(self):
+        """Pages of files that the threads of a state directory have made dirty: all but
+        the one that runs checkpoints, which writes into `frames` through a mapping."""
+        total = 0
+        for task in (self.folder / "task").iterdir():
+            fields = dict(line.split(": ") for line in
+                          (task / "io").read_text().splitlines())
+            total += int(fields["write_bytes"])
+            if (task / "comm").read_text().strip() == "capture":
+                total -= int(fields["wchar"])
+        return total
+
     def written_bytes(self):
         """Bytes written by the thread that prints events.
 
@@ -96,6 +108,7 @@ class Follower:
             stderr=subprocess.PIPE,
         )
         self.stderr = []
+        self.stderr_s = []  # when each of these lines came
         self.following_s = None
         self.seen = threading.Event()
         self.reader = threading.Thread(target=self._read_stderr, daemon=True)
@@ -109,6 +122,7 @@ class Follower:
                 self.following_s = time.monotonic()
                 self.seen.set()
             self.stderr.append(line.decode("utf-8", "replace"))
+            self.stderr_s.append(time.monotonic())
         self.seen.set()
 
     def wait_until_following(self):
@@ -117,6 +131,13 @@ class Follower:
             self.stop()
             raise BenchError("rowtail did not follow: " + "".join(self.stderr).strip())
         return self
+
+    def said_s(self, words):
+        """When the first line with these words came."""
+        for line, came_s in zip(self.stderr, self.stderr_s):
+            if words in line:
+                return came_s
+        raise BenchError(f"rowtail did not say '{words}': " + "".join(self.stderr))
 
     def look_at_memory(self):
         self.memory_peak = max(self.memory_peak, self.usage.memory_bytes())
