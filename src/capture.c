@@ -27,7 +27,8 @@
 #include "src/wal_hold.h"
 #include "src/wal_watch.h"
 
-#define READ_BYTES     (64u << 20) /* images that are read before any is published */
+#define READ_BYTES     (64u << 20) /* images that are read before any is published, */
+#define SYNC_BYTES     (8u << 20)  /* with a store: synced while the next are read */
 #define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
 #define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
 #define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
@@ -363,7 +364,8 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 				     err);
 		}
 		status = txn_builder_read(&c->builder, header, taken->last_frame,
-					  READ_BYTES, false, err);
+					  c->settings.store ? SYNC_BYTES : READ_BYTES,
+					  false, err);
 		if (status != ST_OK) {
 			status = failed(c, status, header, taken->last_frame, err);
 			break;
