@@ -129,9 +129,18 @@ def test_sasl_plain_over_tls(box):
         "listener.name.secured.ssl.keystore.location=%s\n" % server)
     args = properties(security_protocol="sasl_ssl", sasl_mechanism="PLAIN",
                       sasl_username="rowtail", ssl_ca_location=certificate)
-    scene = secured(box, "SASL_SSL", settings, args + properties(sasl_password=PASSWORD))
+    with open(box.path("secrets.properties"), "w") as file:
+        file.write("kafka.password = %s\n" % PASSWORD)
+    scene = secured(box, "SASL_SSL", settings, args + properties(
+        sasl_password="${file:%s:kafka.password}" % box.path("secrets.properties")))
     nobody_sees(box, scene, works(scene))
     wrong_password_is_named(box, scene, args + properties(sasl_password="wrong-pass"))
+    os.environ["ROWTAIL_TEST_PASSWORD"] = PASSWORD
+    scene.args = args + properties(sasl_password="${env:ROWTAIL_TEST_PASSWORD}")
+    scene.sql("INSERT INTO t VALUES (2, 'y')")
+    result = scene.once()
+    nobody_sees(box, scene, result.error_lines)
+    scene.check()
 
 
 def test_a_permission_that_is_revoked(box):

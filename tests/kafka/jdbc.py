@@ -146,8 +146,8 @@ class Workload:
                  + [("COMMIT",)])
 
     def key(self, table):
-        small = {"INTEGER": self.chance.randrange(40),
-                 "TEXT": "key %d" % self.chance.randrange(12)}
+        small = {"INTEGER": self.chance.randrange(300),
+                 "TEXT": "key %d" % self.chance.randrange(40)}
         return [small[table.columns[name]] for name in table.key]
 
     def statement(self):
@@ -295,7 +295,7 @@ def test_tables_in_postgresql_end_equal_over_kills(box):
     connect.start()
     killed = {"rowtail": 0, "broker": 0}
     for number_ in range(KILLS):
-        for _ in range(chance.randrange(5, 40)):
+        for _ in range(chance.randrange(10, 80)):
             load.transaction()
             time.sleep(0.002)
         if number_ % 5 == 2:
