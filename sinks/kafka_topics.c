@@ -6,7 +6,8 @@
 
 #include "src/base/log.h"
 
-#define REQUEST_MS 10000 /* what a broker gets to make topics */
+#define MAKE_MS     10000 /* what a broker gets to make topics */
+#define DESCRIBE_MS 3000  /* and to describe them */
 
 typedef int32_t partitioner(const rd_kafka_topic_t *handle, const void *key, size_t len,
 			    int32_t partitions, void *opaque, void *message);
@@ -272,13 +273,13 @@ static rd_kafka_event_t *answer(struct kafka_topics *topics, rd_kafka_t *rk,
 	}
 }
 
-static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *rk)
+static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *rk, int timeout_ms)
 {
 	rd_kafka_AdminOptions_t *options =
 	    rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_ANY);
 	char text[128];
 
-	(void)rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_MS, text,
+	(void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text,
 							sizeof text);
 	return options;
 }
@@ -436,7 +437,7 @@ static enum status make_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *
 	rd_kafka_NewTopic_t **made =
 	    calloc(topics->count, sizeof(rd_kafka_NewTopic_t *));
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_AdminOptions_t *options = admin_options(rk);
+	rd_kafka_AdminOptions_t *options = admin_options(rk, MAKE_MS);
 	enum status status =
 	    made ? ST_OK : error_set(err, ST_NOMEM, "out of memory for the topics");
 	size_t count = 0;
@@ -495,7 +496,7 @@ static enum status check_policy(struct kafka_topics *topics,
 
 /* What cannot be found out is left to the broker. */
 static enum status take_described(struct kafka_topics *topics, rd_kafka_event_t *event,
-				  bool *again, struct error *err)
+				  struct error *err)
 {
 	const rd_kafka_DescribeConfigs_result_t *result =
 	    rd_kafka_event_DescribeConfigs_result(event);
@@ -504,7 +505,6 @@ static enum status take_described(struct kafka_topics *topics, rd_kafka_event_t 
 	size_t count = 0;
 
 	if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		*again = may_pass(rd_kafka_event_error(event));
 		return ST_OK;
 	}
 	list = rd_kafka_DescribeConfigs_result_resources(result, &count);
@@ -517,13 +517,12 @@ static enum status take_described(struct kafka_topics *topics, rd_kafka_event_t 
 	return status;
 }
 
-static enum status check_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *again,
-			      struct error *err)
+static enum status check(struct kafka_topics *topics, rd_kafka_t *rk, struct error *err)
 {
 	rd_kafka_ConfigResource_t **asked =
 	    calloc(topics->count, sizeof(rd_kafka_ConfigResource_t *));
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_AdminOptions_t *options = admin_options(rk);
+	rd_kafka_AdminOptions_t *options = admin_options(rk, DESCRIBE_MS);
 	enum status status =
 	    asked ? ST_OK : error_set(err, ST_NOMEM, "out of memory for the topics");
 	size_t count = 0;
@@ -541,8 +540,7 @@ static enum status check_once(struct kafka_topics *topics, rd_kafka_t *rk, bool 
 
 		rd_kafka_DescribeConfigs(rk, asked, count, options, queue);
 		event = answer(topics, rk, queue, err);
-		status =
-		    event ? take_described(topics, event, again, err) : err->status;
+		status = event ? take_described(topics, event, err) : err->status;
 		rd_kafka_event_destroy(event);
 	}
 	rd_kafka_ConfigResource_destroy_array(asked, count);
@@ -552,18 +550,14 @@ static enum status check_once(struct kafka_topics *topics, rd_kafka_t *rk, bool 
 	return status;
 }
 
-typedef enum status ask_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *again,
-			     struct error *err);
-
-static enum status ask(struct kafka_topics *topics, rd_kafka_t *rk, ask_once *once,
-		       struct error *err)
+static enum status make(struct kafka_topics *topics, rd_kafka_t *rk, struct error *err)
 {
 	bool again = true;
 	enum status status = ST_OK;
 
 	while (status == ST_OK && again) {
 		again = false;
-		status = once(topics, rk, &again, err);
+		status = make_once(topics, rk, &again, err);
 		if (status == ST_OK && again) {
 			(void)rd_kafka_poll(rk, KAFKA_SLICE_MS);
 			status = kafka_wait_more(topics->wait, err);
@@ -595,10 +589,10 @@ enum status kafka_topics_prepare(struct kafka_topics *topics, rd_kafka_t *rk,
 		return ST_OK;
 	}
 	kafka_wait_begin(topics->wait);
-	status = topics->settings.may_make ? ask(topics, rk, make_once, err)
+	status = topics->settings.may_make ? make(topics, rk, err)
 					   : all_must_exist(topics, rk, err);
 	if (status == ST_OK) {
-		status = ask(topics, rk, check_once, err);
+		status = check(topics, rk, err);
 	}
 	if (status != ST_OK) {
 		return status;
