@@ -80,6 +80,8 @@ void table_plan_close(struct table_plan *plan); /* takes NULL */
 struct span table_plan_topic(const struct table_plan *plan);
 /* Messages without a key are all that come. */
 bool table_plan_is_keyless(const struct table_plan *plan);
+/* message.key.columns says what its key is. */
+bool table_plan_has_own_key(const struct table_plan *plan);
 
 struct encoder_transaction {
 	uint64_t lsn;

@@ -217,6 +217,11 @@ bool table_plan_is_keyless(const struct table_plan *plan)
 	return plan->key_count == 0;
 }
 
+bool table_plan_has_own_key(const struct table_plan *plan)
+{
+	return plan->has_own_key;
+}
+
 /* ---- schema blocks ---- */
 
 /* As Debezium tells of masks. */
@@ -457,11 +462,11 @@ static inline char *put_piece(char *p, const char *text,
 	return p + piece->len;
 }
 
-/* Names and values; '{' and '}' apart. */
-static char *put_columns(const struct table_plan *plan,
-			 const struct plan_column *columns, uint32_t count,
-			 struct buffer *b, char *p, const struct value *values,
-			 size_t slack)
+/* Names and values; '{' and '}' apart. Inline, as it is most of the work. */
+static inline char *put_columns(const struct table_plan *plan,
+				const struct plan_column *columns, uint32_t count,
+				struct buffer *b, char *p, const struct value *values,
+				size_t slack)
 {
 	enum text_encoding encoding = plan->table->encoding;
 	enum binary_mode mode = plan->settings->binary_mode;

@@ -15,6 +15,7 @@ struct publisher {
 	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
 	size_t plan_count;
 	struct table_plan *plan; /* of the table at hand */
+	bool splits;             /* its updates may be two events */
 	struct publisher_mark mark;
 	uint64_t skip; /* messages of the next transaction */
 };
@@ -357,6 +358,7 @@ enum status publisher_table(void *context, const struct table *table, struct err
 	if (!publisher->plan) {
 		return error_set(err, ST_CORRUPT, "no plan for table %s", table->name);
 	}
+	publisher->splits = table_plan_has_own_key(publisher->plan);
 	return ST_OK;
 }
 
@@ -377,8 +379,8 @@ static enum status put_all(struct publisher *publisher, const struct message *me
 	return status;
 }
 
-static enum status put_change(struct publisher *publisher, const struct change *change,
-			      struct error *err)
+static inline enum status put_change(struct publisher *publisher,
+				     const struct change *change, struct error *err)
 {
 	struct message messages[ENCODER_MESSAGES_MAX];
 	size_t count = 0;
@@ -392,10 +394,9 @@ static enum status put_change(struct publisher *publisher, const struct change *
 	return status == ST_OK ? put_all(publisher, messages, count, err) : status;
 }
 
-enum status publisher_change(void *context, const struct change *change,
-			     struct error *err)
+static enum status put_update(struct publisher *publisher, const struct change *change,
+			      struct error *err)
 {
-	struct publisher *publisher = context;
 	struct change parts[2];
 	enum status status;
 
@@ -404,6 +405,16 @@ enum status publisher_change(void *context, const struct change *change,
 	}
 	status = put_change(publisher, &parts[0], err);
 	return status == ST_OK ? put_change(publisher, &parts[1], err) : status;
+}
+
+enum status publisher_change(void *context, const struct change *change,
+			     struct error *err)
+{
+	struct publisher *publisher = context;
+
+	return publisher->splits && change->op == CHANGE_UPDATE
+		   ? put_update(publisher, change, err)
+		   : put_change(publisher, change, err);
 }
 
 void publisher_begin(struct publisher *publisher, const struct encoder_transaction *txn)

@@ -128,8 +128,12 @@ def unit_run(program, options):
 
 
 def case_checks(options, settings):
-    from cases.run import case_names, run_case, variants
+    from cases.run import (case_names, run_case, run_with_schemas, takes_schemas,
+                           variants)
     for name in case_names():
+        if takes_schemas(name) and not options.fake:
+            yield Check("cases", "%s[schemas]" % name,
+                        bound(run_with_schemas, name, settings), 60 * settings.slow)
         for variant in variants(name):
             yield Check("cases", "%s[%s]" % (name, variant),
                         bound(run_case, name, variant, settings), 60 * settings.slow)

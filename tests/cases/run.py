@@ -29,6 +29,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
+from harness import connect  # noqa: E402
 from harness.box import Box, Failed, NotRun, Options, expect  # noqa: E402
 from harness.events import Mismatch, JsonFloat, check_float_text, parse_line  # noqa: E402
 from harness.tail import TailFailed  # noqa: E402
@@ -259,7 +260,7 @@ def of_sentinel(parsed):
     value = content(parsed)
     if value is None:
         return False
-    if "source" in value:
+    if "op" in value:
         return value["source"]["table"] == SENTINEL
     if value.get("status") == "END":
         return any(c["data_collection"] == SENTINEL for c in value["data_collections"])
@@ -332,6 +333,56 @@ def run_case(name, variant, options, write=False):
         raise Failed(str(problem))
     finally:
         box.close()
+
+
+def takes_schemas(name):
+    """Whether run_with_schemas can run the case."""
+    return "schemas.enable" not in read(name, "args") and not os.path.exists(
+        os.path.join(HERE, name, "no-sentinel"))
+
+
+SCHEMAS = ["-D", "schemas.enable=true", "-D", "include.schema.changes=true",
+           "-D", "event.converting.failure.handling.mode=skip"]
+
+
+def run_with_schemas(name, options):
+    """Runs the case with schemas: each message must be what its schema says, and there
+    are the same ones, but for those that cannot be and for schema changes."""
+    if not os.access(options.rowtail, os.X_OK):
+        raise NotRun("%s is not built" % options.rowtail)
+    box = Box(options, name)
+    try:
+        path = box.path("case.db")
+        script = Script(box, variants(name)[0], path)
+        script.run(read(name, "setup.sql"))
+        script.statement("PRAGMA journal_mode=WAL")
+        script.statement("CREATE TABLE %s(id INTEGER PRIMARY KEY)" % SENTINEL)
+        arguments = [a for a in read(name, "args").split("\n") if a]
+        tail = box.tail(path, *arguments, *SCHEMAS)
+        script.run(read(name, "change.sql"))
+        metadata = any("provide.transaction.metadata=true" in a for a in arguments)
+        got = collect(tail, script, name, metadata)
+        box.stop(tail)
+        for message in got:
+            check_parts(message)
+        events = [t for t in got if "op" in (content(t) or {})]
+        want = [t for t in read(name, "expected.jsonl").split("\n") if '"op":' in t]
+        skipped = sum("the event is left out" in e for e in tail.errors)
+        expect(len(events) <= len(want) <= len(events) + skipped,
+               "%d events, %d without schemas, %d warnings", len(events), len(want),
+               skipped)
+    except (Mismatch, TailFailed, WriterFailed) as problem:
+        raise Failed(str(problem))
+    finally:
+        box.close()
+
+
+def check_parts(message):
+    if "topic" not in message:
+        connect.check_message(message)
+        return
+    for part in [message["key"], message["value"], *message["headers"].values()]:
+        connect.check_message(part)
 
 
 def compare(got, want):
