@@ -195,9 +195,6 @@ enum status kafka_config_reader(struct kafka_config *config, bool committed_only
 	if (status == ST_OK) {
 		status = set_own(conf, "enable.partition.eof", "true", err);
 	}
-	if (status == ST_OK) { /* the end is known as soon as a fetch returns */
-		status = set_own(conf, "fetch.wait.max.ms", "10", err);
-	}
 	/* The end is told by an empty answer: which is not to come half a second late.
 	 */
 	if (status == ST_OK) {
