@@ -238,9 +238,11 @@ enum status kafka_batch_send(struct kafka_batch *batch, rd_kafka_t *rk,
 			return ST_END;
 		}
 		if (*why != RD_KAFKA_RESP_ERR_NO_ERROR) {
-			/* The library's own limit is one of a single message. */
-			entry->is_alone = true;
-			note_problem(batch, entry, *why);
+			if (is_final(*why)) { /* of this message alone */
+				entry->is_alone = true;
+				batch->problem = entry;
+				batch->problem_code = *why;
+			}
 			return ST_RETRY;
 		}
 		batch->outstanding += !entry->is_skipped;

@@ -63,8 +63,8 @@ void kafka_batch_reset(struct kafka_batch *batch);
 
 /*
  * Hand over what was not. ST_OK, ST_END: librdkafka's queue is full, or a message must
- * be reported on first: poll and call again. ST_RETRY: the producer does not take any
- * more; `*why`.
+ * be reported on first: poll and call again. ST_RETRY: the next one is not taken;
+ * `*why`. If that is its own fault it is the problem, though nothing has failed.
  */
 enum status kafka_batch_send(struct kafka_batch *batch, rd_kafka_t *rk,
 			     rd_kafka_resp_err_t *why) MUST_CHECK;

@@ -324,6 +324,11 @@ static enum status send_all(struct kafka_sink *s, struct error *err)
 	while (status == ST_OK && s->batch.failed == 0) {
 		enum status sent = kafka_batch_send(&s->batch, s->producer.rk, &why);
 
+		if (sent == ST_RETRY && s->batch.problem && s->batch.failed == 0) {
+			status = judge_problem(s, err);
+			s->batch.problem = NULL;
+			continue;
+		}
 		if (sent != ST_END) {
 			return sent;
 		}
@@ -472,6 +477,9 @@ static void send_some(struct kafka_sink *s)
 	    kafka_producer_is_rested(&s->producer) &&
 	    kafka_producer_begin(&s->producer, &ignored) == ST_OK) {
 		(void)!kafka_batch_send(&s->batch, s->producer.rk, &why);
+		if (s->batch.failed == 0) { /* one that flush meets again */
+			s->batch.problem = NULL;
+		}
 	}
 	(void)rd_kafka_poll(s->producer.rk, 0);
 }

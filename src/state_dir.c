@@ -706,6 +706,16 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 
 enum status state_dir_forget(struct state_dir *dir, struct error *err)
 {
+	/* Without meta, a position with a number says that meta was lost. */
+	const struct state_position unused = {.lsn = dir->position.lsn};
+	enum status status = state_dir_put_position(dir, &unused, err);
+
+	if (status == ST_OK) {
+		status = state_dir_sync_position(dir, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
 	if (unlinkat(dir->fd, META_FILE, 0) != 0 && errno != ENOENT) {
 		return file_error(dir, META_FILE, "removed", err);
 	}
