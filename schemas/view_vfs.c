@@ -9,10 +9,15 @@
 #include "btree/db_header.h"
 #include "schemas/sandbox.h"
 
+#define TEMPORARY                                                                    \
+	(SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_TRANSIENT_DB | \
+	 SQLITE_OPEN_SUBJOURNAL)
+
 struct view_vfs {
 	sqlite3_vfs vfs;    /* pAppData is this struct */
 	sqlite3_vfs *under; /* SQLite's default: clock and random numbers */
 	struct page_source *source;
+	bool is_mutable; /* the file does not call itself immutable */
 	struct error error;
 	bool has_error;
 	char name[48];
@@ -142,8 +147,7 @@ static int file_sector_size(sqlite3_file *file)
 
 static int file_device_characteristics(sqlite3_file *file)
 {
-	(void)file;
-	return SQLITE_IOCAP_IMMUTABLE;
+	return vfs_of_file(file)->is_mutable ? 0 : SQLITE_IOCAP_IMMUTABLE;
 }
 
 static const sqlite3_io_methods file_methods = {
@@ -172,8 +176,12 @@ static struct view_vfs *vfs_of(sqlite3_vfs *vfs)
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
 		    int *out_flags)
 {
-	(void)name;
+	sqlite3_vfs *under = vfs_of(vfs)->under;
+
 	file->pMethods = NULL;
+	if (!name && (flags & TEMPORARY)) {
+		return under->xOpen(under, NULL, file, flags, out_flags);
+	}
 	if (!(flags & SQLITE_OPEN_MAIN_DB) || !(flags & SQLITE_OPEN_READONLY)) {
 		return SQLITE_CANTOPEN;
 	}
@@ -290,6 +298,9 @@ enum status view_vfs_open(struct page_source *source, struct view_vfs **out,
 	(void)snprintf(view_vfs->name, sizeof view_vfs->name, "rowtail-view-%p",
 		       (void *)view_vfs);
 	view_vfs->vfs.zName = view_vfs->name;
+	if (view_vfs->under && view_vfs->under->szOsFile > view_vfs->vfs.szOsFile) {
+		view_vfs->vfs.szOsFile = view_vfs->under->szOsFile;
+	}
 	view_vfs->vfs.pAppData = view_vfs;
 	if (!view_vfs->under || sqlite3_vfs_register(&view_vfs->vfs, 0) != SQLITE_OK) {
 		free(view_vfs);
@@ -328,6 +339,11 @@ enum status view_vfs_connect(struct view_vfs *view_vfs, sqlite3 **out,
 	}
 	(void)sqlite3_close(db);
 	return err->status;
+}
+
+void view_vfs_call_mutable(struct view_vfs *view_vfs)
+{
+	view_vfs->is_mutable = true;
 }
 
 const char *view_vfs_name(const struct view_vfs *view_vfs)

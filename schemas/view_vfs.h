@@ -5,7 +5,9 @@
  * A private sqlite3_vfs whose one file is the page source: page_count pages of
  * page_size bytes, never locked, never written, without journal or WAL (page 1 is
  * served with the format versions 1, "rollback journal", and the file calls itself
- * immutable). An error of the source is SQLITE_IOERR_READ to SQLite and is kept.
+ * immutable). Temporary files are those of the library's own VFS; connections of
+ * view_vfs_connect make none. An error of the source is SQLITE_IOERR_READ to SQLite and
+ * is kept.
  *
  * OWNERSHIP  view_vfs_open / view_vfs_close (takes NULL). The page source is
  *            borrowed until the close and must not change; connections are closed
@@ -35,6 +37,10 @@ void view_vfs_close(struct view_vfs *view_vfs);
  */
 enum status view_vfs_connect(struct view_vfs *view_vfs, sqlite3 **out,
 			     struct error *err) MUST_CHECK;
+
+/* Before a connection: the file does not call itself immutable. Of one that does,
+ * VACUUM INTO makes no copy with another page size. */
+void view_vfs_call_mutable(struct view_vfs *view_vfs);
 
 /* The name it is registered under, for sqlite3_open_v2; borrowed. */
 const char *view_vfs_name(const struct view_vfs *view_vfs);

@@ -10,11 +10,13 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/capture.h"
+#include "src/convert.h"
 #include "src/decoder.h"
 #include "src/delivery.h"
 #include "src/last_error.h"
 #include "src/progress.h"
 #include "src/snapshot.h"
+#include "src/source_state.h"
 #include "src/source_wait.h"
 #include "src/stop.h"
 #include "src/store.h"
@@ -33,9 +35,11 @@ struct pipeline {
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
-	uint64_t lsn;     /* the view is of */
-	bool is_said;     /* the line that we are following */
-	bool starts_over; /* the state directory was forgotten */
+	uint64_t lsn;       /* the view is of */
+	bool is_said;       /* the line that we are following */
+	bool starts_over;   /* the state directory was forgotten */
+	uint32_t page_size; /* of the database, if the store has another one */
+	struct captured_txn *pending; /* without capture: the first one after A */
 };
 
 /* ---- opening ---- */
@@ -184,9 +188,9 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	    .lsn = store_base_lsn(pipeline->store),
 	    .page_count = store_base_pages(pipeline->store),
 	};
-	enum status status = view_open(
-	    capture_spool(pipeline->capture), store_base_fd(pipeline->store),
-	    capture_page_size(pipeline->capture), &base, &pipeline->view, err);
+	enum status status =
+	    view_open(store_spool(pipeline->store), store_base_fd(pipeline->store),
+		      store_page_size(pipeline->store), &base, &pipeline->view, err);
 	struct captured_txn *txn;
 
 	if (status != ST_OK) {
@@ -196,6 +200,11 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	pipeline->lsn = base.lsn;
 	while (status == ST_OK &&
 	       (txn = store_next_recovered(pipeline->store)) != NULL) {
+		if (txn->lsn > store_position(pipeline->store)->lsn &&
+		    !pipeline->capture) {
+			pipeline->pending = txn;
+			return ST_OK;
+		}
 		if (txn->lsn > store_position(pipeline->store)->lsn) {
 			capture_put_back(pipeline->capture, txn);
 			continue;
@@ -207,7 +216,9 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 		}
 		store_keep(pipeline->store, txn);
 	}
-	capture_put_back(pipeline->capture, NULL);
+	if (pipeline->capture) {
+		capture_put_back(pipeline->capture, NULL);
+	}
 	return status;
 }
 
@@ -275,6 +286,19 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
+/* ST_RETRY: the store is to be brought to the database's page size first. */
+static enum status check_page_size(struct pipeline *pipeline, struct error *err)
+{
+	uint32_t page_size = source_page_size(pipeline->config->database_path);
+
+	if (store_is_new(pipeline->store) || page_size == 0 ||
+	    page_size == store_page_size(pipeline->store)) {
+		return ST_OK;
+	}
+	pipeline->page_size = page_size;
+	return error_set(err, ST_RETRY, "the database has another page size");
+}
+
 static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 			    struct error *err)
 {
@@ -289,6 +313,9 @@ static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 	if (status == ST_OK && config->state_path) {
 		delivery_raise_floor(pipeline->delivery, floor);
 		status = open_store(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store) {
+		status = check_page_size(pipeline, err);
 	}
 	if (status == ST_OK && pipeline->store && store_is_new(pipeline->store)) {
 		status = claim(pipeline, err);
@@ -323,6 +350,7 @@ static void close_all(struct pipeline *pipeline)
 	if (pipeline->store) {
 		free(pipeline->first);
 	}
+	free(pipeline->pending);
 	capture_close(pipeline->capture);
 	store_close(pipeline->store);
 	table_filter_close(pipeline->filter);
@@ -428,7 +456,9 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 	if (status == ST_OK) {
 		status = delivery_end(pipeline->delivery, err);
 	}
-	capture_done(pipeline->capture, captured);
+	if (pipeline->capture) {
+		capture_done(pipeline->capture, captured);
+	}
 	if (pipeline->store && status == ST_OK) {
 		store_keep(pipeline->store, captured);
 	} else if (pipeline->store) {
@@ -529,6 +559,107 @@ static void note_failure(const struct pipeline *pipeline, enum status status,
 	}
 }
 
+/* ---- another page size ---- */
+
+/* As open_all, with what is in the store alone. */
+static enum status open_drain(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	enum status status =
+	    table_filter_open(config->table_include_list, config->table_exclude_list,
+			      &pipeline->filter, err);
+
+	if (status == ST_OK) {
+		status = delivery_open(config, &pipeline->delivery, err);
+	}
+	if (status == ST_OK) {
+		status = open_store(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = claim(pipeline, err);
+	}
+	if (status == ST_OK) {
+		/* All of it is handed over now, whatever was before. */
+		status = store_put_unhanded(pipeline->store, 0, err);
+	}
+	if (status == ST_OK) {
+		status = open_view_of_store(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_decoder(pipeline, err);
+	}
+	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->store,
+						  pipeline->lsn, err)
+			       : status;
+}
+
+/* Hand over and fold all that is in the journal. */
+static enum status drain(struct pipeline *pipeline, struct error *err)
+{
+	uint64_t end_lsn = store_end(pipeline->store).lsn;
+	enum status status = delivery_in_snapshot(pipeline->delivery)
+				 ? take_snapshot(pipeline, err)
+				 : ST_OK;
+
+	while (status == ST_OK && pipeline->pending) {
+		struct captured_txn *txn = pipeline->pending;
+
+		pipeline->pending = store_next_recovered(pipeline->store);
+		status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
+					: apply(pipeline, txn, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_flush(pipeline->delivery, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_finish(pipeline->delivery, ST_OK, err);
+	}
+	if (status == ST_OK && store_position(pipeline->store)->lsn == end_lsn) {
+		status = store_fold(pipeline->store, pipeline->view, true, err);
+	}
+	if (status == ST_OK && store_base_lsn(pipeline->store) != end_lsn) {
+		return error_set(err, ST_IO,
+				 "%s cannot be brought up to date (see above)",
+				 pipeline->config->state_path);
+	}
+	return status;
+}
+
+/* The rest of the journal has pages of the size of before: it is handed over first.
+ * Then the shadow gets the new size, and the next opening compares. */
+static enum status change_page_size(const struct config *config, uint32_t page_size,
+				    struct error *err)
+{
+	struct pipeline pipeline = {.config = config, .is_said = true};
+	enum status status = open_drain(&pipeline, err);
+
+	if (pipeline.starts_over) {
+		close_all(&pipeline);
+		return ST_OK;
+	}
+	if (status == ST_OK) {
+		log_info("%s has pages of %u bytes now, not %u: the copy in %s is made "
+			 "anew",
+			 config->database_path, (unsigned)page_size,
+			 (unsigned)store_page_size(pipeline.store), config->state_path);
+		status = drain(&pipeline, err);
+	}
+	if (status == ST_OK) {
+		status =
+		    convert_shadow(pipeline.store, page_size, &stop_requested, err);
+		if (status == ST_CONFIG) {
+			(void)error_wrap(err,
+					 "%s: its copy of the database cannot get "
+					 "pages of %u bytes as that has now; move it "
+					 "away and start again",
+					 config->state_path, (unsigned)page_size);
+		}
+	}
+	note_failure(&pipeline, status, err);
+	close_all(&pipeline);
+	return status;
+}
+
 /* How a life of all parts went. */
 struct life {
 	bool is_again; /* it is not the first one */
@@ -545,6 +676,11 @@ static enum status live(const struct config *config, struct life *life,
 	struct error ignored;
 	enum status status = open_all(&pipeline, life->floor, err);
 
+	if (pipeline.page_size > 0 && status == ST_RETRY) {
+		close_all(&pipeline);
+		status = change_page_size(config, pipeline.page_size, err);
+		return status == ST_OK ? live(config, life, err) : status;
+	}
 	if (pipeline.starts_over && status == ST_RETRY) {
 		life->floor = delivery_floor(pipeline.delivery);
 		close_all(&pipeline);

@@ -667,6 +667,26 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 	return status;
 }
 
+uint32_t shadow_made_for(int dir_fd)
+{
+	uint8_t expected[HASHES_HEAD];
+	uint8_t head[HASHES_HEAD];
+	uint32_t page_size;
+	int fd = openat(dir_fd, HASHES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t len = fd < 0 ? -1 : read_at(fd, head, sizeof head, 0);
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	if (len < HASHES_HEAD) {
+		return 0;
+	}
+	memcpy(&page_size, head + 12, sizeof page_size);
+	page_size = le32toh(page_size);
+	head_encode(page_size, expected);
+	return memcmp(head, expected, sizeof head) == 0 ? page_size : 0;
+}
+
 /* --- open and close ------------------------------------------------------------ */
 
 static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,

@@ -2,6 +2,7 @@
 #include "src/source_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +39,23 @@ bool source_is_untouched(const struct state_meta *meta, uint64_t lsn,
 	       meta->clean_size == (uint64_t)database->st_size &&
 	       meta->clean_mtime_ns == nanoseconds(&database->st_mtim) &&
 	       meta->clean_ctime_ns == nanoseconds(&database->st_ctim);
+}
+
+uint32_t source_page_size(const char *path)
+{
+	uint8_t bytes[DB_HEADER_SIZE];
+	struct db_header header;
+	struct error unused;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool is_read =
+	    fd >= 0 && pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes;
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return is_read && db_header_read(bytes, &header, &unused) == ST_OK
+		   ? header.page_size
+		   : 0;
 }
 
 enum status source_page_count(const struct db_handles *db, uint32_t *pages,

@@ -28,6 +28,10 @@ bool source_continues(const struct db_handles *db,
 bool source_is_untouched(const struct state_meta *meta, uint64_t lsn,
 			 const struct stat *database);
 
+/* The page size of the database file at `path`; 0: it cannot be told. Nothing of this
+ * process may be open on the file. */
+uint32_t source_page_size(const char *path);
+
 /* The size of the database in pages where no frame tells it, from page 1 and the file.
  * ST_UNFIT: corrupt or cut off. */
 enum status source_page_count(const struct db_handles *db, uint32_t *pages,

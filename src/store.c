@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/store.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/convert.h"
 #include "src/journal.h"
 #include "src/last_error.h"
 #include "src/page_versions.h"
@@ -140,7 +142,10 @@ static enum status open_contents(struct store *store, struct error *err)
 	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
 	};
 	memcpy(store->end.place.salt, meta->base_salt, sizeof meta->base_salt);
-	status = spool_open_at(fd, meta->page_size, true, &store->spool, err);
+	status = convert_finish(fd, state_dir_path(store->dir), meta->page_size, err);
+	if (status == ST_OK) {
+		status = spool_open_at(fd, meta->page_size, true, &store->spool, err);
+	}
 	if (status == ST_OK) {
 		status = shadow_open(fd, meta->page_size, meta->base_pages,
 				     &store->shadow, err);
@@ -268,6 +273,26 @@ static enum status make_contents(struct store *store, uint32_t page_size,
 				      &store->journal, err);
 	}
 	return status;
+}
+
+uint32_t store_page_size(const struct store *store)
+{
+	return store->meta.page_size;
+}
+
+enum status store_put_converted(struct store *store, uint32_t page_size, uint32_t pages,
+				struct error *err)
+{
+	struct state_meta *meta = &store->meta;
+
+	assert(meta->base_lsn == store->end.lsn);
+	meta->page_size = page_size;
+	meta->base_pages = pages;
+	meta->base_frame = 0;
+	meta->base_proof = 0;
+	meta->is_clean = false;
+	meta->epoch = 0;
+	return state_dir_put_meta(store->dir, meta, err);
 }
 
 enum status store_prepare(struct store *store, uint32_t page_size, struct error *err)

@@ -53,6 +53,13 @@ enum status store_forget(struct store *store, struct error *err) MUST_CHECK;
 /* Nothing is in it yet: store_begin has not been called. */
 bool store_is_new(const struct store *store);
 
+/* Of a store that is not new. */
+uint32_t store_page_size(const struct store *store);
+/* The shadow with pages of another size is there (src/convert.h): from the next opening
+ * on that is what the store has, and it is to be compared with the source. */
+enum status store_put_converted(struct store *store, uint32_t page_size, uint32_t pages,
+				struct error *err) MUST_CHECK;
+
 /* The database's page size is known: ST_CONFIG if it is not the store's. */
 enum status store_prepare(struct store *store, uint32_t page_size,
 			  struct error *err) MUST_CHECK;

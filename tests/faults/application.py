@@ -64,3 +64,9 @@ class Application:
         """What stands in the WAL is gone when somebody looks later."""
         self.writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
         self.steps(1)
+
+    def change_page_size(self):
+        size = 1024 if self.writer.sql("c", "PRAGMA page_size") == [(4096,)] else 4096
+        self.writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=%d" % size,
+                        "VACUUM", "PRAGMA journal_mode=WAL")
+        self.steps(1)

@@ -138,6 +138,8 @@ class Chain:
         elif kind == "absent":
             application.steps(self.random.randrange(1, 20))
             application.begin_wal_again()
+        elif kind == "resized":
+            application.change_page_size()
         elif kind == "torn":        # half a record of the journal is left over
             self.leg_of("follow", {"ROWTAIL_FAIL": "write %s/log-* %d 1 KILL" % (
                 self.directory, self.random.randrange(1, 40))})
@@ -150,7 +152,7 @@ class Chain:
         if kind == "backlog":
             return self.leg_of_backlog(env)
         tail = self.start(env)
-        if kind in ("stop", "absent", "torn", "cut"):
+        if kind in ("stop", "absent", "resized", "torn", "cut"):
             tail.following.wait(20)
             self.work(tail, self.random.randrange(12) * self.patience ** 2)
         else:
@@ -181,6 +183,7 @@ GROUPS = {
     "stdout-follow": (False, ["follow", "torn"]),
     "stdout-stop": (False, ["stop", "absent"]),
     "stdout-backlog": (False, ["backlog"]),
+    "stdout-resized": (False, ["resized"]),
     "file-first": (True, ["first", "again"]),
     "file-follow": (True, ["hangups", "follow", "cut"]),
     "file-stop": (True, ["stop", "absent"]),

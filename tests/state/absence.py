@@ -1,5 +1,6 @@
 """What happens to a database while nobody follows it; how a later start heals it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -383,22 +384,85 @@ def test_auto_vacuum_changed_while_away(box):
     goes_on(box, writer, session)
 
 
-def test_another_page_size_is_refused_and_nothing_is_lost(box):
-    """A comparison across page sizes is not built: it says so, and goes on when the old
-    size is back."""
-    writer, session = filled(box, "PRAGMA page_size=4096")
-    for size in (8192, 512):
-        writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=%d" % size,
-                   "VACUUM", "PRAGMA journal_mode=WAL",
-                   "INSERT INTO t VALUES (%d, 'new')" % (1000 + size))
-        result = box.run(*session.arguments("--once"))
-        expect(result.code == 2 and not result.out and len(result.error_lines) == 1
-               and "pages of 4096 bytes" in result.error_lines[0]
-               and str(size) in result.error_lines[0], "%s", result)
-        writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=4096",
-                   "VACUUM", "PRAGMA journal_mode=WAL")
-        healed(session, ("c", 1000 + size))
+def with_pages_of(writer, size, *statements):
+    writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=%d" % size, "VACUUM",
+               "PRAGMA journal_mode=WAL", *statements)
+
+
+def test_another_page_size(box):
+    """VACUUM out of WAL mode gives every page another size: only what changed is told,
+    also of tables without a key."""
+    writer, session = filled(
+        box, "PRAGMA page_size=4096", "CREATE TABLE long(id INTEGER PRIMARY KEY, a)",
+        "INSERT INTO long SELECT 1, hex(zeroblob(30000))", "CREATE INDEX i ON long(a)",
+        "CREATE TABLE w(k TEXT COLLATE NOCASE PRIMARY KEY, v) WITHOUT ROWID",
+        "INSERT INTO w VALUES ('a', 1), ('B', 2), ('c', 3)")
+    for size in (8192, 512, 65536, 4096):
+        with_pages_of(writer, size, "INSERT INTO t VALUES (%d, 'new')" % (100000 + size),
+                      "DELETE FROM bare WHERE rowid = 1")
+        healed(session, ("d", None), ("c", 100000 + size))
+        writer.sql("c", "UPDATE w SET v = v + 1 WHERE k = 'B'", "VACUUM")
+        session.once()
+        session.matches()
+        result = box.run("verify", "--state", session.directory, session.path)
+        expect(result.code == 0, "%s", result)
     goes_on(box, writer, session)
+
+
+def test_another_page_size_while_some_waits(box):
+    """What is in the journal is told first, each commit as it was; then the rest."""
+    writer, session = filled(box, "PRAGMA page_size=4096")
+    run = session.start(take=False)
+    writer.sql("c", *("UPDATE t SET a = 'n %d ' || hex(zeroblob(400)) WHERE id = 1" % i
+                      for i in range(300)))
+    box.wait_until(lambda: status_of(box, session)["lag_transactions"] > 50, 10,
+                   "nothing waits")
+    run.kill()
+    with_pages_of(writer, 1024, "UPDATE t SET a = 'last' WHERE id = 2")
+    run = session.start()
+    run.wait(1)
+    deadline = time.monotonic() + 20
+    while not any(e.is_catch_up for e in run.pull()):
+        expect(time.monotonic() < deadline, "no catch-up: %s", run.tail.error_text())
+        time.sleep(0.05)
+    run.stop()
+    events = [e for e in session.stream.events if e.op == "u"]
+    expect(len(events) == 301, "%d updates", len(events))
+    each_alone(events[:-1])
+    expect(events[-1].is_catch_up, "%r", events[-1])
+    session.matches()
+    goes_on(box, writer, session)
+
+
+def test_another_page_size_over_kills(box):
+    """Killed again and again on the way."""
+    writer, session = filled(box, "PRAGMA page_size=4096")
+    for number, size in enumerate((1024, 2048, 8192, 512)):
+        with_pages_of(writer, size, "UPDATE t SET a = 'v %d' WHERE id = 2" % number)
+        for i in range(6):
+            run = session.start("--quiet", wait=False)
+            time.sleep(0.01 * i * box.slow)
+            run.kill()
+        session.once()
+        session.matches()
+    goes_on(box, writer, session)
+
+
+def test_another_page_size_before_the_snapshot_is_told(box):
+    writer, path = box.database("PRAGMA page_size=4096", TABLE, many(1, 3000))
+    session = Session(box, path)
+    run = session.start(take=False)
+    run.read(100)
+    run.kill()
+    with_pages_of(writer, 1024, "DELETE FROM t WHERE id = 3")
+    events = session.once()
+    expect(summary(events[-1:]) == [("d", 3)], "%s", summary(events[-1:]))
+    session.matches()
+    expect(len(session.stream.events) == 3001, "%d events", len(session.stream.events))
+
+
+def status_of(box, session):
+    return json.loads(box.run("status", "--state", session.directory, "--json").out)
 
 
 def dumped(box, session, name, *pragmas):

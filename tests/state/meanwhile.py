@@ -21,8 +21,9 @@ def many(first, last, text="row"):
 def another(box, name, *statements):
     """A closed database in WAL mode, to be put in the place of the followed one."""
     writer = box.writer()
-    writer.open("c", box.path(name), pragmas=["PRAGMA journal_mode=WAL"])
-    writer.sql("c", *statements)
+    writer.open("c", box.path(name), pragmas=["PRAGMA page_size=4096"])
+    first = [s for s in statements if s.startswith(("PRAGMA", "VACUUM"))]
+    writer.sql("c", *first, "PRAGMA journal_mode=WAL", *statements[len(first):])
     writer.close()
     return box.path(name)
 
@@ -112,6 +113,20 @@ def test_copied_over_while_it_is_alone(box):
     events = caught_up(run, 2901)
     expect(len(events) == 2901 and summary(events)[0] == ("d", 7), "%s",
            summary(events))
+    one_catch_up(events)
+    goes_on(box, session, run, 100 + len(events))
+
+
+def test_replaced_by_one_of_another_page_size(box):
+    writer, session, run = followed(box)
+    wait_alone(box, session, writer)
+    other = another(box, "other.db", "PRAGMA page_size=1024", "VACUUM", TABLE,
+                    many(1, 101), "DELETE FROM t WHERE id = 7")
+    with open(other, "rb") as source:
+        expect(source.read(18)[16:] == b"\x04\x00", "it has other pages")
+    os.rename(other, session.path)
+    events = caught_up(run, 2)
+    expect(summary(events) == [("d", 7), ("c", 101)], "%s", summary(events))
     one_catch_up(events)
     goes_on(box, session, run, 100 + len(events))
 

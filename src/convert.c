@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/convert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "btree/db_header.h"
+#include "schemas/sandbox.h"
+#include "schemas/view_vfs.h"
+#include "src/base/fault.h"
+#include "src/journal_file.h"
+#include "src/shadow.h"
+#include "src/view.h"
+
+#define FOLDER "convert"
+
+static enum status failed(const char *what, struct error *err)
+{
+	return error_set_errno(err, errno, FOLDER " cannot be %s", what);
+}
+
+static bool is_there(int fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum status remove_file(int fd, const char *name, struct error *err)
+{
+	return unlinkat(fd, name, 0) == 0 || errno == ENOENT ? ST_OK
+							     : failed("emptied", err);
+}
+
+/* The folder with nothing in it that an earlier try left. */
+static enum status make_folder(int dir_fd, int *fd, struct error *err)
+{
+	enum status status;
+
+	if (mkdirat(dir_fd, FOLDER, 0700) != 0 && errno != EEXIST) {
+		return failed("made", err);
+	}
+	*fd = openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd < 0) {
+		return failed("opened", err);
+	}
+	status = remove_file(*fd, "copy", err);
+	if (status == ST_OK) {
+		status = remove_file(*fd, "copy-journal", err);
+	}
+	return status;
+}
+
+/* --- what SQLite does --------------------------------------------------------------
+ */
+
+static int is_stopped(void *stop)
+{
+	return *(const volatile int *)stop != 0;
+}
+
+static enum status vacuum_failed(sqlite3 *db, const struct view_vfs *vfs,
+				 struct error *err)
+{
+	const struct error *source = view_vfs_error(vfs);
+
+	if (source) {
+		*err = *source;
+		return err->status;
+	}
+	if (sqlite3_errcode(db) == SQLITE_INTERRUPT) {
+		return error_set(err, ST_STOPPED, "stopped");
+	}
+	if (sqlite3_errcode(db) == SQLITE_FULL) {
+		return error_set_errno(err, ENOSPC, "no room for a copy of the shadow");
+	}
+	return error_set(err, ST_CONFIG, "SQLite: %s", sqlite3_errmsg(db));
+}
+
+/* VACUUM INTO the file `copy` of folder `fd`. Sorting may spill into temporary files.
+ */
+static enum status vacuum(struct page_source *source, uint32_t page_size, int fd,
+			  const volatile int *stop, struct error *err)
+{
+	struct view_vfs *vfs;
+	char sql[160];
+	sqlite3 *db = NULL;
+	enum status status = view_vfs_open(source, &vfs, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	view_vfs_call_mutable(vfs);
+	(void)snprintf(sql, sizeof sql,
+		       "PRAGMA temp_store=FILE; PRAGMA page_size=%u;"
+		       "VACUUM INTO 'file:/proc/self/fd/%d/copy?vfs=unix'",
+		       (unsigned)page_size, fd);
+	if (sqlite3_open_v2("view", &db,
+			    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
+				SQLITE_OPEN_URI,
+			    view_vfs_name(vfs)) != SQLITE_OK) {
+		status = vacuum_failed(db, vfs, err);
+	} else {
+		status = sandbox_relax(db, err);
+	}
+	if (status == ST_OK) {
+		sqlite3_progress_handler(db, 1000, is_stopped, (void *)(uintptr_t)stop);
+		if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+			status = vacuum_failed(db, vfs, err);
+		}
+	}
+	(void)sqlite3_close(db);
+	view_vfs_close(vfs);
+	return status;
+}
+
+static enum status copy_rows(struct store *store, uint32_t page_size, int fd,
+			     const volatile int *stop, struct error *err)
+{
+	struct captured_txn base = {.page_count = store_base_pages(store)};
+	struct view *view;
+	enum status status = view_open(store_spool(store), store_base_fd(store),
+				       store_page_size(store), &base, &view, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	view_use_store(view, store_check_page, store);
+	status = vacuum(view_old(view), page_size, fd, stop, err);
+	view_close(view);
+	return status;
+}
+
+/* --- the new shadow ----------------------------------------------------------------
+ */
+
+/* Of a database file; 0: it is none. */
+static uint32_t read_page_size(int fd)
+{
+	uint8_t bytes[DB_HEADER_SIZE];
+	struct db_header header;
+	struct error unused;
+
+	return pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
+		       db_header_read(bytes, &header, &unused) == ST_OK
+		   ? header.page_size
+		   : 0;
+}
+
+/* Of `copy`; `*pages`: how many it has. */
+static enum status make_shadow(int fd, uint32_t page_size, const volatile int *stop,
+			       uint32_t *pages, struct error *err)
+{
+	struct shadow_copy copy = {.page_size = page_size, .stop = stop};
+	struct shadow *shadow;
+	struct stat st;
+	enum status status;
+
+	copy.source_fd = openat(fd, "copy", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (copy.source_fd < 0 || fstat(copy.source_fd, &st) != 0) {
+		return failed("read", err);
+	}
+	copy.page_count = *pages = (uint32_t)(st.st_size / page_size);
+	if (read_page_size(copy.source_fd) != page_size) {
+		(void)close(copy.source_fd);
+		return error_set(err, ST_CONFIG, "SQLite kept the old size");
+	}
+	status = shadow_create(fd, &copy, &shadow, err);
+	if (status == ST_OK) {
+		shadow_close(shadow);
+		status = remove_file(fd, "copy", err);
+	}
+	(void)close(copy.source_fd);
+	return status;
+}
+
+enum status convert_shadow(struct store *store, uint32_t page_size,
+			   const volatile int *stop, struct error *err)
+{
+	uint32_t pages = 0;
+	int fd = -1;
+	enum status status = make_folder(store_folder(store), &fd, err);
+
+	if (status == ST_OK) {
+		status = copy_rows(store, page_size, fd, stop, err);
+	}
+	FAULT_POINT("convert-copied");
+	if (status == ST_OK) {
+		status = make_shadow(fd, page_size, stop, &pages, err);
+	}
+	FAULT_POINT("convert-made");
+	if (status == ST_OK) {
+		status = store_put_converted(store, page_size, pages, err);
+	}
+	FAULT_POINT("convert-put");
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return status;
+}
+
+/* --- at the next opening -----------------------------------------------------------
+ */
+
+/* All that was of the old page size goes, and the new shadow takes its place. Done
+ * again after a kill it does what is left. */
+static enum status put_in_place(int dir_fd, int fd, const char *folder,
+				struct error *err)
+{
+	static const char *const names[] = {"hashes", "shadow"};
+	struct journal_files files = {.dir_fd = dir_fd, .folder = folder};
+	enum status status = journal_files_list(&files, err);
+
+	if (status == ST_OK) {
+		status = journal_files_drop(&files, 0, files.total, err);
+	}
+	journal_files_clear(&files);
+	if (status == ST_OK) {
+		status = remove_file(dir_fd, "frames", err);
+	}
+	for (size_t i = 0; status == ST_OK && i < 2; i++) {
+		FAULT_POINT("convert-place");
+		if (renameat(fd, names[i], dir_fd, names[i]) != 0 && errno != ENOENT) {
+			status = failed("put in place", err);
+		}
+	}
+	if (status == ST_OK && fsync(dir_fd) != 0) {
+		status = failed("synced", err);
+	}
+	FAULT_POINT("convert-placed");
+	return status;
+}
+
+static enum status remove_all(int dir_fd, int fd, struct error *err)
+{
+	static const char *const names[] = {"copy", "copy-journal", "shadow", "hashes"};
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < sizeof names / sizeof *names; i++) {
+		status = remove_file(fd, names[i], err);
+	}
+	if (status == ST_OK && unlinkat(dir_fd, FOLDER, AT_REMOVEDIR) != 0) {
+		status = failed("removed", err);
+	}
+	return status;
+}
+
+enum status convert_finish(int dir_fd, const char *folder, uint32_t page_size,
+			   struct error *err)
+{
+	enum status status = ST_OK;
+	int fd =
+	    openat(dir_fd, FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0) {
+		return errno == ENOENT ? ST_OK : failed("opened", err);
+	}
+	/* The head of `hashes` comes last when they are made, and first when they go.
+	 */
+	if (shadow_made_for(fd) == page_size ||
+	    (is_there(fd, "shadow") && !is_there(fd, "hashes"))) {
+		status = put_in_place(dir_fd, fd, folder, err);
+	}
+	if (status == ST_OK) {
+		status = remove_all(dir_fd, fd, err);
+	}
+	(void)close(fd);
+	return status;
+}
