@@ -492,14 +492,18 @@ static void free_slots(struct store *store, const struct captured_txn *txn)
 	}
 }
 
+/* The smallest size of the database since the transaction before. */
+static uint32_t low_pages(const struct captured_txn *txn)
+{
+	return txn->merged > 0 ? txn->low_pages : txn->page_count;
+}
+
 /* What was cut off and grown again without a frame is zeros. */
 static enum status cut_base(struct store *store, const struct captured_txn *txn,
 			    struct error *err)
 {
-	uint32_t low = txn->merged > 0 ? txn->low_pages : txn->page_count;
-
-	return low < shadow_page_count(store->shadow)
-		   ? shadow_resize(store->shadow, low, err)
+	return low_pages(txn) < shadow_page_count(store->shadow)
+		   ? shadow_resize(store->shadow, low_pages(txn), err)
 		   : ST_OK;
 }
 
@@ -646,15 +650,35 @@ void store_keep(struct store *store, struct captured_txn *txn)
 	store->kept_bytes += (uint64_t)txn->page_total * store->meta.page_size;
 }
 
+/* The largest size from `txn` on, until something is cut off: growing in one step costs
+ * as much as growing by one page. */
+static uint32_t highest_from(const struct captured_txn *txn)
+{
+	uint32_t highest = txn->page_count;
+
+	while (txn->next && low_pages(txn->next) >= txn->page_count) {
+		txn = txn->next;
+		highest = txn->page_count;
+	}
+	return highest;
+}
+
 /* Write what is the newest image of its page, and give the slots back. */
 static enum status write_kept(struct store *store, struct view *view,
 			      struct store_end *end, uint64_t *chain, struct error *err)
 {
+	uint32_t pages = store->meta.base_pages; /* after the transaction before */
 	enum status status = ST_OK;
 
 	for (const struct captured_txn *txn = store->kept; status == ST_OK && txn;
 	     txn = txn->next) {
-		status = cut_base(store, txn, err);
+		if (low_pages(txn) < pages) {
+			status = cut_base(store, txn, err);
+		}
+		pages = txn->page_count;
+		if (status == ST_OK && pages > shadow_page_count(store->shadow)) {
+			status = shadow_resize(store->shadow, highest_from(txn), err);
+		}
 		for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
 			const struct captured_page *page = &txn->pages[i];
 
