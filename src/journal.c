@@ -455,6 +455,21 @@ void journal_limit_segments(struct journal *journal, uint64_t image_bytes)
 	journal->segment_images = image_bytes;
 }
 
+/* What an earlier run wrote is merged, or not, as a whole. A segment without records
+ * stays: the next one would have its name. */
+static void end_last(struct journal_files *files)
+{
+	struct journal_segment *last;
+
+	if (files->total == 0) {
+		return;
+	}
+	last = &files->segments[files->total - 1];
+	if (last->length > JOURNAL_HEADER_BYTES) {
+		last->image_bytes = UINT64_MAX;
+	}
+}
+
 /* Where the journal stands once it has been read. */
 static enum status read_files(struct journal *journal, const struct journal_read *how,
 			      struct error *err)
@@ -466,11 +481,7 @@ static enum status read_files(struct journal *journal, const struct journal_read
 		status = journal_read(&journal->files, how, &journal->lsn,
 				      &journal->chain, err);
 	}
-	if (journal->files.total > 0) {
-		/* What an earlier run wrote is merged, or not, as a whole. */
-		journal->files.segments[journal->files.total - 1].image_bytes =
-		    UINT64_MAX;
-	}
+	end_last(&journal->files);
 	journal->written_lsn = journal->lsn;
 	journal->durable_lsn = journal->lsn;
 	journal->trimmed_lsn = how->start->lsn;

@@ -725,6 +725,35 @@ static void test_start_within_the_journal_skips_what_is_before(void **state)
 	tear_down(f);
 }
 
+/* A kill came after the header of a new one was written. The next record goes into that
+ * segment, and a trim takes away the one before it, not it. */
+static void test_a_segment_without_records_is_gone_on_with(void **state)
+{
+	struct fixture *f = set_up();
+	char names[16][32];
+	char path[128];
+
+	(void)state;
+	append(f, LSN(0), 2);
+	reopen(f);
+	append(f, LSN(1), 2);
+	sync_all(f);
+	assert_int_equal(list_segments(f, names, 16), 2);
+	(void)snprintf(path, sizeof path, "%s/%s", f->folder, names[1]);
+	assert_int_equal(truncate(path, JOURNAL_HEADER_BYTES), 0);
+	reopen(f);
+	expect_replayed(f, 0, 1);
+	f->written_total = 1;
+	append(f, LSN(2), 2);
+	sync_all(f);
+	f->start.lsn = LSN(0);
+	f->start.chain = f->written[0].chain;
+	trim(f, LSN(0));
+	reopen(f);
+	expect_replayed(f, 1, 2);
+	tear_down(f);
+}
+
 static void test_start_that_the_journal_does_not_have_is_damage(void **state)
 {
 	struct fixture *f = set_up();
@@ -1084,6 +1113,7 @@ int main(void)
 	    cmocka_unit_test(test_what_a_failed_append_left_behind_is_cut_off),
 	    cmocka_unit_test(test_segments_begin_anew_when_they_are_large),
 	    cmocka_unit_test(test_start_within_the_journal_skips_what_is_before),
+	    cmocka_unit_test(test_a_segment_without_records_is_gone_on_with),
 	    cmocka_unit_test(test_start_that_the_journal_does_not_have_is_damage),
 	    cmocka_unit_test(
 		test_missing_segment_is_damage_when_a_later_one_was_synced),
