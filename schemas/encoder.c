@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schemas/connect_schema.h"
+#include "schemas/context_headers.h"
+#include "schemas/message_heads.h"
 #include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
 #include "schemas/transaction_event.h"
@@ -28,7 +29,8 @@
 #include "src/base/clock.h"
 
 #define CLOCK_EVENTS 64 /* ts_ms, ts_us and ts_ns are at most as many events old */
-#define HEADERS_MAX  3  /* newkey or oldkey, rowtail.catch_up, rowtail.merged */
+/* newkey or oldkey, rowtail.catch_up, rowtail.merged, and who sent it */
+#define HEADERS_MAX (3 + CONTEXT_HEADERS)
 /* Constant parts of a value, brackets and numbers between the pieces. */
 #define VALUE_MARGIN 256
 
@@ -47,14 +49,9 @@ struct encoder {
 	struct buffer heartbeat_topic; /* empty: no heartbeats */
 	struct buffer source_head;     /* ,"source":{ … "ts_ms": */
 	struct buffer source_db;       /* ","db": … "sequence":"[ */
-	/* {"schema":…,"payload": ; empty without schemas. */
-	struct buffer transaction_key_head;
-	struct buffer transaction_value_head;
-	struct buffer schema_key_head;
-	struct buffer schema_value_head;
-	struct buffer heartbeat_key_head;
-	struct buffer heartbeat_value_head;
-	struct buffer integer_head;
+	struct message_heads heads;
+	struct context_headers context; /* with extended.headers.enabled */
+	bool has_context;
 
 	uint64_t change_id;
 	uint64_t previous_lsn; /* valid if has_previous */
@@ -126,20 +123,6 @@ static void add_json_str(struct buffer *b, const char *text)
 	json_add_string(b, text, strlen(text));
 }
 
-/* Begin and end a message, or a header's value, in `b`. */
-static void begin_message(struct buffer *b, const struct buffer *head)
-{
-	buffer_reset(b);
-	add_buffer(b, head);
-}
-
-static void end_message(struct buffer *b, const struct buffer *head)
-{
-	if (head->len > 0) {
-		buffer_add_char(b, '}');
-	}
-}
-
 /* ---- open and close ---- */
 
 static void add_constants(struct encoder *e, const struct encoder_settings *settings)
@@ -161,51 +144,26 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 	}
 }
 
-static void add_heads(struct encoder *e)
+/* Schemas, and headers that are always the same. */
+static enum status make_heads(struct encoder *e, const char *topic_prefix,
+			      struct error *err)
 {
-	struct buffer *const heads[] = {
-	    &e->transaction_key_head, &e->transaction_value_head,
-	    &e->schema_key_head,      &e->schema_value_head,
-	    &e->heartbeat_key_head,   &e->heartbeat_value_head,
-	    &e->integer_head,         &e->catch_up};
-	size_t i;
-
-	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
-		buffer_add_str(heads[i], "{\"schema\":");
+	if (e->plan_settings.schemas && !message_heads_make(&e->heads)) {
+		return out_of_memory(err);
 	}
-	connect_schema_add_transaction_key(&e->transaction_key_head);
-	connect_schema_add_transaction_value(&e->transaction_value_head);
-	connect_schema_add_schema_change_key(&e->schema_key_head);
-	connect_schema_add_schema_change_value(&e->schema_value_head);
-	connect_schema_add_heartbeat_key(&e->heartbeat_key_head);
-	connect_schema_add_heartbeat_value(&e->heartbeat_value_head);
-	connect_schema_add_header(&e->integer_head, CONNECT_INT64);
-	connect_schema_add_header(&e->catch_up, CONNECT_BOOLEAN);
-	for (i = 0; i < sizeof heads / sizeof *heads; i++) {
-		buffer_add_str(heads[i], ",\"payload\":");
-	}
-}
-
-static void add_headers(struct encoder *e)
-{
-	buffer_add_str(&e->catch_up, e->plan_settings.schemas ? "true}" : "true");
+	message_begin(&e->catch_up, &e->heads.boolean);
+	buffer_add_str(&e->catch_up, "true");
+	message_end(&e->catch_up, &e->heads.boolean);
+	return e->has_context ? context_headers_make(&e->context, topic_prefix,
+						     &e->heads.string, err)
+			      : ST_OK;
 }
 
 static bool constants_ok(const struct encoder *e)
 {
-	const struct buffer *const constants[] = {&e->source_head,
-						  &e->source_db,
-						  &e->transaction_topic,
-						  &e->schema_topic,
-						  &e->heartbeat_topic,
-						  &e->transaction_key_head,
-						  &e->transaction_value_head,
-						  &e->schema_key_head,
-						  &e->schema_value_head,
-						  &e->heartbeat_key_head,
-						  &e->heartbeat_value_head,
-						  &e->integer_head,
-						  &e->catch_up};
+	const struct buffer *const constants[] = {
+	    &e->source_head,  &e->source_db,       &e->transaction_topic,
+	    &e->schema_topic, &e->heartbeat_topic, &e->catch_up};
 
 	for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
 		if (!buffer_ok(constants[i])) {
@@ -215,14 +173,12 @@ static bool constants_ok(const struct encoder *e)
 	return e->topic_prefix && e->topic_delimiter && e->database_name;
 }
 
-enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
-			 struct error *err)
+/* Fill the encoder from its settings. */
+static enum status set_up(struct encoder *e, const struct encoder_settings *settings,
+			  struct error *err)
 {
-	struct encoder *e = calloc(1, sizeof *e);
+	enum status status;
 
-	if (!e) {
-		return out_of_memory(err);
-	}
 	e->topic_prefix = strdup(settings->topic_prefix);
 	e->topic_delimiter = strdup(settings->topic_delimiter);
 	e->database_name = strdup(settings->database_name);
@@ -240,17 +196,28 @@ enum status encoder_open(const struct encoder_settings *settings, struct encoder
 	e->tombstones = settings->tombstones_on_delete;
 	e->transaction_metadata = settings->transaction_metadata;
 	e->wants_keys = settings->wants_keys;
+	e->has_context = settings->context_headers && settings->wants_keys;
 	e->skip_create = settings->skip_create;
 	e->skip_update = settings->skip_update;
 	e->skip_delete = settings->skip_delete;
 	add_constants(e, settings);
-	if (settings->schemas) {
-		add_heads(e);
-	}
-	add_headers(e);
-	if (!constants_ok(e)) {
-		encoder_close(e);
+	status = make_heads(e, settings->topic_prefix, err);
+	return status != ST_OK || constants_ok(e) ? status : out_of_memory(err);
+}
+
+enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
+			 struct error *err)
+{
+	struct encoder *e = calloc(1, sizeof *e);
+	enum status status;
+
+	if (!e) {
 		return out_of_memory(err);
+	}
+	status = set_up(e, settings, err);
+	if (status != ST_OK) {
+		encoder_close(e);
+		return status;
 	}
 	*out = e;
 	return ST_OK;
@@ -266,10 +233,6 @@ void encoder_close(struct encoder *encoder)
 	free(encoder->database_name);
 	buffer_clear(&encoder->schema_topic);
 	buffer_clear(&encoder->heartbeat_topic);
-	buffer_clear(&encoder->schema_key_head);
-	buffer_clear(&encoder->schema_value_head);
-	buffer_clear(&encoder->heartbeat_key_head);
-	buffer_clear(&encoder->heartbeat_value_head);
 	buffer_clear(&encoder->transaction_topic);
 	buffer_clear(&encoder->source_head);
 	buffer_clear(&encoder->source_db);
@@ -287,9 +250,8 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->control_value);
 	buffer_clear(&encoder->merged);
 	buffer_clear(&encoder->catch_up);
-	buffer_clear(&encoder->transaction_key_head);
-	buffer_clear(&encoder->transaction_value_head);
-	buffer_clear(&encoder->integer_head);
+	message_heads_clear(&encoder->heads);
+	context_headers_clear(&encoder->context);
 	free(encoder);
 }
 
@@ -398,7 +360,7 @@ static void add_transaction_header(struct encoder *e, const char *name,
 static void build_transaction_headers(struct encoder *e)
 {
 	e->transaction_header_count = 0;
-	begin_message(&e->merged, &e->integer_head);
+	message_begin(&e->merged, &e->heads.integer);
 	if (!e->wants_keys) {
 		return;
 	}
@@ -407,8 +369,12 @@ static void build_transaction_headers(struct encoder *e)
 	}
 	if (e->txn.merged > 0) {
 		buffer_add_u64(&e->merged, e->txn.merged);
-		end_message(&e->merged, &e->integer_head);
+		message_end(&e->merged, &e->heads.integer);
 		add_transaction_header(e, "rowtail.merged", span_of(&e->merged));
+	}
+	if (e->has_context) {
+		context_headers_get(&e->context,
+				    e->headers + 1 + e->transaction_header_count);
 	}
 }
 
@@ -563,44 +529,52 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 
 /* ---- messages ---- */
 
-/* `has_own_header`: headers[0] is this message's. */
+enum own_headers {
+	HEADERS_OF_CONTROL, /* those of the transaction */
+	HEADERS_COMMON,     /* and who sent it */
+	HEADERS_OWN,        /* and headers[0] */
+};
+
 static void fill_message(struct encoder *e, struct message *m, struct span topic,
-			 struct span key, struct span value, bool has_own_header)
+			 struct span key, struct span value, enum own_headers headers)
 {
 	m->topic = topic;
 	m->key = key;
 	m->value = value;
-	m->headers = e->headers + (has_own_header ? 0 : 1);
-	m->header_count = e->transaction_header_count + (has_own_header ? 1 : 0);
+	m->headers = e->headers + (headers == HEADERS_OWN ? 0 : 1);
+	m->header_count =
+	    e->transaction_header_count +
+	    (headers != HEADERS_OF_CONTROL && e->has_context ? CONTEXT_HEADERS : 0) +
+	    (headers == HEADERS_OWN ? 1 : 0);
 	m->lsn = e->txn.lsn;
 	m->index = e->message_count++;
 }
 
 /* The message whose key and value are in control_key and control_value. */
 static bool fill_control(struct encoder *e, struct message *m,
-			 const struct buffer *topic)
+			 const struct buffer *topic, enum own_headers headers)
 {
 	fill_message(e, m, span_of(topic),
 		     e->wants_keys ? span_of(&e->control_key) : absent,
-		     span_of(&e->control_value), false);
+		     span_of(&e->control_value), headers);
 	return buffer_ok(&e->control_key) && buffer_ok(&e->control_value);
 }
 
 /* BEGIN or END, whose value is in control_value. */
 static bool fill_transaction(struct encoder *e, struct message *m)
 {
-	begin_message(&e->control_key, &e->transaction_key_head);
+	message_begin(&e->control_key, &e->heads.transaction_key);
 	transaction_event_add_key(&e->control_key, e->txn.lsn);
-	end_message(&e->control_key, &e->transaction_key_head);
-	return fill_control(e, m, &e->transaction_topic);
+	message_end(&e->control_key, &e->heads.transaction_key);
+	return fill_control(e, m, &e->transaction_topic, HEADERS_OF_CONTROL);
 }
 
 static bool fill_begin(struct encoder *e, struct message *m)
 {
-	begin_message(&e->control_value, &e->transaction_value_head);
+	message_begin(&e->control_value, &e->heads.transaction_value);
 	transaction_event_add_begin(&e->control_value, e->txn.lsn,
 				    e->txn.captured_ns / NS_PER_MS);
-	end_message(&e->control_value, &e->transaction_value_head);
+	message_end(&e->control_value, &e->heads.transaction_value);
 	return fill_transaction(e, m);
 }
 
@@ -611,6 +585,7 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 	struct span topic = span_of(&plan->topic);
 	struct span key = absent;
 	struct span other = absent;
+	enum own_headers headers;
 
 	if (e->wants_keys) {
 		const struct value *row =
@@ -634,11 +609,10 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 		e->headers[0].name = (struct span){name, strlen(name)};
 		e->headers[0].value = other;
 	}
-	fill_message(e, &out[(*count)++], topic, key, span_of(&e->value),
-		     other.bytes != NULL);
+	headers = other.bytes ? HEADERS_OWN : HEADERS_COMMON;
+	fill_message(e, &out[(*count)++], topic, key, span_of(&e->value), headers);
 	if (change->op == CHANGE_DELETE && e->tombstones && e->wants_keys) {
-		fill_message(e, &out[(*count)++], topic, key, absent,
-			     other.bytes != NULL);
+		fill_message(e, &out[(*count)++], topic, key, absent, headers);
 	}
 	return true;
 }
@@ -727,11 +701,11 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 	if (!has_block(e) || e->event_count == 0) {
 		return ST_OK;
 	}
-	begin_message(&e->control_value, &e->transaction_value_head);
+	message_begin(&e->control_value, &e->heads.transaction_value);
 	transaction_event_add_end(
 	    &e->control_value, e->txn.lsn, e->txn.captured_ns / NS_PER_MS,
 	    e->collection_names.bytes, e->collections, e->collection_count);
-	end_message(&e->control_value, &e->transaction_value_head);
+	message_end(&e->control_value, &e->heads.transaction_value);
 	if (!fill_transaction(e, out)) {
 		return out_of_memory(err);
 	}
@@ -767,17 +741,17 @@ enum status encoder_schema_change(struct encoder *encoder,
 	if (!e->schema_changes) {
 		return ST_OK;
 	}
-	begin_message(&e->control_value, &e->schema_value_head);
+	message_begin(&e->control_value, &e->heads.schema_change_value);
 	buffer_add_char(&e->control_value, '{');
 	add_plain_source(e, &e->control_value, change->table->name);
 	schema_change_add(&e->control_value, change, e->database_name,
 			  clock_wall_ns() / NS_PER_MS, settings->type_mapping,
 			  settings->decimal_mode);
-	end_message(&e->control_value, &e->schema_value_head);
-	begin_message(&e->control_key, &e->schema_key_head);
+	message_end(&e->control_value, &e->heads.schema_change_value);
+	message_begin(&e->control_key, &e->heads.schema_change_key);
 	schema_change_add_key(&e->control_key, e->database_name);
-	end_message(&e->control_key, &e->schema_key_head);
-	if (!pieces_ok(e) || !fill_control(e, out, &e->schema_topic)) {
+	message_end(&e->control_key, &e->heads.schema_change_key);
+	if (!pieces_ok(e) || !fill_control(e, out, &e->schema_topic, HEADERS_COMMON)) {
 		return out_of_memory(err);
 	}
 	*count = 1;
@@ -789,16 +763,16 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 {
 	struct encoder *e = encoder;
 
-	begin_message(&e->control_key, &e->heartbeat_key_head);
+	message_begin(&e->control_key, &e->heads.heartbeat_key);
 	buffer_add_str(&e->control_key, "{\"serverName\":");
 	add_json_str(&e->control_key, e->topic_prefix);
 	buffer_add_char(&e->control_key, '}');
-	end_message(&e->control_key, &e->heartbeat_key_head);
-	begin_message(&e->control_value, &e->heartbeat_value_head);
+	message_end(&e->control_key, &e->heads.heartbeat_key);
+	message_begin(&e->control_value, &e->heads.heartbeat_value);
 	buffer_add_str(&e->control_value, "{\"ts_ms\":");
 	buffer_add_i64(&e->control_value, clock_wall_ns() / NS_PER_MS);
 	buffer_add_char(&e->control_value, '}');
-	end_message(&e->control_value, &e->heartbeat_value_head);
+	message_end(&e->control_value, &e->heads.heartbeat_value);
 	if (!buffer_ok(&e->control_key) || !buffer_ok(&e->control_value)) {
 		return out_of_memory(err);
 	}

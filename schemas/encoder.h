@@ -58,6 +58,7 @@ struct encoder_settings {
 	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
 	bool schema_changes;              /* include.schema.changes */
 	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
+	bool context_headers; /* extended.headers.enabled: schemas/context_headers.h */
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	bool wants_keys; /* false: message keys, headers and tombstones are not made */

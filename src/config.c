@@ -243,6 +243,13 @@ static enum status apply_schema_changes(struct config *c,
 	return set_bool(&c->schema_changes, s, err);
 }
 
+static enum status apply_context_headers(struct config *c,
+					 const struct config_setting *s,
+					 struct error *err)
+{
+	return set_bool(&c->context_headers, s, err);
+}
+
 static enum status apply_heartbeat(struct config *c, const struct config_setting *s,
 				   struct error *err)
 {
@@ -481,6 +488,7 @@ static const struct {
     {"decimal.handling.mode", apply_decimals},
     {"event.converting.failure.handling.mode", apply_failure},
     {"exactly.once.support", apply_exactly_once},
+    {"extended.headers.enabled", apply_context_headers},
     {"field.name.adjustment.mode", apply_field_names},
     {"heartbeat.interval.ms", apply_heartbeat},
     {"hold.escalate", apply_escalate},

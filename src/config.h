@@ -80,6 +80,7 @@ struct config {
 	char *topic_prefix;
 	char *topic_delimiter;
 	char *topic_transaction;
+	bool context_headers;    /* extended.headers.enabled */
 	bool schema_changes;     /* include.schema.changes */
 	bool has_schema_changes; /* it was set */
 	char *heartbeat_prefix;

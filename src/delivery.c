@@ -140,6 +140,7 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .schema_changes = config->schema_changes,
 	    .heartbeat_prefix =
 		config->heartbeat_ms > 0 ? config->heartbeat_prefix : NULL,
+	    .context_headers = config->context_headers,
 	    .schemas = config->schemas,
 	    .type_mapping = config->type_mapping,
 	    .decimal_mode = config->decimal_mode,

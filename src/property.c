@@ -44,7 +44,7 @@ static const struct property properties[] = {
     BUILT("column.truncate.to.*"),
     BUILT("decimal.handling.mode"),
     BUILT("event.converting.failure.handling.mode"),
-    NOT_BUILT("extended.headers.enabled", "false"),
+    BUILT("extended.headers.enabled"),
     BUILT("field.name.adjustment.mode"),
     BUILT("heartbeat.interval.ms"),
     BUILT("include.schema.changes"),

@@ -1,6 +1,7 @@
 """schemas.enable=true: what ends a run, and what does not."""
 
 import json
+import re
 
 from harness.box import expect
 
@@ -79,6 +80,39 @@ def test_rules_of_columns_that_cannot_be_are_wrong_usage(box):
         expect("PEPPER" not in str(result.err), "the salt is shown: %s", result)
     both = ("-D", "column.include.list=t.a", "-D", "column.exclude.list=t.a")
     expect(box.run(path, *both).code == 2, "both lists: not exit 2")
+
+
+# -- headers ---------------------------------------------------------------------------
+
+
+def test_extended_headers_say_who_sent_an_event(box):
+    writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)",
+                                "INSERT INTO t VALUES (1)")
+    runs = []
+    for more in ((), SCHEMAS):
+        tail = box.tail(path, "--snapshot", "--lines=record", *more,
+                        "-D", "extended.headers.enabled=true",
+                        "-D", "include.schema.changes=true",
+                        "-D", "provide.transaction.metadata=true")
+        writer.sql("c", "DELETE FROM t", "INSERT INTO t VALUES (1)")
+        tail.wait_lines(2 + 4 + 3)
+        box.stop(tail)
+        lines = [json.loads(t) for t in tail.take_all()]
+        headers = [t["headers"] for t in lines]
+        expect([len(h) for h in headers] == [4, 4, 0, 4, 4, 0, 0, 4, 0], "%s", headers)
+        for header in (h for h in headers if h):
+            values = {k: v["payload"] if more else v for k, v in header.items()}
+            run = values.pop("__debezium.context.runId")
+            expect(values == {"__debezium.context.connectorLogicalName": "app",
+                              "__debezium.context.taskId": "0",
+                              "__debezium.context.connectorName": "sqlite"}, "%s", header)
+            expect(re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}"
+                                "-[0-9a-f]{12}", run), "run %s", run)
+            runs.append(run)
+            if more:
+                expect(all(v["schema"] == {"type": "string", "optional": False}
+                           for v in header.values()), "%s", header)
+    expect(len(set(runs)) == 2, "runs %s", runs)
 
 
 # -- heartbeats ------------------------------------------------------------------------

@@ -239,7 +239,6 @@ static void test_masks_of_one_name_count_once(void **state)
 static void test_what_is_not_built_says_so(void **state)
 {
 	(void)state;
-	check_refused("extended.headers.enabled", "true", "only false is");
 	check_refused("topic.creation.groups", "a", "not built yet");
 	check_refused("snapshot.select.statement.overrides.t", "a", "does not name t");
 	check_refused("snapshot.select.statement.overrides", "t", "is not set");

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schemas/message_heads.h"
+
+#include "schemas/connect_schema.h"
+
+static void begin(struct buffer *head)
+{
+	buffer_reset(head);
+	buffer_add_str(head, "{\"schema\":");
+}
+
+static bool end(struct buffer *head)
+{
+	buffer_add_str(head, ",\"payload\":");
+	return buffer_ok(head);
+}
+
+static bool make(struct buffer *head, void (*add_schema)(struct buffer *b))
+{
+	begin(head);
+	add_schema(head);
+	return end(head);
+}
+
+static bool make_header(struct buffer *head, enum connect_type type)
+{
+	begin(head);
+	connect_schema_add_header(head, type);
+	return end(head);
+}
+
+bool message_heads_make(struct message_heads *heads)
+{
+	return make(&heads->transaction_key, connect_schema_add_transaction_key) &&
+	       make(&heads->transaction_value, connect_schema_add_transaction_value) &&
+	       make(&heads->schema_change_key, connect_schema_add_schema_change_key) &&
+	       make(&heads->schema_change_value,
+		    connect_schema_add_schema_change_value) &&
+	       make(&heads->heartbeat_key, connect_schema_add_heartbeat_key) &&
+	       make(&heads->heartbeat_value, connect_schema_add_heartbeat_value) &&
+	       make_header(&heads->integer, CONNECT_INT64) &&
+	       make_header(&heads->boolean, CONNECT_BOOLEAN) &&
+	       make_header(&heads->string, CONNECT_STRING);
+}
+
+void message_heads_clear(struct message_heads *heads)
+{
+	buffer_clear(&heads->transaction_key);
+	buffer_clear(&heads->transaction_value);
+	buffer_clear(&heads->schema_change_key);
+	buffer_clear(&heads->schema_change_value);
+	buffer_clear(&heads->heartbeat_key);
+	buffer_clear(&heads->heartbeat_value);
+	buffer_clear(&heads->integer);
+	buffer_clear(&heads->boolean);
+	buffer_clear(&heads->string);
+}
+
+void message_begin(struct buffer *b, const struct buffer *head)
+{
+	buffer_reset(b);
+	buffer_add(b, head->bytes, head->len);
+}
+
+void message_end(struct buffer *b, const struct buffer *head)
+{
+	if (head->len > 0) {
+		buffer_add_char(b, '}');
+	}
+}

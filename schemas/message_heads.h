@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/message_heads.h -- what stands before the payload of messages that are of no
+ * table, and of headers: {"schema":…,"payload":  with schemas.enable, nothing without.
+ *
+ * OWNERSHIP  message_heads_clear; the storage of the struct is the caller's, all zero.
+ * THREADS    Read-only once made.
+ */
+#ifndef SCHEMAS_MESSAGE_HEADS_H
+#define SCHEMAS_MESSAGE_HEADS_H
+
+#include <stdbool.h>
+
+#include "src/base/buffer.h"
+
+struct message_heads {
+	struct buffer transaction_key, transaction_value;
+	struct buffer schema_change_key, schema_change_value;
+	struct buffer heartbeat_key, heartbeat_value;
+	struct buffer integer, boolean, string; /* values of headers */
+};
+
+/* Fill all of them. False when memory ran out. */
+bool message_heads_make(struct message_heads *heads);
+void message_heads_clear(struct message_heads *heads);
+
+/* Begin a message, or a header's value, in `b`, and end it. */
+void message_begin(struct buffer *b, const struct buffer *head);
+void message_end(struct buffer *b, const struct buffer *head);
+
+#endif
