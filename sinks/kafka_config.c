@@ -104,10 +104,35 @@ static enum status set_own(rd_kafka_conf_t *conf, const char *name, const char *
 	return set_property(conf, &own, err);
 }
 
+/* What the guarantees rest on is not for others to set. */
+static enum status check_conflicts(const struct kafka_config *config, struct error *err)
+{
+	for (size_t i = 0; i < config->property_count; i++) {
+		const struct kafka_property *p = &config->properties[i];
+		const char *why = NULL;
+
+		if (strcmp(p->name, "bootstrap.servers") == 0 ||
+		    strcmp(p->name, "metadata.broker.list") == 0) {
+			why = "the brokers are those of --to";
+		} else if (strcmp(p->name, "enable.idempotence") == 0 &&
+			   strcmp(p->value, "false") == 0) {
+			why = "without it messages may be lost or change places";
+		} else if (strcmp(p->name, "transactional.id") == 0 &&
+			   !config->transactional_id) {
+			why = "goes with exactly.once.support=required only";
+		}
+		if (why) {
+			return error_set(err, ST_CONFIG, "%s%s: %s; leave it out",
+					 p->where, p->name, why);
+		}
+	}
+	return ST_OK;
+}
+
 static enum status set_all(struct kafka_config *config, rd_kafka_conf_t *conf,
 			   struct error *err)
 {
-	enum status status = ST_OK;
+	enum status status = check_conflicts(config, err);
 
 	for (size_t i = 0; status == ST_OK && i < sizeof ours / sizeof *ours; i++) {
 		status = set_own(conf, ours[i][0], ours[i][1], err);

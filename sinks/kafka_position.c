@@ -23,6 +23,17 @@ static json_t *lsn_or_null(uint64_t lsn)
 	return lsn == KAFKA_NO_LSN ? json_null() : json_integer((json_int_t)lsn);
 }
 
+void kafka_position_path(char to[KAFKA_PATH_BYTES], const char *path)
+{
+	json_t *text = json_string(path); /* NULL: no UTF-8 */
+
+	(void)snprintf(to, KAFKA_PATH_BYTES, "%s", path);
+	for (size_t i = 0; !text && to[i]; i++) {
+		to[i] = (unsigned char)to[i] < 0x80 ? to[i] : '?';
+	}
+	json_decref(text);
+}
+
 /* Takes `json`. */
 static bool add_json(struct buffer *to, json_t *json)
 {

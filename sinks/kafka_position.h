@@ -45,6 +45,10 @@ struct kafka_position {
 	uint64_t settings_hash;
 };
 
+/* The path of a database as a record has it: of one that is no UTF-8 all other bytes
+ * are '?'. */
+void kafka_position_path(char to[KAFKA_PATH_BYTES], const char *path);
+
 /* Append the record's value, and its key. False when memory ran out. */
 bool kafka_position_add(struct buffer *to,
 			const struct kafka_position *position) MUST_CHECK;

@@ -574,6 +574,17 @@ static int64_t transaction_limit(rd_kafka_t *rk)
 	return (ms > 0 ? ms : 60000) * NS_PER_MS / 2;
 }
 
+/* It is librdkafka's setting, but choosing partitions is ours. */
+static void find_partitioner(struct kafka_sink *s)
+{
+	for (size_t i = 0; i < s->settings.property_count; i++) {
+		if (strcmp(s->settings.properties[i].name, "partitioner") == 0) {
+			s->settings.topics.partitioner =
+			    s->settings.properties[i].value;
+		}
+	}
+}
+
 static enum status open_parts(struct kafka_sink *s, struct error *err)
 {
 	struct span name;
@@ -614,6 +625,7 @@ enum status kafka_sink_open(const struct kafka_settings *settings, struct sink *
 				.close = kafka_close,
 				.wants_keys = true};
 	s->settings = *settings;
+	find_partitioner(s);
 	if (asprintf(&s->transactional_id, "rowtail.%s", settings->prefix) < 0 ||
 	    asprintf(&s->position_topic, "%s%s%s", KAFKA_POSITION_TOPIC,
 		     settings->delimiter, settings->prefix) < 0 ||

@@ -423,8 +423,7 @@ static void kafka_position(void *context, struct kafka_position *out)
 	out->settings_hash = now.settings_hash;
 	if (delivery->store) {
 		store_uuid(delivery->store, out->uuid);
-		(void)snprintf(out->database, sizeof out->database, "%s",
-			       store_database(delivery->store));
+		kafka_position_path(out->database, store_database(delivery->store));
 	}
 }
 
@@ -437,7 +436,8 @@ static enum status kafka_acknowledged(void *context, struct error *err)
 		return ST_OK;
 	}
 	position = position_now(delivery);
-	position.in_kafka = true;
+	/* Without transactions nobody waits for the record to be there. */
+	position.in_kafka = position.in_kafka || delivery->config->kafka.exactly_once;
 	return store_put_position(delivery->store, &position, err);
 }
 
@@ -491,13 +491,28 @@ static enum status adopt(const struct kafka_position *from, struct store *store,
 	return status == ST_OK ? store_sync_position(store, err) : status;
 }
 
+/* Once, though a directory that is in use comes here twice. */
+static void say_new_snapshot(const struct delivery *delivery)
+{
+	if (delivery->floor.lsn > 0) {
+		return;
+	}
+	log_warn(
+	    "%s: a new snapshot is taken, as snapshot.mode=when_needed has it: "
+	    "Kafka's position of topic.prefix %s and the state directory do not go "
+	    "together; deletes made meanwhile are not announced",
+	    delivery->config->state_path, delivery->config->topic_prefix);
+}
+
 enum status delivery_claim(struct delivery *delivery, struct store *store,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
 {
 	const struct config *config = delivery->config;
 	char uuid[STORE_UUID_BYTES];
+	char database[KAFKA_PATH_BYTES];
 	struct kafka_own own = {.uuid = uuid,
+				.database = database,
 				.has = has_transaction,
 				.context = store,
 				.prefix = config->topic_prefix,
@@ -513,7 +528,7 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 	}
 	store_uuid(store, uuid);
 	own.is_new = store_is_new(store);
-	own.database = store_database(store);
+	kafka_position_path(database, store_database(store));
 	own.position = *store_position(store);
 	delivery->waits = waits;
 	delivery->waits_context = context;
@@ -523,13 +538,9 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 		status = adopt(&found.position, store, err);
 	}
 	if (status == ST_OK && verdict == KAFKA_START_OVER) {
-		delivery_raise_floor(delivery, kafka_resume_floor(&own, &found));
 		*starts_over = !own.is_new;
-		log_warn("%s: a new snapshot is taken, as snapshot.mode=when_needed "
-			 "has it: Kafka's position of topic.prefix %s and the state "
-			 "directory do not go together; deletes made meanwhile are "
-			 "not announced",
-			 config->state_path, config->topic_prefix);
+		say_new_snapshot(delivery);
+		delivery_raise_floor(delivery, kafka_resume_floor(&own, &found));
 	}
 	return status;
 }

@@ -232,6 +232,24 @@ static void test_keys_choose_partitions_as_in_java(void **state)
 	rig_close(&rig);
 }
 
+static void test_another_partitioner_may_be_named(void **state)
+{
+	const struct kafka_property crc = {"-D producer.", "partitioner", "consistent"};
+	struct rig rig;
+
+	(void)state;
+	rig_prepare(&rig);
+	rig.settings.properties = &crc;
+	rig.settings.property_count = 1;
+	rig_start(&rig);
+	put_ok(&rig, "app.t", "foobar", "x");
+	flush_ok(&rig);
+	assert_int_equal(read_topic(&rig, "app.t"), 1);
+	/* CRC-32 of "foobar" is 0x9ef61f95; murmur2 has 790332482's partition. */
+	assert_int_equal(rig.records[0].partition, 0x9ef61f95u % 4);
+	rig_close(&rig);
+}
+
 static void test_messages_without_keys_share_a_partition(void **state)
 {
 	struct rig rig;
@@ -623,6 +641,9 @@ static void test_settings_are_checked_and_secrets_kept(void **state)
 	(void)state;
 	expect_refused("lingerms", "5", "-D producer.lingerms");
 	expect_refused("linger.ms", "soon", "linger.ms");
+	expect_refused("bootstrap.servers", "a:1", "--to");
+	expect_refused("enable.idempotence", "false", "enable.idempotence");
+	expect_refused("partitioner", "mine", "partitioner");
 	expect_refused("sasl.oauthbearer.method", "pa55", "the value is not usable");
 }
 
@@ -631,6 +652,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_messages_arrive_as_they_were_put),
 	    cmocka_unit_test(test_keys_choose_partitions_as_in_java),
+	    cmocka_unit_test(test_another_partitioner_may_be_named),
 	    cmocka_unit_test(test_messages_without_keys_share_a_partition),
 	    cmocka_unit_test(test_the_position_is_written_with_the_messages),
 	    cmocka_unit_test(test_a_later_run_finds_the_position_among_many),
