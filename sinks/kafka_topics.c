@@ -164,7 +164,7 @@ static struct kafka_topic *insert(struct kafka_topics *topics, struct span name)
 		topics->cap = cap;
 	}
 	if (topic) {
-		topic->name = strndup(name.bytes, name.len);
+		topic->name = malloc(name.len + 1);
 		topic->name_len = name.len;
 		topic->owner = topics;
 	}
@@ -172,6 +172,8 @@ static struct kafka_topic *insert(struct kafka_topics *topics, struct span name)
 		free_topic(topic);
 		return NULL;
 	}
+	memcpy(topic->name, name.bytes, name.len); /* a span has no end mark */
+	topic->name[name.len] = '\0';
 	memmove(topics->list + i + 1, topics->list + i,
 		(topics->count - i) * sizeof(struct kafka_topic *));
 	topics->list[i] = topic;
