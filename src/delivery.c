@@ -18,6 +18,8 @@
 /* So long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
+#define ORDER_VERSION 1 /* of the messages of a transaction */
+
 #define FLUSH_TXNS 1000 /* the position moves at least so often */
 
 /* Where a transaction begins in the lines of stdout: a run that ends while its reader
@@ -196,10 +198,13 @@ static uint64_t hash_settings(const struct config *config)
 			      config->skip_update,
 			      config->skip_delete,
 			      config->schemas};
-	const int modes[] = {
-	    (int)config->binary_mode,  (int)config->type_mapping,
-	    (int)config->decimal_mode, (int)config->on_conversion_failure,
-	    (int)config->field_names,  (int)config->schema_names};
+	const int modes[] = {ORDER_VERSION,
+			     (int)config->binary_mode,
+			     (int)config->type_mapping,
+			     (int)config->decimal_mode,
+			     (int)config->on_conversion_failure,
+			     (int)config->field_names,
+			     (int)config->schema_names};
 
 	if (!state) {
 		return 0;

@@ -851,12 +851,14 @@ static void test_position_comes_back_as_it_was_put_last(void **state)
 
 		position.lsn = i;
 		position.in_snapshot = i % 3 == 0;
+		position.in_kafka = i % 2 == 0;
 		put_position(dir, &position);
 		state_dir_close(dir);
 		dir = open_dir(f, false);
 		got = state_dir_position(dir);
 		assert_int_equal(got->lsn, i);
 		assert_int_equal(got->in_snapshot, i % 3 == 0);
+		assert_int_equal(got->in_kafka, i % 2 == 0);
 		assert_int_equal(got->messages, position.messages);
 		assert_int_equal(got->change_id, position.change_id);
 		assert_int_equal(got->txn_change_id, position.txn_change_id);
@@ -1124,6 +1126,27 @@ static void test_a_shared_reader_keeps_others_from_taking_it(void **state)
 	state_dir_close(open_dir(f, false));
 }
 
+/* It was in use; without the position's numbers being reset this would be a meta that
+ * was lost. */
+static void test_a_directory_that_is_forgotten_is_new_again(void **state)
+{
+	struct fixture *f = *state;
+	struct state_dir *dir = open_dir(f, true);
+	struct error err;
+	uint8_t uuid[STATE_UUID_BYTES];
+
+	assert_int_equal(state_dir_put_position(dir, &sample_position, &err), ST_OK);
+	assert_int_equal(state_dir_put_meta(dir, &sample_meta, &err), ST_OK);
+	memcpy(uuid, state_dir_meta(dir)->uuid, sizeof uuid);
+	assert_int_equal(state_dir_forget(dir, &err), ST_OK);
+	state_dir_close(dir);
+	dir = open_dir(f, true);
+	assert_int_equal(state_dir_position(dir)->change_id, 0);
+	assert_int_equal(state_dir_put_meta(dir, &sample_meta, &err), ST_OK);
+	assert_memory_not_equal(state_dir_meta(dir)->uuid, uuid, sizeof uuid);
+	state_dir_close(dir);
+}
+
 static void test_state_dir_close_takes_null(void **state)
 {
 	(void)state;
@@ -1169,6 +1192,7 @@ int main(void)
 	    TEST(full_disk_at_a_first_start_is_an_error),
 	    TEST(reading_takes_nothing_and_makes_nothing),
 	    TEST(a_shared_reader_keeps_others_from_taking_it),
+	    TEST(a_directory_that_is_forgotten_is_new_again),
 	    TEST(state_dir_close_takes_null),
 	};
 
