@@ -687,7 +687,9 @@ static void publish(struct txn_builder *b, const struct draft *draft,
 					       .generation = b->generation,
 					       .lsn = b->lsn};
 
-		page_versions_put(&b->versions, &version);
+		if (b->saves_preimages) { /* nobody else asks for them */
+			page_versions_put(&b->versions, &version);
+		}
 		txn->pages[i] = (struct captured_page){page->page_no, page->slot};
 	}
 	if (b->retired_total > 0) {
@@ -718,7 +720,8 @@ enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn 
 	enum status status;
 
 	assert(builder->draft_next < builder->draft_total);
-	status = page_versions_reserve(&builder->versions, draft->page_total, err);
+	status = page_versions_reserve(
+	    &builder->versions, builder->saves_preimages ? draft->page_total : 0, err);
 	*preimage_bytes = 0;
 	if (status == ST_OK && builder->saves_preimages) {
 		status = save_preimages(builder, draft, preimage_bytes, err);
