@@ -480,7 +480,9 @@ static enum status take_difference(struct capture *c,
 	struct wal_index_header now;
 	struct catch_up catch_up = {.store = c->settings.store,
 				    .database_fd = c->db.db_fd,
-				    .stop = c->settings.stop};
+				    .stop = c->settings.stop,
+				    .progress = c->settings.progress,
+				    .context = c->settings.context};
 	struct captured_txn *txn = NULL;
 	struct stat before = {0};
 	bool is_still = !may_change(c, header) && fstat(c->db.db_fd, &before) == 0;

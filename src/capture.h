@@ -72,7 +72,10 @@ struct capture_settings {
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
 	uint64_t journal_max_bytes;  /* journal.max.bytes: limit of the spool */
 	struct store *store;         /* NULL: none, a temporary spool */
-	uint64_t least_lsn;          /* of a new store: LSNs begin there */
+	/* While capture_open compares, every MiB; may be NULL. */
+	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
+	void *context;
+	uint64_t least_lsn; /* of a new store: LSNs begin there */
 };
 
 struct capture;

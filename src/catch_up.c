@@ -56,6 +56,9 @@ static enum status scan(struct catch_up *c, struct txn_builder *b,
 	size_t next_framed = 0;
 	enum status status = ST_OK;
 
+	if (c->progress) {
+		c->progress(c->context, 0, c->page_count);
+	}
 	for (uint64_t first = 1; status == ST_OK && first <= c->page_count;
 	     first += at_once) {
 		uint64_t left = c->page_count - first + 1;
@@ -80,6 +83,10 @@ static enum status scan(struct catch_up *c, struct txn_builder *b,
 			    differs(c, page_no, page, b->page_size)) {
 				status = txn_builder_add(b, page_no, page, err);
 			}
+		}
+		if (c->progress && status == ST_OK) {
+			c->progress(c->context, (uint32_t)(first + total - 1),
+				    c->page_count);
 		}
 	}
 	return status;

@@ -24,8 +24,10 @@ struct catch_up {
 	struct store *store;
 	int database_fd;
 	const volatile int *stop; /* may be NULL */
-	uint32_t page_count;      /* of the source, as of the header */
-	uint32_t differ;          /* result: pages */
+	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
+	void *context;       /* of `progress`, which may be NULL */
+	uint32_t page_count; /* of the source, as of the header */
+	uint32_t differ;     /* result: pages */
 };
 
 /* Turn the one draft that `builder` has read from the WAL into what differs. */

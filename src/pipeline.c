@@ -44,6 +44,22 @@ struct pipeline {
 
 /* ---- opening ---- */
 
+/* capture_open compares. */
+static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
+{
+	struct pipeline *pipeline = context;
+
+	if (!pipeline->progress.what) {
+		progress_start(&pipeline->progress, "comparison", "pages",
+			       pipeline->config->log_most >= LOG_INFO);
+	}
+	progress_update(&pipeline->progress, pages, pages, page_count);
+	if (pages >= page_count) {
+		progress_end(&pipeline->progress);
+		pipeline->progress.what = NULL;
+	}
+}
+
 static enum status open_capture(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
@@ -54,6 +70,8 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .journal_max_bytes = config->journal_max_bytes,
 	    .store = pipeline->store,
+	    .progress = show_comparison,
+	    .context = pipeline,
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
 	};
 
@@ -162,7 +180,7 @@ static enum status make_base(struct pipeline *pipeline, struct error *err)
 	enum status status;
 
 	pipeline->lsn = pipeline->first->lsn;
-	progress_start(&pipeline->progress, "copy",
+	progress_start(&pipeline->progress, "copy", "pages",
 		       pipeline->config->log_most >= LOG_INFO);
 	status = store_copy_base(pipeline->store, &copy, err);
 	progress_end(&pipeline->progress);
@@ -341,6 +359,7 @@ static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 
 static void close_all(struct pipeline *pipeline)
 {
+	progress_end(&pipeline->progress);
 	decoder_close(pipeline->decoder);
 	delivery_close(pipeline->delivery);
 	view_close(pipeline->view);
@@ -417,7 +436,7 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	    .is_snapshot = true};
 	enum status status;
 
-	progress_start(&pipeline->progress, "snapshot",
+	progress_start(&pipeline->progress, "snapshot", "rows",
 		       pipeline->config->log_most >= LOG_INFO);
 	status = delivery_begin(pipeline->delivery, &txn,
 				delivery_chain(pipeline->delivery), err);

@@ -7,9 +7,11 @@
 
 #include "src/base/clock.h"
 
-void progress_start(struct progress *progress, const char *what, bool is_wanted)
+void progress_start(struct progress *progress, const char *what, const char *unit,
+		    bool is_wanted)
 {
 	*progress = (struct progress){.what = what,
+				      .unit = unit,
 				      .is_shown = is_wanted && isatty(STDERR_FILENO),
 				      .start_ns = clock_mono_ns()};
 }
@@ -21,7 +23,7 @@ static void write_all(const char *text, int len)
 	}
 }
 
-void progress_update(struct progress *progress, uint64_t rows, uint64_t done,
+void progress_update(struct progress *progress, uint64_t count, uint64_t done,
 		     uint64_t total)
 {
 	int64_t now;
@@ -38,14 +40,14 @@ void progress_update(struct progress *progress, uint64_t rows, uint64_t done,
 	progress->last_ns = now;
 	progress->is_dirty = true;
 	seconds = (double)(now - progress->start_ns) / (double)NS_PER_S;
-	write_all(
-	    text,
-	    snprintf(text, sizeof text,
-		     "\r\033[Krowtail: %s: %" PRIu64 " rows, %.0f rows/s, %.0f %%",
-		     progress->what, rows, seconds > 0 ? (double)rows / seconds : 0.0,
-		     total
-			 ? 100.0 * (double)(done < total ? done : total) / (double)total
-			 : 100.0));
+	write_all(text,
+		  snprintf(text, sizeof text,
+			   "\r\033[Krowtail: %s: %" PRIu64 " %s, %.0f %s/s, %.0f %%",
+			   progress->what, count, progress->unit,
+			   seconds > 0 ? (double)count / seconds : 0.0, progress->unit,
+			   total ? 100.0 * (double)(done < total ? done : total) /
+				       (double)total
+				 : 100.0));
 }
 
 void progress_end(struct progress *progress)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -387,6 +388,26 @@ def test_auto_vacuum_changed_while_away(box):
 def with_pages_of(writer, size, *statements):
     writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=%d" % size, "VACUUM",
                "PRAGMA journal_mode=WAL", *statements)
+
+
+def test_a_comparison_shows_how_far_it_is(box):
+    """On a terminal, on a line of its own that is gone before the next message."""
+    writer, session = begun(box, TABLE, many(1, 3), "CREATE TABLE blobs(b)",
+                            "INSERT INTO blobs SELECT randomblob(3000000)")
+    away(box, writer, session, "closed", "UPDATE t SET a = 'x' WHERE id = 2")
+    ours, theirs = pty.openpty()
+    done = subprocess.run([box.options.rowtail, *session.arguments("--once")],
+                          stdout=subprocess.PIPE, stderr=theirs, timeout=30)
+    os.close(theirs)
+    said = os.read(ours, 65536)
+    os.close(ours)
+    expect(done.returncode == 0, "exit %d: %r", done.returncode, said)
+    expect(b"rowtail: comparison: " in said and b" pages/s, " in said, "%r", said)
+    last = said.index(b"pages differ")
+    expect(b"\r\x1b[Krowtail: " in said[:last] and b"comparison:" not in said[last:],
+           "%r", said)
+    session.take_output(done.stdout, clean=True)
+    session.matches()
 
 
 def test_another_page_size(box):
