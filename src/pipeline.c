@@ -612,6 +612,23 @@ static enum status open_drain(struct pipeline *pipeline, struct error *err)
 			       : status;
 }
 
+/* Transactions without events move Kafka's position only now and then. */
+static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
+			       struct error *err)
+{
+	int64_t until = clock_mono_ns() + AGAIN_NS;
+	enum status status = delivery_flush(pipeline->delivery, err);
+
+	while (status == ST_OK && store_position(pipeline->store)->lsn < lsn &&
+	       clock_mono_ns() < until) {
+		status = source_pause(NS_PER_S / 10, err);
+		if (status == ST_OK) {
+			status = delivery_flush(pipeline->delivery, err);
+		}
+	}
+	return status;
+}
+
 /* Hand over and fold all that is in the journal. */
 static enum status drain(struct pipeline *pipeline, struct error *err)
 {
@@ -628,7 +645,7 @@ static enum status drain(struct pipeline *pipeline, struct error *err)
 					: apply(pipeline, txn, err);
 	}
 	if (status == ST_OK) {
-		status = delivery_flush(pipeline->delivery, err);
+		status = flush_until(pipeline, end_lsn, err);
 	}
 	if (status == ST_OK) {
 		status = delivery_finish(pipeline->delivery, ST_OK, err);
