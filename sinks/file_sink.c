@@ -16,6 +16,7 @@
 #include "sinks/line_batch.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
 #include "src/base/log.h"
 
 #define RETRY_NS (1 * NS_PER_S)
@@ -120,13 +121,20 @@ static enum status write_lines(void *context, const char *bytes, size_t len,
 
 /* ---- places ---- */
 
-static uint64_t proof_of(int fd, uint64_t length)
+/* False with errno set: it cannot be read. */
+static bool proof_of(int fd, uint64_t length, uint64_t *proof)
 {
 	char bytes[FILE_PROOF_BYTES];
 	size_t len = length < sizeof bytes ? (size_t)length : sizeof bytes;
-	ssize_t n = pread(fd, bytes, len, (off_t)(length - len));
+	ssize_t n = file_read_at(fd, bytes, len, (off_t)(length - len));
 
-	return n == (ssize_t)len ? XXH3_64bits(bytes, len) : 0;
+	*proof = n == (ssize_t)len ? XXH3_64bits(bytes, len) : 0;
+	return n >= 0;
+}
+
+static enum status read_failed(const char *path, struct error *err)
+{
+	return error_set_errno(err, errno, "%s cannot be read", path);
 }
 
 static enum status read_place(struct file_sink *s, struct error *err)
@@ -138,16 +146,27 @@ static enum status read_place(struct file_sink *s, struct error *err)
 	}
 	s->place.inode = st.st_ino;
 	s->place.length = (uint64_t)st.st_size;
-	s->place.proof = proof_of(s->fd, s->place.length);
+	if (!proof_of(s->fd, s->place.length, &s->place.proof)) {
+		return read_failed(s->settings.path, err);
+	}
 	s->written = 0;
 	return ST_OK;
 }
 
 /* Is it the file of the place, and are all of its acknowledged bytes there? */
-static bool is_there(int fd, const struct stat *st, const struct file_place *place)
+static enum status check_there(int fd, const char *path, const struct stat *st,
+			       const struct file_place *place, bool *is_there,
+			       struct error *err)
 {
-	return st->st_ino == place->inode && (uint64_t)st->st_size >= place->length &&
-	       proof_of(fd, place->length) == place->proof;
+	uint64_t proof;
+
+	*is_there =
+	    st->st_ino == place->inode && (uint64_t)st->st_size >= place->length;
+	if (*is_there && !proof_of(fd, place->length, &proof)) {
+		return read_failed(path, err);
+	}
+	*is_there = *is_there && proof == place->proof;
+	return ST_OK;
 }
 
 /* What was put is on disk, and the place is its end. */
@@ -159,7 +178,7 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 		return status;
 	}
 	/* Once it has failed nobody knows what is on disk: no second try. */
-	if (fdatasync(s->fd) != 0) {
+	if (!file_sync(s->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced",
 				       s->settings.path);
 	}
@@ -261,7 +280,7 @@ static void sync_folder(const struct file_sink *s)
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (fd >= 0) {
-		(void)fsync(fd);
+		(void)file_sync_all(fd);
 		(void)close(fd);
 	}
 	free(folder);
@@ -322,8 +341,11 @@ static enum status end_line(struct file_sink *s, struct error *err)
 	char last = '\n';
 	enum status status;
 
-	if (s->place.length == 0 ||
-	    pread(s->fd, &last, 1, (off_t)s->place.length - 1) != 1 || last == '\n') {
+	if (s->place.length > 0 &&
+	    file_read_at(s->fd, &last, 1, (off_t)s->place.length - 1) < 0) {
+		return read_failed(s->settings.path, err);
+	}
+	if (last == '\n') {
 		return ST_OK;
 	}
 	status = write_all(s, "\n", 1, err);
@@ -494,7 +516,7 @@ static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
 {
 	if (size > length) {
 		FAULT_POINT("file-before-cut");
-		if (ftruncate(fd, (off_t)length) != 0 || fdatasync(fd) != 0) {
+		if (!file_set_length(fd, (off_t)length) || !file_sync(fd)) {
 			return error_set_errno(err, errno, "%s cannot be cut back",
 					       path);
 		}
@@ -513,12 +535,18 @@ static enum status cut_if_there(int folder_fd, const char *name,
 	int fd = openat(folder_fd, name,
 			O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
 	struct stat st;
+	bool is_there = false;
 	enum status status = ST_OK;
 
 	if (fd < 0) {
-		return ST_OK;
+		return errno == ENOENT || errno == ELOOP
+			   ? ST_OK
+			   : error_set_errno(err, errno, "%s cannot be opened", name);
 	}
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_there(fd, &st, stored)) {
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		status = check_there(fd, name, &st, stored, &is_there, err);
+	}
+	if (status == ST_OK && is_there) {
 		status = cut(fd, name, (uint64_t)st.st_size, stored->length, err);
 	}
 	(void)close(fd);
@@ -536,6 +564,9 @@ static enum status cut_renamed(const struct file_sink *s,
 	const struct dirent *entry;
 	enum status status = ST_OK;
 
+	if (folder && !dir) {
+		status = error_set_errno(err, errno, "%s cannot be listed", folder);
+	}
 	free(folder);
 	while (dir && status == ST_OK && (entry = readdir(dir)) != NULL) {
 		if (entry->d_ino == stored->inode &&
@@ -555,12 +586,17 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 {
 	struct stat st;
 	uint64_t length = at_start ? stored->start : stored->length;
+	bool is_there;
 	enum status status;
 
 	if (fstat(s->fd, &st) != 0) {
 		return error_set_errno(err, errno, "%s", s->settings.path);
 	}
-	if (is_there(s->fd, &st, stored) && length <= stored->length) {
+	status = check_there(s->fd, s->settings.path, &st, stored, &is_there, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	if (is_there && length <= stored->length) {
 		status =
 		    cut(s->fd, s->settings.path, (uint64_t)st.st_size, length, err);
 		if (status == ST_OK) {

@@ -561,9 +561,11 @@ static enum status take_resumed(struct capture *c,
 		}
 	}
 	c->builder.last_frame = end.place.frame;
+	/* What is journalled now must not be taken a second time: where not all of it
+	 * could be, the hold goes on from there. */
+	c->is_following = true;
 	status = take_news(c, header, 0, end.place.frame, taken, err);
-	c->is_following = status == ST_OK;
-	return status;
+	return status == ST_RETRY ? ST_OK : status;
 }
 
 static enum status take(void *context, const struct wal_index_header *header,

@@ -700,7 +700,8 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 
 		return status == ST_OK ? stored : status;
 	}
-	return status == ST_OK && delivery->config->sink == SINK_FILE
+	/* What was put and could not be flushed is not acknowledged. */
+	return status == ST_OK && ended != ST_IO && delivery->config->sink == SINK_FILE
 		   ? put_position(delivery, err)
 		   : status;
 }

@@ -297,6 +297,10 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	folder = journal->folder_unsynced;
 	journal->folder_unsynced = false;
 	is_done = lsn == journal->durable_lsn && !folder;
+	for (size_t i = 0; i < journal->files.total; i++) {
+		journal->files.segments[i].syncing_length =
+		    journal->files.segments[i].length;
+	}
 	(void)pthread_mutex_unlock(&journal->lock);
 	if (is_done) {
 		return ST_OK;
@@ -317,6 +321,10 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	}
 	FAULT_POINT("journal-synced");
 	(void)pthread_mutex_lock(&journal->lock);
+	for (size_t i = 0; i < journal->files.total; i++) {
+		journal->files.segments[i].durable_length =
+		    journal->files.segments[i].syncing_length;
+	}
 	journal->durable_lsn = lsn;
 	(void)pthread_mutex_unlock(&journal->lock);
 	return ST_OK;
@@ -407,6 +415,8 @@ static void join_segments(struct journal *journal, uint64_t start_lsn, size_t to
 		journal_segment_close(&files->segments[j]);
 	}
 	files->segments[i].length = length;
+	files->segments[i].syncing_length = length;
+	files->segments[i].durable_length = length;
 	memmove(files->segments + i + 1, files->segments + i + total,
 		(files->total - i - total) * sizeof *files->segments);
 	files->total -= total - 1;
@@ -518,10 +528,36 @@ enum status journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
 	return ST_OK;
 }
 
+/*
+ * After a failed sync the kernel may show what it never wrote, and the next process
+ * would take that for durable: the journal ends where the last good sync found its end.
+ */
+static void drop_undurable(struct journal *journal)
+{
+	struct journal_files *files = &journal->files;
+	struct error ignored;
+
+	for (size_t i = files->total; i > 0; i--) {
+		struct journal_segment *segment = &files->segments[i - 1];
+
+		if (segment->durable_length > 0) {
+			if (segment->fd >= 0) { /* otherwise all of it is synced */
+				(void)journal_file_cut(segment->fd,
+						       segment->durable_length);
+			}
+			return;
+		}
+		(void)!journal_file_remove(files, segment->start_lsn, &ignored);
+	}
+}
+
 void journal_close(struct journal *journal)
 {
 	if (!journal) {
 		return;
+	}
+	if (journal->sync_errno != 0) {
+		drop_undurable(journal);
 	}
 	journal_files_clear(&journal->files);
 	buffer_clear(&journal->bytes);

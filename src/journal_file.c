@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/file_io.h"
+
 #define NAME_BYTES 21 /* "log-", 16 digits, NUL */
 
 static void segment_name(char name[NAME_BYTES], uint64_t start_lsn)
@@ -31,73 +33,33 @@ enum status journal_file_error(const struct journal_files *files, const char *ve
 
 int journal_file_write(int fd, const void *bytes, size_t len, uint64_t offset)
 {
-	const char *at = bytes;
-
-	while (len > 0) {
-		ssize_t done = pwrite(fd, at, len, (off_t)offset);
-
-		if (done < 0 && errno == EINTR) {
-			continue;
-		}
-		if (done <= 0) {
-			return done < 0 ? errno : EIO;
-		}
-		at += done;
-		len -= (size_t)done;
-		offset += (uint64_t)done;
-	}
-	return 0;
+	return file_write_at(fd, bytes, len, (off_t)offset) ? 0 : errno;
 }
 
 int journal_file_read(int fd, void *bytes, size_t len, uint64_t offset)
 {
-	char *at = bytes;
+	ssize_t got = file_read_at(fd, bytes, len, (off_t)offset);
 
-	while (len > 0) {
-		ssize_t done = pread(fd, at, len, (off_t)offset);
-
-		if (done < 0 && errno == EINTR) {
-			continue;
-		}
-		if (done <= 0) {
-			return done < 0 ? errno : EIO;
-		}
-		at += done;
-		len -= (size_t)done;
-		offset += (uint64_t)done;
-	}
-	return 0;
+	return got < 0 ? errno : (size_t)got < len ? EIO : 0;
 }
 
 int journal_file_sync(int fd)
 {
-	while (fdatasync(fd) < 0) {
-		if (errno != EINTR) {
-			return errno;
-		}
-	}
-	return 0;
+	return file_sync(fd) ? 0 : errno;
 }
 
 enum status journal_files_sync(const struct journal_files *files, struct error *err)
 {
-	while (fsync(files->dir_fd) < 0) {
-		if (errno != EINTR) {
-			return error_set_errno(err, errno, "cannot sync the folder %s",
-					       files->folder);
-		}
+	if (!file_sync_all(files->dir_fd)) {
+		return error_set_errno(err, errno, "cannot sync the folder %s",
+				       files->folder);
 	}
 	return ST_OK;
 }
 
 int journal_file_cut(int fd, uint64_t length)
 {
-	while (ftruncate(fd, (off_t)length) < 0) {
-		if (errno != EINTR) {
-			return errno;
-		}
-	}
-	return 0;
+	return file_set_length(fd, (off_t)length) ? 0 : errno;
 }
 
 enum status journal_file_remove(const struct journal_files *files, uint64_t start_lsn,

@@ -24,9 +24,11 @@
 /* A file of the journal. The last one is appended to. */
 struct journal_segment {
 	uint64_t start_lsn;
-	uint64_t length;      /* bytes up to the end of the last record */
-	uint64_t image_bytes; /* of what was appended in this run */
-	int fd;               /* -1: it is synced and not the last */
+	uint64_t length;         /* bytes up to the end of the last record */
+	uint64_t syncing_length; /* the same when the last sync began */
+	uint64_t durable_length; /* and when the last one that succeeded did; 0: none */
+	uint64_t image_bytes;    /* of what was appended in this run */
+	int fd;                  /* -1: it is synced and not the last */
 	bool is_unsynced;
 	bool is_syncing; /* the syncing thread has fd outside of the lock */
 };

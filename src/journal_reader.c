@@ -447,6 +447,7 @@ static enum status read_segments(struct reader *reader, size_t first, struct err
 			return journal_file_error(files, "sync", segment->start_lsn, rc,
 						  err);
 		}
+		segment->durable_length = segment->length;
 		if (i + 1 < files->total) {
 			journal_segment_close(segment);
 		}

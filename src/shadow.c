@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
 
 #define SHADOW_FILE "shadow"
 #define HASHES_FILE "hashes"
@@ -52,50 +53,6 @@ struct shadow {
 };
 
 /* --- files --------------------------------------------------------------------- */
-
-/* Up to `len` bytes from `offset`; -1 with errno set. */
-static ssize_t read_at(int fd, void *bytes, size_t len, off_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t got = pread(fd, (uint8_t *)bytes + done, len - done,
-				    offset + (off_t)done);
-
-		if (got < 0 && errno == EINTR) {
-			continue;
-		}
-		if (got < 0) {
-			return -1;
-		}
-		if (got == 0) {
-			break;
-		}
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
-/* All of `len` bytes; false with errno set. */
-static bool write_at(int fd, const void *bytes, size_t len, off_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t put = pwrite(fd, (const uint8_t *)bytes + done, len - done,
-				     offset + (off_t)done);
-
-		if (put < 0 && errno == EINTR) {
-			continue;
-		}
-		if (put <= 0) {
-			errno = put == 0 ? EIO : errno;
-			return false;
-		}
-		done += (size_t)put;
-	}
-	return true;
-}
 
 /* A new, empty file of mode 0600 whatever the umask, in place of an old one. */
 static enum status make_file(int dir_fd, const char *name, int *fd, struct error *err)
@@ -217,7 +174,7 @@ static enum status check_head(const struct shadow *shadow, struct error *err)
 {
 	uint8_t expected[HASHES_HEAD];
 	uint8_t head[HASHES_HEAD];
-	ssize_t len = read_at(shadow->hashes_fd, head, sizeof head, 0);
+	ssize_t len = file_read_at(shadow->hashes_fd, head, sizeof head, 0);
 
 	if (len < 0) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be read");
@@ -258,7 +215,7 @@ static enum status read_hashes(struct shadow *shadow, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	got = read_at(shadow->hashes_fd, shadow->hashes, len, hash_offset(1));
+	got = file_read_at(shadow->hashes_fd, shadow->hashes, len, hash_offset(1));
 	if (got < 0) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be read");
 	}
@@ -276,8 +233,8 @@ static enum status write_hashes(const struct shadow *shadow, size_t start, size_
 		to = shadow->page_count;
 	}
 	if (from < to &&
-	    !write_at(shadow->hashes_fd, shadow->hashes + from,
-		      (to - from) * sizeof(uint64_t), hash_offset(from + 1))) {
+	    !file_write_at(shadow->hashes_fd, shadow->hashes + from,
+			   (to - from) * sizeof(uint64_t), hash_offset(from + 1))) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be written");
 	}
 	return ST_OK;
@@ -301,12 +258,16 @@ static enum status write_dirty_hashes(struct shadow *shadow, struct error *err)
 	return status;
 }
 
-/* fdatasync; what once failed fails for good. */
+/* What once failed fails for good; but on a full disk it is all written again. */
 static enum status sync_file(struct shadow *shadow, int fd, const char *name,
 			     struct error *err)
 {
-	if (shadow->sync_errno == 0 && fdatasync(fd) != 0) {
-		shadow->sync_errno = errno;
+	if (shadow->sync_errno == 0 && !file_sync(fd)) {
+		(void)error_set_errno(err, errno, "%s: cannot be synced", name);
+		if (error_is_full(err)) {
+			return ST_IO;
+		}
+		shadow->sync_errno = err->sys_errno;
 	}
 	if (shadow->sync_errno != 0) {
 		return error_set_errno(err, shadow->sync_errno, "%s: cannot be synced",
@@ -344,7 +305,8 @@ static enum status write_error(struct error *err)
 static enum status set_length(struct shadow *shadow, uint32_t page_count,
 			      struct error *err)
 {
-	if (ftruncate(shadow->fd, page_offset(shadow, (uint64_t)page_count + 1)) != 0) {
+	if (!file_set_length(shadow->fd,
+			     page_offset(shadow, (uint64_t)page_count + 1))) {
 		return write_error(err);
 	}
 	FAULT_POINT("shadow-length-set");
@@ -369,8 +331,8 @@ static enum status clear_pages(struct shadow *shadow, uint64_t first, uint64_t l
 		return ST_OK;
 	}
 	for (uint64_t page_no = first; page_no <= last; page_no++) {
-		if (!write_at(shadow->fd, shadow->zeros, shadow->page_size,
-			      page_offset(shadow, page_no))) {
+		if (!file_write_at(shadow->fd, shadow->zeros, shadow->page_size,
+				   page_offset(shadow, page_no))) {
 			return write_error(err);
 		}
 	}
@@ -431,8 +393,8 @@ enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t 
 	if (status != ST_OK) {
 		return status;
 	}
-	if (!write_at(shadow->fd, bytes, shadow->page_size,
-		      page_offset(shadow, page_no))) {
+	if (!file_write_at(shadow->fd, bytes, shadow->page_size,
+			   page_offset(shadow, page_no))) {
 		return write_error(err);
 	}
 	FAULT_POINT("shadow-page");
@@ -470,7 +432,8 @@ static enum status read_chunk(const struct shadow *shadow, int fd, struct chunk 
 			      const char *name, struct error *err)
 {
 	size_t len = (size_t)chunk->count * shadow->page_size;
-	ssize_t got = read_at(fd, chunk->bytes, len, page_offset(shadow, chunk->first));
+	ssize_t got =
+	    file_read_at(fd, chunk->bytes, len, page_offset(shadow, chunk->first));
 
 	if (got < 0) {
 		return error_set_errno(err, errno, "%s: page %u cannot be read", name,
@@ -590,8 +553,8 @@ static enum status drain(const struct shadow *shadow, uint64_t end, struct error
 static enum status take_chunk(struct shadow *shadow, const struct chunk *chunk,
 			      bool is_clone, struct error *err)
 {
-	if (!is_clone && !write_at(shadow->fd, chunk->bytes, chunk->got,
-				   page_offset(shadow, chunk->first))) {
+	if (!is_clone && !file_write_at(shadow->fd, chunk->bytes, chunk->got,
+					page_offset(shadow, chunk->first))) {
 		return write_error(err);
 	}
 	for (uint32_t i = 0; i < chunk->count; i++) {
@@ -673,7 +636,7 @@ uint32_t shadow_made_for(int dir_fd)
 	uint8_t head[HASHES_HEAD];
 	uint32_t page_size;
 	int fd = openat(dir_fd, HASHES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t len = fd < 0 ? -1 : read_at(fd, head, sizeof head, 0);
+	ssize_t len = fd < 0 ? -1 : file_read_at(fd, head, sizeof head, 0);
 
 	if (fd >= 0) {
 		(void)close(fd);
@@ -718,8 +681,8 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 
 static enum status sync_new(const struct shadow *shadow, int dir_fd, struct error *err)
 {
-	if (fsync(shadow->fd) != 0 || fsync(shadow->hashes_fd) != 0 ||
-	    fsync(dir_fd) != 0) {
+	if (!file_sync_all(shadow->fd) || !file_sync_all(shadow->hashes_fd) ||
+	    !file_sync_all(dir_fd)) {
 		return error_set_errno(err, errno, SHADOW_FILE ": cannot be synced");
 	}
 	return ST_OK;
@@ -751,7 +714,7 @@ static enum status create_files(struct shadow *shadow, int dir_fd,
 	}
 	FAULT_POINT("copy-before-head");
 	head_encode(shadow->page_size, head);
-	if (!write_at(shadow->hashes_fd, head, sizeof head, 0)) {
+	if (!file_write_at(shadow->hashes_fd, head, sizeof head, 0)) {
 		return error_set_errno(err, errno, HASHES_FILE ": cannot be written");
 	}
 	return shadow_sync(shadow, err);

@@ -65,7 +65,9 @@ enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t 
 enum status shadow_resize(struct shadow *shadow, uint32_t page_count,
 			  struct error *err) MUST_CHECK;
 /* Pages and hashes are durable when it returns. Once it has failed it always does: what
- * could not be written is lost, and only a new start writes it again. */
+ * could not be written is lost, and only a new start writes it again. Not so where the
+ * disk was full: the caller writes all pages since the last sync anew, and tries again.
+ */
 enum status shadow_sync(struct shadow *shadow, struct error *err) MUST_CHECK;
 
 /* Read all of it and compare with the hashes: ST_DAMAGED names the first page. */

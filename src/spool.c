@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
 #include "src/base/temp_file.h"
 
 #define SEGMENT_BYTES (4u << 20)
@@ -305,7 +306,7 @@ static enum status open_frames(struct spool *spool, int dir_fd, bool keep,
 	if (keep) {
 		return keep_segments(spool, err);
 	}
-	if (ftruncate(spool->fd, 0) < 0) {
+	if (!file_set_length(spool->fd, 0)) {
 		return error_set_errno(err, errno, "cannot empty %s/frames",
 				       spool->folder);
 	}
@@ -390,12 +391,7 @@ enum status spool_claim(struct spool *spool, uint32_t slot, struct error *err)
 
 enum status spool_sync(struct spool *spool, struct error *err)
 {
-	int rc;
-
-	do {
-		rc = fdatasync(spool->fd);
-	} while (rc < 0 && errno == EINTR);
-	if (rc < 0) {
+	if (!file_sync(spool->fd)) {
 		return error_set_errno(err, errno,
 				       spool->is_temporary
 					   ? "cannot sync the spool in %s"

@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
 
 #define LOCK_FILE     "lock"
 #define META_FILE     "meta"
@@ -112,50 +113,6 @@ static bool checksum_is_right(uint8_t *bytes, size_t len)
 	struct cursor c = {bytes + len - CHECKSUM_BYTES};
 
 	return get_u64(&c) == XXH3_64bits(bytes, len - CHECKSUM_BYTES);
-}
-
-/* Up to `len` bytes from `offset`; -1 with errno set. */
-static ssize_t read_at(int fd, void *bytes, size_t len, off_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t got = pread(fd, (uint8_t *)bytes + done, len - done,
-				    offset + (off_t)done);
-
-		if (got < 0 && errno == EINTR) {
-			continue;
-		}
-		if (got < 0) {
-			return -1;
-		}
-		if (got == 0) {
-			break;
-		}
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
-/* All of `len` bytes; false with errno set. */
-static bool write_at(int fd, const void *bytes, size_t len, off_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t put = pwrite(fd, (const uint8_t *)bytes + done, len - done,
-				     offset + (off_t)done);
-
-		if (put < 0 && errno == EINTR) {
-			continue;
-		}
-		if (put <= 0) {
-			errno = put == 0 ? EIO : errno;
-			return false;
-		}
-		done += (size_t)put;
-	}
-	return true;
 }
 
 /* Open a file of the folder for reading and writing; one that is made has mode 0600
@@ -354,7 +311,7 @@ static enum status check_folder(struct state_dir *dir, struct error *err)
 static long read_pid(const struct state_dir *dir)
 {
 	char text[32] = "";
-	ssize_t len = read_at(dir->lock_fd, text, sizeof text - 1, 0);
+	ssize_t len = file_read_at(dir->lock_fd, text, sizeof text - 1, 0);
 	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
 
 	/* One that only reads holds the lock without writing its pid. */
@@ -381,9 +338,9 @@ static void write_pid(const struct state_dir *dir)
 {
 	char text[32];
 	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	off_t keep = write_at(dir->lock_fd, text, (size_t)len, 0) ? len : 0;
+	off_t keep = file_write_at(dir->lock_fd, text, (size_t)len, 0) ? len : 0;
 
-	if (ftruncate(dir->lock_fd, keep) != 0) {
+	if (!file_set_length(dir->lock_fd, keep)) {
 		return;
 	}
 }
@@ -583,7 +540,7 @@ static enum status read_meta(struct state_dir *dir, struct error *err)
 		return errno == ENOENT ? ST_OK
 				       : file_error(dir, META_FILE, "opened", err);
 	}
-	len = read_at(fd, bytes, sizeof bytes, 0);
+	len = file_read_at(fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
 		enum status status = file_error(dir, META_FILE, "read", err);
 
@@ -611,7 +568,7 @@ static bool write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
 		return false;
 	}
 	FAULT_POINT("meta-new-made");
-	is_written = write_at(fd, bytes, len, 0) && fsync(fd) == 0;
+	is_written = file_write_at(fd, bytes, len, 0) && file_sync_all(fd);
 	reason = errno;
 	if (close(fd) != 0 && is_written) {
 		is_written = false;
@@ -633,7 +590,7 @@ static enum status sync_parent(const struct state_dir *dir, struct error *err)
 	if (fd < 0) {
 		return ST_OK;
 	}
-	if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+	if (!file_sync_all(fd) && errno != EINVAL && errno != EROFS) {
 		status = error_set_errno(
 		    err, errno, "the folder of %s cannot be synced", dir->path);
 	}
@@ -695,7 +652,7 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 		return file_error(dir, META_FILE, "replaced", err);
 	}
 	FAULT_POINT("meta-renamed");
-	if (fsync(dir->fd) != 0) {
+	if (!file_sync_all(dir->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
 	}
 	dir->meta = complete;
@@ -719,7 +676,7 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 	if (unlinkat(dir->fd, META_FILE, 0) != 0 && errno != ENOENT) {
 		return file_error(dir, META_FILE, "removed", err);
 	}
-	if (fsync(dir->fd) != 0) {
+	if (!file_sync_all(dir->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
 	}
 	return ST_OK;
@@ -777,8 +734,8 @@ static bool write_position(const struct state_dir *dir,
 	uint8_t bytes[POSITION_BYTES];
 
 	position_encode(position, sequence, bytes);
-	return write_at(dir->position_fd, bytes, sizeof bytes,
-			(off_t)(sequence % 2) * POSITION_STRIDE);
+	return file_write_at(dir->position_fd, bytes, sizeof bytes,
+			     (off_t)(sequence % 2) * POSITION_STRIDE);
 }
 
 /* Both records of the file, so that it has its full size from now on. */
@@ -828,7 +785,7 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	if (dir->position_fd < 0) {
 		return file_error(dir, POSITION_FILE, "opened", err);
 	}
-	len = read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
 		return file_error(dir, POSITION_FILE, "read", err);
 	}
@@ -854,7 +811,7 @@ static enum status look_at_position(struct state_dir *dir, struct error *err)
 			   ? ST_OK
 			   : file_error(dir, POSITION_FILE, "opened", err);
 	}
-	len = read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
 		return file_error(dir, POSITION_FILE, "read", err);
 	}
@@ -896,7 +853,7 @@ enum status state_dir_put_position(struct state_dir *dir,
 /* With the lock. */
 static enum status sync_position(struct state_dir *dir, struct error *err)
 {
-	if (dir->sync_errno == 0 && fdatasync(dir->position_fd) != 0) {
+	if (dir->sync_errno == 0 && !file_sync(dir->position_fd)) {
 		dir->sync_errno = errno;
 	}
 	if (dir->sync_errno != 0) {

@@ -110,6 +110,15 @@ static enum status recover(void *context, const struct journal_record *record,
 	return ST_OK;
 }
 
+/* What the shadow says of its files, with the folder that they are in. */
+static enum status of_shadow(const struct store *store, enum status status,
+			     struct error *err)
+{
+	return status == ST_OK || status == ST_STOPPED
+		   ? status
+		   : error_wrap(err, "%s", state_dir_path(store->dir));
+}
+
 /* S <= A <= D, whatever happened. */
 static enum status check_position(const struct store *store, struct error *err)
 {
@@ -142,13 +151,17 @@ static enum status open_contents(struct store *store, struct error *err)
 	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
 	};
 	memcpy(store->end.place.salt, meta->base_salt, sizeof meta->base_salt);
-	status = convert_finish(fd, state_dir_path(store->dir), meta->page_size, err);
+	status = of_shadow(
+	    store, convert_finish(fd, state_dir_path(store->dir), meta->page_size, err),
+	    err);
 	if (status == ST_OK) {
 		status = spool_open_at(fd, meta->page_size, true, &store->spool, err);
 	}
 	if (status == ST_OK) {
-		status = shadow_open(fd, meta->page_size, meta->base_pages,
-				     &store->shadow, err);
+		status = of_shadow(store,
+				   shadow_open(fd, meta->page_size, meta->base_pages,
+					       &store->shadow, err),
+				   err);
 	}
 	if (status == ST_OK) {
 		status = journal_open(fd, meta->page_size, store->spool, &start,
@@ -482,7 +495,10 @@ enum status store_copy_base(struct store *store, const struct store_copy *copy,
 	    .context = copy->context,
 	};
 
-	return shadow_create(state_dir_fd(store->dir), &settings, &store->shadow, err);
+	return of_shadow(
+	    store,
+	    shadow_create(state_dir_fd(store->dir), &settings, &store->shadow, err),
+	    err);
 }
 
 static void free_slots(struct store *store, const struct captured_txn *txn)
@@ -530,7 +546,7 @@ enum status store_absorb(struct store *store, struct captured_txn *txn,
 	FAULT_POINT("start-absorbed");
 	free_slots(store, txn);
 	free(txn);
-	return status;
+	return of_shadow(store, status, err);
 }
 
 /* S is where `txn` (or what was absorbed) left the database. */
@@ -548,7 +564,7 @@ static void set_base(struct state_meta *meta, const struct store_end *end,
 enum status store_begin(struct store *store, const struct state_position *position,
 			struct error *err)
 {
-	enum status status = shadow_sync(store->shadow, err);
+	enum status status = of_shadow(store, shadow_sync(store->shadow, err), err);
 
 	if (status == ST_OK) {
 		FAULT_POINT("start-base-synced");
@@ -720,7 +736,7 @@ static enum status put_off(struct store *store, enum status status,
 		return status;
 	}
 	if (!store->is_full) {
-		log_warn("%s: %s; trying again", state_dir_path(store->dir), err->text);
+		log_warn("%s; trying again", err->text);
 		store->is_full = true;
 	}
 	store->fold_ns = clock_mono_ns() + FOLD_AGAIN_NS;
@@ -746,14 +762,16 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 	status = state_dir_sync_position(store->dir, err);
 	if (status == ST_OK) {
 		FAULT_POINT("fold-begins");
-		status = write_kept(store, view, &end, &chain, err);
+		status =
+		    of_shadow(store, write_kept(store, view, &end, &chain, err), err);
 	}
 	if (status == ST_OK) {
 		FAULT_POINT("fold-written");
-		status = shadow_resize(store->shadow, end.page_count, err);
+		status = of_shadow(
+		    store, shadow_resize(store->shadow, end.page_count, err), err);
 	}
 	if (status == ST_OK) {
-		status = shadow_sync(store->shadow, err);
+		status = of_shadow(store, shadow_sync(store->shadow, err), err);
 	}
 	if (status == ST_OK) {
 		FAULT_POINT("fold-synced");

@@ -303,11 +303,11 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 {
 	int64_t until = clock_mono_ns() + NS_PER_S;
 	struct wal_index_header now;
+	struct hold_taken taken;
 	enum status status = ST_RETRY;
 
 	while (status == ST_RETRY && clock_mono_ns() < until) {
-		struct hold_taken taken = {0};
-
+		taken = (struct hold_taken){0};
 		status = hold_begin(h, h->holder, err);
 		if (status == ST_OK && !hold_look(h, &now)) {
 			status =
@@ -329,7 +329,8 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 	}
 	if (status == ST_OK) {
 		h->header = now;
-		h->captured = now.frame_count;
+		h->captured = taken.last_frame;
+		h->is_counted = h->captured == now.frame_count;
 		h->counted_change = now.change;
 		h->mark_frame = now.frame_count;
 		status = hold_check_moved(h, err);

@@ -72,7 +72,8 @@ struct hold_taken {
 /*
  * Capture the frames after `from` up to header->frame_count of generation number
  * `generation`, as far as there is room. Fills `*taken` also on failure. ST_OK: all
- * of them. ST_RETRY: not all; the hold stays where it is. Others end the hold.
+ * of them; at the start perhaps not all, the others are asked for later. ST_RETRY: not
+ * all; the hold stays where it is. Others end the hold.
  */
 typedef enum status (*wal_hold_take)(void *context,
 				     const struct wal_index_header *header,

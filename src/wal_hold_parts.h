@@ -50,6 +50,7 @@ struct wal_hold {
 	uint32_t backfilled;      /* the same, of the generation that is captured */
 
 	/* Alarm: commits that the header counted against commits that were captured. */
+	bool is_counted; /* all up to counted_change was captured */
 	uint32_t counted_change;
 	uint32_t counted_commits;
 	uint32_t counted_commit_frames;

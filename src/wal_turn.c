@@ -147,12 +147,13 @@ static enum status check_count(struct wal_hold *h, const struct wal_index_header
 	bool agrees = delta >= h->counted_commits && delta <= h->counted_commit_frames;
 	bool recovered = now->change <= h->counted_commit_frames;
 
-	if (!agrees && !recovered) {
+	if (!agrees && !recovered && h->is_counted) {
 		log_debug("hold: %u commits counted, %u captured (%u commit frames)",
 			  (unsigned)delta, (unsigned)h->counted_commits,
 			  (unsigned)h->counted_commit_frames);
 		return hold_lost(h, err, "has commits that were not captured");
 	}
+	h->is_counted = true;
 	h->counted_change = now->change;
 	h->counted_commits = 0;
 	h->counted_commit_frames = 0;

@@ -815,6 +815,53 @@ static void test_missing_segment_is_damage_when_a_later_one_was_synced(void **st
 	tear_down(f);
 }
 
+/* Have syncs of the file `name` fail from now on. */
+static void break_syncs_of(const char *name)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* fdatasync: EINVAL */
+	size_t found = 0;
+
+	assert_true(null_fd >= 0);
+	for (int fd = 3; fd < 256; fd++) {
+		char link[64];
+		char path[512];
+		ssize_t len;
+
+		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+		len = readlink(link, path, sizeof path - 1);
+		path[len > 0 ? len : 0] = '\0';
+		if (len > 0 && strstr(path, name)) {
+			assert_int_equal(dup2(null_fd, fd), fd);
+			found++;
+		}
+	}
+	(void)close(null_fd);
+	assert_int_equal(found, 1);
+}
+
+/* The kernel may show what a failed sync has lost: the next process must not see it. */
+static void test_after_a_failed_sync_only_what_was_durable_stays(void **state)
+{
+	struct fixture *f = set_up();
+
+	(void)state;
+	append(f, LSN(0), 2);
+	append(f, LSN(1), 2);
+	sync_all(f);
+	append(f, LSN(2), 2);
+	break_syncs_of("/frames");
+	assert_int_equal(journal_sync(f->journal, &f->err), ST_IO);
+	assert_int_equal(journal_sync(f->journal, &f->err), ST_IO);
+	reopen(f);
+	expect_replayed(f, 0, 2);
+	f->written_total = 2;
+	append(f, LSN(3), 2);
+	sync_all(f);
+	reopen(f);
+	expect_replayed(f, 0, 3);
+	tear_down(f);
+}
+
 /* The same where no sync has covered what is missing: a power cut may do that. */
 static void test_unsynced_segments_may_be_missing(void **state)
 {
@@ -1117,6 +1164,7 @@ int main(void)
 	    cmocka_unit_test(test_start_that_the_journal_does_not_have_is_damage),
 	    cmocka_unit_test(
 		test_missing_segment_is_damage_when_a_later_one_was_synced),
+	    cmocka_unit_test(test_after_a_failed_sync_only_what_was_durable_stays),
 	    cmocka_unit_test(test_unsynced_segments_may_be_missing),
 	    cmocka_unit_test(test_slots_are_reused_after_a_trim),
 	    cmocka_unit_test(test_append_on_a_full_disk_changes_nothing),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/base/file_io.h -- calls on a file, to their end.
+ *
+ * Interrupted calls are made again, and what was done in part is gone on with. The
+ * caller names the file in its error.
+ *
+ * THREADS  No shared state.
+ * ERRORS   errno.
+ */
+#ifndef BASE_FILE_IO_H
+#define BASE_FILE_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Bytes that were there, up to `len`, from `offset`; -1: not to be read. */
+ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset);
+
+/* All of them, or false: so much of them as is written. */
+bool file_write_at(int fd, const void *bytes, size_t len, off_t offset);
+
+bool file_set_length(int fd, off_t length);
+
+/* The content, and what is needed to read it, is on the disk (fdatasync). Once it has
+ * failed nobody knows what is: the next call may say that all is well. */
+bool file_sync(int fd);
+
+/* The same with all of the inode (fsync): of a folder, its names. */
+bool file_sync_all(int fd);
+
+#endif
