@@ -56,6 +56,11 @@ class Application:
             self.commit(["INSERT OR REPLACE INTO t VALUES (%d, 'new %d', %d)" % (
                 key, self.number, key)])
 
+    def large(self):
+        """One transaction of some MiB."""
+        self.commit(["DELETE FROM t WHERE id > 2000", "INSERT INTO t %s SELECT i,"
+                     " printf('%%900d', i), NULL FROM n" % series(10001, 17000)])
+
     def steps(self, count):
         for _ in range(count):
             self.step()

@@ -33,13 +33,13 @@ static void count_call(const char *call, const char *file)
 	if (sscanf(order, "%4095s %4095s", glob, path) != 2) {
 		abort();
 	}
-	if (fnmatch(glob, file, 0) == 0) {
+	if (fnmatch(glob, file, FNM_PATHNAME | FNM_LEADING_DIR) == 0) {
 		note(path, call, file);
 	}
 }
 
 struct rule {
-	char call[16];
+	char calls[64];
 	char glob[PATH_MAX];
 	long first;
 	long count;
@@ -62,14 +62,14 @@ static int errno_of(const char *name)
 	abort();
 }
 
-static enum failing_how how_of(const char *name, int *sys_errno)
+static enum failing_how how_of(const char *name, long turn, int *sys_errno)
 {
 	if (strcmp(name, "SHORT") == 0) {
 		return FAILING_SHORT;
 	}
 	if (strcmp(name, "HALF") == 0) {
 		*sys_errno = ENOSPC;
-		return FAILING_HALF;
+		return turn % 2 == 0 ? FAILING_SHORT : FAILING_ERRNO;
 	}
 	if (strcmp(name, "KILL") == 0) {
 		return FAILING_KILL;
@@ -78,23 +78,41 @@ static enum failing_how how_of(const char *name, int *sys_errno)
 	return FAILING_ERRNO;
 }
 
-/* Is this the call that the rule is about, and its turn? */
-static int is_due(const struct rule *rule, const char *call, const char *file)
+/* Is `name` one of a list with commas? */
+static int is_in_list(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = list; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, name, len) == 0 &&
+		    (at[len] == ',' || at[len] == '\0')) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* How many turns of the rule there were before this call; -1: it is not its turn. */
+static long turn_of(const struct rule *rule, const char *call, const char *file)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static long calls;
 	const char *flag = getenv("ROWTAIL_FAIL_WHILE");
 	long number;
 
-	if ((strcmp(rule->call, "*") != 0 && strcmp(rule->call, call) != 0) ||
-	    fnmatch(rule->glob, file, 0) != 0 || (flag && access(flag, F_OK) != 0)) {
-		return 0;
+	if (!is_in_list(rule->calls, call) ||
+	    fnmatch(rule->glob, file, FNM_PATHNAME) != 0 ||
+	    (flag && access(flag, F_OK) != 0)) {
+		return -1;
 	}
 	(void)pthread_mutex_lock(&lock);
 	number = ++calls;
 	(void)pthread_mutex_unlock(&lock);
 	return number >= rule->first &&
-	       (rule->count == 0 || number < rule->first + rule->count);
+		       (rule->count == 0 || number < rule->first + rule->count)
+		   ? number - rule->first
+		   : -1;
 }
 
 enum failing_how failing_ask(const char *call, const char *path, int *sys_errno)
@@ -103,15 +121,17 @@ enum failing_how failing_ask(const char *call, const char *path, int *sys_errno)
 	enum failing_how how = FAILING_NOT;
 	int kept = errno;
 	struct rule rule;
+	long turn;
 
 	count_call(call, path);
 	if (order) {
-		if (sscanf(order, "%15s %4095s %ld %ld %15s", rule.call, rule.glob,
+		if (sscanf(order, "%63s %4095s %ld %ld %15s", rule.calls, rule.glob,
 			   &rule.first, &rule.count, rule.how) != 5) {
 			abort();
 		}
-		if (is_due(&rule, call, path)) {
-			how = how_of(rule.how, sys_errno);
+		turn = turn_of(&rule, call, path);
+		if (turn >= 0) {
+			how = how_of(rule.how, turn, sys_errno);
 		}
 	}
 	errno = kept;

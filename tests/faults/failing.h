@@ -2,13 +2,14 @@
 /*
  * tests/faults/failing.h -- which call on which file fails, and how.
  *
- *     ROWTAIL_FAIL="CALL GLOB FIRST COUNT HOW"   one rule; a COUNT of 0 has no end
+ *     ROWTAIL_FAIL="CALLS GLOB FIRST COUNT HOW"  one rule; a COUNT of 0 has no end
  *     ROWTAIL_FAIL_WHILE=PATH                    only while there is such a file
  *     ROWTAIL_CALLS="GLOB PATH"                  append each such call to PATH
  *
- * CALL is one of those below, or *. GLOB is matched with the whole path of the file.
- * HOW is the name of an errno, SHORT (half of it is done and reported), HALF (half of
- * it is done, then ENOSPC) or KILL (half of it is done, then kill -9).
+ * CALLS are some of those below, with commas. GLOB is matched with the whole path of
+ * the file (* does not match a slash); that of ROWTAIL_CALLS also with a folder of it.
+ * HOW is the name of an errno, SHORT (half of it is done and reported), HALF (SHORT and
+ * ENOSPC in turn) or KILL (half of it is done, then kill -9).
  *
  * THREADS  Any.
  */
@@ -19,7 +20,6 @@ enum failing_how {
 	FAILING_NOT,
 	FAILING_ERRNO,
 	FAILING_SHORT,
-	FAILING_HALF,
 	FAILING_KILL,
 };
 

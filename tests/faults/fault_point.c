@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/faults/trace.h"
+
 static void note(const char *path, const char *name)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -55,6 +57,7 @@ void fault_point(const char *name)
 		note(path, name);
 	}
 	if (order && is_due(order, name)) {
+		trace_stop();
 		(void)kill(getpid(), SIGKILL);
 	}
 	errno = reason;

@@ -20,6 +20,7 @@ from faults.consumer import Consumer
 from harness.box import Box, Failed, TESTS, expect
 
 COMMITS = 120                       # of a leg that follows
+MESSAGES = 20000                    # of one state directory; all are kept, and compared
 
 
 def names():
@@ -83,6 +84,9 @@ class Chain:
             self.consumer = Consumer()      # each line once, over all files
             self.consumer.take(self.lines(), clean=True)
         self.consumer.complete(self.application.path, self.application.number)
+        if len(self.consumer.stream.messages) > MESSAGES:
+            self.renew()
+            self.check()
 
     def lines(self):
         found = []
@@ -214,7 +218,7 @@ def check_places(box):
         finally:
             place.close()
     expect(not left, "never come to: %s", ", ".join(sorted(left)))
-    return 1, "%d places" % count
+    return 1, Counts({"places": count})
 
 
 def plan(chain, kinds, more):
@@ -264,17 +268,13 @@ def run_chain(box, group, seed, more):
     chain.count()
     never = set(missed) - set(killed)
     expect(not never, "never killed at %s", ", ".join(sorted(never)))
-    return 1, Counts(sum(killed.values()), chain.transactions, chain.catch_ups)
+    return 1, Counts({"kills": sum(killed.values()),
+                      "transactions checked": chain.transactions,
+                      "catch-ups": chain.catch_ups})
 
 
-class Counts:
-    """What a chain was: added up by the runner."""
-
-    def __init__(self, *numbers):
-        self.numbers = numbers
-
-    def __add__(self, other):
-        return Counts(*map(sum, zip(self.numbers, other.numbers)))
+class Counts(collections.Counter):
+    """What the checks were: added up by the runner."""
 
     def __str__(self):
-        return "%d kills; %d transactions checked, %d catch-ups" % self.numbers
+        return ", ".join("%d %s" % (n, what) for what, n in self.items())

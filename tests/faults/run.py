@@ -10,7 +10,7 @@ from harness.pool import Check
 
 
 def fault_checks(options, settings):
-    from faults import kills
+    from faults import cuts, disk, full, kills
     program = settings.rowtail + "-faults"
     settings = box.Options(program, settings.wrapper, settings.slow)
     seed = options.seed if options.seed is not None else 1
@@ -26,7 +26,18 @@ def fault_checks(options, settings):
                 place.close()
         return Check("faults", name, in_box, seconds * settings.slow)
 
+    more = options.faults - 1
     yield check("kills/every-place-is-come-to", kills.check_places)
     for group in kills.GROUPS:
         yield check("kills/" + group, lambda place, group=group: kills.run_chain(
-            place, group, seed, options.faults - 1), 300 * options.faults)
+            place, group, seed, more), 300 * options.faults)
+    for group in kills.GROUPS if more else disk.SHORT:
+        yield check("disk/" + group, lambda place, group=group: disk.run_errors(
+            place, group, seed, more), 300 * options.faults)
+    for way in full.WAYS if more else full.SHORT:
+        yield check("full/" + way, lambda place, way=way: full.run_full(
+            place, way, seed), 120)
+    for name, (to_file, error) in cuts.RUNS.items() if more else []:
+        yield check("power/" + name, lambda place, to_file=to_file, error=error:
+                    cuts.run_cuts(place, to_file, seed, 25 * options.faults, error),
+                    300 * options.faults)

@@ -12,9 +12,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/faults/failing.h"
+#include "tests/faults/trace.h"
 
 #define WRAP(type, name, ...)            \
 	type __real_##name(__VA_ARGS__); \
@@ -91,10 +93,6 @@ static ssize_t after_bytes(ssize_t done, enum failing_how how)
 	if (how == FAILING_KILL) {
 		(void)kill(getpid(), SIGKILL);
 	}
-	if (how == FAILING_HALF) {
-		errno = ENOSPC;
-		return -1;
-	}
 	return done;
 }
 
@@ -102,18 +100,49 @@ WRAP(ssize_t, write, int fd, const void *bytes, size_t len)
 {
 	enum failing_how how;
 	ssize_t want = ask_bytes("write", fd, len, &how);
+	char path[PATH_MAX];
+	ssize_t done;
 
-	return want < 0 ? -1 : after_bytes(__real_write(fd, bytes, (size_t)want), how);
+	if (want < 0) {
+		return -1;
+	}
+	path_of(fd, path);
+	if (trace_begin(path)) {
+		done = __real_write(fd, bytes, (size_t)want);
+		if (done > 0) {
+			trace_bytes(path, lseek(fd, 0, SEEK_CUR) - done, bytes,
+				    (size_t)done);
+		}
+		trace_end();
+	} else {
+		done = __real_write(fd, bytes, (size_t)want);
+		if (done > 0 && fd != STDERR_FILENO && strncmp(path, "pipe:", 5) == 0) {
+			trace_output(bytes, (size_t)done);
+		}
+	}
+	return after_bytes(done, how);
 }
 
 WRAP(ssize_t, pwrite, int fd, const void *bytes, size_t len, off_t offset)
 {
 	enum failing_how how;
 	ssize_t want = ask_bytes("write", fd, len, &how);
+	char path[PATH_MAX];
+	ssize_t done;
 
-	return want < 0
-		   ? -1
-		   : after_bytes(__real_pwrite(fd, bytes, (size_t)want, offset), how);
+	if (want < 0) {
+		return -1;
+	}
+	path_of(fd, path);
+	if (!trace_begin(path)) {
+		return after_bytes(__real_pwrite(fd, bytes, (size_t)want, offset), how);
+	}
+	done = __real_pwrite(fd, bytes, (size_t)want, offset);
+	if (done > 0) {
+		trace_bytes(path, offset, bytes, (size_t)done);
+	}
+	trace_end();
+	return after_bytes(done, how);
 }
 
 WRAP(ssize_t, read, int fd, void *bytes, size_t len)
@@ -134,16 +163,30 @@ WRAP(ssize_t, pread, int fd, void *bytes, size_t len, off_t offset)
 		   : after_bytes(__real_pread(fd, bytes, (size_t)want, offset), how);
 }
 
+/* fsync or fdatasync. A sync that fails has written nothing. */
+static int do_sync(int fd, int (*sync)(int fd))
+{
+	char path[PATH_MAX];
+	int rc;
+
+	path_of(fd, path);
+	trace_sync_begins(path);
+	rc = ask("sync", path) != 0 ? -1 : sync(fd);
+	trace_sync_ended(path, rc == 0);
+	return rc;
+}
+
 WRAP(int, fsync, int fd)
 {
-	return ask_fd("sync", fd) != 0 ? -1 : __real_fsync(fd);
+	return do_sync(fd, __real_fsync);
 }
 
 WRAP(int, fdatasync, int fd)
 {
-	return ask_fd("sync", fd) != 0 ? -1 : __real_fdatasync(fd);
+	return do_sync(fd, __real_fdatasync);
 }
 
+/* Proves nothing: it is not recorded. */
 WRAP(int, sync_file_range, int fd, off_t offset, off_t len, unsigned flags)
 {
 	return ask_fd("sync", fd) != 0 ? -1
@@ -152,44 +195,134 @@ WRAP(int, sync_file_range, int fd, off_t offset, off_t len, unsigned flags)
 
 WRAP(int, ftruncate, int fd, off_t length)
 {
-	return ask_fd("cut", fd) != 0 ? -1 : __real_ftruncate(fd, length);
+	char path[PATH_MAX];
+	int rc;
+
+	path_of(fd, path);
+	if (ask("cut", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_ftruncate(fd, length);
+	}
+	rc = __real_ftruncate(fd, length);
+	if (rc == 0) {
+		trace_put('T', length, 0, path, NULL);
+	}
+	trace_end();
+	return rc;
 }
 
 WRAP(int, fallocate, int fd, int mode, off_t offset, off_t len)
 {
-	return ask_fd("grow", fd) != 0 ? -1 : __real_fallocate(fd, mode, offset, len);
+	char path[PATH_MAX];
+	int rc;
+
+	path_of(fd, path);
+	if (ask("grow", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_fallocate(fd, mode, offset, len);
+	}
+	rc = __real_fallocate(fd, mode, offset, len);
+	if (rc == 0) {
+		trace_put(mode & FALLOC_FL_PUNCH_HOLE ? 'P' : 'G', offset, len, path,
+			  NULL);
+	}
+	trace_end();
+	return rc;
 }
 
 /* Gives the number of the error and leaves errno alone. */
 WRAP(int, posix_fallocate, int fd, off_t offset, off_t len)
 {
+	char path[PATH_MAX];
 	int kept = errno;
-	int rc =
-	    ask_fd("grow", fd) != 0 ? errno : __real_posix_fallocate(fd, offset, len);
+	int rc;
 
+	path_of(fd, path);
+	if (ask("grow", path) != 0) {
+		rc = errno;
+	} else if (trace_begin(path)) {
+		rc = __real_posix_fallocate(fd, offset, len);
+		if (rc == 0) {
+			trace_put('G', offset, len, path, NULL);
+		}
+		trace_end();
+	} else {
+		rc = __real_posix_fallocate(fd, offset, len);
+	}
 	errno = kept;
 	return rc;
 }
 
 WRAP(int, renameat, int old_fd, const char *old_name, int new_fd, const char *new_name)
 {
+	char old_path[PATH_MAX];
 	char path[PATH_MAX];
+	int rc;
 
+	path_at(old_fd, old_name, old_path);
 	path_at(new_fd, new_name, path);
-	return ask("rename", path) != 0
-		   ? -1
-		   : __real_renameat(old_fd, old_name, new_fd, new_name);
+	if (ask("rename", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_renameat(old_fd, old_name, new_fd, new_name);
+	}
+	rc = __real_renameat(old_fd, old_name, new_fd, new_name);
+	if (rc == 0) {
+		trace_put('R', 0, 0, old_path, path);
+	}
+	trace_end();
+	return rc;
 }
 
 WRAP(int, unlinkat, int dir_fd, const char *name, int flags)
 {
 	char path[PATH_MAX];
+	int rc;
 
 	path_at(dir_fd, name, path);
-	return ask("remove", path) != 0 ? -1 : __real_unlinkat(dir_fd, name, flags);
+	if (ask("remove", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_unlinkat(dir_fd, name, flags);
+	}
+	rc = __real_unlinkat(dir_fd, name, flags);
+	if (rc == 0) {
+		trace_put('U', 0, 0, path, NULL);
+	}
+	trace_end();
+	return rc;
 }
 
 int __real_openat(int dir_fd, const char *name, int flags, ...);
+
+/* An openat that may make the file. */
+static int do_make(int dir_fd, const char *name, int flags, mode_t mode,
+		   const char *path)
+{
+	bool was_there;
+	int fd;
+
+	if (!trace_begin(path)) {
+		return __real_openat(dir_fd, name, flags, mode);
+	}
+	was_there = faccessat(dir_fd, name, F_OK, 0) == 0;
+	fd = __real_openat(dir_fd, name, flags, mode);
+	if (fd >= 0 && !was_there) {
+		trace_put('C', 0, 0, path, NULL);
+	}
+	trace_end();
+	if (fd >= 0 && strcmp(strrchr(path, '/'), "/frames") == 0) {
+		trace_frames(path);
+	}
+	return fd;
+}
+
 int __wrap_openat(int dir_fd, const char *name, int flags, ...);
 int __wrap_openat(int dir_fd, const char *name, int flags, ...)
 {
@@ -197,16 +330,17 @@ int __wrap_openat(int dir_fd, const char *name, int flags, ...)
 	mode_t mode = 0;
 	va_list more;
 
-	if (flags & O_CREAT) {
-		va_start(more, flags);
-		mode = va_arg(more, mode_t);
-		va_end(more);
-	}
 	path_at(dir_fd, name, path);
 	if (ask(flags & O_CREAT ? "make" : "open", path) != 0) {
 		return -1;
 	}
-	return __real_openat(dir_fd, name, flags, mode);
+	if (!(flags & O_CREAT)) {
+		return __real_openat(dir_fd, name, flags);
+	}
+	va_start(more, flags);
+	mode = va_arg(more, mode_t);
+	va_end(more);
+	return do_make(dir_fd, name, flags, mode, path);
 }
 
 int __wrap_open(const char *name, int flags, ...);
@@ -232,5 +366,18 @@ int __wrap___openat_2(int dir_fd, const char *name, int flags)
 
 WRAP(int, mkdir, const char *path, mode_t mode)
 {
-	return ask("make", path) != 0 ? -1 : __real_mkdir(path, mode);
+	int rc;
+
+	if (ask("make", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_mkdir(path, mode);
+	}
+	rc = __real_mkdir(path, mode);
+	if (rc == 0) {
+		trace_put('M', 0, 0, path, NULL);
+	}
+	trace_end();
+	return rc;
 }

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/faults/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BLOCK 4096
+
+/* The one trace of this process. */
+static struct {
+	pthread_mutex_t lock;
+	FILE *out;
+	char folder[PATH_MAX];
+	char frames[PATH_MAX]; /* empty: not opened yet */
+	char *known;           /* its bytes as they were recorded */
+	size_t known_len;
+	int kept_errno;
+} trace = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_on(void)
+{
+	const char *order = getenv("ROWTAIL_TRACE");
+	char path[PATH_MAX];
+
+	if (trace.out || !order) {
+		return trace.out != NULL;
+	}
+	if (sscanf(order, "%4095s %4095s", trace.folder, path) != 2 ||
+	    !(trace.out = fopen(path, "a"))) {
+		abort();
+	}
+	return true;
+}
+
+static bool is_in_folder(const char *path)
+{
+	size_t len = strlen(trace.folder);
+
+	return strncmp(path, trace.folder, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0') && !strstr(path, ".db");
+}
+
+bool trace_begin(const char *path)
+{
+	(void)pthread_mutex_lock(&trace.lock);
+	trace.kept_errno = errno;
+	if (is_on() && is_in_folder(path)) {
+		errno = trace.kept_errno;
+		return true;
+	}
+	errno = trace.kept_errno;
+	(void)pthread_mutex_unlock(&trace.lock);
+	return false;
+}
+
+void trace_end(void)
+{
+	int kept = errno;
+
+	if (fflush(trace.out) != 0) {
+		abort();
+	}
+	errno = kept;
+	(void)pthread_mutex_unlock(&trace.lock);
+}
+
+static void put_bytes(char kind, const char *path, off_t offset, const void *bytes,
+		      size_t len)
+{
+	if (fprintf(trace.out, "%c %lld %zu %s\n", kind, (long long)offset, len, path) <
+		0 ||
+	    fwrite(bytes, 1, len, trace.out) != len || fputc('\n', trace.out) == EOF) {
+		abort();
+	}
+}
+
+/* All of a file into a buffer that the caller frees. */
+static char *load(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *bytes;
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		*len = 0;
+		return NULL;
+	}
+	bytes = calloc(1, (size_t)st.st_size + 1);
+	*len = (size_t)st.st_size;
+	if (!bytes || pread(fd, bytes, *len, 0) != (ssize_t)*len) {
+		abort();
+	}
+	(void)close(fd);
+	return bytes;
+}
+
+/* What the mapping has changed. */
+static void put_frames(void)
+{
+	static const char zeros[BLOCK];
+	size_t len;
+	char *now;
+
+	if (trace.frames[0] == '\0') {
+		return;
+	}
+	now = load(trace.frames, &len);
+	for (size_t at = 0; now && at + BLOCK <= len; at += BLOCK) {
+		const char *was =
+		    at + BLOCK <= trace.known_len ? trace.known + at : zeros;
+
+		if (memcmp(now + at, was, BLOCK) != 0) {
+			put_bytes('W', trace.frames, (off_t)at, now + at, BLOCK);
+		}
+	}
+	free(trace.known);
+	trace.known = now;
+	trace.known_len = len;
+}
+
+void trace_frames(const char *path)
+{
+	if (trace_begin(path)) {
+		free(trace.known);
+		(void)snprintf(trace.frames, sizeof trace.frames, "%s", path);
+		trace.known = load(path, &trace.known_len);
+		trace_end();
+	}
+}
+
+void trace_bytes(const char *path, off_t offset, const void *bytes, size_t len)
+{
+	int kept = errno;
+
+	put_frames();
+	put_bytes('W', path, offset, bytes, len);
+	errno = kept;
+}
+
+void trace_put(char kind, off_t first, off_t second, const char *path,
+	       const char *other)
+{
+	int kept = errno;
+
+	put_frames();
+	if (fprintf(trace.out, "%c %lld %lld %s%s%s\n", kind, (long long)first,
+		    (long long)second, path, other ? " " : "",
+		    other ? other : "") < 0) {
+		abort();
+	}
+	errno = kept;
+}
+
+void trace_sync_begins(const char *path)
+{
+	if (trace_begin(path)) {
+		trace_put('B', gettid(), 0, path, NULL);
+		trace_end();
+	}
+}
+
+void trace_sync_ended(const char *path, bool ok)
+{
+	if (trace_begin(path)) {
+		trace_put('S', gettid(), ok, path, NULL);
+		trace_end();
+	}
+}
+
+void trace_stop(void)
+{
+	(void)pthread_mutex_lock(&trace.lock);
+}
+
+void trace_output(const void *bytes, size_t len)
+{
+	(void)pthread_mutex_lock(&trace.lock);
+	trace.kept_errno = errno;
+	if (is_on()) {
+		put_bytes('O', "-", 0, bytes, len);
+		(void)fflush(trace.out);
+	}
+	errno = trace.kept_errno;
+	(void)pthread_mutex_unlock(&trace.lock);
+}
