@@ -161,16 +161,10 @@ static enum status make_heads(struct encoder *e, const char *topic_prefix,
 
 static bool constants_ok(const struct encoder *e)
 {
-	const struct buffer *const constants[] = {
-	    &e->source_head,  &e->source_db,       &e->transaction_topic,
-	    &e->schema_topic, &e->heartbeat_topic, &e->catch_up};
-
-	for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
-		if (!buffer_ok(constants[i])) {
-			return false;
-		}
-	}
-	return e->topic_prefix && e->topic_delimiter && e->database_name;
+	return e->topic_prefix && e->topic_delimiter && e->database_name &&
+	       buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
+	       buffer_ok(&e->transaction_topic) && buffer_ok(&e->schema_topic) &&
+	       buffer_ok(&e->heartbeat_topic) && buffer_ok(&e->catch_up);
 }
 
 /* Fill the encoder from its settings. */

@@ -71,7 +71,10 @@ static void add_type_name(struct buffer *b, const struct declared_type *type)
 	for (size_t i = 0; i < type->name_len; i++) {
 		char c = type->name[i];
 
-		buffer_add_char(&name, c >= 'a' && c <= 'z' ? (char)(c - 32) : c);
+		if (c >= 'a' && c <= 'z') {
+			c = (char)(c - ('a' - 'A'));
+		}
+		buffer_add_char(&name, c);
 	}
 	add_taken(b, &name);
 }

@@ -423,29 +423,38 @@ static bool has_key(const struct table_plan *plan, const struct value *values)
 	return plan->key_count > 0;
 }
 
+/* A row of the change, or the one whose key stands in a header only. */
+static enum status check_row(struct table_plan *plan, const struct change *change,
+			     const struct value *row, bool is_key_only, bool *skip,
+			     struct error *err)
+{
+	if (!row || *skip) {
+		return ST_OK;
+	}
+	if (has_key(plan, row) && check_values(plan, plan->keys, plan->key_count,
+					       change, row, skip, err) != ST_OK) {
+		return err->status;
+	}
+	return is_key_only ? ST_OK
+			   : check_values(plan, plan->columns, plan->column_count,
+					  change, row, skip, err);
+}
+
 enum status table_plan_check(struct table_plan *plan, const struct change *change,
 			     bool *skip, struct error *err)
 {
-	const struct value *const rows[] = {change->before, change->after,
-					    change->other_key_row};
+	enum status status;
 
 	*skip = false;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (!rows[i]) {
-			continue;
-		}
-		if (has_key(plan, rows[i]) &&
-		    check_values(plan, plan->keys, plan->key_count, change, rows[i],
-				 skip, err) != ST_OK) {
-			return err->status;
-		}
-		if (rows[i] != change->other_key_row &&
-		    check_values(plan, plan->columns, plan->column_count, change,
-				 rows[i], skip, err) != ST_OK) {
-			return err->status;
-		}
+	status = check_row(plan, change, change->before, false, skip, err);
+	if (status == ST_OK) {
+		status = check_row(plan, change, change->after, false, skip, err);
 	}
-	return ST_OK;
+	if (status == ST_OK) {
+		status =
+		    check_row(plan, change, change->other_key_row, true, skip, err);
+	}
+	return status;
 }
 
 /* ---- rows and keys ---- */
