@@ -145,7 +145,8 @@ class Stream:
     def add(self, messages, clean):
         """Takes all messages of one run and how it ended; returns those that are new.
         A run without any says nothing about where the next one begins. Heartbeats
-        come at any time and are not looked at."""
+        come at any time between transactions."""
+        self._check_heartbeats(messages)
         messages = [m for m in messages if not m.is_heartbeat]
         self._identify(messages)
         if not messages:
@@ -165,6 +166,15 @@ class Stream:
         for message in fresh:
             self._append(message)
         return fresh
+
+    def _check_heartbeats(self, messages):
+        known = self.messages if self.is_sure else []
+        status = next((m.value["status"] for m in reversed(known)
+                       if "status" in (m.value or {})), None)
+        for message in messages:
+            status = (message.value or {}).get("status", status)
+            if message.is_heartbeat and status == "BEGIN":
+                raise Mismatch("a heartbeat in a transaction: %r" % message)
 
     def _identify(self, messages):
         for i, message in enumerate(messages):
