@@ -18,6 +18,7 @@
 #define FENCED_NS  (1500 * NS_PER_MS) /* a new owner gets this to write its position */
 #define CHECK_NS   (5 * NS_PER_S)     /* then a topic may be gone */
 #define QUEUE_MS   5
+#define CLOSE_MS   1000 /* the last position gets this without transactions */
 
 struct kafka_sink {
 	struct sink sink; /* first */
@@ -538,7 +539,7 @@ static void kafka_close(struct sink *sink)
 	struct kafka_sink *s = sink_of(sink);
 
 	if (s->producer.rk && !s->settings.exactly_once) {
-		(void)rd_kafka_flush(s->producer.rk, KAFKA_SLICE_MS);
+		(void)rd_kafka_flush(s->producer.rk, CLOSE_MS);
 	}
 	if (s->topics) {
 		drop_producer(s, true);
