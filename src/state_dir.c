@@ -925,6 +925,11 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	if (status == ST_OK) {
 		status = read_meta(dir, err);
 	}
+	/* A kill may have come between the renaming of meta and its sync: what is done
+	 * next rests on the new one. */
+	if (status == ST_OK && dir->has_meta && !file_sync_all(dir->fd)) {
+		status = error_set_errno(err, errno, "%s cannot be synced", dir->path);
+	}
 	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
 		status = was_in_use(dir) ? damaged(dir, META_FILE, "missing", err)
