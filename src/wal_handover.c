@@ -164,10 +164,14 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 /* A try of a handover; where a long reader is in the way, not again for a while. */
 enum status hold_attempt(struct wal_hold *h, int tries, struct error *err)
 {
+	bool keeps_lock = h->holds_lock;
 	enum status status;
 
 	hold_want_lock(h); /* or the writer begins one of its own in between */
 	status = hand_over(h, tries, BUSY_PASS_NS, err);
+	if (!keeps_lock) {
+		hold_drop_lock(h); /* an application may want to run one */
+	}
 
 	if (h->is_limited && h->state != HOLD_ZERO) {
 		put_off(h, clock_mono_ns());
@@ -283,11 +287,13 @@ enum status hold_pass(struct wal_hold *h, struct error *err)
 	enum status status = ST_OK;
 	bool is_enough = false;
 
+	hold_want_lock(h);
 	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_enough; i++) {
 		uint32_t before = left;
 
 		status = hold_attempt(h, 1, err);
 		if (h->state == HOLD_ZERO || h->is_limited) {
+			hold_drop_lock(h);
 			return status;
 		}
 		left = h->header.frame_count - h->limit;
