@@ -399,6 +399,21 @@ static enum status journal_first(struct capture *c, struct captured_txn *first,
 	return status;
 }
 
+/* Without frames the header knows no page count: the file's. ST_RETRY: the WAL is not
+ * of this file as it was opened. */
+static enum status complete_header(const struct capture *c,
+				   struct wal_index_header *header, struct error *err)
+{
+	if (header->frame_count == 0) {
+		return source_page_count(&c->db, &header->page_count, err);
+	}
+	if (header->page_size != c->db.page_size) {
+		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
+				 c->db.path);
+	}
+	return ST_OK;
+}
+
 /* wal_hold_take at the start: the last frame of each page, as one transaction. */
 static enum status take_first(struct capture *c, const struct wal_index_header *header,
 			      struct hold_taken *taken, struct error *err)
@@ -406,13 +421,10 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	struct wal_index_header from_file = *header;
 	struct wal_index_header now;
 	uint64_t preimage_bytes;
-	enum status status = ST_OK;
+	enum status status = complete_header(c, &from_file, err);
 
-	if (header->frame_count == 0) {
-		status = source_page_count(&c->db, &from_file.page_count, err);
-	} else if (header->page_size != c->db.page_size) {
-		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
-				 c->db.path);
+	if (status == ST_RETRY) {
+		return status;
 	}
 	if (status == ST_OK) {
 		status =
@@ -487,13 +499,10 @@ static enum status take_difference(struct capture *c,
 	struct stat before = {0};
 	bool is_still = !may_change(c, header) && fstat(c->db.db_fd, &before) == 0;
 	uint64_t unused;
-	enum status status = ST_OK;
+	enum status status = complete_header(c, &from_file, err);
 
-	if (header->frame_count == 0) {
-		status = source_page_count(&c->db, &from_file.page_count, err);
-	} else if (header->page_size != c->db.page_size) {
-		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
-				 c->db.path);
+	if (status == ST_RETRY) {
+		return status;
 	}
 	catch_up.page_count = from_file.page_count;
 	if (status == ST_OK) {

@@ -101,20 +101,28 @@ static size_t record_bytes(const struct journal_record *record)
 	       JOURNAL_SUM_BYTES;
 }
 
+/* Room for all of it, and its head. Where the rest goes; NULL when memory ran out. */
+static uint8_t *begin_record(struct buffer *to, const struct journal_record *record,
+			     size_t length, uint64_t durable_lsn, uint64_t chain_before)
+{
+	buffer_reset(to);
+	if (!buffer_reserve(to, length)) {
+		return NULL;
+	}
+	put_head((uint8_t *)to->bytes, record, length, durable_lsn, chain_before);
+	return (uint8_t *)to->bytes + JOURNAL_HEAD_BYTES;
+}
+
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,
 			const struct spool *spool, uint32_t page_size, uint64_t *chain)
 {
 	size_t length = record_bytes(record);
-	uint8_t *at;
+	uint8_t *at = begin_record(to, record, length, durable_lsn, chain_before);
 
-	buffer_reset(to);
-	if (!buffer_reserve(to, length)) {
+	if (!at) {
 		return false;
 	}
-	at = (uint8_t *)to->bytes;
-	put_head(at, record, length, durable_lsn, chain_before);
-	at += JOURNAL_HEAD_BYTES;
 	for (size_t i = 0; i < record->page_total; i++) {
 		const struct journal_page *page = &record->pages[i];
 		const struct journal_entry entry = {
@@ -140,15 +148,11 @@ bool journal_merged_begin(struct buffer *to, const struct journal_record *record
 			  uint64_t durable_lsn, uint64_t chain_before)
 {
 	size_t length = record_bytes(record);
-	uint8_t *at;
+	uint8_t *at = begin_record(to, record, length, durable_lsn, chain_before);
 
-	buffer_reset(to);
-	if (!buffer_reserve(to, length)) {
+	if (!at) {
 		return false;
 	}
-	at = (uint8_t *)to->bytes;
-	put_head(at, record, length, durable_lsn, chain_before);
-	at += JOURNAL_HEAD_BYTES;
 	put_u64(at, record->chain);
 	put_u64(at + 8, record->merged);
 	put_u32(at + 16, record->low_pages);
