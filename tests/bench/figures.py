@@ -233,9 +233,10 @@ class Figures:
         update = ["--mode", "update"]
         with self.follow(path) as follower:
             # The first event pays for what is built once.
+            said = follower.usage.written_bytes()
             self.write(path, "--mode", "blob", "--txns", 1)
             self.write(path, *update, "--txns", 200)
-            follower.wait_until_quiet(0)
+            follower.wait_until_quiet(200 * EVENT_MIN_BYTES, since=said)
             before = follower.usage.cpu_s()
             writer = self.tools.start(
                 "writer", path, *update, "--txns", self.plan.updates, core=WRITER_CORE

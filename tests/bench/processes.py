@@ -81,18 +81,14 @@ class Usage:
         return total
 
     def written_bytes(self):
-        """Bytes written by the thread that prints events.
+        """Bytes written by the main thread, which prints the events.
 
-        The main thread, where it has written at all; else the one with the most. (A
-        checkpoint writes too, but in the thread that holds the WAL.)
+        (A checkpoint writes too, but in the thread that holds the WAL.)
         """
-        by_thread = {}
-        for task in (self.folder / "task").iterdir():
-            for line in (task / "io").read_text().splitlines():
-                if line.startswith("wchar:"):
-                    by_thread[int(task.name)] = int(line.split()[1])
-        main = by_thread.get(self.pid, 0)
-        return main if main > 4096 else max(by_thread.values())
+        for line in (self.folder / "task" / str(self.pid) / "io").read_text().splitlines():
+            if line.startswith("wchar:"):
+                return int(line.split()[1])
+        raise BenchError("/proc does not say how much a thread has written")
 
 
 class Follower:
@@ -142,13 +138,15 @@ class Follower:
     def look_at_memory(self):
         self.memory_peak = max(self.memory_peak, self.usage.memory_bytes())
 
-    def wait_until_quiet(self, at_least, limit_s=600):
+    def wait_until_quiet(self, at_least, limit_s=600, since=None):
         """Monotonic time of the last output, once there is none for a while.
 
-        `at_least`: fewer bytes than this since now are not the end.
+        `at_least`: fewer bytes than this since now (or since there were so many) are
+        not the end.
         """
         deadline = time.monotonic() + limit_s
-        start = last = self.usage.written_bytes()
+        last = self.usage.written_bytes()
+        start = last if since is None else since
         changed_s = time.monotonic()
         while True:
             time.sleep(0.004)
