@@ -2,7 +2,6 @@
 #include "src/backlog.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/thread.h"
 #include "src/store.h"
 
 #define SEGMENTS     8          /* of the journal in max_bytes */
@@ -360,9 +360,7 @@ static void recall_handed(struct backlog *b)
 
 enum status backlog_start(struct backlog *backlog, struct error *err)
 {
-	sigset_t all;
-	sigset_t before;
-	int rc;
+	enum status status;
 
 	(void)pthread_mutex_lock(&backlog->lock);
 	recall_handed(backlog);
@@ -372,13 +370,9 @@ enum status backlog_start(struct backlog *backlog, struct error *err)
 	}
 	store_limit_segments(backlog->settings.store,
 			     backlog->settings.max_bytes / SEGMENTS);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&backlog->thread, NULL, run, backlog);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	backlog->is_started = rc == 0;
-	return rc == 0 ? ST_OK
-		       : error_set_errno(err, rc, "cannot start the merge thread");
+	status = thread_start(&backlog->thread, run, backlog, "merge", err);
+	backlog->is_started = status == ST_OK;
+	return status;
 }
 
 void backlog_stop(struct backlog *backlog)

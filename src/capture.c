@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/thread.h"
 #include "src/catch_up.h"
 #include "src/db_open.h"
 #include "src/source_state.h"
@@ -778,22 +778,6 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	return ST_OK;
 }
 
-/* With all signals blocked in it. */
-static enum status start_thread(pthread_t *thread, void *(*body)(void *), void *context,
-				const char *what, struct error *err)
-{
-	sigset_t all;
-	sigset_t before;
-	int rc;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(thread, NULL, body, context);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc == 0 ? ST_OK
-		       : error_set_errno(err, rc, "cannot start the %s thread", what);
-}
-
 enum status capture_start(struct capture *capture, struct error *err)
 {
 	enum status status = ST_OK;
@@ -802,12 +786,12 @@ enum status capture_start(struct capture *capture, struct error *err)
 		status = backlog_start(capture->backlog, err);
 	}
 	if (capture->settings.store && status == ST_OK) {
-		status = start_thread(&capture->sync_thread, run_sync, capture,
+		status = thread_start(&capture->sync_thread, run_sync, capture,
 				      "journal", err);
 		capture->is_syncing = status == ST_OK;
 	}
 	if (status == ST_OK) {
-		status = start_thread(&capture->thread, run, capture, "capture", err);
+		status = thread_start(&capture->thread, run, capture, "capture", err);
 		capture->is_started = status == ST_OK;
 	}
 	return status;

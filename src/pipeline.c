@@ -245,6 +245,9 @@ static enum status flush(struct pipeline *pipeline, struct error *err)
 {
 	enum status status = delivery_flush(pipeline->delivery, err);
 
+	if (status == ST_OK && pipeline->store) {
+		status = store_fold_end(pipeline->store, pipeline->view, err);
+	}
 	/* Not all that was acknowledged needs to be noted at once. */
 	if (status == ST_OK && pipeline->store &&
 	    store_position(pipeline->store)->lsn == delivery_lsn(pipeline->delivery)) {
@@ -489,11 +492,13 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 /* Sleep until capture, a signal or the reader has something to say. */
 static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 {
-	struct pollfd fds[4] = {
+	struct pollfd fds[5] = {
 	    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
 	    {.fd = stop_fd(), .events = POLLIN},
 	    {.fd = delivery_watch_fd(pipeline->delivery), .events = 0},
 	    {.fd = reopen_fd(), .events = POLLIN},
+	    {.fd = pipeline->store ? store_fold_fd(pipeline->store) : -1,
+	     .events = POLLIN},
 	};
 
 	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <

@@ -107,6 +107,11 @@ uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no)
 	return le64toh(shadow->hashes[page_no - 1]);
 }
 
+uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no)
+{
+	return le64toh(shadow->hashes[page_no - 1]);
+}
+
 /* Note the hash of a page that the table has room for. */
 static void set_hash(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes)
 {
@@ -120,9 +125,8 @@ static enum status out_of_memory(struct error *err)
 	return error_set(err, ST_NOMEM, "out of memory for the hashes of the shadow");
 }
 
-/* Have room for `page_count` entries. What is mapped and not written takes no memory.
- */
-static enum status reserve(struct shadow *shadow, uint32_t page_count,
+/* What is mapped and not written takes no memory. */
+enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
 			   struct error *err)
 {
 	size_t old_flags = shadow->hashes_cap / FLAG_HASHES;
@@ -211,7 +215,7 @@ static enum status read_hashes(struct shadow *shadow, struct error *err)
 	if ((uint64_t)st.st_size < HASHES_HEAD + len) {
 		return too_few_hashes(shadow, (size_t)st.st_size - HASHES_HEAD, err);
 	}
-	status = reserve(shadow, shadow->page_count, err);
+	status = shadow_reserve(shadow, shadow->page_count, err);
 	if (status != ST_OK) {
 		return status;
 	}
@@ -343,7 +347,7 @@ static enum status grow(struct shadow *shadow, uint32_t page_count, struct error
 {
 	uint64_t old_end =
 	    shadow->file_pages < page_count ? shadow->file_pages : page_count;
-	enum status status = reserve(shadow, page_count, err);
+	enum status status = shadow_reserve(shadow, page_count, err);
 
 	if (status == ST_OK && old_end > shadow->page_count) {
 		status =
@@ -622,7 +626,7 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 		status = set_length(shadow, shadow->page_count, err);
 	}
 	if (status == ST_OK) {
-		status = reserve(shadow, shadow->page_count, err);
+		status = shadow_reserve(shadow, shadow->page_count, err);
 	}
 	if (status == ST_OK) {
 		status = copy_pages(shadow, copy, is_clone, err);

@@ -56,6 +56,13 @@ uint32_t shadow_page_count(const struct shadow *shadow);
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size);
 uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no);
 
+/* Have room for the hashes of so many pages: then another thread may write these pages
+ * while this one asks for the hashes of others, of which it knows that they are there.
+ */
+enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
+			   struct error *err) MUST_CHECK;
+uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no);
+
 /* Write a page; grows the shadow where it must. Not durable until shadow_sync. */
 enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes,
 			 struct error *err) MUST_CHECK;

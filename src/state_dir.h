@@ -16,8 +16,8 @@
  * the format byte by byte.
  *
  * OWNERSHIP  state_dir_open / state_dir_close.
- * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded: any;
- *            the rest: one at a time.
+ * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded and
+ *            state_dir_sync_position: any; the rest: one at a time.
  * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
  *            version (exit 2). ST_DAMAGED: a checksum is wrong (exit 1). ST_IO.
  *            Each names the file and what to do.

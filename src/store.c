@@ -11,17 +11,14 @@
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/convert.h"
+#include "src/fold.h"
 #include "src/journal.h"
 #include "src/last_error.h"
 #include "src/page_versions.h"
 #include "src/shadow.h"
 #include "src/source_state.h"
 
-#ifndef FOLD_BYTES             /* tests have a smaller one */
-#define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
-#endif
-#define FOLD_AGAIN_NS NS_PER_S /* after a full disk */
-#define FREE_AT_ONCE  1024     /* slots, under one lock */
+#define FREE_AT_ONCE 1024 /* slots, under one lock */
 
 struct store {
 	struct state_dir *dir;
@@ -34,7 +31,6 @@ struct store {
 
 	/* Found by open; later: absorbed. */
 	struct store_end end;
-	uint64_t end_chain;
 	struct page_versions versions; /* of what was found, the newest of each page */
 	struct captured_txn *recovered;
 	struct captured_txn **recovered_end;
@@ -42,11 +38,7 @@ struct store {
 	struct journal_page *pages; /* scratch of append */
 	size_t page_cap;
 
-	struct captured_txn *kept;
-	struct captured_txn **kept_end;
-	uint64_t kept_bytes;
-	bool is_full;    /* folding met a full disk, and said so */
-	int64_t fold_ns; /* not before (monotonic) */
+	struct fold *fold; /* of a store that is not new */
 };
 
 /* --- opening ------------------------------------------------------------------------
@@ -137,6 +129,18 @@ static enum status check_position(const struct store *store, struct error *err)
 	return ST_OK;
 }
 
+static enum status open_fold(struct store *store, struct error *err)
+{
+	struct fold_settings settings = {.dir = store->dir,
+					 .shadow = store->shadow,
+					 .spool = store->spool,
+					 .journal = store->journal,
+					 .meta = &store->meta,
+					 .page_size = store->meta.page_size};
+
+	return fold_open(&settings, &store->fold, err);
+}
+
 /* Spool, shadow and journal of a directory that has been in use. */
 static enum status open_contents(struct store *store, struct error *err)
 {
@@ -167,7 +171,10 @@ static enum status open_contents(struct store *store, struct error *err)
 		status = journal_open(fd, meta->page_size, store->spool, &start,
 				      recover, store, &store->journal, err);
 	}
-	return status == ST_OK ? check_position(store, err) : status;
+	if (status == ST_OK) {
+		status = check_position(store, err);
+	}
+	return status == ST_OK ? open_fold(store, err) : status;
 }
 
 enum status store_open(const char *path, const char *database_path, struct store **out,
@@ -181,7 +188,6 @@ enum status store_open(const char *path, const char *database_path, struct store
 	}
 	page_versions_init(&store->versions);
 	store->recovered_end = &store->recovered;
-	store->kept_end = &store->kept;
 	status = state_dir_open(path, database_path, &store->dir, &store->is_new, err);
 	if (status == ST_OK && !store->is_new) {
 		store->meta = *state_dir_meta(store->dir);
@@ -214,8 +220,8 @@ void store_close(struct store *store)
 	if (!store) {
 		return;
 	}
+	fold_close(store->fold);
 	free_list(store->recovered);
-	free_list(store->kept);
 	free(store->pages);
 	page_versions_clear(&store->versions);
 	journal_close(store->journal);
@@ -244,21 +250,20 @@ const char *store_database(const struct store *store)
 
 bool store_chain_at(const struct store *store, uint64_t lsn, uint64_t *chain)
 {
-	const struct captured_txn *const lists[] = {store->recovered, store->kept};
-
 	*chain = store->meta.base_chain;
-	if (!store->is_new && lsn == store->meta.base_lsn) {
+	if (store->is_new) {
+		return false;
+	}
+	if (lsn == store->meta.base_lsn) {
 		return true;
 	}
-	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-		for (const struct captured_txn *txn = lists[i]; txn; txn = txn->next) {
-			if (txn->lsn == lsn) {
-				*chain = txn->chain;
-				return true;
-			}
+	for (const struct captured_txn *txn = store->recovered; txn; txn = txn->next) {
+		if (txn->lsn == lsn) {
+			*chain = txn->chain;
+			return true;
 		}
 	}
-	return false;
+	return fold_chain_at(store->fold, lsn, chain);
 }
 
 enum status store_forget(struct store *store, struct error *err)
@@ -373,6 +378,7 @@ enum status store_put_clean(struct store *store, const struct stat *database,
 	if (store->is_new) {
 		return ST_OK;
 	}
+	(void)fold_wait(store->fold);
 	store->meta.is_clean = true;
 	store->meta.clean_lsn = lsn;
 	store->meta.clean_device = database->st_dev;
@@ -508,25 +514,10 @@ static void free_slots(struct store *store, const struct captured_txn *txn)
 	}
 }
 
-/* The smallest size of the database since the transaction before. */
-static uint32_t low_pages(const struct captured_txn *txn)
-{
-	return txn->merged > 0 ? txn->low_pages : txn->page_count;
-}
-
-/* What was cut off and grown again without a frame is zeros. */
-static enum status cut_base(struct store *store, const struct captured_txn *txn,
-			    struct error *err)
-{
-	return low_pages(txn) < shadow_page_count(store->shadow)
-		   ? shadow_resize(store->shadow, low_pages(txn), err)
-		   : ST_OK;
-}
-
 enum status store_absorb(struct store *store, struct captured_txn *txn,
 			 struct error *err)
 {
-	enum status status = cut_base(store, txn, err);
+	enum status status = fold_cut(store->shadow, txn, err);
 
 	if (status == ST_OK) {
 		status = shadow_resize(store->shadow, txn->page_count, err);
@@ -540,25 +531,11 @@ enum status store_absorb(struct store *store, struct captured_txn *txn,
 					 spool_bytes(store->spool, page->slot), err);
 		}
 	}
-	store->end = (struct store_end){
-	    .lsn = txn->lsn, .page_count = txn->page_count, .place = txn->place};
-	store->end_chain = txn->chain;
+	fold_set_base(&store->meta, txn);
 	FAULT_POINT("start-absorbed");
 	free_slots(store, txn);
 	free(txn);
 	return of_shadow(store, status, err);
-}
-
-/* S is where `txn` (or what was absorbed) left the database. */
-static void set_base(struct state_meta *meta, const struct store_end *end,
-		     uint64_t chain)
-{
-	meta->base_lsn = end->lsn;
-	meta->base_pages = end->page_count;
-	meta->base_chain = chain;
-	meta->base_frame = end->place.frame;
-	meta->base_proof = end->place.proof;
-	memcpy(meta->base_salt, end->place.salt, sizeof meta->base_salt);
 }
 
 enum status store_begin(struct store *store, const struct state_position *position,
@@ -574,7 +551,6 @@ enum status store_begin(struct store *store, const struct state_position *positi
 		status = state_dir_sync_position(store->dir, err);
 	}
 	if (status == ST_OK) {
-		set_base(&store->meta, &store->end, store->end_chain);
 		store->meta.begun_ns = clock_wall_ns();
 		status = state_dir_put_meta(store->dir, &store->meta, err);
 	}
@@ -584,7 +560,7 @@ enum status store_begin(struct store *store, const struct state_position *positi
 		FAULT_POINT("start-begun");
 		status = journal_trim(store->journal, store->meta.base_lsn, err);
 	}
-	return status;
+	return status == ST_OK ? open_fold(store, err) : status;
 }
 
 /* --- following ----------------------------------------------------------------------
@@ -595,9 +571,14 @@ enum status store_check_page(void *context, uint32_t page_no, const uint8_t *byt
 {
 	const struct store *store = context;
 
-	if (page_no <= shadow_page_count(store->shadow) &&
-	    shadow_hash(store->shadow, page_no) !=
+	if (page_no <= fold_base_pages(store->fold) &&
+	    shadow_known_hash(store->shadow, page_no) !=
 		shadow_hash_of(page_no, bytes, store->meta.page_size)) {
+		if (fold_wait(store->fold)) {
+			/* A page that nothing has written since it was cut off may have
+			 * been cleared just now. */
+			return error_set(err, ST_RETRY, "the shadow was written");
+		}
 		return error_set(err, ST_DAMAGED,
 				 "%s: shadow or hashes is damaged (page %" PRIu32
 				 " is not what its hash says): move the state "
@@ -660,130 +641,26 @@ enum status store_sync_position(struct store *store, struct error *err)
 
 void store_keep(struct store *store, struct captured_txn *txn)
 {
-	txn->next = NULL;
-	*store->kept_end = txn;
-	store->kept_end = &txn->next;
-	store->kept_bytes += (uint64_t)txn->page_total * store->meta.page_size;
-}
-
-/* The largest size from `txn` on, until something is cut off: growing in one step costs
- * as much as growing by one page. */
-static uint32_t highest_from(const struct captured_txn *txn)
-{
-	uint32_t highest = txn->page_count;
-
-	while (txn->next && low_pages(txn->next) >= txn->page_count) {
-		txn = txn->next;
-		highest = txn->page_count;
-	}
-	return highest;
-}
-
-/* Write what is the newest image of its page, and give the slots back. */
-static enum status write_kept(struct store *store, struct view *view,
-			      struct store_end *end, uint64_t *chain, struct error *err)
-{
-	uint32_t pages = store->meta.base_pages; /* after the transaction before */
-	enum status status = ST_OK;
-
-	for (const struct captured_txn *txn = store->kept; status == ST_OK && txn;
-	     txn = txn->next) {
-		if (low_pages(txn) < pages) {
-			status = cut_base(store, txn, err);
-		}
-		pages = txn->page_count;
-		if (status == ST_OK && pages > shadow_page_count(store->shadow)) {
-			status = shadow_resize(store->shadow, highest_from(txn), err);
-		}
-		for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
-			const struct captured_page *page = &txn->pages[i];
-
-			if (view_is_newest(view, page->page_no, page->slot)) {
-				status = shadow_write(
-				    store->shadow, page->page_no,
-				    spool_bytes(store->spool, page->slot), err);
-			}
-		}
-		*end = (struct store_end){.lsn = txn->lsn,
-					  .page_count = txn->page_count,
-					  .place = txn->place};
-		*chain = txn->chain;
-	}
-	return status;
-}
-
-static void drop_kept(struct store *store, struct view *view)
-{
-	while (store->kept) {
-		struct captured_txn *txn = store->kept;
-
-		for (size_t i = 0; i < txn->page_total; i++) {
-			view_forget(view, txn->pages[i].page_no, txn->pages[i].slot);
-		}
-		free_slots(store, txn);
-		store->kept = txn->next;
-		free(txn);
-	}
-	store->kept_end = &store->kept;
-	store->kept_bytes = 0;
-}
-
-/* A full disk can wait: all of it is in the journal, and tried again. */
-static enum status put_off(struct store *store, enum status status,
-			   const struct error *err)
-{
-	if (!error_is_full(err)) {
-		return status;
-	}
-	if (!store->is_full) {
-		log_warn("%s; trying again", err->text);
-		store->is_full = true;
-	}
-	store->fold_ns = clock_mono_ns() + FOLD_AGAIN_NS;
-	return ST_OK;
+	fold_keep(store->fold, txn);
 }
 
 bool store_wants_fold(const struct store *store)
 {
-	return store->kept_bytes >= FOLD_BYTES && clock_mono_ns() >= store->fold_ns;
+	return fold_is_due(store->fold);
+}
+
+int store_fold_fd(const struct store *store)
+{
+	return fold_fd(store->fold);
+}
+
+enum status store_fold_end(struct store *store, struct view *view, struct error *err)
+{
+	return fold_end(store->fold, view, err);
 }
 
 enum status store_fold(struct store *store, struct view *view, bool now,
 		       struct error *err)
 {
-	struct store_end end = {0};
-	uint64_t chain = 0;
-	enum status status;
-
-	if (!store->kept || (!now && !store_wants_fold(store))) {
-		return ST_OK;
-	}
-	/* A power cut must not leave A before S. */
-	status = state_dir_sync_position(store->dir, err);
-	if (status == ST_OK) {
-		FAULT_POINT("fold-begins");
-		status =
-		    of_shadow(store, write_kept(store, view, &end, &chain, err), err);
-	}
-	if (status == ST_OK) {
-		FAULT_POINT("fold-written");
-		status = of_shadow(
-		    store, shadow_resize(store->shadow, end.page_count, err), err);
-	}
-	if (status == ST_OK) {
-		status = of_shadow(store, shadow_sync(store->shadow, err), err);
-	}
-	if (status == ST_OK) {
-		FAULT_POINT("fold-synced");
-		set_base(&store->meta, &end, chain);
-		status = state_dir_put_meta(store->dir, &store->meta, err);
-	}
-	if (status != ST_OK) {
-		return put_off(store, status, err);
-	}
-	store->is_full = false;
-	FAULT_POINT("fold-meta");
-	drop_kept(store, view);
-	FAULT_POINT("fold-slots-free");
-	return journal_trim(store->journal, end.lsn, err);
+	return fold_begin(store->fold, view, now, err);
 }

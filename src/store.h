@@ -8,8 +8,8 @@
  *     |  waits to be folded              |  to be decoded |  not durable yet
  *   shadow                              sink             journal
  *
- * Folding writes the newest images of the kept transactions into the shadow, makes it
- * durable, moves S, and gives their slots back.
+ * Folding (src/fold.h) writes the newest images of the kept transactions into the
+ * shadow, makes it durable, moves S, and gives their slots back.
  *
  * OWNERSHIP  store_open / store_close; a captured_txn that is kept belongs to it.
  * THREADS    store_append: the capture thread. store_sync: one other. store_prepare and
@@ -165,8 +165,14 @@ bool store_wants_fold(const struct store *store);
 
 /* `txn` is decoded past. */
 void store_keep(struct store *store, struct captured_txn *txn);
-/* Fold what is kept, all of which is acknowledged, if it is much, or `now`. */
+/* Begin to fold what is kept, all of which is acknowledged, if it is much; or `now`,
+ * which also waits for the end (src/fold.h). */
 enum status store_fold(struct store *store, struct view *view, bool now,
 		       struct error *err) MUST_CHECK;
+/* If that has ended, what it freed is free. */
+enum status store_fold_end(struct store *store, struct view *view,
+			   struct error *err) MUST_CHECK;
+/* Readable when store_fold_end has something to do. */
+int store_fold_fd(const struct store *store);
 
 #endif

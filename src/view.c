@@ -173,11 +173,13 @@ static enum status cache_get(struct view *view, uint32_t page_no,
 			return error_set(err, ST_NOMEM, "out of memory for page %u",
 					 page_no);
 		}
-		status = read_page(view, page_no, entry->bytes, err);
-		if (status == ST_OK && view->check) {
-			status = view->check(view->check_context, page_no, entry->bytes,
-					     err);
-		}
+		do {
+			status = read_page(view, page_no, entry->bytes, err);
+			if (status == ST_OK && view->check) {
+				status = view->check(view->check_context, page_no,
+						     entry->bytes, err);
+			}
+		} while (status == ST_RETRY);
 		if (status != ST_OK) {
 			if (entry->is_spare) {
 				entry->pins = 1;

@@ -45,7 +45,8 @@ struct page_source *view_new(struct view *view);
 
 /*
  * With a store the base is a copy of our own: slots belong to the transactions, nothing
- * is freed here, and each page that is read from the base is given to `check`.
+ * is freed here, and each page that is read from the base is given to `check`, which
+ * may ask with ST_RETRY to read it again.
  */
 typedef enum status (*view_check)(void *context, uint32_t page_no, const uint8_t *bytes,
 				  struct error *err);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/thread.h"
+
+#include <signal.h>
+
+enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
+			 const char *what, struct error *err)
+{
+	sigset_t all;
+	sigset_t before;
+	int rc;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(thread, NULL, body, context);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0 ? ST_OK
+		       : error_set_errno(err, rc, "cannot start the %s thread", what);
+}

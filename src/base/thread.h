@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* src/base/thread.h -- start a thread that no signal is delivered to. */
+#ifndef THREAD_H
+#define THREAD_H
+
+#include <pthread.h>
+
+#include "src/base/status.h"
+
+/* Run `body`, as pthread_create, with all signals blocked in it. ST_IO: "cannot start
+ * the `what` thread". THREAD: any. */
+enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
+			 const char *what, struct error *err) MUST_CHECK;
+
+#endif
