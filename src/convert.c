@@ -123,8 +123,9 @@ static enum status copy_rows(struct store *store, uint32_t page_size, int fd,
 {
 	struct captured_txn base = {.page_count = store_base_pages(store)};
 	struct view *view;
-	enum status status = view_open(store_spool(store), store_base_fd(store),
-				       store_page_size(store), &base, &view, err);
+	enum status status =
+	    view_open(store_spool(store), store_base_fd(store), store_base_path(store),
+		      store_page_size(store), &base, &view, err);
 
 	if (status != ST_OK) {
 		return status;
@@ -173,6 +174,8 @@ static enum status make_shadow(int fd, uint32_t page_size, const volatile int *s
 	if (status == ST_OK) {
 		shadow_close(shadow);
 		status = remove_file(fd, "copy", err);
+	} else if (status == ST_IO) {
+		status = error_wrap(err, FOLDER);
 	}
 	(void)close(copy.source_fd);
 	return status;
@@ -191,6 +194,9 @@ enum status convert_shadow(struct store *store, uint32_t page_size,
 	FAULT_POINT("convert-copied");
 	if (status == ST_OK) {
 		status = make_shadow(fd, page_size, stop, &pages, err);
+	}
+	if (status == ST_IO) {
+		status = error_wrap(err, "%s", store_path(store));
 	}
 	FAULT_POINT("convert-made");
 	if (status == ST_OK) {

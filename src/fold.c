@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
@@ -19,6 +20,8 @@
 #endif
 #define FOLD_MOST     (16ull * FOLD_BYTES) /* the same: decoding waits */
 #define FOLD_AGAIN_NS NS_PER_S             /* after a full disk */
+#define RUN_MAX       64                   /* pages written at once */
+#define FOLD_NICE     10 /* decoding comes first: what is kept can wait */
 
 enum fold_state {
 	FOLD_IDLE,
@@ -145,18 +148,38 @@ static uint32_t highest_from(const struct captured_txn *txn)
 	return highest;
 }
 
+/* From page `at` on: how many follow each other, in the database and in the spool. */
+static uint32_t run_length(const struct fold *fold, const struct captured_txn *txn,
+			   size_t at)
+{
+	const struct captured_page *first = &txn->pages[at];
+	const uint8_t *bytes = spool_bytes(fold->settings.spool, first->slot);
+	uint32_t n = 1;
+
+	while (at + n < txn->page_total && n < RUN_MAX &&
+	       first[n].page_no == first->page_no + n &&
+	       spool_bytes(fold->settings.spool, first[n].slot) ==
+		   bytes + (size_t)n * fold->settings.page_size) {
+		n++;
+	}
+	return n;
+}
+
 /* What was found to be the newest image of its page. */
 static enum status write_images(struct fold *fold, const struct captured_txn *txn,
 				struct error *err)
 {
 	enum status status = ST_OK;
+	uint32_t n = 1;
 
-	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+	for (size_t i = 0; status == ST_OK && i < txn->page_total; i += n) {
 		const struct captured_page *page = &txn->pages[i];
 
+		n = 1;
 		if (page->page_no != 0) {
-			status = shadow_write(
-			    fold->settings.shadow, page->page_no,
+			n = run_length(fold, txn, i);
+			status = shadow_write_run(
+			    fold->settings.shadow, page->page_no, n,
 			    spool_bytes(fold->settings.spool, page->slot), err);
 		}
 	}
@@ -216,6 +239,7 @@ static void *run(void *context)
 	uint64_t one = 1;
 
 	(void)prctl(PR_SET_NAME, "fold");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FOLD_NICE);
 	(void)pthread_mutex_lock(&fold->lock);
 	while (!fold->stops) {
 		struct error err = {0};

@@ -81,10 +81,10 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 /* Without a store: over the database file. */
 static enum status open_view(struct pipeline *pipeline, struct error *err)
 {
-	enum status status = view_open(capture_spool(pipeline->capture),
-				       capture_database_fd(pipeline->capture),
-				       capture_page_size(pipeline->capture),
-				       pipeline->first, &pipeline->view, err);
+	enum status status = view_open(
+	    capture_spool(pipeline->capture), capture_database_fd(pipeline->capture),
+	    pipeline->config->database_path, capture_page_size(pipeline->capture),
+	    pipeline->first, &pipeline->view, err);
 
 	pipeline->lsn = pipeline->first->lsn;
 	return status;
@@ -208,6 +208,7 @@ static enum status open_view_of_store(struct pipeline *pipeline, struct error *e
 	};
 	enum status status =
 	    view_open(store_spool(pipeline->store), store_base_fd(pipeline->store),
+		      store_base_path(pipeline->store),
 		      store_page_size(pipeline->store), &base, &pipeline->view, err);
 	struct captured_txn *txn;
 

@@ -385,25 +385,34 @@ enum status shadow_resize(struct shadow *shadow, uint32_t page_count, struct err
 	return ST_OK;
 }
 
-enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes,
-			 struct error *err)
+enum status shadow_write_run(struct shadow *shadow, uint32_t first, uint32_t count,
+			     const uint8_t *bytes, struct error *err)
 {
+	uint32_t last = first + count - 1;
 	enum status status = ST_OK;
 
-	assert(page_no > 0);
-	if (page_no > shadow->page_count) {
-		status = grow(shadow, page_no, err);
+	assert(first > 0 && count > 0);
+	if (last > shadow->page_count) {
+		status = grow(shadow, last, err);
 	}
 	if (status != ST_OK) {
 		return status;
 	}
-	if (!file_write_at(shadow->fd, bytes, shadow->page_size,
-			   page_offset(shadow, page_no))) {
+	if (!file_write_at(shadow->fd, bytes, (size_t)count * shadow->page_size,
+			   page_offset(shadow, first))) {
 		return write_error(err);
 	}
 	FAULT_POINT("shadow-page");
-	set_hash(shadow, page_no, bytes);
+	for (uint32_t i = 0; i < count; i++) {
+		set_hash(shadow, first + i, bytes + (size_t)i * shadow->page_size);
+	}
 	return ST_OK;
+}
+
+enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes,
+			 struct error *err)
+{
+	return shadow_write_run(shadow, page_no, 1, bytes, err);
 }
 
 /* --- a walk over all pages ----------------------------------------------------- */

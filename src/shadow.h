@@ -66,6 +66,9 @@ uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no);
 /* Write a page; grows the shadow where it must. Not durable until shadow_sync. */
 enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes,
 			 struct error *err) MUST_CHECK;
+/* The same of `count` pages from `first` on, whose bytes stand behind each other. */
+enum status shadow_write_run(struct shadow *shadow, uint32_t first, uint32_t count,
+			     const uint8_t *bytes, struct error *err) MUST_CHECK;
 /* The database has so many pages now; new ones are zeros. What is cut off gives its
  * blocks back, but the file gets shorter only in shadow_open: until meta has the new
  * size the old one counts. */

@@ -203,7 +203,7 @@ static void *map_segment(const struct spool *spool, uint32_t index)
 		return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
-	return mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, spool->fd,
+	return mmap(NULL, SEGMENT_BYTES, PROT_READ, MAP_SHARED, spool->fd,
 		    segment_offset(spool, index));
 }
 
@@ -455,13 +455,77 @@ enum status spool_alloc(struct spool *spool, uint32_t *slot, struct error *err)
 	return status;
 }
 
-uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
+static uint8_t *mapped_bytes(const struct spool *spool, uint32_t slot)
 {
 	uint8_t *bytes = atomic_load_explicit(&spool->mapped[slot >> spool->slot_shift],
 					      memory_order_acquire);
 
 	return bytes +
 	       (size_t)(slot & (spool->slots_per_segment - 1)) * spool->page_size;
+}
+
+const uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
+{
+	return mapped_bytes(spool, slot);
+}
+
+uint8_t *spool_memory(const struct spool *spool, uint32_t slot)
+{
+	return in_memory(spool, slot >> spool->slot_shift) ? mapped_bytes(spool, slot)
+							   : NULL;
+}
+
+/* Of those from `first` on, how many stand behind each other in the file. */
+static size_t run_length(const uint32_t *slots, size_t first, size_t count)
+{
+	size_t n = 1;
+
+	while (first + n < count && slots[first + n] == slots[first] + n) {
+		n++;
+	}
+	return n;
+}
+
+enum status spool_write(struct spool *spool, const uint32_t *slots, size_t count,
+			const uint8_t *bytes, struct error *err)
+{
+	uint32_t in_segment = spool->slots_per_segment - 1;
+	size_t n;
+
+	for (size_t i = 0; i < count; i += n) {
+		uint32_t index = slots[i] >> spool->slot_shift;
+
+		if (in_memory(spool, index)) {
+			n = 1;
+			continue;
+		}
+		n = run_length(slots, i, count);
+		if (!file_write_at(
+			spool->fd, bytes + i * spool->page_size, n * spool->page_size,
+			segment_offset(spool, index) +
+			    (off_t)(slots[i] & in_segment) * spool->page_size)) {
+			return error_set_errno(
+			    err, errno,
+			    spool->is_temporary
+				? "cannot write the spool in %s (set TMPDIR)"
+				: "cannot write %s/frames",
+			    spool->folder);
+		}
+		FAULT_POINT("frames-written");
+	}
+	return ST_OK;
+}
+
+enum status spool_put(struct spool *spool, uint32_t slot, const uint8_t *bytes,
+		      struct error *err)
+{
+	uint8_t *memory = spool_memory(spool, slot);
+
+	if (memory) {
+		memcpy(memory, bytes, spool->page_size);
+		return ST_OK;
+	}
+	return spool_write(spool, &slot, 1, bytes, err);
 }
 
 /* Give a wholly free segment back to the system. The mapping stays: nobody reads it. */

@@ -4,9 +4,10 @@
  *
  * Captured frames and pre-images lie here until they are decoded past, or, with a
  * state directory, until the shadow has them. An image has a slot (page_size bytes);
- * slots come from segments of the file that are allocated ahead
- * (posix_fallocate: a full disk is an error here, never a SIGBUS later) and
- * mapped shared, so that decoding reads them without a copy.
+ * slots come from segments of the file that are allocated ahead (posix_fallocate: a
+ * full disk is an error there, not in the middle of a transaction) and mapped to be
+ * read, so that decoding needs no copy. They are written with pwrite: of a page that is
+ * mapped to be written, each sync has to tell all processors.
  *
  * The file is DIR/frames of a state directory, or a temporary one: in $TMPDIR, else
  * /var/tmp, mode 0600, unlinked at once; a tmpfs only if $TMPDIR names it.
@@ -14,8 +15,8 @@
  * PRE-IMAGES  A page that a captured transaction touches or cuts off, as it was
  *             before, saved from the database file before the hold moves on. At
  *             most one a page is alive at a time.
- * THREADS     alloc, preimage_put: the capture thread. page: any (no lock). The
- *             rest: any; a short mutex.
+ * THREADS     alloc, write, preimage_put: the capture thread. bytes: any (no lock).
+ *             The rest: any; a short mutex.
  */
 #ifndef SPOOL_H
 #define SPOOL_H
@@ -56,7 +57,16 @@ const char *spool_folder(const struct spool *spool);
  */
 enum status spool_alloc(struct spool *spool, uint32_t *slot,
 			struct error *err) MUST_CHECK;
-uint8_t *spool_bytes(const struct spool *spool, uint32_t slot);
+const uint8_t *spool_bytes(const struct spool *spool, uint32_t slot);
+/* Where a slot that lies in memory may be written; NULL: it lies in the file. */
+uint8_t *spool_memory(const struct spool *spool, uint32_t slot);
+/* Write `count` images, which stand behind each other in `bytes`, to slots; those in
+ * memory are left alone. */
+enum status spool_write(struct spool *spool, const uint32_t *slots, size_t count,
+			const uint8_t *bytes, struct error *err) MUST_CHECK;
+/* One image to a slot, wherever that is. */
+enum status spool_put(struct spool *spool, uint32_t slot, const uint8_t *bytes,
+		      struct error *err) MUST_CHECK;
 /* Give slots back; segments that become wholly free may return to the file system. */
 void spool_free(struct spool *spool, const uint32_t *slots, size_t count);
 /* Bytes in slots that are in use. */

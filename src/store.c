@@ -24,6 +24,7 @@ struct store {
 	struct state_dir *dir;
 	struct spool *spool;
 	struct shadow *shadow;
+	char *base_path; /* of the shadow */
 	struct journal *journal;
 	struct state_meta meta;
 	struct state_position position;
@@ -188,6 +189,11 @@ enum status store_open(const char *path, const char *database_path, struct store
 	}
 	page_versions_init(&store->versions);
 	store->recovered_end = &store->recovered;
+	if (asprintf(&store->base_path, "%s/shadow", path) < 0) {
+		store->base_path = NULL;
+		store_close(store);
+		return error_set(err, ST_NOMEM, "out of memory for the state");
+	}
 	status = state_dir_open(path, database_path, &store->dir, &store->is_new, err);
 	if (status == ST_OK && !store->is_new) {
 		store->meta = *state_dir_meta(store->dir);
@@ -223,6 +229,7 @@ void store_close(struct store *store)
 	fold_close(store->fold);
 	free_list(store->recovered);
 	free(store->pages);
+	free(store->base_path);
 	page_versions_clear(&store->versions);
 	journal_close(store->journal);
 	shadow_close(store->shadow);
@@ -234,6 +241,11 @@ void store_close(struct store *store)
 int store_folder(const struct store *store)
 {
 	return state_dir_fd(store->dir);
+}
+
+const char *store_path(const struct store *store)
+{
+	return state_dir_path(store->dir);
 }
 
 void store_uuid(const struct store *store, char text[STORE_UUID_BYTES])
@@ -587,6 +599,11 @@ enum status store_check_page(void *context, uint32_t page_no, const uint8_t *byt
 				 state_dir_path(store->dir), page_no);
 	}
 	return ST_OK;
+}
+
+const char *store_base_path(const struct store *store)
+{
+	return store->base_path;
 }
 
 int store_base_fd(const struct store *store)

@@ -35,8 +35,9 @@ enum status store_open(const char *path, const char *database_path, struct store
 		       struct error *err) MUST_CHECK;
 void store_close(struct store *store); /* takes NULL */
 
-/* The folder, for openat; borrowed. */
+/* The folder, for openat, and its path; borrowed. */
 int store_folder(const struct store *store);
+const char *store_path(const struct store *store);
 
 /* Whose it is: 32 hexadecimal digits, and the real path of the database; borrowed. */
 #define STORE_UUID_BYTES 33
@@ -140,7 +141,9 @@ enum status store_begin(struct store *store, const struct state_position *positi
 /* --- following ----------------------------------------------------------------------
  */
 
+/* The shadow and its path; borrowed. */
 int store_base_fd(const struct store *store);
+const char *store_base_path(const struct store *store);
 /* For view_use_store: a page of the base is what was written there. */
 enum status store_check_page(void *store, uint32_t page_no, const uint8_t *bytes,
 			     struct error *err) MUST_CHECK;

@@ -17,7 +17,8 @@
 #ifndef KEPT_BYTES
 #define KEPT_BYTES (16u << 20)
 #endif
-#define RUN_MAX 128 /* pre-images read with one system call */
+#define RUN_MAX      128          /* pre-images read with one system call */
+#define IMAGES_BYTES (256u << 10) /* written with one: not more than a cache holds */
 
 static enum status no_memory(struct error *err)
 {
@@ -57,7 +58,11 @@ enum status txn_builder_init(struct txn_builder *builder, struct spool *spool,
 	page_versions_init(&builder->open_pages);
 	builder->scratch_cap = 2 * WAL_FRAMES_AT_ONCE;
 	builder->scratch = calloc(builder->scratch_cap, sizeof *builder->scratch);
-	return builder->scratch ? ST_OK : no_memory(err);
+	builder->at_once = IMAGES_BYTES / page_size < WAL_FRAMES_AT_ONCE
+			       ? IMAGES_BYTES / page_size
+			       : WAL_FRAMES_AT_ONCE;
+	builder->images = malloc(builder->at_once * page_size);
+	return builder->scratch && builder->images ? ST_OK : no_memory(err);
 }
 
 void txn_builder_clear(struct txn_builder *builder)
@@ -68,6 +73,7 @@ void txn_builder_clear(struct txn_builder *builder)
 	free(builder->drafts);
 	free(builder->pages);
 	free(builder->scratch);
+	free(builder->images);
 	*builder = (struct txn_builder){0};
 }
 
@@ -197,6 +203,7 @@ struct reading {
 	uint64_t bytes;        /* of images that were kept */
 	struct wal_frame last; /* the frame before */
 	const uint8_t *last_image;
+	uint32_t last_slot; /* of that */
 };
 
 static enum status differs(uint32_t frame_no, const char *what, struct error *err)
@@ -279,10 +286,9 @@ static enum status add_page(struct txn_builder *b, struct reading *r, uint32_t p
 
 /* One frame; takes `slot`. */
 static enum status add_frame(struct txn_builder *b, struct reading *r,
-			     uint32_t frame_no, const uint8_t *header, uint32_t slot,
-			     struct error *err)
+			     uint32_t frame_no, const uint8_t *header,
+			     const uint8_t *image, uint32_t slot, struct error *err)
 {
-	const uint8_t *image = spool_bytes(b->spool, slot);
 	struct wal_frame frame;
 	enum status status;
 
@@ -306,10 +312,20 @@ static enum status add_frame(struct txn_builder *b, struct reading *r,
 	}
 	r->last = frame;
 	r->last_image = frame.page_no <= frame.commit ? image : NULL;
+	r->last_slot = slot;
 	return status;
 }
 
-/* Read `count` frames from `first` on into drafts. */
+/* Where image `i` of those that are on their way to `slots` is read to: in memory it is
+ * there. */
+static uint8_t *landing(const struct txn_builder *b, const uint32_t *slots, size_t i)
+{
+	uint8_t *memory = spool_memory(b->spool, slots[i]);
+
+	return memory ? memory : b->images + i * b->page_size;
+}
+
+/* Read `count` frames from `first` on, at most at_once, into drafts. */
 static enum status read_batch(struct txn_builder *b, struct reading *r, uint32_t first,
 			      size_t count, struct error *err)
 {
@@ -321,9 +337,13 @@ static enum status read_batch(struct txn_builder *b, struct reading *r, uint32_t
 	if (status != ST_OK) {
 		return status;
 	}
+	if (r->last_image) {
+		r->last_image = spool_bytes(b->spool, r->last_slot);
+	}
+	b->scratch_total -= count;
+	memcpy(slots, b->scratch + b->scratch_total, count * sizeof *slots);
 	for (size_t i = 0; i < count; i++) {
-		slots[i] = b->scratch[--b->scratch_total];
-		images[i] = spool_bytes(b->spool, slots[i]);
+		images[i] = landing(b, slots, i);
 	}
 	status = wal_frames_read(b->wal_fd, b->page_size, first, count, images, headers,
 				 err);
@@ -331,10 +351,13 @@ static enum status read_batch(struct txn_builder *b, struct reading *r, uint32_t
 		status = err->status =
 		    ST_RETRY; /* the header may have changed meanwhile */
 	}
+	if (status == ST_OK) {
+		status = spool_write(b->spool, slots, count, b->images, err);
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (status == ST_OK) {
 			status = add_frame(b, r, first + (uint32_t)i, headers[i],
-					   slots[i], err);
+					   images[i], slots[i], err);
 		} else {
 			recycle(b, slots[i]);
 		}
@@ -354,7 +377,7 @@ enum status txn_builder_read(struct txn_builder *builder,
 	txn_builder_discard(builder);
 	while (status == ST_OK && next <= header->frame_count && next > from) {
 		uint32_t left = header->frame_count - next + 1;
-		size_t count = left < WAL_FRAMES_AT_ONCE ? left : WAL_FRAMES_AT_ONCE;
+		size_t count = left < builder->at_once ? left : builder->at_once;
 
 		if (r.bytes >= most_bytes && builder->draft_total > 0 && !as_one) {
 			break;
@@ -420,7 +443,11 @@ enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
 		return status;
 	}
 	slot = builder->scratch[--builder->scratch_total];
-	memcpy(spool_bytes(builder->spool, slot), bytes, builder->page_size);
+	status = spool_put(builder->spool, slot, bytes, err);
+	if (status != ST_OK) {
+		recycle(builder, slot);
+		return status;
+	}
 	builder->pages[builder->page_total++] =
 	    (struct draft_page){.page_no = page_no, .slot = slot};
 	builder->open_start = builder->page_total;
@@ -455,8 +482,7 @@ static enum status read_run(const struct txn_builder *b, const struct run *run,
 	size_t want = (size_t)run->total * b->page_size;
 
 	for (uint32_t i = 0; i < run->total; i++) {
-		vec[i] =
-		    (struct iovec){spool_bytes(b->spool, run->slots[i]), b->page_size};
+		vec[i] = (struct iovec){landing(b, run->slots, i), b->page_size};
 	}
 	for (;;) {
 		ssize_t n = preadv(b->db_fd, vec, (int)run->total, (off_t)offset);
@@ -488,7 +514,7 @@ static enum status read_run(const struct txn_builder *b, const struct run *run,
 		}
 		at += n > 0 ? (size_t)n : 0;
 	}
-	return ST_OK;
+	return spool_write(b->spool, run->slots, run->total, b->images, err);
 }
 
 /* Save what the run has gathered, and empty it. */
@@ -519,7 +545,8 @@ static enum status save_page(struct txn_builder *b, struct run *run, uint32_t pa
 	    spool_preimage_find(b->spool, page_no) != SPOOL_NO_SLOT) {
 		return ST_OK;
 	}
-	if (run->total == RUN_MAX || run->first + run->total != page_no) {
+	if (run->total == RUN_MAX || run->total == b->at_once ||
+	    run->first + run->total != page_no) {
 		status = flush_run(b, run, err);
 		run->first = page_no;
 	}

@@ -72,6 +72,8 @@ struct txn_builder {
 	struct page_versions
 	    open_pages; /* of the transaction being read: index in pages */
 	size_t open_start;
+	uint8_t *images;   /* scratch: `at_once` pages on their way to the file */
+	size_t at_once;    /* frames that are read with one system call */
 	uint32_t *scratch; /* free slots at hand */
 	size_t scratch_total;
 	size_t scratch_cap;

@@ -40,7 +40,8 @@ struct view {
 	struct view_side old_side;
 	struct view_side new_side;
 	struct spool *spool;
-	int database_fd;
+	int base_fd;
+	const char *base_path;
 	bool keeps_slots;
 	view_check check; /* of pages of the base; NULL: none */
 	void *check_context;
@@ -68,15 +69,15 @@ static enum status read_page(struct view *view, uint32_t page_no, uint8_t *bytes
 	size_t done = 0;
 
 	while (done < page_size) {
-		ssize_t n = pread(view->database_fd, bytes + done, page_size - done,
+		ssize_t n = pread(view->base_fd, bytes + done, page_size - done,
 				  at + (off_t)done);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
 		}
 		if (n < 0) {
-			return error_set_errno(
-			    err, errno, "reading page %u of the database", page_no);
+			return error_set_errno(err, errno, "%s: page %u cannot be read",
+					       view->base_path, (unsigned)page_no);
 		}
 		if (n == 0) {
 			memset(bytes + done, 0, page_size - done);
@@ -503,9 +504,9 @@ static void side_setup(struct view *view, struct view_side *side, bool is_new,
 					    .usable_size = page_size};
 }
 
-enum status view_open(struct spool *spool, int database_fd, uint32_t page_size,
-		      const struct captured_txn *first, struct view **out,
-		      struct error *err)
+enum status view_open(struct spool *spool, int base_fd, const char *base_path,
+		      uint32_t page_size, const struct captured_txn *first,
+		      struct view **out, struct error *err)
 {
 	struct view *view = calloc(1, sizeof *view);
 	enum status status;
@@ -514,7 +515,8 @@ enum status view_open(struct spool *spool, int database_fd, uint32_t page_size,
 		return error_set(err, ST_NOMEM, "out of memory for a view");
 	}
 	view->spool = spool;
-	view->database_fd = database_fd;
+	view->base_fd = base_fd;
+	view->base_path = base_path;
 	side_setup(view, &view->old_side, false, page_size, first->page_count);
 	side_setup(view, &view->new_side, true, page_size, first->page_count);
 	view->cache_sets = CACHE_BYTES / page_size / CACHE_WAYS;

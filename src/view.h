@@ -31,11 +31,12 @@ struct view;
 
 /*
  * `first` is what capture_open gave: the state to start from. Its slots go over to
- * the view. `spool` and `database_fd` are borrowed. `usable_size` comes from page 1.
+ * the view. `spool`, `base_fd` and `base_path`, which is for messages, are borrowed.
+ * `usable_size` comes from page 1.
  */
-enum status view_open(struct spool *spool, int database_fd, uint32_t page_size,
-		      const struct captured_txn *first, struct view **out,
-		      struct error *err) MUST_CHECK;
+enum status view_open(struct spool *spool, int base_fd, const char *base_path,
+		      uint32_t page_size, const struct captured_txn *first,
+		      struct view **out, struct error *err) MUST_CHECK;
 void view_close(struct view *view); /* takes NULL */
 
 /* Page sources of the two moments; outside view_begin and view_end they are the same.

@@ -10,6 +10,7 @@ import threading
 import time
 
 LAG_LIMIT_S = 1.0
+EVENTS_BYTES = 512  # less than that are positions, not events
 QUIET_S = 0.8  # nothing written for so long: everything is out
 START_LIMIT_S = 120
 
@@ -68,17 +69,12 @@ class Usage:
                 total += info.st_blocks * 512
         return total
 
-    def state_bytes(self):
-        """Pages of files that the threads of a state directory have made dirty: all but
-        the one that runs checkpoints, which writes into `frames` through a mapping."""
-        total = 0
-        for task in (self.folder / "task").iterdir():
-            fields = dict(line.split(": ") for line in
-                          (task / "io").read_text().splitlines())
-            total += int(fields["write_bytes"])
-            if (task / "comm").read_text().strip() == "capture":
-                total -= int(fields["wchar"])
-        return total
+    def disk_bytes(self):
+        """Bytes of pages of files on a disk that were made dirty."""
+        for line in (self.folder / "io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.split()[1])
+        raise BenchError("/proc does not say how much was written")
 
     def written_bytes(self):
         """Bytes written by the main thread, which prints the events.
@@ -155,7 +151,7 @@ class Follower:
                 said = "".join(self.stderr).strip()
                 raise BenchError(f"rowtail ended, {self.process.returncode}: {said}")
             written = self.usage.written_bytes()
-            if written != last:
+            if written - last >= EVENTS_BYTES:
                 last, changed_s = written, now
             elif now - changed_s > QUIET_S and last - start >= at_least:
                 return changed_s

@@ -11,16 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK 4096
-
 /* The one trace of this process. */
 static struct {
 	pthread_mutex_t lock;
 	FILE *out;
 	char folder[PATH_MAX];
-	char frames[PATH_MAX]; /* empty: not opened yet */
-	char *known;           /* its bytes as they were recorded */
-	size_t known_len;
 	int kept_errno;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -81,68 +76,10 @@ static void put_bytes(char kind, const char *path, off_t offset, const void *byt
 	}
 }
 
-/* All of a file into a buffer that the caller frees. */
-static char *load(const char *path, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char *bytes;
-
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		if (fd >= 0) {
-			(void)close(fd);
-		}
-		*len = 0;
-		return NULL;
-	}
-	bytes = calloc(1, (size_t)st.st_size + 1);
-	*len = (size_t)st.st_size;
-	if (!bytes || pread(fd, bytes, *len, 0) != (ssize_t)*len) {
-		abort();
-	}
-	(void)close(fd);
-	return bytes;
-}
-
-/* What the mapping has changed. */
-static void put_frames(void)
-{
-	static const char zeros[BLOCK];
-	size_t len;
-	char *now;
-
-	if (trace.frames[0] == '\0') {
-		return;
-	}
-	now = load(trace.frames, &len);
-	for (size_t at = 0; now && at + BLOCK <= len; at += BLOCK) {
-		const char *was =
-		    at + BLOCK <= trace.known_len ? trace.known + at : zeros;
-
-		if (memcmp(now + at, was, BLOCK) != 0) {
-			put_bytes('W', trace.frames, (off_t)at, now + at, BLOCK);
-		}
-	}
-	free(trace.known);
-	trace.known = now;
-	trace.known_len = len;
-}
-
-void trace_frames(const char *path)
-{
-	if (trace_begin(path)) {
-		free(trace.known);
-		(void)snprintf(trace.frames, sizeof trace.frames, "%s", path);
-		trace.known = load(path, &trace.known_len);
-		trace_end();
-	}
-}
-
 void trace_bytes(const char *path, off_t offset, const void *bytes, size_t len)
 {
 	int kept = errno;
 
-	put_frames();
 	put_bytes('W', path, offset, bytes, len);
 	errno = kept;
 }
@@ -152,7 +89,6 @@ void trace_put(char kind, off_t first, off_t second, const char *path,
 {
 	int kept = errno;
 
-	put_frames();
 	if (fprintf(trace.out, "%c %lld %lld %s%s%s\n", kind, (long long)first,
 		    (long long)second, path, other ? " " : "",
 		    other ? other : "") < 0) {

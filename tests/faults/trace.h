@@ -14,9 +14,6 @@
  *     B id 0 file          a sync begins       S id ok file        and has ended
  *     O 0 len              bytes for stdout
  *
- * `frames` is written through a mapping: what has changed in it is recorded before
- * every other record that could speak of it.
- *
  * THREADS  Any. trace_begin and trace_end enclose a call and its record, so that
  * records stand in the order of the calls; not a sync, which takes long.
  */
@@ -45,8 +42,5 @@ void trace_stop(void);
 
 /* Bytes that went to stdout. */
 void trace_output(const void *bytes, size_t len);
-
-/* A file `frames` was opened: its bytes as they are now are known. */
-void trace_frames(const char *path);
 
 #endif

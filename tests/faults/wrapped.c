@@ -317,9 +317,6 @@ static int do_make(int dir_fd, const char *name, int flags, mode_t mode,
 		trace_put('C', 0, 0, path, NULL);
 	}
 	trace_end();
-	if (fd >= 0 && strcmp(strrchr(path, '/'), "/frames") == 0) {
-		trace_frames(path);
-	}
 	return fd;
 }
 

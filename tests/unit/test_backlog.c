@@ -146,6 +146,7 @@ static int teardown(void **state)
 static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
 {
 	struct captured_txn *txn = calloc(1, sizeof *txn + sizeof *txn->pages);
+	uint8_t image[PAGE];
 	struct error err;
 
 	txn->lsn = LSN(++f->written);
@@ -157,8 +158,9 @@ static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
 		txn->pages[0].page_no = page_no;
 		check(spool_alloc(store_spool(f->store), &txn->pages[0].slot, &err),
 		      &err);
-		memset(spool_bytes(store_spool(f->store), txn->pages[0].slot),
-		       f->written, PAGE);
+		memset(image, f->written, PAGE);
+		check(spool_put(store_spool(f->store), txn->pages[0].slot, image, &err),
+		      &err);
 	}
 	txn->bytes = txn->page_total * PAGE;
 	check(store_append(f->store, txn, &err), &err);

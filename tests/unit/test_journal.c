@@ -183,13 +183,15 @@ static struct journal_record make_record(struct fixture *f, uint64_t lsn, size_t
 
 	assert_non_null(pages);
 	for (size_t i = 0; i < total; i++) {
+		uint8_t image[PAGE];
 		uint32_t slot;
 
 		if (spool_alloc(f->spool, &slot, &f->err) != ST_OK) {
 			fail_msg("spool_alloc: %s", f->err.text);
 		}
-		memset(spool_bytes(f->spool, slot), (int)(f->next_page % 251), PAGE);
-		memcpy(spool_bytes(f->spool, slot), &f->next_page, sizeof f->next_page);
+		memset(image, (int)(f->next_page % 251), PAGE);
+		memcpy(image, &f->next_page, sizeof f->next_page);
+		assert_int_equal(spool_put(f->spool, slot, image, &f->err), ST_OK);
 		f->next_page++;
 		pages[i] = (struct journal_page){(uint32_t)i * 3 + 1, slot};
 	}
@@ -207,12 +209,22 @@ static struct journal_record make_record(struct fixture *f, uint64_t lsn, size_t
 	};
 }
 
-static enum status try_append(struct fixture *f, uint64_t lsn, size_t total)
+/* No file may become longer than `most` bytes (0: than before) while it is appended. */
+static enum status try_append(struct fixture *f, uint64_t lsn, size_t total,
+			      rlim_t most)
 {
 	struct journal_record record = make_record(f, lsn, total);
+	struct rlimit before;
+	struct rlimit low;
+	enum status status;
 	uint64_t chain;
-	enum status status = journal_append(f->journal, &record, &chain, &f->err);
 
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	low = before;
+	low.rlim_cur = most > 0 ? most : before.rlim_cur;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	status = journal_append(f->journal, &record, &chain, &f->err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	if (status == ST_OK) {
 		assert_true(f->written_total < LAST);
 		f->written[f->written_total++] = remember(&record, chain);
@@ -227,7 +239,7 @@ static enum status try_append(struct fixture *f, uint64_t lsn, size_t total)
 
 static void append(struct fixture *f, uint64_t lsn, size_t total)
 {
-	if (try_append(f, lsn, total) != ST_OK) {
+	if (try_append(f, lsn, total, 0) != ST_OK) {
 		fail_msg("journal_append: %s", f->err.text);
 	}
 }
@@ -917,8 +929,6 @@ static void test_slots_are_reused_after_a_trim(void **state)
 static void test_append_on_a_full_disk_changes_nothing(void **state)
 {
 	struct fixture *f = set_up();
-	struct rlimit before;
-	struct rlimit low;
 	struct stat file;
 	size_t total = 0;
 
@@ -926,15 +936,11 @@ static void test_append_on_a_full_disk_changes_nothing(void **state)
 	append(f, LSN(total++), 4);
 	/* Past a limit on file sizes a write is short, then fails, as on a full disk.
 	 */
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 	for (rlim_t room = 1; room < 800; room += 7) {
 		assert_int_equal(fstatat(f->dir_fd, FIRST_NAME, &file, 0), 0);
-		low = before;
-		low.rlim_cur = (rlim_t)file.st_size + room;
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-		assert_int_equal(try_append(f, LSN(total), 50), ST_IO);
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		assert_int_equal(
+		    try_append(f, LSN(total), 50, (rlim_t)file.st_size + room), ST_IO);
 		assert_true(f->err.sys_errno != 0);
 		assert_non_null(strstr(f->err.text, FIRST_NAME));
 		assert_int_equal(fstatat(f->dir_fd, FIRST_NAME, &file, 0), 0);
@@ -950,25 +956,13 @@ static void test_append_on_a_full_disk_changes_nothing(void **state)
 static void test_segment_that_cannot_be_made_changes_nothing(void **state)
 {
 	struct fixture *f = set_up();
-	struct rlimit before;
-	struct rlimit low;
 	char names[4][32];
 
 	(void)state;
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-	low = before;
-	low.rlim_cur = 20;
 	for (int i = 0; i < 3; i++) {
-		struct journal_record record = make_record(f, LSN(0), 1);
-		uint64_t chain;
-
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-		assert_int_equal(journal_append(f->journal, &record, &chain, &f->err),
-				 ST_IO);
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		assert_int_equal(try_append(f, LSN(0), 1, 20), ST_IO);
 		assert_int_equal(list_segments(f, names, 4), 0);
-		free((void *)(uintptr_t)record.pages);
 	}
 	append(f, LSN(0), 1);
 	reopen(f);

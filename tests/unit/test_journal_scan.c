@@ -80,9 +80,11 @@ static void append(struct fixture *f, int count, bool sync)
 						.page_count = 1,
 						.pages = &page,
 						.page_total = 1};
+		uint8_t image[PAGE];
 
 		assert_int_equal(spool_alloc(f->spool, &page.slot, &f->err), ST_OK);
-		memset(spool_bytes(f->spool, page.slot), (int)f->lsn, PAGE);
+		memset(image, (int)f->lsn, PAGE);
+		assert_int_equal(spool_put(f->spool, page.slot, image, &f->err), ST_OK);
 		assert_int_equal(
 		    journal_append(f->journal, &record, &f->chains[f->lsn], &f->err),
 		    ST_OK);

@@ -39,6 +39,18 @@ static uint32_t take_slot(struct spool *spool)
 	return slot;
 }
 
+/* An image that begins and ends with `number`. */
+static void put_number(struct spool *spool, uint32_t slot, uint32_t page_size,
+		       uint32_t number)
+{
+	static uint8_t image[65536];
+	struct error err;
+
+	memcpy(image, &number, sizeof number);
+	memcpy(image + page_size - sizeof number, &number, sizeof number);
+	assert_int_equal(spool_put(spool, slot, image, &err), ST_OK);
+}
+
 static void test_slots_are_distinct_and_keep_their_bytes(void **state)
 {
 	static const uint32_t sizes[] = {512, 4096, 65536};
@@ -51,9 +63,7 @@ static void test_slots_are_distinct_and_keep_their_bytes(void **state)
 
 		for (uint32_t i = 0; i < total; i++) {
 			slots[i] = take_slot(spool);
-			memcpy(spool_bytes(spool, slots[i]), &i, sizeof i);
-			memcpy(spool_bytes(spool, slots[i]) + sizes[s] - 4, &i,
-			       sizeof i);
+			put_number(spool, slots[i], sizes[s], i);
 		}
 		for (uint32_t i = 0; i < total; i++) {
 			const uint8_t *bytes = spool_bytes(spool, slots[i]);
@@ -69,6 +79,48 @@ static void test_slots_are_distinct_and_keep_their_bytes(void **state)
 	}
 }
 
+/* Slots in any order, in several segments, in memory and not. */
+static void test_images_are_written_to_the_slots_that_they_are_for(void **state)
+{
+	enum { AT_ONCE = 64, SIZE = 512 };
+	uint32_t total = (40u << 20) / SIZE;
+	uint32_t *slots = calloc(total, sizeof *slots);
+	uint8_t *images = malloc((size_t)AT_ONCE * SIZE);
+	struct spool *spool = open_spool(SIZE);
+	unsigned seed = 5;
+	struct error err;
+
+	(void)state;
+	for (uint32_t i = 0; i < total; i++) {
+		slots[i] = take_slot(spool);
+	}
+	for (uint32_t i = 0; i < total / 16; i++) { /* runs, and breaks in them */
+		uint32_t a = (uint32_t)rand_r(&seed) % total;
+		uint32_t b = (uint32_t)rand_r(&seed) % total;
+		uint32_t slot = slots[a];
+
+		slots[a] = slots[b];
+		slots[b] = slot;
+	}
+	for (uint32_t first = 0; first < total; first += AT_ONCE) {
+		for (uint32_t i = 0; i < AT_ONCE; i++) {
+			uint8_t *memory = spool_memory(spool, slots[first + i]);
+			uint8_t *image = memory ? memory : images + (size_t)i * SIZE;
+
+			memset(image, (int)((first + i) % 251), SIZE);
+		}
+		assert_int_equal(
+		    spool_write(spool, slots + first, AT_ONCE, images, &err), ST_OK);
+	}
+	for (uint32_t i = 0; i < total; i++) {
+		assert_int_equal(spool_bytes(spool, slots[i])[0], i % 251);
+		assert_int_equal(spool_bytes(spool, slots[i])[SIZE - 1], i % 251);
+	}
+	spool_close(spool);
+	free(images);
+	free(slots);
+}
+
 static void test_freed_slots_come_back_after_their_segment_was_released(void **state)
 {
 	struct spool *spool = open_spool(4096);
@@ -81,10 +133,10 @@ static void test_freed_slots_come_back_after_their_segment_was_released(void **s
 		for (uint32_t i = 0; i < total; i++) {
 			slots[i] = take_slot(spool);
 			highest = slots[i] > highest ? slots[i] : highest;
-			memset(spool_bytes(spool, slots[i]), (int)(i & 0xff), 4096);
+			put_number(spool, slots[i], 4096, i);
 		}
 		for (uint32_t i = 0; i < total; i++) {
-			assert_int_equal(spool_bytes(spool, slots[i])[4095], i & 0xff);
+			assert_memory_equal(spool_bytes(spool, slots[i]) + 4092, &i, 4);
 		}
 		spool_free(spool, slots, total);
 	}
@@ -106,13 +158,13 @@ static void test_random_allocation_never_hands_out_a_slot_twice(void **state)
 			uint32_t slot = take_slot(spool);
 
 			held[total] = slot;
-			memcpy(spool_bytes(spool, slot), &slot, sizeof slot);
+			put_number(spool, slot, 65536, slot);
 			total++;
 		} else {
 			size_t at = (size_t)rand_r(&seed) % total;
 
 			assert_memory_equal(spool_bytes(spool, held[at]), &held[at], 4);
-			memset(spool_bytes(spool, held[at]), 0xee, 4);
+			put_number(spool, held[at], 65536, 0xeeeeeeee);
 			spool_free(spool, &held[at], 1);
 			held[at] = held[--total];
 		}
@@ -189,7 +241,7 @@ static void test_full_disk_is_an_error_and_freed_slots_help(void **state)
 	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
 	while (spool_alloc(spool, &slots[total], &err) == ST_OK) {
-		memset(spool_bytes(spool, slots[total]), 1, 65536);
+		put_number(spool, slots[total], 65536, 1);
 		total++;
 		assert_in_range(total, 0, 4095);
 	}
@@ -306,8 +358,7 @@ static void test_kept_file_has_its_images_again(void **state)
 		assert_string_equal(spool_folder(k.spool), k.folder);
 		for (uint32_t i = 0; i < total; i++) {
 			slots[i] = take_slot(k.spool);
-			memset(spool_bytes(k.spool, slots[i]), (int)(i % 251),
-			       sizes[s]);
+			put_number(k.spool, slots[i], sizes[s], i);
 		}
 		assert_int_equal(spool_sync(k.spool, &err), ST_OK);
 		assert_int_equal(kept_stat(&k).st_mode & 0777, 0600);
@@ -316,8 +367,8 @@ static void test_kept_file_has_its_images_again(void **state)
 		assert_int_equal(spool_used_bytes(k.spool), 0);
 		for (uint32_t i = 0; i < total; i += 2) {
 			assert_int_equal(spool_claim(k.spool, slots[i], &err), ST_OK);
-			assert_int_equal(spool_bytes(k.spool, slots[i])[sizes[s] - 1],
-					 i % 251);
+			assert_memory_equal(
+			    spool_bytes(k.spool, slots[i]) + sizes[s] - 4, &i, 4);
 		}
 		assert_int_equal(spool_used_bytes(k.spool),
 				 (uint64_t)(total + 1) / 2 * sizes[s]);
@@ -393,7 +444,7 @@ static void test_slots_past_the_end_of_a_kept_file_are_not_there(void **state)
 		assert_non_null(strstr(err.text, k.folder));
 	}
 	for (int i = 0; i < 2 * 1024; i++) {
-		memset(spool_bytes(k.spool, take_slot(k.spool)), 7, 4096);
+		put_number(k.spool, take_slot(k.spool), 4096, 7);
 	}
 	assert_int_equal(kept_stat(&k).st_size, 12 << 20);
 	kept_tear_down(&k);
@@ -409,7 +460,7 @@ static void test_what_nobody_claims_returns_to_the_file_system(void **state)
 	kept_open(&k, 4096, false);
 	for (int i = 0; i < 8 * 1024; i++) {
 		slot = take_slot(k.spool);
-		memset(spool_bytes(k.spool, slot), 9, 4096);
+		put_number(k.spool, slot, 4096, 9);
 	}
 	assert_int_equal(spool_sync(k.spool, &err), ST_OK);
 	assert_true(kept_stat(&k).st_blocks >= (32 << 20) / 512);
@@ -417,7 +468,7 @@ static void test_what_nobody_claims_returns_to_the_file_system(void **state)
 	assert_int_equal(spool_claim(k.spool, slot, &err), ST_OK);
 	(void)take_slot(k.spool);
 	assert_in_range(kept_stat(&k).st_blocks, 1, (9 << 20) / 512);
-	assert_int_equal(spool_bytes(k.spool, slot)[4095], 9);
+	assert_int_equal(spool_bytes(k.spool, slot)[4092], 9);
 	kept_tear_down(&k);
 }
 
@@ -465,6 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_slots_are_distinct_and_keep_their_bytes),
+	    cmocka_unit_test(test_images_are_written_to_the_slots_that_they_are_for),
 	    cmocka_unit_test(
 		test_freed_slots_come_back_after_their_segment_was_released),
 	    cmocka_unit_test(test_random_allocation_never_hands_out_a_slot_twice),

@@ -360,12 +360,18 @@ static void test_reading_stops_at_a_commit_when_enough_is_read(void **state)
 	for (uint32_t i = 0; i < 600; i++) {
 		frame(f, 2 + i % 3, i % 2 ? 10 : 0, (uint8_t)i);
 	}
-	for (int reads = 0; f->builder.last_frame < 600; reads++) {
-		assert_in_range(reads, 0, 5);
+	while (f->builder.last_frame < 600) {
+		uint32_t left = (600 - f->builder.last_frame) / 2;
+		size_t drafts;
+
 		assert_int_equal(txn_builder_read(&f->builder, &f->header,
 						  f->builder.last_frame, 10 * PAGE,
 						  false, &err),
 				 ST_OK);
+		/* Two pages each; a system call may have read more of them. */
+		drafts = f->builder.draft_total;
+		assert_in_range(drafts, left < 5 ? left : 5,
+				5 + f->builder.at_once / 2);
 		while (txn_builder_draft(&f->builder)) {
 			struct captured_txn *txn = accept(f, 0);
 

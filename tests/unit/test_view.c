@@ -66,11 +66,13 @@ static void write_file_page(struct model *m, uint32_t page_no, uint32_t stamp)
 
 static uint32_t new_slot(struct model *m, uint32_t page_no, uint32_t stamp)
 {
+	uint8_t bytes[PAGE_SIZE];
 	struct error err;
 	uint32_t slot;
 
 	assert_int_equal(spool_alloc(m->spool, &slot, &err), ST_OK);
-	fill_page(spool_bytes(m->spool, slot), page_no, stamp);
+	fill_page(bytes, page_no, stamp);
+	assert_int_equal(spool_put(m->spool, slot, bytes, &err), ST_OK);
 	return slot;
 }
 
@@ -78,6 +80,7 @@ static uint32_t new_slot(struct model *m, uint32_t page_no, uint32_t stamp)
  * from the file first. */
 static void save_pre_image(struct model *m, uint32_t page_no)
 {
+	uint8_t bytes[PAGE_SIZE] = {0};
 	struct error err;
 	uint32_t slot;
 
@@ -85,9 +88,9 @@ static void save_pre_image(struct model *m, uint32_t page_no)
 		return;
 	}
 	assert_int_equal(spool_alloc(m->spool, &slot, &err), ST_OK);
-	memset(spool_bytes(m->spool, slot), 0, PAGE_SIZE);
-	assert_true(pread(m->fd, spool_bytes(m->spool, slot), PAGE_SIZE,
-			  (off_t)(page_no - 1) * PAGE_SIZE) >= 0);
+	assert_true(pread(m->fd, bytes, PAGE_SIZE, (off_t)(page_no - 1) * PAGE_SIZE) >=
+		    0);
+	assert_int_equal(spool_put(m->spool, slot, bytes, &err), ST_OK);
 	assert_int_equal(spool_preimage_put(m->spool, page_no, slot, &err), ST_OK);
 	m->newest[page_no] =
 	    -1; /* a pre-image stands for it until it is decoded past */
@@ -250,8 +253,8 @@ static void run_model(unsigned seed)
 		m.states[0].stamp[p] = 1000 + p;
 		write_file_page(&m, p, 1000 + p);
 	}
-	assert_int_equal(view_open(m.spool, m.fd, PAGE_SIZE, &first, &m.view, &err),
-			 ST_OK);
+	assert_int_equal(
+	    view_open(m.spool, m.fd, "file", PAGE_SIZE, &first, &m.view, &err), ST_OK);
 	while (m.decoded < MAX_TXNS) {
 		if (m.decoded < m.captured && rand() % 3 == 0) {
 			decode_one(&m);
@@ -320,8 +323,8 @@ static void test_page_overwritten_before_it_is_read_is_the_old_one(void **state)
 		m.states[0].stamp[p] = 1000 + p;
 		write_file_page(&m, p, 1000 + p);
 	}
-	assert_int_equal(view_open(m.spool, m.fd, PAGE_SIZE, &first, &m.view, &err),
-			 ST_OK);
+	assert_int_equal(
+	    view_open(m.spool, m.fd, "file", PAGE_SIZE, &first, &m.view, &err), ST_OK);
 	for (int i = 0; i < 2; i++) {
 		struct page_ref ref = {0};
 		uint8_t expected[PAGE_SIZE];
