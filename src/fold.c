@@ -41,6 +41,7 @@ struct fold {
 	struct txn_list kept;
 	struct txn_list batch;
 	uint32_t base_pages;
+	bool is_unseen;     /* fold_wait has not been called since a batch began */
 	bool is_full;       /* it met a full disk, and said so */
 	int64_t not_before; /* monotonic */
 	int done_fd;
@@ -51,9 +52,8 @@ struct fold {
 	pthread_cond_t changed;
 	enum fold_state state;
 	bool stops;
-	enum status status;     /* how the last batch ended */
-	struct error failure;   /* if it did not end well */
-	struct state_meta next; /* if it did */
+	enum status status;   /* how the last batch ended */
+	struct error failure; /* if it did not end well */
 };
 
 /* --- lists --------------------------------------------------------------------------
@@ -257,7 +257,6 @@ static void *run(void *context)
 		(void)pthread_mutex_lock(&fold->lock);
 		fold->status = status;
 		fold->failure = err;
-		fold->next = next;
 		fold->state = FOLD_DONE;
 		(void)pthread_cond_broadcast(&fold->changed);
 		(void)!write(fold->done_fd, &one, sizeof one);
@@ -389,6 +388,7 @@ static enum status start(struct fold *fold, struct view *view, struct error *err
 		return status;
 	}
 	list_append(&fold->batch, &fold->kept);
+	fold->is_unseen = true;
 	(void)pthread_mutex_lock(&fold->lock);
 	fold->state = FOLD_AT_WORK;
 	(void)pthread_cond_broadcast(&fold->changed);
@@ -401,12 +401,13 @@ enum status fold_begin(struct fold *fold, struct view *view, bool now,
 {
 	enum status status = ST_OK;
 
-	if (!fold->kept.first || (!now && !fold_is_due(fold))) {
+	if (!now && !fold_is_due(fold)) {
 		return ST_OK;
 	}
 	(void)fold_wait(fold);
 	status = fold_end(fold, view, err);
-	if (status != ST_OK || (!now && clock_mono_ns() < fold->not_before)) {
+	if (status != ST_OK || !fold->kept.first ||
+	    (!now && clock_mono_ns() < fold->not_before)) {
 		return status;
 	}
 	status = start(fold, view, err);
@@ -419,19 +420,27 @@ enum status fold_begin(struct fold *fold, struct view *view, bool now,
 
 bool fold_wait(struct fold *fold)
 {
-	bool was_at_work;
+	const struct captured_txn *last = fold->batch.first;
 
+	if (!fold->is_unseen) {
+		return false;
+	}
+	fold->is_unseen = false;
 	(void)pthread_mutex_lock(&fold->lock);
-	was_at_work = fold->state == FOLD_AT_WORK;
 	while (fold->state == FOLD_AT_WORK) {
 		(void)pthread_cond_wait(&fold->changed, &fold->lock);
 	}
-	if (fold->state == FOLD_DONE && fold->status == ST_OK) {
-		*fold->settings.meta = fold->next;
-		fold->base_pages = fold->next.base_pages;
-	}
 	(void)pthread_mutex_unlock(&fold->lock);
-	return was_at_work;
+	if (fold->status == ST_OK) {
+		/* Not the rest of meta: other threads have its page size. */
+		while (last->next) {
+			last = last->next;
+		}
+		fold_set_base(fold->settings.meta, last);
+	}
+	/* A batch that failed has left its mark there, too. */
+	fold->base_pages = shadow_page_count(fold->settings.shadow);
+	return true;
 }
 
 /* A full disk can wait: all of it is in the journal, and tried again. */

@@ -70,13 +70,14 @@ enum status fold_end(struct fold *fold, struct view *view,
 		     struct error *err) MUST_CHECK;
 
 /* Wait for a batch that is at work. S has moved when it returns; the rest is
- * fold_end's. True: there was one. */
+ * fold_end's. True: one has begun since the last call, so that what was read of the
+ * shadow before this one, and its hash, may be of two moments. */
 bool fold_wait(struct fold *fold);
 
 /* Readable when a batch is done, until fold_end. */
 int fold_fd(const struct fold *fold);
 
-/* Pages of the shadow that the view may ask for: as of S. */
+/* Pages of the shadow that have a hash, as of the last fold_wait. */
 uint32_t fold_base_pages(const struct fold *fold);
 
 /* For the first copy, as a batch does it: `txn` cut the database down in between; what

@@ -574,6 +574,26 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	return status == ST_OK ? follow(pipeline, until_lsn, err) : status;
 }
 
+static bool ends_well(enum status status)
+{
+	return status == ST_OK || status == ST_STOPPED || status == ST_CLOSED;
+}
+
+/* What the fold thread is at ends here, so that its errors are seen, and before the
+ * capture thread lets the database go. */
+static enum status finish_fold(struct pipeline *pipeline, enum status status,
+			       struct error *err)
+{
+	struct error failure;
+
+	if (pipeline->store && ends_well(status) &&
+	    store_fold_finish(pipeline->store, pipeline->view, &failure) != ST_OK) {
+		*err = failure;
+		return failure.status;
+	}
+	return status;
+}
+
 /* For rowtail status: why the run ended. */
 static void note_failure(const struct pipeline *pipeline, enum status status,
 			 const struct error *err)
@@ -741,8 +761,9 @@ static enum status live(const struct config *config, struct life *life,
 			status = ignored.status;
 			*err = ignored;
 		}
+		status = finish_fold(&pipeline, status, err);
 	}
-	if (status == ST_OK || status == ST_STOPPED || status == ST_CLOSED) {
+	if (ends_well(status)) {
 		capture_stop_clean(pipeline.capture);
 	}
 	if (life->was_open && status == ST_LOST) {

@@ -588,7 +588,7 @@ enum status store_check_page(void *context, uint32_t page_no, const uint8_t *byt
 		shadow_hash_of(page_no, bytes, store->meta.page_size)) {
 		if (fold_wait(store->fold)) {
 			/* A page that nothing has written since it was cut off may have
-			 * been cleared just now. */
+			 * been cleared meanwhile. */
 			return error_set(err, ST_RETRY, "the shadow was written");
 		}
 		return error_set(err, ST_DAMAGED,
@@ -673,6 +673,12 @@ int store_fold_fd(const struct store *store)
 
 enum status store_fold_end(struct store *store, struct view *view, struct error *err)
 {
+	return fold_end(store->fold, view, err);
+}
+
+enum status store_fold_finish(struct store *store, struct view *view, struct error *err)
+{
+	(void)fold_wait(store->fold);
 	return fold_end(store->fold, view, err);
 }
 

@@ -175,6 +175,9 @@ enum status store_fold(struct store *store, struct view *view, bool now,
 /* If that has ended, what it freed is free. */
 enum status store_fold_end(struct store *store, struct view *view,
 			   struct error *err) MUST_CHECK;
+/* The same, having waited for its end: the last one's errors are seen, too. */
+enum status store_fold_finish(struct store *store, struct view *view,
+			      struct error *err) MUST_CHECK;
 /* Readable when store_fold_end has something to do. */
 int store_fold_fd(const struct store *store);
 
