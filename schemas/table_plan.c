@@ -370,8 +370,7 @@ static enum status handle_misfit(const struct table_plan *plan,
 	*skip = how == CONVERSION_SKIP;
 	if (column->misfits < MISFIT_WARNINGS) {
 		column->misfits++;
-		log_warn("%s: a value of class %s does not fit its type in the schema, "
-			 "%s; %s%s",
+		log_warn("%s: %s value does not fit its type in the schema, %s; %s%s",
 			 place, typed_class_name(value), type,
 			 *skip ? "the event is left out" : "it is null in the event",
 			 column->misfits == MISFIT_WARNINGS

@@ -532,7 +532,8 @@ static enum status take_difference(struct capture *c,
 	if (status != ST_OK) {
 		return status;
 	}
-	log_info("%" PRIu32 " pages differ", catch_up.differ);
+	log_info("%" PRIu32 " %s", catch_up.differ,
+		 catch_up.differ == 1 ? "page differs" : "pages differ");
 	txn->is_catch_up = true;
 	txn->bytes = (uint64_t)txn->page_total * c->db.page_size;
 	txn->place = place_of(c, header, header->frame_count);

@@ -858,7 +858,7 @@ static enum status check_state(const struct config *config, struct error *err)
 	if (config->state_is_none &&
 	    (config->sink != SINK_KAFKA || config->kafka.exactly_once)) {
 		return error_set(err, ST_CONFIG,
-				 "--state=none goes with --to kafka: and "
+				 "--state=none goes with --to kafka:// and "
 				 "exactly.once.support=disabled only (a folder of that "
 				 "name is ./none)");
 	}

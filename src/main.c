@@ -11,7 +11,7 @@
 #include "src/stop.h"
 #include "src/verify_command.h"
 
-/* The contract's exit codes (README.md, "Exit codes"). */
+/* The contract's exit codes (README.md, "Options"). */
 static int exit_code(enum status status)
 {
 	switch (status) {

@@ -403,7 +403,7 @@ def test_a_comparison_shows_how_far_it_is(box):
     os.close(ours)
     expect(done.returncode == 0, "exit %d: %r", done.returncode, said)
     expect(b"rowtail: comparison: " in said and b" pages/s, " in said, "%r", said)
-    last = said.index(b"pages differ")
+    last = said.index(b" differ")
     expect(b"\r\x1b[Krowtail: " in said[:last] and b"comparison:" not in said[last:],
            "%r", said)
     session.take_output(done.stdout, clean=True)
