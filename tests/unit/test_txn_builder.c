@@ -318,6 +318,49 @@ static void test_repeated_commit_frame_is_folded_but_not_a_different_one(void **
 	assert_null(txn_builder_draft(&f->builder));
 }
 
+/* Pages of this size are read 4 at once: the repeats come with the next ones. The first
+ * two images are the last ones that find room in memory. */
+static void test_repeats_are_known_in_the_file_and_in_the_next_batch(void **state)
+{
+	struct fixture *f = *state;
+	struct captured_txn *txn;
+	struct error err;
+	uint32_t slot;
+
+	for (int i = 0; i < 8 * (4 << 20) / PAGE - 2; i++) {
+		assert_int_equal(spool_alloc(f->spool, &slot, &err), ST_OK);
+		assert_non_null(spool_memory(f->spool, slot));
+	}
+	frame(f, 4, 0, 1);
+	frame(f, 3, 0, 2);
+	frame(f, 2, 0, 3);
+	frame(f, 5, 10, 4);
+	frame(f, 5, 10, 4);
+	frame(f, 5, 10, 4);
+	frame(f, 6, 0, 5);
+	frame(f, 5, 10, 6);
+	read_all(f);
+	assert_int_equal(txn_builder_draft(&f->builder)->commit_total, 3);
+	txn = accept(f, 0);
+	assert_int_equal(txn->lsn, 6);
+	assert_int_equal(txn->page_total, 4);
+	expect_page(f, txn, 0, 2, 3);
+	expect_page(f, txn, 1, 3, 2);
+	expect_page(f, txn, 2, 4, 1);
+	expect_page(f, txn, 3, 5, 4);
+	for (uint32_t p = 2; p <= 5; p++) {
+		expect_preimage(f, p, (int)(100 + p));
+	}
+	free(txn);
+	txn = accept(f, 0);
+	assert_int_equal(txn->lsn, 8);
+	expect_page(f, txn, 0, 5, 6);
+	expect_page(f, txn, 1, 6, 5);
+	assert_null(spool_memory(f->spool, txn->pages[0].slot));
+	free(txn);
+	assert_null(txn_builder_draft(&f->builder));
+}
+
 static void expect_misfit(struct fixture *f, const char *word)
 {
 	struct error err;
@@ -503,6 +546,7 @@ int main(void)
 	    CASE(test_frames_past_the_new_end_are_dropped),
 	    CASE(test_state_at_the_start_is_one_transaction),
 	    CASE(test_repeated_commit_frame_is_folded_but_not_a_different_one),
+	    CASE(test_repeats_are_known_in_the_file_and_in_the_next_batch),
 	    CASE(test_frames_that_do_not_fit_the_header_are_not_taken),
 	    CASE(test_reading_stops_at_a_commit_when_enough_is_read),
 	    CASE(test_versions_that_are_not_decoded_do_not_retire),
