@@ -82,6 +82,16 @@ struct capture {
 	uint64_t reach_lsn;
 };
 
+void captured_txn_free(struct captured_txn *first)
+{
+	while (first) {
+		struct captured_txn *next = first->next;
+
+		free(first);
+		first = next;
+	}
+}
+
 /* --- handing over -------------------------------------------------------------------
  */
 
@@ -213,16 +223,6 @@ static enum status journal(struct capture *c, struct error *err)
 	return status;
 }
 
-static void free_list(struct captured_txn *txn)
-{
-	while (txn) {
-		struct captured_txn *next = txn->next;
-
-		free(txn);
-		txn = next;
-	}
-}
-
 /* What is in the journal becomes durable, all that has gathered at once, and may be
  * taken then. */
 static void *run_sync(void *context)
@@ -250,7 +250,7 @@ static void *run_sync(void *context)
 		status = store_sync(c->settings.store, &err);
 		FAULT_POINT("capture-synced");
 		if (status != ST_OK) {
-			free_list(first);
+			captured_txn_free(first);
 			fail(c, &err);
 			return NULL;
 		}
@@ -903,7 +903,7 @@ void capture_close(struct capture *capture)
 		txn_builder_clear(&capture->builder);
 	}
 	backlog_close(capture->backlog);
-	free_list(capture->unsynced);
+	captured_txn_free(capture->unsynced);
 	free(capture->first);
 	if (!capture->settings.store) {
 		spool_close(capture->spool);

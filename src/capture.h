@@ -132,6 +132,9 @@ int capture_wake_fd(const struct capture *capture);
 enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 			      uint64_t *lsn, struct error *err) MUST_CHECK;
 
+/* Free a transaction and all that are linked behind it; not their slots. NULL: none. */
+void captured_txn_free(struct captured_txn *first);
+
 /* What the view reads pages with: the spool, and a descriptor on the database file
  * (borrowed; never close it, that would drop SQLite's locks). */
 struct spool *capture_spool(const struct capture *capture);

@@ -21,7 +21,7 @@
 #define FOLD_MOST     (16ull * FOLD_BYTES) /* the same: decoding waits */
 #define FOLD_AGAIN_NS NS_PER_S             /* after a full disk */
 #define RUN_MAX       64                   /* pages written at once */
-#define FOLD_NICE     10 /* decoding comes first: what is kept can wait */
+#define FOLD_NICE     5 /* decoding comes first: what is kept can wait */
 
 enum fold_state {
 	FOLD_IDLE,
@@ -97,15 +97,6 @@ static struct captured_txn *list_take(struct txn_list *list)
 		}
 	}
 	return txn;
-}
-
-static void list_clear(struct txn_list *list)
-{
-	struct captured_txn *txn;
-
-	while ((txn = list_take(list)) != NULL) {
-		free(txn);
-	}
 }
 
 /* --- writing a batch ----------------------------------------------------------------
@@ -304,8 +295,8 @@ void fold_close(struct fold *fold)
 		(void)pthread_mutex_unlock(&fold->lock);
 		(void)pthread_join(fold->thread, NULL);
 	}
-	list_clear(&fold->kept);
-	list_clear(&fold->batch);
+	captured_txn_free(fold->kept.first);
+	captured_txn_free(fold->batch.first);
 	if (fold->done_fd >= 0) {
 		(void)close(fold->done_fd);
 	}

@@ -211,23 +211,13 @@ enum status store_open(const char *path, const char *database_path, struct store
 	return ST_OK;
 }
 
-static void free_list(struct captured_txn *txn)
-{
-	while (txn) {
-		struct captured_txn *next = txn->next;
-
-		free(txn);
-		txn = next;
-	}
-}
-
 void store_close(struct store *store)
 {
 	if (!store) {
 		return;
 	}
 	fold_close(store->fold);
-	free_list(store->recovered);
+	captured_txn_free(store->recovered);
 	free(store->pages);
 	free(store->base_path);
 	page_versions_clear(&store->versions);
