@@ -10,7 +10,7 @@
 #define PAGES_AT      136 /* of block 0 */
 #define PAGES_BLOCK_0 4062
 #define PAGES_BLOCK   4096
-#define MOST_BLOCKS   ((1u << 20) + 1) /* UINT32_MAX frames */
+#define MOST_BLOCKS   (INT32_MAX / WAL_INDEX_BLOCK_BYTES) /* SQLite's sum is an int */
 #define INDEX_VERSION 3007000
 
 enum status wal_index_init(struct wal_index *index, sqlite3 *db, struct error *err)
