@@ -204,7 +204,7 @@ helpers: $(HELPERS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli state faults programs oracle
+SUITES       ?= unit cases cli harm state faults programs oracle
 ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
@@ -347,7 +347,7 @@ help:
 	@echo 'make                 build/rowtail (CC=gcc or clang; WERROR= for packagers)'
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
-	@echo 'make test            the same without dependencies; SUITES="unit cases cli'
+	@echo 'make test            the same without dependencies; SUITES="unit cases cli harm'
 	@echo '                     state faults programs oracle" TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
