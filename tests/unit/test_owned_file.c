@@ -199,7 +199,7 @@ static void test_an_acl_that_lets_others_in_is_refused(void **state)
 	if (!give_nobody(path, "system.posix_acl_access")) {
 		skip();
 	}
-	refused(b, "file", "mode 0670");
+	refused(b, "file", "mode 0770");
 	assert_int_equal(owned_file_open(&at, O_RDONLY, &fd, NULL, &b->err), ST_CONFIG);
 	assert_non_null(strstr(b->err.text, "an ACL"));
 }
