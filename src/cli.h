@@ -9,7 +9,7 @@
 #ifndef CLI_H
 #define CLI_H
 
-#include "src/config.h"
+#include "src/config/config.h"
 
 /*
  * Read the command line and the files it names into `*config`, which the caller has

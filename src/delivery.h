@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/config.h"
+#include "src/config/config.h"
 #include "src/kafka_resume.h"
 #include "src/publisher.h"
 #include "src/store.h"

@@ -9,7 +9,7 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
-#include "src/config.h"
+#include "src/config/config.h"
 
 /*
  * Follow the database as `config` says until a stop, the reader's leaving, the end of

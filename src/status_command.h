@@ -10,7 +10,7 @@
 #ifndef STATUS_COMMAND_H
 #define STATUS_COMMAND_H
 
-#include "src/config.h"
+#include "src/config/config.h"
 
 /* Lines "name: value", or one JSON object with config->json. */
 enum status status_command(const struct config *config, struct error *err) MUST_CHECK;

@@ -18,7 +18,7 @@
 #ifndef VERIFY_COMMAND_H
 #define VERIFY_COMMAND_H
 
-#include "src/config.h"
+#include "src/config/config.h"
 
 /* One line on stdout when all is right. */
 enum status verify_command(const struct config *config, struct error *err) MUST_CHECK;

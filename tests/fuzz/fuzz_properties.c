@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/config.h"
-#include "src/properties.h"
+#include "src/config/config.h"
+#include "src/config/properties_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = {.text = ""};
 
 	config_init(&config);
-	if (properties_parse("f", (const char *)data, size, set, &config, &err) !=
+	if (properties_file_parse("f", (const char *)data, size, set, &config, &err) !=
 		ST_OK &&
 	    !err.text[0]) {
 		abort();

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks which file includes which: the layers of the tree (docs/design.md).
 
-    src/base <- btree <- schemas <- src          sinks include src/base only
+    src/base <- btree <- schemas <- src/config <- src      sinks include src/base only
 
 Project headers are included with quotes and from the root of the tree. The header
 of a library may be included only by the folders that own the library. Prints one
@@ -18,7 +18,8 @@ LAYERS = {
     "btree": {"btree", "src/base"},
     "schemas": {"schemas", "btree", "src/base"},
     "sinks": {"sinks", "src/base"},
-    "src": {"src", "sinks", "schemas", "btree", "src/base"},
+    "src/config": {"src/config", "sinks", "schemas", "src/base"},
+    "src": {"src", "src/config", "sinks", "schemas", "btree", "src/base"},
 }
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
@@ -26,8 +27,9 @@ LIBRARIES = {
     r"sqlite3\.h": [r"schemas/.*", r"src/[^/]*"],
     r"pcre2\.h": [r"schemas/.*", r"src/[^/]*"],
     r"jansson\.h": [r"schemas/.*", r"src/[^/]*", r"sinks/kafka_[^/]*"],
-    r"xxhash\.h": [r"src/[^/]*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
-    r"openssl/.*": [r"schemas/.*", r"src/[^/]*"],
+    r"xxhash\.h": [r"src/[^/]*", r"src/config/.*", r"btree/.*", r"schemas/.*",
+                   r"sinks/file_[^/]*"],
+    r"openssl/.*": [r"schemas/.*", r"src/[^/]*", r"src/config/.*"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }
 
@@ -42,8 +44,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 def folder_of(path):
     """The layer of a file or of an included header; None outside of all layers."""
     parts = path.split("/")
-    if parts[:2] == ["src", "base"] and len(parts) == 3:
-        return "src/base"
+    if len(parts) == 3 and "/".join(parts[:2]) in LAYERS:
+        return "/".join(parts[:2])
     return parts[0] if len(parts) == 2 and parts[0] in LAYERS else None
 
 

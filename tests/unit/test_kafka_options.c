@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/kafka_options.h"
+#include "src/config/kafka_options.h"
 
 static void set(struct kafka_options *options, int rank, const char *key,
 		const char *value)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/reference.h"
+#include "src/config/reference.h"
 
 #define SECRET "s3cr:et}"
 

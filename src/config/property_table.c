@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/property.h"
+#include "src/config/property_table.h"
 
 #include <stdint.h>
 #include <string.h>

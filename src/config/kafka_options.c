@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/kafka_options.h"
+#include "src/config/kafka_options.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "src/reference.h"
+#include "src/config/reference.h"
 
 #define PRODUCER "producer."
 #define TOPICS   "topic.creation."

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/config.h -- what the user asked for, checked.
+ * src/config/config.h -- what the user asked for, checked.
  *
  * Properties (Debezium's names and rowtail's own) come from the command line, from -D
  * and from --config files, in this order of precedence, whatever order they are set
@@ -22,8 +22,8 @@
 #include "schemas/encoder.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
-#include "src/column_options.h"
-#include "src/kafka_options.h"
+#include "src/config/column_options.h"
+#include "src/config/kafka_options.h"
 
 enum command {
 	COMMAND_FOLLOW,
@@ -43,7 +43,7 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_INITIAL_ONLY, /* the rows that are there */
 };
 
-struct config_setting; /* src/config.c */
+struct config_setting; /* src/config/config.c */
 
 /* snapshot.select.statement.overrides.TABLE */
 struct config_override {

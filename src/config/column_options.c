@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/column_options.h"
+#include "src/config/column_options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/config.h"
+#include "src/config/config.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <strings.h>
 
 #include "schemas/topic_name.h"
-#include "src/properties.h"
-#include "src/property.h"
+#include "src/config/properties_file.h"
+#include "src/config/property_table.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -734,7 +734,7 @@ enum status config_load(struct config *config, const char *path, struct error *e
 {
 	struct file_load load = {.config = config, .path = path};
 
-	return properties_load(path, set_from_file, &load, err);
+	return properties_file_load(path, set_from_file, &load, err);
 }
 
 /* ---- checks and defaults ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/reference.h -- values that stand somewhere else, so that no secret has to be in a
- * configuration or on a command line.
+ * src/config/reference.h -- values that stand somewhere else, so that no secret has to
+ * be in a configuration or on a command line.
  *
  * As Kafka's own providers write them, anywhere in a value:
  *

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/property.h -- the names of all properties that are known.
+ * src/config/property_table.h -- the names of all properties that are known.
  *
  * Debezium's that mean something here, rowtail's own, and Debezium's that have no
  * meaning here but are accepted, so that configurations can be carried over.
  *
  * THREADS  No shared state.
  */
-#ifndef PROPERTY_H
-#define PROPERTY_H
+#ifndef PROPERTY_TABLE_H
+#define PROPERTY_TABLE_H
 
 #include <stddef.h>
 

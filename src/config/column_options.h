@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/column_options.h -- what the user asked for of single columns, as given.
+ * src/config/column_options.h -- what the user asked for of single columns, as given.
  *
  * The families column.mask.with.*, column.mask.hash.* and column.truncate.to.*, whose
  * names say what to do, and the lists beside them. schemas/column_rules.h checks them.
