@@ -14,6 +14,7 @@
 #include "schemas/description.h"
 #include "schemas/schema_rows.h"
 #include "schemas/table_filter.h"
+#include "src/base/utf8.h"
 
 /* Two hashes of everything that a description comes from. */
 struct signature {
@@ -26,6 +27,7 @@ struct entry {
 	const struct schema_row *row;
 	struct description *description;
 	struct signature signature;
+	char *undecided; /* a reason to be left out; NULL: there is none of that kind */
 };
 
 /* What a catalog has beside what its readers see. */
@@ -57,6 +59,7 @@ void catalog_close(struct catalog *catalog)
 	}
 	for (size_t i = 0; i < catalog->table_count; i++) {
 		description_release(w->entries[i].description);
+		free(w->entries[i].undecided);
 	}
 	free(w->entries);
 	free(catalog->tables);
@@ -253,18 +256,35 @@ static enum status describe(struct whole_catalog *w,
 	return st;
 }
 
-static const char *left_out(const struct whole_catalog *w,
-			    const struct description *description,
-			    const struct table_filter *filter)
+/* Is the table wanted? If a pattern of the filter gives up, nobody knows. */
+static enum status ask_filter(struct entry *entry, const struct table_filter *filter,
+			      struct error *err)
 {
-	if (!description->is_listed) {
-		return w->unparsable;
+	struct table *table = &entry->table;
+	enum status st = table_filter_reason(
+	    filter, table->name, entry->description->is_system, &table->left_out, err);
+
+	if (st != ST_CONFIG) {
+		return st;
 	}
-	if (description->is_virtual) {
-		return "virtual table";
+	entry->undecided = strdup(err->text);
+	table->left_out = entry->undecided;
+	table->is_undecided = true;
+	return entry->undecided ? ST_OK : no_memory(err);
+}
+
+static enum status leave_out(const struct whole_catalog *w, struct entry *entry,
+			     const struct table_filter *filter, struct error *err)
+{
+	if (!entry->description->is_listed) {
+		entry->table.left_out = w->unparsable;
+		return ST_OK;
 	}
-	return table_filter_reason(filter, description->table.name,
-				   description->is_system);
+	if (entry->description->is_virtual) {
+		entry->table.left_out = "virtual table";
+		return ST_OK;
+	}
+	return ask_filter(entry, filter, err);
 }
 
 static enum status fill_tables(struct whole_catalog *w,
@@ -276,12 +296,14 @@ static enum status fill_tables(struct whole_catalog *w,
 
 		*table = description->table;
 		table->root_page = w->entries[i].row->root_page;
-		table->left_out = left_out(w, description, filter);
+		if (leave_out(w, &w->entries[i], filter, err) != ST_OK) {
+			return err->status;
+		}
 		if (description->is_listed && !description->is_virtual &&
 		    table->root_page == 0) {
 			return error_set(err, ST_CORRUPT,
-					 "table \"%.128s\" has no root page",
-					 table->name);
+					 "table \"%s\" has no root page",
+					 SHORT_NAME(table->name));
 		}
 	}
 	/* An index counts even if SQLite cannot parse it. */
@@ -369,10 +391,11 @@ static enum status fill_roots(struct whole_catalog *w, struct page_source *sourc
 	for (size_t i = 1; i < c->root_count; i++) {
 		if (c->roots[i].root_page == c->roots[i - 1].root_page) {
 			return error_set(err, ST_CORRUPT,
-					 "page %" PRIu32 " is the root of \"%.128s\" "
-					 "and of \"%.128s\"",
-					 c->roots[i].root_page, c->roots[i - 1].name,
-					 c->roots[i].name);
+					 "page %" PRIu32 " is the root of \"%s\" "
+					 "and of \"%s\"",
+					 c->roots[i].root_page,
+					 SHORT_NAME(c->roots[i - 1].name),
+					 SHORT_NAME(c->roots[i].name));
 		}
 	}
 	return ST_OK;

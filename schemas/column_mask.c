@@ -17,8 +17,6 @@
 #define CHARS_SUFFIX    ".chars"
 #define SALT_INFIX      ".with.salt."
 
-#define REPLACEMENT 0xFFFDu
-
 struct column_mask {
 	enum mask_kind kind;
 	size_t chars;
@@ -156,13 +154,13 @@ static uint32_t next_char(const uint8_t **s, const uint8_t *end,
 
 	if (encoding == TEXT_UTF8) {
 		len = utf8_step(*s, end, &valid);
-		c = valid ? utf8_code_point(*s, len) : REPLACEMENT;
+		c = valid ? utf8_code_point(*s, len) : UTF8_REPLACEMENT;
 		*s += len;
 		return c;
 	}
 	if (end - *s < 2) {
 		*s = end;
-		return REPLACEMENT;
+		return UTF8_REPLACEMENT;
 	}
 	c = utf16_unit(*s, encoding == TEXT_UTF16BE);
 	*s += 2;
@@ -174,7 +172,7 @@ static uint32_t next_char(const uint8_t **s, const uint8_t *end,
 			return 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
 		}
 	}
-	return c >= 0xD800 && c < 0xE000 ? REPLACEMENT : c;
+	return c >= 0xD800 && c < 0xE000 ? UTF8_REPLACEMENT : c;
 }
 
 struct value column_mask_cut(const struct column_mask *mask, const struct value *value,

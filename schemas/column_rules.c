@@ -199,37 +199,67 @@ void column_rules_close(struct column_rules *rules)
 
 /* ---- columns ---- */
 
-static bool matches(const struct name_patterns *patterns, const char *name)
+/* Is `name` in the list? In a list that was not given is nothing. */
+static enum status find_in(const struct name_patterns *patterns, const char *name,
+			   bool *is_listed, struct error *err)
 {
-	return patterns && name_patterns_match(patterns, name) != NAME_UNLISTED;
+	enum name_match match = NAME_UNLISTED;
+	enum status status =
+	    patterns ? name_patterns_match(patterns, name, &match, err) : ST_OK;
+
+	*is_listed = match != NAME_UNLISTED;
+	return status;
 }
 
-bool column_rules_find(const struct column_rules *rules, const char *table,
-		       const char *column, struct column_rule *rule)
+static enum status find_mask(const struct column_rules *rules, const char *name,
+			     struct column_mask **mask, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && !*mask && i < rules->mask_count; i++) {
+		bool is_masked;
+
+		status = find_in(rules->masks[i].columns, name, &is_masked, err);
+		if (status == ST_OK && is_masked) {
+			*mask = rules->masks[i].mask;
+		}
+	}
+	return status;
+}
+
+static enum status find_rule(const struct column_rules *rules, const char *name,
+			     struct column_rule *rule, struct error *err)
+{
+	bool is_included, is_excluded = false;
+	enum status status = find_in(rules->included, name, &is_included, err);
+
+	if (status == ST_OK) {
+		status = find_in(rules->excluded, name, &is_excluded, err);
+	}
+	if (status == ST_OK) {
+		status = find_in(rules->keys, name, &rule->is_key, err);
+	}
+	rule->is_left_out = (rules->included && !is_included) || is_excluded;
+	return status == ST_OK ? find_mask(rules, name, &rule->mask, err) : status;
+}
+
+enum status column_rules_find(const struct column_rules *rules, const char *table,
+			      const char *column, struct column_rule *rule,
+			      struct error *err)
 {
 	struct buffer name;
-	bool ok;
+	enum status status;
 
 	*rule = (struct column_rule){0};
 	if (!rules) {
-		return true;
+		return ST_OK;
 	}
 	buffer_init(&name);
 	buffer_add_str(&name, table);
 	buffer_add_char(&name, '.');
 	buffer_add(&name, column, strlen(column) + 1);
-	ok = buffer_ok(&name);
-	if (ok) {
-		rule->is_left_out =
-		    (rules->included && !matches(rules->included, name.bytes)) ||
-		    matches(rules->excluded, name.bytes);
-		rule->is_key = matches(rules->keys, name.bytes);
-		for (size_t i = 0; !rule->mask && i < rules->mask_count; i++) {
-			if (matches(rules->masks[i].columns, name.bytes)) {
-				rule->mask = rules->masks[i].mask;
-			}
-		}
-	}
+	status = buffer_ok(&name) ? find_rule(rules, name.bytes, rule, err)
+				  : out_of_memory(err);
 	buffer_clear(&name);
-	return ok;
+	return status;
 }

@@ -13,7 +13,8 @@
  *
  * OWNERSHIP  column_rules_open / column_rules_close (takes NULL).
  * THREADS    One thread at a time.
- * ERRORS     ST_CONFIG: names the property. ST_NOMEM.
+ * ERRORS     ST_CONFIG: names the property; of a match that was given up the pattern
+ * and the column, too. ST_NOMEM.
  */
 #ifndef SCHEMAS_COLUMN_RULES_H
 #define SCHEMAS_COLUMN_RULES_H
@@ -50,9 +51,12 @@ struct column_rule {
 	struct column_mask *mask; /* NULL: none; borrowed from the rules */
 };
 
-/* `*rule` for a column; `rules` may be NULL: there are none. False when memory ran out.
+/*
+ * `*rule` for a column; `rules` may be NULL: there are none. ST_CONFIG: a pattern gave
+ * up on the column, and nothing is known of it: none of it may be shown.
  */
-bool column_rules_find(const struct column_rules *rules, const char *table,
-		       const char *column, struct column_rule *rule) MUST_CHECK;
+enum status column_rules_find(const struct column_rules *rules, const char *table,
+			      const char *column, struct column_rule *rule,
+			      struct error *err) MUST_CHECK;
 
 #endif

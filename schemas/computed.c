@@ -7,6 +7,7 @@
 
 #include "schemas/sandbox.h"
 #include "src/base/log.h"
+#include "src/base/utf8.h"
 
 #define LENGTH_BASE  (64 << 20) /* bytes that any value may have */
 #define LENGTH_RATIO 4          /* and this often the bytes of its row */
@@ -99,8 +100,9 @@ static void warn_column(struct computed *computed, struct virtual_column *column
 		column->is_warned = true;
 		log_warn("table \"%s\": generated column \"%s\" cannot be computed and "
 			 "is null: %s",
-			 computed->table->name,
-			 computed->table->columns[column->column].name, why);
+			 SHORT_NAME(computed->table->name),
+			 SHORT_NAME(computed->table->columns[column->column].name),
+			 why);
 	}
 }
 
@@ -110,7 +112,7 @@ static void warn_table(struct computed *computed, const char *why)
 		computed->is_warned = true;
 		log_warn("table \"%s\": not every generated column can be computed; "
 			 "one that cannot is null: %s",
-			 computed->table->name, why);
+			 SHORT_NAME(computed->table->name), why);
 	}
 }
 

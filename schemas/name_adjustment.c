@@ -5,8 +5,6 @@
 
 #include "schemas/value_json.h"
 
-#define REPLACEMENT 0xFFFDu
-
 static bool is_digit(uint32_t c)
 {
 	return c >= '0' && c <= '9';
@@ -59,7 +57,7 @@ void name_adjustment_add(struct buffer *b, const char *name, enum name_adjustmen
 	while (s < end) {
 		bool valid;
 		size_t len = utf8_step(s, end, &valid);
-		uint32_t c = valid ? utf8_code_point(s, len) : REPLACEMENT;
+		uint32_t c = valid ? utf8_code_point(s, len) : UTF8_REPLACEMENT;
 
 		if (c >= 0x10000) {
 			c -= 0x10000;

@@ -3,12 +3,20 @@
  * schemas/name_patterns.h -- lists of regular expressions for names.
  *
  * Comma-separated (PCRE2, anchored over the whole name, case-insensitive; "\," is a
- * comma inside one), as Debezium's include and exclude lists.
+ * comma inside one), as Debezium's include and exclude lists. A name is matched as it
+ * stands in messages: what is no UTF-8 in it is U+FFFD. "." is any character of a name,
+ * a line end too.
+ *
+ * Names are hostile, and a pattern may take longer than anybody waits. What is done for
+ * one is limited (steps, memory); a match that was given up is an error and never an
+ * answer. The patterns are interpreted: compiled ones (JIT) would count steps otherwise
+ * and give up elsewhere.
  *
  * OWNERSHIP  name_patterns_open / name_patterns_close (takes NULL).
  * THREADS    One thread at a time.
  * ERRORS     ST_CONFIG: a pattern does not compile; the text has the property's
- *            name, the pattern and the place in it. ST_NOMEM.
+ *            name, the pattern and the place in it; or a match was given up, and it
+ *            has the property's name, the pattern and the name. ST_NOMEM.
  */
 #ifndef SCHEMAS_NAME_PATTERNS_H
 #define SCHEMAS_NAME_PATTERNS_H
@@ -34,7 +42,11 @@ enum name_match {
 	NAME_NAMED,  /* by a pattern without metacharacters */
 };
 
-enum name_match name_patterns_match(const struct name_patterns *patterns,
-				    const char *name);
+/*
+ * Which it is, in `*match`. ST_CONFIG: a pattern that could have listed the name gave
+ * up, and no other lists it; `*match` is untouched.
+ */
+enum status name_patterns_match(const struct name_patterns *patterns, const char *name,
+				enum name_match *match, struct error *err) MUST_CHECK;
 
 #endif

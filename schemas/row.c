@@ -9,6 +9,7 @@
 
 #include "btree/record.h"
 #include "schemas/computed.h"
+#include "src/base/utf8.h"
 
 void row_init(struct row *row)
 {
@@ -86,9 +87,10 @@ static void convert(struct value *values, const struct table *table, int64_t row
 static enum status wrap(const struct table *table, int64_t rowid, struct error *err)
 {
 	if (table->without_rowid) {
-		return error_wrap(err, "table \"%.128s\"", table->name);
+		return error_wrap(err, "table \"%s\"", SHORT_NAME(table->name));
 	}
-	return error_wrap(err, "table \"%.128s\", rowid %" PRId64, table->name, rowid);
+	return error_wrap(err, "table \"%s\", rowid %" PRId64, SHORT_NAME(table->name),
+			  rowid);
 }
 
 enum status row_decode(struct row *row, const struct table *table, int64_t rowid,

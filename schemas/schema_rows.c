@@ -10,6 +10,7 @@
 #include "btree/page.h"
 #include "btree/page_set.h"
 #include "btree/record.h"
+#include "src/base/utf8.h"
 
 /* Deeper than any tree of 2^32 pages whose pages hold two cells or more. */
 #define DEPTH_MAX 40
@@ -147,12 +148,12 @@ static enum status keep_root(struct reader *reader, const struct value *value,
 	}
 	if (value->integer < 0 || value->integer == 1 ||
 	    value->integer > reader->source->page_count) {
-		return error_set(err, ST_CORRUPT,
-				 "schema row %" PRId64
-				 ", \"%.128s\": root page %" PRId64
-				 " is none of 2 to %" PRIu32,
-				 rowid, reader->texts.bytes + row->texts[COLUMN_NAME],
-				 value->integer, reader->source->page_count);
+		return error_set(
+		    err, ST_CORRUPT,
+		    "schema row %" PRId64 ", \"%s\": root page %" PRId64
+		    " is none of 2 to %" PRIu32,
+		    rowid, SHORT_NAME(reader->texts.bytes + row->texts[COLUMN_NAME]),
+		    value->integer, reader->source->page_count);
 	}
 	row->root_page = (uint32_t)value->integer;
 	return ST_OK;
@@ -359,19 +360,20 @@ static enum status check_rows(const struct schema_rows *rows,
 
 		if (i > 0 && compare_rows(row - 1, row) == 0) {
 			return error_set(err, ST_CORRUPT,
-					 "the schema has two rows for %.32s \"%.128s\"",
-					 row->type, row->name);
+					 "the schema has two rows for %s \"%s\"",
+					 SHORT_NAME(row->type), SHORT_NAME(row->name));
 		}
 		if (page_set_has(pages, row->root_page)) {
 			return error_set(err, ST_CORRUPT,
-					 "%.32s \"%.128s\": root page %" PRIu32
+					 "%s \"%s\": root page %" PRIu32
 					 " belongs to the schema",
-					 row->type, row->name, row->root_page);
+					 SHORT_NAME(row->type), SHORT_NAME(row->name),
+					 row->root_page);
 		}
 		if (row->root_page == 0 && strcmp(row->type, "index") == 0) {
 			return error_set(err, ST_CORRUPT,
-					 "index \"%.128s\" has no root page",
-					 row->name);
+					 "index \"%s\" has no root page",
+					 SHORT_NAME(row->name));
 		}
 	}
 	return ST_OK;

@@ -66,6 +66,8 @@ struct table {
 	uint32_t *key_columns; /* column numbers in primary key order; a column that the
 				* key names twice stands once */
 	const char *left_out;  /* why no events come from it; NULL: it is captured */
+	bool is_undecided; /* left out as nobody knows whether it is wanted: an error
+			    * at start */
 	struct computed *computed; /* NULL without virtual generated columns */
 };
 

@@ -50,21 +50,33 @@ void table_filter_close(struct table_filter *filter)
 	}
 }
 
-const char *table_filter_reason(const struct table_filter *filter, const char *name,
-				bool is_system)
+/* Why a table is left out, that `match` says this of; NULL: it is wanted. */
+static const char *reason_of(const struct table_filter *filter, enum name_match match)
 {
-	const struct name_patterns *patterns = filter ? filter->patterns : NULL;
-	enum name_match match =
-	    patterns ? name_patterns_match(patterns, name) : NAME_UNLISTED;
-
-	if (is_system && (match != NAME_NAMED || filter->is_exclude)) {
-		return "a table of SQLite's own; " INCLUDE_LIST " can name it";
-	}
-	if (!patterns || name_patterns_count(patterns) == 0) {
+	if (!filter || !filter->patterns ||
+	    name_patterns_count(filter->patterns) == 0) {
 		return NULL;
 	}
 	if (filter->is_exclude) {
 		return match != NAME_UNLISTED ? "in " EXCLUDE_LIST : NULL;
 	}
 	return match != NAME_UNLISTED ? NULL : "not in " INCLUDE_LIST;
+}
+
+enum status table_filter_reason(const struct table_filter *filter, const char *name,
+				bool is_system, const char **reason, struct error *err)
+{
+	const struct name_patterns *patterns = filter ? filter->patterns : NULL;
+	enum name_match match = NAME_UNLISTED;
+	enum status status =
+	    patterns ? name_patterns_match(patterns, name, &match, err) : ST_OK;
+
+	/* What gave up has metacharacters, and would not name a system table. */
+	if (status != ST_OK && !(status == ST_CONFIG && is_system)) {
+		return status;
+	}
+	*reason = is_system && (match != NAME_NAMED || filter->is_exclude)
+		      ? "a table of SQLite's own; " INCLUDE_LIST " can name it"
+		      : reason_of(filter, match);
+	return ST_OK;
 }

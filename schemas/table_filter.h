@@ -10,6 +10,7 @@
  * THREADS    One thread at a time.
  * ERRORS     ST_CONFIG: a pattern does not compile; the text has the property's
  *            name, the pattern and the place in it. Both lists given is ST_CONFIG.
+ *            A name that a pattern gave up on: schemas/name_patterns.h.
  */
 #ifndef SCHEMAS_TABLE_FILTER_H
 #define SCHEMAS_TABLE_FILTER_H
@@ -26,11 +27,14 @@ enum status table_filter_open(const char *include, const char *exclude,
 void table_filter_close(struct table_filter *filter);
 
 /*
- * NULL when the table is wanted, else why not: a constant text such as
+ * `*reason` is NULL when the table is wanted, else why not: a constant text such as
  * "not in table.include.list". `is_system`: name begins with sqlite_ or it is a
  * shadow table. A NULL filter wants every table that is not a system one.
+ * ST_CONFIG: a pattern gave up on the name; the text names both, `*reason` is
+ * untouched.
  */
-const char *table_filter_reason(const struct table_filter *filter, const char *name,
-				bool is_system);
+enum status table_filter_reason(const struct table_filter *filter, const char *name,
+				bool is_system, const char **reason,
+				struct error *err) MUST_CHECK;
 
 #endif

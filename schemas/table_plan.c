@@ -11,6 +11,7 @@
 #include "schemas/typed_json.h"
 #include "schemas/value_json.h"
 #include "src/base/log.h"
+#include "src/base/utf8.h"
 
 #define MISFIT_WARNINGS 10 /* of one column */
 
@@ -98,7 +99,7 @@ static void add_key_column(struct table_plan *plan, uint32_t index)
 	plan->key_count++;
 }
 
-static void add_columns(struct table_plan *plan)
+static enum status add_columns(struct table_plan *plan, struct error *err)
 {
 	static const char padding[JSON_OVERRUN] = {0};
 	const struct table *table = plan->table;
@@ -107,10 +108,9 @@ static void add_columns(struct table_plan *plan)
 
 	plan->row_room = plan->key_room = 2 + JSON_OVERRUN;
 	for (i = 0; i < table->column_count; i++) {
-		if (!column_rules_find(plan->settings->rules, table->name,
-				       table->columns[i].name, &rule)) {
-			plan->text.failed = true;
-			return;
+		if (column_rules_find(plan->settings->rules, table->name,
+				      table->columns[i].name, &rule, err) != ST_OK) {
+			return err->status;
 		}
 		if (!rule.is_left_out) {
 			add_row_column(plan, i, &rule);
@@ -124,6 +124,7 @@ static void add_columns(struct table_plan *plan)
 		add_key_column(plan, table->key_columns[i]);
 	}
 	buffer_add(&plan->text, padding, sizeof padding);
+	return ST_OK;
 }
 
 static bool same_piece(const struct table_plan *plan, const struct plan_column *a,
@@ -132,6 +133,12 @@ static bool same_piece(const struct table_plan *plan, const struct plan_column *
 	return a->len == b->len &&
 	       memcmp(plan->text.bytes + a->offset + 1,
 		      plan->text.bytes + b->offset + 1, a->len - 1) == 0;
+}
+
+/* Of the row's column `place`. */
+static const char *column_name(const struct table_plan *plan, uint32_t place)
+{
+	return plan->table->columns[plan->columns[place].index].name;
 }
 
 /* Names that differ may be adjusted to the same one. */
@@ -145,12 +152,12 @@ static enum status check_names(const struct table_plan *plan, struct error *err)
 			if (same_piece(plan, &plan->columns[i], &plan->columns[j])) {
 				return error_set(
 				    err, ST_CONFIG,
-				    "table %.128s: columns %.128s and %.128s have the "
-				    "same name under field.name.adjustment.mode; use "
+				    "table %s: columns %s and %s have the same name "
+				    "under field.name.adjustment.mode; use "
 				    "avro_unicode or leave one out",
-				    plan->table->name,
-				    plan->table->columns[plan->columns[j].index].name,
-				    plan->table->columns[plan->columns[i].index].name);
+				    SHORT_NAME(plan->table->name),
+				    SHORT_NAME(column_name(plan, j)),
+				    SHORT_NAME(column_name(plan, i)));
 			}
 		}
 	}
@@ -162,7 +169,7 @@ enum status table_plan_open(const struct table *table,
 			    struct table_plan **out, struct error *err)
 {
 	struct table_plan *plan = calloc(1, sizeof *plan);
-	enum status status;
+	enum status status = ST_OK;
 
 	if (!plan) {
 		return out_of_memory(err);
@@ -173,16 +180,18 @@ enum status table_plan_open(const struct table *table,
 	plan->columns = calloc((size_t)table->column_count + 1, sizeof *plan->columns);
 	plan->keys = calloc((size_t)table->column_count + 1, sizeof *plan->keys);
 	if (plan->columns && plan->keys) {
-		add_columns(plan);
+		status = add_columns(plan, err);
 		json_add_string(&plan->name, table->name, strlen(table->name));
 		buffer_add(&plan->topic, topic.bytes, topic.len);
 	} else {
 		plan->text.failed = true;
 	}
-	status =
-	    buffer_ok(&plan->text) && buffer_ok(&plan->name) && buffer_ok(&plan->topic)
-		? check_names(plan, err)
-		: out_of_memory(err);
+	if (status == ST_OK) {
+		status = buffer_ok(&plan->text) && buffer_ok(&plan->name) &&
+				 buffer_ok(&plan->topic)
+			     ? check_names(plan, err)
+			     : out_of_memory(err);
+	}
 	if (status != ST_OK) {
 		table_plan_close(plan);
 		return status;
@@ -333,12 +342,12 @@ static void describe_place(const struct table_plan *plan,
 	const char *name = plan->table->columns[column->index].name;
 
 	if (plan->table->without_rowid || change->has_no_rowid) {
-		(void)snprintf(text, size, "table %.128s, column %.128s",
-			       plan->table->name, name);
+		(void)snprintf(text, size, "table %s, column %s",
+			       SHORT_NAME(plan->table->name), SHORT_NAME(name));
 	} else {
-		(void)snprintf(text, size,
-			       "table %.128s, column %.128s, rowid %" PRId64,
-			       plan->table->name, name, change->rowid);
+		(void)snprintf(text, size, "table %s, column %s, rowid %" PRId64,
+			       SHORT_NAME(plan->table->name), SHORT_NAME(name),
+			       change->rowid);
 	}
 }
 

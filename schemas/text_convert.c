@@ -3,8 +3,7 @@
 
 #include "schemas/value_json.h"
 
-#define REPLACEMENT 0xFFFD
-#define GROWTH      3 /* times as long, at most: a broken byte becomes U+FFFD */
+#define GROWTH 3 /* times as long, at most: a broken byte becomes U+FFFD */
 
 /* The next code point; `*at` < `end` moves behind it. */
 static uint32_t next_utf8(const uint8_t **at, const uint8_t *end)
@@ -15,7 +14,7 @@ static uint32_t next_utf8(const uint8_t **at, const uint8_t *end)
 
 	*at = s + len;
 	if (!valid) {
-		return REPLACEMENT;
+		return UTF8_REPLACEMENT;
 	}
 	switch (len) {
 	case 1:
@@ -42,7 +41,7 @@ static uint32_t next_utf16(const uint8_t **at, const uint8_t *end, bool big_endi
 
 	if (end - s < 2) {
 		*at = end;
-		return REPLACEMENT;
+		return UTF8_REPLACEMENT;
 	}
 	c = unit_of(s, big_endian);
 	*at = s + 2;
@@ -57,7 +56,7 @@ static uint32_t next_utf16(const uint8_t **at, const uint8_t *end, bool big_endi
 			return 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
 		}
 	}
-	return REPLACEMENT;
+	return UTF8_REPLACEMENT;
 }
 
 static uint8_t *put_utf8(uint8_t *p, uint32_t c)

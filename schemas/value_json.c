@@ -10,8 +10,6 @@
 /* No input byte makes more than this: U+0001 is \u0001. */
 #define ESCAPE_MAX 6
 
-#define REPLACEMENT 0xFFFDu
-
 /* ---- text ---- */
 
 static inline char *put_bytes(char *p, const char *bytes, size_t len)
@@ -134,54 +132,6 @@ static char *put_code_point(char *p, uint32_t c)
 	return p;
 }
 
-size_t utf8_step(const uint8_t *s, const uint8_t *end, bool *valid)
-{
-	size_t have = (size_t)(end - s);
-	size_t want;
-	size_t i;
-	uint8_t low = 0x80; /* bounds of the second byte: Unicode table 3-7 */
-	uint8_t high = 0xBF;
-
-	*valid = false;
-	if (s[0] < 0x80) {
-		*valid = true;
-		return 1;
-	}
-	if (s[0] < 0xC2 || s[0] > 0xF4) {
-		return 1;
-	}
-	want = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-	if (s[0] == 0xE0) {
-		low = 0xA0; /* overlong */
-	} else if (s[0] == 0xED) {
-		high = 0x9F; /* surrogates */
-	} else if (s[0] == 0xF0) {
-		low = 0x90; /* overlong */
-	} else if (s[0] == 0xF4) {
-		high = 0x8F; /* past U+10FFFF */
-	}
-	for (i = 1; i < want; i++) {
-		if (i >= have || s[i] < low || s[i] > high) {
-			return i;
-		}
-		low = 0x80;
-		high = 0xBF;
-	}
-	*valid = true;
-	return want;
-}
-
-uint32_t utf8_code_point(const uint8_t *s, size_t len)
-{
-	static const uint8_t first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-	uint32_t c = s[0] & first_bits[len];
-
-	for (size_t i = 1; i < len; i++) {
-		c = c << 6 | (s[i] & 0x3Fu);
-	}
-	return c;
-}
-
 /* One that is not ASCII. */
 static char *put_sequence(char *p, const uint8_t **from, const uint8_t *end)
 {
@@ -189,7 +139,7 @@ static char *put_sequence(char *p, const uint8_t **from, const uint8_t *end)
 	size_t len = utf8_step(*from, end, &valid);
 
 	p = valid ? put_bytes(p, (const char *)*from, len)
-		  : put_code_point(p, REPLACEMENT);
+		  : put_code_point(p, UTF8_REPLACEMENT);
 	*from += len;
 	return p;
 }
@@ -224,7 +174,7 @@ static char *put_utf16(char *p, const uint8_t **from, const uint8_t *stop,
 	const uint8_t *s = *from;
 
 	while (s < stop) {
-		uint32_t c = REPLACEMENT;
+		uint32_t c = UTF8_REPLACEMENT;
 
 		if (end - s >= 2) {
 			c = utf16_unit(s, big_endian);
@@ -237,7 +187,7 @@ static char *put_utf16(char *p, const uint8_t **from, const uint8_t *stop,
 				c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
 				s += 2;
 			} else {
-				c = REPLACEMENT;
+				c = UTF8_REPLACEMENT;
 			}
 		}
 		p = put_code_point(p, c);

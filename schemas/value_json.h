@@ -29,6 +29,7 @@
 #include "schemas/encoder.h"
 #include "schemas/number_json.h"
 #include "src/base/buffer.h"
+#include "src/base/utf8.h"
 
 #define JSON_OVERRUN 16 /* bytes */
 
@@ -48,20 +49,10 @@ void json_add_value(struct buffer *b, const struct value *value,
 /* Append the UTF-8 text as a string with its quotes. */
 void json_add_string(struct buffer *b, const char *text, size_t len);
 
-/*
- * Look at the UTF-8 sequence that begins at `s` (s < end). Returns its bytes, 1 to 4;
- * when it is broken `*valid` is false and the result is the length of the maximal
- * subpart, 1 to 3. Never looks at `end` or past it.
- */
-size_t utf8_step(const uint8_t *s, const uint8_t *end, bool *valid);
-
 /* The UTF-16 code unit at `s`. */
 static inline uint32_t utf16_unit(const uint8_t *s, bool big_endian)
 {
 	return big_endian ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
 }
-
-/* The code point of a valid sequence of `len` bytes, 1 to 4. */
-uint32_t utf8_code_point(const uint8_t *s, size_t len);
 
 #endif

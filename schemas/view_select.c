@@ -8,6 +8,7 @@
 
 #include "schemas/view_vfs.h"
 #include "src/base/buffer.h"
+#include "src/base/utf8.h"
 
 struct view_select {
 	const struct table *table;
@@ -55,7 +56,7 @@ static enum status prepare(struct view_select *select, const char *sql,
 		return error_set(
 		    err, ST_CONFIG,
 		    "snapshot.select.statement.overrides.%s: not a single SELECT",
-		    select->table->name);
+		    SHORT_NAME(select->table->name));
 	}
 	return ST_OK;
 }
@@ -90,7 +91,8 @@ static enum status map_columns(struct view_select *select, struct error *err)
 			return error_set(err, ST_CONFIG,
 					 "snapshot.select.statement.overrides.%s: the "
 					 "result lacks the column %s",
-					 table->name, table->columns[i].name);
+					 SHORT_NAME(table->name),
+					 SHORT_NAME(table->columns[i].name));
 		}
 	}
 	return ST_OK;

@@ -8,6 +8,7 @@
 #include "btree/ptrmap.h"
 #include "btree/tree_diff.h"
 #include "btree/tree_walk.h"
+#include "src/base/utf8.h"
 #include "src/row_diff.h"
 
 /* A tree to compare. */
@@ -63,7 +64,8 @@ static enum status check_roots(const struct decoder *decoder, struct error *err)
 
 		if (status != ST_OK) {
 			return status == ST_CORRUPT
-				   ? error_wrap(err, "%s", catalog->roots[i].name)
+				   ? error_wrap(err, "%s",
+						SHORT_NAME(catalog->roots[i].name))
 				   : status;
 		}
 	}
@@ -616,7 +618,7 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 		}
 	}
 	if (status == ST_CORRUPT && work->new_table) {
-		return error_wrap(err, "table %s", work->new_table->name);
+		return error_wrap(err, "table %s", SHORT_NAME(work->new_table->name));
 	}
 	return status;
 }

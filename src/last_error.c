@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/utf8.h"
+
 #define ERROR_FILE     "error"
 #define ERROR_NEW_FILE "error.new"
 
@@ -16,19 +18,17 @@ void last_error_write(int dir_fd, const char *text)
 	char line[LAST_ERROR_TIME_BYTES + LAST_ERROR_TEXT_BYTES];
 	time_t now = time(NULL);
 	struct tm utc;
-	size_t at;
-	int len;
+	size_t at, len;
 	int fd;
 
 	if (!gmtime_r(&now, &utc)) {
 		return;
 	}
 	at = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%SZ ", &utc);
-	len = snprintf(line + at, sizeof line - at - 1, "%s", text);
-	if (len < 0) {
-		return;
-	}
-	line[strcspn(line, "\n")] = '\0';
+	len = utf8_cut(text, strcspn(text, "\n"), sizeof line - at - 2);
+	memcpy(line + at, text, len);
+	line[at + len] = '\0';
+	utf8_make_safe(line);
 	at = strlen(line);
 	line[at++] = '\n';
 	(void)unlinkat(dir_fd, ERROR_NEW_FILE, 0);
@@ -72,5 +72,7 @@ bool last_error_read(int dir_fd, struct last_error *out)
 		       line);
 	(void)snprintf(out->text, sizeof out->text, "%.*s", LAST_ERROR_TEXT_BYTES - 1,
 		       line + LAST_ERROR_TIME_BYTES);
+	utf8_make_safe(out->time); /* whoever wrote it */
+	utf8_make_safe(out->text);
 	return true;
 }

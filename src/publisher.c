@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/publisher.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
+#include "src/base/utf8.h"
 
 struct publisher {
 	struct encoder *encoder;
@@ -102,18 +104,20 @@ static enum status refuse(struct table *table, const struct catalog *previous,
 			  struct span topic, const char *other, struct error *err)
 {
 	const struct table *was = previous ? catalog_find(previous, table->name) : NULL;
+	char name[UTF8_NAME_SIZE]; /* ASCII: sanitised */
 
+	(void)snprintf(name, sizeof name, "%.*s", (int)topic.len, topic.bytes);
 	if (!previous) {
 		return error_set(
 		    err, ST_CONFIG,
-		    "table %s and %s would share the topic %.*s; leave one out "
+		    "table %s and %s would share the topic %s; leave one out "
 		    "with table.exclude.list",
-		    table->name, other, (int)topic.len, topic.bytes);
+		    SHORT_NAME(table->name), SHORT_NAME(other), name);
 	}
 	if (!was || !was->left_out) {
-		log_error("table %s is left out: it and %s would share the topic %.*s; "
+		log_error("table %s is left out: it and %s would share the topic %s; "
 			  "exclude or rename one and start again",
-			  table->name, other, (int)topic.len, topic.bytes);
+			  SHORT_NAME(table->name), SHORT_NAME(other), name);
 	}
 	table->left_out = "its topic is taken";
 	return ST_OK;
@@ -180,7 +184,9 @@ static void name_left_out(const struct catalog *catalog, const struct catalog *p
 		    (was && was->left_out)) {
 			continue;
 		}
-		log_info("table %s is left out: %s", table->name, table->left_out);
+		log_line(table->is_undecided ? LOG_ERROR : LOG_INFO,
+			 "table %s is left out: %s", SHORT_NAME(table->name),
+			 table->left_out);
 	}
 }
 
@@ -215,32 +221,78 @@ static enum status announce(const struct publisher *publisher,
 	return status;
 }
 
+/* At start what cannot be decided is an error. */
+static enum status check_decided(const struct catalog *catalog, struct error *err)
+{
+	for (size_t i = 0; i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+
+		if (table->is_undecided) {
+			return error_set(err, ST_CONFIG, "%s", table->left_out);
+		}
+	}
+	return ST_OK;
+}
+
+/* A plan for each table that is captured. One that the settings allow none for is an
+ * error at start, and is left out while following. */
+static enum status make_plans(const struct publisher *publisher,
+			      const struct catalog *catalog,
+			      const struct catalog *previous, struct table_plan **plans,
+			      struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		struct table *table = catalog->tables[i];
+
+		if (table->left_out) {
+			continue;
+		}
+		status = encoder_plan(publisher->encoder, table, &plans[i], err);
+		if (status == ST_CONFIG && previous) {
+			const struct table *was = catalog_find(previous, table->name);
+
+			if (!was || !was->left_out) {
+				log_error("table %s is left out: %s",
+					  SHORT_NAME(table->name), err->text);
+			}
+			table->left_out = "its columns do not fit the settings";
+			status = ST_OK;
+		}
+	}
+	return status;
+}
+
+static enum status plan_catalog(const struct publisher *publisher,
+				const struct catalog *catalog,
+				const struct catalog *previous,
+				struct table_plan **plans, struct error *err)
+{
+	enum status status = previous ? ST_OK : check_decided(catalog, err);
+
+	if (status == ST_OK) {
+		name_left_out(catalog, previous);
+		status = make_plans(publisher, catalog, previous, plans, err);
+	}
+	if (status == ST_OK) {
+		status = settle_topics(publisher, catalog, previous, plans, err);
+	}
+	return status == ST_OK ? announce(publisher, catalog, plans, err) : status;
+}
+
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
 	struct publisher *publisher = context;
 	struct table_plan **plans =
 	    calloc(catalog->table_count + 1, sizeof(struct table_plan *));
-	enum status status = ST_OK;
+	enum status status;
 
 	if (!plans) {
 		return error_set(err, ST_NOMEM, "out of memory for table plans");
 	}
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		if (!catalog->tables[i]->left_out) {
-			status = encoder_plan(publisher->encoder, catalog->tables[i],
-					      &plans[i], err);
-		}
-	}
-	if (status == ST_OK) {
-		name_left_out(catalog, previous);
-		status = settle_topics(publisher, catalog, previous, plans, err);
-	}
-	if (status != ST_OK) {
-		close_plans(plans, catalog->table_count);
-		return status;
-	}
-	status = announce(publisher, catalog, plans, err);
+	status = plan_catalog(publisher, catalog, previous, plans, err);
 	if (status != ST_OK) {
 		close_plans(plans, catalog->table_count);
 		return status;
@@ -258,15 +310,15 @@ static void log_ddl(enum ddl what, const struct table *old_table,
 {
 	switch (what) {
 	case DDL_CREATED:
-		log_info("table %s was created", new_table->name);
+		log_info("table %s was created", SHORT_NAME(new_table->name));
 		break;
 	case DDL_DROPPED:
 		log_info("table %s was dropped; no events for its rows",
-			 old_table->name);
+			 SHORT_NAME(old_table->name));
 		break;
 	case DDL_RENAMED:
-		log_info("table %s was renamed to %s%s", old_table->name,
-			 new_table->name,
+		log_info("table %s was renamed to %s%s", SHORT_NAME(old_table->name),
+			 SHORT_NAME(new_table->name),
 			 old_table->left_out && !new_table->left_out
 			     ? ", which is followed from now on"
 			 : new_table->left_out && !old_table->left_out
@@ -274,6 +326,10 @@ static void log_ddl(enum ddl what, const struct table *old_table,
 			     : "");
 		break;
 	case DDL_ALTERED:
+		if (old_table->left_out && !new_table->left_out) {
+			log_info("table %s is followed from now on",
+				 SHORT_NAME(new_table->name));
+		}
 		break;
 	}
 }
@@ -356,7 +412,8 @@ enum status publisher_table(void *context, const struct table *table, struct err
 	publisher->plan =
 	    low < publisher->catalog->table_count ? publisher->plans[low] : NULL;
 	if (!publisher->plan) {
-		return error_set(err, ST_CORRUPT, "no plan for table %s", table->name);
+		return error_set(err, ST_CORRUPT, "no plan for table %s",
+				 SHORT_NAME(table->name));
 	}
 	publisher->splits = table_plan_has_own_key(publisher->plan);
 	return ST_OK;

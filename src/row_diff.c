@@ -10,6 +10,7 @@
 #include "btree/record.h"
 #include "schemas/computed.h"
 #include "schemas/text_convert.h"
+#include "src/base/utf8.h"
 
 /* What makes two rows the same row. */
 enum identity { IDENTITY_ROWID, IDENTITY_KEY, IDENTITY_CONTENT };
@@ -197,7 +198,7 @@ static enum status map_row(struct row_diff *rows, struct side_row *side, int64_t
 
 		if (!mapped) {
 			return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-					 table->name);
+					 SHORT_NAME(table->name));
 		}
 		side->mapped = mapped;
 		side->mapped_cap = table->column_count;
@@ -232,14 +233,14 @@ static enum status decode(struct row_diff *rows, bool is_new, const struct cell 
 				    (size_t)cell->payload_len, err);
 	}
 	if (status != ST_OK) {
-		return error_wrap(err, "table %s", table->name);
+		return error_wrap(err, "table %s", SHORT_NAME(table->name));
 	}
 	side->values = side->row.values;
 	if (!is_new && table->encoding != rows->pair.new_table->encoding &&
 	    !text_convert(side->row.values, table->column_count, table->encoding,
 			  rows->pair.new_table->encoding, &side->text)) {
 		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 table->name);
+				 SHORT_NAME(table->name));
 	}
 	return rows->is_mapped && !is_new ? map_row(rows, side, cell->rowid, err)
 					  : ST_OK;
@@ -703,7 +704,7 @@ static enum status map_columns(struct row_diff *rows, struct error *err)
 		if (!map) {
 			return error_set(err, ST_NOMEM,
 					 "out of memory for the columns of %s",
-					 new_table->name);
+					 SHORT_NAME(new_table->name));
 		}
 		rows->column_map = map;
 		rows->column_map_cap = new_table->column_count;

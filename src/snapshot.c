@@ -10,6 +10,7 @@
 #include "btree/tree_walk.h"
 #include "schemas/row.h"
 #include "schemas/view_select.h"
+#include "src/base/utf8.h"
 
 #define PROGRESS_PAGES 256
 
@@ -106,7 +107,7 @@ static enum status wait_for(struct snapshot *snap, int64_t rowid,
 	buffer_reset(&row->payload);
 	if (!buffer_reserve(&row->payload, len + 1)) {
 		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 snap->table->name);
+				 SHORT_NAME(snap->table->name));
 	}
 	buffer_add(&row->payload, payload, len);
 	row->rowid = rowid;
@@ -134,7 +135,7 @@ static enum status wait_for_values(struct snapshot *snap, const struct value *va
 
 		if (!grown) {
 			return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-					 snap->table->name);
+					 SHORT_NAME(snap->table->name));
 		}
 		row->values = grown;
 		row->value_cap = count;
@@ -156,7 +157,7 @@ static enum status wait_for_values(struct snapshot *snap, const struct value *va
 	}
 	if (!buffer_ok(&row->payload)) {
 		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 snap->table->name);
+				 SHORT_NAME(snap->table->name));
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (has_bytes(&row->values[i])) {
@@ -231,8 +232,9 @@ static enum status read_table(struct snapshot *snap,
 	}
 	status =
 	    tree_walk_rows(snap->source, snap->table->root_page, visit_row, snap, err);
-	return status == ST_CORRUPT ? error_wrap(err, "table %s", snap->table->name)
-				    : status;
+	return status == ST_CORRUPT
+		   ? error_wrap(err, "table %s", SHORT_NAME(snap->table->name))
+		   : status;
 }
 
 enum status snapshot_run(struct page_source *source, const struct catalog *catalog,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "src/base/clock.h"
+#include "src/base/utf8.h"
 #include "src/journal_scan.h"
 #include "src/last_error.h"
 #include "src/state_dir.h"
@@ -159,17 +160,17 @@ static enum status collect(struct report *report, struct error *err)
 static json_t *json_text(const char *text)
 {
 	json_t *json = text ? json_string(text) : json_null();
-	char *ascii;
+	char *safe;
 
 	if (json) {
 		return json;
 	}
-	ascii = strdup(text);
-	for (char *at = ascii; at && *at; at++) {
-		*at = (*at & 0x80) ? '?' : *at;
+	safe = strdup(text);
+	if (safe) {
+		utf8_make_safe(safe);
 	}
-	json = ascii ? json_string(ascii) : NULL;
-	free(ascii);
+	json = safe ? json_string(safe) : NULL;
+	free(safe);
 	return json;
 }
 
@@ -273,15 +274,17 @@ static void print_name(const char *name)
 	(void)printf("%s:%*s", name, (int)(18 - strlen(name)), "");
 }
 
-/* One line, whatever a path has in it. */
+/* One line that steers no terminal, whatever a path has in it. */
 static void print_text(const char *name, const char *text)
 {
+	char *safe = strdup(text);
+
 	print_name(name);
-	for (; *text; text++) {
-		(void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?'
-									  : *text);
+	if (safe) {
+		utf8_make_safe(safe);
 	}
-	(void)putchar('\n');
+	(void)puts(safe ? safe : "?");
+	free(safe);
 }
 
 static void print_number(const char *name, uint64_t n, const char *unit)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/utf8.h"
 
 #define TEXT_MAX 2048 /* bytes; a longer text is cut */
 
@@ -35,56 +36,14 @@ static void add_str(struct line *line, const char *text)
 	add_bytes(line, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 character at `p`; 0 when it is malformed, or a C1 control. */
-static size_t multibyte_len(const unsigned char *p)
+/* Append `text`, which is safe (src/base/utf8.h), as it stands in a JSON string. */
+static void add_escaped(struct line *line, const char *text)
 {
-	unsigned char low = 0x80;
-	unsigned char high = 0xbf;
-	size_t len;
-
-	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-		len = 2;
-		low = p[0] == 0xc2 ? 0xa0 : low;
-	} else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-		len = 3;
-		low = p[0] == 0xe0 ? 0xa0 : low;
-		high = p[0] == 0xed ? 0x9f : high;
-	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		len = 4;
-		low = p[0] == 0xf0 ? 0x90 : low;
-		high = p[0] == 0xf4 ? 0x8f : high;
-	} else {
-		return 0;
-	}
-	if (p[1] < low || p[1] > high) {
-		return 0;
-	}
-	for (size_t i = 2; i < len; i++) {
-		if (p[i] < 0x80 || p[i] > 0xbf) {
-			return 0;
-		}
-	}
-	return len;
-}
-
-/* Append `text` such that it can neither end the line nor leave a JSON string. */
-static void add_clean(struct line *line, const char *text, bool escape)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	while (*p) {
-		size_t len = *p < 0x80 ? 1 : multibyte_len(p);
-
-		if (len == 0 || *p < 0x20 || *p == 0x7f) {
-			add_bytes(line, "?", 1);
-			p++;
-			continue;
-		}
-		if (escape && (*p == '"' || *p == '\\')) {
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\') {
 			add_bytes(line, "\\", 1);
 		}
-		add_bytes(line, (const char *)p, len);
-		p += len;
+		add_bytes(line, text, 1);
 	}
 }
 
@@ -112,14 +71,14 @@ static void add_json(struct line *line, enum log_level level, const char *text)
 	add_str(line, "\",\"level\":\"");
 	add_str(line, names[level]);
 	add_str(line, "\",\"msg\":\"");
-	add_clean(line, text, true);
+	add_escaped(line, text);
 	add_str(line, "\"}\n");
 }
 
 static void add_plain(struct line *line, const char *text)
 {
 	add_str(line, "rowtail: ");
-	add_clean(line, text, false);
+	add_str(line, text);
 	add_str(line, "\n");
 }
 
@@ -136,6 +95,21 @@ void log_setup(enum log_level most, bool as_json)
 	json_lines = as_json;
 }
 
+/* The text of a line, safe, whatever names stand in it: all lines come through here. */
+static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
+{
+	static const char mark[] = "\xe2\x80\xa6"; /* … */
+
+	if (vsnprintf(text, TEXT_MAX, fmt, args) >= TEXT_MAX) {
+		size_t cut = utf8_cut(text, TEXT_MAX - 1, TEXT_MAX - sizeof mark);
+
+		memcpy(text + cut, mark, sizeof mark);
+	}
+	utf8_make_safe(text);
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	struct line line = {.len = 0};
@@ -147,7 +121,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 		return;
 	}
 	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, args);
+	make_text(text, fmt, args);
 	va_end(args);
 	if (json_lines) {
 		add_json(&line, level, text);
@@ -166,7 +140,7 @@ void log_plain(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, args);
+	make_text(text, fmt, args);
 	va_end(args);
 	add_plain(&line, text);
 	write_line(&line);

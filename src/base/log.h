@@ -3,12 +3,12 @@
  * src/base/log.h -- lines for people, on stderr.
  *
  * A line is "rowtail: <text>\n" (--log-format=text) or a JSON object
- * {"ts":"…Z","level":"…","msg":"…"} (json), written with one write(2). Control
- * characters in the text are replaced by '?', so a hostile table name cannot
- * forge a line. Levels: error and warn are always written; info not with
- * --quiet; debug only with --verbose. log_plain writes "rowtail: <text>" in
- * every format and also with --quiet (the line "following …" that the contract
- * promises).
+ * {"ts":"…Z","level":"…","msg":"…"} (json), written with one write(2). What could
+ * forge a line, steer a terminal or break JSON is replaced by '?' (src/base/utf8.h),
+ * and of a text longer than 2 KiB the beginning is written. Levels: error and warn are
+ * always written; info not with --quiet; debug only with --verbose. log_plain writes
+ * "rowtail: <text>" in every format and also with --quiet (the line "following …" that
+ * the contract promises).
  *
  * THREADS  Any, after log_setup.
  */

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/utf8.h"
+
+#define PREFIX_SIZE 256 /* bytes of what error_wrap puts before a text, at most */
+
 const char *status_text(enum status status)
 {
 #define STATUS_CASE(name, text) \
@@ -18,6 +22,35 @@ const char *status_text(enum status status)
 	return "unknown status";
 }
 
+/* Of what did not fit no half of a character stays. */
+static void trim(char *text, size_t size, int len)
+{
+	if (len >= (int)size) {
+		text[utf8_cut(text, size - 1, size - 1)] = '\0';
+	}
+}
+
+/* Print into the text from `at` on. */
+static void print(struct error *err, size_t at, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static void print(struct error *err, size_t at, const char *fmt, va_list args)
+{
+	size_t size = sizeof err->text - at;
+
+	trim(err->text + at, size, vsnprintf(err->text + at, size, fmt, args));
+}
+
+static void append(struct error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void append(struct error *err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print(err, strlen(err->text), fmt, args);
+	va_end(args);
+}
+
 enum status error_set(struct error *err, enum status status, const char *fmt, ...)
 {
 	va_list args;
@@ -25,7 +58,7 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 	err->status = status;
 	err->sys_errno = 0;
 	va_start(args, fmt);
-	(void)vsnprintf(err->text, sizeof err->text, fmt, args);
+	print(err, 0, fmt, args);
 	va_end(args);
 	return status;
 }
@@ -33,32 +66,29 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 enum status error_set_errno(struct error *err, int sys_errno, const char *fmt, ...)
 {
 	va_list args;
-	size_t used;
 	char reason[128];
 
 	err->status = ST_IO;
 	err->sys_errno = sys_errno;
 	va_start(args, fmt);
-	(void)vsnprintf(err->text, sizeof err->text, fmt, args);
+	print(err, 0, fmt, args);
 	va_end(args);
-	used = strlen(err->text);
-	(void)snprintf(err->text + used, sizeof err->text - used, ": %s",
-		       strerror_r(sys_errno, reason, sizeof reason));
+	append(err, ": %s", strerror_r(sys_errno, reason, sizeof reason));
 	return ST_IO;
 }
 
 enum status error_wrap(struct error *err, const char *fmt, ...)
 {
 	va_list args;
-	char prefix[256];
+	char prefix[PREFIX_SIZE];
 	char inner[sizeof err->text];
 
 	va_start(args, fmt);
-	(void)vsnprintf(prefix, sizeof prefix, fmt, args);
+	trim(prefix, sizeof prefix, vsnprintf(prefix, sizeof prefix, fmt, args));
 	va_end(args);
 	memcpy(inner, err->text, sizeof inner);
-	(void)snprintf(err->text, sizeof err->text, "%s: %.*s", prefix,
-		       (int)(sizeof err->text - sizeof prefix - 3), inner);
+	err->text[0] = '\0';
+	append(err, "%s: %s", prefix, inner);
 	return err->status;
 }
 
@@ -71,8 +101,6 @@ bool error_is_full(const struct error *err)
 
 enum status error_add(struct error *err, const char *text)
 {
-	size_t len = strlen(err->text);
-
-	(void)snprintf(err->text + len, sizeof err->text - len, "%s", text);
+	append(err, "%s", text);
 	return err->status;
 }

@@ -24,8 +24,9 @@ static struct column_rule find(const struct column_rules *rules, const char *tab
 			       const char *column)
 {
 	struct column_rule rule;
+	struct error err;
 
-	assert_true(column_rules_find(rules, table, column, &rule));
+	assert_int_equal(column_rules_find(rules, table, column, &rule, &err), ST_OK);
 	return rule;
 }
 
@@ -127,6 +128,44 @@ static void test_settings_that_cannot_be_are_refused(void **state)
 		      "column.mask.hash");
 }
 
+/* Each list and family, with a pattern that gives up. */
+static void test_a_match_that_is_given_up_is_an_error_of_its_property(void **state)
+{
+	static const char hopeless[] = "t\\.(([a-z]+_?)+[0-9]|.*password)";
+	static const char column[] =
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_password";
+	const struct column_mask_setting masks[] = {
+	    {"column.mask.with.4.chars", hopeless},
+	    {"column.mask.hash.SHA-256.with.salt.pepper", hopeless},
+	    {"column.truncate.to.4.chars", hopeless},
+	};
+	const struct {
+		struct column_rules_settings settings;
+		const char *property;
+	} cases[] = {
+	    {{.include_list = hopeless}, "column.include.list"},
+	    {{.exclude_list = hopeless}, "column.exclude.list"},
+	    {{.key_columns = "t:(([a-z]+_?)+[0-9]|.*password)"}, "message.key.columns"},
+	    {{.masks = &masks[0], .mask_count = 1}, "column.mask.with.4.chars"},
+	    {{.masks = &masks[1], .mask_count = 1}, "column.mask.hash.*"},
+	    {{.masks = &masks[2], .mask_count = 1}, "column.truncate.to.4.chars"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct column_rules *rules = open_rules(&cases[i].settings);
+		struct column_rule rule;
+		struct error err = {.text = ""};
+
+		assert_int_equal(column_rules_find(rules, "t", column, &rule, &err),
+				 ST_CONFIG);
+		assert_non_null(strstr(err.text, cases[i].property));
+		assert_non_null(strstr(err.text, column));
+		assert_null(strstr(err.text, "pepper"));
+		column_rules_close(rules);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +174,7 @@ int main(void)
 	    cmocka_unit_test(test_keys_are_columns_of_tables),
 	    cmocka_unit_test(test_of_several_masks_the_first_counts),
 	    cmocka_unit_test(test_settings_that_cannot_be_are_refused),
+	    cmocka_unit_test(test_a_match_that_is_given_up_is_an_error_of_its_property),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,14 +99,16 @@ static void test_control_characters_cannot_forge_a_line(void **state)
 	log_info("table \"a\nrowtail: b\r\x1b[31m\x7f\t\"");
 	log_info("%s", "C1 \xc2\x85 \xc2\x9b, cut \xe2\x82, wild \xff\xc0\xaf, "
 		       "surrogate \xed\xa0\x80, high \xf4\x90\x80\x80");
+	log_info("%s", "bidi \xe2\x80\xae, line \xe2\x80\xa8, mark \xe2\x80\x8f");
 	log_info("%s", "good \xc2\xa0 \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
 	end(&c);
 	assert_string_equal(c.text, "rowtail: table \"a?rowtail: b??[31m??\"\n"
-				    "rowtail: C1 ?? ??, cut ??, wild ???, "
+				    "rowtail: C1 ? ?, cut ?, wild ???, "
 				    "surrogate ???, high ????\n"
+				    "rowtail: bidi ?, line ?, mark ?\n"
 				    "rowtail: good \xc2\xa0 \xc3\xa4 \xe2\x82\xac "
 				    "\xf0\x9f\x98\x80\n");
-	assert_int_equal(c.writes, 3);
+	assert_int_equal(c.writes, 4);
 }
 
 static void test_json_line_is_an_object_with_time_level_and_text(void **state)

@@ -1,0 +1,120 @@
+"""Names, patterns and expressions of somebody who wants harm: nothing is shown that was
+to be hidden, nothing steers a terminal, and the other tables go on."""
+
+import itertools
+import json
+
+from harness.box import expect
+
+# The pattern tries more ways on such a name than anybody waits.
+PATTERN = r"(([a-z]+_?)+[0-9]|.*password)"
+NAME = "a" * 60 + "_password"
+SECRET = "hunter2"
+numbers = itertools.count()
+
+
+def shows_nothing(result):
+    expect(SECRET.encode() not in result.out, "the secret is shown:\n%s", result)
+    expect(result.code == 2, "exit %s, expected 2\n%s", result.code, result)
+    error = result.error_lines[-1]
+    for word in (PATTERN, NAME[:40], "cannot be decided"):
+        expect(word in error, "the error does not say %r:\n%s", word, result)
+
+
+def column_table(box, name=NAME):
+    writer, path = box.database(
+        'CREATE TABLE t(id INTEGER PRIMARY KEY, "%s" TEXT)' % name,
+        "INSERT INTO t VALUES (1, '%s')" % SECRET)
+    return writer, path
+
+
+def test_a_column_pattern_that_gives_up_ends_the_start(box):
+    _, path = column_table(box)
+    for key in ("column.exclude.list", "column.include.list",
+                "column.mask.with.4.chars", "column.truncate.to.1.chars",
+                "column.mask.hash.SHA-256.with.salt.s"):
+        result = box.run(path, "--snapshot", "--once", "-D",
+                         "%s=t\\.%s" % (key, PATTERN))
+        shows_nothing(result)
+        expect(key.split(".with.salt")[0].replace(".SHA-256", "") in
+               result.error_lines[-1], "%s", result)
+    shows_nothing(box.run(path, "--snapshot", "--once", "-D",
+                          "message.key.columns=t:" + PATTERN))
+
+
+def test_a_table_pattern_that_gives_up_ends_the_start(box):
+    _, path = box.database('CREATE TABLE "%s"(a)' % NAME,
+                           "INSERT INTO \"%s\" VALUES ('%s')" % (NAME, SECRET))
+    for key in ("table.exclude.list", "table.include.list"):
+        shows_nothing(box.run(path, "--snapshot", "--once", "-D",
+                              "%s=%s" % (key, PATTERN)))
+
+
+def followed(box, tail, writer):
+    """Another table still gives events; the secret is in none."""
+    done = "done %d" % next(numbers)
+    writer.sql("c", "INSERT INTO good(b) VALUES ('%s')" % done)
+    box.wait_until(lambda: any(done.encode() in line for line in tail.all_lines))
+    expect(not any(SECRET.encode() in line for line in tail.all_lines),
+           "the secret is shown")
+
+
+def complaints(tail):
+    return [e for e in tail.errors if "cannot be decided" in e]
+
+
+def test_a_table_made_later_that_a_pattern_gives_up_on_is_left_out(box):
+    for key, sql in (
+            ("table.exclude.list=" + PATTERN, 'CREATE TABLE "%s"(b)' % NAME),
+            ("column.exclude.list=.*\\." + PATTERN, 'CREATE TABLE bad("%s")' % NAME),
+            ("column.mask.with.3.chars=.*\\." + PATTERN,
+             'CREATE TABLE bad("%s")' % NAME),
+            ("message.key.columns=.*:" + PATTERN, 'CREATE TABLE bad("%s")' % NAME)):
+        name = key.split("=")[0]
+        writer, path = box.database("CREATE TABLE good(id INTEGER PRIMARY KEY, b)",
+                                    name=name + ".db")
+        tail = box.tail(path, "-D", key)
+        writer.sql("c", sql)
+        table = NAME if NAME in sql.split("(")[0] else "bad"
+        writer.sql("c", "INSERT INTO \"%s\" VALUES ('%s')" % (table, SECRET))
+        followed(box, tail, writer)
+        writer.sql("c", "CREATE TABLE more(a)", "UPDATE \"%s\" SET %s = '%s2'" % (
+            table, "b" if table == NAME else NAME, SECRET))
+        followed(box, tail, writer)
+        lines = complaints(tail)
+        expect(len(lines) == 1 and name in lines[0] and table[:40] in lines[0],
+               "not told once: %s", tail.error_text())
+        box.stop(tail)
+        writer.close()
+
+
+def test_a_column_added_later_that_a_pattern_gives_up_on_takes_its_table(box):
+    writer, path = box.database("CREATE TABLE good(id INTEGER PRIMARY KEY, b)",
+                                "CREATE TABLE bad(id INTEGER PRIMARY KEY, b)")
+    tail = box.tail(path, "-D", "column.exclude.list=.*\\." + PATTERN)
+    writer.sql("c", "INSERT INTO bad VALUES (1, 'before')")
+    writer.sql("c", 'ALTER TABLE bad ADD COLUMN "%s"' % NAME)
+    writer.sql("c", "UPDATE bad SET \"%s\" = '%s'" % (NAME, SECRET))
+    followed(box, tail, writer)
+    expect(len(complaints(tail)) == 1, "%s", tail.error_text())
+    writer.sql("c", 'ALTER TABLE bad DROP COLUMN "%s"' % NAME)
+    writer.sql("c", "INSERT INTO bad VALUES (2, 'again')")
+    followed(box, tail, writer)
+    tables = [json.loads(line)["source"]["table"] for line in tail.take_all()]
+    expect(tables == ["bad", "good", "bad", "good"], "%s", tables)
+    expect(any("bad is followed from now on" in e for e in tail.errors), "%s",
+           tail.error_text())
+    box.stop(tail)
+
+
+def test_a_name_that_is_no_text_is_matched_as_it_is_shown(box):
+    writer, path = column_table(box, "x_password")
+    writer.sql("c", "PRAGMA writable_schema=ON",
+               "UPDATE sqlite_schema SET sql = CAST(replace(CAST(sql AS BLOB),"
+               " x'785f', x'ff0a') AS TEXT) WHERE name = 't'")
+    writer.close()
+    result = box.run(path, "--snapshot", "--once", "-D",
+                     "column.exclude.list=t\\..*password")
+    expect(result.code == 0 and SECRET.encode() not in result.out, "%s", result)
+    event = json.loads(result.out)
+    expect(event["after"] == {"id": 1}, "%s", event)
