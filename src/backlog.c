@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/backlog.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -32,6 +33,7 @@ struct backlog {
 	struct captured_txn **end;
 	struct captured_txn **back; /* where the next one is put back */
 	uint64_t found;       /* D at the start; 0: what is up to there was put back */
+	uint64_t listed;      /* the last that was put: what may be merged ends there */
 	uint64_t bytes;       /* of the queue and of what is taken */
 	uint64_t taken_total; /* and not done */
 	uint64_t taken_lsn;   /* the last */
@@ -54,6 +56,8 @@ void backlog_put(struct backlog *backlog, struct captured_txn *first,
 {
 	(void)pthread_mutex_lock(&backlog->lock);
 	for (struct captured_txn *txn = first;; txn = txn->next) {
+		assert(txn->lsn > backlog->listed);
+		backlog->listed = txn->lsn;
 		backlog->bytes += txn->bytes;
 		backlog->fresh += txn->bytes;
 		if (txn == last) {
@@ -70,6 +74,7 @@ void backlog_put(struct backlog *backlog, struct captured_txn *first,
 void backlog_put_back(struct backlog *backlog, struct captured_txn *txn)
 {
 	(void)pthread_mutex_lock(&backlog->lock);
+	assert(txn->lsn <= backlog->found);
 	backlog->bytes += txn->bytes;
 	txn->next = *backlog->back;
 	*backlog->back = txn;
@@ -149,6 +154,7 @@ static void take(struct backlog *b, struct captured_txn **txn)
 {
 	struct captured_txn *taken = b->queue;
 
+	assert(taken->lsn > b->taken_lsn);
 	b->queue = taken->next;
 	if (b->end == &taken->next) {
 		b->end = &b->queue;
@@ -206,12 +212,19 @@ static bool wants_work(const struct backlog *b)
 	       (!b->is_shut || b->fresh >= most / MERGE_PART);
 }
 
+static uint64_t total_of(const struct captured_txn *txn)
+{
+	return txn->merged > 0 ? txn->merged : 1;
+}
+
 /* With the lock: the transactions after merged->start_lsn, up to that one, make way
- * for it. */
+ * for it: the very ones that it is made of. */
 static void replace(struct backlog *b, const struct store_merged *merged)
 {
 	struct captured_txn **at = &b->queue;
 	struct captured_txn *txn;
+	uint64_t total = 0;
+	uint64_t lsn = 0;
 
 	while (*at && (*at)->lsn <= merged->start_lsn) {
 		at = &(*at)->next;
@@ -219,8 +232,11 @@ static void replace(struct backlog *b, const struct store_merged *merged)
 	while ((txn = *at) != NULL && txn->lsn <= merged->txn->lsn) {
 		*at = txn->next;
 		b->bytes -= txn->bytes;
+		total += total_of(txn);
+		lsn = txn->lsn;
 		free(txn);
 	}
+	assert(lsn == merged->txn->lsn && total == merged->txn->merged);
 	merged->txn->next = *at;
 	*at = merged->txn;
 	b->bytes += merged->txn->bytes;
@@ -264,11 +280,12 @@ static enum status merge(struct backlog *b, struct error *err)
 {
 	struct store_merged merged = {0};
 	uint64_t from = b->handed > b->found ? b->handed : b->found;
+	uint64_t end = b->listed;
 	enum status status;
 
 	b->is_merging = true;
 	(void)pthread_mutex_unlock(&b->lock);
-	status = store_merge(b->settings.store, from, &merged, err);
+	status = store_merge(b->settings.store, from, end, &merged, err);
 	(void)pthread_mutex_lock(&b->lock);
 	b->is_merging = false;
 	if (status == ST_OK) {
@@ -349,21 +366,23 @@ enum status backlog_open(const struct backlog_settings *settings, struct backlog
 }
 
 /* What an earlier run may have handed over. */
-static void recall_handed(struct backlog *b)
+static void recall_handed(struct backlog *b, uint64_t start_lsn)
 {
 	uint64_t unhanded = store_unhanded(b->settings.store);
 
-	b->found = store_end(b->settings.store).lsn;
+	b->found = start_lsn;
+	b->listed = start_lsn;
 	b->handed = unhanded > 0 ? unhanded - 1 : b->found;
 	b->is_shut = unhanded > 0;
 }
 
-enum status backlog_start(struct backlog *backlog, struct error *err)
+enum status backlog_start(struct backlog *backlog, uint64_t start_lsn,
+			  struct error *err)
 {
 	enum status status;
 
 	(void)pthread_mutex_lock(&backlog->lock);
-	recall_handed(backlog);
+	recall_handed(backlog, start_lsn);
 	(void)pthread_mutex_unlock(&backlog->lock);
 	if (backlog->settings.max_bytes == UINT64_MAX) {
 		return ST_OK; /* nothing is too much */

@@ -17,6 +17,12 @@
  * before anything beyond it is handed over, in steps. When half of the limit waits it
  * is opened again.
  *
+ * Durable and listed are two moments: the journal says that a transaction is durable
+ * before the list has it. Only what is listed may be merged: the list and the journal
+ * must lose the same transactions, or those that come late stand behind the record that
+ * they are a part of, with slots that it has given back. So a merge is bounded by the
+ * last one that was put, and what it took is what leaves the list (asserted).
+ *
  * OWNERSHIP  backlog_open / backlog_close. Store and descriptor are borrowed.
  * THREADS    put: one thread. put_back, next, done: the decoding thread. The rest: any.
  *            A thread of its own merges.
@@ -42,14 +48,18 @@ struct backlog_settings {
 
 enum status backlog_open(const struct backlog_settings *settings, struct backlog **out,
 			 struct error *err) MUST_CHECK;
-/* With a store, once: H is where the last run left it, and merging begins with what is
- * put. */
-enum status backlog_start(struct backlog *backlog, struct error *err) MUST_CHECK;
+/*
+ * With a store, once: H is where the last run left it, and merging begins with what is
+ * put. What the journal has up to `start_lsn` is put back, or never comes.
+ */
+enum status backlog_start(struct backlog *backlog, uint64_t start_lsn,
+			  struct error *err) MUST_CHECK;
 /* Merge no more. */
 void backlog_stop(struct backlog *backlog);
 void backlog_close(struct backlog *backlog); /* takes NULL; frees what is in it */
 
-/* A list of transactions behind those that are there; theirs `bytes` are set. */
+/* A list of transactions behind those that are there; theirs `bytes` are set. With a
+ * store all of them are durable. */
 void backlog_put(struct backlog *backlog, struct captured_txn *first,
 		 struct captured_txn *last);
 /* One of an earlier run, behind those that were put back before, in front of others. */

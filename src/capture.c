@@ -248,6 +248,8 @@ static void *run_sync(void *context)
 		c->unsynced_end = &c->unsynced;
 		(void)pthread_mutex_unlock(&c->lock);
 		status = store_sync(c->settings.store, &err);
+		/* They are durable, and maybe more that was appended meanwhile; but not
+		 * in the list yet. */
 		FAULT_POINT("capture-synced");
 		if (status != ST_OK) {
 			captured_txn_free(first);
@@ -784,7 +786,8 @@ enum status capture_start(struct capture *capture, struct error *err)
 	enum status status = ST_OK;
 
 	if (capture->settings.store) {
-		status = backlog_start(capture->backlog, err);
+		/* D at the start: what was captured since is not durable yet. */
+		status = backlog_start(capture->backlog, capture->synced_lsn, err);
 	}
 	if (capture->settings.store && status == ST_OK) {
 		status = thread_start(&capture->sync_thread, run_sync, capture,

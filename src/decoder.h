@@ -8,8 +8,7 @@
  * ptrmap pages, the derived parent map.
  *
  * Tables match by name. A name that is gone is a DROP, a new one a CREATE; a pair of
- * them is a RENAME where sqlite_schema says so (schemas/table_rename.h), or where the
- * two share an untouched page or a row of equal bytes.
+ * them that shares an untouched page or a row of equal bytes is a RENAME.
  *
  * OWNERSHIP  decoder_open / decoder_close. The view is borrowed for its lifetime.
  * THREADS    The decoding thread only.

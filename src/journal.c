@@ -374,10 +374,12 @@ enum status journal_trim(struct journal *journal, uint64_t lsn, struct error *er
 
 /* --- merging ---------------------------------------------------------------- */
 
-/* The segments that a merge takes: `*starts` is to be freed. */
+/* The segments that a merge takes: `*starts` is to be freed. `*end_lsn` is where they
+ * may end, then where they do. */
 static size_t pick_segments(struct journal *journal, uint64_t from_lsn,
 			    uint64_t **starts, uint64_t *end_lsn)
 {
+	const uint64_t most_lsn = *end_lsn;
 	const struct journal_segment *segments;
 	size_t total = 0;
 	size_t i = 0;
@@ -390,9 +392,10 @@ static size_t pick_segments(struct journal *journal, uint64_t from_lsn,
 	}
 	for (; *starts && i + 1 < journal->files.total; i++) {
 		if (segments[i].is_unsynced || segments[i].is_syncing ||
-		    segments[i + 1].start_lsn > journal->durable_lsn) {
+		    segments[i + 1].start_lsn > most_lsn) {
 			break;
 		}
+		assert(segments[i + 1].start_lsn <= journal->durable_lsn);
 		(*starts)[total++] = segments[i].start_lsn;
 		*end_lsn = segments[i + 1].start_lsn;
 	}
@@ -423,11 +426,10 @@ static void join_segments(struct journal *journal, uint64_t start_lsn, size_t to
 	(void)pthread_mutex_unlock(&journal->lock);
 }
 
-enum status journal_merge(struct journal *journal, uint64_t from_lsn,
+enum status journal_merge(struct journal *journal, uint64_t from_lsn, uint64_t end_lsn,
 			  struct journal_merge *out, struct error *err)
 {
 	uint64_t *starts;
-	uint64_t end_lsn = 0;
 	size_t total = pick_segments(journal, from_lsn, &starts, &end_lsn);
 	enum status status = ST_OK;
 

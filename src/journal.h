@@ -109,11 +109,12 @@ struct journal_merge {
 
 /*
  * Put one record in place of all in the whole segments that begin at `from_lsn` or
- * later, are durable and not the last. ST_END: there are fewer than two of them. The
- * caller frees the slots. Clear it, if it is ST_OK.
+ * later and end at `end_lsn` or before; all of that is durable, and the caller has each
+ * of these transactions. ST_END: there are fewer than two of them, not counting the
+ * last one. The caller frees the slots. Clear it, if it is ST_OK.
  * THREAD: any one, while nobody trims at or after `from_lsn`.
  */
-enum status journal_merge(struct journal *journal, uint64_t from_lsn,
+enum status journal_merge(struct journal *journal, uint64_t from_lsn, uint64_t end_lsn,
 			  struct journal_merge *out, struct error *err) MUST_CHECK;
 void journal_merge_clear(struct journal_merge *merge); /* frees */
 

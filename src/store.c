@@ -446,11 +446,12 @@ enum status store_put_unhanded(struct store *store, uint64_t lsn, struct error *
 	return state_dir_put_unhanded(store->dir, lsn, err);
 }
 
-enum status store_merge(struct store *store, uint64_t from_lsn,
+enum status store_merge(struct store *store, uint64_t from_lsn, uint64_t end_lsn,
 			struct store_merged *merged, struct error *err)
 {
 	struct journal_merge merge;
-	enum status status = journal_merge(store->journal, from_lsn, &merge, err);
+	enum status status =
+	    journal_merge(store->journal, from_lsn, end_lsn, &merge, err);
 	struct captured_txn *txn;
 
 	if (status != ST_OK) {

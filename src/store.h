@@ -107,9 +107,9 @@ struct store_merged {
 	size_t freed_total;
 };
 
-/* Merge what is journalled after `from_lsn`, in whole segments (journal_merge). ST_END:
- * there is too little. THREAD: one other than the rest. */
-enum status store_merge(struct store *store, uint64_t from_lsn,
+/* Merge what is journalled after `from_lsn`, up to `end_lsn` at most, in whole segments
+ * (journal_merge). ST_END: there is too little. THREAD: one other than the rest. */
+enum status store_merge(struct store *store, uint64_t from_lsn, uint64_t end_lsn,
 			struct store_merged *merged, struct error *err) MUST_CHECK;
 /* Nobody can ask for what was merged any more. THREAD: as store_merge. */
 void store_merged_done(struct store *store, struct store_merged *merged);

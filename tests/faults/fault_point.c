@@ -4,6 +4,9 @@
  *
  *     ROWTAIL_KILL=NAME:COUNT   kill -9 when NAME is reached for the COUNTth time
  *     ROWTAIL_REACHED=PATH      append a line with the name of each place reached
+ *     ROWTAIL_SLEEP=NAME:US     sleep so many microseconds each time NAME is reached:
+ *                               what other threads do meanwhile fits into that window
+ *     ROWTAIL_SLEEP=all:US      the same at every place, a random part of it
  */
 #include "src/base/fault.h"
 
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/faults/trace.h"
@@ -47,10 +51,46 @@ static int is_due(const char *order, const char *name)
 	return due;
 }
 
+/* Two of three times nothing, so that every order of the threads comes about. */
+static long random_part(long most_us)
+{
+	struct timespec now;
+	unsigned long mixed;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	mixed = (unsigned long)now.tv_nsec * 2654435761ul;
+	mixed ^= mixed >> 17;
+	return mixed % 3 == 0 ? (long)(mixed / 3 % (unsigned long)(most_us + 1)) : 0;
+}
+
+static void widen(const char *order, const char *name)
+{
+	const char *colon = strchr(order, ':');
+	struct timespec t = {0};
+	long us;
+
+	if (!colon) {
+		return;
+	}
+	us = strtol(colon + 1, NULL, 10);
+	if (strncmp(order, "all:", 4) == 0) {
+		us = random_part(us);
+	} else if (strncmp(order, name, strlen(name)) != 0 ||
+		   order + strlen(name) != colon) {
+		us = 0;
+	}
+	t.tv_sec = us / 1000000;
+	t.tv_nsec = us % 1000000 * 1000;
+	if (us > 0) {
+		(void)nanosleep(&t, NULL);
+	}
+}
+
 void fault_point(const char *name)
 {
 	const char *order = getenv("ROWTAIL_KILL");
 	const char *path = getenv("ROWTAIL_REACHED");
+	const char *wide = getenv("ROWTAIL_SLEEP");
 	int reason = errno;
 
 	if (path) {
@@ -59,6 +99,9 @@ void fault_point(const char *name)
 	if (order && is_due(order, name)) {
 		trace_stop();
 		(void)kill(getpid(), SIGKILL);
+	}
+	if (wide) {
+		widen(wide, name);
 	}
 	errno = reason;
 }

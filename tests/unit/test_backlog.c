@@ -65,7 +65,7 @@ static void open_backlog(struct fixture *f, uint64_t max_bytes)
 	struct error err;
 
 	check(backlog_open(&settings, &f->backlog, &err), &err);
-	check(backlog_start(f->backlog, &err), &err);
+	check(backlog_start(f->backlog, store_end(f->store).lsn, &err), &err);
 	while ((txn = store_next_recovered(f->store)) != NULL) {
 		if (txn->lsn > store_position(f->store)->lsn) {
 			backlog_put_back(f->backlog, txn);
@@ -142,8 +142,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A transaction that writes page `page_no` (0: none) and leaves `page_count` pages. */
-static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
+/* A transaction that writes page `page_no` (0: none) and leaves `page_count` pages: it
+ * is durable, but not in the list. */
+static struct captured_txn *append(struct fixture *f, uint32_t page_no,
+				   uint32_t page_count)
 {
 	struct captured_txn *txn = calloc(1, sizeof *txn + sizeof *txn->pages);
 	uint8_t image[PAGE];
@@ -165,6 +167,13 @@ static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
 	txn->bytes = txn->page_total * PAGE;
 	check(store_append(f->store, txn, &err), &err);
 	check(store_sync(f->store, &err), &err);
+	return txn;
+}
+
+static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
+{
+	struct captured_txn *txn = append(f, page_no, page_count);
+
 	backlog_put(f->backlog, txn, txn);
 }
 
@@ -334,6 +343,48 @@ static void test_a_merged_backlog_is_found_again(void **state)
 	}
 }
 
+/* Append `count` transactions; a list of them. */
+static struct captured_txn *append_many(struct fixture *f, int count,
+					struct captured_txn **last)
+{
+	struct captured_txn *first = NULL;
+
+	for (int i = 0; i < count; i++) {
+		struct captured_txn *txn = append(f, (uint32_t)(i % PAGES) + 1, PAGES);
+
+		if (first) {
+			(*last)->next = txn;
+		} else {
+			first = txn;
+		}
+		*last = txn;
+	}
+	return first;
+}
+
+/* The journal's sync has made all of them durable, and the list gets them in two parts:
+ * a merge that comes in between leaves the second one alone. */
+static void test_what_is_durable_and_not_listed_is_not_merged(void **state)
+{
+	struct fixture *f = *state;
+
+	open_store(f, LIMIT);
+	for (int round = 0; round < 5; round++) {
+		struct captured_txn *last[2];
+		struct captured_txn *first = append_many(f, 8 * PAGES, &last[0]);
+		struct captured_txn *late = append_many(f, 4 * PAGES, &last[1]);
+
+		backlog_put(f->backlog, first, last[0]);
+		assert_true(shrinks(f));
+		backlog_put(f->backlog, late, last[1]);
+	}
+	assert_true(take_all(f) > 0);
+	for (uint32_t p = 1; p <= PAGES; p++) {
+		assert_int_equal(f->model[p],
+				 (uint8_t)(5 * 12 * PAGES - PAGES + (int)p));
+	}
+}
+
 /* Nothing says what a run that was not at its limit has handed over: all of it comes
  * again as it was. */
 static void test_what_may_have_been_handed_over_comes_again_as_it_was(void **state)
@@ -432,6 +483,7 @@ int main(void)
 	    TEST(test_what_was_taken_is_merged_with_nothing),
 	    TEST(test_pages_cut_off_in_between_are_not_kept),
 	    TEST(test_a_merged_backlog_is_found_again),
+	    TEST(test_what_is_durable_and_not_listed_is_not_merged),
 	    TEST(test_what_may_have_been_handed_over_comes_again_as_it_was),
 	    TEST(test_what_was_handed_over_behind_the_gate_stays_as_it_was),
 	    TEST(test_the_gate_lets_through_in_steps),

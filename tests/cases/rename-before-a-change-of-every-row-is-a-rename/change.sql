@@ -1,4 +1,0 @@
-BEGIN;
-ALTER TABLE t RENAME TO u;
-UPDATE u SET a = a + 1;
-COMMIT;

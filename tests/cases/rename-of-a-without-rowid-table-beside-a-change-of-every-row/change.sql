@@ -1,4 +1,0 @@
-BEGIN;
-UPDATE t SET v = v + 1;
-ALTER TABLE t RENAME TO u;
-COMMIT;
