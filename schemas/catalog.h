@@ -57,6 +57,7 @@ struct schema_row {
 	const char *table_name;
 	const char *sql; /* NULL for automatic indexes */
 	uint32_t root_page;
+	int64_t rowid;
 };
 
 /*

@@ -22,6 +22,7 @@ enum { COLUMN_TYPE, COLUMN_NAME, COLUMN_TABLE_NAME, COLUMN_ROOT_PAGE, COLUMN_SQL
 struct raw_row {
 	size_t texts[COLUMN_COUNT];
 	uint32_t root_page;
+	int64_t rowid;
 };
 
 #define NO_TEXT SIZE_MAX
@@ -140,6 +141,7 @@ static enum status keep_root(struct reader *reader, const struct value *value,
 			     int64_t rowid, struct raw_row *row, struct error *err)
 {
 	row->root_page = 0;
+	row->rowid = rowid;
 	if (value->class == VALUE_NULL) {
 		return ST_OK;
 	}
@@ -403,6 +405,7 @@ static enum status finish(struct reader *reader, struct schema_rows *rows,
 		    .table_name = text_at(rows->texts, texts[COLUMN_TABLE_NAME]),
 		    .sql = text_at(rows->texts, texts[COLUMN_SQL]),
 		    .root_page = reader->rows[i].root_page,
+		    .rowid = reader->rows[i].rowid,
 		};
 	}
 	rows->count = reader->count;

@@ -8,6 +8,7 @@
 #include "btree/ptrmap.h"
 #include "btree/tree_diff.h"
 #include "btree/tree_walk.h"
+#include "schemas/table_rename.h"
 #include "src/base/utf8.h"
 #include "src/row_diff.h"
 
@@ -31,6 +32,7 @@ struct decoder {
 	struct tree_diff diff;
 	struct row_diff rows;
 	struct page_set matched; /* roots of old trees that the new catalog still has */
+	struct table_renames renames; /* that the schema itself tells */
 	struct tree_work *work;
 	size_t work_count;
 	size_t work_cap;
@@ -90,6 +92,7 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	tree_diff_init(&decoder->diff);
 	row_diff_init(&decoder->rows);
 	page_set_init(&decoder->matched);
+	table_renames_init(&decoder->renames);
 	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
 	if (status == ST_OK) {
 		status = check_roots(decoder, err);
@@ -119,6 +122,7 @@ void decoder_close(struct decoder *decoder)
 	tree_diff_clear(&decoder->diff);
 	row_diff_clear(&decoder->rows);
 	page_set_clear(&decoder->matched);
+	table_renames_clear(&decoder->renames);
 	free(decoder->work);
 	free(decoder->roots);
 	free(decoder);
@@ -364,7 +368,10 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 	uint64_t best = 0;
 	enum status status = ST_OK;
 
-	*out = NULL;
+	*out = table_renames_old(&decoder->renames, table);
+	if (*out) {
+		return ST_OK;
+	}
 	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
 		const struct table *old_table = catalog->tables[i];
 		uint64_t score = 0;
@@ -421,6 +428,9 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 				       old_table, table, err);
 		}
 		wants_rows = wants_rows && (!old_table || is_captured(old_table));
+	} else if (strcmp(old_table->name, table->name) != 0) {
+		/* In other letters; renamed twice in this transaction. */
+		status = report_ddl(decoder, DDL_RENAMED, old_table, table, err);
 	} else if (strcmp(old_table->sql, table->sql) != 0) {
 		status = report_ddl(decoder, DDL_ALTERED, old_table, table, err);
 	}
@@ -499,13 +509,30 @@ static enum status plan_gone(struct decoder *decoder, struct error *err)
 	return status;
 }
 
-static enum status plan_new_schema(struct decoder *decoder, const struct catalog *fresh,
-				   struct error *err)
+/* Renames that the schema tells come first: their old tables are no others'. */
+static enum status find_told_renames(struct decoder *decoder,
+				     const struct catalog *fresh,
+				     const struct captured_txn *txn, struct error *err)
 {
-	const struct catalog *catalog = decoder->catalog;
-	enum status status = ST_OK;
+	struct table_renames *renames = &decoder->renames;
+	enum status status =
+	    table_renames_find(renames, decoder->catalog, fresh,
+			       txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
 
 	page_set_empty(&decoder->matched);
+	for (size_t i = 0; status == ST_OK && i < renames->count; i++) {
+		status = page_set_add(&decoder->matched,
+				      renames->list[i].old_table->root_page, NULL, err);
+	}
+	return status;
+}
+
+static enum status plan_new_schema(struct decoder *decoder, const struct catalog *fresh,
+				   const struct captured_txn *txn, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	enum status status = find_told_renames(decoder, fresh, txn, err);
+
 	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
 		status = plan_table(decoder, fresh, fresh->tables[i], err);
 	}
@@ -678,7 +705,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 	status = decoder->events.catalog(decoder->events.context, fresh,
 					 decoder->catalog, err);
 	if (status == ST_OK) {
-		status = plan_new_schema(decoder, fresh, err);
+		status = plan_new_schema(decoder, fresh, txn, err);
 	}
 	if (status == ST_OK) {
 		status = run_work(decoder, map, false,

@@ -8,7 +8,8 @@
  * ptrmap pages, the derived parent map.
  *
  * Tables match by name. A name that is gone is a DROP, a new one a CREATE; a pair of
- * them that shares an untouched page or a row of equal bytes is a RENAME.
+ * them is a RENAME where sqlite_schema says so (schemas/table_rename.h), or where the
+ * two share an untouched page or a row of equal bytes.
  *
  * OWNERSHIP  decoder_open / decoder_close. The view is borrowed for its lifetime.
  * THREADS    The decoding thread only.

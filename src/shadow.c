@@ -17,6 +17,7 @@
 
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/owned_file.h"
 
 #define SHADOW_FILE "shadow"
 #define HASHES_FILE "hashes"
@@ -72,14 +73,24 @@ static enum status make_file(int dir_fd, const char *name, int *fd, struct error
 static enum status open_file(int dir_fd, const char *name, int mode, int *fd,
 			     struct error *err)
 {
-	*fd = openat(dir_fd, name, mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (*fd < 0 && errno == ENOENT) {
+	const struct owned_place place = {.dir_fd = dir_fd,
+					  .name = name,
+					  .path = name,
+					  .instead = "use another --state",
+					  .closed = OWNED_PRIVATE};
+
+	if (mode == O_RDONLY) { /* by whoever may read it */
+		*fd = openat(dir_fd, name, mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		if (*fd < 0) {
+			(void)error_set_errno(err, errno, "%s: cannot be opened", name);
+		}
+	} else {
+		(void)!owned_file_open(&place, mode, fd, NULL, err);
+	}
+	if (*fd < 0 && err->sys_errno == ENOENT) {
 		return error_set(err, ST_DAMAGED, "%s: is missing; " START_AGAIN, name);
 	}
-	if (*fd < 0) {
-		return error_set_errno(err, errno, "%s: cannot be opened", name);
-	}
-	return ST_OK;
+	return *fd < 0 ? err->status : ST_OK;
 }
 
 static off_t page_offset(const struct shadow *shadow, uint64_t page_no)

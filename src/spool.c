@@ -15,6 +15,8 @@
 
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
 #include "src/base/temp_file.h"
 
 #define SEGMENT_BYTES (4u << 20)
@@ -267,11 +269,9 @@ static enum status keep_segments(struct spool *spool, struct error *err)
 	enum status status = ST_OK;
 	struct stat file;
 
-	if (fstat(spool->fd, &file) < 0 || !S_ISREG(file.st_mode)) {
-		return error_set(err, ST_DAMAGED,
-				 "%s/frames is no file: move the state directory away "
-				 "and start again (a new snapshot)",
-				 spool->folder);
+	if (fstat(spool->fd, &file) < 0) {
+		return error_set_errno(err, errno, "%s/frames cannot be examined",
+				       quote(spool->folder).text);
 	}
 	for (off_t i = file.st_size / SEGMENT_BYTES; i > 0 && status == ST_OK; i--) {
 		status = add_segment(spool, false, err);
@@ -297,11 +297,16 @@ static char *folder_of(int dir_fd)
 static enum status open_frames(struct spool *spool, int dir_fd, bool keep,
 			       struct error *err)
 {
-	spool->fd =
-	    openat(dir_fd, "frames", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (spool->fd < 0) {
-		return error_set_errno(err, errno, "cannot open %s/frames",
-				       spool->folder);
+	char path[QUOTED_BYTES];
+	const struct owned_place place = {.dir_fd = dir_fd,
+					  .name = "frames",
+					  .path = path,
+					  .instead = "use another --state",
+					  .closed = OWNED_PRIVATE};
+
+	(void)snprintf(path, sizeof path, "%s/frames", spool->folder);
+	if (owned_file_open(&place, O_RDWR | O_CREAT, &spool->fd, NULL, err) != ST_OK) {
+		return err->status;
 	}
 	if (keep) {
 		return keep_segments(spool, err);

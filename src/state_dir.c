@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +19,8 @@
 
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
 
 #define LOCK_FILE     "lock"
 #define META_FILE     "meta"
@@ -37,7 +40,10 @@
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES)
 
-#define START_AGAIN "move %s away and start again: a new snapshot will be taken"
+#define START_AGAIN                                                             \
+	"move %s away and start again: a new snapshot will be taken, all rows " \
+	"come again, and deletions that were not delivered yet are not told"
+#define INSTEAD "use another --state"
 
 struct state_dir {
 	char *path;
@@ -115,92 +121,135 @@ static bool checksum_is_right(uint8_t *bytes, size_t len)
 	return get_u64(&c) == XXH3_64bits(bytes, len - CHECKSUM_BYTES);
 }
 
-/* Open a file of the folder for reading and writing; one that is made has mode 0600
- * whatever the umask. -1 with errno set. */
-static int open_or_make(int dir_fd, const char *name)
+/* Of a file of the folder, for messages. */
+struct file_name {
+	char text[QUOTED_BYTES];
+};
+
+static struct file_name path_of(const struct state_dir *dir, const char *name)
 {
-	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	int fd = openat(dir_fd, name, flags | O_CREAT | O_EXCL, 0600);
+	struct file_name path;
 
-	if (fd < 0) {
-		return errno == EEXIST ? openat(dir_fd, name, flags) : -1;
-	}
-	if (fchmod(fd, 0600) != 0) {
-		int kept = errno;
+	(void)snprintf(path.text, sizeof path.text, "%s/%s", dir->path, name);
+	return path;
+}
 
-		(void)close(fd);
-		errno = kept;
-		return -1;
-	}
-	return fd;
+static struct owned_place place_of(const struct state_dir *dir, const char *name,
+				   const struct file_name *path)
+{
+	return (struct owned_place){.dir_fd = dir->fd,
+				    .name = name,
+				    .path = path->text,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+}
+
+/* Open a file of the folder for reading and writing; what is there must be ours. */
+static enum status open_or_make(const struct state_dir *dir, const char *name, int *fd,
+				struct error *err)
+{
+	struct file_name path = path_of(dir, name);
+	struct owned_place place = place_of(dir, name, &path);
+
+	return owned_file_open(&place, O_RDWR | O_CREAT, fd, NULL, err);
 }
 
 static enum status file_error(const struct state_dir *dir, const char *name,
 			      const char *what, struct error *err)
 {
-	return error_set_errno(err, errno, "%s/%s cannot be %s", dir->path, name, what);
+	int reason = errno;
+	struct file_name path = path_of(dir, name);
+
+	return error_set_errno(err, reason, "%s cannot be %s", quote(path.text).text,
+			       what);
 }
 
 static enum status damaged(const struct state_dir *dir, const char *name,
 			   const char *why, struct error *err)
 {
-	return error_set(err, ST_DAMAGED, "%s/%s is damaged (%s); " START_AGAIN,
-			 dir->path, name, why, dir->path);
+	struct file_name path = path_of(dir, name);
+
+	return error_set(err, ST_DAMAGED, "%s is damaged (%s); " START_AGAIN,
+			 quote(path.text).text, why, quote(dir->path).text);
 }
 
 /* --- the folder ---------------------------------------------------------------- */
 
-/* What keeps a folder from being used, from errno: another --state helps, or not. */
-static enum status folder_error(const char *path, struct error *err)
+/* Who may not do what where, for a folder that this user may not use or make. */
+static enum status no_permission(const char *path, int reason, struct error *err)
 {
-	int reason = errno;
+	char *copy = strdup(path);
+	const char *parent = copy ? dirname(copy) : ".";
+	unsigned user = (unsigned)geteuid();
+	struct stat st;
 
+	if (lstat(path, &st) == 0) {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be used by user %u, it belongs "
+		    "to user %u (mode %04o): run rowtail as that user, or " INSTEAD,
+		    quote(path).text, user, (unsigned)st.st_uid,
+		    (unsigned)(st.st_mode & 07777));
+	} else if (stat(parent, &st) != 0) {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be reached by user %u, a folder "
+		    "above it is closed to that user: open that, or give --state a "
+		    "folder that this user may write to",
+		    quote(path).text, user);
+	} else {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be made: user %u may not write "
+		    "in %s, which belongs to user %u (mode %04o; %s): allow that, "
+		    "or give --state a folder that this user may write to",
+		    quote(path).text, user, quote(parent).text, (unsigned)st.st_uid,
+		    (unsigned)(st.st_mode & 07777), strerror(reason));
+	}
+	free(copy);
+	return ST_CONFIG;
+}
+
+/* What keeps a folder from being used: another --state helps, or not. */
+static enum status folder_error(const char *path, int reason, struct error *err)
+{
 	switch (reason) {
 	case ENOTDIR:
 	case EEXIST:
-		return error_set(err, ST_CONFIG,
-				 "%s is not a directory; use another --state", path);
+		return error_set(err, ST_CONFIG, "%s is not a directory; " INSTEAD,
+				 quote(path).text);
 	case ENOENT:
 		return error_set(err, ST_CONFIG,
-				 "%s cannot be made: there is no folder to make it in; "
-				 "make that first or use another --state",
-				 path);
+				 "the state directory %s cannot be made: there is no "
+				 "folder to make it in; make that first or " INSTEAD,
+				 quote(path).text);
 	case EACCES:
 	case EPERM:
-		error_set_errno(err, reason,
-				"%s cannot be used (run as the user that owns it or "
-				"use another --state)",
-				path);
-		return err->status = ST_CONFIG;
+		return no_permission(path, reason, err);
 	case EROFS:
 	case ELOOP:
 	case ENAMETOOLONG:
-		error_set_errno(err, reason, "%s cannot be used (use another --state)",
-				path);
+		error_set_errno(err, reason,
+				"the state directory %s cannot be used (" INSTEAD ")",
+				quote(path).text);
 		return err->status = ST_CONFIG;
 	default:
-		return error_set_errno(err, reason, "%s cannot be opened", path);
+		return error_set_errno(err, reason, "%s cannot be opened",
+				       quote(path).text);
 	}
 }
 
+/* The folder itself: by no link, and ours. */
 static enum status open_folder(struct state_dir *dir, struct error *err)
 {
-	if (mkdir(dir->path, 0700) == 0) {
-		if (chmod(dir->path, 0700) != 0) {
-			return folder_error(dir->path, err);
-		}
-	} else if (errno != EEXIST) {
-		struct stat st;
-		int reason = errno;
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = dir->path,
+				    .path = dir->path,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+	enum status status = owned_folder_open(&place, true, &dir->fd, NULL, err);
 
-		/* On a read-only file system mkdir fails so for what is there too. */
-		if (stat(dir->path, &st) != 0) {
-			errno = reason;
-			return folder_error(dir->path, err);
-		}
-	}
-	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir->fd < 0 ? folder_error(dir->path, err) : ST_OK;
+	return status == ST_IO ? folder_error(dir->path, err->sys_errno, err) : status;
 }
 
 /* log- and 16 hexadecimal digits. */
@@ -243,7 +292,8 @@ static enum status each_name(struct state_dir *dir,
 	enum status status = ST_OK;
 
 	if (!names) {
-		error_set_errno(err, errno, "%s cannot be listed", dir->path);
+		error_set_errno(err, errno, "%s cannot be listed",
+				quote(dir->path).text);
 		if (fd >= 0) {
 			(void)close(fd);
 		}
@@ -256,8 +306,9 @@ static enum status each_name(struct state_dir *dir,
 		entry = readdir(names);
 		if (!entry) {
 			if (errno != 0) {
-				status = error_set_errno(
-				    err, errno, "%s cannot be listed", dir->path);
+				status =
+				    error_set_errno(err, errno, "%s cannot be listed",
+						    quote(dir->path).text);
 			}
 			break;
 		}
@@ -275,10 +326,10 @@ static enum status refuse_foreign(struct state_dir *dir, const char *name,
 	if (is_leftover(name) || strcmp(name, LOCK_FILE) == 0) {
 		return ST_OK;
 	}
-	return error_set(err, ST_CONFIG,
-			 "%s is no state directory and not empty (there is '%s'); use "
-			 "another --state",
-			 dir->path, name);
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s is no state directory and not empty (there is %s); " INSTEAD,
+	    quote(dir->path).text, quote(name).text);
 }
 
 static enum status remove_leftover(struct state_dir *dir, const char *name,
@@ -291,18 +342,42 @@ static enum status remove_leftover(struct state_dir *dir, const char *name,
 	return ST_OK;
 }
 
-/* Before anything is made in the folder: is it ours, or nobody's? */
+static enum status look_at(struct state_dir *dir, const char *name, struct error *err)
+{
+	struct file_name path = path_of(dir, name);
+	struct owned_place place = place_of(dir, name, &path);
+
+	return is_leftover(name) || strcmp(name, LOCK_FILE) == 0 ||
+		       strcmp(name, META_FILE) == 0
+		   ? owned_file_look(&place, err)
+		   : ST_OK;
+}
+
+/*
+ * Before anything is made in the folder: is it ours, or nobody's? One that an
+ * administrator made for us may be open for reading as long as it is empty.
+ */
 static enum status check_folder(struct state_dir *dir, struct error *err)
 {
+	struct owned_place place = {
+	    .path = dir->path, .instead = INSTEAD, .closed = OWNED_PRIVATE};
+	enum status status = ST_OK;
 	struct stat st;
+	bool is_new = fstatat(dir->fd, META_FILE, &st, AT_SYMLINK_NOFOLLOW) != 0;
 
-	if (fstatat(dir->fd, META_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		return ST_OK;
+	if (is_new && errno != ENOENT) {
+		return folder_error(dir->path, errno, err);
 	}
-	if (errno != ENOENT) {
-		return folder_error(dir->path, err);
+	if (faccessat(dir->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+		return folder_error(dir->path, errno, err);
 	}
-	return each_name(dir, refuse_foreign, err);
+	if (is_new) {
+		status = each_name(dir, refuse_foreign, err);
+	}
+	if (status == ST_OK) {
+		status = owned_folder_close(&place, dir->fd, is_new, err);
+	}
+	return status == ST_OK ? each_name(dir, look_at, err) : status;
 }
 
 /* --- the lock ------------------------------------------------------------------ */
@@ -324,13 +399,12 @@ static enum status in_use(const struct state_dir *dir, struct error *err)
 
 	if (pid <= 0) {
 		return error_set(err, ST_CONFIG,
-				 "%s is in use by another process; stop it or use "
-				 "another --state",
-				 dir->path);
+				 "%s is in use by another process; stop it or " INSTEAD,
+				 quote(dir->path).text);
 	}
 	return error_set(err, ST_CONFIG,
-			 "%s is in use by process %ld; stop it or use another --state",
-			 dir->path, pid);
+			 "%s is in use by process %ld; stop it or " INSTEAD,
+			 quote(dir->path).text, pid);
 }
 
 /* The pid is for the message only: nothing is wrong when it cannot be written. */
@@ -349,16 +423,11 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	dir->lock_fd = open_or_make(dir->fd, LOCK_FILE);
-	if (dir->lock_fd < 0) {
-		enum status status = file_error(dir, LOCK_FILE, "opened", err);
-
-		if (err->sys_errno == EACCES || err->sys_errno == EPERM ||
-		    err->sys_errno == EROFS) {
-			errno = err->sys_errno;
-			status = folder_error(dir->path, err);
-		}
-		return status;
+	if (open_or_make(dir, LOCK_FILE, &dir->lock_fd, err) != ST_OK) {
+		return err->sys_errno == EACCES || err->sys_errno == EPERM ||
+			       err->sys_errno == EROFS
+			   ? folder_error(dir->path, err->sys_errno, err)
+			   : err->status;
 	}
 	if (fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
 		if (errno == EAGAIN || errno == EACCES) {
@@ -379,8 +448,9 @@ static enum status share_lock(struct state_dir *dir, bool shared, struct error *
 	dir->lock_fd =
 	    openat(dir->fd, LOCK_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (dir->lock_fd < 0 && errno == ENOENT) {
-		return error_set(err, ST_CONFIG, "%s is no state directory of rowtail",
-				 dir->path);
+		return error_set(err, ST_CONFIG,
+				 "%s is no state directory of rowtail: " INSTEAD,
+				 quote(dir->path).text);
 	}
 	if (dir->lock_fd < 0) {
 		return file_error(dir, LOCK_FILE, "opened", err);
@@ -514,7 +584,7 @@ static enum status meta_parse(struct state_dir *dir, uint8_t *bytes, size_t len,
 		    err, ST_CONFIG,
 		    "%s has format version %u, this program needs %d; use the "
 		    "rowtail that made it or another --state",
-		    dir->path, version, STATE_VERSION);
+		    quote(dir->path).text, version, STATE_VERSION);
 	}
 	if (len < META_FIXED + CHECKSUM_BYTES) {
 		return damaged(dir, META_FILE, "length", err);
@@ -552,20 +622,19 @@ static enum status read_meta(struct state_dir *dir, struct error *err)
 	return meta_parse(dir, bytes, (size_t)len, err);
 }
 
-/* Write and sync meta.new; false with errno set, and nothing is left there. */
-static bool write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
-			   size_t len)
+/* Write and sync meta.new; when that fails nothing is left there. */
+static enum status write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
+				  size_t len, struct error *err)
 {
 	bool is_written;
 	int reason;
 	int fd;
 
 	if (unlinkat(dir->fd, META_NEW_FILE, 0) != 0 && errno != ENOENT) {
-		return false;
+		return file_error(dir, META_NEW_FILE, "removed", err);
 	}
-	fd = open_or_make(dir->fd, META_NEW_FILE);
-	if (fd < 0) {
-		return false;
+	if (open_or_make(dir, META_NEW_FILE, &fd, err) != ST_OK) {
+		return err->status;
 	}
 	FAULT_POINT("meta-new-made");
 	is_written = file_write_at(fd, bytes, len, 0) && file_sync_all(fd);
@@ -578,7 +647,7 @@ static bool write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
 		(void)unlinkat(dir->fd, META_NEW_FILE, 0);
 	}
 	errno = reason;
-	return is_written;
+	return is_written ? ST_OK : file_error(dir, META_NEW_FILE, "written", err);
 }
 
 /* Make the name of the folder itself durable, where the folder above may be opened. */
@@ -591,8 +660,9 @@ static enum status sync_parent(const struct state_dir *dir, struct error *err)
 		return ST_OK;
 	}
 	if (!file_sync_all(fd) && errno != EINVAL && errno != EROFS) {
-		status = error_set_errno(
-		    err, errno, "the folder of %s cannot be synced", dir->path);
+		status =
+		    error_set_errno(err, errno, "the folder of %s cannot be synced",
+				    quote(dir->path).text);
 	}
 	(void)close(fd);
 	return status;
@@ -640,12 +710,12 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	if (status == ST_OK && !dir->has_meta) {
 		status = sync_parent(dir, err);
 	}
+	if (status == ST_OK) {
+		status = write_meta_new(
+		    dir, bytes, meta_encode(&complete, dir->database_path, bytes), err);
+	}
 	if (status != ST_OK) {
 		return status;
-	}
-	if (!write_meta_new(dir, bytes,
-			    meta_encode(&complete, dir->database_path, bytes))) {
-		return file_error(dir, META_NEW_FILE, "written", err);
 	}
 	FAULT_POINT("meta-new-synced");
 	if (renameat(dir->fd, META_NEW_FILE, dir->fd, META_FILE) != 0) {
@@ -653,7 +723,8 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	}
 	FAULT_POINT("meta-renamed");
 	if (!file_sync_all(dir->fd)) {
-		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       quote(dir->path).text);
 	}
 	dir->meta = complete;
 	dir->has_meta = true;
@@ -677,7 +748,8 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 		return file_error(dir, META_FILE, "removed", err);
 	}
 	if (!file_sync_all(dir->fd)) {
-		return error_set_errno(err, errno, "%s cannot be synced", dir->path);
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       quote(dir->path).text);
 	}
 	return ST_OK;
 }
@@ -781,9 +853,8 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	uint8_t bytes[POSITION_FULL];
 	ssize_t len;
 
-	dir->position_fd = open_or_make(dir->fd, POSITION_FILE);
-	if (dir->position_fd < 0) {
-		return file_error(dir, POSITION_FILE, "opened", err);
+	if (open_or_make(dir, POSITION_FILE, &dir->position_fd, err) != ST_OK) {
+		return err->status;
 	}
 	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
@@ -912,6 +983,17 @@ static bool was_in_use(struct state_dir *dir)
 
 /* --- open and close ------------------------------------------------------------ */
 
+/* Without slashes at the end: with one, a link would be followed. */
+static char *copy_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/') {
+		len--;
+	}
+	return strndup(path, len);
+}
+
 static enum status open_locked(struct state_dir *dir, struct error *err)
 {
 	enum status status = open_folder(dir, err);
@@ -928,7 +1010,8 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	/* A kill may have come between the renaming of meta and its sync: what is done
 	 * next rests on the new one. */
 	if (status == ST_OK && dir->has_meta && !file_sync_all(dir->fd)) {
-		status = error_set_errno(err, errno, "%s cannot be synced", dir->path);
+		status = error_set_errno(err, errno, "%s cannot be synced",
+					 quote(dir->path).text);
 	}
 	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
@@ -958,7 +1041,7 @@ enum status state_dir_open(const char *path, const char *database_path,
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
 	(void)pthread_mutex_init(&dir->lock, NULL);
-	dir->path = strdup(path);
+	dir->path = copy_path(path);
 	dir->database_path = strdup(database_path);
 	if (dir->path && dir->database_path) {
 		status = open_locked(dir, err);
@@ -982,10 +1065,10 @@ static enum status open_shared(struct state_dir *dir, bool shared, struct error 
 	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->fd < 0 && errno == ENOENT) {
 		return error_set(err, ST_CONFIG, "%s: there is no such state directory",
-				 dir->path);
+				 quote(dir->path).text);
 	}
 	if (dir->fd < 0) {
-		return folder_error(dir->path, err);
+		return folder_error(dir->path, errno, err);
 	}
 	status = share_lock(dir, shared, err);
 	if (status == ST_OK) {
@@ -1006,7 +1089,7 @@ enum status state_dir_read(const char *path, bool shared, struct state_dir **out
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
 	(void)pthread_mutex_init(&dir->lock, NULL);
-	dir->path = strdup(path);
+	dir->path = copy_path(path);
 	status = dir->path ? open_shared(dir, shared, err)
 			   : error_set(err, ST_NOMEM,
 				       "out of memory for the state directory");

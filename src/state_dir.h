@@ -12,15 +12,16 @@
  *     DIR/error      why the last run ended        (src/last_error.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is
- * before it. Mode 0700, files 0600: they hold the whole database. docs/state.md has
- * the format byte by byte.
+ * before it. Mode 0700, files 0600: they hold the whole database, so folder and files
+ * that are not ours alone are refused (src/base/owned_file.h). docs/state.md has the
+ * format byte by byte.
  *
  * OWNERSHIP  state_dir_open / state_dir_close.
  * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded and
  *            state_dir_sync_position: any; the rest: one at a time.
  * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
- *            version (exit 2). ST_DAMAGED: a checksum is wrong (exit 1). ST_IO.
- *            Each names the file and what to do.
+ *            version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong (exit
+ * 1). ST_IO. Each names the file and what to do.
  */
 #ifndef STATE_DIR_H
 #define STATE_DIR_H
@@ -85,7 +86,8 @@ enum status state_dir_open(const char *path, const char *database_path,
 void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock */
 
 /*
- * Open `path` to read what is there, and change nothing; nothing may be put into it.
+ * Open `path` to read what is there, whose ever it is, and change nothing; nothing may
+ * be put into it.
  * With `shared` no process can take it until it is closed: one that has is ST_CONFIG.
  * Without, it is as it was at some moment, and a process may go on with it. A folder
  * that no process ever had as its own is ST_CONFIG. `*is_new` as state_dir_open.

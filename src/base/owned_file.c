@@ -98,9 +98,9 @@ static enum status is_open(const struct owned_place *place, const struct stat *s
 	}
 	return error_set(
 	    err, ST_CONFIG,
-	    "others than its owner may %s %s (mode %04o%s): close it with "
+	    "%s can be %s by others than its owner (mode %04o%s): close it with "
 	    "chmod %s%s %s%s, or %s",
-	    mode & place->closed & 0022 ? "write to" : "read", name.text,
+	    name.text, mode & place->closed & 0022 ? "written to" : "read",
 	    (unsigned)mode, has_acl ? ", an ACL" : "", is_folder ? "-R " : "",
 	    place->closed == OWNED_READABLE ? "go-w" : "go=", name.text,
 	    may_keep_no_modes(fd)

@@ -4,6 +4,7 @@
  *
  * It lies in $TMPDIR, else in /var/tmp, mode 0600. A tmpfs (it would take memory,
  * not disk) is used only when $TMPDIR names it.
+ * A file system on which others could open it is an error.
  *
  * THREADS  Any.
  */

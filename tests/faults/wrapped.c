@@ -361,17 +361,19 @@ int __wrap___openat_2(int dir_fd, const char *name, int flags)
 	return __wrap_openat(dir_fd, name, flags);
 }
 
-WRAP(int, mkdir, const char *path, mode_t mode)
+WRAP(int, mkdirat, int dir_fd, const char *name, mode_t mode)
 {
+	char path[PATH_MAX];
 	int rc;
 
+	path_at(dir_fd, name, path);
 	if (ask("make", path) != 0) {
 		return -1;
 	}
 	if (!trace_begin(path)) {
-		return __real_mkdir(path, mode);
+		return __real_mkdirat(dir_fd, name, mode);
 	}
-	rc = __real_mkdir(path, mode);
+	rc = __real_mkdirat(dir_fd, name, mode);
 	if (rc == 0) {
 		trace_put('M', 0, 0, path, NULL);
 	}

@@ -5,6 +5,7 @@ that the program under test could tell.
 """
 
 import base64
+import re
 
 from .state import ascii_lower, column_default, exact
 
@@ -68,6 +69,72 @@ def json_value(value, binary="bytes"):
     return value
 
 
+class SchemaEvidence:
+    """What sqlite_schema says of two states one transaction apart.
+
+    A CREATE takes a rowid above all others, so a table on the rowid of one that is
+    gone was renamed if a row above it stayed; and DROP and CREATE are two statements,
+    of which each adds to the schema cookie.
+    """
+
+    NAME = re.compile(r'CREATE TABLE ("(?:[^"]|"")*"|\[[^]]*\]|`(?:[^`]|``)*`'
+                      r"|'(?:[^']|'')*'|[\w$]+)(.*)", re.DOTALL)
+
+    def __init__(self, old, new):
+        self.old, self.new = old.schema, new.schema
+        gone = [r for k, r in self.old.items() if k not in self.new]
+        come = [r for k, r in self.new.items() if k not in self.old]
+        self.gone = {r.rowid: r for r in gone if is_plain_table(r)}
+        self.pairs = [(self.gone[r.rowid], r) for r in come
+                      if is_plain_table(r) and r.rowid in self.gone]
+        both = [(r, self.new[k]) for k, r in self.old.items() if k in self.new]
+        self.above = max([b.rowid for a, b in both if a.all() == b.all()], default=0)
+        self.in_place = max([b.rowid for a, b in both
+                             if b.root and (a.rowid, a.root) == (b.rowid, b.root)],
+                            default=0)
+        # Statements that no rename of a table explains.
+        made = [r for r in come if r.kind != "table" and r.sql]
+        dropped = [r for r in gone if r.kind != "table" and r.sql and (
+            r.kind == "view" or ("table", r.table) in self.new)]
+        virtual = [r for r in gone + come if r.kind == "table" and not r.root] + [
+            a for a, b in both if a.kind == "table" and not a.root and a.sql != b.sql]
+        grown = (new.cookie - old.cookie) % 2**32
+        self.too_few = not virtual and grown <= len(self.pairs) + len(made + dropped)
+        self.moves = new.auto_vacuum != 0       # root pages, too
+
+    def says(self, old_name, new_name):
+        """"yes"; "perhaps": it may look so to who sees the pages; None: nothing."""
+        pair = next((p for p in self.pairs
+                     if (p[0].name, p[1].name) == (old_name, new_name)), None)
+        if pair is None:
+            return None
+        was, now = pair
+        if self.too_few or self._is_text(was, now):
+            return "yes"
+        return "perhaps" if now.rowid < self.in_place else None
+
+    def _is_text(self, was, now):
+        before, after = self.NAME.fullmatch(was.sql), self.NAME.fullmatch(now.sql)
+        if (not before or not after or not after.group(1).startswith('"')
+                or (was.root != now.root and not self.moves)):
+            return False
+        quoted = before.group(1).startswith('"')
+        if before.group(2) == after.group(2):
+            return not quoted or now.rowid < self.above
+        return not quoted and is_insertion(*sorted((before.group(2), after.group(2)),
+                                                   key=len))
+
+
+def is_plain_table(row):
+    return row.kind == "table" and row.root and not row.name.startswith("sqlite_")
+
+
+def is_insertion(short, long):
+    """`long` is `short` with one stretch put in."""
+    return any(long.startswith(short[:i]) and long.endswith(short[i:])
+               for i in range(len(short) + 1))
+
+
 class Renames:
     """Decides which vanished table is which new one (DESIGN.md section 3, Tables
     match by name). Where the two states cannot tell, several answers are given."""
@@ -77,17 +144,31 @@ class Renames:
         self.come = [n for n in new.tables if n not in old.tables]
         self.old = old
         self.new = new
+        self.evidence = SchemaEvidence(old, new) if self.come and self.gone else None
+
+    def _says(self, old_name, new_name):
+        if (self.old.tables[old_name].schema.without_rowid
+                != self.new.tables[new_name].schema.without_rowid):
+            return None
+        return self.evidence.says(old_name, new_name)
 
     def answers(self):
         """A list of {new name: old name}; more than one: all are acceptable."""
+        pairs = [(n, o) for n in self.come for o in self.gone]
+        told = [(n, o) for n, o in pairs if self._says(o, n) == "yes"]
+        taken = {n for n, _ in told}, {o for _, o in told}
+        pairs = [(n, o) for n, o in pairs
+                 if n not in taken[0] and o not in taken[1]]
+        return [dict(r, **dict(told)) for r in self._by_likeness(pairs)]
+
+    def _by_likeness(self, candidates):
         sure, maybe = [], []
-        for new_name in self.come:
-            for old_name in self.gone:
-                likeness = self._likeness(old_name, new_name)
-                if likeness == "yes":
-                    sure.append((new_name, old_name))
-                elif likeness == "perhaps":
-                    maybe.append((new_name, old_name))
+        for new_name, old_name in candidates:
+            likeness = self._likeness(old_name, new_name)
+            if likeness == "yes":
+                sure.append((new_name, old_name))
+            elif likeness == "perhaps" or self._says(old_name, new_name):
+                maybe.append((new_name, old_name))
         pairs = sure + maybe
         if not pairs:
             return [{}]

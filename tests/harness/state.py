@@ -108,14 +108,34 @@ class TableState:
         self.exact = exact_rows
 
 
+class SchemaRow:
+    """A row of sqlite_schema."""
+
+    __slots__ = ("rowid", "kind", "name", "table", "root", "sql")
+
+    def __init__(self, rowid, kind, name, table, root, sql):
+        self.rowid = rowid
+        self.kind = kind
+        self.name = ascii_lower(name)
+        self.table = ascii_lower(table)
+        self.root = root
+        self.sql = sql
+
+    def all(self):
+        return (self.rowid, self.kind, self.name, self.table, self.root, self.sql)
+
+
 class State:
-    """tables: lower-case name -> TableState. cookie: PRAGMA schema_version."""
+    """tables: lower-case name -> TableState. cookie: PRAGMA schema_version.
+    schema: (kind, lower-case name) -> SchemaRow. auto_vacuum: the PRAGMA."""
 
-    __slots__ = ("tables", "cookie")
+    __slots__ = ("tables", "cookie", "schema", "auto_vacuum")
 
-    def __init__(self, tables, cookie):
+    def __init__(self, tables, cookie, schema=None, auto_vacuum=0):
         self.tables = tables
         self.cookie = cookie
+        self.schema = schema or {}
+        self.auto_vacuum = auto_vacuum
 
 
 class StateReader:
@@ -131,6 +151,8 @@ class StateReader:
         self.db = None
         self.cookie = None
         self.schemas = {}
+        self.schema_rows = {}
+        self.auto_vacuum = 0
         self.odd_text = set()
         self.previous = {}
 
@@ -190,6 +212,12 @@ class StateReader:
             cookie = self.db.execute("PRAGMA main.schema_version").fetchone()[0]
             if cookie != self.cookie:
                 self.schemas = self._read_schemas()
+                rows = [SchemaRow(*row) for row in self.db.execute(
+                    "SELECT rowid, type, name, tbl_name, rootpage, sql"
+                    " FROM main.sqlite_schema")]
+                self.schema_rows = {(r.kind, r.name): r for r in rows}
+                self.auto_vacuum = self.db.execute(
+                    "PRAGMA main.auto_vacuum").fetchone()[0]
                 self.cookie = cookie
             tables = {}
             for name, schema in self.schemas.items():
@@ -203,7 +231,7 @@ class StateReader:
                 else:
                     tables[name] = TableState(schema, rows, packed)
             self.previous = tables
-            return State(tables, cookie)
+            return State(tables, cookie, self.schema_rows, self.auto_vacuum)
         finally:
             self.db.execute("COMMIT")
 

@@ -7,6 +7,7 @@ states is what rowtail must have printed, exactly (harness/expect.py).
 import copy
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from collections import deque
 
 from harness import expect
 from harness.events import LineChecker, Mismatch, Settings
-from harness.state import StateReader, exact
+from harness.state import StateReader, ascii_lower, exact
 from harness.tail import Tail, TailFailed, sanitizer_report
 from harness.writer import crc_text, reversed_order
 from harness.writers import Writer, WriterFailed, WriterGone, has_apsw
@@ -160,6 +161,7 @@ class SeedRun:
         self.commits += 1
         pending = Pending(self.commits, unit, answers)
         self.self_check(old, new, answers)
+        self.check_renames(old, new, unit)
         if len(answers) > 1:
             self.drain(block=True)
             self.check_ambiguous(pending)
@@ -194,6 +196,17 @@ class SeedRun:
                     exact(rows[k]) != exact(want[k]) for k in want):
                 if not self._renumbered(schema):
                     raise SeedFailed("the oracle's own expectation is wrong: %s" % name)
+
+    def check_renames(self, old, new, unit):
+        """What sqlite_schema is said to tell is what the statements did."""
+        done = real_renames(unit)
+        renames = expect.Renames(old, new)
+        for come in renames.come:
+            for gone in renames.gone:
+                if renames.evidence.says(gone, come) == "yes" and (
+                        done.get(come) != gone):
+                    raise SeedFailed("the oracle takes %s for %s, which was %s" % (
+                        come, gone, done.get(come)))
 
     def _renumbered(self, schema):
         return not schema.key       # VACUUM: other rowids, no events
@@ -541,6 +554,33 @@ with open(sys.argv[1], "r+b") as f:
     change = struct.unpack_from("<I", m, 48 + 8)[0]
     struct.pack_into("<I", m, 48 + 8, change + 1)
 """
+
+
+RENAME = re.compile(r"ALTER TABLE (.*) RENAME TO (.*)")
+DROP = re.compile(r"DROP TABLE (.*)")
+CREATE = re.compile(r'CREATE TABLE ("(?:[^"]|"")*"|[\w$]+)')
+
+
+def real_renames(unit):
+    """{name now: name at BEGIN} of the tables that the unit's statements left."""
+    names = {}
+    for step in unit.steps:
+        if step[0] != "x":
+            continue
+        found = RENAME.fullmatch(step[1])
+        if found:
+            was, now = (bare_name(n) for n in found.groups())
+            names[now] = names.pop(was, was)
+            continue
+        for pattern in (DROP, CREATE):
+            found = pattern.match(step[1])
+            if found:
+                names[bare_name(found.group(1))] = None
+    return names
+
+
+def bare_name(name):
+    return ascii_lower(name.strip('"').replace('""', '"'))
 
 
 def identity(schema, rowid, row):

@@ -629,6 +629,67 @@ class Workload:
         return Unit("+".join(kinds), [("x", "BEGIN")] + steps + [("x", "COMMIT")],
                     strict=True, only_renames=only_renames)
 
+    def change_all(self, table, name):
+        """Statements after which no row of the table is as it was; it is called `name`
+        by now."""
+        rng, schema = self.rng, table.schema
+        columns = [c for c in self.plain_columns(schema) if not c.pk]
+        draw = rng.random()
+        if draw < 0.3 or not columns:
+            return ["DELETE FROM %s" % name]
+        column = columns[-1]
+        mark = rng.randrange(10**6)
+        value = ("x'%08x'" if schema.strict and "BLOB" in column.decl.upper()
+                 else "%d" if schema.strict and "TEXT" not in column.decl.upper()
+                 else "'all %d'") % mark
+        statements = ["UPDATE OR IGNORE %s SET %s = %s" % (
+            name, quote(column.name), value)]
+        if draw < 0.45:
+            statements.append("DELETE FROM %s WHERE abs(random()) %% 2 = 0" % name)
+        return statements
+
+    def rename_and_change(self):
+        """RENAME beside a change of every row, in either order, and with other changes
+        of the schema before, between and after."""
+        rng = self.rng
+        table = self.pick_table(filled=rng.random() < 0.9)
+        if table is None:
+            return self.schema_change()
+        first = quote(table.schema.name)
+        names = [first] + [quote(self.name(rng.choice(["n", "A", "zz"])))
+                           for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        if rng.random() < 0.1:
+            names.append(quote(table.schema.name.swapcase()))
+        statements = ["ALTER TABLE %s RENAME TO %s" % pair
+                      for pair in zip(names, names[1:])]
+        at = rng.randrange(len(names))
+        statements[at:at] = self.change_all(table, names[at])
+        last = names[-1]
+        draw = rng.random()
+        if draw < 0.12:
+            statements.append("ALTER TABLE %s ADD COLUMN %s" % (
+                last, self.column_definition(table.schema.strict)[1]))
+        elif draw < 0.2:
+            statements.append(self.copied_definition(table, table.schema.name))
+        elif draw < 0.26:
+            statements.append("ALTER TABLE %s DROP COLUMN %s" % (
+                last, quote(rng.choice(table.schema.columns).name)))
+        elif draw < 0.32:
+            statements.append("CREATE INDEX %s ON %s(%s)" % (
+                self.name("ix"), last, quote(table.schema.names[0])))
+        other = self.pick_table()
+        if rng.random() < 0.25 and other is not table:
+            place = rng.randrange(len(statements) + 1)
+            statements[place:place] = rng.choice(
+                [self.drop_table, self.add_column, self.rename_table, self.recreate,
+                 self.drop_and_create, self.create_index])(other)
+        steps = [("x", s) for s in statements]
+        if rng.random() < 0.3:
+            steps += [(k, sql.replace(first, last), *rest)
+                      for k, sql, *rest in self.insert(table, 2)]
+        return Unit("rename and change", [("x", "BEGIN")] + steps + [("x", "COMMIT")],
+                    strict=True)
+
     def renamed_insert(self, table, statements):
         """DML on a table whose name or columns this transaction has changed."""
         schema = table.schema
@@ -650,7 +711,8 @@ class Workload:
         """The next unit."""
         rng = self.rng
         if rng.random() < self.profile.ddl:
-            return self.schema_change()
+            return (self.rename_and_change() if rng.random() < 0.2
+                    else self.schema_change())
         draw = rng.random()
         if draw < 0.35:
             steps = self.dml()

@@ -472,7 +472,7 @@ static void test_what_nobody_claims_returns_to_the_file_system(void **state)
 	kept_tear_down(&k);
 }
 
-static void test_frames_that_are_no_file_are_damage(void **state)
+static void test_frames_that_are_no_file_of_ours_are_refused(void **state)
 {
 	struct kept k = kept_set_up();
 	struct error err;
@@ -480,10 +480,11 @@ static void test_frames_that_are_no_file_are_damage(void **state)
 	(void)state;
 	assert_int_equal(mkfifoat(k.dir_fd, "frames", 0600), 0);
 	assert_int_equal(spool_open_at(k.dir_fd, 4096, true, &k.spool, &err),
-			 ST_DAMAGED);
+			 ST_CONFIG);
 	assert_int_equal(unlinkat(k.dir_fd, "frames", 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", k.dir_fd, "frames"), 0);
-	assert_int_equal(spool_open_at(k.dir_fd, 4096, false, &k.spool, &err), ST_IO);
+	assert_int_equal(spool_open_at(k.dir_fd, 4096, false, &k.spool, &err),
+			 ST_CONFIG);
 	assert_non_null(strstr(err.text, "/frames"));
 	kept_tear_down(&k);
 }
@@ -529,7 +530,7 @@ int main(void)
 	    cmocka_unit_test(test_claimed_slots_are_not_handed_out),
 	    cmocka_unit_test(test_slots_past_the_end_of_a_kept_file_are_not_there),
 	    cmocka_unit_test(test_what_nobody_claims_returns_to_the_file_system),
-	    cmocka_unit_test(test_frames_that_are_no_file_are_damage),
+	    cmocka_unit_test(test_frames_that_are_no_file_of_ours_are_refused),
 	    cmocka_unit_test(test_full_disk_names_the_frames),
 	};
 

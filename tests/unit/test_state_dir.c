@@ -196,7 +196,7 @@ static void write_file(const struct fixture *f, const char *name, const void *by
 	int fd;
 
 	file_path(f, name, path);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, len), len);
 	(void)close(fd);
@@ -265,32 +265,117 @@ static void test_state_dir_makes_a_private_folder_under_any_umask(void **state)
 	}
 }
 
-static void test_state_dir_takes_a_folder_that_is_open_to_more_as_it_is(void **state)
+static void test_state_dir_closes_a_new_folder_that_was_open_for_reading(void **state)
 {
 	struct fixture *f = *state;
 
 	assert_int_equal(mkdir(f->dir, 0755), 0);
 	make_dir(f);
-	assert_int_equal(mode_of(f, "."), 0755);
+	assert_int_equal(mode_of(f, "."), 0700);
 	assert_int_equal(mode_of(f, "meta"), 0600);
 	state_dir_close(open_dir(f, false));
 }
 
-static void test_state_dir_is_reached_through_a_link_to_the_folder(void **state)
+static void test_state_dir_refuses_one_that_is_open_to_others(void **state)
 {
+	static const mode_t modes[] = {0755, 0750, 0777, 01777, 0710, 0702};
 	struct fixture *f = *state;
-	struct fixture link = *f;
-	char target[200];
 
 	make_dir(f);
-	(void)snprintf(link.dir, sizeof link.dir, "%s/link", f->folder);
-	assert_int_equal(symlink(f->dir, link.dir), 0);
-	state_dir_close(open_dir(&link, false));
-	/* Its files may be no links. */
-	file_path(f, "meta", target);
-	assert_int_equal(unlink(target), 0);
-	assert_int_equal(symlink("/etc/passwd", target), 0);
-	expect_refusal(f->dir, DATABASE, ST_IO, "state/meta");
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		assert_int_equal(chmod(f->dir, modes[i]), 0);
+		expect_refusal(f->dir, DATABASE, ST_CONFIG, "chmod -R go= /tmp/");
+		assert_int_equal(mode_of(f, "."), modes[i]);
+	}
+	assert_int_equal(chmod(f->dir, 0700), 0);
+	state_dir_close(open_dir(f, false));
+}
+
+static void test_state_dir_refuses_a_new_one_that_others_may_write_to(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(mkdir(f->dir, 0700), 0);
+	assert_int_equal(chmod(f->dir, 0777), 0);
+	expect_refusal(f->dir, DATABASE, ST_CONFIG, "chmod -R go= /tmp/");
+	assert_false(file_exists(f, "lock"));
+}
+
+static void test_state_dir_leaves_a_folder_of_something_else_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(mkdir(f->dir, 0700), 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	write_file(f, "letters", "x", 1);
+	expect_refusal(f->dir, DATABASE, ST_CONFIG, "letters");
+	assert_int_equal(mode_of(f, "."), 0755);
+}
+
+static void test_state_dir_is_no_link(void **state)
+{
+	struct fixture *f = *state;
+	char link[200];
+	char slash[210];
+
+	make_dir(f);
+	(void)snprintf(link, sizeof link, "%s/link", f->folder);
+	assert_int_equal(symlink(f->dir, link), 0);
+	expect_refusal(link, DATABASE, ST_CONFIG, "symbolic link");
+	(void)snprintf(slash, sizeof slash, "%s///", link);
+	expect_refusal(slash, DATABASE, ST_CONFIG, "symbolic link");
+	assert_int_equal(unlink(link), 0);
+	(void)snprintf(slash, sizeof slash, "%s/", f->dir);
+	expect_refusal(slash, "/another.db", ST_CONFIG, "/another.db");
+}
+
+/* Each of its files, as a link, a second name, open to others, another user's. */
+static void test_state_dir_refuses_files_that_are_not_its_own(void **state)
+{
+	static const char *const names[] = {
+	    "lock",   "meta",   "position", "shadow",
+	    "hashes", "frames", "error",    "log-0000000000000000"};
+	struct fixture *f = *state;
+	char outside[200];
+	char path[200];
+	int fd;
+
+	(void)snprintf(outside, sizeof outside, "%s/outside", f->folder);
+	fd = open(outside, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	(void)close(fd);
+	make_dir(f);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char aside[210];
+		bool is_there;
+
+		file_path(f, names[i], path);
+		(void)snprintf(aside, sizeof aside, "%s.aside", path);
+		is_there = rename(path, aside) == 0;
+		assert_int_equal(symlink(outside, path), 0);
+		expect_refusal(f->dir, DATABASE, ST_CONFIG, "symbolic link");
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(link(outside, path), 0);
+		expect_refusal(f->dir, DATABASE, ST_CONFIG, "hard link");
+		assert_int_equal(unlink(path), 0);
+		if (!is_there) {
+			continue;
+		}
+		assert_int_equal(rename(aside, path), 0);
+		assert_int_equal(chmod(path, 0644), 0);
+		expect_refusal(f->dir, DATABASE, ST_CONFIG, "chmod go= ");
+		assert_int_equal(chmod(path, 0600), 0);
+		if (geteuid() == 0) {
+			assert_int_equal(chown(path, 65534, 65534), 0);
+			expect_refusal(f->dir, DATABASE, ST_CONFIG, "user 65534");
+			assert_int_equal(chown(path, 0, 0), 0);
+		}
+	}
+	state_dir_close(open_dir(f, false));
+	fd = open(outside, O_RDONLY);
+	assert_int_equal(read(fd, path, sizeof path), 8);
+	assert_memory_equal(path, "precious", 8);
+	(void)close(fd);
 }
 
 static void test_state_dir_names_what_cannot_be_a_folder(void **state)
@@ -326,7 +411,10 @@ static int open_without_permission(const struct fixture *f)
 		return 77;
 	}
 	if (state_dir_open(f->dir, DATABASE, &dir, &is_new, &err) != ST_CONFIG ||
-	    !strstr(err.text, f->dir) || !strstr(err.text, "run as the user")) {
+	    !strstr(err.text, f->dir) ||
+	    (!strstr(err.text, "run rowtail as that user") &&
+	     !strstr(err.text, "closed to that user") &&
+	     !strstr(err.text, "user 65534 may not write in"))) {
 		return 1;
 	}
 	return 0;
@@ -439,7 +527,7 @@ static void test_state_dir_removes_what_a_killed_first_start_left(void **state)
 	assert_true(file_exists(f, "note"));
 }
 
-static void test_state_dir_names_a_leftover_that_cannot_be_removed(void **state)
+static void test_state_dir_names_a_leftover_that_is_no_file(void **state)
 {
 	struct fixture *f = *state;
 	char path[200];
@@ -447,7 +535,8 @@ static void test_state_dir_names_a_leftover_that_cannot_be_removed(void **state)
 	assert_int_equal(mkdir(f->dir, 0700), 0);
 	file_path(f, "shadow", path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	expect_refusal(f->dir, DATABASE, ST_IO, "state/shadow cannot be removed");
+	expect_refusal(f->dir, DATABASE, ST_CONFIG,
+		       "state/shadow is not a regular file");
 }
 
 /* --- the lock ------------------------------------------------------------------ */
@@ -725,7 +814,7 @@ static void test_meta_that_is_a_folder_is_an_error(void **state)
 	assert_int_equal(mkdir(f->dir, 0700), 0);
 	file_path(f, "meta", path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	expect_refusal(f->dir, DATABASE, ST_IO, "state/meta cannot be read");
+	expect_refusal(f->dir, DATABASE, ST_CONFIG, "state/meta is not a regular file");
 }
 
 static void test_meta_survives_a_kill_before_rename(void **state)
@@ -1160,14 +1249,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(state_dir_makes_a_private_folder_under_any_umask),
-	    TEST(state_dir_takes_a_folder_that_is_open_to_more_as_it_is),
-	    TEST(state_dir_is_reached_through_a_link_to_the_folder),
+	    TEST(state_dir_closes_a_new_folder_that_was_open_for_reading),
+	    TEST(state_dir_refuses_one_that_is_open_to_others),
+	    TEST(state_dir_refuses_a_new_one_that_others_may_write_to),
+	    TEST(state_dir_leaves_a_folder_of_something_else_as_it_is),
+	    TEST(state_dir_is_no_link),
+	    TEST(state_dir_refuses_files_that_are_not_its_own),
 	    TEST(state_dir_names_what_cannot_be_a_folder),
 	    TEST(state_dir_names_a_folder_without_permission),
 	    TEST(state_dir_names_a_read_only_file_system),
 	    TEST(state_dir_refuses_a_folder_of_something_else),
 	    TEST(state_dir_removes_what_a_killed_first_start_left),
-	    TEST(state_dir_names_a_leftover_that_cannot_be_removed),
+	    TEST(state_dir_names_a_leftover_that_is_no_file),
 	    TEST(state_dir_lets_in_one_process_at_a_time),
 	    TEST(state_dir_lock_of_an_unreadable_pid_is_still_a_lock),
 	    TEST(meta_comes_back_as_it_was_put),

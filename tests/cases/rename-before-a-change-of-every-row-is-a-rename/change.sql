@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE t RENAME TO u;
+UPDATE u SET a = a + 1;
+COMMIT;

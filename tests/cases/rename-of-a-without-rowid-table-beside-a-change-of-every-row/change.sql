@@ -1,0 +1,4 @@
+BEGIN;
+UPDATE t SET v = v + 1;
+ALTER TABLE t RENAME TO u;
+COMMIT;

@@ -1,0 +1,4 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two');
+CREATE TABLE k(id INTEGER PRIMARY KEY, a, b TEXT);
+INSERT INTO k VALUES (1, 10, 'one'), (5, 50, 'five');
