@@ -7,7 +7,7 @@
  *     __debezium.context.connectorName         "sqlite"
  *     __debezium.context.runId                 a UUID of version 7, new with each run
  *
- * Strings, with their schema where messages have theirs. As Debezium has it they are on
+ * Strings, with their schema where headers have one. As Debezium has it they are on
  * events, tombstones and schema changes, and on no other messages.
  *
  * OWNERSHIP  context_headers_clear; the storage of the struct is the caller's, all

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "schemas/context_headers.h"
+#include "schemas/key_header.h"
 #include "schemas/message_heads.h"
 #include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
@@ -52,6 +53,7 @@ struct encoder {
 	struct message_heads heads;
 	struct context_headers context; /* with extended.headers.enabled */
 	bool has_context;
+	enum header_form header_form;
 
 	uint64_t change_id;
 	uint64_t previous_lsn; /* valid if has_previous */
@@ -78,6 +80,7 @@ struct encoder {
 	struct buffer value;
 	struct buffer key;
 	struct buffer other_key;
+	struct buffer other_header; /* the same for Connect's header converter */
 	struct buffer control_key;
 	struct buffer control_value;
 	struct buffer catch_up; /* values of headers */
@@ -148,7 +151,8 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 static enum status make_heads(struct encoder *e, const char *topic_prefix,
 			      struct error *err)
 {
-	if (e->plan_settings.schemas && !message_heads_make(&e->heads)) {
+	if (e->plan_settings.schemas &&
+	    !message_heads_make(&e->heads, e->header_form == HEADER_WITH_SCHEMA)) {
 		return out_of_memory(err);
 	}
 	message_begin(&e->catch_up, &e->heads.boolean);
@@ -190,6 +194,7 @@ static enum status set_up(struct encoder *e, const struct encoder_settings *sett
 	e->tombstones = settings->tombstones_on_delete;
 	e->transaction_metadata = settings->transaction_metadata;
 	e->wants_keys = settings->wants_keys;
+	e->header_form = settings->header_form;
 	e->has_context = settings->context_headers && settings->wants_keys;
 	e->skip_create = settings->skip_create;
 	e->skip_update = settings->skip_update;
@@ -240,6 +245,7 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->value);
 	buffer_clear(&encoder->key);
 	buffer_clear(&encoder->other_key);
+	buffer_clear(&encoder->other_header);
 	buffer_clear(&encoder->control_key);
 	buffer_clear(&encoder->control_value);
 	buffer_clear(&encoder->merged);
@@ -572,6 +578,29 @@ static bool fill_begin(struct encoder *e, struct message *m)
 	return fill_transaction(e, m);
 }
 
+/* The other key, which is in e->other_key, as the event's own header. */
+static bool set_own_header(struct encoder *e, const struct table_plan *plan,
+			   enum change_op op, struct span other)
+{
+	struct message_header *header = &e->headers[0];
+	const char *name =
+	    op == CHANGE_DELETE ? "__debezium.newkey" : "__debezium.oldkey";
+
+	header->name = (struct span){name, strlen(name)};
+	header->value = other;
+	if (!e->plan_settings.schemas || e->header_form == HEADER_WITH_SCHEMA) {
+		return true;
+	}
+	header->value.bytes += plan->key_head.len;
+	header->value.len -= plan->key_head.len + 1; /* and the '}' behind it */
+	if (e->header_form == HEADER_FOR_CONNECT) {
+		buffer_reset(&e->other_header);
+		key_header_add(&e->other_header, header->value);
+		header->value = span_of(&e->other_header);
+	}
+	return buffer_ok(&e->other_header);
+}
+
 /* The event and its tombstone, whose value is ready. */
 static bool fill_event(struct encoder *e, const struct table_plan *plan,
 		       const struct change *change, struct message *out, size_t *count)
@@ -596,12 +625,8 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 	    memcmp(other.bytes, key.bytes, key.len) == 0) {
 		other = absent; /* message.key.columns has none that changed */
 	}
-	if (other.bytes) {
-		const char *name = change->op == CHANGE_DELETE ? "__debezium.newkey"
-							       : "__debezium.oldkey";
-
-		e->headers[0].name = (struct span){name, strlen(name)};
-		e->headers[0].value = other;
+	if (other.bytes && !set_own_header(e, plan, change->op, other)) {
+		return false;
 	}
 	headers = other.bytes ? HEADERS_OWN : HEADERS_COMMON;
 	fill_message(e, &out[(*count)++], topic, key, span_of(&e->value), headers);

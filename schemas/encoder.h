@@ -5,8 +5,8 @@
  * An appender over a per-table plan: names are escaped once, constant parts
  * copied, nothing is allocated per row. Field order and values are those of
  * the contract (docs/events.md). What depends on the table is in schemas/table_plan.h.
- * With schemas.enable=true each message is {"schema":…,"payload":…}, header values too;
- * the schemas are made once (schemas/connect_schema.h).
+ * With schemas.enable=true each message is {"schema":…,"payload":…}; the schemas are
+ * made once (schemas/connect_schema.h). Header values: enum header_form.
  *
  * A transaction is encoder_begin, encoder_change for each changed row in order,
  * encoder_end. With provide.transaction.metadata the BEGIN message comes out of
@@ -29,6 +29,7 @@
 
 #include "schemas/change.h"
 #include "schemas/column_type.h"
+#include "schemas/key_header.h"
 #include "schemas/name_adjustment.h"
 #include "schemas/schema_change.h"
 #include "src/base/message.h"
@@ -58,6 +59,7 @@ struct encoder_settings {
 	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
 	bool schema_changes;              /* include.schema.changes */
 	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
+	enum header_form header_form; /* counts only with schemas */
 	bool context_headers; /* extended.headers.enabled: schemas/context_headers.h */
 	bool tombstones_on_delete;
 	bool transaction_metadata;

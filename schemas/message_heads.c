@@ -29,7 +29,7 @@ static bool make_header(struct buffer *head, enum connect_type type)
 	return end(head);
 }
 
-bool message_heads_make(struct message_heads *heads)
+bool message_heads_make(struct message_heads *heads, bool with_headers)
 {
 	return make(&heads->transaction_key, connect_schema_add_transaction_key) &&
 	       make(&heads->transaction_value, connect_schema_add_transaction_value) &&
@@ -38,9 +38,9 @@ bool message_heads_make(struct message_heads *heads)
 		    connect_schema_add_schema_change_value) &&
 	       make(&heads->heartbeat_key, connect_schema_add_heartbeat_key) &&
 	       make(&heads->heartbeat_value, connect_schema_add_heartbeat_value) &&
-	       make_header(&heads->integer, CONNECT_INT64) &&
-	       make_header(&heads->boolean, CONNECT_BOOLEAN) &&
-	       make_header(&heads->string, CONNECT_STRING);
+	       (!with_headers || (make_header(&heads->integer, CONNECT_INT64) &&
+				  make_header(&heads->boolean, CONNECT_BOOLEAN) &&
+				  make_header(&heads->string, CONNECT_STRING)));
 }
 
 void message_heads_clear(struct message_heads *heads)

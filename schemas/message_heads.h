@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * schemas/message_heads.h -- what stands before the payload of messages that are of no
- * table, and of headers: {"schema":…,"payload":  with schemas.enable, nothing without.
+ * table, and of headers: {"schema":…,"payload":  with schemas.enable (of headers with
+ * header.converter.schemas.enable), nothing without.
  *
  * OWNERSHIP  message_heads_clear; the storage of the struct is the caller's, all zero.
  * THREADS    Read-only once made.
@@ -20,8 +21,8 @@ struct message_heads {
 	struct buffer integer, boolean, string; /* values of headers */
 };
 
-/* Fill all of them. False when memory ran out. */
-bool message_heads_make(struct message_heads *heads);
+/* Fill them, those of headers only if asked. False when memory ran out. */
+bool message_heads_make(struct message_heads *heads, bool with_headers);
 void message_heads_clear(struct message_heads *heads);
 
 /* Begin a message, or a header's value, in `b`, and end it. */

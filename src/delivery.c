@@ -127,6 +127,15 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 	return stdout_sink_open(&settings, &delivery->sink, err);
 }
 
+/* Only what goes to Kafka is read by Connect. */
+static enum header_form header_form_of(const struct config *config)
+{
+	if (config->header_schemas) {
+		return HEADER_WITH_SCHEMA;
+	}
+	return config->sink == SINK_KAFKA ? HEADER_FOR_CONNECT : HEADER_PLAIN;
+}
+
 static enum status open_encoder(struct delivery *delivery, struct error *err)
 {
 	const struct config *config = delivery->config;
@@ -143,6 +152,7 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .heartbeat_prefix =
 		config->heartbeat_ms > 0 ? config->heartbeat_prefix : NULL,
 	    .context_headers = config->context_headers,
+	    .header_form = header_form_of(config),
 	    .schemas = config->schemas,
 	    .type_mapping = config->type_mapping,
 	    .decimal_mode = config->decimal_mode,
@@ -197,7 +207,8 @@ static uint64_t hash_settings(const struct config *config)
 			      config->skip_create,
 			      config->skip_update,
 			      config->skip_delete,
-			      config->schemas};
+			      config->schemas,
+			      config->header_schemas};
 	const int modes[] = {ORDER_VERSION,
 			     (int)config->binary_mode,
 			     (int)config->type_mapping,

@@ -250,6 +250,13 @@ static enum status apply_context_headers(struct config *c,
 	return set_bool(&c->context_headers, s, err);
 }
 
+static enum status apply_header_schemas(struct config *c,
+					const struct config_setting *s,
+					struct error *err)
+{
+	return set_bool(&c->header_schemas, s, err);
+}
+
 static enum status apply_heartbeat(struct config *c, const struct config_setting *s,
 				   struct error *err)
 {
@@ -490,6 +497,7 @@ static const struct {
     {"exactly.once.support", apply_exactly_once},
     {"extended.headers.enabled", apply_context_headers},
     {"field.name.adjustment.mode", apply_field_names},
+    {"header.converter.schemas.enable", apply_header_schemas},
     {"heartbeat.interval.ms", apply_heartbeat},
     {"hold.escalate", apply_escalate},
     {"hold.max.wal.bytes", apply_wal_limit},
@@ -865,6 +873,24 @@ static enum status check_state(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Properties that go together, or do not. */
+static enum status check_pairs(const struct config *config, struct error *err)
+{
+	if (config->table_include_list && config->table_exclude_list) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "table.include.list and table.exclude.list exclude each "
+		    "other; give one of them");
+	}
+	if (config->header_schemas && !config->schemas) {
+		return error_set(err, ST_CONFIG,
+				 "header.converter.schemas.enable=true needs "
+				 "schemas.enable=true, as a header's schema is that of "
+				 "the key; set both, or neither");
+	}
+	return ST_OK;
+}
+
 enum status config_finish(struct config *config, struct error *err)
 {
 	size_t i;
@@ -892,13 +918,8 @@ enum status config_finish(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "no database given: rowtail DATABASE (see rowtail --help)");
 	}
-	if (config->table_include_list && config->table_exclude_list) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "table.include.list and table.exclude.list exclude each "
-		    "other; give one of them");
-	}
-	if (kafka_options_finish(&config->kafka, err) != ST_OK ||
+	if (check_pairs(config, err) != ST_OK ||
+	    kafka_options_finish(&config->kafka, err) != ST_OK ||
 	    check_state(config, err) != ST_OK) {
 		return err->status;
 	}

@@ -81,6 +81,7 @@ struct config {
 	char *topic_delimiter;
 	char *topic_transaction;
 	bool context_headers;    /* extended.headers.enabled */
+	bool header_schemas;     /* header.converter.schemas.enable */
 	bool schema_changes;     /* include.schema.changes */
 	bool has_schema_changes; /* it was set */
 	char *heartbeat_prefix;

@@ -46,6 +46,7 @@ static const struct property properties[] = {
     BUILT("event.converting.failure.handling.mode"),
     BUILT("extended.headers.enabled"),
     BUILT("field.name.adjustment.mode"),
+    BUILT("header.converter.schemas.enable"),
     BUILT("heartbeat.interval.ms"),
     BUILT("include.schema.changes"),
     NOT_BUILT("incremental.snapshot.chunk.size", "1024"),

@@ -341,7 +341,8 @@ def takes_schemas(name):
         os.path.join(HERE, name, "no-sentinel"))
 
 
-SCHEMAS = ["-D", "schemas.enable=true", "-D", "include.schema.changes=true",
+SCHEMAS = ["-D", "schemas.enable=true", "-D", "header.converter.schemas.enable=true",
+           "-D", "include.schema.changes=true",
            "-D", "event.converting.failure.handling.mode=skip"]
 
 

@@ -89,7 +89,8 @@ def test_extended_headers_say_who_sent_an_event(box):
     writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)",
                                 "INSERT INTO t VALUES (1)")
     runs = []
-    for more in ((), SCHEMAS):
+    asked = (*SCHEMAS, "-D", "header.converter.schemas.enable=true")
+    for more in ((), SCHEMAS, asked):
         tail = box.tail(path, "--snapshot", "--lines=record", *more,
                         "-D", "extended.headers.enabled=true",
                         "-D", "include.schema.changes=true",
@@ -101,7 +102,7 @@ def test_extended_headers_say_who_sent_an_event(box):
         headers = [t["headers"] for t in lines]
         expect([len(h) for h in headers] == [4, 4, 0, 4, 4, 0, 0, 4, 0], "%s", headers)
         for header in (h for h in headers if h):
-            values = {k: v["payload"] if more else v for k, v in header.items()}
+            values = {k: v["payload"] if more == asked else v for k, v in header.items()}
             run = values.pop("__debezium.context.runId")
             expect(values == {"__debezium.context.connectorLogicalName": "app",
                               "__debezium.context.taskId": "0",
@@ -109,10 +110,10 @@ def test_extended_headers_say_who_sent_an_event(box):
             expect(re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}"
                                 "-[0-9a-f]{12}", run), "run %s", run)
             runs.append(run)
-            if more:
+            if more == asked:
                 expect(all(v["schema"] == {"type": "string", "optional": False}
                            for v in header.values()), "%s", header)
-    expect(len(set(runs)) == 2, "runs %s", runs)
+    expect(len(set(runs)) == 3, "runs %s", runs)
 
 
 # -- heartbeats ------------------------------------------------------------------------
@@ -161,3 +162,11 @@ def test_without_an_interval_there_are_no_heartbeats(box):
     tail.wait_quiet(0.5)
     box.stop(tail)
     expect(not tail.take_all(), "lines")
+
+
+def test_headers_have_no_schema_where_keys_have_none(box):
+    _, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    result = box.run(path, "--snapshot", "--once", "-D", "header.converter.schemas.enable=true")
+    expect(result.code == 2 and result.out == b"", "not exit 2\n%s", result)
+    for word in ("header.converter.schemas.enable=true", "schemas.enable=true"):
+        expect(word in result.error_lines[-1], "%s is not named\n%s", word, result)

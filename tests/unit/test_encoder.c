@@ -19,10 +19,16 @@
 
 /* order_items of the reference records. */
 static struct column order_columns[] = {
-    {.name = "order_id", .key_position = 1},
-    {.name = "line_no", .key_position = 2},
-    {.name = "sku"},
-    {.name = "qty"},
+    {.name = "order_id",
+     .declared_type = "INTEGER",
+     .affinity = AFFINITY_INTEGER,
+     .key_position = 1},
+    {.name = "line_no",
+     .declared_type = "INTEGER",
+     .affinity = AFFINITY_INTEGER,
+     .key_position = 2},
+    {.name = "sku", .declared_type = "TEXT", .affinity = AFFINITY_TEXT},
+    {.name = "qty", .declared_type = "INTEGER", .affinity = AFFINITY_INTEGER},
 };
 static uint32_t order_key[] = {0, 1};
 static const struct table orders = {.name = "order_items",
@@ -385,6 +391,47 @@ static void test_changed_key_has_headers_on_all_three_messages(void **state)
 	close_fixture(&f);
 }
 
+/* The three forms, of a key with two types and of headers that are the same for all. */
+static void check_forms(enum header_form form, const char *key, const char *catch_up)
+{
+	struct encoder_settings settings = default_settings();
+	struct encoder_transaction txn = {
+	    .lsn = 5, .captured_ns = CAPTURED_NS, .is_catch_up = true};
+	struct value row[] = ORDER(7, 1, "A", 2);
+	struct change d = {
+	    .op = CHANGE_DELETE, .rowid = 1, .before = row, .other_key_row = row};
+	struct fixture f;
+
+	settings.schemas = true;
+	settings.header_form = form;
+	open_fixture(&f, &settings, &orders);
+	encoder_begin(f.encoder, &txn);
+	assert_int_equal(encoder_change(f.encoder, f.plan, &d, f.out, &f.count, &f.err),
+			 ST_OK);
+	assert_int_equal(f.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(f.out[i].header_count, 2);
+		check_header(&f.out[i], 0, "__debezium.newkey", key);
+		check_header(&f.out[i], 1, "rowtail.catch_up", catch_up);
+	}
+	close_fixture(&f);
+}
+
+static void test_headers_have_a_schema_only_if_asked(void **state)
+{
+	(void)state;
+	check_forms(HEADER_PLAIN, "{\"order_id\":7,\"line_no\":1}", "true");
+	check_forms(HEADER_FOR_CONNECT, "{\"order_id\":7,\"line_no\":1}", "true");
+	check_forms(HEADER_WITH_SCHEMA,
+		    "{\"schema\":{\"type\":\"struct\",\"fields\":["
+		    "{\"type\":\"int64\",\"optional\":false,\"field\":\"order_id\"},"
+		    "{\"type\":\"int64\",\"optional\":false,\"field\":\"line_no\"}],"
+		    "\"optional\":false,\"name\":\"srv1.order_items.Key\"},"
+		    "\"payload\":{\"order_id\":7,\"line_no\":1}}",
+		    "{\"schema\":{\"type\":\"boolean\",\"optional\":false},"
+		    "\"payload\":true}");
+}
+
 static void test_transaction_headers_come_behind_the_keys(void **state)
 {
 	struct encoder_settings settings = default_settings();
@@ -727,6 +774,7 @@ int main(void)
 	    cmocka_unit_test(test_tombstones_can_be_turned_off),
 	    cmocka_unit_test(test_without_keys_there_are_values_alone),
 	    cmocka_unit_test(test_changed_key_has_headers_on_all_three_messages),
+	    cmocka_unit_test(test_headers_have_a_schema_only_if_asked),
 	    cmocka_unit_test(test_transaction_headers_come_behind_the_keys),
 	    cmocka_unit_test(test_keys_are_null_without_a_key_or_with_a_null_in_it),
 	    cmocka_unit_test(test_names_are_escaped_and_keys_are_in_key_order),

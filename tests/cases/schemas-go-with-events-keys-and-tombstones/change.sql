@@ -1,0 +1,5 @@
+INSERT INTO nokey VALUES (7);
+BEGIN;
+UPDATE t SET a = 'uno' WHERE b = 1;
+DELETE FROM t WHERE b = 2;
+COMMIT;

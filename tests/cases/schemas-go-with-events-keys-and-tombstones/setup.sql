@@ -1,0 +1,3 @@
+CREATE TABLE t(a TEXT NOT NULL, b INT NOT NULL, v REAL, PRIMARY KEY(b, a));
+CREATE TABLE nokey(x);
+INSERT INTO t VALUES ('one', 1, 1.5), ('two', 2, NULL);
