@@ -302,7 +302,7 @@ demo: deps-demo
 
 # --- gates --------------------------------------------------------------------------
 
-.PHONY: format format-check tidy layers gates
+.PHONY: format format-check tidy layers gates docs docs-check
 format:
 	clang-format -i $(C_FILES)
 
@@ -318,6 +318,13 @@ tidy:
 
 layers:
 	@$(PYTHON) tests/tools/layers.py
+
+# What README and man page say of the properties, from their table.
+docs: $(B)/helpers/property_docs
+	@$(PYTHON) tests/tools/property_docs.py $< write
+
+docs-check: $(B)/helpers/property_docs
+	@$(PYTHON) tests/tools/property_docs.py $< check
 
 # Plants one violation for each gate in a copy of the tree and expects it to be found.
 gates:
@@ -365,5 +372,6 @@ help:
 	@echo 'make bench           the table of figures: BENCH_RUNS=5, BENCH="--only NAME",'
 	@echo '                     BENCH=--quick'
 	@echo 'make format format-check tidy layers gates'
+	@echo 'make docs            README and man page from the table of properties; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
 	@echo 'make dist clean'

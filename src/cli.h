@@ -9,6 +9,7 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include "src/base/buffer.h"
 #include "src/config/config.h"
 
 /*
@@ -19,7 +20,7 @@
 enum status cli_parse(int argc, char **argv, struct config *config,
 		      struct error *err) MUST_CHECK;
 
-/* The text of --help. */
-const char *cli_usage(void);
+/* Append the text of --help. */
+void cli_add_usage(struct buffer *out);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "schemas/encoder.h"
 #include "sinks/file_sink.h"
@@ -13,12 +12,12 @@
 #include "sinks/stdout_sink.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/config/shaping.h"
+#include "src/last_settings.h"
 #include "src/stop.h"
 
 /* So long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
-
-#define ORDER_VERSION 1 /* of the messages of a transaction */
 
 #define FLUSH_TXNS 1000 /* the position moves at least so often */
 
@@ -31,7 +30,9 @@ struct sent_mark {
 
 struct delivery {
 	const struct config *config;
+	struct buffer settings; /* src/config/shaping.h; a NUL behind its end */
 	uint64_t settings_hash;
+	bool settings_kept;  /* in the state directory */
 	struct store *store; /* NULL: no state directory, or not restored yet */
 	struct sink *sink;
 	struct column_rules *rules; /* NULL: none */
@@ -163,9 +164,9 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .tombstones_on_delete = config->tombstones_on_delete,
 	    .transaction_metadata = config->transaction_metadata,
 	    .wants_keys = delivery->sink->wants_keys,
-	    .skip_create = config->skip_create,
-	    .skip_update = config->skip_update,
-	    .skip_delete = config->skip_delete,
+	    .skip_create = (config->skipped_operations & SKIP_CREATE) != 0,
+	    .skip_update = (config->skipped_operations & SKIP_UPDATE) != 0,
+	    .skip_delete = (config->skipped_operations & SKIP_DELETE) != 0,
 	};
 
 	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
@@ -189,59 +190,24 @@ static enum status open_publisher(struct delivery *delivery, struct error *err)
 	return status;
 }
 
-static void hash_text(XXH3_state_t *state, const char *text)
+/* What shapes the messages, and the hash of it. */
+static enum status read_settings(struct delivery *delivery, struct error *err)
 {
-	const char *present = text ? text : "\x01";
+	struct buffer *text = &delivery->settings;
 
-	(void)XXH3_64bits_update(state, present, strlen(present) + 1);
-}
-
-/* Of all that shapes the sequence of messages. */
-static uint64_t hash_settings(const struct config *config)
-{
-	XXH3_state_t *state = XXH3_createState();
-	uint64_t hash = 0;
-	const bool flags[] = {config->transaction_metadata,
-			      config->tombstones_on_delete,
-			      config->lines == LINES_RECORD,
-			      config->skip_create,
-			      config->skip_update,
-			      config->skip_delete,
-			      config->schemas,
-			      config->header_schemas};
-	const int modes[] = {ORDER_VERSION,
-			     (int)config->binary_mode,
-			     (int)config->type_mapping,
-			     (int)config->decimal_mode,
-			     (int)config->on_conversion_failure,
-			     (int)config->field_names,
-			     (int)config->schema_names};
-
-	if (!state) {
-		return 0;
+	if (!shaping_add(delivery->config, text)) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "the library of OpenSSL has no SHA-256, which salts of "
+		    "column.mask.hash.* need");
 	}
-	(void)XXH3_64bits_reset(state);
-	hash_text(state, config->topic_prefix);
-	hash_text(state, config->topic_delimiter);
-	hash_text(state, config->topic_transaction);
-	hash_text(state, config->table_include_list);
-	hash_text(state, config->table_exclude_list);
-	for (size_t i = 0; i < config->override_count; i++) {
-		hash_text(state, config->overrides[i].table);
-		hash_text(state, config->overrides[i].sql);
+	buffer_add_char(text, '\0');
+	if (!buffer_ok(text)) {
+		return error_set(err, ST_NOMEM, "out of memory for delivery");
 	}
-	hash_text(state, config->columns.include_list);
-	hash_text(state, config->columns.exclude_list);
-	hash_text(state, config->columns.key_columns);
-	for (size_t i = 0; i < config->columns.mask_count; i++) {
-		hash_text(state, config->columns.masks[i].property);
-		hash_text(state, config->columns.masks[i].columns);
-	}
-	(void)XXH3_64bits_update(state, flags, sizeof flags);
-	(void)XXH3_64bits_update(state, modes, sizeof modes);
-	hash = XXH3_64bits_digest(state);
-	(void)XXH3_freeState(state);
-	return hash;
+	text->len--;
+	delivery->settings_hash = shaping_hash(text->bytes, text->len);
+	return ST_OK;
 }
 
 enum status delivery_open(const struct config *config, struct delivery **out,
@@ -254,9 +220,12 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 		return error_set(err, ST_NOMEM, "out of memory for delivery");
 	}
 	delivery->config = config;
-	delivery->settings_hash = hash_settings(config);
+	buffer_init(&delivery->settings);
 	delivery->next_beat_ns = clock_mono_ns() + config->heartbeat_ms * NS_PER_MS;
-	status = open_sink(delivery, err);
+	status = read_settings(delivery, err);
+	if (status == ST_OK) {
+		status = open_sink(delivery, err);
+	}
 	if (status == ST_OK) {
 		status = open_encoder(delivery, err);
 	}
@@ -283,6 +252,7 @@ void delivery_close(struct delivery *delivery)
 		delivery->sink->close(delivery->sink);
 	}
 	free(delivery->marks);
+	buffer_clear(&delivery->settings);
 	free(delivery);
 }
 
@@ -355,6 +325,28 @@ static struct state_position position_now(const struct delivery *delivery)
 	return position;
 }
 
+/* Before the first position that was made with them. Nothing depends on it. */
+static void keep_settings(struct delivery *delivery)
+{
+	struct error failure;
+
+	if (!delivery->settings_kept &&
+	    last_settings_write(store_folder(delivery->store), delivery->settings.bytes,
+				delivery->settings.len, &failure) != ST_OK) {
+		log_warn("%s/%s; a later run cannot show which settings differ",
+			 delivery->config->state_path, failure.text);
+	}
+	delivery->settings_kept = true;
+}
+
+static enum status store_new_position(struct delivery *delivery,
+				      const struct state_position *position,
+				      struct error *err)
+{
+	keep_settings(delivery);
+	return store_put_position(delivery->store, position, err);
+}
+
 /* A: everything that was given to the sink, which has been flushed. */
 static enum status put_position(struct delivery *delivery, struct error *err)
 {
@@ -367,7 +359,7 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 	if (delivery->config->sink == SINK_FILE) {
 		set_place(&position, delivery->sink);
 	}
-	return store_put_position(delivery->store, &position, err);
+	return store_new_position(delivery, &position, err);
 }
 
 static enum status file_acknowledged(void *context, bool durable, struct error *err)
@@ -421,7 +413,7 @@ static enum status lines_written(void *context, struct error *err)
 	}
 	position = last->position;
 	position.messages += written - last->lines;
-	return store_put_position(delivery->store, &position, err);
+	return store_new_position(delivery, &position, err);
 }
 
 static void kafka_position(void *context, struct kafka_position *out)
@@ -454,7 +446,7 @@ static enum status kafka_acknowledged(void *context, struct error *err)
 	position = position_now(delivery);
 	/* Without transactions nobody waits for the record to be there. */
 	position.in_kafka = position.in_kafka || delivery->config->kafka.exactly_once;
-	return store_put_position(delivery->store, &position, err);
+	return store_new_position(delivery, &position, err);
 }
 
 static void kafka_out_of_reach(void *context)
@@ -533,7 +525,8 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 				.context = store,
 				.prefix = config->topic_prefix,
 				.exactly_once = config->kafka.exactly_once,
-				.when_needed = config->snapshot_when_needed};
+				.when_needed =
+				    config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
 	struct kafka_found found;
 	enum kafka_verdict verdict;
 	enum status status;
@@ -589,11 +582,90 @@ struct state_position delivery_first_position(const struct delivery *delivery,
 	};
 }
 
+/* A value of a setting as people read it: the whole, or so much of it. */
+#define SHOWN_BYTES 60
+
+static int shown_len(const char *text)
+{
+	size_t len = strnlen(text, SHOWN_BYTES + 1);
+
+	if (len > SHOWN_BYTES) {
+		for (len = SHOWN_BYTES; ((unsigned char)text[len] & 0xC0) == 0x80;) {
+			len--;
+		}
+	}
+	return (int)len;
+}
+
+static void add_value(struct buffer *line, const char *value)
+{
+	int len = shown_len(value ? value : "");
+
+	if (!value) {
+		buffer_add_str(line, "not set");
+		return;
+	}
+	buffer_add(line, value, (size_t)len);
+	buffer_add_str(line, value[len] ? "..." : "");
+}
+
+static void add_difference(void *context, const char *name, const char *was,
+			   const char *is)
+{
+	struct buffer *line = context;
+
+	buffer_add_str(line, line->len > 0 ? ", " : "");
+	buffer_add_str(line, name);
+	buffer_add_char(line, ' ');
+	add_value(line, was);
+	buffer_add_str(line, " -> ");
+	add_value(line, is);
+}
+
+/* The position was made with other settings: `was`, if that is known. */
+static void say_other_settings(const struct delivery *delivery,
+			       const struct state_position *at, const char *was)
+{
+	const char *path = delivery->config->state_path;
+	const char *again =
+	    at->messages == 0 ? ""
+	    : at->in_snapshot ? "; the snapshot that it was in is sent again from its "
+				"beginning"
+			      : "; the transaction that it was in is sent again from "
+				"its beginning";
+	struct buffer line;
+
+	if (!was) {
+		/* Earlier versions did not keep them; or a kill came in between. */
+		if (at->messages > 0) {
+			log_warn("%s does not say which settings it was made with%s",
+				 path, again);
+		}
+		return;
+	}
+	buffer_init(&line);
+	if (shaping_compare(was, delivery->settings.bytes, add_difference, &line) ==
+	    0) {
+		buffer_add_str(&line, "the order of column.mask.* and "
+				      "column.truncate.*");
+	}
+	buffer_add_char(&line, '\0');
+	log_warn("%s: the settings differ from those of the last run: %s%s", path,
+		 buffer_ok(&line) ? line.bytes : "", again);
+	buffer_clear(&line);
+}
+
 /* Number events as before, and do not send again what was acknowledged. */
 static void restore_position(struct delivery *delivery)
 {
 	const struct state_position *at = store_position(delivery->store);
+	uint64_t kept_hash = 0;
+	struct buffer kept;
+	bool has_kept;
 
+	buffer_init(&kept);
+	has_kept = last_settings_read(store_folder(delivery->store), &kept, &kept_hash);
+	delivery->settings_kept = has_kept && kept_hash == delivery->settings_hash;
 	delivery->in_snapshot = at->in_snapshot;
 	delivery->least_change_id = at->change_id;
 	(void)store_chain_at(delivery->store, delivery->lsn, &delivery->chain);
@@ -601,12 +673,11 @@ static void restore_position(struct delivery *delivery)
 	if (at->settings_hash == delivery->settings_hash) {
 		publisher_skip(delivery->publisher, at->messages);
 	} else {
-		log_warn("%s: the settings differ from those of the last run%s",
-			 delivery->config->state_path,
-			 at->messages > 0 ? "; the transaction that it was in is sent "
-					    "again from its beginning"
-					  : "");
+		bool is_of_it = has_kept && kept_hash == at->settings_hash;
+
+		say_other_settings(delivery, at, is_of_it ? kept.bytes : NULL);
 	}
+	buffer_clear(&kept);
 }
 
 /* Bring the file to what was acknowledged, and store where it stands. */

@@ -35,6 +35,21 @@ static void say_warnings(const struct config *config)
 	}
 }
 
+static enum status print_usage(struct error *err)
+{
+	struct buffer text;
+	bool ok;
+
+	buffer_init(&text);
+	cli_add_usage(&text);
+	ok = buffer_ok(&text);
+	if (ok) {
+		(void)fwrite(text.bytes, 1, text.len, stdout);
+	}
+	buffer_clear(&text);
+	return ok ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
+}
+
 static enum status run(const struct config *config, struct error *err)
 {
 	enum status status = stop_setup(err);
@@ -62,7 +77,7 @@ int main(int argc, char **argv)
 	status = cli_parse(argc, argv, &config, &err);
 	log_setup(config.log_most, config.log_json);
 	if (status == ST_OK && config.command == COMMAND_HELP) {
-		(void)fputs(cli_usage(), stdout);
+		status = print_usage(&err);
 	} else if (status == ST_OK && config.command == COMMAND_VERSION) {
 		(void)puts("rowtail " ROWTAIL_VERSION);
 	} else if (status == ST_OK) {

@@ -410,19 +410,19 @@ static enum status read_rows(struct pipeline *pipeline,
 {
 	const struct config *config = pipeline->config;
 	struct snapshot_select *selects =
-	    calloc(config->override_count + 1, sizeof *selects);
+	    calloc(config->overrides.count + 1, sizeof *selects);
 	enum status status;
 
 	if (!selects) {
 		return error_set(err, ST_NOMEM, "out of memory for the snapshot");
 	}
-	for (size_t i = 0; i < config->override_count; i++) {
-		selects[i] = (struct snapshot_select){config->overrides[i].table,
-						      config->overrides[i].sql};
+	for (size_t i = 0; i < config->overrides.count; i++) {
+		selects[i] = (struct snapshot_select){config->overrides.list[i].table,
+						      config->overrides.list[i].sql};
 	}
 	status =
 	    snapshot_run(view_old(pipeline->view), decoder_catalog(pipeline->decoder),
-			 selects, config->override_count, events, err);
+			 selects, config->overrides.count, events, err);
 	free(selects);
 	return status;
 }

@@ -262,9 +262,9 @@ static bool is_segment(const char *name)
 /* Files without which a first start can do, and which it makes anew. */
 static bool is_leftover(const char *name)
 {
-	static const char *const names[] = {META_NEW_FILE, POSITION_FILE, "shadow",
-					    "hashes",      "frames",      "error",
-					    "error.new",   "log.new"};
+	static const char *const names[] = {
+	    META_NEW_FILE, POSITION_FILE, "shadow",  "hashes",   "frames",
+	    "error",       "error.new",   "log.new", "settings", "settings.new"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (strcmp(name, names[i]) == 0) {

@@ -10,6 +10,7 @@
  *     DIR/frames     page images of the journal    (src/spool.h)
  *     DIR/log-LSN    records of the journal        (src/journal.h)
  *     DIR/error      why the last run ended        (src/last_error.h)
+ *     DIR/settings   what shaped its messages      (src/last_settings.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is
  * before it. Mode 0700, files 0600: they hold the whole database, so folder and files

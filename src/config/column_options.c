@@ -22,19 +22,6 @@ void column_options_clear(struct column_options *options)
 	*options = (struct column_options){0};
 }
 
-bool column_options_has(const char *key)
-{
-	static const char *const families[] = {"column.mask.with.", "column.mask.hash.",
-					       "column.truncate.to."};
-
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-		if (strncmp(key, families[i], strlen(families[i])) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The one of that name; NULL when memory ran out. */
 static struct column_option *find_or_add(struct column_options *options,
 					 const char *key)

@@ -33,10 +33,7 @@ struct column_options {
 
 void column_options_clear(struct column_options *options);
 
-/* Does `key` belong to a family? */
-bool column_options_has(const char *key);
-
-/* Note one that does; of two with the same key the one of higher rank, else the later
+/* Note one of a family; of two with the same key the one of higher rank, else the later
  * one, counts. */
 enum status column_options_set(struct column_options *options, int rank,
 			       const char *key, const char *value,

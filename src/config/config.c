@@ -2,8 +2,6 @@
 #include "src/config/config.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +10,7 @@
 #include "schemas/topic_name.h"
 #include "src/config/properties_file.h"
 #include "src/config/property_table.h"
-
-#define GIB (UINT64_C(1) << 30)
-
-#define OVERRIDE_PREFIX "snapshot.select.statement.overrides."
-
-#define TOPIC_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+#include "src/config/property_value.h"
 
 struct config_setting {
 	char *where; /* NULL: not set */
@@ -26,528 +19,34 @@ struct config_setting {
 	enum config_rank rank;
 };
 
-/* Takes the value of one property into the config. */
-typedef enum status setting_apply(struct config *config,
-				  const struct config_setting *setting,
-				  struct error *err);
-
-/* ---- values ---- */
-
 static enum status out_of_memory(struct error *err)
 {
 	return error_set(err, ST_NOMEM, "out of memory for the configuration");
-}
-
-/* "WHERE KEY=VALUE: " and what it must be. */
-static enum status bad_value(const struct config_setting *s, const char *must,
-			     struct error *err)
-{
-	return error_set(err, ST_CONFIG, "%s%s=%s: must be %s", s->where, s->key,
-			 s->value, must);
-}
-
-static enum status not_built(const struct config_setting *s, struct error *err)
-{
-	return error_set(err, ST_CONFIG,
-			 "%s%s=%s is not built yet in this version; leave it out",
-			 s->where, s->key, s->value);
-}
-
-static enum status set_text(char **field, const struct config_setting *s,
-			    struct error *err)
-{
-	free(*field);
-	*field = strdup(s->value);
-	return *field ? ST_OK : out_of_memory(err);
-}
-
-static enum status set_bool(bool *field, const struct config_setting *s,
-			    struct error *err)
-{
-	if (strcasecmp(s->value, "true") != 0 && strcasecmp(s->value, "false") != 0) {
-		return bad_value(s, "true or false", err);
-	}
-	*field = strcasecmp(s->value, "true") == 0;
-	return ST_OK;
-}
-
-/* 0 is "no limit", as Debezium's limits in bytes have it. */
-static enum status set_limit(uint64_t *field, const struct config_setting *s,
-			     struct error *err)
-{
-	char *end;
-	unsigned long long n;
-
-	errno = 0;
-	n = strtoull(s->value, &end, 10);
-	if (s->value[0] < '0' || s->value[0] > '9' || *end || errno) {
-		return bad_value(s, "a number of bytes (0: no limit)", err);
-	}
-	*field = n ? n : UINT64_MAX;
-	return ST_OK;
-}
-
-/* Part of a topic's name. */
-static enum status set_topic_part(char **field, const struct config_setting *s,
-				  struct error *err)
-{
-	if (!s->value[0] || s->value[strspn(s->value, TOPIC_CHARS)]) {
-		return bad_value(s, "one or more of a-z, A-Z, 0-9, '_', '.' and '-'",
-				 err);
-	}
-	return set_text(field, s, err);
-}
-
-static enum status apply_database(struct config *c, const struct config_setting *s,
-				  struct error *err)
-{
-	if (!s->value[0]) {
-		return error_set(err, ST_CONFIG, "%s%s: the path is empty", s->where,
-				 s->key);
-	}
-	return set_text(&c->database_path, s, err);
-}
-
-static enum status apply_include(struct config *c, const struct config_setting *s,
-				 struct error *err)
-{
-	return s->value[0] ? set_text(&c->table_include_list, s, err) : ST_OK;
-}
-
-static enum status apply_exclude(struct config *c, const struct config_setting *s,
-				 struct error *err)
-{
-	return s->value[0] ? set_text(&c->table_exclude_list, s, err) : ST_OK;
-}
-
-static enum status apply_columns_included(struct config *c,
-					  const struct config_setting *s,
-					  struct error *err)
-{
-	return s->value[0] ? set_text(&c->columns.include_list, s, err) : ST_OK;
-}
-
-static enum status apply_columns_excluded(struct config *c,
-					  const struct config_setting *s,
-					  struct error *err)
-{
-	return s->value[0] ? set_text(&c->columns.exclude_list, s, err) : ST_OK;
-}
-
-static enum status apply_key_columns(struct config *c, const struct config_setting *s,
-				     struct error *err)
-{
-	return s->value[0] ? set_text(&c->columns.key_columns, s, err) : ST_OK;
-}
-
-static enum status apply_prefix(struct config *c, const struct config_setting *s,
-				struct error *err)
-{
-	return set_topic_part(&c->topic_prefix, s, err);
-}
-
-static enum status apply_delimiter(struct config *c, const struct config_setting *s,
-				   struct error *err)
-{
-	return set_topic_part(&c->topic_delimiter, s, err);
-}
-
-static enum status apply_transaction_topic(struct config *c,
-					   const struct config_setting *s,
-					   struct error *err)
-{
-	return set_topic_part(&c->topic_transaction, s, err);
-}
-
-static enum status apply_metadata(struct config *c, const struct config_setting *s,
-				  struct error *err)
-{
-	return set_bool(&c->transaction_metadata, s, err);
-}
-
-static enum status apply_tombstones(struct config *c, const struct config_setting *s,
-				    struct error *err)
-{
-	return set_bool(&c->tombstones_on_delete, s, err);
-}
-
-static enum status apply_escalate(struct config *c, const struct config_setting *s,
-				  struct error *err)
-{
-	return set_bool(&c->hold_escalate, s, err);
-}
-
-static enum status apply_wal_limit(struct config *c, const struct config_setting *s,
-				   struct error *err)
-{
-	return set_limit(&c->hold_max_wal_bytes, s, err);
-}
-
-static enum status apply_journal_limit(struct config *c, const struct config_setting *s,
-				       struct error *err)
-{
-	return set_limit(&c->journal_max_bytes, s, err);
-}
-
-/* One of the words that a property may be. */
-struct choice {
-	const char *name;
-	int value;
-};
-
-static enum status set_choice(int *field, const struct choice *choices, size_t count,
-			      const char *must, const struct config_setting *s,
-			      struct error *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (strcasecmp(s->value, choices[i].name) == 0) {
-			*field = choices[i].value;
-			return ST_OK;
-		}
-	}
-	return bad_value(s, must, err);
-}
-
-#define SET_CHOICE(field, choices, must)                                               \
-	set_choice((field), (choices), sizeof(choices) / sizeof *(choices), (must), s, \
-		   err)
-
-static enum status apply_binary(struct config *c, const struct config_setting *s,
-				struct error *err)
-{
-	static const struct choice modes[] = {
-	    {"bytes", BINARY_BYTES},
-	    {"base64", BINARY_BASE64},
-	    {"base64-url-safe", BINARY_BASE64_URL_SAFE},
-	    {"hex", BINARY_HEX},
-	};
-	int mode = (int)c->binary_mode;
-	enum status status =
-	    SET_CHOICE(&mode, modes, "bytes, base64, base64-url-safe or hex");
-
-	c->binary_mode = (enum binary_mode)mode;
-	return status;
-}
-
-static enum status apply_schemas(struct config *c, const struct config_setting *s,
-				 struct error *err)
-{
-	return set_bool(&c->schemas, s, err);
-}
-
-static enum status apply_schema_changes(struct config *c,
-					const struct config_setting *s,
-					struct error *err)
-{
-	c->has_schema_changes = true;
-	return set_bool(&c->schema_changes, s, err);
-}
-
-static enum status apply_context_headers(struct config *c,
-					 const struct config_setting *s,
-					 struct error *err)
-{
-	return set_bool(&c->context_headers, s, err);
-}
-
-static enum status apply_header_schemas(struct config *c,
-					const struct config_setting *s,
-					struct error *err)
-{
-	return set_bool(&c->header_schemas, s, err);
-}
-
-static enum status apply_heartbeat(struct config *c, const struct config_setting *s,
-				   struct error *err)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(s->value, &end, 10);
-	if (s->value[0] < '0' || s->value[0] > '9' || *end || errno || n > INT_MAX) {
-		return bad_value(s, "a number of milliseconds (0: no heartbeats)", err);
-	}
-	c->heartbeat_ms = (int)n;
-	return ST_OK;
-}
-
-static enum status apply_heartbeat_prefix(struct config *c,
-					  const struct config_setting *s,
-					  struct error *err)
-{
-	return set_topic_part(&c->heartbeat_prefix, s, err);
-}
-
-static enum status apply_types(struct config *c, const struct config_setting *s,
-			       struct error *err)
-{
-	static const struct choice mappings[] = {{"declared", TYPES_DECLARED},
-						 {"affinity", TYPES_AFFINITY}};
-	int mapping = (int)c->type_mapping;
-	enum status status = SET_CHOICE(&mapping, mappings, "declared or affinity");
-
-	c->type_mapping = (enum type_mapping)mapping;
-	return status;
-}
-
-static enum status apply_decimals(struct config *c, const struct config_setting *s,
-				  struct error *err)
-{
-	static const struct choice modes[] = {{"double", DECIMAL_DOUBLE},
-					      {"string", DECIMAL_STRING}};
-	int mode = (int)c->decimal_mode;
-	enum status status;
-
-	if (strcasecmp(s->value, "precise") == 0) {
-		return error_set(err, ST_CONFIG,
-				 "%s%s=%s: SQLite has no exact decimals; use double or "
-				 "string",
-				 s->where, s->key, s->value);
-	}
-	status = SET_CHOICE(&mode, modes, "double or string");
-	c->decimal_mode = (enum decimal_mode)mode;
-	return status;
-}
-
-static enum status apply_failure(struct config *c, const struct config_setting *s,
-				 struct error *err)
-{
-	static const struct choice ways[] = {{"warn", CONVERSION_WARN},
-					     {"fail", CONVERSION_FAIL},
-					     {"skip", CONVERSION_SKIP}};
-	int way = (int)c->on_conversion_failure;
-	enum status status = SET_CHOICE(&way, ways, "warn, fail or skip");
-
-	c->on_conversion_failure = (enum conversion_failure)way;
-	return status;
-}
-
-static enum status set_adjustment(enum name_adjustment *field,
-				  const struct config_setting *s, struct error *err)
-{
-	static const struct choice modes[] = {{"none", NAMES_AS_THEY_ARE},
-					      {"avro", NAMES_AVRO},
-					      {"avro_unicode", NAMES_AVRO_UNICODE}};
-	int mode = (int)*field;
-	enum status status = SET_CHOICE(&mode, modes, "none, avro or avro_unicode");
-
-	*field = (enum name_adjustment)mode;
-	return status;
-}
-
-static enum status apply_field_names(struct config *c, const struct config_setting *s,
-				     struct error *err)
-{
-	return set_adjustment(&c->field_names, s, err);
-}
-
-static enum status apply_schema_names(struct config *c, const struct config_setting *s,
-				      struct error *err)
-{
-	return set_adjustment(&c->schema_names, s, err);
-}
-
-static enum status apply_snapshot(struct config *c, const struct config_setting *s,
-				  struct error *err)
-{
-	c->has_snapshot_mode = true;
-	if (strcasecmp(s->value, "initial") == 0 ||
-	    strcasecmp(s->value, "always") == 0) {
-		c->snapshot_mode = SNAPSHOT_MODE_INITIAL;
-	} else if (strcasecmp(s->value, "initial_only") == 0) {
-		c->snapshot_mode = SNAPSHOT_MODE_INITIAL_ONLY;
-	} else if (strcasecmp(s->value, "no_data") == 0) {
-		c->snapshot_mode = SNAPSHOT_MODE_NO_DATA;
-	} else if (strcasecmp(s->value, "when_needed") == 0) {
-		c->snapshot_mode = SNAPSHOT_MODE_INITIAL;
-		c->snapshot_when_needed = true;
-	} else {
-		return bad_value(
-		    s, "initial, initial_only, no_data, always or when_needed", err);
-	}
-	return ST_OK;
-}
-
-static enum status apply_exactly_once(struct config *c, const struct config_setting *s,
-				      struct error *err)
-{
-	static const struct choice ways[] = {{"required", 1}, {"disabled", 0}};
-	int way = 1;
-	enum status status = SET_CHOICE(&way, ways, "required or disabled");
-
-	c->kafka.exactly_once = way == 1;
-	return status;
-}
-
-static enum status apply_too_large(struct config *c, const struct config_setting *s,
-				   struct error *err)
-{
-	static const struct choice ways[] = {{"fail", 0}, {"skip", 1}};
-	int way = 0;
-	enum status status = SET_CHOICE(&way, ways, "fail or skip");
-
-	c->kafka.skips_too_large = way == 1;
-	return status;
-}
-
-/* One operation of skipped.operations. */
-static bool skip_operation(struct config *c, const char *name, size_t len)
-{
-	if (len != 1) {
-		return false;
-	}
-	switch (name[0] | 32) {
-	case 'c':
-		c->skip_create = true;
-		return true;
-	case 'u':
-		c->skip_update = true;
-		return true;
-	case 'd':
-		c->skip_delete = true;
-		return true;
-	case 't': /* SQLite has no TRUNCATE */
-		return true;
-	default:
-		return false;
-	}
-}
-
-static enum status apply_skipped(struct config *c, const struct config_setting *s,
-				 struct error *err)
-{
-	const char *p = s->value + strspn(s->value, " ");
-
-	if (strcasecmp(p, "none") == 0) {
-		return ST_OK;
-	}
-	for (;;) {
-		size_t len = strcspn(p, ", ");
-
-		if (!skip_operation(c, p, len)) {
-			return bad_value(s, "none, or a list of c, u, d and t", err);
-		}
-		p += len;
-		p += strspn(p, " ");
-		if (!*p) {
-			return ST_OK;
-		}
-		if (*p++ != ',') {
-			return bad_value(s, "none, or a list of c, u, d and t", err);
-		}
-		p += strspn(p, " ");
-	}
-}
-
-static struct config_override *find_override(const struct config *c, const char *table,
-					     size_t len)
-{
-	for (size_t i = 0; i < c->override_count; i++) {
-		if (strlen(c->overrides[i].table) == len &&
-		    strncasecmp(c->overrides[i].table, table, len) == 0) {
-			return &c->overrides[i];
-		}
-	}
-	return NULL;
-}
-
-/* The list of tables; each must have its statement. */
-static enum status apply_overrides(struct config *c, const struct config_setting *s,
-				   struct error *err)
-{
-	for (const char *p = s->value; *p;) {
-		size_t len = strcspn(p, ",");
-		size_t skip = strspn(p, " ");
-		struct config_override *override;
-
-		if (skip < len) {
-			size_t end = len;
-
-			while (end > skip && p[end - 1] == ' ') {
-				end--;
-			}
-			override = find_override(c, p + skip, end - skip);
-			if (!override) {
-				return error_set(err, ST_CONFIG,
-						 "%s%s names %.*s, but " OVERRIDE_PREFIX
-						 "%.*s is not set",
-						 s->where, s->key, (int)(end - skip),
-						 p + skip, (int)(end - skip), p + skip);
-			}
-			override->is_listed = true;
-		}
-		p += len;
-		p += *p == ',';
-	}
-	return ST_OK;
-}
-
-/* What takes each property that is built. */
-static const struct {
-	const char *name;
-	setting_apply *apply;
-} appliers[] = {
-    {"binary.handling.mode", apply_binary},
-    {"column.exclude.list", apply_columns_excluded},
-    {"column.include.list", apply_columns_included},
-    {"database.file.path", apply_database},
-    {"decimal.handling.mode", apply_decimals},
-    {"event.converting.failure.handling.mode", apply_failure},
-    {"exactly.once.support", apply_exactly_once},
-    {"extended.headers.enabled", apply_context_headers},
-    {"field.name.adjustment.mode", apply_field_names},
-    {"header.converter.schemas.enable", apply_header_schemas},
-    {"heartbeat.interval.ms", apply_heartbeat},
-    {"hold.escalate", apply_escalate},
-    {"hold.max.wal.bytes", apply_wal_limit},
-    {"include.schema.changes", apply_schema_changes},
-    {"journal.max.bytes", apply_journal_limit},
-    {"message.key.columns", apply_key_columns},
-    {"message.too.large", apply_too_large},
-    {"provide.transaction.metadata", apply_metadata},
-    {"schema.name.adjustment.mode", apply_schema_names},
-    {"schemas.enable", apply_schemas},
-    {"skipped.operations", apply_skipped},
-    {"snapshot.mode", apply_snapshot},
-    {"snapshot.select.statement.overrides", apply_overrides},
-    {"table.exclude.list", apply_exclude},
-    {"table.include.list", apply_include},
-    {"tombstones.on.delete", apply_tombstones},
-    {"topic.delimiter", apply_delimiter},
-    {"topic.heartbeat.prefix", apply_heartbeat_prefix},
-    {"topic.prefix", apply_prefix},
-    {"topic.transaction", apply_transaction_topic},
-    {"type.mapping", apply_types},
-};
-
-static setting_apply *applier_of(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof appliers / sizeof *appliers; i++) {
-		if (strcmp(appliers[i].name, name) == 0) {
-			return appliers[i].apply;
-		}
-	}
-	return NULL;
 }
 
 /* ---- the config ---- */
 
 void config_init(struct config *config)
 {
+	struct error ignored;
+
 	*config = (struct config){
 	    .command = COMMAND_FOLLOW,
 	    .log_most = LOG_INFO,
 	    .snapshot_mode = SNAPSHOT_MODE_NO_DATA,
-	    .lines = LINES_VALUE,
-	    .tombstones_on_delete = true,
-	    .hold_escalate = true,
-	    .hold_max_wal_bytes = GIB,
-	    .journal_max_bytes = GIB,
 	};
 	kafka_options_init(&config->kafka);
+	for (size_t i = 0; i < property_count(); i++) {
+		const struct property *property = property_at(i);
+
+		if (!property_is_text(property)) {
+			enum status status =
+			    property_value_fall_back(config, property, &ignored);
+
+			assert(status == ST_OK);
+			(void)status;
+		}
+	}
 }
 
 static void setting_clear(struct config_setting *s)
@@ -573,24 +72,17 @@ void config_clear(struct config *config)
 {
 	size_t i;
 
+	for (i = 0; i < property_count(); i++) {
+		property_value_clear(config, property_at(i));
+	}
 	free(config->state_path);
 	free(config->sink_path);
+	free(config->snapshot_asked);
 	settings_clear(config);
-	free(config->database_path);
 	free(config->database_name);
-	free(config->table_include_list);
-	free(config->table_exclude_list);
-	for (i = 0; i < config->override_count; i++) {
-		free(config->overrides[i].table);
-		free(config->overrides[i].sql);
-	}
-	free(config->overrides);
+	select_overrides_clear(&config->overrides);
 	column_options_clear(&config->columns);
 	kafka_options_clear(&config->kafka);
-	free(config->topic_prefix);
-	free(config->topic_delimiter);
-	free(config->topic_transaction);
-	free(config->heartbeat_prefix);
 	for (i = 0; i < config->warning_count; i++) {
 		free(config->warnings[i]);
 	}
@@ -598,8 +90,9 @@ void config_clear(struct config *config)
 	config_init(config);
 }
 
+/* `where``key` and what is to be said of it. */
 static enum status add_warning(struct config *config, const char *where,
-			       const char *key, struct error *err)
+			       const char *key, const char *what, struct error *err)
 {
 	char **warnings =
 	    reallocarray(config->warnings, config->warning_count + 1, sizeof *warnings);
@@ -608,9 +101,8 @@ static enum status add_warning(struct config *config, const char *where,
 		return out_of_memory(err);
 	}
 	config->warnings = warnings;
-	if (asprintf(&warnings[config->warning_count],
-		     "%s%s has no meaning for SQLite or rowtail and is ignored", where,
-		     key) < 0) {
+	if (asprintf(&warnings[config->warning_count], "%s%s %s", where, key, what) <
+	    0) {
 		return out_of_memory(err);
 	}
 	config->warning_count++;
@@ -632,55 +124,39 @@ static enum status setting_fill(struct config_setting *s, enum config_rank rank,
 	return s->where && s->key && s->value ? ST_OK : out_of_memory(err);
 }
 
-/* A statement for one table; of two the one of higher rank, else the later, counts. */
-static enum status set_override(struct config *config, enum config_rank rank,
-				const char *table, const char *sql, struct error *err)
+/* One of many with one beginning. */
+static enum status set_member(struct config *config, const struct property *family,
+			      enum config_rank rank, const char *where, const char *key,
+			      const char *value, struct error *err)
 {
-	struct config_override *override = find_override(config, table, strlen(table));
-	char *text;
-
-	if (override && override->rank > (int)rank) {
-		return ST_OK;
+	switch (family->family) {
+	case FAMILY_COLUMNS:
+		return column_options_set(&config->columns, (int)rank, key, value, err);
+	case FAMILY_KAFKA:
+		return kafka_options_set(&config->kafka, (int)rank, where, key, value,
+					 err);
+	case FAMILY_OVERRIDES:
+		return select_overrides_set(&config->overrides, (int)rank,
+					    key + strlen(SELECT_OVERRIDE_PREFIX), value,
+					    err);
+	case FAMILY_NONE:
+		break;
 	}
-	if (!override) {
-		struct config_override *grown = reallocarray(
-		    config->overrides, config->override_count + 1, sizeof *grown);
-
-		if (!grown) {
-			return out_of_memory(err);
-		}
-		config->overrides = grown;
-		override = &grown[config->override_count];
-		*override = (struct config_override){.table = strdup(table)};
-		if (!override->table) {
-			return out_of_memory(err);
-		}
-		config->override_count++;
-	}
-	text = strdup(sql);
-	if (!text) {
-		return out_of_memory(err);
-	}
-	free(override->sql);
-	override->sql = text;
-	override->rank = (int)rank;
+	assert(!"a family that nobody takes");
 	return ST_OK;
 }
 
-static enum status check_overrides(const struct config *config, struct error *err)
+static enum status unknown(const char *where, const char *key, struct error *err)
 {
-	for (size_t i = 0; i < config->override_count; i++) {
-		if (!config->overrides[i].is_listed) {
-			return error_set(err, ST_CONFIG,
-					 OVERRIDE_PREFIX
-					 "%s is set, but the list "
-					 "snapshot.select.statement.overrides does not "
-					 "name %s",
-					 config->overrides[i].table,
-					 config->overrides[i].table);
-		}
-	}
-	return ST_OK;
+	const char *nearest = property_nearest(key);
+
+	return nearest
+		   ? error_set(err, ST_CONFIG,
+			       "%s%s: unknown property; the nearest known one is %s",
+			       where, key, nearest)
+		   : error_set(err, ST_CONFIG,
+			       "%s%s: unknown property; rowtail --help lists all",
+			       where, key);
 }
 
 enum status config_set(struct config *config, enum config_rank rank, const char *where,
@@ -689,23 +165,15 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 	size_t i = property_find(key);
 
 	if (i == property_count()) {
-		return error_set(err, ST_CONFIG,
-				 "%s%s: unknown property; the nearest known one is %s",
-				 where, key, property_nearest(key));
+		return unknown(where, key, err);
 	}
-	if (strncmp(key, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0) {
-		return set_override(config, rank, key + strlen(OVERRIDE_PREFIX), value,
-				    err);
-	}
-	if (column_options_has(key)) {
-		return column_options_set(&config->columns, (int)rank, key, value, err);
-	}
-	if (kafka_options_has(key)) {
-		return kafka_options_set(&config->kafka, (int)rank, where, key, value,
-					 err);
+	if (property_at(i)->type == TAKES_FAMILY) {
+		return set_member(config, property_at(i), rank, where, key, value, err);
 	}
 	if (property_at(i)->kind == PROPERTY_IGNORED) {
-		return add_warning(config, where, key, err);
+		return add_warning(
+		    config, where, key,
+		    "has no meaning for SQLite or rowtail and is ignored", err);
 	}
 	if (!config->settings) {
 		config->settings = calloc(property_count(), sizeof *config->settings);
@@ -747,33 +215,177 @@ enum status config_load(struct config *config, const char *path, struct error *e
 
 /* ---- checks and defaults ---- */
 
+static struct given_value given(const struct config_setting *s)
+{
+	return (struct given_value){
+	    .where = s->where, .key = s->key, .value = s->value};
+}
+
+/* Is `value` one of the words of `accepted`, which '|' separates? */
+static bool is_accepted(const char *accepted, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = accepted; p; p = strchr(p, '|'), p += p != NULL) {
+		if (strcspn(p, "|") == len && strncasecmp(p, value, len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static enum status apply_setting(struct config *config, const struct property *property,
 				 const struct config_setting *s, struct error *err)
 {
-	if (property->kind == PROPERTY_BUILT) {
-		setting_apply *apply = applier_of(property->name);
+	struct given_value value = given(s);
 
-		assert(apply);
-		return apply(config, s, err);
+	if (property->kind == PROPERTY_BUILT) {
+		return property_value_set(config, property, &value, err);
 	}
-	if (property->only_default &&
-	    strcasecmp(s->value, property->only_default) == 0) {
+	if (is_accepted(property->accepted, s->value)) {
 		return ST_OK;
 	}
-	if (property->only_default) {
+	if (property->kind == PROPERTY_REFUSED) {
+		return error_set(err, ST_CONFIG,
+				 "%s%s would change the messages and is not built: %s",
+				 s->where, s->key, property->advice);
+	}
+	if (property->accepted) {
 		return error_set(err, ST_CONFIG,
 				 "%s%s=%s is not built yet in this version; only %s is",
-				 s->where, s->key, s->value, property->only_default);
+				 s->where, s->key, s->value, property->accepted);
 	}
-	return not_built(s, err);
+	return error_set(err, ST_CONFIG,
+			 "%s%s=%s is not built yet in this version; leave it out",
+			 s->where, s->key, s->value);
 }
 
-static enum status set_default(char **field, const char *text, struct error *err)
+/* What was set under another name becomes a setting of the property itself. */
+static enum status settle_alias(struct config_setting *alias,
+				struct config_setting *own, struct error *err)
 {
-	if (!*field) {
-		*field = strdup(text);
+	if (own->where && own->rank == alias->rank &&
+	    strcasecmp(own->value, alias->value) != 0) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s%s=%s and %s%s=%s are one setting; give one of them", own->where,
+		    own->key, own->value, alias->where, alias->key, alias->value);
 	}
-	return *field ? ST_OK : out_of_memory(err);
+	if (!own->where || own->rank < alias->rank) {
+		setting_clear(own);
+		*own = *alias;
+		*alias = (struct config_setting){0};
+	} else {
+		setting_clear(alias);
+	}
+	return ST_OK;
+}
+
+static struct config_setting *setting_of(const struct config *config, const char *name)
+{
+	return &config->settings[property_find(name)];
+}
+
+static enum status settle_aliases(struct config *config, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < property_count(); i++) {
+		const struct property *property = property_at(i);
+
+		if (property->kind == PROPERTY_ALIAS && config->settings[i].where) {
+			status =
+			    settle_alias(&config->settings[i],
+					 setting_of(config, property->alias_of), err);
+		}
+	}
+	return status;
+}
+
+/* Connect's JsonConverter has schemas unless somebody says otherwise; here they are
+ * off. */
+static enum status warn_of_converter(struct config *config, const char *name,
+				     const char *switched_by, struct error *err)
+{
+	const struct config_setting *converter = setting_of(config, name);
+	char *what;
+	enum status status;
+
+	if (!converter->where || !strstr(converter->value, "JsonConverter") ||
+	    setting_of(config, switched_by)->where) {
+		return ST_OK;
+	}
+	if (asprintf(&what,
+		     "has schemas in Kafka Connect by default; here they are off: set "
+		     "%s=true or false",
+		     switched_by) < 0) {
+		return out_of_memory(err);
+	}
+	status = add_warning(config, converter->where, converter->key, what, err);
+	free(what);
+	return status;
+}
+
+/* Who wants a snapshot: those that must be told when there is none. */
+static enum status note_asked(struct config *config, struct error *err)
+{
+	const struct config_setting *s = setting_of(config, "snapshot.mode");
+	const char *option = "--snapshot";
+
+	if (!s->where || (s->rank != CONFIG_COMMAND_LINE &&
+			  config->snapshot_mode != SNAPSHOT_MODE_ALWAYS)) {
+		return ST_OK;
+	}
+	if (s->rank == CONFIG_COMMAND_LINE) {
+		config->snapshot_asked = strdup(option);
+	} else if (asprintf(&config->snapshot_asked, "%s%s=%s", s->where, s->key,
+			    s->value) < 0) {
+		config->snapshot_asked = NULL;
+	}
+	return config->snapshot_asked ? ST_OK : out_of_memory(err);
+}
+
+/* Where defaults depend on others. */
+static void derive(struct config *config)
+{
+	const struct config_setting *s = config->settings;
+
+	if (!s || !s[property_find("include.schema.changes")].where) {
+		config->schema_changes = config->sink == SINK_KAFKA;
+	}
+	if (config->state_path && (!s || !s[property_find("snapshot.mode")].where)) {
+		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
+	}
+}
+
+static enum status apply_settings(struct config *config, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (!config->settings) {
+		return select_overrides_check(&config->overrides, NULL, err);
+	}
+	status = settle_aliases(config, err);
+	for (size_t i = 0; status == ST_OK && i < property_count(); i++) {
+		if (config->settings[i].where) {
+			status = apply_setting(config, property_at(i),
+					       &config->settings[i], err);
+		}
+	}
+	if (status == ST_OK) {
+		status =
+		    warn_of_converter(config, "value.converter", "schemas.enable", err);
+	}
+	if (status == ST_OK) {
+		status = warn_of_converter(config, "header.converter",
+					   "header.converter.schemas.enable", err);
+	}
+	if (status == ST_OK) {
+		status = note_asked(config, err);
+	}
+	return status == ST_OK ? select_overrides_check(&config->overrides,
+							config->override_list, err)
+			       : status;
 }
 
 /* The database file's name without extension, made a valid prefix. */
@@ -807,16 +419,16 @@ static enum status set_defaults(struct config *config, struct error *err)
 	const char *slash = strrchr(config->database_path, '/');
 	const char *name = slash ? slash + 1 : config->database_path;
 
-	if (set_default(&config->database_name, name, err) != ST_OK ||
-	    set_default(&config->topic_delimiter, ".", err) != ST_OK ||
-	    set_default(&config->topic_transaction, "transaction", err) != ST_OK ||
-	    set_default(&config->heartbeat_prefix, "__debezium-heartbeat", err) !=
-		ST_OK) {
-		return err->status;
+	free(config->database_name);
+	config->database_name = strdup(name);
+	if (!config->database_name) {
+		return out_of_memory(err);
 	}
-	if (!config->has_schema_changes) {
-		config->schema_changes =
-		    config->sink != SINK_STDOUT && config->sink != SINK_FILE;
+	for (size_t i = 0; i < property_count(); i++) {
+		if (property_is_text(property_at(i)) &&
+		    property_value_fall_back(config, property_at(i), err) != ST_OK) {
+			return err->status;
+		}
 	}
 	return config->topic_prefix ? ST_OK : default_prefix(config, err);
 }
@@ -891,28 +503,21 @@ static enum status check_pairs(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-enum status config_finish(struct config *config, struct error *err)
+static enum status check_once(const struct config *config, struct error *err)
 {
-	size_t i;
+	if (config->once && !config->state_path &&
+	    config->snapshot_mode == SNAPSHOT_MODE_NO_DATA) {
+		return error_set(err, ST_CONFIG,
+				 "--once without --state or --snapshot: nothing to do; "
+				 "add one of them");
+	}
+	return ST_OK;
+}
 
-	for (i = 0; config->settings && i < property_count(); i++) {
-		const struct config_setting *s = &config->settings[i];
-
-		if (s->where &&
-		    apply_setting(config, property_at(i), s, err) != ST_OK) {
-			return err->status;
-		}
-	}
-	settings_clear(config);
-	if (check_overrides(config, err) != ST_OK) {
-		return err->status;
-	}
-	if (check_command(config, err) != ST_OK) {
-		return err->status;
-	}
-	if (config->command == COMMAND_STATUS) {
-		return ST_OK;
-	}
+/* Of a run that has a database: checks that need several settings, and what follows
+ * from them. */
+static enum status finish_run(struct config *config, struct error *err)
+{
 	if (!config->database_path) {
 		return error_set(
 		    err, ST_CONFIG,
@@ -927,14 +532,23 @@ enum status config_finish(struct config *config, struct error *err)
 	    !config->state_is_none && default_state(config, err) != ST_OK) {
 		return err->status;
 	}
-	if (config->state_path && !config->has_snapshot_mode) {
-		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
+	derive(config);
+	return check_once(config, err) == ST_OK ? set_defaults(config, err)
+						: err->status;
+}
+
+enum status config_finish(struct config *config, struct error *err)
+{
+	enum status status = apply_settings(config, err);
+
+	if (status == ST_OK) {
+		status = check_command(config, err);
 	}
-	if (config->once && !config->state_path &&
-	    config->snapshot_mode == SNAPSHOT_MODE_NO_DATA) {
-		return error_set(err, ST_CONFIG,
-				 "--once without --state or --snapshot: nothing to do; "
-				 "add one of them");
+	if (status == ST_OK && config->command != COMMAND_STATUS) {
+		status = finish_run(config, err);
 	}
-	return set_defaults(config, err);
+	if (status == ST_OK) {
+		settings_clear(config);
+	}
+	return status;
 }

@@ -7,6 +7,9 @@
  * in; of two with the same rank the later one counts. A key is known at once or an
  * error; values are checked by config_finish, the ones that count only.
  *
+ * Fields are those of the table of properties (property_table.h) and the few options of
+ * the command line that are no properties.
+ *
  * OWNERSHIP  config_init / config_clear; all texts belong to the config.
  * THREADS    One thread at a time; read-only after config_finish.
  * ERRORS     ST_CONFIG: the text names where the setting comes from ("-D KEY",
@@ -24,6 +27,7 @@
 #include "src/base/status.h"
 #include "src/config/column_options.h"
 #include "src/config/kafka_options.h"
+#include "src/config/select_overrides.h"
 
 enum command {
 	COMMAND_FOLLOW,
@@ -41,17 +45,14 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_NO_DATA,      /* follow from now */
 	SNAPSHOT_MODE_INITIAL,      /* the rows that are there, then follow */
 	SNAPSHOT_MODE_INITIAL_ONLY, /* the rows that are there */
+	SNAPSHOT_MODE_ALWAYS,       /* the same as initial */
+	SNAPSHOT_MODE_WHEN_NEEDED, /* initial, and anew when Kafka has lost its place */
 };
+
+/* skipped.operations, added up. */
+enum { SKIP_CREATE = 1, SKIP_UPDATE = 2, SKIP_DELETE = 4 };
 
 struct config_setting; /* src/config/config.c */
-
-/* snapshot.select.statement.overrides.TABLE */
-struct config_override {
-	char *table;
-	char *sql;
-	int rank;       /* enum config_rank it was set with */
-	bool is_listed; /* in snapshot.select.statement.overrides */
-};
 
 struct config {
 	enum command command;
@@ -67,23 +68,22 @@ struct config {
 	bool state_is_none;    /* --state=none */
 	bool state_is_default; /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
-	bool has_snapshot_mode; /* it was set */
-	bool snapshot_when_needed;
+	char *snapshot_asked; /* who asked for a snapshot, and how, for messages; or
+				 NULL */
 	bool once;
 	enum line_format lines;
 
 	char *table_include_list; /* NULL: not given */
 	char *table_exclude_list; /* NULL: not given */
 	struct column_options columns;
-	struct config_override *overrides;
-	size_t override_count;
+	char *override_list; /* snapshot.select.statement.overrides; NULL: not given */
+	struct select_overrides overrides;
 	char *topic_prefix;
 	char *topic_delimiter;
 	char *topic_transaction;
-	bool context_headers;    /* extended.headers.enabled */
-	bool header_schemas;     /* header.converter.schemas.enable */
-	bool schema_changes;     /* include.schema.changes */
-	bool has_schema_changes; /* it was set */
+	bool context_headers; /* extended.headers.enabled */
+	bool schema_changes;  /* include.schema.changes */
+	bool header_schemas;  /* header.converter.schemas.enable */
 	char *heartbeat_prefix;
 	int heartbeat_ms; /* 0: no heartbeats */
 	enum binary_mode binary_mode;
@@ -95,7 +95,7 @@ struct config {
 	enum name_adjustment schema_names;
 	bool tombstones_on_delete;
 	bool transaction_metadata;
-	bool skip_create, skip_update, skip_delete;
+	unsigned skipped_operations;
 
 	struct kafka_options kafka;
 

@@ -52,12 +52,6 @@ void kafka_options_clear(struct kafka_options *options)
 	kafka_options_init(options);
 }
 
-bool kafka_options_has(const char *key)
-{
-	return strncmp(key, PRODUCER, strlen(PRODUCER)) == 0 ||
-	       strncmp(key, TOPICS, strlen(TOPICS)) == 0;
-}
-
 /* ---- families ---- */
 
 static struct kafka_property *family_add(struct kafka_family *family)

@@ -37,10 +37,7 @@ struct kafka_options {
 void kafka_options_init(struct kafka_options *options);
 void kafka_options_clear(struct kafka_options *options);
 
-/* Does `key` belong to a family? */
-bool kafka_options_has(const char *key);
-
-/* Note one that does; of two with the same key the one of higher rank, else the
+/* Note one of a family; of two with the same key the one of higher rank, else the
  * later one, counts. `where` stands in front of the key in messages. */
 enum status kafka_options_set(struct kafka_options *options, int rank,
 			      const char *where, const char *key, const char *value,

@@ -1,75 +1,492 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/config/property_table.h"
 
-#include <stdint.h>
+#include <limits.h>
 #include <string.h>
 
-#define BUILT(name)                          \
-	{                                    \
-		(name), PROPERTY_BUILT, NULL \
+#include "src/config/config.h"
+#include "src/config/nearest_name.h"
+
+static const struct property_choice line_formats[] = {
+    {"value", LINES_VALUE, NULL}, {"record", LINES_RECORD, NULL}, {NULL, 0, NULL}};
+static const struct property_choice sinks[] = {{"stdout", SINK_STDOUT, NULL},
+					       {"file", SINK_FILE, NULL},
+					       {"kafka", SINK_KAFKA, NULL},
+					       {NULL, 0, NULL}};
+static const struct property_choice binary_modes[] = {
+    {"bytes", BINARY_BYTES, NULL},
+    {"base64", BINARY_BASE64, NULL},
+    {"base64-url-safe", BINARY_BASE64_URL_SAFE, NULL},
+    {"hex", BINARY_HEX, NULL},
+    {NULL, 0, NULL}};
+static const struct property_choice type_mappings[] = {
+    {"declared", TYPES_DECLARED, NULL},
+    {"affinity", TYPES_AFFINITY, NULL},
+    {NULL, 0, NULL}};
+static const struct property_choice decimal_modes[] = {
+    {"double", DECIMAL_DOUBLE, NULL},
+    {"string", DECIMAL_STRING, NULL},
+    {"precise", 0, "SQLite has no exact decimals; use double or string"},
+    {NULL, 0, NULL}};
+static const struct property_choice failure_modes[] = {{"warn", CONVERSION_WARN, NULL},
+						       {"fail", CONVERSION_FAIL, NULL},
+						       {"skip", CONVERSION_SKIP, NULL},
+						       {NULL, 0, NULL}};
+static const struct property_choice name_adjustments[] = {
+    {"none", NAMES_AS_THEY_ARE, NULL},
+    {"avro", NAMES_AVRO, NULL},
+    {"avro_unicode", NAMES_AVRO_UNICODE, NULL},
+    {NULL, 0, NULL}};
+static const struct property_choice operations[] = {
+    {"c", SKIP_CREATE, NULL},
+    {"u", SKIP_UPDATE, NULL},
+    {"d", SKIP_DELETE, NULL},
+    {"t", 0, NULL}, /* SQLite has no TRUNCATE */
+    {NULL, 0, NULL}};
+static const struct property_choice snapshot_modes[] = {
+    {"initial", SNAPSHOT_MODE_INITIAL, NULL},
+    {"initial_only", SNAPSHOT_MODE_INITIAL_ONLY, NULL},
+    {"no_data", SNAPSHOT_MODE_NO_DATA, NULL},
+    {"always", SNAPSHOT_MODE_ALWAYS, NULL},
+    {"when_needed", SNAPSHOT_MODE_WHEN_NEEDED, NULL},
+    {NULL, 0, NULL}};
+static const struct property_choice delivery_modes[] = {
+    {"required", true, NULL}, {"disabled", false, NULL}, {NULL, 0, NULL}};
+static const struct property_choice too_large_modes[] = {
+    {"fail", false, NULL}, {"skip", true, NULL}, {NULL, 0, NULL}};
+
+#define FIELD(member)                             \
+	.field = offsetof(struct config, member), \
+	.field_size = sizeof(((struct config *)0)->member)
+#define IGNORED(pattern)                                    \
+	{                                                   \
+		.name = (pattern), .kind = PROPERTY_IGNORED \
 	}
-#define NOT_BUILT(name, value)                      \
-	{                                           \
-		(name), PROPERTY_NOT_BUILT, (value) \
+#define REFUSED(pattern, values, what_instead)                                     \
+	{                                                                          \
+		.name = (pattern), .kind = PROPERTY_REFUSED, .accepted = (values), \
+		.advice = (what_instead)                                           \
 	}
-#define IGNORED(name)                          \
-	{                                      \
-		(name), PROPERTY_IGNORED, NULL \
+#define NOT_BUILT(pattern, values)                                                  \
+	{                                                                           \
+		.name = (pattern), .kind = PROPERTY_NOT_BUILT, .accepted = (values) \
 	}
 
 static const struct property properties[] = {
-    BUILT("binary.handling.mode"),
-    BUILT("database.file.path"),
-    BUILT("exactly.once.support"),
-    BUILT("hold.escalate"),
-    BUILT("hold.max.wal.bytes"),
-    BUILT("journal.max.bytes"),
-    BUILT("message.too.large"),
-    BUILT("producer.*"),
-    BUILT("provide.transaction.metadata"),
-    BUILT("skipped.operations"),
-    BUILT("snapshot.mode"),
-    BUILT("table.exclude.list"),
-    BUILT("table.include.list"),
-    BUILT("tombstones.on.delete"),
-    BUILT("topic.creation.*"),
-    BUILT("topic.delimiter"),
-    BUILT("topic.prefix"),
-    BUILT("topic.transaction"),
+    {.name = "--lines",
+     .kind = PROPERTY_OPTION,
+     .type = TAKES_CHOICE,
+     FIELD(lines),
+     .choices = line_formats,
+     .fallback = "value",
+     .shapes = true},
+    {.name = "--to",
+     .kind = PROPERTY_OPTION,
+     .type = TAKES_CHOICE,
+     FIELD(sink),
+     .choices = sinks,
+     .fallback = "stdout",
+     .shapes = true},
+    {.name = "database.file.path",
+     .type = TAKES_PATH,
+     FIELD(database_path),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "the database, for `--config`"},
+    {.name = "table.include.list",
+     .type = TAKES_TEXT,
+     FIELD(table_include_list),
+     .shapes = true,
+     .shown_fallback = "all",
+     .text = "regular expressions of the names of tables to follow",
+     .more =
+	 "PCRE2, separated by commas, matched against the whole name, case ignored; a "
+	 "comma inside one is `\\,`; one that gives up on a name is an error, never an "
+	 "answer. Views and virtual tables are always left out, and "
+	 "so are tables whose name begins with `sqlite_` and shadow tables of virtual "
+	 "ones, unless this list names them without metacharacters"},
+    {.name = "table.exclude.list",
+     .type = TAKES_TEXT,
+     FIELD(table_exclude_list),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "regular expressions of the names of tables to leave out",
+     .more = "Only one of the two lists of tables may be given"},
+    {.name = "column.include.list",
+     .type = TAKES_TEXT,
+     FIELD(columns.include_list),
+     .shapes = true,
+     .shown_fallback = "all",
+     .text = "regular expressions of columns to give, `TABLE.COLUMN`",
+     .more = "Keys keep theirs"},
+    {.name = "column.exclude.list",
+     .type = TAKES_TEXT,
+     FIELD(columns.exclude_list),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "regular expressions of columns to leave out, `TABLE.COLUMN`"},
+    {.name = "column.mask.with.*",
+     .family = FAMILY_COLUMNS,
+     .type = TAKES_FAMILY,
+     .shapes = true,
+     .shown_name = "column.mask.with.N.chars",
+     .shown_fallback = "none",
+     .text = "a list of columns whose values become N asterisks",
+     .page = "docs/schemas.md#single-columns"},
+    {.name = "column.mask.hash.*",
+     .family = FAMILY_COLUMNS,
+     .type = TAKES_FAMILY,
+     .shapes = true,
+     .shown_name = "column.mask.hash.ALGORITHM.with.salt.SALT",
+     .shown_fallback = "none",
+     .text = "a list of columns whose values become a hash of salt and value",
+     .more = "With Debezium's digits; an algorithm of OpenSSL's. With `v2.` before the "
+	     "algorithm: of the value's plain UTF-8",
+     .page = "docs/schemas.md#single-columns"},
+    {.name = "column.truncate.to.*",
+     .family = FAMILY_COLUMNS,
+     .type = TAKES_FAMILY,
+     .shapes = true,
+     .shown_name = "column.truncate.to.N.chars",
+     .shown_fallback = "none",
+     .text = "a list of columns whose text is cut to N characters",
+     .page = "docs/schemas.md#single-columns"},
+    {.name = "message.key.columns",
+     .type = TAKES_TEXT,
+     FIELD(columns.key_columns),
+     .shapes = true,
+     .shown_fallback = "primary key",
+     .text = "other columns for message keys, `TABLE:COLUMN,COLUMN;TABLE:…`",
+     .more = "Tables and columns are regular expressions"},
+    {.name = "topic.prefix",
+     .type = TAKES_TOPIC_PART,
+     FIELD(topic_prefix),
+     .shapes = true,
+     .shown_fallback = "file name without extension",
+     .text = "`source.name`, and the first part of topics",
+     .more = "Letters, digits, `_`, `.` and `-`"},
+    {.name = "topic.delimiter",
+     .type = TAKES_TOPIC_PART,
+     FIELD(topic_delimiter),
+     .fallback = ".",
+     .shapes = true,
+     .text = "between the parts of a topic"},
+    {.name = "topic.transaction",
+     .type = TAKES_TOPIC_PART,
+     FIELD(topic_transaction),
+     .fallback = "transaction",
+     .shapes = true,
+     .text = "topic of BEGIN and END, after the prefix"},
+    {.name = "provide.transaction.metadata",
+     .type = TAKES_BOOL,
+     FIELD(transaction_metadata),
+     .fallback = "false",
+     .shapes = true,
+     .text = "`transaction` in events, and messages BEGIN and END"},
+    {.name = "binary.handling.mode",
+     .type = TAKES_CHOICE,
+     FIELD(binary_mode),
+     .choices = binary_modes,
+     .fallback = "bytes",
+     .shapes = true,
+     .text = "blobs: `bytes` and `base64` are base64, `base64-url-safe`, `hex`"},
+    {.name = "include.schema.changes",
+     .type = TAKES_BOOL,
+     FIELD(schema_changes),
+     .shapes = true,
+     .shown_fallback = "false; Kafka true",
+     .text = "messages that tell tables' structure",
+     .more = "One for each table that a snapshot has, and for each that is created, "
+	     "altered or dropped"},
+    {.name = "extended.headers.enabled",
+     .type = TAKES_BOOL,
+     FIELD(context_headers),
+     .fallback = "false",
+     .shapes = true,
+     .text = "Debezium's headers `__debezium.context.*` on events",
+     .more = "Prefix, task, connector, and an id of the run"},
+    {.name = "heartbeat.interval.ms",
+     .type = TAKES_NUMBER,
+     FIELD(heartbeat_ms),
+     .least = 0,
+     .most = INT_MAX,
+     .unit = "milliseconds (0: no heartbeats)",
+     .fallback = "0",
+     .text = "a message each so many milliseconds; 0: none",
+     .more = "Between transactions, also while nothing else happens"},
+    {.name = "topic.heartbeat.prefix",
+     .type = TAKES_TOPIC_PART,
+     FIELD(heartbeat_prefix),
+     .fallback = "__debezium-heartbeat",
+     .text = "topic of heartbeats, before the prefix"},
+    {.name = "heartbeat.topics.prefix",
+     .kind = PROPERTY_ALIAS,
+     .alias_of = "topic.heartbeat.prefix"},
+    {.name = "schemas.enable",
+     .type = TAKES_BOOL,
+     FIELD(schemas),
+     .fallback = "false",
+     .shapes = true,
+     .text = "messages carry their schema, values are of the column's type",
+     .more = "Keys and values are `{\"schema\":…,\"payload\":…}`, as Kafka "
+	     "Connect's JsonConverter writes them. `value.converter.schemas.enable` is "
+	     "another name for it",
+     .page = "docs/schemas.md"},
+    {.name = "value.converter.schemas.enable",
+     .kind = PROPERTY_ALIAS,
+     .alias_of = "schemas.enable"},
+    {.name = "key.converter.schemas.enable",
+     .kind = PROPERTY_ALIAS,
+     .alias_of = "schemas.enable"},
+    {.name = "header.converter.schemas.enable",
+     .type = TAKES_BOOL,
+     FIELD(header_schemas),
+     .fallback = "false",
+     .shapes = true,
+     .text = "with schemas: values of headers have theirs, too",
+     .more = "For sinks whose `header.converter` is JsonConverter; Connect's default "
+	     "converter reads them without",
+     .page = "docs/schemas.md#headers"},
+    {.name = "type.mapping",
+     .type = TAKES_CHOICE,
+     FIELD(type_mapping),
+     .choices = type_mappings,
+     .fallback = "declared",
+     .shapes = true,
+     .text = "with schemas: `declared` types decide, or the `affinity` alone"},
+    {.name = "decimal.handling.mode",
+     .type = TAKES_CHOICE,
+     FIELD(decimal_mode),
+     .choices = decimal_modes,
+     .fallback = "double",
+     .shapes = true,
+     .text = "with schemas: NUMERIC and DECIMAL columns are `double` or `string`",
+     .more = "So are those that declare NUMBER or MONEY"},
+    {.name = "event.converting.failure.handling.mode",
+     .type = TAKES_CHOICE,
+     FIELD(on_conversion_failure),
+     .choices = failure_modes,
+     .fallback = "warn",
+     .shapes = true,
+     .text = "with schemas, a value that does not fit: `warn`, `fail`, `skip`",
+     .more = "`warn` makes it null and warns, or exits if it may not be null; `fail` "
+	     "exits; `skip` leaves the event out"},
+    {.name = "field.name.adjustment.mode",
+     .type = TAKES_CHOICE,
+     FIELD(field_names),
+     .choices = name_adjustments,
+     .fallback = "none",
+     .shapes = true,
+     .text = "column names that Avro allows: `none`, `avro`, `avro_unicode`",
+     .more = "With `avro` other characters become `_`, with `avro_unicode` `_u` and "
+	     "their code"},
+    {.name = "schema.name.adjustment.mode",
+     .type = TAKES_CHOICE,
+     FIELD(schema_names),
+     .choices = name_adjustments,
+     .fallback = "none",
+     .shapes = true,
+     .text = "names of schemas that Avro allows: `none`, `avro`, `avro_unicode`"},
+    {.name = "tombstones.on.delete",
+     .type = TAKES_BOOL,
+     FIELD(tombstones_on_delete),
+     .fallback = "true",
+     .shapes = true,
+     .text = "a null value after each delete",
+     .more = "With Kafka and `--lines=record`"},
+    {.name = "skipped.operations",
+     .type = TAKES_SET,
+     FIELD(skipped_operations),
+     .choices = operations,
+     .fallback = "none",
+     .shapes = true,
+     .text = "a list of `c`, `u`, `d` that give no events",
+     .more = "`t` is accepted: SQLite has no TRUNCATE"},
+    {.name = "snapshot.mode",
+     .type = TAKES_CHOICE,
+     FIELD(snapshot_mode),
+     .choices = snapshot_modes,
+     .shown_fallback = "no_data; with a state directory initial",
+     .text = "`initial`, `always`, `initial_only`, `no_data`, `when_needed`",
+     .more = "`initial` (as `--snapshot`): the rows that are there first; `always` is "
+	     "the same; `initial_only`: they alone, then exit; `no_data`: follow from "
+	     "now. With a state directory the snapshot is taken once in its life, and "
+	     "`when_needed` also takes a new one when Kafka and the directory do not "
+	     "go together; rows deleted meanwhile are not announced",
+     .page = "docs/kafka.md#starts"},
+    {.name = "snapshot.select.statement.overrides",
+     .type = TAKES_TEXT,
+     FIELD(override_list),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "tables whose snapshot rows come from a SELECT of yours",
+     .more = "Separated by commas; the statement of each in "
+	     "`snapshot.select.statement.overrides.TABLE`. Its result must have every "
+	     "column of the table; it is run on the moment of the snapshot, without a "
+	     "lock"},
+    {.name = SELECT_OVERRIDE_PREFIX "*",
+     .type = TAKES_FAMILY,
+     .family = FAMILY_OVERRIDES,
+     .shapes = true},
+    {.name = "exactly.once.support",
+     .type = TAKES_CHOICE,
+     FIELD(kafka.exactly_once),
+     .choices = delivery_modes,
+     .fallback = "required",
+     .text = "for Kafka: `required` or `disabled`",
+     .more = "`disabled`: at least once, sooner, without transactions"},
+    {.name = "message.too.large",
+     .type = TAKES_CHOICE,
+     FIELD(kafka.skips_too_large),
+     .choices = too_large_modes,
+     .fallback = "fail",
+     .text = "for Kafka: `fail` (exit 1), or `skip` the message, with a warning"},
+    {.name = "topic.creation.*",
+     .family = FAMILY_KAFKA,
+     .type = TAKES_FAMILY,
+     .shown_name = "topic.creation.enable, topic.creation.default.*",
+     .shown_fallback = "true, the brokers'",
+     .text = "whether and how missing Kafka topics are made",
+     .more = "As Connect names it: `partitions`, `replication.factor`, or any setting "
+	     "of a topic",
+     .page = "docs/kafka.md#topics"},
+    {.name = "producer.*",
+     .family = FAMILY_KAFKA,
+     .type = TAKES_FAMILY,
+     .shown_fallback = "librdkafka's",
+     .text = "settings of librdkafka, such as `producer.sasl.password`",
+     .more = "Values may be `${file:PATH:KEY}` (a key of a properties file), "
+	     "`${env:NAME}`, `${directory:PATH:NAME}` (the whole of a file); they are "
+	     "never printed"},
+    {.name = "hold.escalate",
+     .type = TAKES_BOOL,
+     FIELD(hold_escalate),
+     .fallback = "true",
+     .text = "may take the write lock for a moment as a last resort",
+     .more = "When a writer that never pauses, and readers that overlap all the time, "
+	     "have let the WAL grow to 12,000 pages. A writer without a busy timeout "
+	     "may then see `SQLITE_BUSY`"},
+    {.name = "hold.max.wal.bytes",
+     .type = TAKES_BYTES,
+     FIELD(hold_max_wal_bytes),
+     .unit = "bytes (0: no limit)",
+     .fallback = "1073741824",
+     .text = "how much of the WAL may wait for rowtail; 0: no limit",
+     .more = "Past it exit 1; with a state directory the WAL is let go, and what is "
+	     "missed is found by comparing"},
+    {.name = "journal.max.bytes",
+     .type = TAKES_BYTES,
+     FIELD(journal_max_bytes),
+     .unit = "bytes (0: no limit)",
+     .fallback = "1073741824",
+     .text = "size of the file of changes not printed yet; 0: no limit",
+     .more = "Past it commits wait in the WAL. With a state directory: of the journal, "
+	     "past it the oldest changes that nobody has seen become one transaction, "
+	     "their net effect, with the header `rowtail.merged`"},
 
-    BUILT("column.exclude.list"),
-    BUILT("column.include.list"),
-    BUILT("column.mask.hash.*"),
-    BUILT("column.mask.with.*"),
-    BUILT("column.truncate.to.*"),
-    BUILT("decimal.handling.mode"),
-    BUILT("event.converting.failure.handling.mode"),
-    BUILT("extended.headers.enabled"),
-    BUILT("field.name.adjustment.mode"),
-    BUILT("header.converter.schemas.enable"),
-    BUILT("heartbeat.interval.ms"),
-    BUILT("include.schema.changes"),
+    /* Known, and not built yet. */
     NOT_BUILT("incremental.snapshot.chunk.size", "1024"),
     NOT_BUILT("max.batch.size", "2048"),
-    BUILT("message.key.columns"),
     NOT_BUILT("notification.enabled.channels", NULL),
     NOT_BUILT("notification.sink.topic.name", NULL),
-    BUILT("schema.name.adjustment.mode"),
-    BUILT("schemas.enable"),
     NOT_BUILT("signal.data.collection", NULL),
     NOT_BUILT("signal.enabled.channels", "source"),
     NOT_BUILT("signal.file", NULL),
     NOT_BUILT("signal.kafka.*", NULL),
     NOT_BUILT("signal.poll.interval.ms", "5000"),
-    BUILT("snapshot.select.statement.overrides"),
-    BUILT("snapshot.select.statement.overrides.*"),
-    BUILT("topic.heartbeat.prefix"),
-    BUILT("type.mapping"),
 
-    IGNORED("bigint.unsigned.handling.mode"),
+    /* Would change the messages. */
+    REFUSED("bigint.unsigned.handling.mode", "long",
+	    "SQLite's integers are int64; leave it out"),
+    REFUSED("column.propagate.source.type", NULL,
+	    "include.schema.changes=true tells the declared types; leave it out"),
+    REFUSED("converters", "",
+	    "values are those of docs/schemas.md, see type.mapping; leave it out"),
+    REFUSED("datatype.propagate.source.type", NULL,
+	    "include.schema.changes=true tells the declared types; leave it out"),
+    REFUSED(
+	"errors.tolerance", "none",
+	"use event.converting.failure.handling.mode=skip and message.too.large=skip"),
+    REFUSED("event.deserialization.failure.handling.mode", "fail",
+	    "what cannot be read ends rowtail; leave it out"),
+    REFUSED("event.processing.failure.handling.mode", "fail",
+	    "what cannot be read ends rowtail; leave it out, or see "
+	    "event.converting.failure.handling.mode"),
+    REFUSED("guardrail.collections.max", "0",
+	    "there is no limit of tables; use table.include.list"),
+    REFUSED("header.converter",
+	    "org.apache.kafka.connect.storage.SimpleHeaderConverter|org.apache.kafka."
+	    "connect.json.JsonConverter",
+	    "header values are as these two read them; leave it out, and see "
+	    "header.converter.schemas.enable"),
+    REFUSED("header.converter.*", NULL,
+	    "of converters only schemas.enable is built; leave it out"),
+    REFUSED("heartbeat.action.query", "",
+	    "rowtail writes nothing to the database; heartbeat.interval.ms alone gives "
+	    "heartbeats"),
+    REFUSED("include.query", "false",
+	    "statements are not in SQLite's log; leave it out"),
+    REFUSED("key.converter", "org.apache.kafka.connect.json.JsonConverter",
+	    "keys are JSON as JsonConverter writes it; leave it out, and convert "
+	    "behind rowtail"),
+    REFUSED("key.converter.replace.null.with.default", "false",
+	    "NULL is always null here; set it to false"),
+    REFUSED("key.converter.*", NULL,
+	    "of converters only schemas.enable is built; leave it out"),
+    REFUSED("nonnull.affinity.mismatch.fallback", "false",
+	    "use event.converting.failure.handling.mode"),
+    REFUSED("post.processors", "",
+	    "rows are always whole, and nothing works on them; leave it out, or do it "
+	    "behind rowtail"),
+    REFUSED("predicates", "",
+	    "rowtail runs no transforms; set transforms and predicates on the "
+	    "consuming side, such as a sink connector"),
+    REFUSED("predicates.*", NULL,
+	    "rowtail runs no transforms; set transforms and predicates on the "
+	    "consuming side, such as a sink connector"),
+    REFUSED("skip.messages.without.change", "false",
+	    "an UPDATE that changes nothing gives no event anyway, one of excluded "
+	    "columns alone does; leave it out"),
+    REFUSED("snapshot.include.collection.list", "",
+	    "use table.include.list, or snapshot.select.statement.overrides with a "
+	    "SELECT of no rows"),
+    REFUSED("snapshot.query.mode", "select_all",
+	    "use snapshot.select.statement.overrides"),
+    REFUSED("snapshot.tables.order.by.row.count", "disabled",
+	    "tables come by name; leave it out"),
+    REFUSED("sourceinfo.struct.maker", NULL,
+	    "the source block is as documented; leave it out"),
+    REFUSED("table.ignore.builtin", "true",
+	    "SQLite's own tables are left out unless table.include.list names them; "
+	    "leave it out"),
+    REFUSED("time.precision.mode", "adaptive",
+	    "dates and times are strings as stored; leave it out"),
+    REFUSED("topic.heartbeat.name", NULL, "use topic.heartbeat.prefix"),
+    REFUSED("topic.naming.strategy",
+	    "io.debezium.schema.SchemaTopicNamingStrategy|io.debezium.schema."
+	    "DefaultTopicNamingStrategy",
+	    "use topic.prefix and topic.delimiter"),
+    REFUSED("transaction.metadata.factory",
+	    "io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory",
+	    "transactions are told as documented; leave it out"),
+    REFUSED("transforms", "",
+	    "rowtail runs no transforms; set them on the consuming side, such as a "
+	    "sink connector"),
+    REFUSED("transforms.*", NULL,
+	    "rowtail runs no transforms; set them on the consuming side, such as a "
+	    "sink connector"),
+    REFUSED("value.converter", "org.apache.kafka.connect.json.JsonConverter",
+	    "values are JSON as JsonConverter writes it; leave it out, and convert "
+	    "behind rowtail"),
+    REFUSED("value.converter.replace.null.with.default", "false",
+	    "NULL is always null here; set it to false"),
+    REFUSED("value.converter.*", NULL,
+	    "of converters only schemas.enable is built; leave it out"),
+
+    /* Cannot matter: servers, logs and types that SQLite does not have, and how other
+     * programs run. */
     IGNORED("binlog.*"),
     IGNORED("cdc.log.batch.size"),
-    IGNORED("column.propagate.source.type"),
     IGNORED("config.action.reload"),
     IGNORED("config.providers"),
     IGNORED("config.providers.*"),
@@ -78,7 +495,6 @@ static const struct property properties[] = {
     IGNORED("connect.timeout.ms"),
     IGNORED("connection.validation.timeout.ms"),
     IGNORED("connector.class"),
-    IGNORED("converters"),
     IGNORED("custom.metric.tags"),
     IGNORED("custom.sanitize.pattern"),
     IGNORED("database.dbname"),
@@ -102,21 +518,16 @@ static const struct property properties[] = {
     IGNORED("database.sslrootcert"),
     IGNORED("database.tcpKeepAlive"),
     IGNORED("database.user"),
-    IGNORED("datatype.propagate.source.type"),
     IGNORED("driver.*"),
     IGNORED("enable.time.adjuster"),
     IGNORED("errors.*"),
-    IGNORED("event.deserialization.failure.handling.mode"),
-    IGNORED("event.processing.failure.handling.mode"),
     IGNORED("executor.shutdown.timeout.ms"),
     IGNORED("flush.lsn.source"),
     IGNORED("gtid.source.*"),
-    IGNORED("guardrail.collections.*"),
-    IGNORED("header.converter"),
-    IGNORED("heartbeat.action.query"),
-    IGNORED("heartbeat.topics.prefix"),
+    IGNORED("guardrail.collections.limit.action"),
+    IGNORED("header.converter.decimal.format"),
+    IGNORED("header.converter.schemas.cache.size"),
     IGNORED("hstore.handling.mode"),
-    IGNORED("include.query"),
     IGNORED("include.schema.comments"),
     IGNORED("include.unknown.datatypes"),
     IGNORED("inconsistent.schema.handling.mode"),
@@ -124,8 +535,8 @@ static const struct property properties[] = {
     IGNORED("incremental.snapshot.watermarking.strategy"),
     IGNORED("internal.*"),
     IGNORED("interval.handling.mode"),
-    IGNORED("key.converter"),
-    IGNORED("key.converter.*"),
+    IGNORED("key.converter.decimal.format"),
+    IGNORED("key.converter.schemas.cache.size"),
     IGNORED("legacy.snapshot.max.threads"),
     IGNORED("lsn.flush.*"),
     IGNORED("max.queue.size"),
@@ -135,16 +546,12 @@ static const struct property properties[] = {
     IGNORED("message.prefix.include.list"),
     IGNORED("min.row.count.to.stream.results"),
     IGNORED("name"),
-    IGNORED("nonnull.affinity.mismatch.fallback"),
     IGNORED("offset.flush.*"),
     IGNORED("offset.storage"),
     IGNORED("offset.storage.*"),
     IGNORED("openlineage.integration.*"),
     IGNORED("plugin.name"),
     IGNORED("poll.interval.ms"),
-    IGNORED("post.processors"),
-    IGNORED("predicates"),
-    IGNORED("predicates.*"),
     IGNORED("publication.*"),
     IGNORED("publish.via.partition.root"),
     IGNORED("query.fetch.size"),
@@ -155,11 +562,9 @@ static const struct property properties[] = {
     IGNORED("schema.history.internal.*"),
     IGNORED("schema.include.list"),
     IGNORED("schema.refresh.mode"),
-    IGNORED("skip.messages.without.change"),
     IGNORED("slot.*"),
     IGNORED("snapshot.delay.ms"),
     IGNORED("snapshot.fetch.size"),
-    IGNORED("snapshot.include.collection.list"),
     IGNORED("snapshot.isolation.mode"),
     IGNORED("snapshot.lock.timeout.ms"),
     IGNORED("snapshot.locking.mode"),
@@ -168,25 +573,16 @@ static const struct property properties[] = {
     IGNORED("snapshot.max.threads.multiplier"),
     IGNORED("snapshot.mode.configuration.based.*"),
     IGNORED("snapshot.mode.custom.name"),
-    IGNORED("snapshot.query.mode"),
     IGNORED("snapshot.query.mode.custom.name"),
-    IGNORED("snapshot.tables.order.by.row.count"),
-    IGNORED("sourceinfo.struct.maker"),
     IGNORED("statistics.metrics.enabled"),
     IGNORED("status.update.interval.ms"),
     IGNORED("streaming.delay.ms"),
-    IGNORED("table.ignore.builtin"),
     IGNORED("tasks.max"),
-    IGNORED("time.precision.mode"),
     IGNORED("topic.cache.size"),
-    IGNORED("topic.naming.strategy"),
-    IGNORED("transaction.metadata.factory"),
-    IGNORED("transforms"),
-    IGNORED("transforms.*"),
     IGNORED("unavailable.value.placeholder"),
     IGNORED("use.nongraceful.disconnect"),
-    IGNORED("value.converter"),
-    IGNORED("value.converter.*"),
+    IGNORED("value.converter.decimal.format"),
+    IGNORED("value.converter.schemas.cache.size"),
     IGNORED("xmin.fetch.interval.ms"),
 };
 
@@ -205,71 +601,45 @@ const struct property *property_at(size_t index)
 size_t property_find(const char *key)
 {
 	size_t family = PROPERTY_COUNT;
+	size_t family_len = 0;
 	size_t i;
 
 	for (i = 0; i < PROPERTY_COUNT; i++) {
 		const char *name = properties[i].name;
 		size_t len = strlen(name) - 1;
 
+		if (properties[i].kind == PROPERTY_OPTION) {
+			continue;
+		}
 		if (strcmp(name, key) == 0) {
 			return i;
 		}
-		if (name[len] == '*' && strncmp(name, key, len) == 0) {
+		if (name[len] == '*' && len > family_len &&
+		    strncmp(name, key, len) == 0) {
 			family = i;
+			family_len = len;
 		}
 	}
 	return family;
 }
 
-/* ---- the nearest name ---- */
-
 /* Rather one that does something. */
-#define IGNORED_HANDICAP 3
-#define NAME_MAX_LEN     64 /* longer keys are compared by their beginning */
-
-/* Insertions, deletions and replacements that make `b` of `a`. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned row[NAME_MAX_LEN + 1];
-	size_t a_len = strnlen(a, NAME_MAX_LEN);
-	size_t b_len = strnlen(b, NAME_MAX_LEN);
-	size_t i;
-	size_t j;
-
-	for (j = 0; j <= b_len; j++) {
-		row[j] = (unsigned)j;
-	}
-	for (i = 1; i <= a_len; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (j = 1; j <= b_len; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-		}
-	}
-	return row[b_len];
-}
+#define IDLE_HANDICAP 3
 
 const char *property_nearest(const char *key)
 {
-	const char *nearest = properties[0].name;
-	unsigned least = UINT32_MAX;
+	struct nearest_name near;
 	size_t i;
 
+	nearest_name_init(&near, key);
 	for (i = 0; i < PROPERTY_COUNT; i++) {
-		unsigned distance = edit_distance(key, properties[i].name);
+		const struct property *p = &properties[i];
 
-		if (properties[i].kind == PROPERTY_IGNORED) {
-			distance += IGNORED_HANDICAP;
-		}
-		if (distance < least && !strchr(properties[i].name, '*')) {
-			least = distance;
-			nearest = properties[i].name;
+		if (p->kind != PROPERTY_OPTION && !strchr(p->name, '*')) {
+			nearest_name_offer(&near, p->name,
+					   p->kind == PROPERTY_BUILT ? 0
+								     : IDLE_HANDICAP);
 		}
 	}
-	return nearest;
+	return near.nearest;
 }

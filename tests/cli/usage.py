@@ -1,6 +1,9 @@
 """Command line: help, options, properties, exit codes."""
 
 import json
+import pathlib
+import subprocess
+import sys
 
 from harness.box import expect
 
@@ -22,6 +25,22 @@ def test_help_is_printed_on_stdout(box):
     expect(result.code == 0 and b"rowtail" in result.out and b"--snapshot" in result.out
            and b"-D" in result.out, "%s", result)
     expect(result.err == b"", "%s", result)
+
+
+def test_documents_say_of_the_properties_what_their_table_says(box):
+    root = pathlib.Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, str(root / "tests/tools/property_docs.py"),
+                           box.options.helpers + "/property_docs", "check"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    expect(done.returncode == 0, "%s", done.stdout.decode())
+
+
+def test_help_has_all_properties_and_their_defaults(box):
+    result = box.run("--help")
+    for name in (b"table.include.list", b"column.mask.hash.ALGORITHM.with.salt.SALT",
+                 b"(1073741824)", b"journal.max.bytes", b"(declared)"):
+        expect(name in result.out, "%s is not in --help", name)
+    expect(max(map(len, result.out.decode().splitlines())) < 80, "a line is too long")
 
 
 def test_version_is_printed_on_stdout(box):

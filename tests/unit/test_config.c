@@ -98,7 +98,7 @@ static void test_defaults_are_debeziums_and_ours(void **state)
 	assert_int_equal(c.binary_mode, BINARY_BYTES);
 	assert_true(c.tombstones_on_delete);
 	assert_false(c.transaction_metadata);
-	assert_false(c.skip_create || c.skip_update || c.skip_delete);
+	assert_int_equal(c.skipped_operations, 0);
 	assert_true(c.hold_escalate);
 	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(1) << 30);
 	assert_int_equal(c.journal_max_bytes, UINT64_C(1) << 30);
@@ -133,8 +133,7 @@ static void test_values_reach_their_fields(void **state)
 	assert_true(c.transaction_metadata);
 	assert_false(c.tombstones_on_delete);
 	assert_int_equal(c.binary_mode, BINARY_BASE64_URL_SAFE);
-	assert_true(c.skip_create && c.skip_update);
-	assert_false(c.skip_delete);
+	assert_int_equal(c.skipped_operations, SKIP_CREATE | SKIP_UPDATE);
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL_ONLY);
 	assert_false(c.hold_escalate);
 	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(123456789012));
@@ -259,9 +258,17 @@ static void test_defaults_of_what_is_not_built_are_accepted(void **state)
 static void test_keys_without_meaning_are_warned_of(void **state)
 {
 	static const char *const keys[] = {
-	    "database.hostname",      "database.server.id",  "plugin.name", "slot.name",
-	    "transforms.unwrap.type", "key.converter",       "tasks.max",   "name",
-	    "connector.class",        "time.precision.mode",
+	    "database.hostname",
+	    "database.server.id",
+	    "plugin.name",
+	    "slot.name",
+	    "errors.max.retries",
+	    "offset.storage.topic",
+	    "tasks.max",
+	    "name",
+	    "connector.class",
+	    "slot.drop.on.stop",
+	    "value.converter.decimal.format",
 	};
 	struct config c;
 
@@ -276,6 +283,113 @@ static void test_keys_without_meaning_are_warned_of(void **state)
 		assert_non_null(strstr(c.warnings[0], "ignored"));
 		config_clear(&c);
 	}
+}
+
+static void test_what_would_change_the_messages_is_refused(void **state)
+{
+	static const char *const keys[] = {
+	    "transforms",
+	    "transforms.unwrap.type",
+	    "predicates",
+	    "predicates.is.type",
+	    "converters",
+	    "post.processors",
+	    "topic.naming.strategy",
+	    "key.converter",
+	    "value.converter",
+	    "header.converter",
+	    "value.converter.schema.registry.url",
+	    "value.converter.replace.null.with.default",
+	    "time.precision.mode",
+	    "sourceinfo.struct.maker",
+	    "column.propagate.source.type",
+	    "snapshot.include.collection.list",
+	    "heartbeat.action.query",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		check_refused(keys[i], "io.example.Other",
+			      "would change the messages and is not built: ");
+	}
+}
+
+static void test_what_is_done_anyway_is_accepted(void **state)
+{
+	(void)state;
+	check_accepted("transforms", "");
+	check_accepted("key.converter", "org.apache.kafka.connect.json.JsonConverter");
+	check_accepted("value.converter.replace.null.with.default", "false");
+	check_accepted("topic.naming.strategy",
+		       "io.debezium.schema.DefaultTopicNamingStrategy");
+	check_accepted("errors.tolerance", "none");
+	check_accepted("time.precision.mode", "adaptive");
+}
+
+static void test_schemas_have_the_names_that_connect_has(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	init(&c);
+	set(&c, "value.converter", "org.apache.kafka.connect.json.JsonConverter");
+	set(&c, "value.converter.schemas.enable", "true");
+	set(&c, "key.converter.schemas.enable", "TRUE");
+	finish(&c);
+	assert_true(c.schemas);
+	assert_int_equal(c.warning_count, 0);
+	config_clear(&c);
+
+	/* The higher rank wins, under whichever name. */
+	init(&c);
+	set_as(&c, CONFIG_FILE, "value.converter.schemas.enable", "true");
+	set(&c, "schemas.enable", "false");
+	finish(&c);
+	assert_false(c.schemas);
+	config_clear(&c);
+	init(&c);
+	set_as(&c, CONFIG_FILE, "schemas.enable", "false");
+	set(&c, "value.converter.schemas.enable", "true");
+	finish(&c);
+	assert_true(c.schemas);
+	config_clear(&c);
+
+	init(&c);
+	set(&c, "value.converter.schemas.enable", "true");
+	set(&c, "key.converter.schemas.enable", "false");
+	assert_int_equal(config_finish(&c, &err), ST_CONFIG);
+	assert_string_equal(err.text,
+			    "-D value.converter.schemas.enable=true and -D "
+			    "key.converter.schemas.enable=false are one setting; give "
+			    "one of them");
+	config_clear(&c);
+
+	/* Connect's default is not ours. */
+	init(&c);
+	set(&c, "value.converter", "org.apache.kafka.connect.json.JsonConverter");
+	finish(&c);
+	assert_false(c.schemas);
+	assert_int_equal(c.warning_count, 1);
+	assert_non_null(strstr(c.warnings[0], "set schemas.enable"));
+	config_clear(&c);
+}
+
+static void test_unknown_keys_get_no_name_that_is_far(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	init(&c);
+	assert_int_equal(
+	    config_set(&c, CONFIG_DEFINE, "-D ", "read.only", "true", &err), ST_CONFIG);
+	assert_string_equal(err.text,
+			    "-D read.only: unknown property; rowtail --help lists all");
+	/* Options are no properties. */
+	assert_int_equal(config_set(&c, CONFIG_DEFINE, "-D ", "--to", "kafka", &err),
+			 ST_CONFIG);
+	config_clear(&c);
 }
 
 static void test_unknown_keys_get_the_nearest_name(void **state)
@@ -394,7 +508,11 @@ int main(void)
 	    cmocka_unit_test(test_what_is_not_built_says_so),
 	    cmocka_unit_test(test_defaults_of_what_is_not_built_are_accepted),
 	    cmocka_unit_test(test_keys_without_meaning_are_warned_of),
+	    cmocka_unit_test(test_what_would_change_the_messages_is_refused),
+	    cmocka_unit_test(test_what_is_done_anyway_is_accepted),
+	    cmocka_unit_test(test_schemas_have_the_names_that_connect_has),
 	    cmocka_unit_test(test_unknown_keys_get_the_nearest_name),
+	    cmocka_unit_test(test_unknown_keys_get_no_name_that_is_far),
 	    cmocka_unit_test(test_prefix_is_made_of_the_database_name),
 	    cmocka_unit_test(test_missing_and_clashing_settings_are_refused),
 	    cmocka_unit_test(test_files_name_their_lines),

@@ -14,7 +14,6 @@ static void set(struct kafka_options *options, int rank, const char *key,
 {
 	struct error err = {0};
 
-	assert_true(kafka_options_has(key));
 	if (kafka_options_set(options, rank, "-D ", key, value, &err) != ST_OK) {
 		fail_msg("%s: %s", key, err.text);
 	}
@@ -37,15 +36,6 @@ static void expect_refusal(const char *key, const char *value, const char *text)
 		fail_msg("\"%s\" lacks \"%s\"", err.text, text);
 	}
 	kafka_options_clear(&options);
-}
-
-static void test_only_families_are_its_own(void **state)
-{
-	(void)state;
-	assert_true(kafka_options_has("producer.acks"));
-	assert_true(kafka_options_has("topic.creation.enable"));
-	assert_false(kafka_options_has("topic.prefix"));
-	assert_false(kafka_options_has("producer"));
 }
 
 static void test_the_higher_rank_wins_and_then_the_later_one(void **state)
@@ -111,7 +101,6 @@ static void test_what_cannot_be_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_only_families_are_its_own),
 	    cmocka_unit_test(test_the_higher_rank_wins_and_then_the_later_one),
 	    cmocka_unit_test(test_topics_are_made_as_connect_names_it),
 	    cmocka_unit_test(test_what_cannot_be_is_refused),

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/config/property_help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/config/property_table.h"
+
+#define TEXT_COLUMN  32 /* of --help */
+#define LINE_COLUMNS 79
+#define MDOC_COLUMNS 78
+
+static const char *name_of(const struct property *property)
+{
+	return property->shown_name ? property->shown_name : property->name;
+}
+
+/* NULL: there is none to be told. */
+static const char *fallback_of(const struct property *property)
+{
+	return property->shown_fallback ? property->shown_fallback : property->fallback;
+}
+
+/* Characters of UTF-8, not bytes. */
+static size_t columns(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		n += ((unsigned char)text[i] & 0xC0) != 0x80;
+	}
+	return n;
+}
+
+/* ---- --help ---- */
+
+static void add_blanks(struct buffer *out, size_t count)
+{
+	while (count-- > 0) {
+		buffer_add_char(out, ' ');
+	}
+}
+
+/* `text` from column TEXT_COLUMN on, where the line has come to `column`; backquotes
+ * are left out. */
+static void add_wrapped(struct buffer *out, const char *text, size_t column)
+{
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		bool is_first = column <= TEXT_COLUMN;
+
+		if (column + !is_first + columns(text, len) > LINE_COLUMNS) {
+			buffer_add_char(out, '\n');
+			column = 0;
+			is_first = true;
+		}
+		if (is_first) {
+			add_blanks(out, TEXT_COLUMN - column);
+			column = TEXT_COLUMN;
+		} else {
+			buffer_add_char(out, ' ');
+			column++;
+		}
+		for (size_t i = 0; i < len; i++) {
+			if (text[i] != '`') {
+				buffer_add_char(out, text[i]);
+			}
+		}
+		column += columns(text, len);
+		text += len;
+		text += strspn(text, " ");
+	}
+	buffer_add_char(out, '\n');
+}
+
+static void add_line(struct buffer *out, const struct property *property)
+{
+	const char *name = name_of(property);
+	size_t column = 2 + columns(name, strlen(name));
+	struct buffer text;
+
+	buffer_add_str(out, "  ");
+	buffer_add_str(out, name);
+	if (column >= TEXT_COLUMN) {
+		buffer_add_char(out, '\n');
+		column = 0;
+	}
+	buffer_init(&text);
+	buffer_add_str(&text, property->text);
+	if (fallback_of(property)) {
+		buffer_add_str(&text, " (");
+		buffer_add_str(&text, fallback_of(property));
+		buffer_add_char(&text, ')');
+	}
+	buffer_add_char(&text, '\0');
+	if (buffer_ok(&text)) {
+		add_wrapped(out, text.bytes, column);
+	}
+	out->failed |= !buffer_ok(&text);
+	buffer_clear(&text);
+}
+
+void property_help_add(struct buffer *out)
+{
+	for (size_t i = 0; i < property_count(); i++) {
+		if (property_at(i)->text) {
+			add_line(out, property_at(i));
+		}
+	}
+}
+
+/* ---- README ---- */
+
+static void add_code(struct buffer *out, const char *text)
+{
+	const char *between = "";
+
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, ",");
+
+		buffer_add_str(out, between);
+		buffer_add_char(out, '`');
+		buffer_add(out, p, len);
+		buffer_add_char(out, '`');
+		p += len;
+		p += strspn(p, ", ");
+		between = ", ";
+	}
+}
+
+void property_help_add_markdown(struct buffer *out)
+{
+	buffer_add_str(out, "| property | default | meaning |\n|---|---|---|\n");
+	for (size_t i = 0; i < property_count(); i++) {
+		const struct property *p = property_at(i);
+
+		if (!p->text) {
+			continue;
+		}
+		buffer_add_str(out, "| ");
+		add_code(out, name_of(p));
+		buffer_add_str(out, " | ");
+		if (p->shown_fallback) {
+			buffer_add_str(out, p->shown_fallback);
+		} else if (p->fallback) {
+			buffer_add_char(out, '`');
+			buffer_add_str(out, p->fallback);
+			buffer_add_char(out, '`');
+		}
+		buffer_add_str(out, " | ");
+		buffer_add_str(out, p->text);
+		if (p->more) {
+			buffer_add_str(out, ". ");
+			buffer_add_str(out, p->more);
+		}
+		if (p->page) {
+			buffer_add_str(out, ": [");
+			buffer_add(out, p->page, strcspn(p->page, "#"));
+			buffer_add_str(out, "](");
+			buffer_add_str(out, p->page);
+			buffer_add_char(out, ')');
+		}
+		buffer_add_str(out, " |\n");
+	}
+}
+
+/* ---- the man page ---- */
+
+/* A word as roff reads it: bold between backquotes. Where the line begins, a word that
+ * is a request to roff is told to be none. */
+static void add_roff(struct buffer *out, const char *text, size_t len, bool *is_bold)
+{
+	if (len > 0 && (text[0] == '.' || text[0] == '\'')) {
+		buffer_add_str(out, "\\&");
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '`') {
+			*is_bold = !*is_bold;
+			buffer_add_str(out, *is_bold ? "\\fB" : "\\fR");
+		} else if (text[i] == '\\') {
+			buffer_add_str(out, "\\e");
+		} else if (text[i] == '-' && *is_bold) {
+			buffer_add_str(out, "\\-");
+		} else {
+			buffer_add_char(out, text[i]);
+		}
+	}
+}
+
+static void add_roff_text(struct buffer *out, const char *text)
+{
+	bool is_bold = false;
+	size_t column = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column > 0 && column + 1 + len > MDOC_COLUMNS) {
+			buffer_add_char(out, '\n');
+			column = 0;
+		} else if (column > 0) {
+			buffer_add_char(out, ' ');
+			column++;
+		}
+		add_roff(out, text, len, &is_bold);
+		column += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	buffer_add_char(out, '\n');
+}
+
+/* As a sentence: its first letter is a capital one, unless it begins with a word to be
+ * typed, and it ends with a full stop. */
+static void add_sentence(struct buffer *out, const char *text)
+{
+	struct buffer b;
+
+	buffer_init(&b);
+	buffer_add_str(&b, text);
+	buffer_add_str(&b, ".");
+	buffer_add_char(&b, '\0');
+	if (buffer_ok(&b)) {
+		if (b.bytes[0] >= 'a' && b.bytes[0] <= 'z') {
+			b.bytes[0] = (char)(b.bytes[0] - 'a' + 'A');
+		}
+		add_roff_text(out, b.bytes);
+	}
+	out->failed |= !buffer_ok(&b);
+	buffer_clear(&b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct property *const *one = a;
+	const struct property *const *other = b;
+
+	return strcmp(name_of(*one), name_of(*other));
+}
+
+static void add_item(struct buffer *out, const struct property *property)
+{
+	buffer_add_str(out, ".It Cm ");
+	buffer_add_str(out, name_of(property));
+	buffer_add_char(out, '\n');
+	add_sentence(out, property->text);
+	if (property->more) {
+		add_sentence(out, property->more);
+	}
+	if (fallback_of(property)) {
+		bool is_bold = false;
+
+		buffer_add_str(out, "Default: ");
+		if (!property->shown_fallback) {
+			add_roff(out, "`", 1, &is_bold);
+		}
+		add_roff(out, fallback_of(property), strlen(fallback_of(property)),
+			 &is_bold);
+		if (is_bold) {
+			add_roff(out, "`", 1, &is_bold);
+		}
+		buffer_add_str(out, ".\n");
+	}
+}
+
+void property_help_add_mdoc(struct buffer *out)
+{
+	const struct property **listed =
+	    calloc(property_count(), sizeof(const struct property *));
+	size_t count = 0;
+
+	if (!listed) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < property_count(); i++) {
+		if (property_at(i)->text) {
+			listed[count++] = property_at(i);
+		}
+	}
+	qsort(listed, count, sizeof *listed, by_name);
+	for (size_t i = 0; i < count; i++) {
+		add_item(out, listed[i]);
+	}
+	free(listed);
+}
