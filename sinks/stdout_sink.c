@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "sinks/line_batch.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
 
 /* A signal may come just before poll(2); the stop flag is seen this much later. */
 #define STOP_POLL_MS 200
@@ -33,6 +36,9 @@ struct stdout_sink {
 	enum outlet outlet;
 	bool has_reader; /* that can go away */
 	bool is_terminal;
+	bool has_begun;        /* something was written */
+	bool is_inside_line;   /* what was written last has no line end */
+	uint64_t inside_bytes; /* of that line, of those that were written */
 	const volatile int *stop;
 	enum status (*written)(void *context, struct error *err);
 	void *context;
@@ -81,6 +87,23 @@ static enum status wait_writable(struct stdout_sink *s, struct error *err)
 	return ST_OK;
 }
 
+/* The place, for messages about a write that ended inside a line. */
+struct cut_text {
+	char text[80];
+};
+
+static struct cut_text describe_cut(const struct stdout_sink *s)
+{
+	struct cut_text out = {""};
+
+	if (s->is_inside_line) {
+		(void)snprintf(out.text, sizeof out.text,
+			       ", inside a line of which %" PRIu64 " bytes are written",
+			       s->inside_bytes);
+	}
+	return out;
+}
+
 static enum status write_failed(const struct stdout_sink *s, int sys_errno,
 				struct error *err)
 {
@@ -88,6 +111,10 @@ static enum status write_failed(const struct stdout_sink *s, int sys_errno,
 	    (sys_errno == EIO && s->is_terminal)) {
 		return error_set(err, ST_CLOSED,
 				 "the reader of standard output went away");
+	}
+	if (s->is_inside_line) {
+		return error_set_errno(err, sys_errno, "standard output%s",
+				       describe_cut(s).text);
 	}
 	return error_set_errno(err, sys_errno, "standard output");
 }
@@ -102,6 +129,16 @@ static ssize_t write_some(const struct stdout_sink *s, const char *bytes, size_t
 		len = PIPE_BUF;
 	}
 	return write(s->fd, bytes, len);
+}
+
+/* These were written. */
+static void note_written(struct stdout_sink *s, const char *bytes, size_t len)
+{
+	const char *last = len > 0 ? memrchr(bytes, '\n', len) : NULL;
+	size_t behind = last ? (size_t)(bytes + len - last) - 1 : len;
+
+	s->inside_bytes = last ? behind : s->inside_bytes + behind;
+	s->is_inside_line = s->inside_bytes > 0;
 }
 
 static enum status write_all(struct stdout_sink *s, const char *bytes, size_t len,
@@ -121,6 +158,7 @@ static enum status write_all(struct stdout_sink *s, const char *bytes, size_t le
 		n = write_some(s, bytes, len);
 		if (n >= 0) {
 			FAULT_POINT("stdout-written");
+			note_written(s, bytes, (size_t)n);
 			bytes += n;
 			len -= (size_t)n;
 			*done += (size_t)n;
@@ -147,15 +185,77 @@ static uint64_t count_lines(const char *bytes, size_t len)
 	return lines;
 }
 
+/* Does what is in the file, up to where writing goes on, end inside a line? What cannot
+ * be read is taken to be whole. */
+static bool file_ends_inside_line(int fd)
+{
+	char path[64];
+	char last = '\n';
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+	off_t end;
+	int again;
+
+	if (flags < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		return false;
+	}
+	end = flags & O_APPEND ? st.st_size : lseek(fd, 0, SEEK_CUR);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = end > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (again >= 0) {
+		(void)file_read_at(again, &last, 1, end - 1);
+		(void)close(again);
+	}
+	return last != '\n';
+}
+
+/* What is written first begins a line. */
+static enum status begin_line(struct stdout_sink *s, struct error *err)
+{
+	size_t done = 0;
+	enum status status;
+
+	if (s->outlet == OUTLET_FILE) {
+		s->is_inside_line = file_ends_inside_line(s->fd);
+	}
+	if (!s->is_inside_line) {
+		s->has_begun = true;
+		return ST_OK;
+	}
+	status = write_all(s, "\n", 1, &done, err);
+	if (status == ST_OK) {
+		s->has_begun = true;
+		log_warn("standard output ended inside a line, which an earlier run "
+			 "left; goes on with a new one");
+	}
+	return status;
+}
+
+/* A reader that went away needs no word. */
+static void say_cut(const struct stdout_sink *s, enum status status)
+{
+	if (status == ST_STOPPED && s->has_begun && s->is_inside_line) {
+		log_warn("stopped while the reader of standard output took nothing%s; "
+			 "%s",
+			 describe_cut(s).text,
+			 s->written ? "it comes again, whole, at the next start"
+				    : "drop what has no line end");
+	}
+}
+
 static enum status write_lines(void *context, const char *bytes, size_t len,
 			       struct error *err)
 {
 	struct stdout_sink *s = context;
 	size_t done = 0;
-	enum status status = write_all(s, bytes, len, &done, err);
+	enum status status = s->has_begun ? ST_OK : begin_line(s, err);
 
+	if (status == ST_OK) {
+		status = write_all(s, bytes, len, &done, err);
+	}
 	if (status != ST_OK) {
 		s->batch.written += count_lines(bytes, done);
+		say_cut(s, status);
 	}
 	return status;
 }
@@ -197,6 +297,16 @@ uint64_t stdout_sink_put_lines(const struct sink *sink)
 uint64_t stdout_sink_written_lines(const struct sink *sink)
 {
 	return ((const struct stdout_sink *)sink)->batch.written;
+}
+
+bool stdout_sink_is_inside_line(const struct sink *sink)
+{
+	return ((const struct stdout_sink *)sink)->is_inside_line;
+}
+
+void stdout_sink_begin_line(struct sink *sink)
+{
+	((struct stdout_sink *)sink)->is_inside_line = true;
 }
 
 /* ---- open and close ---- */

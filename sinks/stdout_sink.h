@@ -5,10 +5,13 @@
  * LINES      and their batch: sinks/line_batch.h.
  * BLOCKING   A pipe, socket or terminal whose reader is slow is waited for. When
  *            `*stop` becomes true meanwhile, writing goes on for
- *            STDOUT_STOP_TIMEOUT_NS from when it was seen, then ST_STOPPED; only so
- *            can a line be cut. To be able to notice, the sink never sits in a write
- *            that blocks: it opens pipes and terminals a second time (the flags of the
- *            descriptor it was given belong to other programs, too).
+ *            STDOUT_STOP_TIMEOUT_NS from when it was seen, then ST_STOPPED. To be able
+ * to notice, the sink never sits in a write that blocks: it opens pipes and terminals a
+ * second time (the flags of the descriptor it was given belong to other programs, too).
+ * CUT LINES  Such a stop, a full disk or a kill can leave the beginning of a line. The
+ *            first says so with a warning, the second in its error, and the next run
+ *            begins with a line end, with a warning: if what a regular file has does
+ *            not end in one, or if it was told to (stdout_sink_begin_line).
  * ERRORS     A reader that went away is ST_CLOSED; SIGPIPE must be ignored.
  */
 #ifndef SINKS_STDOUT_SINK_H
@@ -21,7 +24,7 @@
 #include "sinks/sink.h"
 
 #define STDOUT_BATCH           LINE_BATCH_BYTES
-#define STDOUT_STOP_TIMEOUT_NS INT64_C(4000000000)
+#define STDOUT_STOP_TIMEOUT_NS INT64_C(3000000000) /* a stop ends all at 4 s */
 
 struct stdout_settings {
 	int fd;                   /* borrowed: stays open after close */
@@ -39,5 +42,11 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 /* Lines since it was opened: put, and wholly written. */
 uint64_t stdout_sink_put_lines(const struct sink *sink);
 uint64_t stdout_sink_written_lines(const struct sink *sink);
+
+/* Does what was written end inside a line? To be told to the next run, which then calls
+ * the second before the first put; where that run sees the file itself it looks there.
+ */
+bool stdout_sink_is_inside_line(const struct sink *sink);
+void stdout_sink_begin_line(struct sink *sink);
 
 #endif

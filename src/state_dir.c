@@ -756,6 +756,9 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 
 /* --- position ------------------------------------------------------------------ */
 
+#define POSITION_IN_KAFKA    1u
+#define POSITION_INSIDE_LINE 2u
+
 static void position_encode(const struct state_position *position, uint64_t sequence,
 			    uint8_t *bytes)
 {
@@ -773,7 +776,8 @@ static void position_encode(const struct state_position *position, uint64_t sequ
 	put_u64(&c, position->sink_start);
 	put_u64(&c, position->sink_proof);
 	put_u32(&c, position->in_snapshot);
-	put_u32(&c, position->in_kafka);
+	put_u32(&c, (position->in_kafka ? POSITION_IN_KAFKA : 0) |
+			(position->is_inside_line ? POSITION_INSIDE_LINE : 0));
 	put_u64(&c, position->unhanded_lsn);
 	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
 }
@@ -783,6 +787,7 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 {
 	struct cursor c = {bytes};
 	uint64_t sequence = get_u64(&c);
+	uint32_t flags;
 
 	position->lsn = get_u64(&c);
 	position->messages = get_u64(&c);
@@ -795,7 +800,9 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 	position->sink_start = get_u64(&c);
 	position->sink_proof = get_u64(&c);
 	position->in_snapshot = get_u32(&c) != 0;
-	position->in_kafka = get_u32(&c) != 0;
+	flags = get_u32(&c);
+	position->in_kafka = flags & POSITION_IN_KAFKA;
+	position->is_inside_line = flags & POSITION_INSIDE_LINE;
 	position->unhanded_lsn = get_u64(&c);
 	return sequence;
 }

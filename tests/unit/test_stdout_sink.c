@@ -372,6 +372,70 @@ static void test_closed_descriptor_is_refused(void **state)
 	assert_int_equal(err.sys_errno, EBADF);
 }
 
+/* ---- after a line that was cut ---- */
+
+/* What a file with `before` in it has after one line was put. */
+static void check_file(const char *before, int flags, off_t offset,
+		       const char *expected)
+{
+	char path[] = "/tmp/rowtail-stdout-XXXXXX";
+	struct message m = message_of(NULL, "{\"n\":1}");
+	struct sink *sink;
+	char got[64] = "";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, before, strlen(before)), (ssize_t)strlen(before));
+	(void)close(fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC | flags); /* as a shell does */
+	assert_true(fd >= 0);
+	assert_int_equal(lseek(fd, offset, SEEK_SET), offset);
+	sink = open_sink(fd, false, NULL);
+	put(sink, &m);
+	flush(sink);
+	assert_false(stdout_sink_is_inside_line(sink));
+	sink->close(sink);
+	(void)close(fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, got, sizeof got - 1) > 0);
+	assert_string_equal(got, expected);
+	(void)close(fd);
+	(void)unlink(path);
+}
+
+static void test_a_line_does_not_go_on_what_a_file_ends_with(void **state)
+{
+	(void)state;
+	check_file("", O_APPEND, 0, "{\"n\":1}\n");
+	check_file("{\"n\":0}\n", O_APPEND, 0, "{\"n\":0}\n{\"n\":1}\n");
+	check_file("{\"n\":", O_APPEND, 0, "{\"n\":\n{\"n\":1}\n");
+	/* Where it goes on matters, not where the file ends. */
+	check_file("half", 0, 4, "half\n{\"n\":1}\n");
+	check_file("half", 0, 0, "{\"n\":1}\n");
+	check_file("whole\nhalf", 0, 6, "whole\n{\"n\":1}\n");
+}
+
+static void test_a_pipe_begins_with_a_line_end_if_told_to(void **state)
+{
+	struct message m = message_of(NULL, "{\"n\":1}");
+	struct reader r;
+	struct sink *sink;
+
+	(void)state;
+	open_reader(&r, false, 0);
+	sink = open_sink(r.fds[1], false, NULL);
+	stdout_sink_begin_line(sink);
+	assert_true(stdout_sink_is_inside_line(sink)); /* until it is written */
+	put(sink, &m);
+	flush(sink);
+	put(sink, &m);
+	flush(sink);
+	assert_false(stdout_sink_is_inside_line(sink));
+	assert_int_equal(stdout_sink_written_lines(sink), 2);
+	sink->close(sink);
+	check_got(&r, "\n{\"n\":1}\n{\"n\":1}\n");
+}
+
 /* ---- stop ---- */
 
 static volatile int stop;
@@ -427,6 +491,9 @@ static void test_stop_gives_up_on_a_stuck_reader_after_the_timeout(void **state)
 	ns = clock_mono_ns() - start_ns;
 	assert_true(ns >= STDOUT_STOP_TIMEOUT_NS);
 	assert_true(ns < STDOUT_STOP_TIMEOUT_NS + 900 * NS_PER_MS);
+	assert_true(
+	    stdout_sink_is_inside_line(sink)); /* 65,536 bytes of lines of 10,000 */
+	assert_int_equal(stdout_sink_written_lines(sink), 6);
 	assert_int_equal(pthread_join(later.thread, NULL), 0);
 	sink->close(sink);
 	(void)close(fds[0]);
@@ -472,6 +539,8 @@ int main(void)
 	    cmocka_unit_test(test_reader_that_went_away_is_closed),
 	    cmocka_unit_test(test_full_disk_is_an_error_that_says_so),
 	    cmocka_unit_test(test_closed_descriptor_is_refused),
+	    cmocka_unit_test(test_a_line_does_not_go_on_what_a_file_ends_with),
+	    cmocka_unit_test(test_a_pipe_begins_with_a_line_end_if_told_to),
 	    cmocka_unit_test(test_stop_gives_up_on_a_stuck_reader_after_the_timeout),
 	    cmocka_unit_test(test_stop_finishes_when_the_reader_goes_on),
 	};
