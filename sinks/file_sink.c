@@ -14,10 +14,12 @@
 #include <xxhash.h>
 
 #include "sinks/line_batch.h"
+#include "sinks/output_path.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/log.h"
+#include "src/base/owned_file.h"
 
 #define RETRY_NS (1 * NS_PER_S)
 #define SLICE_NS (50 * NS_PER_MS) /* how soon a stop is seen */
@@ -25,7 +27,8 @@
 struct file_sink {
 	struct sink sink; /* first */
 	struct file_settings settings;
-	int fd; /* -1: not resumed yet */
+	char *real; /* where PATH leads */
+	int fd;     /* -1: not resumed yet */
 	struct file_place place;
 	uint64_t written;     /* since then */
 	uint64_t start;       /* file_place.start of what was put last */
@@ -190,78 +193,32 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 
 /* ---- the file ---- */
 
-/* The files that are SQLite's. Opening one here would already cost its locks. */
-static enum status check_foreign(const struct file_sink *s, const struct stat *st,
-				 struct error *err)
+/* Which file it is: s->real. `*exists`: whether there is one. */
+static enum status find_path(struct file_sink *s, bool *exists, struct error *err)
 {
-	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	const struct output_path place = {.path = s->settings.path,
+					  .database_path = s->settings.database_path,
+					  .state_path = s->settings.state_path};
+	struct stat st;
+	char *real;
+	enum status status = output_path_find(&place, &real, exists, &st, err);
 
-	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-		struct stat other;
-		char *path;
-		bool is_same;
-
-		if (asprintf(&path, "%s%s", s->settings.database_path, suffixes[i]) <
-		    0) {
-			return error_set(err, ST_NOMEM, "out of memory");
-		}
-		is_same = strcmp(path, s->settings.path) == 0 ||
-			  (st && stat(path, &other) == 0 &&
-			   other.st_dev == st->st_dev && other.st_ino == st->st_ino);
-		free(path);
-		if (is_same) {
-			return error_set(err, ST_CONFIG,
-					 "--to file:%s: that is a file of the database",
-					 s->settings.path);
-		}
+	if (status == ST_OK) {
+		free(s->real);
+		s->real = real;
 	}
-	return ST_OK;
-}
-
-/* `*exists`: whether there is a file. */
-static enum status check_path(const struct file_sink *s, struct stat *st, bool *exists,
-			      struct error *err)
-{
-	*exists = stat(s->settings.path, st) == 0;
-	if (!*exists && errno != ENOENT) {
-		return error_set(err, ST_CONFIG, "--to file:%s: %s", s->settings.path,
-				 strerror(errno));
-	}
-	if (*exists && !S_ISREG(st->st_mode)) {
-		return error_set(err, ST_CONFIG,
-				 "--to file:%s: not a regular file; for anything else "
-				 "use --to stdout and > or |",
-				 s->settings.path);
-	}
-	return check_foreign(s, *exists ? st : NULL, err);
-}
-
-/* The folder of PATH; the caller frees it. NULL: out of memory. */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return !slash          ? strdup(".")
-	       : slash == path ? strdup("/")
-			       : strndup(path, (size_t)(slash - path));
-}
-
-static const char *name_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
+	return status;
 }
 
 static enum status check_folder(const struct file_sink *s, struct error *err)
 {
-	char *folder = folder_of(s->settings.path);
+	char *folder = output_path_folder(s->real);
 	enum status status = ST_OK;
 
 	if (!folder) {
 		return error_set(err, ST_NOMEM, "out of memory");
 	}
-	if (*name_of(s->settings.path) == '\0') {
+	if (*output_path_name(s->real) == '\0') {
 		status = error_set(err, ST_CONFIG, "--to file:%s: must name a file",
 				   s->settings.path);
 	} else if (access(folder, W_OK | X_OK) != 0) {
@@ -276,7 +233,7 @@ static enum status check_folder(const struct file_sink *s, struct error *err)
 /* The name of a new file lasts. */
 static void sync_folder(const struct file_sink *s)
 {
-	char *folder = folder_of(s->settings.path);
+	char *folder = output_path_folder(s->real);
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (fd >= 0) {
@@ -302,31 +259,30 @@ static void take_permissions(const struct file_sink *s, int fd)
 }
 
 /* The file at PATH, with our lock on it, made if there is none. */
-static enum status open_file(const struct file_sink *s, int *out, struct error *err)
+static enum status open_file(struct file_sink *s, int *out, struct error *err)
 {
 	const char *path = s->settings.path;
-	struct stat st;
-	bool exists;
-	enum status status = check_path(s, &st, &exists, err);
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .instead = "name another file with --to file:"};
+	bool exists, made;
 	int fd;
 
-	if (status != ST_OK) {
-		return status;
+	if (find_path(s, &exists, err) != ST_OK) {
+		return err->status;
 	}
-	fd = open(path,
-		  O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY |
-		      (exists ? 0 : O_CREAT | O_EXCL),
-		  0600);
-	if (fd < 0) {
-		return error_set(err, errno == ENOSPC ? ST_IO : ST_CONFIG,
-				 "--to file:%s: %s", path, strerror(errno));
+	place.name = place.path = s->real;
+	if (owned_file_open(&place, O_RDWR | O_APPEND | O_CREAT, &fd, &made, err) !=
+	    ST_OK) {
+		/* A path that cannot be opened is a wrong one, a full disk is not. */
+		err->status = err->sys_errno == ENOSPC ? ST_IO : ST_CONFIG;
+		return err->status;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
 		(void)close(fd);
 		return error_set(err, ST_CONFIG,
 				 "--to file:%s: another process is writing it", path);
 	}
-	if (!exists) {
+	if (made) {
 		FAULT_POINT("file-made");
 		take_permissions(s, fd);
 		sync_folder(s);
@@ -468,6 +424,7 @@ static void file_close(struct sink *sink)
 	if (s->fd >= 0) {
 		(void)close(s->fd);
 	}
+	free(s->real);
 	free(s);
 }
 
@@ -482,7 +439,6 @@ enum status file_sink_open(const struct file_settings *settings, struct sink **o
 			   struct error *err)
 {
 	struct file_sink *s = calloc(1, sizeof *s);
-	struct stat st;
 	bool exists = false;
 	enum status status;
 
@@ -499,11 +455,12 @@ enum status file_sink_open(const struct file_settings *settings, struct sink **o
 	s->batch.write = write_lines;
 	s->batch.context = s;
 	s->batch.record_lines = settings->record_lines;
-	status = check_path(s, &st, &exists, err);
+	status = find_path(s, &exists, err);
 	if (status == ST_OK && !exists) {
 		status = check_folder(s, err);
 	}
 	if (status != ST_OK) {
+		free(s->real);
 		free(s);
 		return status;
 	}
@@ -558,8 +515,8 @@ static enum status cut_if_there(int folder_fd, const char *name,
 static enum status cut_renamed(const struct file_sink *s,
 			       const struct file_place *stored, struct error *err)
 {
-	const char *base = name_of(s->settings.path);
-	char *folder = folder_of(s->settings.path);
+	const char *base = output_path_name(s->real);
+	char *folder = output_path_folder(s->real);
 	DIR *dir = folder ? opendir(folder) : NULL;
 	const struct dirent *entry;
 	enum status status = ST_OK;

@@ -18,7 +18,10 @@
  *               before and after, with the places in the one and in the other.
  * FULL DISK     One line in the log, then a try each second until there is room, a stop
  *               (ST_STOPPED) or patience ends (ST_IO).
- * FILE          Regular, with an flock; made with the permissions of the database.
+ * FILE          Regular, with an flock; made with the permissions of the database. It
+ *               must belong to our user or to root and have no second name, or another
+ *               user chose what we write to (src/base/owned_file.h). Links:
+ *               sinks/output_path.h.
  * ERRORS        ST_CONFIG at open: PATH cannot be such a file. After any error, flush
  *               gives it again.
  */
@@ -46,6 +49,7 @@ struct file_place {
 struct file_settings {
 	const char *path;          /* borrowed, as all of these */
 	const char *database_path; /* never written to; whose permissions to take */
+	const char *state_path;    /* nothing in it is written to; NULL: none */
 	bool record_lines;         /* else values alone */
 	const volatile int *stop;  /* may be NULL */
 	volatile int *reopen;      /* may be NULL; set back to 0 */

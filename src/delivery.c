@@ -67,6 +67,7 @@ static enum status open_file_sink(struct delivery *delivery, struct error *err)
 	struct file_settings settings = {
 	    .path = config->sink_path,
 	    .database_path = config->database_path,
+	    .state_path = config->state_path,
 	    .record_lines = config->lines == LINES_RECORD,
 	    .stop = &stop_requested,
 	    .reopen = &reopen_requested,

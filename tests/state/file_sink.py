@@ -409,6 +409,85 @@ def test_paths_that_cannot_be_are_refused(box):
     refused(box.run(path, "--to", "file:x", "--state=none"), 2, "exactly.once.support")
 
 
+def test_files_of_the_database_and_of_the_state_are_refused_by_any_name(box):
+    _, path = box.database(TABLE)
+    state = box.path("state")
+    expect(box.run(path, "--state", state, "--once").code == 0, "no state directory")
+    os.mkdir(box.path("sub"))
+    os.symlink(box.folder, box.path("elsewhere"))
+    os.symlink(state + "/meta", box.path("a-link"))
+    os.symlink(path, box.path("other.db"))
+    os.link(state + "/position", box.path("a-second-name"))
+    os.link(path, box.path("a-second-name.db"))
+    before = {name: open(os.path.join(state, name), "rb").read()
+              for name in os.listdir(state)}
+    for place in (state, state + "/", state + "/meta", state + "/position",
+                  state + "/new", state + "/../state/new", "sub/../state/lock",
+                  "./app.db", "./app.db-journal", "sub/../app.db-wal", "app.db-shm",
+                  "elsewhere/app.db-journal", "elsewhere/state/frames", "a-link",
+                  "a-second-name", "a-second-name.db", "other.db",
+                  "elsewhere/sub/../state/new"):
+        for database in (path, "other.db", "app.db"):
+            refused(box.run(database, "--to", "file:" + place, "--state", state, "--once",
+                            cwd=box.folder), 2, "file")
+    # Of a directory that is not there yet, too.
+    refused(box.run(path, "--to", "file:" + path + "-rowtail", "--once"), 2, "state")
+    for name, content in before.items():
+        if name != "lock":
+            with open(os.path.join(state, name), "rb") as file:
+                expect(file.read() == content, "%s was changed", name)
+    expect(not os.path.exists(path + "-journal"), "a journal was made")
+
+
+def planted(box):
+    """A folder like /tmp, and what makes files in it somebody else's."""
+    if os.getuid() != 0:
+        raise NotRun("only root can make files of another user")
+    folder = box.path("common")
+    os.mkdir(folder)
+    os.chmod(folder, 0o1777)
+    return folder, lambda name: os.chown(name, 65534, 65534, follow_symlinks=False)
+
+
+def test_what_others_made_is_not_written_to(box):
+    folder, give_away = planted(box)
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'secret')")
+    victim = box.path("victim")
+    for name, make in (("file", lambda p: open(p, "w").close()),
+                       ("link", lambda p: os.symlink(victim, p)),
+                       ("nowhere", lambda p: os.symlink(box.path("made"), p)),
+                       ("names", lambda p: os.link(victim, p)),
+                       ("fifo", os.mkfifo)):
+        with open(victim, "w") as file:
+            file.write("precious\n")
+        place = os.path.join(folder, name)
+        make(place)
+        if name != "names":
+            give_away(place)
+        refused(box.run(path, "--to", "file:" + place, "--once", "--state",
+                        box.path("state-" + name)), 2, name)
+        with open(victim) as file:
+            expect(file.read() == "precious\n", "%s: the victim was changed", name)
+        expect(not os.path.exists(box.path("made")), "%s: a file was made", name)
+        if name == "file":
+            expect(os.path.getsize(place) == 0, "rows for others")
+
+
+def test_a_link_of_our_own_is_followed(box):
+    writer, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'x')")
+    os.mkdir(box.path("data"))
+    os.mkdir(box.path("log"))
+    os.symlink("../data/more", box.path("log/out"))
+    os.symlink("events", box.path("data/more"))
+    output = Output(box, path, out=box.path("log/out"))
+    output.once()                       # it is made where the link leads
+    expect(os.path.islink(box.path("log/out")), "the link was replaced")
+    first = os.path.getsize(box.path("data/events"))
+    writer.sql("c", "INSERT INTO t VALUES (2, 'y')")
+    output.once()
+    expect(os.path.getsize(box.path("data/events")) > first > 0, "nothing was appended")
+
+
 def test_a_missing_database_leaves_nothing_behind(box):
     _, path = box.database(TABLE)
     before = sorted(os.listdir(box.folder))
