@@ -17,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/base/thread.h"
 #include "src/catch_up.h"
 #include "src/db_open.h"
@@ -57,6 +58,7 @@ struct capture {
 	struct captured_txn *first; /* until capture_open gives it away */
 	bool is_following;          /* that is done */
 	bool is_stalled;            /* no room: said so */
+	bool disk_is_full;          /* that was why */
 	bool has_events;            /* of writes that looks without inotify have seen */
 	int64_t misfit_ns;          /* since when frames differ from the wal-index; 0 */
 	uint8_t *proof_page;        /* scratch */
@@ -138,15 +140,26 @@ static enum status stall(struct capture *c, const struct wal_index_header *heade
 		    err, ST_LOST,
 		    "%s: %" PRIu64 " bytes of its WAL wait (hold.max.wal.bytes) "
 		    "while %s%s",
-		    c->db.path, behind, why,
+		    quote(c->db.path).text, behind, why,
 		    c->settings.store ? ""
 				      : "; with --state DIR the output may be slow");
 	}
 	if (!c->is_stalled) {
-		log_warn("%s: %s; commits wait in the WAL", c->db.path, why);
+		log_warn("%s: %s; commits wait in the WAL", quote(c->db.path).text,
+			 why);
 		c->is_stalled = true;
 	}
 	return error_set(err, ST_RETRY, "%s", why);
+}
+
+static void go_on(struct capture *c)
+{
+	if (c->disk_is_full) {
+		log_warn("%s: there is room on the disk again, commits are captured",
+			 quote(c->db.path).text);
+	}
+	c->is_stalled = false;
+	c->disk_is_full = false;
 }
 
 /* Frames that are not what the header says, for longer than a restart takes. */
@@ -172,7 +185,10 @@ static enum status failed(struct capture *c, enum status status,
 		return misfit(c, err);
 	}
 	if (error_is_full(err)) {
-		return stall(c, header, from, "the disk of the spool is full", err);
+		struct error full = *err; /* names the file or the folder */
+
+		c->disk_is_full = true;
+		return stall(c, header, from, full.text, err);
 	}
 	return status;
 }
@@ -335,7 +351,7 @@ static enum status accept_drafts(struct capture *c,
 		taken->last_frame = c->builder.last_frame;
 		enqueue(c, txn);
 	}
-	c->is_stalled = false;
+	go_on(c);
 	return ST_OK;
 }
 

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/bytes.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 
 #define LOCKED_TRIES_NS (4 * NS_PER_S)
 #define RETRY_NS        (20 * NS_PER_MS)
@@ -22,6 +24,54 @@
 #define LOCK_BYTES_LEN   512
 
 #define RUN_AS_OWNER "run rowtail as the user that owns it, or as root"
+#define NO_DATABASE                                                         \
+	"%s: is not a SQLite database, or it is encrypted (rowtail cannot " \
+	"read encrypted databases)"
+
+/* Of the header, see btree/db_header.h. */
+#define AT_SCHEMA_FORMAT  44
+#define AT_TEXT_ENCODING  56
+#define AT_EXPANSION      72 /* zeros, up to */
+#define EXPANSION_END     92
+#define SCHEMA_FORMAT_MAX 4
+#define TEXT_ENCODING_MAX 3
+
+/* Limits of this process or machine, which are not the database's fault. */
+static bool is_of_resources(int sys_errno)
+{
+	static const int all[] = {EMFILE, ENFILE, ENOMEM, EAGAIN,
+				  ENOSPC, EDQUOT, EFBIG};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (all[i] == sys_errno) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The database cannot be followed, unless it is for want of something else. */
+static enum status of_the_database(struct error *err)
+{
+	if (!is_of_resources(err->sys_errno)) {
+		err->status = ST_UNFIT;
+	}
+	return err->status;
+}
+
+/*
+ * Noise where three fields of the header have few values: damage of one field is
+ * something else. Ciphers may leave the header readable up to some byte, so that the
+ * system knows the file.
+ */
+static bool is_encrypted(const uint8_t header[DB_HEADER_SIZE])
+{
+	static const uint8_t zeros[EXPANSION_END - AT_EXPANSION];
+
+	return get_u32be(header + AT_SCHEMA_FORMAT) > SCHEMA_FORMAT_MAX &&
+	       get_u32be(header + AT_TEXT_ENCODING) > TEXT_ENCODING_MAX &&
+	       memcmp(header + AT_EXPANSION, zeros, sizeof zeros) != 0;
+}
 
 /* Sleep; ST_STOPPED when asked to stop, or, where nobody can ask, by a signal. */
 static enum status wait_a_while(int64_t ns, const volatile int *stop, struct error *err)
@@ -47,37 +97,40 @@ static enum status open_file(const char *path, struct db_handles *db, struct sta
 		case ENOTDIR:
 			return error_set(
 			    err, ST_UNFIT,
-			    "%s: no such file; give the path of a database", path);
+			    "%s: no such file; give the path of a database",
+			    quote(path).text);
 		case EACCES:
 		case EPERM:
 			return error_set(err, ST_UNFIT,
 					 "%s: no permission to read; " RUN_AS_OWNER,
-					 path);
+					 quote(path).text);
 		default:
-			error_set_errno(err, errno, "%s: cannot be opened", path);
-			return err->status = ST_UNFIT;
+			error_set_errno(err, errno, "%s: cannot be opened",
+					quote(path).text);
+			return of_the_database(err);
 		}
 	}
 	if (fstat(db->db_fd, st) != 0) {
-		return error_set_errno(err, errno, "%s: cannot be examined", path);
+		return error_set_errno(err, errno, "%s: cannot be examined",
+				       quote(path).text);
 	}
 	if (S_ISDIR(st->st_mode)) {
 		return error_set(err, ST_UNFIT,
 				 "%s: is a directory; give the path of a database file",
-				 path);
+				 quote(path).text);
 	}
 	if (!S_ISREG(st->st_mode)) {
 		return error_set(
 		    err, ST_UNFIT,
 		    "%s: is not a regular file; give the path of a database file",
-		    path);
+		    quote(path).text);
 	}
 	if (st->st_size == 0) {
 		return error_set(
 		    err, ST_UNFIT,
 		    "%s: is empty; let the application create its database "
 		    "first, in WAL mode",
-		    path);
+		    quote(path).text);
 	}
 	return ST_OK;
 }
@@ -91,8 +144,9 @@ static enum status read_start(const char *path, int fd, uint8_t *bytes, size_t w
 		ssize_t n = pread(fd, bytes + *got, want - *got, (off_t)*got);
 
 		if (n < 0 && errno != EINTR) {
-			error_set_errno(err, errno, "%s: cannot be read", path);
-			return err->status = ST_UNFIT;
+			error_set_errno(err, errno, "%s: cannot be read",
+					quote(path).text);
+			return of_the_database(err);
 		}
 		if (n == 0) {
 			break;
@@ -118,18 +172,25 @@ static enum status check_header(const char *path, struct db_handles *db,
 		return status;
 	}
 	if (got < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0) {
-		return error_set(err, ST_UNFIT,
-				 "%s: is not a SQLite database, or it is encrypted "
-				 "(rowtail cannot read encrypted databases)",
-				 path);
+		return error_set(err, ST_UNFIT, NO_DATABASE, quote(path).text);
 	}
 	if (got < sizeof bytes) {
 		return error_set(
 		    err, ST_UNFIT,
-		    "%s: is cut off within its header; restore it from a backup", path);
+		    "%s: is cut off within its header; restore it from a backup",
+		    quote(path).text);
+	}
+	if (is_encrypted(bytes)) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is encrypted (only the first bytes of its header can be read, "
+		    "as with SQLCipher's cipher_plaintext_header_size); rowtail "
+		    "cannot read encrypted databases",
+		    quote(path).text);
 	}
 	if (db_header_read(bytes, &header, err) != ST_OK) {
-		(void)error_wrap(err, "%s: is corrupt, restore it from a backup", path);
+		(void)error_wrap(err, "%s: is corrupt, restore it from a backup",
+				 quote(path).text);
 		return err->status = ST_UNFIT;
 	}
 	if (header.write_format == 1 && header.read_format == 1) {
@@ -138,20 +199,21 @@ static enum status check_header(const char *path, struct db_handles *db,
 		    "%s: is not in WAL mode; run PRAGMA journal_mode=WAL on it "
 		    "once (sqlite3 %s 'PRAGMA journal_mode=WAL'), then start "
 		    "rowtail again",
-		    path, path);
+		    quote(path).text, quote(path).text);
 	}
 	if (header.write_format != 2 || header.read_format != 2) {
 		return error_set(
 		    err, ST_UNFIT,
-		    "%s: has file format %u/%u, which this version does not know", path,
-		    header.write_format, header.read_format);
+		    "%s: has file format %u/%u, which this version does not know; "
+		    "use a newer rowtail",
+		    quote(path).text, header.write_format, header.read_format);
 	}
 	if (st->st_size < (off_t)header.page_size) {
 		return error_set(
 		    err, ST_UNFIT,
 		    "%s: is cut off within its first page; restore it from a "
 		    "backup",
-		    path);
+		    quote(path).text);
 	}
 	db->page_size = header.page_size;
 	return ST_OK;
@@ -193,8 +255,8 @@ static enum status beside_init(const char *path, struct beside_paths *paths,
 	*paths = (struct beside_paths){0};
 	paths->real = realpath(path, NULL);
 	if (!paths->real) {
-		error_set_errno(err, errno, "%s: cannot be resolved", path);
-		return err->status = ST_UNFIT;
+		error_set_errno(err, errno, "%s: cannot be resolved", quote(path).text);
+		return of_the_database(err);
 	}
 	paths->wal = beside(paths->real, "-wal");
 	paths->shm = beside(paths->real, "-shm");
@@ -234,7 +296,7 @@ static enum status check_rights(const char *path, const struct beside_paths *pat
 		if (!is_allowed(files[i], R_OK)) {
 			return error_set(err, ST_UNFIT,
 					 "%s: no permission to read %s; " RUN_AS_OWNER,
-					 path, files[i]);
+					 quote(path).text, quote(files[i]).text);
 		}
 		*degraded = *degraded || !is_allowed(files[i], R_OK | W_OK);
 	}
@@ -275,7 +337,7 @@ static enum status wait_for_opener(const char *path, const struct beside_paths *
 		if (!said) {
 			log_warn(
 			    "%s: waiting until an application has it open (rowtail %s)",
-			    path,
+			    quote(path).text,
 			    degraded ? "may only read it"
 				     : "runs as another user than its owner");
 			said = true;
@@ -287,30 +349,43 @@ static enum status wait_for_opener(const char *path, const struct beside_paths *
 static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 				struct error *err)
 {
+	int reason = db ? sqlite3_system_errno(db) : 0;
+
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
-		return error_set(err, ST_RETRY, "%s: is locked", path);
+		return error_set(err, ST_RETRY, "%s: is locked", quote(path).text);
 	case SQLITE_NOMEM:
-		return error_set(err, ST_NOMEM, "%s: out of memory", path);
+		return error_set(err, ST_NOMEM, "%s: %s", quote(path).text,
+				 error_reason(ENOMEM).text);
 	case SQLITE_NOTADB:
-		return error_set(err, ST_UNFIT,
-				 "%s: is not a SQLite database, or it is encrypted "
-				 "(rowtail cannot read encrypted databases)",
-				 path);
+		return error_set(err, ST_UNFIT, NO_DATABASE, quote(path).text);
 	case SQLITE_CORRUPT:
-		return error_set(
-		    err, ST_UNFIT,
-		    "%s: is corrupt at its start; restore it from a backup", path);
+		return error_set(err, ST_UNFIT,
+				 "%s: is corrupt at its start, or encrypted; if it is "
+				 "not encrypted, restore it from a backup",
+				 quote(path).text);
 	case SQLITE_READONLY:
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
+		if (is_of_resources(reason) || reason == EIO || reason == EROFS) {
+			error_set_errno(err, reason,
+					"%s: it, its -wal or its -shm cannot be opened",
+					quote(path).text);
+			return of_the_database(err);
+		}
 		return error_set(err, ST_UNFIT,
 				 "%s: no permission for it, its -wal or its -shm (%s); "
 				 "" RUN_AS_OWNER,
-				 path, sqlite3_errstr(rc));
+				 quote(path).text, sqlite3_errstr(rc));
 	default:
-		return error_set(err, ST_UNFIT, "%s: SQLite cannot read it: %s", path,
+		if (is_of_resources(reason) || reason == EIO) {
+			error_set_errno(err, reason, "%s: SQLite cannot read it (%s)",
+					quote(path).text, sqlite3_errstr(rc));
+			return of_the_database(err);
+		}
+		return error_set(err, ST_UNFIT, "%s: SQLite cannot read it: %s",
+				 quote(path).text,
 				 db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 	}
 }
@@ -415,8 +490,9 @@ static enum status open_wal(struct db_handles *db, struct error *err)
 	db->wal_path = sqlite3_filename_wal(db->path);
 	db->wal_fd = open(db->wal_path, O_RDONLY | O_CLOEXEC);
 	if (db->wal_fd < 0) {
-		error_set_errno(err, errno, "%s: cannot be opened", db->wal_path);
-		return err->status = ST_UNFIT;
+		error_set_errno(err, errno, "%s: cannot be opened",
+				quote(db->wal_path).text);
+		return of_the_database(err);
 	}
 	return ST_OK;
 }
@@ -441,14 +517,14 @@ static enum status open_patiently(const char *path, const char *real,
 		if (until == 0) {
 			until = clock_mono_ns() + LOCKED_TRIES_NS;
 			log_warn("%s: another process has it locked; trying for 4 s",
-				 path);
+				 quote(path).text);
 		} else if (clock_mono_ns() >= until) {
 			return error_set(
 			    err, ST_UNFIT,
 			    "%s: another process has it locked exclusively "
 			    "(locking_mode=EXCLUSIVE?); end that, then start "
 			    "rowtail again",
-			    path);
+			    quote(path).text);
 		}
 		status = wait_a_while(RETRY_NS, stop, err);
 		if (status != ST_OK) {
@@ -522,7 +598,7 @@ enum status db_open(const char *path, const volatile int *stop, struct db_handle
 	} else if (out->degraded) {
 		log_warn("%s: rowtail may only read it or its -wal, -shm or folder: no "
 			 "checkpoints of its own, so the WAL may grow",
-			 path);
+			 quote(path).text);
 	}
 	return status;
 }

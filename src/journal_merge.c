@@ -11,6 +11,7 @@
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
 #include "src/journal_record.h"
+#include "src/state_dir.h"
 
 /* An image of one of the transactions. */
 struct merge_page {
@@ -44,9 +45,7 @@ void journal_merge_clear(struct journal_merge *merge)
 static enum status damaged(const struct merge *m, uint64_t start_lsn, struct error *err)
 {
 	return error_set(err, ST_DAMAGED,
-			 "%s/" JOURNAL_NAME_FORMAT
-			 " is damaged: move the state directory away and start again "
-			 "(a new snapshot)",
+			 "%s/" JOURNAL_NAME_FORMAT " is damaged: " STATE_MOVE_AWAY,
 			 m->files->folder, start_lsn);
 }
 

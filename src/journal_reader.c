@@ -10,10 +10,11 @@
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/state_dir.h"
 
 #define SCAN_BYTES (64u << 10)
 
-#define HEAL "move the state directory away and start again (a new snapshot)"
+#define HEAL STATE_MOVE_AWAY
 
 /* The journal as it is read, from S on. */
 struct reader {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/journal_scan.h"
+#include "src/state_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,8 +36,7 @@ static enum status damaged(const struct journal_scan *scan, uint64_t start_lsn,
 			   const char *why, struct error *err)
 {
 	return error_set(err, ST_DAMAGED,
-			 "%s/log-%016" PRIx64 " is damaged (%s): move the state "
-			 "directory away and start again (a new snapshot)",
+			 "%s/log-%016" PRIx64 " is damaged (%s): " STATE_MOVE_AWAY,
 			 scan->folder, start_lsn, why);
 }
 

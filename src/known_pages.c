@@ -9,11 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/quote.h"
 #include "src/journal_scan.h"
 #include "src/shadow.h"
+#include "src/state_dir.h"
 
 #define CHUNK_BYTES (1u << 20)
-#define START_AGAIN "move %s away and start again (a new snapshot)"
+#define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
 
 void page_list_add(struct page_list *list, uint32_t page_no)
 {
@@ -194,9 +196,9 @@ static enum status check_end(const struct known_pages *known,
 	return error_set(err, ST_DAMAGED,
 			 "%s: its journal ends at LSN %" PRIu64 "%s%s, before LSN "
 			 "%" PRIu64 " which was acknowledged: " START_AGAIN,
-			 state_dir_path(dir), known->lsn, known->torn ? ", where " : "",
-			 known->torn ? known->torn : "", acknowledged,
-			 state_dir_path(dir));
+			 quote(state_dir_path(dir)).text, known->lsn,
+			 known->torn ? ", where " : "", known->torn ? known->torn : "",
+			 acknowledged, quote(state_dir_path(dir)).text);
 }
 
 static enum status read_hashes(struct known_pages *known, const struct shadow *shadow,
@@ -349,5 +351,6 @@ enum status known_pages_check_shadow(const struct known_pages *known,
 	return error_set(err, ST_DAMAGED,
 			 "%s/shadow is damaged: %" PRIu32
 			 " pages are not what their hashes say (%s); " START_AGAIN,
-			 state_dir_path(dir), wrong.total, text, state_dir_path(dir));
+			 state_dir_path(dir), wrong.total, text,
+			 quote(state_dir_path(dir)).text);
 }

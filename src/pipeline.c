@@ -9,6 +9,7 @@
 #include "schemas/table_filter.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/capture.h"
 #include "src/convert.h"
 #include "src/decoder.h"
@@ -18,6 +19,7 @@
 #include "src/snapshot.h"
 #include "src/source_state.h"
 #include "src/source_wait.h"
+#include "src/state_dir.h"
 #include "src/stop.h"
 #include "src/store.h"
 #include "src/view.h"
@@ -90,6 +92,18 @@ static enum status open_view(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
+/* What was met in the pages of the database: whose it is, and what to do. */
+static void name_database(const struct config *config, struct error *err)
+{
+	struct quoted name = quote(config->database_path);
+
+	(void)error_wrap(err, "%s is corrupt", name.text);
+	(void)error_add(err, "; see what sqlite3 ");
+	(void)error_add(err, name.text);
+	(void)error_add(err, " 'PRAGMA integrity_check' says: REINDEX mends an index, "
+			     "for the rest restore a backup; then start rowtail again");
+}
+
 /* A database whose schema is broken at start cannot be followed. */
 static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 {
@@ -104,9 +118,14 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 					  &pipeline->decoder, err);
 
 	if (status == ST_CORRUPT) {
-		err->status = ST_UNFIT;
-		return error_wrap(err, "%s is corrupt",
-				  pipeline->config->database_path);
+		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
+
+		name_database(pipeline->config, err);
+		if (is_start) { /* some ciphers leave the header readable */
+			(void)error_add(err, " (if it is encrypted: rowtail cannot "
+					     "read encrypted databases)");
+		}
+		return err->status = ST_UNFIT;
 	}
 	return status;
 }
@@ -596,8 +615,11 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 
 /* For rowtail status: why the run ended. */
 static void note_failure(const struct pipeline *pipeline, enum status status,
-			 const struct error *err)
+			 struct error *err)
 {
+	if (status == ST_CORRUPT) {
+		name_database(pipeline->config, err);
+	}
 	if (pipeline->store && status != ST_OK && status != ST_STOPPED &&
 	    status != ST_CLOSED) {
 		last_error_write(store_folder(pipeline->store), err->text);
@@ -713,8 +735,9 @@ static enum status change_page_size(const struct config *config, uint32_t page_s
 			(void)error_wrap(err,
 					 "%s: its copy of the database cannot get "
 					 "pages of %u bytes as that has now; move it "
-					 "away and start again",
-					 config->state_path, (unsigned)page_size);
+					 "away and " STATE_BEGIN_ANEW,
+					 quote(config->state_path).text,
+					 (unsigned)page_size);
 		}
 	}
 	note_failure(&pipeline, status, err);

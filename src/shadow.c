@@ -18,6 +18,7 @@
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
+#include "src/state_dir.h"
 
 #define SHADOW_FILE "shadow"
 #define HASHES_FILE "hashes"
@@ -34,9 +35,6 @@
 #define TABLE_HASHES                                                     \
 	65536 /* entries by which the table grows: whole flags and pages \
 	       */
-
-#define START_AGAIN \
-	"move the state directory away and start again: a new snapshot will be taken"
 
 struct shadow {
 	int fd;
@@ -88,7 +86,8 @@ static enum status open_file(int dir_fd, const char *name, int mode, int *fd,
 		(void)!owned_file_open(&place, mode, fd, NULL, err);
 	}
 	if (*fd < 0 && err->sys_errno == ENOENT) {
-		return error_set(err, ST_DAMAGED, "%s: is missing; " START_AGAIN, name);
+		return error_set(err, ST_DAMAGED, "%s: is missing; " STATE_MOVE_AWAY,
+				 name);
 	}
 	return *fd < 0 ? err->status : ST_OK;
 }
@@ -197,7 +196,7 @@ static enum status check_head(const struct shadow *shadow, struct error *err)
 	head_encode(shadow->page_size, expected);
 	if (len < HASHES_HEAD || memcmp(head, expected, HASHES_HEAD) != 0) {
 		return error_set(err, ST_DAMAGED,
-				 HASHES_FILE ": is damaged (head); " START_AGAIN);
+				 HASHES_FILE ": is damaged (head); " STATE_MOVE_AWAY);
 	}
 	return ST_OK;
 }
@@ -206,7 +205,7 @@ static enum status too_few_hashes(const struct shadow *shadow, size_t bytes,
 				  struct error *err)
 {
 	return error_set(err, ST_DAMAGED,
-			 HASHES_FILE ": has %zu of %u pages; " START_AGAIN,
+			 HASHES_FILE ": has %zu of %u pages; " STATE_MOVE_AWAY,
 			 bytes / sizeof(uint64_t), shadow->page_count);
 }
 
@@ -490,7 +489,7 @@ static enum status compare_chunk(const struct shadow *shadow, const struct chunk
 			return error_set(err, ST_DAMAGED,
 					 SHADOW_FILE
 					 ": page %u is damaged (it is not what "
-					 "its hash says); " START_AGAIN,
+					 "its hash says); " STATE_MOVE_AWAY,
 					 page_no);
 		}
 	}
@@ -684,7 +683,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 	if (page_size < 512 || page_size > 65536 ||
 	    (page_size & (page_size - 1)) != 0) {
 		return error_set(err, ST_DAMAGED,
-				 SHADOW_FILE ": pages of %u bytes; " START_AGAIN,
+				 SHADOW_FILE ": pages of %u bytes; " STATE_MOVE_AWAY,
 				 page_size);
 	}
 	shadow = calloc(1, sizeof *shadow);
@@ -779,7 +778,7 @@ static enum status check_length(struct shadow *shadow, int mode, struct error *e
 		return error_set(
 		    err, ST_DAMAGED,
 		    SHADOW_FILE
-		    ": has %llu bytes, not the %llu of %u pages; " START_AGAIN,
+		    ": has %llu bytes, not the %llu of %u pages; " STATE_MOVE_AWAY,
 		    (unsigned long long)st.st_size, (unsigned long long)needed,
 		    shadow->page_count);
 	}

@@ -18,7 +18,9 @@
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
 #include "src/base/temp_file.h"
+#include "src/state_dir.h"
 
+#define START_AGAIN   "move %s away and " STATE_BEGIN_ANEW
 #define SEGMENT_BYTES (4u << 20)
 #define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
 /*
@@ -167,9 +169,10 @@ static enum status back_segment(struct spool *spool, uint32_t index, struct erro
 	if (rc != 0) {
 		return error_set_errno(err, rc,
 				       spool->is_temporary
-					   ? "cannot grow the spool in %s (set TMPDIR)"
-					   : "cannot grow %s/frames",
-				       spool->folder);
+					   ? "the spool in %s cannot grow (make room "
+					     "there, or set TMPDIR)"
+					   : "%s/frames cannot grow (make room there)",
+				       quote(spool->folder).text);
 	}
 	FAULT_POINT("frames-grown");
 	spool->segments[index].backed = true;
@@ -312,8 +315,8 @@ static enum status open_frames(struct spool *spool, int dir_fd, bool keep,
 		return keep_segments(spool, err);
 	}
 	if (!file_set_length(spool->fd, 0)) {
-		return error_set_errno(err, errno, "cannot empty %s/frames",
-				       spool->folder);
+		return error_set_errno(err, errno, "%s cannot be emptied",
+				       quote(path).text);
 	}
 	return ST_OK;
 }
@@ -362,8 +365,9 @@ static enum status claim_locked(struct spool *spool, uint32_t slot, struct error
 	bool was_free;
 
 	if (index >= spool->segment_total) {
-		return error_set(err, ST_DAMAGED, "%s/frames has no slot %" PRIu32,
-				 spool->folder, slot);
+		return error_set(err, ST_DAMAGED,
+				 "%s/frames has no slot %" PRIu32 "; " START_AGAIN,
+				 spool->folder, slot, quote(spool->folder).text);
 	}
 	segment = &spool->segments[index];
 	if (!segment->backed) {
@@ -376,8 +380,9 @@ static enum status claim_locked(struct spool *spool, uint32_t slot, struct error
 	was_free = segment->free_total == spool->slots_per_segment;
 	if (!take_index(segment, slot & (spool->slots_per_segment - 1))) {
 		return error_set(err, ST_DAMAGED,
-				 "slot %" PRIu32 " of %s/frames is in use twice", slot,
-				 spool->folder);
+				 "slot %" PRIu32
+				 " of %s/frames is in use twice; " START_AGAIN,
+				 slot, spool->folder, quote(spool->folder).text);
 	}
 	spool->spare -= was_free;
 	spool->used++;
@@ -399,9 +404,9 @@ enum status spool_sync(struct spool *spool, struct error *err)
 	if (!file_sync(spool->fd)) {
 		return error_set_errno(err, errno,
 				       spool->is_temporary
-					   ? "cannot sync the spool in %s"
-					   : "cannot sync %s/frames",
-				       spool->folder);
+					   ? "the spool in %s cannot be synced"
+					   : "%s/frames cannot be synced",
+				       quote(spool->folder).text);
 	}
 	return ST_OK;
 }
@@ -512,9 +517,10 @@ enum status spool_write(struct spool *spool, const uint32_t *slots, size_t count
 			return error_set_errno(
 			    err, errno,
 			    spool->is_temporary
-				? "cannot write the spool in %s (set TMPDIR)"
-				: "cannot write %s/frames",
-			    spool->folder);
+				? "the spool in %s cannot be written (make room "
+				  "there, or set TMPDIR)"
+				: "%s/frames cannot be written (make room there)",
+			    quote(spool->folder).text);
 		}
 		FAULT_POINT("frames-written");
 	}

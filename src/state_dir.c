@@ -40,10 +40,8 @@
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES)
 
-#define START_AGAIN                                                             \
-	"move %s away and start again: a new snapshot will be taken, all rows " \
-	"come again, and deletions that were not delivered yet are not told"
-#define INSTEAD "use another --state"
+#define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
+#define INSTEAD     "use another --state"
 
 struct state_dir {
 	char *path;

@@ -35,6 +35,12 @@
 #define STATE_VERSION    1
 #define STATE_UUID_BYTES 16
 
+/* For messages about damage: what to do, and what that costs. */
+#define STATE_BEGIN_ANEW                                                       \
+	"start again: a new snapshot will be taken, all rows come again, and " \
+	"deletions that were not delivered yet are not told"
+#define STATE_MOVE_AWAY "move the state directory away and " STATE_BEGIN_ANEW
+
 /* File `meta`. */
 struct state_meta {
 	uint8_t uuid[STATE_UUID_BYTES];

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "src/base/clock.h"
+#include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/journal_scan.h"
 #include "src/last_error.h"
@@ -88,13 +89,13 @@ static enum status read_journal(struct report *report, int dir_fd, struct error 
 	report->end_lsn = scan.lsn;
 	report->log_bytes = scan.disk_bytes;
 	if (status == ST_OK && scan.lsn < report->position.lsn) {
-		return error_set(err, ST_DAMAGED,
-				 "%s: its journal ends at LSN %" PRIu64
-				 "%s%s, before LSN %" PRIu64
-				 " which was acknowledged: move it away and start "
-				 "again (a new snapshot)",
-				 report->path, scan.lsn, scan.torn ? ", where " : "",
-				 scan.torn ? scan.torn : "", report->position.lsn);
+		return error_set(
+		    err, ST_DAMAGED,
+		    "%s: its journal ends at LSN %" PRIu64 "%s%s, before LSN %" PRIu64
+		    " which was acknowledged: move it away "
+		    "and " STATE_BEGIN_ANEW,
+		    quote(report->path).text, scan.lsn, scan.torn ? ", where " : "",
+		    scan.torn ? scan.torn : "", report->position.lsn);
 	}
 	return status;
 }

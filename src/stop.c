@@ -71,7 +71,7 @@ static enum status install(int signal_no, void (*handler)(int), struct error *er
 	action.sa_handler = handler;
 	(void)sigemptyset(&action.sa_mask);
 	if (sigaction(signal_no, &action, NULL) != 0) {
-		return error_set_errno(err, errno, "installing a signal handler");
+		return error_set_errno(err, errno, "cannot install a signal handler");
 	}
 	return ST_OK;
 }
@@ -82,7 +82,7 @@ enum status stop_setup(struct error *err)
 
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wake_fd < 0) {
-		return error_set_errno(err, errno, "making an eventfd");
+		return error_set_errno(err, errno, "cannot make an event descriptor");
 	}
 	status = install(SIGINT, on_stop, err);
 	if (status == ST_OK) {
@@ -112,7 +112,7 @@ enum status stop_catch_hangup(struct error *err)
 {
 	hangup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (hangup_fd < 0) {
-		return error_set_errno(err, errno, "making an eventfd");
+		return error_set_errno(err, errno, "cannot make an event descriptor");
 	}
 	return install(SIGHUP, on_hangup, err);
 }

@@ -10,6 +10,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/convert.h"
 #include "src/fold.h"
 #include "src/journal.h"
@@ -109,7 +110,7 @@ static enum status of_shadow(const struct store *store, enum status status,
 {
 	return status == ST_OK || status == ST_STOPPED
 		   ? status
-		   : error_wrap(err, "%s", state_dir_path(store->dir));
+		   : error_wrap(err, "%s", quote(state_dir_path(store->dir)).text);
 }
 
 /* S <= A <= D, whatever happened. */
@@ -121,8 +122,7 @@ static enum status check_position(const struct store *store, struct error *err)
 		return error_set(err, ST_DAMAGED,
 				 "%s/%s is damaged (position %" PRIu64
 				 ", shadow and journal have %" PRIu64 " to %" PRIu64
-				 "): move the state directory away and start again: a "
-				 "new snapshot will be taken",
+				 "): " STATE_MOVE_AWAY,
 				 state_dir_path(store->dir),
 				 lsn < store->meta.base_lsn ? "position" : "log", lsn,
 				 store->meta.base_lsn, store->end.lsn);
@@ -323,8 +323,8 @@ enum status store_prepare(struct store *store, uint32_t page_size, struct error 
 	if (page_size != store->meta.page_size) {
 		return error_set(err, ST_CONFIG,
 				 "%s: is of a database with pages of %u bytes, this "
-				 "one has %u; move it away and start again",
-				 state_dir_path(store->dir),
+				 "one has %u; move it away and " STATE_BEGIN_ANEW,
+				 quote(state_dir_path(store->dir)).text,
 				 (unsigned)store->meta.page_size, (unsigned)page_size);
 	}
 	return ST_OK;
@@ -584,9 +584,7 @@ enum status store_check_page(void *context, uint32_t page_no, const uint8_t *byt
 		}
 		return error_set(err, ST_DAMAGED,
 				 "%s: shadow or hashes is damaged (page %" PRIu32
-				 " is not what its hash says): move the state "
-				 "directory away and start again: a new snapshot will "
-				 "be taken",
+				 " is not what its hash says): " STATE_MOVE_AWAY,
 				 state_dir_path(store->dir), page_no);
 	}
 	return ST_OK;

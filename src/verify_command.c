@@ -436,7 +436,7 @@ static enum status report(const struct verify *v, const char *path, struct error
 		    path, v->differ.total, v->page_count, v->known->lsn, text,
 		    v->is_proven
 			? "changed past SQLite, or the state directory is wrong; move "
-			  "that away and start again (a new snapshot)"
+			  "that away and " STATE_BEGIN_ANEW
 			: "its WAL does not go on from there; if it was written while "
 			  "rowtail did not run, the next run finds the changes");
 	}

@@ -10,6 +10,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 
 #define BLIND_NS (2 * NS_PER_MS) /* longest sleep without inotify */
 
@@ -22,18 +23,26 @@ static void add_watches(struct wal_watch *watch, const char *db_path,
 			const char *wal_path)
 {
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	int reason;
 
 	if (fd >= 0 && (inotify_add_watch(fd, wal_path, IN_MODIFY) < 0 ||
 			inotify_add_watch(fd, db_path,
 					  IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF |
 					      IN_DELETE_SELF | IN_CLOSE_WRITE) < 0)) {
+		reason = errno;
 		(void)close(fd);
 		fd = -1;
+		errno = reason;
 	}
 	if (fd < 0) {
-		log_warn("no inotify watch on %s (fs.inotify.max_user_watches or "
-			 "max_user_instances reached?): looking every %d ms instead",
-			 wal_path, (int)(BLIND_NS / NS_PER_MS));
+		log_warn("no inotify watch on %s (%s): looking every %d ms instead",
+			 quote(wal_path).text,
+			 errno == EMFILE   ? "too many open files: ulimit -n, or the "
+					     "sysctl fs.inotify.max_user_instances"
+			 : errno == ENOSPC ? "the sysctl fs.inotify.max_user_watches "
+					     "is reached"
+					   : error_reason(errno).text,
+			 (int)(BLIND_NS / NS_PER_MS));
 	}
 	watch->inotify_fd = fd;
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "src/base/utf8.h"
 
@@ -63,17 +64,73 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 	return status;
 }
 
+/* The limit of this process, in `text`. */
+static const char *limit_of(int resource, char text[32])
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+		return "?";
+	}
+	(void)snprintf(text, 32, "%llu", (unsigned long long)limit.rlim_cur);
+	return text;
+}
+
+/* What strerror does not say of a resource: whose limit it is, and how it is raised. */
+struct error_reason error_reason(int sys_errno)
+{
+	struct error_reason reason;
+	char name[128];
+	char limit[32];
+	char *text = reason.text;
+	const char *plain = strerror_r(sys_errno, name, sizeof name);
+
+	switch (sys_errno) {
+	case EMFILE:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (the limit of this process is %s: raise it with "
+			       "ulimit -n, or LimitNOFILE= of a systemd unit)",
+			       plain, limit_of(RLIMIT_NOFILE, limit));
+		break;
+	case ENFILE:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (of all processes together: raise the sysctl "
+			       "fs.file-max)",
+			       plain);
+		break;
+	case EFBIG:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (more than the file system takes, or than the limit "
+			       "of this process, %s bytes: ulimit -f, or LimitFSIZE= "
+			       "of a systemd unit)",
+			       plain, limit_of(RLIMIT_FSIZE, limit));
+		break;
+	case ENOMEM:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (limits: ulimit -v, MemoryMax= of a systemd unit or "
+			       "its container, the sysctl vm.max_map_count)",
+			       plain);
+		break;
+	case EIO:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (the disk failed: dmesg says more)", plain);
+		break;
+	default:
+		(void)snprintf(text, sizeof reason.text, "%s", plain);
+	}
+	return reason;
+}
+
 enum status error_set_errno(struct error *err, int sys_errno, const char *fmt, ...)
 {
 	va_list args;
-	char reason[128];
 
 	err->status = ST_IO;
 	err->sys_errno = sys_errno;
 	va_start(args, fmt);
 	print(err, 0, fmt, args);
 	va_end(args);
-	append(err, ": %s", strerror_r(sys_errno, reason, sizeof reason));
+	append(err, ": %s", error_reason(sys_errno).text);
 	return ST_IO;
 }
 

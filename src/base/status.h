@@ -43,7 +43,13 @@ struct error {
 enum status error_set(struct error *err, enum status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As error_set with ST_IO, ": " and the text of `sys_errno` appended. */
+/* The text of an errno; of limits, which it is and how it is raised. */
+struct error_reason {
+	char text[256];
+};
+struct error_reason error_reason(int sys_errno);
+
+/* As error_set with ST_IO, ": " and the reason appended. */
 enum status error_set_errno(struct error *err, int sys_errno, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -77,10 +77,13 @@ enum status temp_file_open(int *fd, struct error *err)
 	}
 	*fd = make(folder);
 	if (*fd < 0) {
-		return error_set_errno(err, errno,
-				       "cannot make a temporary file in %s; set TMPDIR "
-				       "to a folder that can be written to",
-				       quote(folder).text);
+		return error_set_errno(
+		    err, errno, "cannot make a temporary file in %s%s",
+		    quote(folder).text,
+		    errno == EMFILE || errno == ENFILE || errno == EIO
+			? ""
+			: "; set TMPDIR to a folder that can be "
+			  "written to");
 	}
 	if (check(*fd, folder, err) != ST_OK) {
 		(void)close(*fd);

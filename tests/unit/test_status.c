@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "src/base/status.h"
 
@@ -49,6 +50,25 @@ static void test_error_set_errno_appends_the_reason(void **state)
 	assert_string_equal(err.text, "shop.db: No such file or directory");
 }
 
+static void test_reasons_say_which_limit_is_reached_and_how_it_is_raised(void **state)
+{
+	struct rlimit before;
+	struct rlimit limit;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 123;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_non_null(strstr(error_reason(EMFILE).text, "123"));
+	assert_non_null(strstr(error_reason(EMFILE).text, "ulimit -n"));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_non_null(strstr(error_reason(ENFILE).text, "fs.file-max"));
+	assert_non_null(strstr(error_reason(EFBIG).text, "ulimit -f"));
+	assert_non_null(strstr(error_reason(ENOMEM).text, "ulimit -v"));
+	assert_string_equal(error_reason(ENOSPC).text, "No space left on device");
+}
+
 static void test_error_wrap_puts_a_prefix_in_front(void **state)
 {
 	struct error err;
@@ -57,7 +77,9 @@ static void test_error_wrap_puts_a_prefix_in_front(void **state)
 	(void)error_set_errno(&err, EIO, "page 7");
 	assert_int_equal(error_wrap(&err, "table %s", "orders"), ST_IO);
 	assert_int_equal(err.sys_errno, EIO);
-	assert_string_equal(err.text, "table orders: page 7: Input/output error");
+	assert_string_equal(
+	    err.text, "table orders: page 7: Input/output error (the disk failed: "
+		      "dmesg says more)");
 }
 
 static void test_long_texts_are_cut_and_stay_strings(void **state)
@@ -87,6 +109,8 @@ int main(void)
 	    cmocka_unit_test(test_every_status_has_a_text_of_its_own),
 	    cmocka_unit_test(test_error_set_fills_all_and_returns_the_status),
 	    cmocka_unit_test(test_error_set_errno_appends_the_reason),
+	    cmocka_unit_test(
+		test_reasons_say_which_limit_is_reached_and_how_it_is_raised),
 	    cmocka_unit_test(test_error_wrap_puts_a_prefix_in_front),
 	    cmocka_unit_test(test_long_texts_are_cut_and_stay_strings),
 	};
