@@ -2,15 +2,21 @@
 /*
  * schemas/computed.h -- the values of virtual generated columns.
  *
- * They are in no record, so SQLite computes them: a sandbox holds the table's own
- * definition and, on the same root page, a table of bare columns without types and
- * constraints. A row is written through the bare table, exactly as it was stored,
- * and its virtual columns are read through the other. Functions and collations of
- * the application are unknown here: a collation compares as memcmp; a column that
- * cannot be computed is NULL, with one warning for each column.
+ * They are in no record, so SQLite computes them (schemas/evaluator.h), with functions
+ * and collations of its own only. A column that cannot be computed is NULL, with one
+ * warning for each column, ten for each table.
  *
- * A computed value may be as long as four times its row and 64 MiB; a longer one
- * counts as one that cannot be computed.
+ * What is computed may be hostile. A table is computed here only if its definition, its
+ * rows and what is computed are small; all else in a process that can be killed
+ * (schemas/compute_process.h). There a row may use
+ *
+ *     100 ms on a processor and 50 ns more for each byte that it stores
+ *     16 MiB and four times its bytes, for all that is computed of it
+ *     64 MiB and sixteen times its bytes of memory, in all
+ *
+ * A column that takes longer is not computed any more. A table whose rows take a
+ * second more than what they earn (for each column 1 ms and 50 ns a byte) has none
+ * computed any more. All of this is told once.
  *
  * OWNERSHIP  computed_open / computed_close (takes NULL). The texts that
  *            computed_open takes are borrowed until the close.

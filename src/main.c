@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "schemas/compute_child.h"
 #include "src/base/log.h"
 #include "src/cli.h"
 #include "src/pipeline.h"
@@ -73,6 +74,9 @@ int main(int argc, char **argv)
 	struct error err = {0};
 	enum status status;
 
+	if (compute_child_is(argc, argv)) {
+		return compute_child_run();
+	}
 	config_init(&config);
 	status = cli_parse(argc, argv, &config, &err);
 	log_setup(config.log_most, config.log_json);

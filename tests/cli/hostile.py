@@ -118,3 +118,86 @@ def test_a_name_that_is_no_text_is_matched_as_it_is_shown(box):
     expect(result.code == 0 and SECRET.encode() not in result.out, "%s", result)
     event = json.loads(result.out)
     expect(event["after"] == {"id": 1}, "%s", event)
+
+
+def declare(box, columns, rows):
+    """A database whose table t has generated columns that its writer never computed, and
+    a table "good"."""
+    writer, path = box.database("CREATE TABLE t(a)",
+                                "CREATE TABLE good(id INTEGER PRIMARY KEY, b)")
+    for row in rows:
+        writer.run("c", [("x", "INSERT INTO t VALUES (?)", (row,))], False)
+    definition = "CREATE TABLE t(a, %s)" % ", ".join(columns)
+    writer.run("c", [("x", "PRAGMA writable_schema=ON"),
+                     ("x", "UPDATE sqlite_schema SET sql=? WHERE name='t'",
+                      (definition,))], False)
+    return writer, path
+
+
+def rows_of(result):
+    expect(result.code == 0, "%s", result)
+    return [json.loads(line)["after"] for line in result.out.splitlines()]
+
+
+def test_columns_that_would_take_for_ever_are_null(box):
+    writer, path = declare(box, [
+        "b AS (instr(zeroblob(6000000), zeroblob(3000000) || x'01'))",
+        "c AS (upper(a))"], ["x", "y"])
+    tail = box.tail(path, "--snapshot")
+    expect(tail.wait_lines(2, 60), "no rows: %s", tail.error_text())
+    rows = [json.loads(line)["after"] for line in tail.take_all()]
+    expect(rows == [{"a": "x", "b": None, "c": "X"}, {"a": "y", "b": None, "c": "Y"}],
+           "%s", rows)
+    followed(box, tail, writer)
+    told = [e for e in tail.errors if "generated column" in e]
+    expect(len(told) == 1 and '"b"' in told[0], "%s", tail.error_text())
+    box.stop(tail)
+
+
+def test_two_thousand_huge_columns_take_no_memory(box):
+    _, path = declare(box, ["c%d AS (hex(zeroblob(30000000)))" % i
+                            for i in range(1990)], ["x"])
+    result = box.run(path, "--snapshot", "--once", timeout=60)
+    row = rows_of(result)[0]
+    expect(row["a"] == "x" and row["c0"] is None and row["c1989"] is None, "%s", result)
+    told = [e for e in result.error_lines if "generated column" in e]
+    expect(1 <= len(told) <= 11, "%s", result)
+
+
+def test_long_honest_values_are_computed(box):
+    _, path = declare(box, ["b AS (upper(a))", "c AS (length(a))"], ["x" * 10000000])
+    result = box.run(path, "--snapshot", "--once", timeout=60)
+    row = rows_of(result)[0]
+    expect(row["c"] == 10000000 and row["b"] == "X" * 10000000, "%s", result)
+    expect(len(result.error_lines) == 1, "%s", result)
+
+
+STEERING = "".join(map(chr, [0x1b, 0x0a, 0x0d, 0x07, 0x85, 0x9b, 0x200f, 0x2028, 0x2029,
+                             0x202e, 0x2066, 0xfeff]))
+
+
+def test_names_steer_no_terminal_and_no_log(box):
+    for form in ("text", "json"):
+        writer, path = box.database("CREATE TABLE good(id INTEGER PRIMARY KEY, b)",
+                                    name=form + ".db")
+        tail = box.tail(path, "--log-format=" + form, wait=False)
+        box.wait_until(lambda: any("following" in e for e in tail.errors))
+        name = 'evil%s"\\name' % STEERING
+        quoted = '"%s"' % name.replace('"', '""')
+        long_one = '"%s"' % ("\u00e4" * 30000)
+        writer.sql("c", "CREATE TABLE %s(a)" % quoted, "DROP TABLE %s" % quoted,
+                   "CREATE TABLE %s(a)" % long_one, "DROP TABLE %s" % long_one,
+                   "CREATE VIRTUAL TABLE f USING fts5(a)")
+        followed(box, tail, writer)
+        box.stop(tail)
+        text = "\n".join(tail.errors)
+        expect("evil" in text and "\u00e4" * 20 in text, "%s", text[:1000])
+        expect(not any(c in text for c in STEERING.replace("\n", "")), "%r",
+               text[:1000])
+        expect("\ufffd" not in text, "cut in a character: %r", text[:1000])
+        for line in tail.errors:
+            if form == "json" and line.startswith("{"):
+                json.loads(line)
+            else:
+                expect(line.startswith("rowtail: "), "a forged line: %r", line)
+        writer.close()

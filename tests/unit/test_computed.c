@@ -8,12 +8,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "schemas/compute_child.h"
 #include "schemas/computed.h"
 #include "tests/lib/catalog_fixture.h"
 
@@ -278,6 +280,100 @@ static void test_large_rows_may_have_large_results(void **state)
 	fixture_close(&f);
 }
 
+/* Neither a function that is quadratic nor columns that name each other hold anything
+ * up: the others of the row, and the next rows, have their values. */
+static void test_a_column_that_takes_for_ever_is_null_and_told_once(void **state)
+{
+	static const char *const slow[] = {
+	    "instr(zeroblob(8000000),zeroblob(4000000)||x'01')",
+	    "replace(hex(zeroblob(4000000)),hex(zeroblob(2000000))||'1','')",
+	    "hex(zeroblob(4000000)) LIKE replace(hex(zeroblob(20000)),'0','%0')||'1'",
+	    "trim(hex(zeroblob(4000000)),printf('%.*c',4000000,'x')||'0')",
+	};
+	struct catalog_fixture f;
+	struct computed_row row;
+	struct caught caught;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
+		char sql[300];
+
+		(void)snprintf(sql, sizeof sql,
+			       "CREATE TABLE t(a,b AS (%s),c AS (upper(a)))", slow[i]);
+		open_defined(&f, sql);
+		buffer_init(&row.bytes);
+		catch_start(&caught);
+		for (int k = 0; k < 3; k++) {
+			fill(&f, &row, text("x"));
+			assert_int_equal(row.values[1].class, VALUE_NULL);
+			check_text(&row.values[2], "X");
+		}
+		assert_int_equal(catch_end(&caught), 1);
+		assert_non_null(strstr(caught.text, "\"b\""));
+		buffer_clear(&row.bytes);
+		fixture_close(&f);
+	}
+}
+
+static void test_columns_that_double_each_other_end(void **state)
+{
+	char sql[2000] = "CREATE TABLE t(a,g0 AS (a||a)";
+	struct catalog_fixture f;
+	struct value values[64];
+	struct buffer bytes;
+	struct caught caught;
+	struct error err;
+
+	(void)state;
+	for (int i = 1; i < 60; i++) {
+		(void)snprintf(sql + strlen(sql), sizeof sql - strlen(sql),
+			       ",g%d AS (g%d||g%d)", i, i - 1, i - 1);
+	}
+	strcat(sql, ")");
+	open_defined(&f, sql);
+	buffer_init(&bytes);
+	catch_start(&caught);
+	for (int k = 0; k < 2; k++) {
+		values[0] = text("x");
+		assert_int_equal(computed_fill(fixture_table(&f, "t")->computed, 1,
+					       values, &bytes, &err),
+				 ST_OK);
+		assert_int_equal(values[60].class, VALUE_NULL);
+	}
+	assert_in_range(catch_end(&caught), 1, 11);
+	buffer_clear(&bytes);
+	fixture_close(&f);
+}
+
+static void test_all_that_is_computed_of_a_row_has_a_limit(void **state)
+{
+	static char sql[100000] = "CREATE TABLE t(a";
+	struct catalog_fixture f;
+	static struct value values[1991];
+	struct buffer bytes;
+	struct caught caught;
+	struct error err;
+
+	(void)state;
+	for (int i = 0; i < 1990; i++) {
+		(void)snprintf(sql + strlen(sql), 50, ",c%d AS (zeroblob(1000000))", i);
+	}
+	strcat(sql, ")");
+	open_defined(&f, sql);
+	buffer_init(&bytes);
+	catch_start(&caught);
+	values[0] = text("x");
+	assert_int_equal(
+	    computed_fill(fixture_table(&f, "t")->computed, 1, values, &bytes, &err),
+	    ST_OK);
+	assert_int_equal(values[1].len, 1000000);
+	assert_int_equal(values[1990].class, VALUE_NULL);
+	assert_true(bytes.len < 32 << 20);
+	assert_int_equal(catch_end(&caught), 1);
+	buffer_clear(&bytes);
+	fixture_close(&f);
+}
+
 /* Each is a definition of "t" that must neither be executed nor do any harm. */
 static void test_hostile_definitions(void **state)
 {
@@ -334,7 +430,7 @@ static void test_hostile_definitions(void **state)
 	assert_int_not_equal(access("/tmp/rowtail-evil", F_OK), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_an_unknown_function_is_null_and_named_once),
@@ -346,8 +442,14 @@ int main(void)
 	    cmocka_unit_test(test_names_that_need_quoting),
 	    cmocka_unit_test(test_huge_results_are_refused),
 	    cmocka_unit_test(test_large_rows_may_have_large_results),
+	    cmocka_unit_test(test_a_column_that_takes_for_ever_is_null_and_told_once),
+	    cmocka_unit_test(test_columns_that_double_each_other_end),
+	    cmocka_unit_test(test_all_that_is_computed_of_a_row_has_a_limit),
 	    cmocka_unit_test(test_hostile_definitions),
 	};
 
+	if (compute_child_is(argc, argv)) {
+		return compute_child_run();
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

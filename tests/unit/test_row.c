@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "btree/record.h"
+#include "schemas/compute_child.h"
 #include "schemas/row.h"
 #include "tests/lib/catalog_fixture.h"
 
@@ -346,7 +347,7 @@ static void test_hashes_tell_where_a_value_ends(void **state)
 	fixture_close(&f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_values_of_every_class),
@@ -364,5 +365,8 @@ int main(void)
 	    cmocka_unit_test(test_hashes_tell_where_a_value_ends),
 	};
 
+	if (compute_child_is(argc, argv)) {
+		return compute_child_run();
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
