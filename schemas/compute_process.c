@@ -17,10 +17,11 @@
 #include "schemas/compute_wire.h"
 #include "src/base/clock.h"
 
-#define LOOK_MS  10                 /* how often its time is looked at */
-#define PATIENCE (30 * NS_PER_S)    /* in which it must answer, on a processor or not */
-#define IN_CHILD "ROWTAIL_COMPUTES" /* set in its environment: it starts none itself \
-				     */
+#define LOOK_MS  10              /* how often its time is looked at */
+#define PATIENCE (30 * NS_PER_S) /* in which it must answer, on a processor or not */
+#define IN_CHILD                                                            \
+	"ROWTAIL_COMPUTES" /* set in its environment: it starts none itself \
+			    */
 
 struct compute_process {
 	const struct table *table;

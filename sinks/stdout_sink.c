@@ -18,6 +18,7 @@
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/log.h"
+#include "src/base/standard_fds.h"
 
 /* A signal may come just before poll(2); the stop flag is seen this much later. */
 #define STOP_POLL_MS 200
@@ -353,6 +354,12 @@ static enum status choose_outlet(struct stdout_sink *s, struct error *err)
 
 	if (flags < 0 || fstat(s->fd, &st) != 0) {
 		return error_set_errno(err, errno, "standard output");
+	}
+	if (standard_fds_no_output(s->fd)) {
+		return error_set(
+		    err, ST_IO,
+		    "standard output is closed; redirect it to a file or a "
+		    "program, or use --to");
 	}
 	s->is_terminal = S_ISCHR(st.st_mode) && isatty(s->fd);
 	s->has_reader = s->is_terminal || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);

@@ -2,10 +2,12 @@
 /*
  * src/main.c -- from the command line to an exit code; nothing else ends the program.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "schemas/compute_child.h"
 #include "src/base/log.h"
+#include "src/base/standard_fds.h"
 #include "src/cli.h"
 #include "src/pipeline.h"
 #include "src/status_command.h"
@@ -68,6 +70,13 @@ static enum status run(const struct config *config, struct error *err)
 	}
 }
 
+/* What was printed; a reader that has gone is no error. */
+static bool is_written(void)
+{
+	errno = 0;
+	return (fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE;
+}
+
 int main(int argc, char **argv)
 {
 	struct config config;
@@ -76,6 +85,9 @@ int main(int argc, char **argv)
 
 	if (compute_child_is(argc, argv)) {
 		return compute_child_run();
+	}
+	if (!standard_fds_open()) {
+		return 1;
 	}
 	config_init(&config);
 	status = cli_parse(argc, argv, &config, &err);
@@ -87,6 +99,9 @@ int main(int argc, char **argv)
 	} else if (status == ST_OK) {
 		say_warnings(&config);
 		status = run(&config, &err);
+	}
+	if (exit_code(status) == 0 && !is_written()) {
+		status = error_set(&err, ST_IO, "standard output is closed or full");
 	}
 	if (exit_code(status) != 0) {
 		log_error("%s", err.text);

@@ -3,6 +3,8 @@ to be hidden, nothing steers a terminal, and the other tables go on."""
 
 import itertools
 import json
+import os
+import sqlite3
 
 from harness.box import expect
 
@@ -201,3 +203,35 @@ def test_names_steer_no_terminal_and_no_log(box):
             else:
                 expect(line.startswith("rowtail: "), "a forged line: %r", line)
         writer.close()
+
+
+def closing(*descriptors):
+    def change():
+        for fd in descriptors:
+            os.close(fd)
+    return change
+
+
+def test_closed_descriptors_are_never_the_database(box):
+    """Whatever is closed: what rowtail says does not go into a file of the database."""
+    for descriptors in ((0,), (1,), (2,), (0, 2), (0, 1), (1, 2), (0, 1, 2)):
+        name = "".join(map(str, descriptors)) + ".db"
+        writer, path = box.database("CREATE TABLE t(a)", "INSERT INTO t VALUES (1)",
+                                    name=name)
+        for command in ([path, "--snapshot", "--once"], ["--help"], ["--version"],
+                        [path, "--once", "--snapshot", "--state", path + ".state"],
+                        ["status", "--state", path + ".state"],
+                        [path, "--once", "-D", "nonsense=1"]):
+            result = box.run(*command, preexec=closing(*descriptors))
+            if 1 in descriptors:
+                expect(result.code in (1, 2), "%s %s: %s", descriptors, command, result)
+                if 2 not in descriptors and "nonsense=1" not in command:
+                    expect(b"standard output is closed" in result.err or
+                           "status" in command, "%s %s: %s", descriptors, command,
+                           result)
+        writer.close()
+        with open(path, "rb") as file:
+            expect(file.read(16) == b"SQLite format 3\0", "the database was overwritten")
+        db = sqlite3.connect(path)
+        expect(db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], "damage")
+        db.close()
