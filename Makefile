@@ -67,6 +67,9 @@ HELPER_SRCS   := $(sort $(wildcard tests/helpers/*.c))
 UNIT    := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
 BENCHES := $(BENCH_SRCS:tests/bench/%.c=$(B)/bench/%)
 HELPERS := $(HELPER_SRCS:tests/%.c=$(B)/%)
+# Libraries to be preloaded into any program, whatever the variant.
+PRELOAD_SRCS := $(sort $(wildcard tests/preload/*.c))
+PRELOADS := $(PRELOAD_SRCS:tests/%.c=$(B)/%.so)
 # rowtail with places to be killed at (src/base/fault.h) and with a disk that fails, and
 # with limits so low that small databases reach them.
 FAULT_SRCS  := $(sort $(wildcard tests/faults/*.c))
@@ -189,6 +192,11 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
 
+$(B)/preload/%.so: tests/preload/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
+
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librowtail.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -199,8 +207,8 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/librowtail.a
 
 .PHONY: unit-build bench-build helpers
 unit-build: $(UNIT)
-bench-build: $(BENCHES)
-helpers: $(HELPERS)
+bench-build: $(BENCHES) $(PRELOADS)
+helpers: $(HELPERS) $(PRELOADS)
 
 # --- tests --------------------------------------------------------------------------
 

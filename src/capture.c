@@ -37,6 +37,7 @@
 #define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
 #define MISFIT_NS      (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
 #define STOP_NS        (500 * NS_PER_MS) /* for a clean stop */
+#define SETTLE_NS      (1 * NS_PER_S)    /* ... and for the disk then */
 #define STAT_NS        (20 * NS_PER_MS)  /* a file's times tell changes so far apart */
 #define STAT_COARSE_NS (2 * NS_PER_S)    /* ... where they have no nanoseconds */
 #define REACH_LOOK_NS  (20 * NS_PER_MS)  /* between two looks at `*stop` */
@@ -286,8 +287,19 @@ static void *run_sync(void *context)
 	return NULL;
 }
 
-/* wal_hold's settle: everything that was made is durable. */
-static enum status settle(void *context, struct error *err)
+/* Until something was reached, or a time of clock_mono_ns. The lock is held. */
+static void wait_reached(struct capture *c, int64_t until_ns)
+{
+	struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+				 .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+	(void)pthread_cond_timedwait(&c->reached, &c->lock, &until);
+}
+
+/* wal_hold's settle: everything that was made is durable, or, where the disk is too
+ * slow for writers to wait for it, in the journal at least. */
+static enum status settle(void *context, int64_t until_ns, bool may_outrun,
+			  struct error *err)
 {
 	struct capture *c = context;
 	enum status status = ST_OK;
@@ -299,12 +311,15 @@ static enum status settle(void *context, struct error *err)
 		return error_set(err, ST_RETRY, "the journal has no room");
 	}
 	(void)pthread_mutex_lock(&c->lock);
-	while (c->synced_lsn < c->builder.lsn && !c->has_failed) {
-		(void)pthread_cond_wait(&c->reached, &c->lock);
+	while (c->synced_lsn < c->builder.lsn && !c->has_failed &&
+	       clock_mono_ns() < until_ns) {
+		wait_reached(c, until_ns);
 	}
 	if (c->has_failed) {
 		*err = c->failure;
 		status = err->status;
+	} else if (c->synced_lsn < c->builder.lsn && !may_outrun) {
+		status = error_set(err, ST_RETRY, "the journal is not synced yet");
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return status;
@@ -772,6 +787,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 			 struct captured_txn **first, struct error *err)
 {
 	struct capture *c = calloc(1, sizeof *c);
+	pthread_condattr_t monotonic;
 	enum status status;
 
 	if (!c) {
@@ -784,7 +800,10 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->wake_fd = -1;
 	c->unsynced_end = &c->unsynced;
 	(void)pthread_mutex_init(&c->lock, NULL);
-	(void)pthread_cond_init(&c->reached, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&c->reached, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	(void)pthread_cond_init(&c->journalled, NULL);
 	status = open_parts(c, settings->path, err);
 	if (status != ST_OK) {
@@ -845,7 +864,8 @@ static void note_clean_stop(struct capture *c)
 	struct error err;
 
 	if (c->unjournalled || wal_hold_waiting(c->hold) > 0 ||
-	    settle(c, &err) != ST_OK || !await_settled_stat(c->db.db_fd, &st) ||
+	    settle(c, clock_mono_ns() + SETTLE_NS, false, &err) != ST_OK ||
+	    !await_settled_stat(c->db.db_fd, &st) ||
 	    wal_hold_state(c->hold) != HOLD_ZERO || db_is_moved(&c->db) ||
 	    fstat(c->db.db_fd, &again) != 0 || again.st_size != st.st_size ||
 	    again.st_mtim.tv_nsec != st.st_mtim.tv_nsec) {
@@ -991,19 +1011,13 @@ enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 	mine = ++capture->reach_asked;
 	wal_watch_wake(capture->watch);
 	while (capture->reach_answered < mine && status == ST_OK) {
-		struct timespec until;
-		int64_t at = clock_wall_ns() + REACH_LOOK_NS;
-
-		until.tv_sec = (time_t)(at / NS_PER_S);
-		until.tv_nsec = (long)(at % NS_PER_S);
 		if (capture->has_failed) {
 			*err = capture->failure;
 			status = err->status;
 		} else if (*stop) {
 			status = error_set(err, ST_STOPPED, "stopped");
 		} else {
-			(void)pthread_cond_timedwait(&capture->reached, &capture->lock,
-						     &until);
+			wait_reached(capture, clock_mono_ns() + REACH_LOOK_NS);
 		}
 	}
 	*lsn = capture->reach_lsn;

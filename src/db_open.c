@@ -390,12 +390,12 @@ static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 	}
 }
 
-static enum status open_connection(const char *path, bool degraded, sqlite3 **db,
-				   sqlite3_stmt **read, struct error *err)
+static enum status open_connection(const char *path, bool degraded, const char *vfs,
+				   sqlite3 **db, sqlite3_stmt **read, struct error *err)
 {
 	int flags = (degraded ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
 		    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	int rc = sqlite3_open_v2(path, db, flags, NULL);
+	int rc = sqlite3_open_v2(path, db, flags, vfs);
 
 	if (rc == SQLITE_OK) {
 		(void)sqlite3_db_config(*db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
@@ -418,21 +418,40 @@ static enum status read_once(const char *path, sqlite3 *db, sqlite3_stmt *read,
 	return status;
 }
 
+static enum status open_checkpointer(const char *real, struct db_handles *db,
+				     struct error *err)
+{
+	enum status status = checkpoint_vfs_open(&db->vfs, err);
+
+	if (status == ST_OK) {
+		status = open_connection(real, false, checkpoint_vfs_name(db->vfs),
+					 &db->checkpointer, &db->probe, err);
+	}
+	if (status == ST_OK) {
+		status = read_once(real, db->checkpointer, db->probe, err);
+	}
+	if (status == ST_OK) {
+		(void)sqlite3_exec(db->checkpointer, "PRAGMA synchronous=FULL", NULL,
+				   NULL, NULL);
+	}
+	return status;
+}
+
 static enum status open_all(const char *real, struct db_handles *db, struct error *err)
 {
 	sqlite3_stmt *locker_read = NULL;
 	enum status status = ST_OK;
 
 	for (int i = 0; i < 2 && status == ST_OK; i++) {
-		status = open_connection(real, db->degraded, &db->reader[i],
+		status = open_connection(real, db->degraded, NULL, &db->reader[i],
 					 &db->read[i], err);
 		if (status == ST_OK) {
 			status = read_once(real, db->reader[i], db->read[i], err);
 		}
 	}
 	if (status == ST_OK) {
-		status =
-		    open_connection(real, db->degraded, &db->locker, &locker_read, err);
+		status = open_connection(real, db->degraded, NULL, &db->locker,
+					 &locker_read, err);
 	}
 	if (status == ST_OK) {
 		status = read_once(real, db->locker, locker_read, err);
@@ -441,18 +460,8 @@ static enum status open_all(const char *real, struct db_handles *db, struct erro
 	if (status == ST_OK) {
 		status = wal_index_init(&db->index, db->locker, err);
 	}
-	if (status == ST_OK && !db->degraded) {
-		status =
-		    open_connection(real, false, &db->checkpointer, &db->probe, err);
-		if (status == ST_OK) {
-			status = read_once(real, db->checkpointer, db->probe, err);
-		}
-		if (status == ST_OK) {
-			(void)sqlite3_exec(db->checkpointer, "PRAGMA synchronous=FULL",
-					   NULL, NULL, NULL);
-		}
-	}
-	return status;
+	return status == ST_OK && !db->degraded ? open_checkpointer(real, db, err)
+						: status;
 }
 
 static void close_connections(struct db_handles *db)
@@ -469,6 +478,8 @@ static void close_connections(struct db_handles *db)
 	(void)sqlite3_close(db->checkpointer);
 	db->probe = NULL;
 	db->checkpointer = NULL;
+	checkpoint_vfs_close(db->vfs); /* waits for a sync of the descriptors */
+	db->vfs = NULL;
 	if (db->wal_fd >= 0) {
 		(void)close(db->wal_fd);
 		db->wal_fd = -1;
@@ -493,6 +504,9 @@ static enum status open_wal(struct db_handles *db, struct error *err)
 		error_set_errno(err, errno, "%s: cannot be opened",
 				quote(db->wal_path).text);
 		return of_the_database(err);
+	}
+	if (db->vfs) {
+		checkpoint_vfs_use(db->vfs, db->db_fd, db->wal_fd);
 	}
 	return ST_OK;
 }

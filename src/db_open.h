@@ -8,7 +8,8 @@
  *                         `PRAGMA schema_version`, that keeps a read transaction
  *                         open from its first step to its reset (no schema is
  *                         parsed)
- *   checkpointer          runs SQLite's checkpoints, synchronous=FULL
+ *   checkpointer          runs SQLite's checkpoints, synchronous=FULL; through a VFS
+ *                         that can give its syncs a deadline
  *   locker                never in a transaction; raw locks of the wal-index
  *   db_fd                 the database file: opened before the first connection,
  *                         closed after the last (closing it drops SQLite's locks)
@@ -32,6 +33,7 @@
 #include <sys/types.h>
 
 #include "src/base/status.h"
+#include "src/checkpoint_vfs.h"
 #include "src/wal_index.h"
 
 struct db_handles {
@@ -43,6 +45,7 @@ struct db_handles {
 	int wal_fd;
 	sqlite3 *reader[2];
 	sqlite3_stmt *read[2];
+	struct checkpoint_vfs *vfs; /* of the checkpointer */
 	sqlite3 *checkpointer;
 	sqlite3_stmt *probe; /* the same statement on `checkpointer` */
 	sqlite3 *locker;

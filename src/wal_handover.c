@@ -67,10 +67,12 @@ static void count_speed(struct wal_hold *h, uint32_t done, int64_t took)
 
 /*
  * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
- * `busy_ns`. Sets is_limited: a long reader of the application keeps it from going so
- * far.
+ * `busy_ns`. ST_RETRY: its syncs would not be done by `until_ns` (0: they take their
+ * time), nothing is as if it had been. Sets is_limited: a long reader of the
+ * application keeps it from going so far.
  */
-static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error *err)
+static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until_ns,
+			      struct error *err)
 {
 	int64_t start = clock_mono_ns();
 	enum status status = hold_check_moved(h, err);
@@ -83,6 +85,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 		return status;
 	}
 	hold_drop_lock(h); /* SQLite takes it itself */
+	checkpoint_vfs_limit(h->db->vfs, until_ns);
 	for (;;) {
 		rc = sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
 					       SQLITE_CHECKPOINT_PASSIVE, &in_log,
@@ -96,6 +99,10 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 		hold_want_lock(h);
 	}
 	h->is_limited = false;
+	h->last_pass = h->mark_frame;
+	if (checkpoint_vfs_was_late(h->db->vfs)) {
+		return error_set(err, ST_RETRY, "the disk is slow");
+	}
 	if (rc == SQLITE_OK) {
 		int64_t took = clock_mono_ns() - start;
 
@@ -114,7 +121,6 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, struct error 
 		h->has_warned = true;
 		h->is_limited = true;
 	}
-	h->last_pass = h->mark_frame;
 	return ST_OK;
 }
 
@@ -135,7 +141,7 @@ static void await_commit(const struct wal_hold *h)
  * come in between, what is left each time is less.
  */
 static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
-			     struct error *err)
+			     int64_t until_ns, struct error *err)
 {
 	int64_t slow = clock_mono_ns() + SLOW_NS;
 
@@ -150,7 +156,7 @@ static enum status hand_over(struct wal_hold *h, int tries, int64_t busy_ns,
 		if (status != ST_OK || h->state == HOLD_ZERO) {
 			return status;
 		}
-		status = checkpoint(h, busy_ns, err);
+		status = checkpoint(h, busy_ns, until_ns, err);
 		if (status != ST_OK) {
 			return status;
 		}
@@ -168,8 +174,8 @@ enum status hold_attempt(struct wal_hold *h, int tries, struct error *err)
 	enum status status;
 
 	hold_want_lock(h); /* or the writer begins one of its own in between */
-	status = hand_over(h, tries, BUSY_PASS_NS, err);
-	if (!keeps_lock) {
+	status = hand_over(h, tries, BUSY_PASS_NS, 0, err);
+	if (!keeps_lock && h->header.frame_count < TAKE_FRAMES) {
 		hold_drop_lock(h); /* an application may want to run one */
 	}
 
@@ -231,6 +237,42 @@ static enum status take_gate(struct wal_hold *h, struct error *err)
 	return status;
 }
 
+/*
+ * How long writers may wait at the gate for the disk. Alone they would wait for two
+ * syncs at each thousand frames; here it is so long when they have written for longer.
+ */
+static int64_t sync_budget(const struct wal_hold *h)
+{
+	int64_t budget = SYNC_MOST_NS;
+
+	if (h->header.frame_count > URGENT_FRAMES) {
+		budget += (h->header.frame_count - URGENT_FRAMES) * GATE_FRAME_NS;
+	}
+	return budget < STALL_NS ? budget : STALL_NS;
+}
+
+/* Bring the rest into the database file, and make what was captured safe, while the
+ * gate is shut; learn what the disk takes. */
+static enum status finish_at_gate(struct wal_hold *h, struct error *err)
+{
+	int64_t start = clock_mono_ns();
+	int64_t budget = sync_budget(h);
+	int64_t slow = 2 * checkpoint_vfs_sync_ns(h->db->vfs);
+	enum status status = checkpoint(h, BUSY_GATE_NS, start + budget, err);
+
+	if (status == ST_RETRY) {
+		slow = slow < 4 * budget ? slow : 4 * budget; /* it may pass */
+		h->gate_need_ns = slow > 2 * budget ? slow : 2 * budget;
+		return status;
+	}
+	if (status == ST_OK) {
+		h->gate_need_ns = (clock_mono_ns() - start) / 4 * 5;
+		h->settle_ns = start + budget;
+		status = hold_settle(h, err);
+	}
+	return status;
+}
+
 /* How long transactions may take to end: two commits, or longer when it is urgent. */
 static int64_t gate_wait(const struct wal_hold *h)
 {
@@ -265,14 +307,26 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 		if (status == ST_OK) {
 			h->mark_frame = h->captured;
 			wal_gate_mark(&h->gate, h->captured);
-			status = checkpoint(h, BUSY_GATE_NS, err);
+			status = finish_at_gate(h, err);
 		}
+		h->failed_shuts = 0;
+	} else {
+		h->failed_shuts += h->failed_shuts < GATE_FAILS;
 	}
 	if (status != ST_OK && status != ST_RETRY) {
 		return status;
 	}
 	left = hold_leave_gate(h, err);
+	h->settle_ns = 0;
 	return left == ST_OK ? status : left;
+}
+
+static void sync_file(const struct wal_hold *h)
+{
+	int64_t start = clock_mono_ns();
+
+	(void)fdatasync(h->db->db_fd);
+	checkpoint_vfs_count(h->db->vfs, clock_mono_ns() - start);
 }
 
 /*
@@ -288,6 +342,9 @@ enum status hold_pass(struct wal_hold *h, struct error *err)
 	bool is_enough = false;
 
 	hold_want_lock(h);
+	if (sync_budget(h) < h->gate_need_ns) {
+		return hold_attempt(h, 1, err); /* later: the WAL is not long enough */
+	}
 	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_enough; i++) {
 		uint32_t before = left;
 
@@ -301,8 +358,7 @@ enum status hold_pass(struct wal_hold *h, struct error *err)
 			    h->header.frame_count >= URGENT_FRAMES ||
 			    clock_mono_ns() >= slow;
 		if (i == 0 && h->header.frame_count < URGENT_FRAMES) {
-			(void)fdatasync(
-			    h->db->db_fd); /* less is left to sync at the gate */
+			sync_file(h); /* less is left to sync at the gate */
 		}
 	}
 	if (status == ST_OK && h->captured == h->header.frame_count) {
@@ -346,13 +402,14 @@ enum status hold_escalate(struct wal_hold *h, struct error *err)
 	}
 	if (spin_for_write_lock(h)) {
 		int64_t until = clock_mono_ns() + LIMITED_NS;
+		int64_t late = clock_mono_ns() + SYNC_MOST_NS;
 
-		status = hand_over(h, 1, BUSY_WRITE_NS, err);
+		status = hand_over(h, 1, BUSY_WRITE_NS, late, err);
 		/* A short reader, or another one that follows, may be in the way. */
 		while (status == ST_OK && h->state != HOLD_ZERO &&
 		       clock_mono_ns() < until) {
 			clock_sleep_ns(MARK_NS);
-			status = hand_over(h, 1, BUSY_WRITE_NS, err);
+			status = hand_over(h, 1, BUSY_WRITE_NS, late, err);
 		}
 		wal_index_unlock(&h->db->index, WAL_LOCK_WRITE);
 	}

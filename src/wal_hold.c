@@ -7,7 +7,6 @@
 #define NATURAL_FRAMES   500  /* a handover is due at the next quiet moment */
 #define NATURAL_STEP     300  /* more until the next try */
 #define NATURAL_LAST     2000 /* the writer waits for the disk, not for us */
-#define TAKE_FRAMES      800  /* the checkpoint lock is ours from here */
 #define PASS_FRAMES      800  /* without a quiet moment: a handover at the gate, and */
 #define PASS_BULK_FRAMES 2000 /* ... where transactions have BULK_FRAMES and more */
 #define BULK_FRAMES      8
@@ -110,6 +109,18 @@ static int64_t quiet_enough(const struct wal_hold *h)
 }
 
 /*
+ * How much longer the checkpoint lock is kept where syncs are slow: a commit in a WAL
+ * this long begins a checkpoint, which would sync, come to an end at our mark, and be
+ * begun again by the next commit.
+ */
+static int64_t slow_disk(const struct wal_hold *h)
+{
+	int64_t wait = h->db->vfs ? 4 * checkpoint_vfs_sync_ns(h->db->vfs) : 0;
+
+	return wait < IDLE_NS ? wait : IDLE_NS;
+}
+
+/*
  * Take another slot. An application's checkpoint that waits with its busy handler waits
  * for a slot to be free, not for its mark to move on, and decided so before we were in
  * it, if it was unlucky; it has the checkpoint lock and the write lock all that time.
@@ -132,7 +143,7 @@ static uint32_t pass_frames(const struct wal_hold *h)
 static bool is_last_resort(const struct wal_hold *h)
 {
 	return h->settings.escalate && h->header.frame_count >= ESCALATE_FRAMES &&
-	       h->failed_passes >= GATE_FAILS;
+	       h->failed_shuts >= GATE_FAILS;
 }
 
 /* In MARK: is it time to hand over? */
@@ -163,7 +174,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 						 : hold_pass(h, err);
 		}
 	}
-	if (quiet >= quiet_enough(h) || h->db->degraded) {
+	if (quiet >= quiet_enough(h) + slow_disk(h) || h->db->degraded) {
 		hold_drop_lock(h);
 	} else if (frames >= TAKE_FRAMES) {
 		hold_want_lock(h);

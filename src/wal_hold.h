@@ -83,9 +83,12 @@ typedef enum status (*wal_hold_take)(void *context,
 struct wal_hold_settings {
 	bool escalate; /* may take the write lock */
 	wal_hold_take take;
-	/* Before the WAL may be restarted: all that was taken is safe when this
-	 * returns. ST_RETRY: not yet. NULL: nothing to do. */
-	enum status (*settle)(void *context, struct error *err);
+	/* Before the WAL may be restarted: all that was taken is safe. Waits for that
+	 * until `until_ns` of clock_mono_ns. ST_RETRY: not yet; where it `may_outrun`
+	 * only if it could not be taken down at all, however slow the disk is. NULL:
+	 * nothing to do. */
+	enum status (*settle)(void *context, int64_t until_ns, bool may_outrun,
+			      struct error *err);
 	void *context; /* of `take` and `settle` */
 };
 

@@ -20,8 +20,12 @@
 #include "src/wal_gate.h"
 #include "src/wal_hold.h"
 
-#define GATE_FAILS 2 /* each failure doubles the frames to the next try, so often */
+#define TAKE_FRAMES 800 /* of the WAL: the checkpoint lock is ours from here */
+#define GATE_FAILS  2   /* each failure doubles the frames to the next try, so often */
 
+/* What others wait for waits for the disk so long at most, at the write lock; at the
+ * gate longer where the WAL has grown long (src/wal_handover.c). */
+#define SYNC_MOST_NS  (20 * NS_PER_MS)
 #define QUIET_MOST_NS (2 * NS_PER_MS)  /* the longest that a quiet moment has to be */
 #define MARK_NS       (50 * NS_PER_US) /* without a commit: the mark may move on */
 /* A generation that is over: enough to know it again. */
@@ -69,6 +73,9 @@ struct wal_hold {
 	uint32_t next_try;     /* frames at which a handover is tried again */
 	unsigned failed_tries; /* of natural handovers, one after the other */
 	unsigned failed_passes; /* of those at the gate, at most GATE_FAILS */
+	unsigned failed_shuts;  /* ... for want of a slot, at most GATE_FAILS */
+	int64_t gate_need_ns;   /* what the disk took at the gate, about */
+	int64_t settle_ns;      /* at the gate: settled by then, or not; 0: elsewhere */
 	bool is_bulk;           /* transactions are large */
 	int64_t gap_ns;         /* between two commits, about */
 	int64_t pass_ns;        /* what a small checkpoint takes, about */
@@ -107,6 +114,8 @@ enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
 enum status hold_begin(struct wal_hold *h, int reader, struct error *err);
 /* Whether the WAL may restart although a reader has begun before `now` was read. */
 bool hold_can_restart(const struct wal_hold *h, const struct wal_index_header *now);
+/* All that was captured is safe, or as safe as can be waited for. ST_RETRY: not yet. */
+enum status hold_settle(struct wal_hold *h, struct error *err);
 /* The other reader takes over. ST_RETRY: it did not; the old one stays. */
 enum status hold_take_turn(struct wal_hold *h, struct error *err);
 /* ST_OK for ST_RETRY, where the next look tries again. */

@@ -202,6 +202,7 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 	}
 	note_backfilled(h, now);
 	h->header = *now;
+	h->news_ns = clock_mono_ns(); /* a handover may have taken long */
 	h->looks++;
 	if (now->frame_count > h->captured) {
 		if (now->page_size != h->db->page_size) {
@@ -273,6 +274,7 @@ static void enter_zero(struct wal_hold *h)
 	h->back_off = 0;
 	h->failed_tries = 0;
 	h->failed_passes = 0;
+	h->failed_shuts = 0;
 	h->not_before = 0;
 	h->is_limited = false;
 	remember(h);
@@ -286,6 +288,24 @@ bool hold_can_restart(const struct wal_hold *h, const struct wal_index_header *n
 {
 	return now->frame_count == 0 || h->backfilled_seen == now->frame_count ||
 	       wal_index_backfilled(&h->db->index) == now->frame_count;
+}
+
+/*
+ * Writers wait at the gate, so what is not durable by then is not waited for: it is
+ * captured, which outlives everything but a power cut, and after one it is found by
+ * comparing.
+ */
+enum status hold_settle(struct wal_hold *h, struct error *err)
+{
+	bool is_at_gate = h->settle_ns != 0;
+
+	if (!h->settings.settle) {
+		return ST_OK;
+	}
+	return h->settings.settle(h->settings.context,
+				  is_at_gate ? h->settle_ns
+					     : clock_mono_ns() + SYNC_MOST_NS,
+				  is_at_gate, err);
 }
 
 /*
@@ -315,8 +335,8 @@ enum status hold_take_turn(struct wal_hold *h, struct error *err)
 	status = hold_catch_up(h, &now, err);
 	is_done = status == ST_OK && wal_index_backfilled(index) == now.frame_count;
 	may_restart = status == ST_OK && hold_can_restart(h, &now);
-	if (may_restart && h->settings.settle) {
-		status = h->settings.settle(h->settings.context, err);
+	if (may_restart) {
+		status = hold_settle(h, err);
 	}
 	if (status != ST_OK) {
 		(void)sqlite3_reset(h->db->read[other]);

@@ -138,7 +138,19 @@ def all_rows():
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
     yield from state_rows()
+    yield from slow_disk_rows()
     yield from kafka_rows()
+
+
+def slow_disk_rows():
+    for prefix, text in [("", ""), ("state-", "--state: ")]:
+        for sync_ms in (5, 30):
+            source = f"{prefix}slow-disk {sync_ms}"
+            yield Row("slow-disk", f"{text}throughput followed / alone: paced 2 ms, each"
+                      f" sync takes {sync_ms} ms longer", source, key("speed"), ">=",
+                      0.95, 1.0, ratio)
+            yield Row("slow-disk", f"{text}p99 of a commit there, in syncs", source,
+                      key("p99_in_syncs"), "<=", 1, 0.1, plain)
 
 
 def state_rows():
@@ -192,6 +204,9 @@ def make_run(figures, source, number):
     kind, _, detail = source.partition(" ")
     if kind.startswith("kafka-"):
         return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
+    if kind.endswith("slow-disk"):
+        where = figures.state if kind.startswith("state-") else figures
+        return where.slow_disk(int(detail), alone_first=number % 2 == 0)
     if kind == "state-live":
         return figures.state.live(detail, alone_first=number % 2 == 0)
     if kind.startswith("state-"):

@@ -5,6 +5,8 @@ Every run has a database of its own, made beforehand; what is compared is measur
 after the other in the same run, so that a machine that slows down slows both.
 """
 
+import contextlib
+import os
 import pathlib
 import shutil
 import signal
@@ -27,6 +29,7 @@ WRITERS = {
     "one-row-full": ["--sync", "FULL"],
     "paced-1ms": ["--think-us", 1000],
     "paced-50us": ["--think-us", 50],
+    "paced-2ms": ["--think-us", 2000],
 }
 # The same for the CPU figures, with the number of transactions of a full run.
 CPU_WRITERS = {
@@ -198,6 +201,7 @@ class Figures:
             "busy": with_us["busy"],
             "commits_s": with_us["commits_s"],
             "alone_s": alone["commits_s"],
+            "p99_us": with_us["p99_us"],
             "p999_us": with_us["p999_us"],
             "alone_p999_us": alone["p999_us"],
         }
@@ -212,6 +216,13 @@ class Figures:
                 wrote["lag_s"] = self._lag_s(follower, wrote)
         self.remove(path)
         return wrote
+
+    def slow_disk(self, sync_ms, alone_first, arguments=()):
+        """A writer of one row a commit, 2 ms apart, where each sync takes so long."""
+        with preloaded("slow_sync", self.tools, SLOW_SYNC_US=sync_ms * 1000):
+            run = self.live("paced-2ms", alone_first, arguments=arguments)
+        run["p99_in_syncs"] = run["p99_us"] / (sync_ms * 1000)
+        return run
 
     def size(self):
         """CPU of a one-row update in a large table against a small one; memory."""
@@ -316,6 +327,20 @@ class Figures:
                 f"{command[0]}: {counted['lines']} of {rows} rows: {errors.strip()}"
             )
         return {"seconds": counted["last_ns"] / 1e9 - started_s}
+
+
+@contextlib.contextmanager
+def preloaded(name, tools, **settings):
+    """Programs that are started meanwhile have this library of tests/preload."""
+    library = tools.folder.parent / "preload" / f"{name}.so"
+    before = dict(os.environ)
+    os.environ.update(LD_PRELOAD=str(library.resolve()),
+                      **{key: str(value) for key, value in settings.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def is_counted(run):

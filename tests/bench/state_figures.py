@@ -55,6 +55,12 @@ class StateFigures:
         self.remove()
         return run
 
+    def slow_disk(self, sync_ms, alone_first):
+        self.remove()
+        run = self.base.slow_disk(sync_ms, alone_first, arguments=self._arguments())
+        self.remove()
+        return run
+
     def drain(self):
         """The drain of a million rows, with a state directory and without."""
         without = self.base.drain()

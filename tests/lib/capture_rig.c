@@ -69,6 +69,19 @@ void rig_folder_clear(struct rig_folder *f)
 	assert_int_equal(system(command), 0);
 }
 
+uint32_t rig_wal_restarts(const char *wal_path)
+{
+	uint8_t number[4] = {0};
+	FILE *wal = fopen(wal_path, "rb");
+
+	assert_non_null(wal);
+	assert_int_equal(fseek(wal, 12, SEEK_SET), 0); /* of the WAL's header */
+	assert_int_equal(fread(number, sizeof number, 1, wal), 1);
+	(void)fclose(wal);
+	return (uint32_t)number[0] << 24 | (uint32_t)number[1] << 16 |
+	       (uint32_t)number[2] << 8 | number[3];
+}
+
 int64_t rig_file_size(const char *path)
 {
 	struct stat st;

@@ -38,6 +38,8 @@ void rig_folder_init(struct rig_folder *f, int page_size);
 void rig_folder_clear(struct rig_folder *f); /* removes it */
 
 int64_t rig_file_size(const char *path); /* -1: none */
+/* How often this WAL was restarted: its checkpoint sequence number. */
+uint32_t rig_wal_restarts(const char *wal_path);
 
 struct rig {
 	struct capture *capture;

@@ -252,8 +252,8 @@ static void test_preimages_are_exact_though_nobody_decodes(void **state)
 			assert_int_equal(rig_sql(f->path, "VACUUM"), 0);
 		}
 	}
-	/* Bounded, and restarted though nobody has taken anything. */
-	assert_true(rig_file_size(f->wal) < 24 * 1000 * 1000);
+	/* Restarted though nobody has taken anything. */
+	assert_true(rig_wal_restarts(f->wal) > 0);
 	rig_catch_up(&rig);
 	assert_true(rig.txns >= 180);
 	rig_close_and_compare(&rig);
