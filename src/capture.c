@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -694,6 +695,12 @@ static void *run(void *context)
 		struct error err;
 		bool news;
 
+		if (wal_watch_names_changed(c->watch)) {
+			wal_hold_suspect_names(c->hold);
+		}
+		if (wal_watch_was_closed(c->watch)) {
+			wal_hold_note_close(c->hold);
+		}
 		if (wal_hold_turn(c->hold, &news, &err) != ST_OK) {
 			fail(c, &err);
 			break;
@@ -772,7 +779,8 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 		c->builder.lsn = c->settings.least_lsn;
 	}
 	if (status == ST_OK) {
-		status = wal_watch_open(c->db.path, c->db.wal_path, &c->watch, err);
+		status = wal_watch_open(c->db.path, c->db.wal_path,
+					c->db.names.shm_path, &c->watch, err);
 	}
 	if (c->settings.store) {
 		hold.settle = settle;
@@ -855,6 +863,13 @@ static bool await_settled_stat(int fd, struct stat *st)
 	return false;
 }
 
+static bool names_are_right(const struct capture *c)
+{
+	int64_t unused;
+
+	return db_names_look(&c->db.names, &unused) == NAMES_RIGHT;
+}
+
 /* In ZERO nobody can change the file; everything that is committed is in it then, or
  * in frames that no one may backfill. */
 static void note_clean_stop(struct capture *c)
@@ -866,7 +881,7 @@ static void note_clean_stop(struct capture *c)
 	if (c->unjournalled || wal_hold_waiting(c->hold) > 0 ||
 	    settle(c, clock_mono_ns() + SETTLE_NS, false, &err) != ST_OK ||
 	    !await_settled_stat(c->db.db_fd, &st) ||
-	    wal_hold_state(c->hold) != HOLD_ZERO || db_is_moved(&c->db) ||
+	    wal_hold_state(c->hold) != HOLD_ZERO || !names_are_right(c) ||
 	    fstat(c->db.db_fd, &again) != 0 || again.st_size != st.st_size ||
 	    again.st_mtim.tv_nsec != st.st_mtim.tv_nsec) {
 		return;
@@ -1042,10 +1057,19 @@ uint32_t capture_page_size(const struct capture *capture)
 
 struct source_left capture_left(const struct capture *capture)
 {
+	const struct db_names *names = &capture->db.names;
+	struct source_left left = source_left_none();
 	struct stat st;
+	int64_t unused;
 
-	if (!db_is_moved(&capture->db) || fstat(capture->db.wal_fd, &st) != 0) {
-		return (struct source_left){0};
+	if (fstat(capture->db.wal_fd, &st) == 0) {
+		left.wal_device = st.st_dev;
+		left.wal_inode = st.st_ino;
+		left.had_frames = st.st_size > 0;
 	}
-	return (struct source_left){true, st.st_dev, st.st_ino};
+	left.was_replaced = db_names_look(names, &unused) == NAMES_DB;
+	left.db_fd = fcntl(capture->db.db_fd, F_DUPFD_CLOEXEC, 3);
+	left.shm_fd =
+	    names->shm_fd >= 0 ? fcntl(names->shm_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	return left;
 }

@@ -87,6 +87,17 @@ static enum status wait_a_while(int64_t ns, const volatile int *stop, struct err
 	return ST_OK;
 }
 
+/* A file that is mounted alone (`docker -v app.db:/app.db`): -wal and -shm beside it
+ * are others than those beside the file that was mounted. */
+static bool is_mount(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 &&
+	       (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 static enum status open_file(const char *path, struct db_handles *db, struct stat *st,
 			     struct error *err)
 {
@@ -124,6 +135,13 @@ static enum status open_file(const char *path, struct db_handles *db, struct sta
 		    err, ST_UNFIT,
 		    "%s: is not a regular file; give the path of a database file",
 		    quote(path).text);
+	}
+	if (is_mount(db->db_fd)) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: is a mount point of its own, so that its -wal here is not the "
+		    "one of the application; mount the folder that it is in instead",
+		    path);
 	}
 	if (st->st_size == 0) {
 		return error_set(
@@ -484,6 +502,7 @@ static void close_connections(struct db_handles *db)
 		(void)close(db->wal_fd);
 		db->wal_fd = -1;
 	}
+	db_names_clear(&db->names);
 }
 
 void db_close(struct db_handles *db)
@@ -495,11 +514,14 @@ void db_close(struct db_handles *db)
 	}
 }
 
-static enum status open_wal(struct db_handles *db, struct error *err)
+static enum status open_wal(const char *path, struct db_handles *db, struct error *err)
 {
 	db->path = sqlite3_db_filename(db->reader[0], "main");
 	db->wal_path = sqlite3_filename_wal(db->path);
 	db->wal_fd = open(db->wal_path, O_RDONLY | O_CLOEXEC);
+	if (db->wal_fd < 0 && errno == ENOENT) {
+		return error_set(err, ST_RETRY, "%s was just removed", db->wal_path);
+	}
 	if (db->wal_fd < 0) {
 		error_set_errno(err, errno, "%s: cannot be opened",
 				quote(db->wal_path).text);
@@ -508,10 +530,12 @@ static enum status open_wal(struct db_handles *db, struct error *err)
 	if (db->vfs) {
 		checkpoint_vfs_use(db->vfs, db->db_fd, db->wal_fd);
 	}
-	return ST_OK;
+	return db_names_init(&db->names, path, db->path, db->wal_path, db->db_fd,
+			     db->wal_fd, err);
 }
 
-/* The connections, trying for 4 s while another process keeps everybody out. */
+/* The connections, trying for 4 s while another process keeps everybody out. ST_RETRY:
+ * the files were replaced meanwhile. */
 static enum status open_patiently(const char *path, const char *real,
 				  const volatile int *stop, struct db_handles *db,
 				  struct error *err)
@@ -521,11 +545,8 @@ static enum status open_patiently(const char *path, const char *real,
 	for (;;) {
 		enum status status = open_all(real, db, err);
 
-		if (status == ST_OK) {
-			status = open_wal(db, err);
-		}
 		if (status != ST_RETRY) {
-			return status;
+			return status == ST_OK ? open_wal(path, db, err) : status;
 		}
 		close_connections(db);
 		if (until == 0) {
@@ -588,8 +609,8 @@ static enum status open_with_rights(const char *path, const struct beside_paths 
 	}
 }
 
-enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
-		    struct error *err)
+static enum status open_once(const char *path, const volatile int *stop,
+			     struct db_handles *out, struct error *err)
 {
 	struct beside_paths paths = {0};
 	struct stat st;
@@ -609,21 +630,48 @@ enum status db_open(const char *path, const volatile int *stop, struct db_handle
 	beside_clear(&paths);
 	if (status != ST_OK) {
 		db_close(out);
-	} else if (out->degraded) {
+	}
+	return status;
+}
+
+static void say_names(const char *path, const struct db_handles *db)
+{
+	struct stat st;
+
+	if (fstat(db->db_fd, &st) == 0 && st.st_nlink > 1) {
+		log_warn(
+		    "%s: has %lu names (hard links): what an application commits "
+		    "that opens it by another one goes into another WAL and is not "
+		    "seen; give rowtail the name that the application uses",
+		    path, (unsigned long)st.st_nlink);
+	}
+}
+
+enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
+		    struct error *err)
+{
+	int64_t until = clock_mono_ns() + LOCKED_TRIES_NS;
+	enum status status = open_once(path, stop, out, err);
+
+	/* Its files were removed or replaced just then, as when an application ends. */
+	while (status == ST_RETRY && clock_mono_ns() < until) {
+		status = wait_a_while(RETRY_NS, stop, err);
+		if (status == ST_OK) {
+			status = open_once(path, stop, out, err);
+		}
+	}
+	if (status == ST_RETRY) {
+		return err->status = ST_UNFIT;
+	}
+	if (status == ST_OK) {
+		say_names(path, out);
+	}
+	if (status == ST_OK && out->degraded) {
 		log_warn("%s: rowtail may only read it or its -wal, -shm or folder: no "
 			 "checkpoints of its own, so the WAL may grow",
 			 quote(path).text);
 	}
 	return status;
-}
-
-bool db_is_moved(const struct db_handles *db)
-{
-	int moved = 0;
-
-	return sqlite3_file_control(db->locker, "main", SQLITE_FCNTL_HAS_MOVED,
-				    &moved) == SQLITE_OK &&
-	       moved;
 }
 
 bool db_file_is_used(int fd)

@@ -34,6 +34,7 @@
 
 #include "src/base/status.h"
 #include "src/checkpoint_vfs.h"
+#include "src/db_names.h"
 #include "src/wal_index.h"
 
 struct db_handles {
@@ -50,14 +51,15 @@ struct db_handles {
 	sqlite3_stmt *probe; /* the same statement on `checkpointer` */
 	sqlite3 *locker;
 	struct wal_index index; /* through `locker` */
+	struct db_names names;  /* where others find the files */
 };
 
 /*
- * Check `path` and open everything. A database that another process has locked
- * exclusively is tried for 4 s; where rowtail must not be the first to open it, it
- * waits for as long as it takes. Both are said on stderr. `stop`: turns true when
- * waiting should end; where it is NULL, any signal that is handled ends it.
- * Nothing is left open on failure.
+ * Check `path` and open everything; it is borrowed until db_close. A database that
+ * another process has locked exclusively is tried for 4 s; where rowtail must not be
+ * the first to open it, it waits for as long as it takes. Both are said on stderr.
+ * `stop`: turns true when waiting should end; where it is NULL, any signal that is
+ * handled ends it. Nothing is left open on failure.
  */
 enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
 		    struct error *err) MUST_CHECK;
@@ -65,9 +67,6 @@ enum status db_open(const char *path, const volatile int *stop, struct db_handle
 /* Close in the order that keeps SQLite's locks right. Takes handles that are all zero,
  * but the descriptors must be -1 where they are not open. */
 void db_close(struct db_handles *db);
-
-/* The file at the path is no longer the one that is open. */
-bool db_is_moved(const struct db_handles *db);
 
 /* Another process has the database open: it holds a lock on the file. */
 bool db_is_shared(const struct db_handles *db);

@@ -837,7 +837,7 @@ static enum status live_again(const struct config *config, struct life *life,
 
 enum status pipeline_run(const struct config *config, struct error *err)
 {
-	struct life life = {0};
+	struct life life = {.left = source_left_none()};
 	enum status status = live(config, &life, err);
 
 	while (life.was_open && status == ST_LOST && config->state_path) {

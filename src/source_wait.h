@@ -20,18 +20,30 @@
 
 #include "src/base/status.h"
 
-/* The WAL of a file that was replaced by another one: SQLite would take it for the new
- * one's. */
+/*
+ * What was open when the hold was lost. Descriptors, -1 where there is none, may be
+ * asked who else has the file open, and source_wait closes them.
+ */
 struct source_left {
-	bool is_known;
-	dev_t device;
-	ino_t inode;
+	int db_fd;
+	int shm_fd;
+	bool was_replaced; /* another file was at the name of the database */
+	/* Its WAL. SQLite would take it for that of a file that is put in its place. */
+	dev_t wal_device;
+	ino_t wal_inode;
+	bool had_frames; /* then */
 };
 
-/* ST_LOST: it is gone for 5 s; or was no whole database, or had the WAL that is left
- * over beside it, for a minute without changing. ST_STOPPED when a stop is asked for
- * (src/stop.h). */
-enum status source_wait(const char *path, const struct source_left *left,
+struct source_left source_left_none(void);
+
+/*
+ * Waits also while another process uses a -wal or -shm that has lost its name: only its
+ * close brings what it commits into the file, if nobody else has that open. Says so.
+ * ST_LOST: the file is gone for 5 s; or was no whole database, or had the WAL that is
+ * left over beside it, for a minute without changing. ST_STOPPED when a stop is asked
+ * for (src/stop.h). `*left` is closed whatever comes of it.
+ */
+enum status source_wait(const char *path, struct source_left *left,
 			struct error *err) MUST_CHECK;
 
 /* Sleep, unless a stop is asked for: ST_STOPPED. */

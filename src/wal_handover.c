@@ -75,7 +75,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until
 			      struct error *err)
 {
 	int64_t start = clock_mono_ns();
-	enum status status = hold_check_moved(h, err);
+	enum status status = hold_check_names(h, &h->header, err);
 	bool keeps_lock = h->holds_lock;
 	int in_log = 0;
 	int backfilled = 0;

@@ -22,7 +22,8 @@
 #define ALONE_LOOK_NS  (5 * NS_PER_MS)   /* between two looks at who else is there */
 #define TRUNCATE_NS    (1 * NS_PER_S)    /* alone without a commit: empty the WAL */
 #define TORN_NS        (50 * NS_PER_MS)  /* an unreadable header is recovered */
-#define MOVED_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the path */
+#define NAMES_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the names, */
+#define GIVEN_LOOK_NS  (1 * NS_PER_S)    /* ... and at the path as it was given */
 #define ASIDE_NS       (5 * NS_PER_MS)   /* another slot, in case ours is waited for */
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
@@ -41,7 +42,7 @@ static enum status empty_wal(struct wal_hold *h, struct error *err)
 {
 	const struct wal_index *index = &h->db->index;
 	struct wal_index_header now;
-	enum status status = hold_check_moved(h, err);
+	enum status status = hold_check_names(h, &h->header, err);
 
 	if (status != ST_OK || db_is_shared(h->db)) {
 		return status;
@@ -70,6 +71,9 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 	struct stat wal;
 	enum status status = hold_check_baseline(h, err);
 
+	if (status == ST_OK && !h->has_baseline) {
+		h->has_baseline = fstat(h->db->db_fd, &h->baseline) == 0;
+	}
 	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS) {
 		/* It may be a mark after all, which a restart would wait for. */
 		status = hold_unless_retry(hold_take_turn(h, err));
@@ -79,18 +83,12 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 		return status;
 	}
 	h->truncate_ns = now + ZERO_TICK_NS;
-	if (h->has_baseline || !look_alone(h, now) || fstat(h->db->wal_fd, &wal) != 0) {
+	if (fstat(h->db->wal_fd, &wal) != 0 || wal.st_size == 0 ||
+	    !look_alone(h, now)) {
 		return ST_OK;
 	}
-	if (wal.st_size > 0) {
-		status = empty_wal(h, err);
-		h->truncate_ns = now + TRUNCATE_NS;
-	}
-	if (status == ST_OK && h->state == HOLD_ZERO &&
-	    fstat(h->db->wal_fd, &wal) == 0 && wal.st_size == 0) {
-		h->has_baseline = fstat(h->db->db_fd, &h->baseline) == 0;
-	}
-	return status;
+	h->truncate_ns = now + TRUNCATE_NS;
+	return empty_wal(h, err);
 }
 
 /*
@@ -153,7 +151,9 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 	uint32_t backfilled = wal_index_backfilled(&h->db->index);
 	int64_t quiet = now - h->news_ns;
 	bool all_captured = h->captured == frames;
+	bool was_closed = h->was_closed;
 
+	h->was_closed = h->was_closed && !all_captured;
 	if (all_captured && backfilled == frames) {
 		hold_drop_lock(h);
 		return hold_take_turn(h, err);
@@ -165,7 +165,8 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 			h->failed_tries++;
 			return hold_attempt(h, NATURAL_TRIES, err);
 		}
-		if (quiet >= IDLE_NS || (quiet >= ALONE_NS && look_alone(h, now))) {
+		if (quiet >= IDLE_NS ||
+		    ((quiet >= ALONE_NS || was_closed) && look_alone(h, now))) {
 			return hold_attempt(h, NATURAL_TRIES, err);
 		}
 		if (frames >= h->next_pass && frames >= pass_frames(h)) {
@@ -223,6 +224,37 @@ static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 	h->news_ns = now;
 }
 
+/* Whether others can still find the files that we have open. */
+static enum status look_at_names(struct wal_hold *h, int64_t now,
+				 const struct wal_index_header *header,
+				 struct error *err)
+{
+	enum status status;
+
+	if (now - h->names_ns < NAMES_LOOK_NS) {
+		return ST_OK;
+	}
+	h->names_ns = now;
+	status = hold_check_names(h, header, err);
+	if (status == ST_OK && now - h->given_ns >= GIVEN_LOOK_NS) {
+		h->given_ns = now;
+		status = hold_check_given(h, err);
+	}
+	return status;
+}
+
+/* The file is as it was, if nobody had anything to write to it until this commit. After
+ * a recovery, which counts from 0, somebody may have had. */
+static enum status check_until(struct wal_hold *h,
+			       const struct wal_index_header *header, struct error *err)
+{
+	bool is_next = header->change > h->header.change &&
+		       (!wal_index_same_salt(header, &h->header) ||
+			h->backfilled_seen == h->header.frame_count);
+
+	return is_next ? hold_check_baseline(h, err) : ST_OK;
+}
+
 static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 {
 	int64_t now = clock_mono_ns();
@@ -230,6 +262,14 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 	enum status status = ST_OK;
 
 	*news = false;
+	if (hold->suspects_names) { /* before the memory is touched: -shm may be cut */
+		hold->suspects_names = false;
+		hold->names_ns = 0;
+		status = look_at_names(hold, now, NULL, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
 	if (!hold_look(hold, &header)) {
 		return wait_for_header(hold, now, err);
 	}
@@ -237,12 +277,9 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 	if (wal_gate_holds(&hold->gate)) {
 		return hold_unless_retry(hold_leave_gate(hold, err));
 	}
-	if (now - hold->moved_ns >= MOVED_LOOK_NS) {
-		hold->moved_ns = now;
-		status = hold_check_moved(hold, err);
-		if (status != ST_OK) {
-			return status;
-		}
+	status = look_at_names(hold, now, &header, err);
+	if (status != ST_OK) {
+		return status;
 	}
 	if (!wal_index_same(&header, &hold->header)) {
 		*news = true;
@@ -254,7 +291,7 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 			hold->looks++;
 			return rest(hold, now, err);
 		}
-		status = hold_check_baseline(hold, err);
+		status = check_until(hold, &header, err);
 		if (status == ST_OK) {
 			status = hold_take_turn(hold, err);
 		}
@@ -274,11 +311,20 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	enum status status = turn(hold, news, err);
 
 	if (status != ST_OK) {
-		/* The hold is over; writers must not wait until it is closed. */
-		hold_drop_lock(hold);
-		wal_gate_open(&hold->gate);
+		hold_leave(hold); /* writers must not wait until it is closed */
 	}
 	return status;
+}
+
+void wal_hold_suspect_names(struct wal_hold *hold)
+{
+	hold->suspects_names = true;
+}
+
+void wal_hold_note_close(struct wal_hold *hold)
+{
+	hold->was_closed = true;
+	hold->alone_ns = 0;
 }
 
 int64_t wal_hold_idle_ns(const struct wal_hold *hold)
@@ -344,7 +390,7 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 		h->is_counted = h->captured == now.frame_count;
 		h->counted_change = now.change;
 		h->mark_frame = now.frame_count;
-		status = hold_check_moved(h, err);
+		status = hold_check_names(h, &now, err);
 	}
 	return status;
 }

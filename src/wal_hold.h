@@ -18,7 +18,7 @@
  *          +-----------+<------------------------------------------+---------+
  *            |  limits backfill to          there are frames again   |  forbids any
  *            |  what is captured;                                    |  backfill;
- *            |  forbids a restart            (file moved, salts or   |  allows a
+ *            |  forbids a restart            (names, salts or        |  allows a
  *            +---------------> LOST <------- counts out of order) ---+  restart
  *
  * MARK is a read mark in one of slots 1 to 4, ZERO is slot 0. In MARK the hold also
@@ -41,8 +41,10 @@
  *   everything up to a header read after that is captured; the gate likewise;
  *   only frames up to the header's frame count are read;
  *   checkpoints of ours run only while a reader or the gate stands in the way or we
- *   hold the write lock, only after db_is_moved was false, and go no further than what
- *   is captured;
+ *   hold the write lock, only after the names were found right (src/db_names.h), and go
+ *   no further than what is captured;
+ *   of what is captured, the header was read before the names were found right: nothing
+ *   that came after they were given to other files;
  *   nothing is locked for longer than a call, but the checkpoint lock, and one slot
  *   where no reader could begin; nothing at all after a call that failed.
  *
@@ -114,6 +116,12 @@ void wal_hold_close(struct wal_hold *hold);
  */
 enum status wal_hold_turn(struct wal_hold *hold, bool *news,
 			  struct error *err) MUST_CHECK;
+
+/* Something happened to a name of the files: the next turn looks at them first. */
+void wal_hold_suspect_names(struct wal_hold *hold);
+/* Somebody closed the database: if that was the last one, what it committed is brought
+ * into the file at once. */
+void wal_hold_note_close(struct wal_hold *hold);
 
 /* How long nothing needs to be looked at unless something happens to the files. */
 int64_t wal_hold_idle_ns(const struct wal_hold *hold);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/wal_hold_parts.h -- what the three files of the hold share; for them alone.
+ * src/wal_hold_parts.h -- what the four files of the hold share; for them alone.
  *
  *     wal_hold.c ─► wal_handover.c ─► wal_turn.c
+ *               └─► wal_leave.c ─────────┘
  *
  * wal_turn.c accepts headers of the wal-index and lets the two readers take turns,
- * wal_handover.c brings what is captured into the database file, wal_hold.c decides
- * what is due. The rules are in src/wal_hold.h.
+ * wal_handover.c brings what is captured into the database file, wal_leave.c lets
+ * go of files that others cannot find any more, wal_hold.c decides what is due. The
+ * rules are in src/wal_hold.h.
  */
 #ifndef WAL_HOLD_PARTS_H
 #define WAL_HOLD_PARTS_H
@@ -59,19 +61,23 @@ struct wal_hold {
 	uint32_t counted_commits;
 	uint32_t counted_commit_frames;
 
-	int64_t news_ns;       /* when the header last changed */
-	int64_t mark_ns;       /* when the holder began */
-	int64_t torn_ns;       /* since when the header is unreadable; 0: it is not */
-	int64_t moved_ns;      /* when we last looked whether the file is still there */
-	int64_t alone_ns;      /* when we last looked who else is there */
-	bool is_alone;         /* then */
-	bool holds_lock;       /* the checkpoint lock */
-	struct wal_gate gate;  /* its slots hold as well */
-	uint32_t limit;        /* where a checkpoint ended that a reader limited */
-	bool is_limited;       /* the last one was, by a long reader */
-	bool has_warned;       /* of a checkpoint that failed */
-	uint32_t next_try;     /* frames at which a handover is tried again */
-	unsigned failed_tries; /* of natural handovers, one after the other */
+	int64_t news_ns;        /* when the header last changed */
+	int64_t mark_ns;        /* when the holder began */
+	int64_t torn_ns;        /* since when the header is unreadable; 0: it is not */
+	int64_t names_ns;       /* when we last looked at the names */
+	int64_t given_ns;       /* ... and at the path as it was given, */
+	bool was_gone;          /* which led nowhere then */
+	bool suspects_names;    /* look now */
+	int64_t alone_ns;       /* when we last looked who else is there */
+	bool is_alone;          /* then */
+	bool was_closed;        /* by somebody, since the last look */
+	bool holds_lock;        /* the checkpoint lock */
+	struct wal_gate gate;   /* its slots hold as well */
+	uint32_t limit;         /* where a checkpoint ended that a reader limited */
+	bool is_limited;        /* the last one was, by a long reader */
+	bool has_warned;        /* of a checkpoint that failed */
+	uint32_t next_try;      /* frames at which a handover is tried again */
+	unsigned failed_tries;  /* of natural handovers, one after the other */
 	unsigned failed_passes; /* of those at the gate, at most GATE_FAILS */
 	unsigned failed_shuts;  /* ... for want of a slot, at most GATE_FAILS */
 	int64_t gate_need_ns;   /* what the disk took at the gate, about */
@@ -86,8 +92,14 @@ struct wal_hold {
 	int64_t back_off;    /* how far that was put off the last time */
 	int64_t truncate_ns; /* no truncation before this time */
 
-	bool has_baseline; /* nobody but SQLite may change the file now */
+	/* While all of the WAL is in the file and our reader stands in slot 0, or at
+	 * the end of it, no checkpoint has anything to write. */
+	bool has_baseline;
 	struct stat baseline;
+
+	/* Why the hold was lost, if it was. */
+	enum name_fault fault;
+	bool was_changed; /* the file differs from the baseline */
 };
 
 /* --- src/wal_turn.c -----------------------------------------------------------------
@@ -96,9 +108,14 @@ struct wal_hold {
 void hold_set_state(struct wal_hold *h, enum hold_state state);
 /* ST_LOST, with the reason. */
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what);
-/* ST_LOST when another file is at the path. */
-enum status hold_check_moved(struct wal_hold *h, struct error *err);
-/* In ZERO: ST_LOST when something other than SQLite has written to the file. */
+/* ST_LOST when another file is at one of the names, or the WAL is too short for
+ * `header`, which was read before; NULL: for none. */
+enum status hold_check_names(struct wal_hold *h, const struct wal_index_header *header,
+			     struct error *err);
+/* The same of the path as it was given, which is looked up more rarely. */
+enum status hold_check_given(struct wal_hold *h, struct error *err);
+/* In ZERO: ST_LOST when something other than our WAL's checkpoints has written to the
+ * file. */
 enum status hold_check_baseline(struct wal_hold *h, struct error *err);
 
 /* How much is backfilled, and after that the header. False: it is being written. */
@@ -124,6 +141,17 @@ enum status hold_unless_retry(enum status status);
 /* The checkpoint lock, if it is free; and let go of it, if it is ours. */
 void hold_want_lock(struct wal_hold *h);
 void hold_drop_lock(struct wal_hold *h);
+
+/* --- src/wal_leave.c ----------------------------------------------------------------
+ */
+
+/*
+ * After a failure: nothing is locked any more, nothing held. Where it was lost to names
+ * or to a file that was written over, and where that can be done without harm to
+ * anybody, what we have open is left as the close of a last connection would: all that
+ * is committed is in the database file, or nothing of the old file beside a new one.
+ */
+void hold_leave(struct wal_hold *h);
 
 /* --- src/wal_handover.c -------------------------------------------------------------
  */

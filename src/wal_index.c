@@ -160,6 +160,19 @@ void wal_index_unlock(const struct wal_index *index, enum wal_lock lock)
 					      SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
 }
 
+bool wal_index_lock_all(const struct wal_index *index)
+{
+	return index->file->pMethods->xShmLock(index->file, 0, SQLITE_SHM_NLOCK,
+					       SQLITE_SHM_LOCK |
+						   SQLITE_SHM_EXCLUSIVE) == SQLITE_OK;
+}
+
+void wal_index_unlock_all(const struct wal_index *index)
+{
+	(void)index->file->pMethods->xShmLock(index->file, 0, SQLITE_SHM_NLOCK,
+					      SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+}
+
 void wal_index_set_mark(const struct wal_index *index, unsigned slot, uint32_t frame_no)
 {
 	uint8_t *block = (uint8_t *)(uintptr_t)block_at(index, 0);

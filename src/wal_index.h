@@ -105,6 +105,10 @@ bool wal_index_same(const struct wal_index_header *a, const struct wal_index_hea
 /* Take one lock byte exclusively, without waiting; false when it is not to be had. */
 bool wal_index_lock(const struct wal_index *index, enum wal_lock lock) MUST_CHECK;
 void wal_index_unlock(const struct wal_index *index, enum wal_lock lock);
+/* All eight locks at once: nobody is within a transaction, a checkpoint or a recovery.
+ * Without ones of our own. */
+bool wal_index_lock_all(const struct wal_index *index) MUST_CHECK;
+void wal_index_unlock_all(const struct wal_index *index);
 
 /* Set the read mark of `slot` (1 to 4); the caller has locked it exclusively. */
 void wal_index_set_mark(const struct wal_index *index, unsigned slot,

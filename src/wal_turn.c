@@ -24,12 +24,41 @@ enum status hold_lost(struct wal_hold *h, struct error *err, const char *what)
 	return error_set(err, ST_LOST, "%s: %s", h->db->path, what);
 }
 
-enum status hold_check_moved(struct wal_hold *h, struct error *err)
+/* It is too short for `header`, and no restart has cut it since that was read. */
+static bool is_cut(const struct wal_hold *h, const struct wal_index_header *header,
+		   int64_t wal_bytes)
 {
-	if (db_is_moved(h->db)) {
-		return hold_lost(h, err, "was replaced by another file, or removed");
+	int64_t frame_bytes = (int64_t)h->db->page_size + WAL_FRAME_HEADER_BYTES;
+	struct wal_index_header now;
+
+	return header && header->frame_count > 0 &&
+	       wal_bytes < WAL_HEADER_BYTES + header->frame_count * frame_bytes &&
+	       wal_index_read(&h->db->index, &now) && wal_index_same(&now, header);
+}
+
+enum status hold_check_names(struct wal_hold *h, const struct wal_index_header *header,
+			     struct error *err)
+{
+	int64_t wal_bytes;
+	enum name_fault fault = db_names_look(&h->db->names, &wal_bytes);
+
+	if (fault != NAMES_RIGHT) {
+		h->fault = fault;
+		return hold_lost(h, err, name_fault_text(fault));
 	}
-	return ST_OK;
+	return is_cut(h, header, wal_bytes)
+		   ? hold_lost(h, err, "its -wal was cut while it was in use")
+		   : ST_OK;
+}
+
+enum status hold_check_given(struct wal_hold *h, struct error *err)
+{
+	bool is_gone;
+	bool is_wrong =
+	    !db_names_leads_here(&h->db->names, &is_gone) || (is_gone && h->was_gone);
+
+	h->was_gone = is_gone;
+	return is_wrong ? hold_lost(h, err, name_fault_text(NAMES_LINK)) : ST_OK;
 }
 
 /* --- the database file between two commits ------------------------------------------
@@ -40,7 +69,7 @@ static bool is_same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* In ZERO no SQLite writes to the file: is it as it was? */
+/* Is it as it was when nobody had anything to write to it? */
 enum status hold_check_baseline(struct wal_hold *h, struct error *err)
 {
 	struct stat now;
@@ -50,7 +79,10 @@ enum status hold_check_baseline(struct wal_hold *h, struct error *err)
 	}
 	if (now.st_size != h->baseline.st_size ||
 	    !is_same_time(&now.st_mtim, &h->baseline.st_mtim)) {
-		return hold_lost(h, err, "was changed by something other than SQLite");
+		h->was_changed = true;
+		return hold_lost(h, err,
+				 "was written to past its WAL (by a copy over it, or "
+				 "under another name)");
 	}
 	return ST_OK;
 }
@@ -193,7 +225,7 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 		h->looks++;
 		return ST_OK;
 	}
-	status = hold_check_moved(h, err);
+	status = hold_check_names(h, now, err);
 	if (status == ST_OK) {
 		status = place(h, now, err);
 	}

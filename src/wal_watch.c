@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -17,18 +18,29 @@
 struct wal_watch {
 	int wake_fd;
 	int inotify_fd; /* -1: no inotify */
+	int shm_watch;  /* its number; nobody writes to that file but through memory */
+	bool names_changed; /* since it was asked for */
+	bool was_closed;    /* likewise */
 };
 
+#define NAME_EVENTS (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF) /* nlink is one, too \
+								 */
+
 static void add_watches(struct wal_watch *watch, const char *db_path,
-			const char *wal_path)
+			const char *wal_path, const char *shm_path)
 {
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	int reason;
 
-	if (fd >= 0 && (inotify_add_watch(fd, wal_path, IN_MODIFY) < 0 ||
-			inotify_add_watch(fd, db_path,
-					  IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF |
-					      IN_DELETE_SELF | IN_CLOSE_WRITE) < 0)) {
+	if (fd >= 0) {
+		watch->shm_watch =
+		    inotify_add_watch(fd, shm_path, IN_MODIFY | NAME_EVENTS);
+	}
+	if (fd >= 0 &&
+	    (watch->shm_watch < 0 ||
+	     inotify_add_watch(fd, wal_path, IN_MODIFY | NAME_EVENTS) < 0 ||
+	     inotify_add_watch(fd, db_path, IN_MODIFY | IN_CLOSE_WRITE | NAME_EVENTS) <
+		 0)) {
 		reason = errno;
 		(void)close(fd);
 		fd = -1;
@@ -48,9 +60,10 @@ static void add_watches(struct wal_watch *watch, const char *db_path,
 }
 
 enum status wal_watch_open(const char *db_path, const char *wal_path,
-			   struct wal_watch **out, struct error *err)
+			   const char *shm_path, struct wal_watch **out,
+			   struct error *err)
 {
-	struct wal_watch *watch = malloc(sizeof *watch);
+	struct wal_watch *watch = calloc(1, sizeof *watch);
 
 	if (!watch) {
 		return error_set(err, ST_NOMEM, "out of memory");
@@ -60,7 +73,7 @@ enum status wal_watch_open(const char *db_path, const char *wal_path,
 		free(watch);
 		return error_set_errno(err, errno, "cannot make an event descriptor");
 	}
-	add_watches(watch, db_path, wal_path);
+	add_watches(watch, db_path, wal_path, shm_path);
 	*out = watch;
 	return ST_OK;
 }
@@ -112,14 +125,49 @@ bool wal_watch_wait(struct wal_watch *watch, int64_t ns)
 	return true;
 }
 
+static void note_events(struct wal_watch *watch, const char *events, size_t len)
+{
+	struct inotify_event event;
+
+	for (size_t at = 0; at + sizeof event <= len; at += sizeof event + event.len) {
+		memcpy(&event, events + at, sizeof event);
+		if (event.mask & (NAME_EVENTS | IN_Q_OVERFLOW) ||
+		    event.wd == watch->shm_watch) {
+			watch->names_changed = true;
+		}
+		if (event.mask & IN_CLOSE_WRITE) {
+			watch->was_closed = true;
+		}
+	}
+}
+
 void wal_watch_drain(struct wal_watch *watch)
 {
-	_Alignas(struct inotify_event) char events[4096];
+	char events[4096];
+	ssize_t len = watch->inotify_fd >= 0 ? (ssize_t)sizeof events : 0;
 
-	while (watch->inotify_fd >= 0 &&
-	       read(watch->inotify_fd, events, sizeof events) ==
-		   (ssize_t)sizeof events) {
+	while (len == (ssize_t)sizeof events) {
+		len = read(watch->inotify_fd, events, sizeof events);
+		if (len > 0) {
+			note_events(watch, events, (size_t)len);
+		}
 	}
+}
+
+bool wal_watch_was_closed(struct wal_watch *watch)
+{
+	bool was_closed = watch->was_closed;
+
+	watch->was_closed = false;
+	return was_closed;
+}
+
+bool wal_watch_names_changed(struct wal_watch *watch)
+{
+	bool have_changed = watch->names_changed;
+
+	watch->names_changed = false;
+	return have_changed;
 }
 
 void wal_watch_wake(struct wal_watch *watch)

@@ -4,8 +4,9 @@
  *
  * inotify tells of writes to the WAL and the database file, but *before* the
  * wal-index header is updated (with synchronous=FULL an fsync lies between): an event
- * means "look soon, and again", never "there is something". Without inotify (too
- * many watches) every wait is a short sleep.
+ * means "look soon, and again", never "there is something". It tells as well when one
+ * of the three files is removed, renamed or cut. Without inotify (too many watches)
+ * every wait is a short sleep.
  *
  * OWNERSHIP  wal_watch_open / wal_watch_close.
  * THREADS    wal_watch_wake: any. The rest: the capture thread.
@@ -22,7 +23,8 @@
 struct wal_watch;
 
 enum status wal_watch_open(const char *db_path, const char *wal_path,
-			   struct wal_watch **out, struct error *err) MUST_CHECK;
+			   const char *shm_path, struct wal_watch **out,
+			   struct error *err) MUST_CHECK;
 void wal_watch_close(struct wal_watch *watch); /* takes NULL */
 
 /* Sleep `ns` whatever happens to the files; ends early only by wal_watch_wake. */
@@ -33,6 +35,12 @@ bool wal_watch_wait(struct wal_watch *watch, int64_t ns);
 
 /* Forget what happened to the files until now. */
 void wal_watch_drain(struct wal_watch *watch);
+
+/* Something other than a write happened to one of them, as when a name is removed,
+ * since the last time that this was asked: as far as waits and drains have seen. */
+bool wal_watch_names_changed(struct wal_watch *watch);
+/* Somebody closed the database file, likewise. */
+bool wal_watch_was_closed(struct wal_watch *watch);
 
 /* End the current or the next sleep. */
 void wal_watch_wake(struct wal_watch *watch);

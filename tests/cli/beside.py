@@ -431,10 +431,10 @@ def test_a_corrupt_page_met_while_following_is_told(box):
     page = writer.sql("c", "SELECT pageno FROM dbstat WHERE name = 'victim' AND"
                            " pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 5")[0][0]
     writer.sql("c", "SELECT * FROM victim")
-    tail = box.tail(path)
     spoil = ("import os,sys; f=os.open(sys.argv[1], os.O_WRONLY);"
              "os.pwrite(f, b'\\xee' * 1024, %d)" % ((page - 1) * 1024))
     subprocess.run([sys.executable, "-c", spoil, path], check=True)
+    tail = box.tail(path)
     results = writer.run("c", [("x", "UPDATE victim SET a = a || '!'")])
     if isinstance(results[0], str):
         raise Failed("the writer itself stumbled: %s" % results[0])

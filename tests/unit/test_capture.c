@@ -395,7 +395,7 @@ static void test_file_written_past_sqlite_ends_capture(void **state)
 		       f->folder);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(rig_run_until_error(&rig, 2000, &err), ST_LOST);
-	assert_non_null(strstr(err.text, "something other than SQLite"));
+	assert_non_null(strstr(err.text, "past its WAL"));
 	/* The restored database is whole, though capture still has it open. */
 	(void)snprintf(
 	    command, sizeof command,

@@ -17,7 +17,7 @@
 #include "src/source_wait.h"
 #include "tests/lib/temp_database.h"
 
-static const struct source_left nothing_left;
+static struct source_left nothing_left = {.db_fd = -1, .shm_fd = -1};
 
 static double seconds_since(int64_t start)
 {
