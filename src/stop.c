@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "src/bus_error.h"
+
 #define STOP_SECONDS 4
 
 volatile int stop_requested;
@@ -50,19 +52,6 @@ static void on_deadline(int signal_no)
 	_exit(0);
 }
 
-static void on_bus_error(int signal_no)
-{
-	static const char text[] = "rowtail: a temporary file could not be read or "
-				   "written (SIGBUS); set TMPDIR "
-				   "to a folder on a healthy disk with room\n";
-
-	(void)signal_no;
-	if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
-		/* Nobody to tell. */
-	}
-	_exit(1);
-}
-
 static enum status install(int signal_no, void (*handler)(int), struct error *err)
 {
 	struct sigaction action;
@@ -92,7 +81,7 @@ enum status stop_setup(struct error *err)
 		status = install(SIGALRM, on_deadline, err);
 	}
 	if (status == ST_OK) {
-		status = install(SIGBUS, on_bus_error, err);
+		status = bus_error_setup(err);
 	}
 	if (status == ST_OK) {
 		status = install(SIGPIPE, SIG_IGN, err);

@@ -14,8 +14,8 @@
 
 #include "src/base/status.h"
 
-/* Install the handlers; SIGPIPE and SIGXFSZ are ignored, a SIGBUS on a mapped file
- * becomes one line and exit code 1. */
+/* Install the handlers; SIGPIPE and SIGXFSZ are ignored, and of SIGBUS
+ * src/bus_error.h tells. */
 enum status stop_setup(struct error *err) MUST_CHECK;
 
 /* 0 until a signal came. This and reopen_requested are the only globals. */

@@ -23,8 +23,8 @@ struct wal_watch {
 	bool was_closed;    /* likewise */
 };
 
-#define NAME_EVENTS (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF) /* nlink is one, too \
-								 */
+/* A name that is removed changes the count of links, which is an attribute. */
+#define NAME_EVENTS (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF)
 
 static void add_watches(struct wal_watch *watch, const char *db_path,
 			const char *wal_path, const char *shm_path)

@@ -7,8 +7,8 @@
 
 #include "src/base/status.h"
 
-/* Run `body`, as pthread_create, with all signals blocked in it. ST_IO: "cannot start
- * the `what` thread". THREAD: any. */
+/* Run `body`, as pthread_create, with all signals but SIGBUS blocked in it. ST_IO:
+ * "cannot start the `what` thread". THREAD: any. */
 enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
 			 const char *what, struct error *err) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,9 +100,36 @@ static int write_to_a_closed_pipe(void)
 	return write(fds[1], "x", 1) < 0 ? 7 : 2;
 }
 
+/* Touch a file that was cut after it was mapped. */
+static int touch_what_was_cut(int flags)
+{
+	char name[] = "/tmp/rowtail-test-XXXXXX";
+	int fd = mkstemp(name);
+	volatile char *bytes;
+
+	(void)close(STDERR_FILENO); /* a line is expected */
+	if (fd < 0 || unlink(name) != 0 || ftruncate(fd, 4096) != 0) {
+		return 1;
+	}
+	bytes = mmap(NULL, 4096, PROT_READ, flags, fd, 0);
+	if (bytes == MAP_FAILED || ftruncate(fd, 0) != 0) {
+		return 2;
+	}
+	return bytes[0] == 0 ? 7 : 8;
+}
+
+static int fail_on_a_shared_file(void)
+{
+	return touch_what_was_cut(MAP_SHARED);
+}
+
+static int fail_on_a_private_file(void)
+{
+	return touch_what_was_cut(MAP_PRIVATE);
+}
+
 static int fail_on_the_bus(void)
 {
-	(void)close(STDERR_FILENO); /* its line is expected */
 	(void)raise(SIGBUS);
 	return 7;
 }
@@ -172,10 +200,17 @@ static void test_stop_lets_a_closed_pipe_be_an_error_of_write(void **state)
 	assert_int_equal(in_child(write_to_a_closed_pipe), 7);
 }
 
-static void test_stop_makes_a_bus_error_exit_code_1(void **state)
+static void test_stop_makes_a_bus_error_in_a_shared_file_exit_code_1(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(fail_on_the_bus), 1);
+	assert_int_equal(in_child(fail_on_a_shared_file), 1);
+}
+
+static void test_stop_hides_no_other_bus_error(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(fail_on_a_private_file), 1000 + SIGBUS);
+	assert_int_equal(in_child(fail_on_the_bus), 1000 + SIGBUS);
 }
 
 int main(void)
@@ -186,7 +221,8 @@ int main(void)
 		test_stop_has_a_deadline_that_a_second_signal_does_not_move),
 	    cmocka_unit_test(test_stop_at_its_deadline_ends_with_exit_code_0),
 	    cmocka_unit_test(test_stop_lets_a_closed_pipe_be_an_error_of_write),
-	    cmocka_unit_test(test_stop_makes_a_bus_error_exit_code_1),
+	    cmocka_unit_test(test_stop_makes_a_bus_error_in_a_shared_file_exit_code_1),
+	    cmocka_unit_test(test_stop_hides_no_other_bus_error),
 	    cmocka_unit_test(test_stop_hangup_is_a_wish_to_reopen),
 	    cmocka_unit_test(test_stop_lets_the_size_limit_be_an_error_of_write),
 	};
