@@ -69,6 +69,7 @@ static bool backfill_all(struct wal_hold *h, const struct wal_index_header *head
 	int64_t until = clock_mono_ns() + BUSY_NS;
 	int rc;
 
+	checkpoint_vfs_limit(h->db->vfs, 0);
 	if (header->frame_count > 0 && !is_wal_whole(h, header)) {
 		return false;
 	}
