@@ -263,3 +263,19 @@ enum status column_rules_find(const struct column_rules *rules, const char *tabl
 	buffer_clear(&name);
 	return status;
 }
+
+const struct name_patterns *column_rules_list(const struct column_rules *rules,
+					      size_t index)
+{
+	const struct name_patterns *const lists[] = {rules ? rules->included : NULL,
+						     rules ? rules->excluded : NULL,
+						     rules ? rules->keys : NULL};
+
+	for (size_t i = 0; i < sizeof lists / sizeof(const struct name_patterns *);
+	     i++) {
+		if (lists[i] && index-- == 0) {
+			return lists[i];
+		}
+	}
+	return rules && index < rules->mask_count ? rules->masks[index].columns : NULL;
+}

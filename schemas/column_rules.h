@@ -39,6 +39,7 @@ struct column_rules_settings {
 	size_t mask_count;
 };
 
+struct name_patterns; /* schemas/name_patterns.h */
 struct column_rules;
 
 enum status column_rules_open(const struct column_rules_settings *settings,
@@ -58,5 +59,10 @@ struct column_rule {
 enum status column_rules_find(const struct column_rules *rules, const char *table,
 			      const char *column, struct column_rule *rule,
 			      struct error *err) MUST_CHECK;
+
+/* The lists of patterns one by one, from 0; NULL: no more. Borrowed. Those of
+ * message.key.columns are "(?:TABLES)\.(?:COLUMN)". */
+const struct name_patterns *column_rules_list(const struct column_rules *rules,
+					      size_t index);
 
 #endif

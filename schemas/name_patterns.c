@@ -208,6 +208,16 @@ size_t name_patterns_count(const struct name_patterns *patterns)
 	return patterns->count;
 }
 
+const char *name_patterns_property(const struct name_patterns *patterns)
+{
+	return patterns->property;
+}
+
+const char *name_patterns_text(const struct name_patterns *patterns, size_t index)
+{
+	return patterns->patterns[index].text;
+}
+
 /* --- matching --------------------------------------------------------------------- */
 
 /* A name of which every byte is UTF-8. */
@@ -270,19 +280,46 @@ static enum status match_sound(const struct name_patterns *patterns, const char 
 	return ST_OK;
 }
 
+/* `*sound` is the name as messages have it: the name itself, or what is in the buffer,
+ * which the caller clears. */
+static enum status make_sound(const struct name_patterns *patterns, const char *name,
+			      struct buffer *b, const char **sound, struct error *err)
+{
+	buffer_init(b);
+	*sound = name;
+	if (is_sound(name)) {
+		return ST_OK;
+	}
+	add_sound(b, name);
+	*sound = b->bytes;
+	return buffer_ok(b) ? ST_OK : out_of_memory(patterns->property, err);
+}
+
 enum status name_patterns_match(const struct name_patterns *patterns, const char *name,
 				enum name_match *match, struct error *err)
 {
-	struct buffer sound;
-	enum status st;
+	struct buffer b;
+	const char *sound;
+	enum status st = make_sound(patterns, name, &b, &sound, err);
 
-	if (is_sound(name)) {
-		return match_sound(patterns, name, match, err);
+	if (st == ST_OK) {
+		st = match_sound(patterns, sound, match, err);
 	}
-	buffer_init(&sound);
-	add_sound(&sound, name);
-	st = buffer_ok(&sound) ? match_sound(patterns, sound.bytes, match, err)
-			       : out_of_memory(patterns->property, err);
-	buffer_clear(&sound);
+	buffer_clear(&b);
+	return st;
+}
+
+enum status name_patterns_match_one(const struct name_patterns *patterns, size_t index,
+				    const char *name, bool *matches, struct error *err)
+{
+	struct buffer b;
+	const char *sound;
+	enum status st = make_sound(patterns, name, &b, &sound, err);
+
+	if (st == ST_OK) {
+		st = pattern_match(patterns, &patterns->patterns[index], sound,
+				   strlen(sound), matches, err);
+	}
+	buffer_clear(&b);
 	return st;
 }

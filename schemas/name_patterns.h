@@ -36,6 +36,10 @@ void name_patterns_close(struct name_patterns *patterns);
 /* How many patterns the list has. */
 size_t name_patterns_count(const struct name_patterns *patterns);
 
+/* The property that has the list, and its patterns, "\," being ","; borrowed. */
+const char *name_patterns_property(const struct name_patterns *patterns);
+const char *name_patterns_text(const struct name_patterns *patterns, size_t index);
+
 enum name_match {
 	NAME_UNLISTED,
 	NAME_LISTED, /* by an expression */
@@ -48,5 +52,10 @@ enum name_match {
  */
 enum status name_patterns_match(const struct name_patterns *patterns, const char *name,
 				enum name_match *match, struct error *err) MUST_CHECK;
+
+/* Does that pattern alone match? Errors as above. */
+enum status name_patterns_match_one(const struct name_patterns *patterns, size_t index,
+				    const char *name, bool *matches,
+				    struct error *err) MUST_CHECK;
 
 #endif

@@ -2,11 +2,15 @@
 #include "schemas/table_filter.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "schemas/name_patterns.h"
 
 #define INCLUDE_LIST "table.include.list"
 #define EXCLUDE_LIST "table.exclude.list"
+
+#define IN_EXCLUDED  "in " EXCLUDE_LIST
+#define NOT_INCLUDED "not in " INCLUDE_LIST
 
 struct table_filter {
 	bool is_exclude;                /* which of the lists was given, if one was */
@@ -58,9 +62,9 @@ static const char *reason_of(const struct table_filter *filter, enum name_match 
 		return NULL;
 	}
 	if (filter->is_exclude) {
-		return match != NAME_UNLISTED ? "in " EXCLUDE_LIST : NULL;
+		return match != NAME_UNLISTED ? IN_EXCLUDED : NULL;
 	}
-	return match != NAME_UNLISTED ? NULL : "not in " INCLUDE_LIST;
+	return match != NAME_UNLISTED ? NULL : NOT_INCLUDED;
 }
 
 enum status table_filter_reason(const struct table_filter *filter, const char *name,
@@ -79,4 +83,19 @@ enum status table_filter_reason(const struct table_filter *filter, const char *n
 		      ? "a table of SQLite's own; " INCLUDE_LIST " can name it"
 		      : reason_of(filter, match);
 	return ST_OK;
+}
+
+const struct name_patterns *table_filter_patterns(const struct table_filter *filter)
+{
+	return filter ? filter->patterns : NULL;
+}
+
+bool table_filter_excludes(const struct table_filter *filter)
+{
+	return filter && filter->is_exclude;
+}
+
+bool table_filter_is_reason(const char *reason)
+{
+	return strcmp(reason, IN_EXCLUDED) == 0 || strcmp(reason, NOT_INCLUDED) == 0;
 }

@@ -19,6 +19,7 @@
 
 #include "src/base/status.h"
 
+struct name_patterns; /* schemas/name_patterns.h */
 struct table_filter;
 
 /* `include` and `exclude` may be NULL: not given. */
@@ -36,5 +37,12 @@ void table_filter_close(struct table_filter *filter);
 enum status table_filter_reason(const struct table_filter *filter, const char *name,
 				bool is_system, const char **reason,
 				struct error *err) MUST_CHECK;
+
+/* The list that was given; NULL: none. Borrowed. */
+const struct name_patterns *table_filter_patterns(const struct table_filter *filter);
+/* It is table.exclude.list. */
+bool table_filter_excludes(const struct table_filter *filter);
+/* A reason of table_filter_reason: one of the lists. */
+bool table_filter_is_reason(const char *reason);
 
 #endif

@@ -174,16 +174,27 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 			       : status;
 }
 
+/* The caller frees it; NULL: no memory. */
+static char *position_topic(const char *delimiter, const char *prefix)
+{
+	char *topic;
+
+	return asprintf(&topic, KAFKA_POSITION_TOPIC "%s%s", delimiter, prefix) < 0
+		   ? NULL
+		   : topic;
+}
+
 static enum status open_publisher(struct delivery *delivery, struct error *err)
 {
-	const struct config *config = delivery->config;
 	char *positions = NULL; /* a topic that may not be a table's */
 	enum status status;
 
-	if (config->sink == SINK_KAFKA &&
-	    asprintf(&positions, KAFKA_POSITION_TOPIC "%s%s", config->topic_delimiter,
-		     config->topic_prefix) < 0) {
-		return error_set(err, ST_NOMEM, "out of memory for delivery");
+	if (delivery->config->sink == SINK_KAFKA) {
+		positions = position_topic(delivery->config->topic_delimiter,
+					   delivery->config->topic_prefix);
+		if (!positions) {
+			return error_set(err, ST_NOMEM, "out of memory for delivery");
+		}
 	}
 	status = publisher_open(delivery->encoder, delivery->sink, positions,
 				&stop_requested, &delivery->publisher, err);
@@ -255,6 +266,11 @@ void delivery_close(struct delivery *delivery)
 	free(delivery->marks);
 	buffer_clear(&delivery->settings);
 	free(delivery);
+}
+
+const struct column_rules *delivery_rules(const struct delivery *delivery)
+{
+	return delivery->rules;
 }
 
 struct publisher *delivery_publisher(struct delivery *delivery)
@@ -517,6 +533,58 @@ static void say_new_snapshot(const struct delivery *delivery)
 	    delivery->config->state_path, delivery->config->topic_prefix);
 }
 
+/* Where the last run had its position in Kafka; NULL: it had none there, or it is not
+ * known. The caller frees it. */
+static char *last_topic(const struct store *store)
+{
+	struct buffer kept, sink, delimiter, prefix;
+	char *topic = NULL;
+	uint64_t hash;
+
+	buffer_init(&kept);
+	buffer_init(&sink);
+	buffer_init(&delimiter);
+	buffer_init(&prefix);
+	if (last_settings_read(store_folder(store), &kept, &hash) &&
+	    hash == store_position(store)->settings_hash &&
+	    shaping_find(kept.bytes, "--to", &sink) &&
+	    shaping_find(kept.bytes, "topic.delimiter", &delimiter) &&
+	    shaping_find(kept.bytes, "topic.prefix", &prefix)) {
+		buffer_add_char(&sink, '\0');
+		buffer_add_char(&delimiter, '\0');
+		buffer_add_char(&prefix, '\0');
+		if (buffer_ok(&sink) && buffer_ok(&delimiter) && buffer_ok(&prefix) &&
+		    strcmp(sink.bytes, "kafka") == 0) {
+			topic = position_topic(delimiter.bytes, prefix.bytes);
+		}
+	}
+	buffer_clear(&kept);
+	buffer_clear(&sink);
+	buffer_clear(&delimiter);
+	buffer_clear(&prefix);
+	return topic;
+}
+
+/* As settle_with_kafka, with the names of topics for messages. */
+static enum status settle_by_name(struct delivery *delivery, struct kafka_own *own,
+				  struct kafka_found *found,
+				  enum kafka_verdict *verdict, struct error *err)
+{
+	char *topic = position_topic(delivery->config->topic_delimiter,
+				     delivery->config->topic_prefix);
+	char *last = own->is_new ? NULL : last_topic(own->context);
+	enum status status;
+
+	own->topic = topic;
+	own->last_topic = last;
+	status = topic ? settle_with_kafka(delivery, own, found, verdict, err)
+		       : error_set(err, ST_NOMEM, "out of memory for delivery");
+	own->topic = own->last_topic = NULL;
+	free(topic);
+	free(last);
+	return status;
+}
+
 enum status delivery_claim(struct delivery *delivery, struct store *store,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
@@ -546,7 +614,7 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 	own.position = *store_position(store);
 	delivery->waits = waits;
 	delivery->waits_context = context;
-	status = settle_with_kafka(delivery, &own, &found, &verdict, err);
+	status = settle_by_name(delivery, &own, &found, &verdict, err);
 	delivery->waits = NULL;
 	if (status == ST_OK && verdict == KAFKA_ADOPT) {
 		status = adopt(&found.position, store, err);

@@ -30,6 +30,9 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 			  struct error *err) MUST_CHECK;
 void delivery_close(struct delivery *delivery); /* takes NULL */
 
+/* What is asked of single columns; NULL: nothing. Borrowed. */
+const struct column_rules *delivery_rules(const struct delivery *delivery);
+
 /* What decoding hands its changes to; borrowed. */
 struct publisher *delivery_publisher(struct delivery *delivery);
 

@@ -31,9 +31,8 @@ static enum status meet_foreign(const struct kafka_own *own,
 	if (!same_path) {
 		return error_set(err, ST_CONFIG,
 				 "topic.prefix %s belongs to another database, %s "
-				 "(topic " KAFKA_POSITION_TOPIC
-				 ".%s); choose another topic.prefix",
-				 own->prefix, found->database, own->prefix);
+				 "(topic %s); choose another topic.prefix",
+				 own->prefix, found->database, own->topic);
 	}
 	(void)error_set(err, ST_CONFIG,
 			"Kafka has topic.prefix %s from another state directory of %s: "
@@ -86,6 +85,31 @@ static enum status meet_own(const struct kafka_own *own,
 	return ST_OK;
 }
 
+/* There is no record, though the position says that one was written. */
+static void say_no_record(const struct kafka_own *own, struct error *err)
+{
+	if (own->last_topic && strcmp(own->last_topic, own->topic) != 0) {
+		(void)error_set(
+		    err, ST_CONFIG,
+		    "this state directory goes on from position topic %s, "
+		    "but with topic.prefix and topic.delimiter as they are "
+		    "now it is %s, which is not there: set them as they "
+		    "were, or give another --state for a new snapshot under "
+		    "the new names",
+		    own->last_topic, own->topic);
+		return;
+	}
+	(void)error_set(
+	    err, ST_CONFIG,
+	    "Kafka has no topic %s, where this state directory's position "
+	    "was written: %sor it was lost, and nobody knows what the other "
+	    "topics have",
+	    own->topic,
+	    own->last_topic
+		? "--to names another Kafka, "
+		: "--to names another Kafka, topic.prefix was another one, ");
+}
+
 enum status kafka_resume_decide(const struct kafka_own *own,
 				const struct kafka_found *found,
 				enum kafka_verdict *verdict, struct error *err)
@@ -95,10 +119,7 @@ enum status kafka_resume_decide(const struct kafka_own *own,
 		if (own->is_new || !own->position.in_kafka || !own->exactly_once) {
 			return ST_OK;
 		}
-		(void)error_set(err, ST_CONFIG,
-				"Kafka has lost topic " KAFKA_POSITION_TOPIC
-				".%s, so that nobody knows what its topics have",
-				own->prefix);
+		say_no_record(own, err);
 		return need_snapshot(own, true, verdict, err);
 	}
 	if (own->is_new || strcmp(found->position.uuid, own->uuid) != 0) {

@@ -25,6 +25,10 @@ struct kafka_own {
 	const void *context;
 
 	const char *prefix; /* topic.prefix, for messages */
+	/* Topic of positions: this run's, and that of the run which wrote `position`,
+	 * if that wrote to Kafka and it is known; else NULL. */
+	const char *topic;
+	const char *last_topic;
 	bool exactly_once;
 	bool when_needed; /* snapshot.mode */
 };

@@ -22,6 +22,7 @@
 #include "src/state_dir.h"
 #include "src/stop.h"
 #include "src/store.h"
+#include "src/unmatched.h"
 #include "src/view.h"
 
 #define AGAIN_NS       (60 * NS_PER_S) /* a lost database is opened again, so long */
@@ -340,6 +341,31 @@ static enum status check_page_size(struct pipeline *pipeline, struct error *err)
 	return error_set(err, ST_RETRY, "the database has another page size");
 }
 
+/* What was asked for, against what is there; the first time it is opened. */
+static enum status check_asked(const struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct unmatched unmatched = {.catalog = decoder_catalog(pipeline->decoder),
+				      .filter = pipeline->filter,
+				      .rules = delivery_rules(pipeline->delivery),
+				      .overrides = &config->overrides,
+				      .database_path = config->database_path};
+
+	if (pipeline->is_said) {
+		return ST_OK;
+	}
+	/* That a later start has none is no surprise, where it is the default. */
+	if (config->snapshot_asked && pipeline->store &&
+	    !store_position(pipeline->store)->in_snapshot) {
+		log_warn(
+		    "%s: %s takes its snapshot at its first start only, and goes on "
+		    "from there now; for the rows that are there, run rowtail with "
+		    "another --state, or with --snapshot --once and no --state",
+		    config->snapshot_asked, quote(config->state_path).text);
+	}
+	return unmatched_check(&unmatched, err);
+}
+
 static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 			    struct error *err)
 {
@@ -369,6 +395,9 @@ static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 	}
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = check_asked(pipeline, err);
 	}
 	if (status == ST_OK && !pipeline->store) {
 		status = capture_start(pipeline->capture, err);

@@ -142,7 +142,7 @@ static enum status set_member(struct config *config, const struct property *fami
 	case FAMILY_NONE:
 		break;
 	}
-	assert(!"a family that nobody takes");
+	assert(false && "a family that nobody takes");
 	return ST_OK;
 }
 
@@ -333,7 +333,8 @@ static enum status note_asked(struct config *config, struct error *err)
 	const char *option = "--snapshot";
 
 	if (!s->where || (s->rank != CONFIG_COMMAND_LINE &&
-			  config->snapshot_mode != SNAPSHOT_MODE_ALWAYS)) {
+			  config->snapshot_mode != SNAPSHOT_MODE_ALWAYS &&
+			  config->snapshot_mode != SNAPSHOT_MODE_INITIAL_ONLY)) {
 		return ST_OK;
 	}
 	if (s->rank == CONFIG_COMMAND_LINE) {

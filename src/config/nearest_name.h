@@ -7,6 +7,9 @@
 #ifndef NEAREST_NAME_H
 #define NEAREST_NAME_H
 
+#define NEAREST_NAME_BYTES \
+	256 /* longer names are compared, and shown, by their beginning */
+
 struct nearest_name {
 	const char *wanted;  /* borrowed */
 	const char *nearest; /* borrowed; NULL: none of those offered is near */

@@ -234,7 +234,7 @@ enum status property_value_set(struct config *config, const struct property *pro
 	case TAKES_FAMILY:
 		break;
 	}
-	assert(!"a property without a field");
+	assert(false && "a property without a field");
 	return ST_OK;
 }
 
@@ -269,7 +269,7 @@ static void add_choice(const void *field, const struct property *property,
 			return;
 		}
 	}
-	assert(!"a value that is no choice");
+	assert(false && "a value that is no choice");
 }
 
 static void add_set(unsigned value, const struct property *property, struct buffer *out)

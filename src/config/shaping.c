@@ -195,6 +195,19 @@ static bool find_line(const char *text, const char *own, const struct line *like
 	return false;
 }
 
+bool shaping_find(const char *text, const char *name, struct buffer *value)
+{
+	for (struct line line; *text; text = line.next) {
+		line = line_at(text);
+		if (line.name_len == strlen(name) &&
+		    memcmp(line.name, name, line.name_len) == 0) {
+			buffer_add(value, line.value, line.value_len);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* As NUL-terminated texts. */
 static bool tell_line(const struct line *line, const struct line *was,
 		      const struct line *is, shaping_tell *tell, void *context)

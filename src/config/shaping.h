@@ -32,6 +32,10 @@ bool shaping_add(const struct config *config, struct buffer *out) MUST_CHECK;
 /* Equal for equal texts. */
 uint64_t shaping_hash(const char *text, size_t len);
 
+/* Append the value that a text has for `name`, as it stands there; false: it has none.
+ */
+bool shaping_find(const char *text, const char *name, struct buffer *value);
+
 /* Called with a name and what it was and is, each NULL if it has no value. Texts are
  * borrowed for the call. */
 typedef void shaping_tell(void *context, const char *name, const char *was,

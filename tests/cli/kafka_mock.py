@@ -145,6 +145,25 @@ def test_a_lost_state_directory_is_refused_unless_asked_for(box):
     expect(len(scene.events()) == 2, "%s", scene.rows())
 
 
+def test_another_prefix_than_before_says_what_is_true(box):
+    """Its topic was never there: nobody has lost it."""
+    scene = Scene(box, TABLE, "INSERT INTO t VALUES (1, 'a')")
+    scene.once()
+    for setting, topic in (("topic.prefix=newp", "__rowtail-position.newp"),
+                           ("topic.delimiter=-", "__rowtail-position-app")):
+        said = scene.once("-D", setting, code=2).error_lines[-1]
+        expect(topic in said and "__rowtail-position.app" in said and "lost" not in said
+               and "set them as they were" in said and "--state" in said, "%s", said)
+    scene.once()                                    # no harm was done
+    scene.once("-D", "topic.prefix=newp", "-D", "snapshot.mode=when_needed")
+    rows = [m for m in in_order(scene.read("newp.t")) if m.is_event]
+    expect([m.op for m in rows] == ["r"], "%s", rows)
+    # Where nobody noted the names, all that is possible is said.
+    os.remove(scene.path + "-rowtail/settings")
+    said = scene.once("-D", "topic.prefix=third", code=2).error_lines[-1]
+    expect("topic.prefix was another one" in said and "or it was lost" in said, "%s", said)
+
+
 def test_a_directory_from_a_backup_begins_anew_when_asked_for(box):
     """It is emptied while it is in use, and numbers go on above Kafka's."""
     scene = Scene(box, TABLE, "INSERT INTO t VALUES (1, 'a')")

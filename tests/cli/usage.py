@@ -94,6 +94,107 @@ def test_debezium_property_without_meaning_is_accepted_with_a_warning(box):
            "no warning that names it:\n%s", tail.error_text())
 
 
+def test_what_would_change_the_messages_is_refused_with_what_to_use(box):
+    _, path = box.database(TABLE)
+    avro = "io.confluent.connect.avro.AvroConverter"
+    for setting, instead in (("value.converter=" + avro, "JsonConverter"),
+                             ("key.converter=" + avro, "JsonConverter"),
+                             ("transforms=unwrap", "sink connector"),
+                             ("predicates=is", "sink connector"),
+                             ("topic.naming.strategy=a.B", "topic.prefix"),
+                             ("converters=isbn", "type.mapping"),
+                             ("time.precision.mode=connect", "as stored"),
+                             ("post.processors=reselect", "whole")):
+        one_error(box.run(path, "-D", setting), 2, setting.split("=")[0], "would change",
+                  instead)
+
+
+def test_schemas_of_connects_converter_are_schemas(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 1)")
+    result = box.run(path, "--snapshot", "--once",
+                     "-D", "value.converter=org.apache.kafka.connect.json.JsonConverter",
+                     "-D", "value.converter.schemas.enable=true")
+    expect(result.code == 0 and list(json.loads(result.out)) == ["schema", "payload"]
+           and len(result.error_lines) == 1, "%s", result)
+    one_error(box.run(path, "-D", "value.converter.schemas.enable=true", "-D",
+                      "key.converter.schemas.enable=false"), 2, "one setting")
+
+
+def test_a_far_name_is_no_advice(box):
+    _, path = box.database(TABLE)
+    result = box.run(path, "-D", "read.only=true")
+    one_error(result, 2, "read.only", "unknown")
+    expect("nearest" not in result.error_lines[0], "%s", result)
+
+
+SHOP = ("CREATE TABLE orders(id INTEGER PRIMARY KEY, mail)",
+        "CREATE TABLE users(id INTEGER PRIMARY KEY, password)",
+        "INSERT INTO orders VALUES (1, 'a')", "INSERT INTO users VALUES (1, 'b')")
+
+
+def test_names_that_match_nothing_are_warned_of_with_the_nearest(box):
+    _, path = box.database(*SHOP)
+    for settings, words in (
+            (["table.include.list=ordrs,users"],
+             ["table.include.list", '"ordrs"', "the nearest is orders"]),
+            (["table.exclude.list=ordrs"],
+             ["table.exclude.list", '"ordrs"', "the nearest is orders"]),
+            (["column.exclude.list=users\\.pasword"],
+             ["column.exclude.list", "the nearest is users.password"]),
+            (["column.include.list=orders.*,users\\.pasword"],
+             ["column.include.list", "the nearest is users.password"]),
+            (["column.mask.hash.SHA-256.with.salt.pepper=order\\.mail"],
+             ["column.mask.hash", "the nearest is orders.mail"]),
+            (["column.mask.with.5.chars=orders\\.mial"],
+             ["column.mask.with.5.chars", "the nearest is orders.mail"]),
+            (["column.truncate.to.5.chars=zzz\\.zzzz"],
+             ["column.truncate.to.5.chars", '"zzz\\.zzzz"']),
+            (["message.key.columns=users:idd;orders:mail"],
+             ["message.key.columns", '"users.idd"', "the nearest is users.id"]),
+            (["snapshot.select.statement.overrides=userz",
+              "snapshot.select.statement.overrides.userz=SELECT 1"],
+             ["snapshot.select.statement.overrides", "the nearest is users"])):
+        args = [word for s in settings for word in ("-D", s)]
+        result = box.run(path, "--snapshot", "--once", *args)
+        expect(result.code == 0, "%s: %s", settings, result)
+        said = [e for e in result.error_lines if all(w in e for w in words)]
+        expect(len(said) == 1 and "pepper" not in said[0], "%s: %s", settings, result)
+        expect(("nearest" in said[0]) == any("nearest" in w for w in words), "%s", said)
+
+
+def test_names_that_match_are_not_warned_of(box):
+    _, path = box.database(*SHOP)
+    result = box.run(path, "--snapshot", "--once", "-D", "table.include.list=ORDERS,u.*",
+                     "-D", "column.exclude.list=.*\\.PASSWORD",
+                     "-D", "message.key.columns=o.*:mail")
+    expect(result.code == 0 and len(result.error_lines) == 1, "%s", result)
+
+
+def test_a_filter_that_leaves_nothing_is_refused(box):
+    _, path = box.database(*SHOP)
+    for setting, words in (("table.include.list=ordrs", ("nearest is orders",)),
+                           ("table.include.list=sqlite_.*", ()),
+                           ("table.exclude.list=.*", ("matches every table",))):
+        result = box.run(path, "-D", setting)
+        expect(result.code == 2 and result.out == b"", "%s", result)
+        last = result.error_lines[-1]
+        expect(all(w in last for w in (setting.split("=")[0], "nothing to capture",
+                                       *words)), "%s", result)
+
+
+def test_a_database_without_tables_is_followed(box):
+    writer, path = box.database("CREATE TABLE gone(a)", "DROP TABLE gone")
+    for args in ([], ["-D", "table.exclude.list=x"]):
+        tail = box.tail(path, *args)
+        writer.sql("c", "CREATE TABLE IF NOT EXISTS t(a)", "INSERT INTO t VALUES (1)")
+        expect(tail.wait_lines(1), "no event")
+        box.stop(tail)
+        writer.sql("c", "DROP TABLE t")
+    result = box.run(path, "-D", "table.include.list=t")
+    expect(result.code == 2 and "nothing to capture" in result.error_lines[-1], "%s",
+           result)
+
+
 def test_wrong_values_are_refused(box):
     _, path = box.database(TABLE)
     for setting in ("binary.handling.mode=binary", "table.include.list=(",

@@ -94,12 +94,23 @@ gate "layers: btree includes the pipeline" python3 \
 gate "layers: sinks see rows" python3 \
 	"make layers" \
 	"printf '#include \"schemas/row.h\"\n' >>\$(ls sinks/*.c sinks/*.h | head -n 1)"
+gate "layers: settings include the pipeline" python3 \
+	"make layers" \
+	"printf '#include \"src/pipeline.h\"\n' >>src/config/shaping.h"
 gate "layers: sqlite3.h in btree" python3 \
 	"make layers" \
 	"printf '#include <sqlite3.h>\n' >>btree/varint.h"
 gate "layers: include not from the root" python3 \
 	"make layers" \
 	"printf '#include \"varint.h\"\n' >>btree/varint.c"
+gate "docs: a default that the README does not have" gcc \
+	"make B=build/gate docs-check" \
+	"sed -i 's/.fallback = \"declared\"/.fallback = \"affinity\"/' \
+		src/config/property_table.c"
+gate "unit tests: a property that is forgotten" gcc \
+	"make B=build/gate unit T=test_property_table" \
+	"sed -i '/FIELD(schema_changes)/,/shapes/ s/.shapes = true/.shapes = false/' \
+		src/config/property_table.c"
 for compiler in gcc clang; do
 	gate "warnings: conversion, $compiler" "$compiler" \
 		"make CC=$compiler B=build/gate build/gate/btree/varint.o" \

@@ -28,6 +28,8 @@ static struct kafka_own own_at(uint64_t lsn, uint64_t messages)
 					       .in_kafka = true},
 				  .has = has,
 				  .prefix = "app",
+				  .topic = "__rowtail-position.app",
+				  .last_topic = "__rowtail-position.app",
 				  .exactly_once = true};
 }
 
@@ -158,6 +160,21 @@ static void test_a_directory_from_a_backup_is_an_error(void **state)
 	expect_refusal(&own, &other_history, "from a backup", true);
 }
 
+static void test_a_record_that_is_not_there_is_lost_or_elsewhere(void **state)
+{
+	struct kafka_own own = own_at(100, 0);
+	struct kafka_found none = {.is_there = false};
+
+	(void)state;
+	expect_refusal(&own, &none, "it was lost", true);
+	own.topic = "__rowtail-position.newp";
+	expect_refusal(&own, &none,
+		       "goes on from position topic __rowtail-position.app, but", true);
+	own.last_topic = NULL;
+	expect_refusal(&own, &none, "topic.prefix was another one, or it was lost",
+		       true);
+}
+
 static void test_a_lost_directory_is_an_error(void **state)
 {
 	struct kafka_own own = own_at(0, 0);
@@ -247,6 +264,7 @@ int main(void)
 	    cmocka_unit_test(test_an_adopted_record_is_the_position),
 	    cmocka_unit_test(test_kafka_that_lost_what_it_acknowledged_is_an_error),
 	    cmocka_unit_test(test_a_directory_from_a_backup_is_an_error),
+	    cmocka_unit_test(test_a_record_that_is_not_there_is_lost_or_elsewhere),
 	    cmocka_unit_test(test_a_lost_directory_is_an_error),
 	    cmocka_unit_test(test_another_database_is_an_error_whatever_the_mode),
 	    cmocka_unit_test(test_at_least_once_goes_on_where_the_directory_is),
