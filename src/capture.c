@@ -22,6 +22,7 @@
 #include "src/base/thread.h"
 #include "src/catch_up.h"
 #include "src/db_open.h"
+#include "src/db_users.h"
 #include "src/source_state.h"
 #include "src/store.h"
 #include "src/txn_builder.h"
@@ -61,6 +62,7 @@ struct capture {
 	bool is_following;          /* that is done */
 	bool is_stalled;            /* no room: said so */
 	bool disk_is_full;          /* that was why */
+	bool has_left;              /* the database file was made complete */
 	bool has_events;            /* of writes that looks without inotify have seen */
 	int64_t misfit_ns;          /* since when frames differ from the wal-index; 0 */
 	uint8_t *proof_page;        /* scratch */
@@ -893,31 +895,6 @@ static void note_clean_stop(struct capture *c)
 	FAULT_POINT("stop-noted");
 }
 
-static void stop_capturing(struct capture *c);
-
-void capture_stop_clean(struct capture *capture)
-{
-	int64_t until = clock_mono_ns() + STOP_NS;
-	struct error err;
-	bool news;
-
-	if (!capture || !capture->settings.store || !capture->is_started ||
-	    capture->db.degraded) {
-		return;
-	}
-	stop_capturing(capture);
-	while (!capture->has_failed && clock_mono_ns() < until) {
-		if (wal_hold_turn(capture->hold, &news, &err) != ST_OK) {
-			return;
-		}
-		if (wal_hold_state(capture->hold) == HOLD_ZERO && !news) {
-			note_clean_stop(capture);
-			return;
-		}
-		clock_sleep_ns(STEP_NEWS);
-	}
-}
-
 static void stop_capturing(struct capture *c)
 {
 	if (c->is_started) {
@@ -925,6 +902,61 @@ static void stop_capturing(struct capture *c)
 		wal_watch_wake(c->watch);
 		(void)pthread_join(c->thread, NULL);
 		c->is_started = false;
+	}
+}
+
+/* Everything that is committed is captured, and in the database file. Where others have
+ * that open, a run without a store leaves it to them. */
+static bool reach_zero(struct capture *c, struct error *err)
+{
+	int64_t until = clock_mono_ns() + STOP_NS;
+	bool news;
+
+	while (!(c->settings.store && c->has_failed) && clock_mono_ns() < until) {
+		if (wal_hold_turn(c->hold, &news, err) != ST_OK) {
+			return false;
+		}
+		if (wal_hold_state(c->hold) == HOLD_ZERO && !news) {
+			return true;
+		}
+		if (!c->settings.store && db_is_shared(&c->db)) {
+			return false;
+		}
+		clock_sleep_ns(STEP_NEWS);
+	}
+	return false;
+}
+
+/* What SQLite's own last close would have done for those who copy the file. */
+static void leave(struct capture *c, bool is_clean)
+{
+	struct error err;
+
+	if (c->has_left || !c->hold || c->db.degraded ||
+	    wal_hold_state(c->hold) == HOLD_LOST) {
+		return;
+	}
+	c->has_left = true;
+	if (!c->settings.store) {
+		wal_hold_end_taking(c->hold);
+	}
+	if (!reach_zero(c, &err)) {
+		return;
+	}
+	if (c->settings.store && is_clean) {
+		note_clean_stop(c);
+	}
+	FAULT_POINT("stop-before-cut");
+	if (wal_hold_cut(c->hold, &err) != ST_OK) {
+		log_debug("the WAL stays: %s", err.text);
+	}
+}
+
+void capture_stop_clean(struct capture *capture)
+{
+	if (capture && capture->is_started) {
+		stop_capturing(capture);
+		leave(capture, true);
 	}
 }
 
@@ -948,6 +980,7 @@ void capture_close(struct capture *capture)
 		return;
 	}
 	stop_threads(capture);
+	leave(capture, false);
 	wal_hold_close(capture->hold);
 	FAULT_POINT("stop-hold-let-go");
 	wal_watch_close(capture->watch);

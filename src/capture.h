@@ -97,14 +97,17 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 enum status capture_start(struct capture *capture, struct error *err) MUST_CHECK;
 
 /*
- * With a store, before capture_close of a run that ends well: capture and journal the
- * rest, and where all of it is in the database file, note the file's stat while nobody
- * can change it (meta.clean_*). Takes at most about 2 s; the store is as good without.
+ * Before capture_close of a run that ends well. Where all that is committed can be
+ * brought into the database file within 500 ms, it is; with a store it is captured and
+ * journalled before, and the file's stat is noted while nobody can change it
+ * (meta.clean_*); and if nobody else has the database open, the WAL is emptied. Else
+ * the WAL stays as it is. Takes at most about 3 s.
  */
 void capture_stop_clean(struct capture *capture);
 
-/* Let go of everything, in the order that keeps locks right, and free. Backfills and
- * removes the WAL as SQLite's own last close does. Takes NULL. */
+/* Let go of everything, in the order that keeps locks right, and free. After a run that
+ * failed the file is made complete as above, but nothing is noted. No file of the
+ * database is removed. Takes NULL. */
 void capture_close(struct capture *capture);
 
 /*

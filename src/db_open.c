@@ -19,10 +19,6 @@
 #define RETRY_NS        (20 * NS_PER_MS)
 #define WAIT_NS         (100 * NS_PER_MS)
 
-/* SQLite's lock bytes on the database file: pending, reserved, shared. */
-#define LOCK_BYTES_START 0x40000000
-#define LOCK_BYTES_LEN   512
-
 #define RUN_AS_OWNER "run rowtail as the user that owns it, or as root"
 #define NO_DATABASE                                                         \
 	"%s: is not a SQLite database, or it is encrypted (rowtail cannot " \
@@ -417,6 +413,7 @@ static enum status open_connection(const char *path, bool degraded, const char *
 
 	if (rc == SQLITE_OK) {
 		(void)sqlite3_db_config(*db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+		(void)sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		(void)sqlite3_wal_autocheckpoint(*db, 0);
 		(void)sqlite3_busy_timeout(*db, 0);
 		rc = sqlite3_prepare_v3(*db, "PRAGMA schema_version", -1,
@@ -672,19 +669,4 @@ enum status db_open(const char *path, const volatile int *stop, struct db_handle
 			 quote(path).text);
 	}
 	return status;
-}
-
-bool db_file_is_used(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK,
-			     .l_whence = SEEK_SET,
-			     .l_start = LOCK_BYTES_START,
-			     .l_len = LOCK_BYTES_LEN};
-
-	return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-
-bool db_is_shared(const struct db_handles *db)
-{
-	return db_file_is_used(db->db_fd);
 }

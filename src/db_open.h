@@ -17,7 +17,10 @@
  *
  * All run with SQLITE_DBCONFIG_WRITABLE_SCHEMA (never DEFENSIVE): a schema that this
  * SQLite cannot parse must not stop it. None ever writes a page of its own making,
- * none waits (no busy timeout), none checkpoints by itself.
+ * none waits (no busy timeout), none checkpoints by itself, not even when it is the
+ * last to close: SQLite would do so under an exclusive lock, at which applications that
+ * come just then stumble, and would delete -wal and -shm by their names, which are
+ * those of an application that has lost its locks (src/db_users.h) or made new ones.
  *
  * OWNERSHIP  db_open fills, db_close frees; storage is the caller's.
  * THREADS    One at a time.
@@ -67,10 +70,5 @@ enum status db_open(const char *path, const volatile int *stop, struct db_handle
 /* Close in the order that keeps SQLite's locks right. Takes handles that are all zero,
  * but the descriptors must be -1 where they are not open. */
 void db_close(struct db_handles *db);
-
-/* Another process has the database open: it holds a lock on the file. */
-bool db_is_shared(const struct db_handles *db);
-/* The same of any descriptor on a database file. */
-bool db_file_is_used(int fd);
 
 #endif

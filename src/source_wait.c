@@ -13,7 +13,7 @@
 #include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/db_open.h"
+#include "src/db_users.h"
 #include "src/stop.h"
 
 #define LOOK_NS     (50 * NS_PER_MS)

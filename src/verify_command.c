@@ -361,26 +361,6 @@ static enum status compare_once(struct verify *v, struct error *err)
 /* --- the source --------------------------------------------------------------------
  */
 
-/* The last to close would move what is in the WAL into the database file. */
-static void close_source(struct verify *v)
-{
-	sqlite3 *const connections[] = {v->db.reader[0], v->db.reader[1],
-					v->db.checkpointer, v->db.locker};
-	struct wal_index_header header;
-	size_t total = sizeof connections / sizeof *connections;
-
-	if (!wal_index_read(&v->db.index, &header) || header.frame_count > 0) {
-		for (size_t i = 0; i < total; i++) {
-			if (connections[i]) {
-				(void)sqlite3_db_config(
-				    connections[i], SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-				    NULL);
-			}
-		}
-	}
-	db_close(&v->db);
-}
-
 static enum status compare_source(struct verify *v, const char *path, struct error *err)
 {
 	enum status status = db_open(path, &stop_requested, &v->db, err);
@@ -413,7 +393,7 @@ static enum status compare_source(struct verify *v, const char *path, struct err
 			status = ST_OK;
 		}
 	}
-	close_source(v);
+	db_close(&v->db);
 	free(v->bytes);
 	free(v->page);
 	free(v->frames);

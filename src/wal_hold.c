@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "src/db_users.h"
+
 /* Frames of the WAL. */
 #define NATURAL_FRAMES   500  /* a handover is due at the next quiet moment */
 #define NATURAL_STEP     300  /* more until the next try */
@@ -37,34 +39,6 @@ static bool look_alone(struct wal_hold *h, int64_t now)
 	return h->is_alone;
 }
 
-/* Everything is in the file and nobody is there: leave it as if closed. */
-static enum status empty_wal(struct wal_hold *h, struct error *err)
-{
-	const struct wal_index *index = &h->db->index;
-	struct wal_index_header now;
-	enum status status = hold_check_names(h, &h->header, err);
-
-	if (status != ST_OK || db_is_shared(h->db)) {
-		return status;
-	}
-	if (sqlite3_wal_checkpoint_v2(h->db->checkpointer, "main",
-				      SQLITE_CHECKPOINT_TRUNCATE, NULL,
-				      NULL) != SQLITE_OK) {
-		return ST_OK;
-	}
-	/* The page count would stay in the wal-index, and be believed over a file that
-	 * is put in this one's place. */
-	if (wal_index_lock(index, WAL_LOCK_WRITE)) {
-		if (wal_index_read(index, &now) && now.frame_count == 0) {
-			wal_index_wipe(index);
-		}
-		wal_index_unlock(index, WAL_LOCK_WRITE);
-	}
-	(void)sqlite3_step(h->db->probe); /* recovers */
-	(void)sqlite3_reset(h->db->probe);
-	return hold_unless_retry(hold_take_turn(h, err));
-}
-
 /* In ZERO with nothing new. */
 static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -88,7 +62,7 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 		return ST_OK;
 	}
 	h->truncate_ns = now + TRUNCATE_NS;
-	return empty_wal(h, err);
+	return db_is_alone(h->db) ? hold_cut(h, err) : ST_OK;
 }
 
 /*
@@ -325,6 +299,24 @@ void wal_hold_note_close(struct wal_hold *hold)
 {
 	hold->was_closed = true;
 	hold->alone_ns = 0;
+}
+
+void wal_hold_end_taking(struct wal_hold *hold)
+{
+	hold->is_ending = true;
+}
+
+enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (hold->state == HOLD_ZERO && !hold->db->degraded && db_is_alone(hold->db)) {
+		status = hold_cut(hold, err);
+	}
+	if (status != ST_OK) {
+		wal_gate_open(&hold->gate);
+	}
+	return status;
 }
 
 int64_t wal_hold_idle_ns(const struct wal_hold *hold)

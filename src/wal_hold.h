@@ -122,6 +122,13 @@ void wal_hold_suspect_names(struct wal_hold *hold);
 /* Somebody closed the database: if that was the last one, what it committed is brought
  * into the file at once. */
 void wal_hold_note_close(struct wal_hold *hold);
+/* The hold ends soon, without a state directory: nothing more is captured (`take` is
+ * not called), so that all can go into the database file. */
+void wal_hold_end_taking(struct wal_hold *hold);
+
+/* In ZERO, and where nobody else has the database open as far as can be seen: empty the
+ * WAL (src/wal_cut.c). Takes milliseconds. ST_OK also if it did not come about. */
+enum status wal_hold_cut(struct wal_hold *hold, struct error *err) MUST_CHECK;
 
 /* How long nothing needs to be looked at unless something happens to the files. */
 int64_t wal_hold_idle_ns(const struct wal_hold *hold);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/wal_hold_parts.h -- what the four files of the hold share; for them alone.
+ * src/wal_hold_parts.h -- what the five files of the hold share; for them alone.
  *
- *     wal_hold.c ─► wal_handover.c ─► wal_turn.c
- *               └─► wal_leave.c ─────────┘
+ *     wal_hold.c ─► wal_cut.c ─► wal_handover.c ─► wal_turn.c
+ *               └─► wal_leave.c ───────────────────────┘
  *
  * wal_turn.c accepts headers of the wal-index and lets the two readers take turns,
- * wal_handover.c brings what is captured into the database file, wal_leave.c lets
- * go of files that others cannot find any more, wal_hold.c decides what is due. The
- * rules are in src/wal_hold.h.
+ * wal_handover.c brings what is captured into the database file, wal_cut.c empties the
+ * WAL after that, wal_leave.c lets go of files that others cannot find any more,
+ * wal_hold.c decides what is due. The rules are in src/wal_hold.h.
  */
 #ifndef WAL_HOLD_PARTS_H
 #define WAL_HOLD_PARTS_H
@@ -45,6 +45,7 @@ struct wal_hold {
 	enum hold_state state;
 	int holder;          /* the reader that stands in the way */
 	bool may_restart;    /* the holder may be in slot 0 */
+	bool is_ending;      /* nothing is captured any more */
 	uint32_t mark_frame; /* its mark is at most this */
 
 	struct wal_index_header header; /* the last that was accepted */
@@ -165,5 +166,17 @@ enum status hold_pass(struct wal_hold *h, struct error *err);
 enum status hold_escalate(struct wal_hold *h, struct error *err);
 /* Back to a reader, from a gate that could not be left at once. */
 enum status hold_leave_gate(struct wal_hold *h, struct error *err);
+
+/* --- src/wal_cut.c ------------------------------------------------------------------
+ */
+
+/*
+ * In ZERO, and when nobody else has the database open: cut the WAL to nothing, and
+ * leave the page count to the file. It is SQLite's own TRUNCATE, but under every lock
+ * of the wal-index: nobody is in a transaction, and who begins one just then waits some
+ * microseconds and is not told BUSY, as he would be at the write lock alone. ST_OK also
+ * if it did not come about.
+ */
+enum status hold_cut(struct wal_hold *h, struct error *err);
 
 #endif

@@ -2,16 +2,23 @@
 #include "src/wal_index.h"
 
 #include <string.h>
+#include <sys/random.h>
 
+#include "src/base/bytes.h"
 #include "src/wal_frame.h"
 
-#define BACKFILL_AT   96
-#define MARKS_AT      100
-#define PAGES_AT      136 /* of block 0 */
-#define PAGES_BLOCK_0 4062
-#define PAGES_BLOCK   4096
-#define MOST_BLOCKS   (INT32_MAX / WAL_INDEX_BLOCK_BYTES) /* SQLite's sum is an int */
-#define INDEX_VERSION 3007000
+#define PAGE_SIZE_AT   14
+#define FRAME_COUNT_AT 16
+#define SALT_AT        32
+#define SUM_AT         40
+#define BACKFILL_AT    96
+#define MARKS_AT       100
+#define TRIED_AT       128
+#define PAGES_AT       136 /* of block 0 */
+#define PAGES_BLOCK_0  4062
+#define PAGES_BLOCK    4096
+#define MOST_BLOCKS    (INT32_MAX / WAL_INDEX_BLOCK_BYTES) /* SQLite's sum is an int */
+#define INDEX_VERSION  3007000
 
 enum status wal_index_init(struct wal_index *index, sqlite3 *db, struct error *err)
 {
@@ -183,15 +190,56 @@ void wal_index_set_mark(const struct wal_index *index, unsigned slot, uint32_t f
 	}
 }
 
-void wal_index_wipe(const struct wal_index *index)
+static void store_u32(const struct wal_index *index, uint32_t at, uint32_t value)
 {
 	uint8_t *block = (uint8_t *)(uintptr_t)block_at(index, 0);
 
-	if (block) {
-		for (size_t i = 0; i < 2 * WAL_INDEX_HEADER_BYTES; i += 4) {
-			__atomic_store_n((uint32_t *)(void *)(block + i), 0,
-					 __ATOMIC_SEQ_CST);
-		}
-		index->file->pMethods->xShmBarrier(index->file);
+	__atomic_store_n((uint32_t *)(void *)(block + at), value, __ATOMIC_SEQ_CST);
+}
+
+static void store_header(const struct wal_index *index, uint32_t copy,
+			 const uint8_t *header)
+{
+	for (uint32_t i = 0; i < WAL_INDEX_HEADER_BYTES; i += 4) {
+		store_u32(index, copy * WAL_INDEX_HEADER_BYTES + i,
+			  native_u32(header + i));
 	}
+}
+
+/* The header of a WAL without frames that follows `header`. */
+static void restart_header(uint8_t header[WAL_INDEX_HEADER_BYTES], uint32_t salt)
+{
+	uint32_t sum[2] = {0, 0};
+
+	memset(header + PAGE_SIZE_AT, 0, 2);
+	memset(header + FRAME_COUNT_AT, 0, 8); /* and the page count */
+	put_u32be(header + SALT_AT, get_u32be(header + SALT_AT) + 1);
+	memcpy(header + SALT_AT + 4, &salt, sizeof salt);
+	wal_checksum(__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, header, SUM_AT, sum);
+	memcpy(header + SUM_AT, sum, sizeof sum);
+}
+
+bool wal_index_restart(const struct wal_index *index)
+{
+	const uint8_t *block = block_at(index, 0);
+	uint8_t header[WAL_INDEX_HEADER_BYTES];
+	uint32_t salt;
+
+	if (!block || getrandom(&salt, sizeof salt, GRND_NONBLOCK) != sizeof salt) {
+		return false;
+	}
+	memcpy(header, block, sizeof header);
+	restart_header(header, salt);
+	/* As readers expect it: the second copy first, then what is backfilled. */
+	store_header(index, 1, header);
+	index->file->pMethods->xShmBarrier(index->file);
+	store_header(index, 0, header);
+	index->file->pMethods->xShmBarrier(index->file);
+	store_u32(index, BACKFILL_AT, 0);
+	store_u32(index, TRIED_AT, 0);
+	store_u32(index, MARKS_AT + 4, 0);
+	for (uint32_t slot = 2; slot < WAL_INDEX_MARKS; slot++) {
+		store_u32(index, MARKS_AT + 4 * slot, WAL_INDEX_NO_MARK);
+	}
+	return true;
 }

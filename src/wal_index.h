@@ -24,7 +24,8 @@
  *        | backfilled      |   frames that are in the database file (nBackfill)
  *    100 | read marks      |   5 x u32; 0xffffffff: not used
  *    120 | lock bytes      |   8: write, checkpoint, recover, read 0 to 4
- *    128 | (2 x u32)       |
+ *    128 | tried           |   frames that a checkpoint tries or tried to backfill
+ *    132 | (u32)           |
  *    136 +-----------------+
  *        | page numbers    |   4062 x u32 in block 0 (the rest of 32 KiB is a hash
  *        | of frames       |   table); 4096 x u32 in each later block
@@ -115,9 +116,12 @@ void wal_index_set_mark(const struct wal_index *index, unsigned slot,
 			uint32_t frame_no);
 
 /*
- * Make the header unreadable, so that the next reader recovers it from the WAL. The
- * caller holds WAL_LOCK_WRITE and the WAL is empty.
+ * Begin a new life of the WAL, without frames, as SQLite does when it restarts the WAL:
+ * the first word of the salt + 1, the second one random. Page size and page count are
+ * left to the file, as after a recovery of an empty WAL. The header is valid all the
+ * time. The caller holds all locks, but perhaps that of recovery, and everything is in
+ * the database file. False: there is no random number, and nothing was done.
  */
-void wal_index_wipe(const struct wal_index *index);
+bool wal_index_restart(const struct wal_index *index) MUST_CHECK;
 
 #endif

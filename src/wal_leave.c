@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/base/log.h"
+#include "src/db_users.h"
 
 #define ASK_NS  (2 * NS_PER_MS)  /* tries of a lock that others take for an instant */
 #define BUSY_NS (20 * NS_PER_MS) /* tries of a checkpoint */
@@ -149,8 +150,7 @@ static void forget_wal(struct wal_hold *h, bool may_write)
 		return;
 	}
 	if (wal_index_read(index, &header) && wal_index_same(&header, &h->header) &&
-	    cut_wal(h)) {
-		wal_index_wipe(index);
+	    cut_wal(h) && wal_index_restart(index)) {
 		log_debug("hold: the WAL of the file that was replaced is emptied");
 	}
 	wal_index_unlock_all(index);

@@ -236,6 +236,10 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 	h->header = *now;
 	h->news_ns = clock_mono_ns(); /* a handover may have taken long */
 	h->looks++;
+	if (h->is_ending) {
+		h->captured = now->frame_count;
+		return ST_OK;
+	}
 	if (now->frame_count > h->captured) {
 		if (now->page_size != h->db->page_size) {
 			return hold_lost(h, err, "has another page size");

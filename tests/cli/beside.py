@@ -450,14 +450,23 @@ def test_a_corrupt_page_met_while_following_is_told(box):
                "a wrong event: %r", line[:300])
 
 
-def test_the_last_to_close_leaves_a_clean_database(box):
+def test_the_last_to_close_leaves_a_complete_file_and_an_empty_wal(box):
     writer, path = box.database(TABLE)
     tail = box.tail(path)
     writer.sql("c", "INSERT INTO t VALUES (1, 1)")
     expect(tail.wait_lines(1), "no event")
     writer.close()
     box.stop(tail)
-    expect(sorted(os.listdir(box.folder)) == ["app.db"], "files: %s",
+    expect(os.path.getsize(path + "-wal") == 0, "the WAL is not empty")
+    os.mkdir(box.path("copy"))
+    subprocess.run(["cp", path, box.path("copy")], check=True)
+    db = sqlite3.connect(box.path("copy/app.db"))
+    expect(db.execute("SELECT count(*) FROM t").fetchone() == (1,), "no row in the copy")
+    db.close()
+    db = sqlite3.connect(path)  # the application's last close removes what it always does
+    expect(db.execute("SELECT count(*) FROM t").fetchone() == (1,), "no row")
+    db.close()
+    expect(sorted(os.listdir(box.folder)) == ["app.db", "copy"], "files: %s",
            os.listdir(box.folder))
 
 

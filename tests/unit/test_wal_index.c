@@ -241,21 +241,31 @@ static void test_locks_exclude_a_writer(void **state)
 	sql(f->writer, "COMMIT");
 }
 
-static void test_wiped_header_is_recovered_by_the_next_reader(void **state)
+static void
+test_restarted_header_is_read_at_once_and_leaves_the_size_to_the_file(void **state)
 {
 	const struct fixture *f = *state;
-	struct wal_index_header header;
+	struct wal_index_header before;
+	struct wal_index_header after;
 
-	sql(f->writer, "PRAGMA wal_checkpoint(TRUNCATE)");
-	assert_int_equal(header_now(f).frame_count, 0);
-	assert_true(header_now(f).page_count > 0);
+	sql(f->writer, "PRAGMA wal_checkpoint(PASSIVE)");
+	before = header_now(f);
+	assert_true(before.frame_count > 0 && before.page_count > 0);
 	assert_true(wal_index_lock(&f->index, WAL_LOCK_WRITE));
-	wal_index_wipe(&f->index);
+	assert_true(wal_index_restart(&f->index));
 	wal_index_unlock(&f->index, WAL_LOCK_WRITE);
-	assert_false(wal_index_read(&f->index, &header));
+	assert_true(wal_index_read(&f->index, &after));
+	assert_int_equal(after.frame_count, 0);
+	assert_int_equal(after.page_count, 0);
+	assert_int_equal(after.page_size, 0);
+	assert_int_equal(after.change, before.change);
+	assert_int_equal(get_u32be(after.salt), get_u32be(before.salt) + 1);
+	assert_memory_not_equal(after.salt + 4, before.salt + 4, 4);
+	assert_int_equal(wal_index_backfilled(&f->index), 0);
+	/* Nobody recovers it, which would make the salt 0. */
 	sql(f->writer, "SELECT count(*) FROM t");
-	assert_int_equal(header_now(f).frame_count, 0);
-	assert_int_equal(header_now(f).page_count, 0);
+	after = header_now(f);
+	assert_int_equal(get_u32be(after.salt), get_u32be(before.salt) + 1);
 	sql(f->writer, "INSERT INTO t(v) VALUES(3)");
 	assert_true(header_now(f).frame_count > 0);
 }
@@ -272,7 +282,7 @@ int main(int argc, char **argv)
 	    CASE(test_backfill_is_seen),
 	    CASE(test_any_changed_byte_makes_the_header_unreadable),
 	    CASE(test_locks_exclude_a_writer),
-	    CASE(test_wiped_header_is_recovered_by_the_next_reader),
+	    CASE(test_restarted_header_is_read_at_once_and_leaves_the_size_to_the_file),
 	};
 #undef CASE
 

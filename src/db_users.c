@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/db_users.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* SQLite's lock bytes on the database file: pending, reserved, shared. */
+#define LOCK_BYTES_START 0x40000000
+#define LOCK_BYTES_LEN   512
+
+#define KEY_BYTES 64 /* "fd:01 123456 " of a line in maps */
+
+bool db_file_is_used(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = LOCK_BYTES_START,
+			     .l_len = LOCK_BYTES_LEN};
+
+	return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool db_is_shared(const struct db_handles *db)
+{
+	return db_file_is_used(db->db_fd);
+}
+
+/*
+ * A line of maps: `7f00-7f08 rw-s 00000000 fd:01 123456   /folder/app.db-shm`. The
+ * device and the inode there are the same for all processes, and need not be those of
+ * stat (btrfs, overlayfs): so ours, found by its name, says what to look for.
+ */
+static bool find_key(const char *shm_path, char key[KEY_BYTES])
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool is_found = false;
+
+	while (maps && !is_found && getline(&line, &size, maps) > 0) {
+		const char *name = strchr(line, '/');
+		char device[16];
+		unsigned long long inode;
+
+		if (name && strncmp(name, shm_path, strlen(shm_path)) == 0 &&
+		    sscanf(line, "%*s %*s %*s %15s %llu", device, &inode) == 2) {
+			(void)snprintf(key, KEY_BYTES, " %s %llu ", device, inode);
+			is_found = true;
+		}
+	}
+	free(line);
+	if (maps) {
+		(void)fclose(maps);
+	}
+	return is_found;
+}
+
+static bool maps_have(const char *pid, const char *key)
+{
+	char path[64];
+	FILE *maps;
+	char *line = NULL;
+	size_t size = 0;
+	bool is_found = false;
+
+	(void)snprintf(path, sizeof path, "/proc/%.20s/maps", pid);
+	maps = fopen(path, "re");
+	while (maps && !is_found && getline(&line, &size, maps) > 0) {
+		is_found = strstr(line, key) != NULL;
+	}
+	free(line);
+	if (maps) {
+		(void)fclose(maps);
+	}
+	return is_found;
+}
+
+/* Some process that we may look at, but this one, has -shm mapped. */
+static bool is_mapped(const char *shm_path)
+{
+	char key[KEY_BYTES];
+	DIR *all = opendir("/proc");
+	const struct dirent *entry;
+	bool is_found = false;
+	long self = getpid();
+
+	if (all && find_key(shm_path, key)) {
+		while (!is_found && (entry = readdir(all)) != NULL) {
+			long pid = strtol(entry->d_name, NULL, 10);
+
+			is_found =
+			    pid > 0 && pid != self && maps_have(entry->d_name, key);
+		}
+	}
+	if (all) {
+		(void)closedir(all);
+	}
+	return is_found;
+}
+
+bool db_is_alone(const struct db_handles *db)
+{
+	return !db_is_shared(db) && !db_names_shm_is_used(&db->names) &&
+	       !is_mapped(db->names.shm_path);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/db_users.h -- who else has the database open.
+ *
+ * Every SQLite that has read a database in WAL mode holds a shared lock on the file
+ * and one on -shm. An application that opens and closes one of the two by other means
+ * (a backup, a hash, a copy made in its own process) has cancelled its lock there
+ * without knowing, and goes on. So a lock proves that somebody is there, and no lock
+ * proves nothing; who has -shm mapped is there as well. Of those three an application
+ * in another PID namespace that has lost both locks shows none.
+ *
+ * THREADS  Any.
+ */
+#ifndef DB_USERS_H
+#define DB_USERS_H
+
+#include <stdbool.h>
+
+#include "src/db_open.h"
+
+/* Another process holds a lock on the database file, of which `fd` is any descriptor.
+ */
+bool db_file_is_used(int fd);
+
+/* The same, of the database that is open. Cheap. */
+bool db_is_shared(const struct db_handles *db);
+
+/*
+ * As far as can be seen, no other process has the database open: no locks on both
+ * files, no mapping of -shm. Reads /proc/PID/maps of all processes: some milliseconds.
+ */
+bool db_is_alone(const struct db_handles *db);
+
+#endif

@@ -1,0 +1,227 @@
+"""Closing and clearing: rowtail's end, start and rest cost an application nothing.
+
+Applications cancel their own POSIX locks when they open and close a file of the database
+in their own process (a backup, a hash, a copy), and do not know it. Others open, write and
+close in a loop without a busy timeout. Beside both, no commit that the application was
+told of is lost, nobody sees SQLITE_BUSY, and each commit is one event.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+from harness.box import expect
+from harness.events import parse_line
+from harness.writers import has_apsw
+
+TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
+
+# Takes lines: "touch NAME" opens and closes a file of the database, "add N" commits N
+# rows, each its own transaction, "close" ends. Answers each with a line.
+APPLICATION = """
+import sys
+library, path = sys.argv[1:3]
+if library == "apsw":
+    import apsw
+    db = apsw.Connection(path)
+    db.set_busy_timeout(0)
+    Error = apsw.Error
+else:
+    import sqlite3
+    db = sqlite3.connect(path, isolation_level=None, timeout=0)
+    Error = sqlite3.Error
+run = lambda sql: db.execute(sql) if library == "std" else list(db.cursor().execute(sql))
+n = list(db.cursor().execute("SELECT coalesce(max(id), 0) FROM t"))[0][0]
+for line in sys.stdin:
+    word, value = line.split()
+    said = "ok"
+    if word == "touch":
+        try:
+            open(path + ("" if value == "db" else "-" + value), "rb").close()
+        except FileNotFoundError:
+            said = "none"
+    elif word == "add":
+        for _ in range(int(value)):
+            try:
+                run("INSERT INTO t VALUES (%d, 'row')" % (n + 1))
+                n += 1
+            except Error as problem:
+                said = "error: %s" % problem
+    print(said, flush=True)
+"""
+
+
+class Application:
+    """A process with one connection that opens and closes its own files."""
+
+    def __init__(self, box, path, library):
+        if library == "apsw":
+            box.need(has_apsw())
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", APPLICATION, library, path], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        box.opened.append(self)
+
+    def tell(self, word, value):
+        self.process.stdin.write("%s %s\n" % (word, value))
+        self.process.stdin.flush()
+        said = self.process.stdout.readline().strip()
+        expect(said in ("ok", "none"), "%s %s: %r", word, value, said)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        self.kill()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def rows_of(path):
+    db = sqlite3.connect(path, timeout=10)
+    rows = [r[0] for r in db.execute("SELECT id FROM t ORDER BY id")]
+    answer = db.execute("PRAGMA integrity_check").fetchone()[0]
+    db.close()
+    expect(answer == "ok", "integrity_check: %s", answer)
+    return rows
+
+
+def ids_of(lines):
+    return [parse_line(line)["after"]["id"] for line in lines]
+
+
+def end(box, tail, how):
+    if how == "killed":
+        tail.kill()
+    else:
+        box.stop(tail)
+
+
+def lines_of(path):
+    with open(path, "rb") as source:
+        return source.read().splitlines(keepends=True)
+
+
+# -- an application whose lock was cancelled -------------------------------------------
+
+
+def lock_cancelled(box, library, files, how):
+    """The application touches its own files; rowtail ends, perhaps comes again; the
+    application commits and dies. All rows are there, and each is an event."""
+    writer, path = box.database(TABLE)
+    writer.close()
+    args = [path, "--state", box.path("state"), "--to", "file:" + box.path("out")]
+    application = Application(box, path, library)
+    application.tell("add", 2)
+    tail = box.tail(*args, "--snapshot")
+    application.tell("add", 3)
+    for name in files:
+        application.tell("touch", name)
+    end(box, tail, how)
+    application.tell("add", 5)
+    tail = box.tail(*args)
+    for name in files:
+        application.tell("touch", name)
+    application.tell("add", 5)
+    end(box, tail, how)
+    tail = box.tail(*args)
+    application.tell("add", 5)
+    end(box, tail, how)
+    application.tell("add", 5)
+    application.kill()
+    rows = rows_of(path)
+    expect(rows == list(range(1, 26)), "%d rows of 25: %s", len(rows), rows)
+    box.run(*args, "--once")
+    got = ids_of(lines_of(box.path("out")))
+    expect(got == list(range(1, 26)), "%d events of 25: %s", len(got), got)
+
+
+FILES = (["db"], ["db", "wal"], ["db", "wal", "shm"], ["shm"])
+
+
+def cancelled_in_all_ways(box, library):
+    folder, runs = box.folder, 0
+    for files in FILES:
+        for how in ("stopped", "killed"):
+            box.folder = os.path.join(folder, "%d" % runs)
+            os.mkdir(box.folder)
+            try:
+                lock_cancelled(box, library, files, how)
+            finally:
+                box.folder = folder
+            runs += 1
+    return runs, None
+
+
+def test_an_application_that_cancelled_its_lock_loses_nothing(box):
+    return cancelled_in_all_ways(box, "std")
+
+
+def test_an_application_with_another_sqlite_that_cancelled_its_lock(box):
+    return cancelled_in_all_ways(box, "apsw")
+
+
+def test_without_a_state_directory_beside_a_cancelled_lock(box):
+    writer, path = box.database(TABLE)
+    writer.close()
+    application = Application(box, path, "std")
+    events = 0
+    for _ in range(5):
+        tail = box.tail(path)
+        application.tell("add", 3)
+        application.tell("touch", "db")
+        application.tell("add", 2)
+        expect(tail.wait_lines(5), "%d events of 5", tail.available())
+        events += tail.available()
+        box.stop(tail)
+        application.tell("add", 2)
+    application.kill()
+    rows = rows_of(path)
+    expect(rows == list(range(1, 36)), "%d rows of 35", len(rows))
+    expect(events == 25, "%d events of 25", events)
+
+
+test_an_application_that_cancelled_its_lock_loses_nothing.timeout = 120
+test_an_application_with_another_sqlite_that_cancelled_its_lock.timeout = 120
+
+
+def test_the_wal_is_cleared_beside_a_cancelled_lock(box):
+    """Commits as far apart as rowtail's rest is long: the WAL is emptied just then."""
+    runs, each = 20, 4
+    databases = []
+    for i in range(runs):
+        folder = box.path("%d" % i)
+        os.mkdir(folder)
+        writer, path = box.database(TABLE, name="%d/app.db" % i)
+        writer.close()
+        databases.append((path, Application(box, path, "std")))
+    tails = [box.tail(path, wait=False) for path, _ in databases]
+    for tail in tails:
+        tail.wait_following(30)
+    rng = random.Random(4)
+    for _, application in databases:
+        application.tell("add", 3)
+        application.tell("touch", "db")
+        application.tell("touch", "shm")
+    for _ in range(each):
+        time.sleep(0.99 + rng.random() * 0.06)
+        for _, application in databases:
+            application.tell("add", 1)
+    for (path, application), tail in zip(databases, tails):
+        expect(tail.process.poll() is None, "ended: %s", tail.error_text())
+        expect(tail.wait_lines(3 + each), "%d events of %d\n%s", tail.available(),
+               3 + each, tail.error_text())
+        got = ids_of(tail.take_all())
+        expect(got == list(range(1, 4 + each)), "events: %s", got)
+        box.stop(tail)
+        application.kill()
+        expect(len(rows_of(path)) == 3 + each, "%d rows", len(rows_of(path)))
+    return runs, None
+
+
+test_the_wal_is_cleared_beside_a_cancelled_lock.timeout = 120
