@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -683,6 +684,24 @@ static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 	return 2 * step;
 }
 
+/* This thread holds locks that writers wait for: started with nice, it would make them
+ * wait for whatever else the machine does. The others stay as nice as they are. */
+static void be_prompt(const struct capture *c)
+{
+	int nice;
+
+	errno = 0;
+	nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+	if (errno == 0 && nice > 0 &&
+	    setpriority(PRIO_PROCESS, (id_t)gettid(), 0) != 0) {
+		log_warn(
+		    "%s: rowtail runs with a nice level of %d, and commits may wait "
+		    "for it on a busy machine; start it without nice, or allow it "
+		    "to take that back (CAP_SYS_NICE, ulimit -e)",
+		    c->db.path, nice);
+	}
+}
+
 static void *run(void *context)
 {
 	struct capture *c = context;
@@ -691,6 +710,7 @@ static void *run(void *context)
 
 	(void)prctl(PR_SET_NAME, "capture");
 	(void)prctl(PR_SET_TIMERSLACK, 1UL);
+	be_prompt(c);
 	while (!atomic_load_explicit(&c->stop, memory_order_acquire)) {
 		uint64_t asked = requests(c);
 		uint64_t looks = wal_hold_looks(c->hold);

@@ -29,6 +29,13 @@
  * application's fsync.
  */
 #define MEMORY_SEGMENTS 8
+/*
+ * Pages of the file that were looked at count as memory of ours as long as they are
+ * mapped, also those that nobody looks at again: where a transaction is as large as the
+ * database, all of it. So when that many bytes have been handed out, all go back to the
+ * system's cache, from where they are taken again if need be.
+ */
+#define MAPPED_BYTES (32u << 20)
 
 /*
  * A segment is SEGMENT_BYTES of memory or of the file. Its free slots are a stack of
@@ -58,6 +65,7 @@ struct spool {
 	unsigned slot_shift; /* log2 of slots a segment */
 	uint32_t slots_per_segment;
 	_Atomic(uint8_t *) *mapped; /* SEGMENT_MAX entries, written once each */
+	_Atomic uint32_t *handed;   /* pages of the file since the last unmapping */
 
 	pthread_mutex_t lock; /* everything below */
 	struct segment *segments;
@@ -85,7 +93,8 @@ static enum status new_spool(uint32_t page_size, struct spool **out, struct erro
 	spool->slot_shift = (unsigned)__builtin_ctz(spool->slots_per_segment);
 	(void)pthread_mutex_init(&spool->lock, NULL);
 	spool->mapped = calloc(SEGMENT_MAX, sizeof *spool->mapped);
-	if (!spool->mapped) {
+	spool->handed = calloc(1, sizeof *spool->handed);
+	if (!spool->mapped || !spool->handed) {
 		spool_close(spool);
 		return error_set(err, ST_NOMEM, "out of memory for the spool");
 	}
@@ -129,6 +138,7 @@ void spool_close(struct spool *spool)
 	}
 	free(spool->segments);
 	free(spool->mapped);
+	free(spool->handed);
 	free(spool->preimages);
 	free(spool->folder);
 	if (spool->fd >= 0) {
@@ -474,8 +484,28 @@ static uint8_t *mapped_bytes(const struct spool *spool, uint32_t slot)
 	       (size_t)(slot & (spool->slots_per_segment - 1)) * spool->page_size;
 }
 
+/* What others have a pointer to stays where it is, and is read again. */
+static void unmap_pages(const struct spool *spool)
+{
+	for (uint32_t i = spool->memory_segments; i < SEGMENT_MAX; i++) {
+		uint8_t *bytes =
+		    atomic_load_explicit(&spool->mapped[i], memory_order_acquire);
+
+		if (!bytes) { /* they are mapped one after the other */
+			return;
+		}
+		(void)madvise(bytes, SEGMENT_BYTES, MADV_DONTNEED);
+	}
+}
+
 const uint8_t *spool_bytes(const struct spool *spool, uint32_t slot)
 {
+	if (!in_memory(spool, slot >> spool->slot_shift) &&
+	    atomic_fetch_add_explicit(spool->handed, 1, memory_order_relaxed) + 1 >=
+		MAPPED_BYTES / spool->page_size) {
+		atomic_store_explicit(spool->handed, 0, memory_order_relaxed);
+		unmap_pages(spool);
+	}
 	return mapped_bytes(spool, slot);
 }
 

@@ -235,3 +235,26 @@ def test_closed_descriptors_are_never_the_database(box):
         db = sqlite3.connect(path)
         expect(db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], "damage")
         db.close()
+
+
+def threads(tail):
+    """Nice levels by the names of the program's threads."""
+    folder = "/proc/%d/task" % tail.pid
+    result = {}
+    for task in os.listdir(folder):
+        with open("%s/%s/stat" % (folder, task)) as file:
+            name, rest = file.read().split("(", 1)[1].rsplit(") ", 1)
+        result[name] = int(rest.split()[16])
+    return result
+
+
+def test_the_thread_that_holds_locks_is_not_nice(box):
+    writer, path = box.database("CREATE TABLE good(id INTEGER PRIMARY KEY, b)")
+    tail = box.tail(path, preexec=lambda: os.nice(15))
+    followed(box, tail, writer)
+    if any("nice level of 15" in e for e in tail.errors):
+        expect(threads(tail)["capture"] == 15, "told of in vain: %s", threads(tail))
+    else:
+        expect(threads(tail)["capture"] == 0, "%s", threads(tail))
+    expect(max(threads(tail).values()) == 15, "the others are not: %s", threads(tail))
+    box.stop(tail)

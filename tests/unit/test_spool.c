@@ -513,6 +513,51 @@ static void test_full_disk_names_the_frames(void **state)
 	kept_tear_down(&k);
 }
 
+/* Bytes of mapped files that count as this program's memory. */
+static uint64_t mapped_memory(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	uint64_t kib = 0;
+	char line[200];
+
+	assert_non_null(status);
+	while (fgets(line, sizeof line, status)) {
+		if (strncmp(line, "RssFile:", 8) == 0 ||
+		    strncmp(line, "RssShmem:", 9) == 0) {
+			kib += strtoull(strchr(line, ':') + 1, NULL, 10);
+		}
+	}
+	(void)fclose(status);
+	return kib << 10;
+}
+
+static void test_images_that_were_looked_at_do_not_stay_in_memory(void **state)
+{
+	enum { SIZE = 65536 };
+	const uint32_t total = (200u << 20) / SIZE;
+	struct spool *spool = open_spool(SIZE);
+	uint32_t *slots = calloc(total, sizeof *slots);
+	uint64_t before;
+
+	(void)state;
+	for (uint32_t i = 0; i < total; i++) {
+		slots[i] = take_slot(spool);
+		put_number(spool, slots[i], SIZE, i);
+	}
+	before = mapped_memory();
+	for (uint32_t i = 0; i < total; i++) {
+		const uint8_t *bytes = spool_bytes(spool, slots[i]);
+
+		for (size_t k = 0; k < SIZE; k += 512) {
+			assert_in_range(bytes[k], 0, 255);
+		}
+		assert_memory_equal(bytes, &i, sizeof i);
+		assert_true(mapped_memory() < before + (80u << 20));
+	}
+	free(slots);
+	spool_close(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -532,6 +577,7 @@ int main(void)
 	    cmocka_unit_test(test_what_nobody_claims_returns_to_the_file_system),
 	    cmocka_unit_test(test_frames_that_are_no_file_of_ours_are_refused),
 	    cmocka_unit_test(test_full_disk_names_the_frames),
+	    cmocka_unit_test(test_images_that_were_looked_at_do_not_stay_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
