@@ -72,29 +72,44 @@ static enum status owner_from_ptrmap(struct page_source *old, uint32_t page_no,
 	return ST_OK;
 }
 
-static enum status owner_of(struct page_source *old, const struct parent_map *map,
-			    uint32_t page_no, struct owner *owner, struct error *err)
+static enum status owner_from_map(struct page_source *old, struct parent_map *map,
+				  uint32_t page_no, struct owner *owner,
+				  struct error *err)
 {
-	if (!map) {
-		return owner_from_ptrmap(old, page_no, owner, err);
+	bool points = true;
+	enum status status = ST_OK;
+
+	owner->is_overflow = parent_map_is_overflow(map, page_no);
+	if (owner->is_overflow && page_no <= old->page_count) {
+		status = parent_map_points(map, old, page_no, &points, err);
 	}
 	owner->parent =
-	    page_no <= old->page_count ? parent_map_get(map, page_no) : PARENT_FREE;
-	owner->is_overflow = parent_map_is_overflow(map, page_no);
-	return ST_OK;
+	    page_no > old->page_count ? PARENT_FREE : parent_map_get(map, page_no);
+	owner->is_overflow = owner->is_overflow && points;
+	return status;
+}
+
+static enum status owner_of(struct page_source *old, struct parent_map *map,
+			    uint32_t page_no, struct owner *owner, struct error *err)
+{
+	return map ? owner_from_map(old, map, page_no, owner, err)
+		   : owner_from_ptrmap(old, page_no, owner, err);
 }
 
 /* A dirty page that nobody is known to point to can only be an overflow page. */
-static bool has_unknown(const struct page_marks *marks, const struct page_source *old,
-			const struct parent_map *map)
+static enum status has_unknown(const struct page_marks *marks, struct page_source *old,
+			       struct parent_map *map, bool *found, struct error *err)
 {
-	for (size_t i = 0; i < marks->dirty.count; i++) {
-		if (marks->dirty.pages[i] <= old->page_count &&
-		    parent_map_get(map, marks->dirty.pages[i]) == PARENT_UNKNOWN) {
-			return true;
+	enum status status = ST_OK;
+
+	*found = false;
+	for (size_t i = 0; status == ST_OK && !*found && i < marks->dirty.count; i++) {
+		if (marks->dirty.pages[i] <= old->page_count) {
+			status = parent_map_doubts(map, old, marks->dirty.pages[i],
+						   found, err);
 		}
 	}
-	return false;
+	return status;
 }
 
 static void add_edge(struct page_marks *marks, uint32_t parent, uint32_t child)
@@ -125,7 +140,7 @@ uint32_t page_marks_only_child(const struct page_marks *marks, uint32_t page_no)
 
 /* Mark `page_no` and what is above it, up to a page that is marked already. */
 static enum status climb_from(struct page_marks *marks, struct page_source *old,
-			      const struct parent_map *map, uint32_t page_no,
+			      struct parent_map *map, uint32_t page_no,
 			      struct error *err)
 {
 	bool is_new;
@@ -155,13 +170,17 @@ static enum status climb_from(struct page_marks *marks, struct page_source *old,
 }
 
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
-			     struct parent_map *map, const uint32_t *roots,
-			     size_t root_count, struct error *err)
+			     struct parent_map *map, struct map_trees *trees,
+			     struct error *err)
 {
+	bool unknown = false;
 	enum status status = ST_OK;
 
-	if (map && !map->is_complete && has_unknown(marks, old, map)) {
-		status = parent_map_complete(map, old, roots, root_count, err);
+	if (map && !map->is_complete) {
+		status = has_unknown(marks, old, map, &unknown, err);
+	}
+	if (status == ST_OK && unknown) {
+		status = parent_map_complete(map, old, trees, err);
 	}
 	for (size_t i = 0; status == ST_OK && i < marks->dirty.count; i++) {
 		status = climb_from(marks, old, map, marks->dirty.pages[i], err);

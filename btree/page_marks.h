@@ -51,11 +51,12 @@ enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
  * Fill marked, holders and roots from dirty. `old` is the view before the
  * transaction; `map` is its derived parent map, NULL when the database has
  * ptrmap pages. A dirty page that the map does not know makes it complete, once,
- * from the trees at `roots`.
+ * from `trees`. With a map only needed trees are climbed and have their roots in
+ * `roots`.
  */
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
-			     struct parent_map *map, const uint32_t *roots,
-			     size_t root_count, struct error *err) MUST_CHECK;
+			     struct parent_map *map, struct map_trees *trees,
+			     struct error *err) MUST_CHECK;
 
 /*
  * The one marked child of interior page `page_no`, where the edges tell; 0 when there

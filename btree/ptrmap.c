@@ -28,14 +28,14 @@ static enum status decode(const struct page_source *source, uint32_t page_no,
 {
 	uint8_t k = entry[0];
 	bool has_parent = k >= PTRMAP_OVERFLOW_FIRST;
-	uint32_t above = has_parent ? get_u32be(entry + 1) : 0;
+	uint32_t above = get_u32be(entry + 1);
 
 	if (k < PTRMAP_ROOT || k > PTRMAP_BTREE) {
 		return error_set(err, ST_CORRUPT,
 				 "pointer map: entry of page %u has kind %u", page_no,
 				 k);
 	}
-	if (has_parent && (above == 0 || above > source->page_count)) {
+	if (has_parent ? above == 0 || above > source->page_count : above != 0) {
 		return error_set(err, ST_CORRUPT,
 				 "pointer map: parent of page %u is page %u of %u",
 				 page_no, above, source->page_count);

@@ -31,7 +31,8 @@ uint32_t ptrmap_page_of(uint32_t page_no, uint32_t page_size, uint32_t usable_si
 
 /*
  * Look up `page_no`. The parent is given as 0 for PTRMAP_ROOT and PTRMAP_FREE,
- * which have none. ST_CORRUPT for an unknown kind or a parent out of range.
+ * which have none. ST_CORRUPT for an unknown kind, a parent out of range, or one of a
+ * page that has none.
  * Asked about a ptrmap page, the lock-byte page or page 1 it is ST_CORRUPT, too.
  */
 enum status ptrmap_read(struct page_source *source, uint32_t page_no,

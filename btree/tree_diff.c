@@ -370,12 +370,19 @@ static enum status enter_range(struct tree_diff *diff, const struct page *page,
 	return ST_OK;
 }
 
-/* The same for all cells of a page, if it is dirty. */
+/* Can what cells of `page_no` point to have changed? Where auto_vacuum moves a page in
+ * the middle of an overflow chain the page with the cell is not written. */
+static bool must_enter(const struct tree_diff *diff, uint32_t page_no)
+{
+	return diff->map && (page_set_has(&diff->marks->dirty, page_no) ||
+			     page_set_has(&diff->marks->holders, page_no));
+}
+
+/* The same for all cells of a page, if they can have changed. */
 static enum status enter_cells(struct tree_diff *diff, const struct page *page,
 			       struct error *err)
 {
-	if (!diff->map || (page->is_table && !page->is_leaf) ||
-	    !page_set_has(&diff->marks->dirty, page->page_no)) {
+	if ((page->is_table && !page->is_leaf) || !must_enter(diff, page->page_no)) {
 		return ST_OK;
 	}
 	return enter_range(diff, page, 0, page->cell_count, err);
@@ -787,8 +794,8 @@ static enum status measure(struct tree_diff *diff, struct tree_side *side,
 	return status;
 }
 
-/* A dirty leaf of the new tree goes into the parent map; cells that it had before
- * under the same page number are there already. */
+/* A leaf of the new tree that changed goes into the parent map; cells that it had
+ * before under the same page number are there already. */
 static enum status enter_leaf(struct tree_diff *diff, uint32_t page_no,
 			      struct error *err)
 {
@@ -823,7 +830,7 @@ static enum status enter_leaf(struct tree_diff *diff, uint32_t page_no,
 static enum status visit_leaves(struct tree_diff *diff, struct tree_side *side,
 				struct error *err)
 {
-	bool enters = diff->map && side == &diff->new_side;
+	bool is_new = side == &diff->new_side;
 	enum status status = ST_OK;
 
 	for (size_t i = 0; status == ST_OK && i < side->rows.count; i++) {
@@ -832,7 +839,7 @@ static enum status visit_leaves(struct tree_diff *diff, struct tree_side *side,
 		if (side->rows.items[i].cell != TREE_ITEM_PAGE) {
 			continue;
 		}
-		status = enters && page_set_has(&diff->marks->dirty, page_no)
+		status = is_new && must_enter(diff, page_no)
 			     ? enter_leaf(diff, page_no, err)
 			     : visit(side, page_no, err);
 	}

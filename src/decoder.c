@@ -15,9 +15,8 @@
 /* A tree to compare. */
 struct tree_work {
 	const struct table *old_table; /* NULL: not there before */
-	const struct table
-	    *new_table;    /* NULL: no rows come of it (index, left-out table) */
-	uint32_t old_root; /* 0: none */
+	const struct table *new_table; /* NULL: it is gone, no rows come of it */
+	uint32_t old_root;             /* 0: none */
 	uint32_t new_root;
 };
 
@@ -26,8 +25,12 @@ struct decoder {
 	const struct table_filter *filter;
 	struct decoder_events events;
 	struct catalog *catalog;
-	uint32_t *roots;       /* of the catalog's trees; catalog->root_count of them */
-	struct parent_map map; /* not filled: as needed */
+	uint32_t *roots; /* of the catalog's trees; catalog->root_count of them */
+	struct map_trees trees; /* the same, those of captured tables first */
+	struct parent_map map;  /* not filled: as needed */
+	bool map_is_stale;      /* to be made anew after this transaction */
+	bool distrusts_ptrmap;  /* one of its pages is damaged */
+	struct page_set named;  /* roots of damaged trees that were told; 0: freelist */
 	struct page_marks marks;
 	struct tree_diff diff;
 	struct row_diff rows;
@@ -38,36 +41,72 @@ struct decoder {
 	size_t work_cap;
 };
 
+static bool is_captured(const struct table *table)
+{
+	return table && !table->left_out;
+}
+
 static enum status list_roots(struct decoder *decoder, struct error *err)
 {
 	const struct catalog *catalog = decoder->catalog;
 	uint32_t *roots =
 	    realloc(decoder->roots, (catalog->root_count + 1) * sizeof *roots);
+	size_t needed = 0;
+	size_t others = catalog->root_count;
 
 	if (!roots) {
 		return error_set(err, ST_NOMEM, "out of memory for root pages");
 	}
 	decoder->roots = roots;
 	for (size_t i = 0; i < catalog->root_count; i++) {
-		roots[i] = catalog->roots[i].root_page;
+		bool is_needed = is_captured(catalog->roots[i].table);
+
+		roots[is_needed ? needed++ : --others] = catalog->roots[i].root_page;
 	}
+	decoder->trees.roots = roots;
+	decoder->trees.count = catalog->root_count;
+	decoder->trees.needed = needed;
 	return ST_OK;
 }
 
-/* At open every tree must at least have a path from its root to a leaf. */
-static enum status check_roots(const struct decoder *decoder, struct error *err)
+/* Tell of damage that stops nothing; `root` as in struct map_trees. */
+static void tell_damage(void *context, uint32_t root, const struct error *why)
+{
+	struct decoder *decoder = context;
+	const struct tree_root *tree = catalog_root(decoder->catalog, root);
+	const char *name = tree ? tree->name : "";
+	enum damaged_part part = root == 0 ? DAMAGED_FREELIST : DAMAGED_INDEX;
+	struct error unused;
+	bool is_new = false;
+
+	if (root == 1 || /* whoever reads the schema says what is wrong with it */
+	    page_set_add(&decoder->named, root, &is_new, &unused) != ST_OK || !is_new) {
+		return;
+	}
+	if (tree && catalog_find(decoder->catalog, name) &&
+	    catalog_find(decoder->catalog, name)->root_page == root) {
+		part = DAMAGED_TABLE;
+	}
+	decoder->events.damaged(decoder->events.context, part, name, why);
+}
+
+/* At open every tree must at least have a path from its root to a leaf, if it is one
+ * that is needed. */
+static enum status check_roots(struct decoder *decoder, struct error *err)
 {
 	const struct catalog *catalog = decoder->catalog;
 
 	for (size_t i = 0; i < catalog->root_count; i++) {
+		const struct tree_root *root = &catalog->roots[i];
 		unsigned height;
-		enum status status = tree_height(
-		    view_old(decoder->view), catalog->roots[i].root_page, &height, err);
+		enum status status =
+		    tree_height(view_old(decoder->view), root->root_page, &height, err);
 
-		if (status != ST_OK) {
+		if (status == ST_CORRUPT && !is_captured(root->table)) {
+			tell_damage(decoder, root->root_page, err);
+		} else if (status != ST_OK) {
 			return status == ST_CORRUPT
-				   ? error_wrap(err, "%s",
-						SHORT_NAME(catalog->roots[i].name))
+				   ? error_wrap(err, "table %s", SHORT_NAME(root->name))
 				   : status;
 		}
 	}
@@ -92,16 +131,19 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	tree_diff_init(&decoder->diff);
 	row_diff_init(&decoder->rows);
 	page_set_init(&decoder->matched);
+	page_set_init(&decoder->named);
+	decoder->trees.damaged = tell_damage;
+	decoder->trees.context = decoder;
 	table_renames_init(&decoder->renames);
 	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
 	if (status == ST_OK) {
 		status = check_roots(decoder, err);
 	}
 	if (status == ST_OK) {
-		status = list_roots(decoder, err);
+		status = events->catalog(events->context, decoder->catalog, NULL, err);
 	}
 	if (status == ST_OK) {
-		status = events->catalog(events->context, decoder->catalog, NULL, err);
+		status = list_roots(decoder, err);
 	}
 	if (status != ST_OK) {
 		decoder_close(decoder);
@@ -122,6 +164,7 @@ void decoder_close(struct decoder *decoder)
 	tree_diff_clear(&decoder->diff);
 	row_diff_clear(&decoder->rows);
 	page_set_clear(&decoder->matched);
+	page_set_clear(&decoder->named);
 	table_renames_clear(&decoder->renames);
 	free(decoder->work);
 	free(decoder->roots);
@@ -138,6 +181,12 @@ const struct catalog *decoder_catalog(const struct decoder *decoder)
 static bool has_ptrmap(const struct db_header *header)
 {
 	return header->largest_root != 0;
+}
+
+/* Are parents looked up in the derived map? */
+static bool uses_map(const struct decoder *decoder, const struct db_header *header)
+{
+	return !has_ptrmap(header) || decoder->distrusts_ptrmap;
 }
 
 /* The page's image in the transaction, or NULL: pages are ascending. */
@@ -283,16 +332,10 @@ static int compare_work(const void *a, const void *b)
 	return strcmp(x->new_table->sort_name, y->new_table->sort_name);
 }
 
-static bool is_captured(const struct table *table)
-{
-	return table && !table->left_out;
-}
-
 /* The schema is as it was: the trees with a marked page. */
 static enum status plan_same_schema(struct decoder *decoder, struct error *err)
 {
 	const struct page_set *roots = &decoder->marks.roots;
-	bool needs_map = !has_ptrmap(&decoder->catalog->header);
 	enum status status = ST_OK;
 
 	for (size_t i = 0; status == ST_OK && i < roots->count; i++) {
@@ -300,15 +343,11 @@ static enum status plan_same_schema(struct decoder *decoder, struct error *err)
 		    catalog_root(decoder->catalog, roots->pages[i]);
 		struct tree_work work = {0};
 
-		if (!root) {
+		if (!root || !is_captured(root->table)) {
 			continue;
 		}
 		work.old_root = work.new_root = root->root_page;
-		if (is_captured(root->table)) {
-			work.old_table = work.new_table = root->table;
-		} else if (!needs_map) {
-			continue;
-		}
+		work.old_table = work.new_table = root->table;
 		status = add_work(decoder, &work, err);
 	}
 	if (decoder->work_count > 1) {
@@ -376,11 +415,18 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 		const struct table *old_table = catalog->tables[i];
 		uint64_t score = 0;
 
-		if (old_table->root_page == 0 || catalog_find(fresh, old_table->name) ||
+		if (old_table->root_page == 0 ||
+		    (!is_captured(old_table) && !is_captured(table)) ||
+		    catalog_find(fresh, old_table->name) ||
 		    page_set_has(&decoder->matched, old_table->root_page)) {
 			continue;
 		}
 		status = likeness(decoder, old_table, table, &score, err);
+		if (status == ST_CORRUPT &&
+		    !(is_captured(old_table) && is_captured(table))) {
+			score = 0;
+			status = ST_OK;
+		}
 		if (score > best || (score == best && score > 0 &&
 				     old_table->root_page == table->root_page)) {
 			best = score;
@@ -438,6 +484,9 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 		return status;
 	}
 	if (old_table) {
+		/* Its pages come into the map, or have to leave it. */
+		decoder->map_is_stale = decoder->map_is_stale ||
+					is_captured(old_table) != is_captured(table);
 		work.old_root = old_table->root_page;
 		status = page_set_add(&decoder->matched, work.old_root, NULL, err);
 		if (status != ST_OK || (work.old_root == work.new_root &&
@@ -445,64 +494,25 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 			return status;
 		}
 	}
-	if (wants_rows) {
-		work.old_table = old_table;
-		work.new_table = table;
-	} else if (has_ptrmap(&fresh->header)) {
-		return ST_OK;
-	}
-	return add_work(decoder, &work, err);
+	work.old_table = old_table;
+	work.new_table = table;
+	return wants_rows ? add_work(decoder, &work, err) : ST_OK;
 }
 
-/* Is it the tree of a table? One that SQLite does not list has no root->table. */
-static bool is_table_root(const struct catalog *catalog, const struct tree_root *root)
-{
-	const struct table *table = catalog_find(catalog, root->name);
-
-	return root->table || (table && table->root_page == root->root_page);
-}
-
-/* Index trees of the new catalog: only the parent map needs them. */
-static enum status plan_indexes(struct decoder *decoder, const struct catalog *fresh,
-				struct error *err)
-{
-	enum status status = ST_OK;
-
-	for (size_t i = 0; status == ST_OK && i < fresh->root_count; i++) {
-		const struct tree_root *root = &fresh->roots[i];
-		const struct tree_root *was =
-		    catalog_root(decoder->catalog, root->root_page);
-		struct tree_work work = {.new_root = root->root_page};
-
-		if (is_table_root(fresh, root)) {
-			continue;
-		}
-		if (was && !is_table_root(decoder->catalog, was)) {
-			work.old_root = root->root_page;
-			status =
-			    page_set_add(&decoder->matched, work.old_root, NULL, err);
-			if (!root_is_touched(decoder, root->root_page)) {
-				continue;
-			}
-		}
-		if (status == ST_OK) {
-			status = add_work(decoder, &work, err);
-		}
-	}
-	return status;
-}
-
-/* Trees of the old catalog that are gone: their pages have to leave the parent map, or
- * they would stand there as children of whatever their parent becomes. */
+/* Captured tables of the old catalog that are gone: their pages have to leave the
+ * parent map, or they would stand there as children of whatever their parent becomes.
+ */
 static enum status plan_gone(struct decoder *decoder, struct error *err)
 {
 	const struct catalog *catalog = decoder->catalog;
 	enum status status = ST_OK;
 
-	for (size_t i = 0; status == ST_OK && i < catalog->root_count; i++) {
-		struct tree_work work = {.old_root = catalog->roots[i].root_page};
+	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+		struct tree_work work = {.old_root = table->root_page};
 
-		if (!page_set_has(&decoder->matched, work.old_root)) {
+		if (is_captured(table) && work.old_root != 0 &&
+		    !page_set_has(&decoder->matched, work.old_root)) {
 			status = add_work(decoder, &work, err);
 		}
 	}
@@ -545,11 +555,8 @@ static enum status plan_new_schema(struct decoder *decoder, const struct catalog
 			status = report_ddl(decoder, DDL_DROPPED, old_table, NULL, err);
 		}
 	}
-	if (status == ST_OK && !has_ptrmap(&fresh->header)) {
-		status = plan_indexes(decoder, fresh, err);
-		if (status == ST_OK) {
-			status = plan_gone(decoder, err);
-		}
+	if (status == ST_OK && uses_map(decoder, &fresh->header)) {
+		status = plan_gone(decoder, err);
 	}
 	if (decoder->work_count > 1) {
 		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
@@ -644,10 +651,27 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 					      decoder->events.context, err);
 		}
 	}
-	if (status == ST_CORRUPT && work->new_table) {
+	if (status == ST_CORRUPT && !work->new_table) {
+		/* Nobody asks for its rows any more. */
+		decoder->map_is_stale = true;
+		return ST_OK;
+	}
+	if (status == ST_CORRUPT) {
 		return error_wrap(err, "table %s", SHORT_NAME(work->new_table->name));
 	}
 	return status;
+}
+
+/* Damage in a tree that is needed for the map. */
+static enum status name_needed(const struct decoder *decoder, enum status status,
+			       struct error *err)
+{
+	const struct tree_root *root =
+	    catalog_root(decoder->catalog, decoder->trees.failed);
+
+	return status == ST_CORRUPT && root
+		   ? error_wrap(err, "table %s", SHORT_NAME(root->name))
+		   : status;
 }
 
 /* The parent map, filled; NULL where the old view has ptrmap pages. */
@@ -657,19 +681,44 @@ static enum status prepare_map(struct decoder *decoder, const struct captured_tx
 	enum status status = ST_OK;
 
 	*map = NULL;
-	if (has_ptrmap(&decoder->catalog->header)) {
+	if (!uses_map(decoder, &decoder->catalog->header)) {
 		return ST_OK;
 	}
 	if (!decoder->map.is_filled) {
-		status =
-		    parent_map_fill(&decoder->map, view_old(decoder->view),
-				    decoder->roots, decoder->catalog->root_count, err);
+		decoder->trees.failed = 0;
+		status = parent_map_fill(&decoder->map, view_old(decoder->view),
+					 &decoder->trees, err);
 	}
 	if (status == ST_OK) {
 		status = parent_map_grow(&decoder->map, txn->page_count, err);
 	}
 	*map = &decoder->map;
-	return status;
+	return name_needed(decoder, status, err);
+}
+
+/* M, and the map that it was made with. Where a ptrmap page cannot be, the map is
+ * derived from here on. */
+static enum status mark_pages(struct decoder *decoder, const struct captured_txn *txn,
+			      bool any_ptrmap, struct parent_map **map,
+			      struct error *err)
+{
+	enum status status = collect_dirty(decoder, txn, any_ptrmap, err);
+
+	if (status == ST_OK) {
+		status = prepare_map(decoder, txn, map, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	decoder->trees.failed = 0;
+	status = page_marks_climb(&decoder->marks, view_old(decoder->view), *map,
+				  &decoder->trees, err);
+	if (status != ST_CORRUPT || *map) {
+		return name_needed(decoder, status, err);
+	}
+	decoder->events.damaged(decoder->events.context, DAMAGED_POINTER_MAP, "", err);
+	decoder->distrusts_ptrmap = true;
+	return mark_pages(decoder, txn, any_ptrmap, map, err);
 }
 
 static enum status run_work(struct decoder *decoder, struct parent_map *map,
@@ -699,7 +748,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 	if (status != ST_OK) {
 		return status;
 	}
-	if (has_ptrmap(&fresh->header)) {
+	if (!uses_map(decoder, &fresh->header)) {
 		map = NULL;
 	}
 	status = decoder->events.catalog(decoder->events.context, fresh,
@@ -713,9 +762,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 				      looks_like_vacuum(decoder, fresh, txn),
 				  err);
 	}
-	if (!map) {
-		parent_map_clear(&decoder->map);
-	}
+	decoder->map_is_stale = decoder->map_is_stale || !map;
 	catalog_close(decoder->catalog);
 	decoder->catalog = fresh;
 	return status == ST_OK ? list_roots(decoder, err) : status;
@@ -733,24 +780,19 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 		return status;
 	}
 	decoder->work_count = 0;
+	/* A comparison finds no page that is equal, whoever has it now. */
+	decoder->map_is_stale = txn->is_catch_up;
 	if (txn_has_page(txn, 1)) {
 		status = read_header(view_new(decoder->view), &header, err);
 	}
 	if (status == ST_OK) {
-		status = collect_dirty(
-		    decoder, txn,
-		    has_ptrmap(&header) || has_ptrmap(&decoder->catalog->header), err);
+		status = mark_pages(decoder, txn,
+				    has_ptrmap(&header) ||
+					has_ptrmap(&decoder->catalog->header),
+				    &map, err);
 	}
 	if (status == ST_OK) {
 		status = schema_changed(decoder, txn, &changed, err);
-	}
-	if (status == ST_OK) {
-		status = prepare_map(decoder, txn, &map, err);
-	}
-	if (status == ST_OK) {
-		status =
-		    page_marks_climb(&decoder->marks, view_old(decoder->view), map,
-				     decoder->roots, decoder->catalog->root_count, err);
 	}
 	if (status == ST_OK && changed) {
 		status = apply_new_schema(decoder, txn, map, err);
@@ -761,6 +803,9 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 					  txn->is_catch_up || txn->merged > 0, err);
 		}
 		decoder->catalog->header = header;
+	}
+	if (decoder->map_is_stale) {
+		parent_map_clear(&decoder->map);
 	}
 	if (status == ST_OK) {
 		view_end(decoder->view);

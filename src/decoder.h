@@ -5,7 +5,11 @@
  * Finds the trees that a transaction touched, has each compared between the view
  * before and the view after, and hands on the changes table by table (names in
  * ASCII lower case, as bytes). Keeps the catalog and, in databases without
- * ptrmap pages, the derived parent map.
+ * ptrmap pages that can be believed, the derived parent map.
+ *
+ * Damage in trees of which no row is asked for (indexes, tables that are left out), in
+ * the freelist and in ptrmap pages is told once and stops nothing. What a table that
+ * is captured needs and cannot be read is ST_CORRUPT, with the table's name.
  *
  * Tables match by name. A name that is gone is a DROP, a new one a CREATE; a pair of
  * them is a RENAME where sqlite_schema says so (schemas/table_rename.h), or where the
@@ -24,6 +28,14 @@
 /* DDL_ALTERED: another statement makes the table of this name. */
 enum ddl { DDL_CREATED, DDL_DROPPED, DDL_RENAMED, DDL_ALTERED };
 
+/* Where the database is damaged without harm to what is followed. */
+enum damaged_part {
+	DAMAGED_INDEX,
+	DAMAGED_TABLE, /* one that is left out */
+	DAMAGED_FREELIST,
+	DAMAGED_POINTER_MAP
+};
+
 /* Where the decoder's findings go; a status other than ST_OK ends the decoding and is
  * handed on. */
 struct decoder_events {
@@ -36,6 +48,10 @@ struct decoder_events {
 	 * all of them before the first change of the transaction. NULL: not there. */
 	enum status (*ddl)(void *context, enum ddl what, const struct table *old_table,
 			   const struct table *new_table, struct error *err);
+	/* Damage that does not stop anything, each part once; `name` of the index or
+	 * the table. */
+	void (*damaged)(void *context, enum damaged_part part, const char *name,
+			const struct error *why);
 	/* The changes that follow are of this table of the new catalog. */
 	enum status (*table)(void *context, const struct table *table,
 			     struct error *err);

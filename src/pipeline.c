@@ -112,6 +112,7 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 	    .context = delivery_publisher(pipeline->delivery),
 	    .catalog = publisher_catalog,
 	    .ddl = publisher_ddl,
+	    .damaged = publisher_damaged,
 	    .table = publisher_table,
 	    .change = publisher_change,
 	};

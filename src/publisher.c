@@ -370,6 +370,36 @@ enum status publisher_ddl(void *context, enum ddl what, const struct table *old_
 	return put_schema_change(publisher, &change, err);
 }
 
+void publisher_damaged(void *context, enum damaged_part part, const char *name,
+		       const struct error *why)
+{
+	const char *shown = SHORT_NAME(name);
+
+	(void)context;
+	switch (part) {
+	case DAMAGED_INDEX:
+		log_warn("index %s is damaged, which does not matter here: %s; run "
+			 "REINDEX on it",
+			 shown, why->text);
+		break;
+	case DAMAGED_TABLE:
+		log_warn("table %s, which is left out, is damaged: %s; restore it from "
+			 "a backup",
+			 shown, why->text);
+		break;
+	case DAMAGED_FREELIST:
+		log_warn("the list of free pages is damaged, which does not matter "
+			 "here: %s; run VACUUM",
+			 why->text);
+		break;
+	case DAMAGED_POINTER_MAP:
+		log_warn("the pointer map is damaged, which does not matter here: %s; "
+			 "run VACUUM",
+			 why->text);
+		break;
+	}
+}
+
 enum status publisher_structure(struct publisher *publisher, struct error *err)
 {
 	enum status status = ST_OK;

@@ -33,6 +33,8 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err);
 enum status publisher_ddl(void *context, enum ddl what, const struct table *old_table,
 			  const struct table *new_table, struct error *err);
+void publisher_damaged(void *context, enum damaged_part part, const char *name,
+		       const struct error *why);
 enum status publisher_table(void *context, const struct table *table,
 			    struct error *err);
 enum status publisher_change(void *context, const struct change *change,

@@ -215,7 +215,8 @@ class SeedRun:
         """Several answers are right: take the one that the lines give."""
         problem = None
         answers = sorted(pending.answers, key=self.checker.line_count, reverse=True)
-        deadline = time.monotonic() + 0.4 * self.options.slow
+        longest = max(self.checker.line_count(a) for a in answers)
+        start = time.monotonic()
         while True:
             for answer in answers:
                 count = self.checker.line_count(answer)
@@ -236,7 +237,9 @@ class SeedRun:
                     self.checker = trial
                     self.checked += 1
                     return
-            if time.monotonic() > deadline:
+            # A part of the lines promises the rest.
+            patience = 10 if 0 < self.tail.available() < longest else 0.4
+            if time.monotonic() > start + patience * self.options.slow:
                 break
             time.sleep(0.002)
         if not self.tail.available() and not all(

@@ -46,6 +46,7 @@ static struct memory_source *make_source(void)
 }
 
 static const uint32_t roots[] = {1, 2};
+static struct map_trees all = {.roots = roots, .count = 2, .needed = 2};
 
 static void test_fill_reads_interior_pages_only(void **state)
 {
@@ -56,7 +57,7 @@ static void test_fill_reads_interior_pages_only(void **state)
 
 	(void)state;
 	parent_map_init(&map);
-	assert_int_equal(parent_map_fill(&map, pages, roots, 2, &err), ST_OK);
+	assert_int_equal(parent_map_fill(&map, pages, &all, &err), ST_OK);
 	assert_true(pages->page_count > 500);
 	assert_true(memory_source_gets(source) < pages->page_count / 5);
 	assert_false(map.is_complete);
@@ -77,7 +78,7 @@ static void test_unknown_page_is_never_ignored(void **state)
 	(void)state;
 	parent_map_init(&map);
 	page_marks_init(&marks);
-	assert_int_equal(parent_map_fill(&map, pages, roots, 2, &err), ST_OK);
+	assert_int_equal(parent_map_fill(&map, pages, &all, &err), ST_OK);
 	for (uint32_t p = 1; p <= pages->page_count; p++) {
 		if (parent_map_get(&map, p) == PARENT_UNKNOWN) {
 			overflow = p;
@@ -85,7 +86,7 @@ static void test_unknown_page_is_never_ignored(void **state)
 	}
 	assert_int_not_equal(overflow, 0);
 	assert_int_equal(page_marks_add_dirty(&marks, overflow, &err), ST_OK);
-	assert_int_equal(page_marks_climb(&marks, pages, &map, roots, 2, &err), ST_OK);
+	assert_int_equal(page_marks_climb(&marks, pages, &map, &all, &err), ST_OK);
 	assert_true(map.is_complete);
 	assert_true(page_set_has(&marks.roots, 2));
 	assert_int_equal(marks.holders.count > 0, 1);
@@ -106,7 +107,7 @@ static void test_page_with_two_parents_is_corrupt(void **state)
 	/* Point the right-most child of the root to where the first child points. */
 	memcpy(root + 8, root + (root[12] << 8 | root[13]), 4);
 	parent_map_init(&map);
-	assert_int_equal(parent_map_fill(&map, pages, roots, 2, &err), ST_CORRUPT);
+	assert_int_equal(parent_map_fill(&map, pages, &all, &err), ST_CORRUPT);
 	parent_map_clear(&map);
 	memory_source_close(source);
 }
@@ -131,7 +132,7 @@ static void test_child_that_is_its_own_parent_is_corrupt(void **state)
 	}
 	assert_int_equal(tree_height(pages, 2, &height, &err), ST_CORRUPT);
 	parent_map_init(&map);
-	assert_int_equal(parent_map_fill(&map, pages, roots, 2, &err), ST_CORRUPT);
+	assert_int_equal(parent_map_fill(&map, pages, &all, &err), ST_CORRUPT);
 	parent_map_clear(&map);
 	memory_source_close(source);
 }

@@ -72,6 +72,7 @@ static void mark(struct rig *rig)
 	struct page_source *new = memory_source_pages(rig->f.source);
 	uint32_t roots[16];
 	size_t count = rig->old_catalog->root_count;
+	struct map_trees trees = {.roots = roots, .count = count, .needed = count};
 	struct error err;
 
 	assert_true(count <= 16);
@@ -87,10 +88,10 @@ static void mark(struct rig *rig)
 			    page_marks_add_dirty(&rig->marks, page_no, &err), ST_OK);
 		}
 	}
-	assert_int_equal(parent_map_fill(&rig->map, old, roots, count, &err), ST_OK);
+	assert_int_equal(parent_map_fill(&rig->map, old, &trees, &err), ST_OK);
 	assert_int_equal(parent_map_grow(&rig->map, new->page_count, &err), ST_OK);
-	assert_int_equal(
-	    page_marks_climb(&rig->marks, old, &rig->map, roots, count, &err), ST_OK);
+	assert_int_equal(page_marks_climb(&rig->marks, old, &rig->map, &trees, &err),
+			 ST_OK);
 	tree_diff_begin(&rig->diff, old, new, &rig->marks, &rig->map, false);
 }
 

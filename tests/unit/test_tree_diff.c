@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "btree/db_header.h"
+#include "btree/freelist.h"
 #include "btree/overflow.h"
 #include "btree/ptrmap.h"
 #include "btree/tree_diff.h"
@@ -129,7 +130,7 @@ static void change_something(struct fixture *f, int page_size)
 		break;
 	case 3: /* keeps the size: may dirty an overflow page alone */
 		sql(f->db,
-		    "update t set b=zeroblob(length(b)) where length(b) > %d and "
+		    "update t set b=randomblob(length(b)) where length(b) > %d and "
 		    "id between %d and %d",
 		    page_size, id, id + 60);
 		break;
@@ -271,19 +272,19 @@ static void check_tree(struct tree_diff *diff, uint32_t root)
 
 /* Every page that is in a tree has the same entry as in a map made from nothing. */
 static void check_map(const struct parent_map *map, struct page_source *source,
-		      const struct fixture *f)
+		      struct map_trees *trees)
 {
 	struct parent_map fresh;
 	struct error err;
 
 	parent_map_init(&fresh);
-	assert_int_equal(
-	    parent_map_complete(&fresh, source, f->roots, f->root_count, &err), ST_OK);
+	assert_int_equal(parent_map_complete(&fresh, source, trees, &err), ST_OK);
 	for (uint32_t p = 1; p <= source->page_count; p++) {
 		uint32_t want = parent_map_get(&fresh, p);
 		uint32_t have = parent_map_get(map, p);
 
-		if (want == PARENT_FREE || have == PARENT_UNKNOWN) {
+		if (want == PARENT_FREE || have == PARENT_UNKNOWN ||
+		    parent_map_is_other(map, p)) {
 			continue;
 		}
 		if (want != have || parent_map_is_overflow(map, p) !=
@@ -295,11 +296,36 @@ static void check_map(const struct parent_map *map, struct page_source *source,
 	parent_map_clear(&fresh);
 }
 
-static void collect_dirty(struct page_marks *marks, struct page_source *old,
-			  struct page_source *new, bool has_ptrmap)
+static void add_free(void *context, uint32_t page_no)
 {
 	struct error err;
 
+	assert_int_equal(page_set_add(context, page_no, NULL, &err), ST_OK);
+}
+
+static void list_free(struct page_source *source, struct page_set *pages)
+{
+	struct page_ref ref = {0};
+	struct db_header header;
+	struct error err;
+
+	page_set_init(pages);
+	assert_int_equal(page_get(source, 1, &ref, &err), ST_OK);
+	assert_int_equal(db_header_read(ref.bytes, &header, &err), ST_OK);
+	page_put(source, &ref);
+	assert_int_equal(freelist_walk(source, &header, add_free, pages, &err), ST_OK);
+}
+
+/* What SQLite wrote: pages that differ, and those that it took from the freelist, which
+ * may by chance have the bytes that were left there. */
+static void collect_dirty(struct page_marks *marks, struct page_source *old,
+			  struct page_source *new, bool has_ptrmap)
+{
+	struct page_set were_free, are_free;
+	struct error err;
+
+	list_free(old, &were_free);
+	list_free(new, &are_free);
 	page_marks_empty(marks);
 	for (uint32_t p = 1; p <= new->page_count; p++) {
 		struct page_ref a = {0}, b = {0};
@@ -316,23 +342,150 @@ static void collect_dirty(struct page_marks *marks, struct page_source *old,
 			page_put(old, &a);
 		}
 		page_put(new, &b);
-		if (differs) {
+		if (differs ||
+		    (page_set_has(&were_free, p) && !page_set_has(&are_free, p))) {
 			assert_int_equal(page_marks_add_dirty(marks, p, &err), ST_OK);
+		}
+	}
+	page_set_clear(&were_free);
+	page_set_clear(&are_free);
+}
+
+/* ---- trees that are not needed, damaged ---- */
+
+/* Every page of the tree, of all overflow chains too. */
+static void add_pages(struct page_source *source, uint32_t page_no,
+		      struct page_set *pages);
+
+static enum status add_overflow(void *context, uint32_t page_no, uint32_t previous,
+				struct error *err)
+{
+	(void)previous;
+	return page_set_add(context, page_no, NULL, err);
+}
+
+static void add_below(struct page_source *source, const struct page *page,
+		      struct page_set *pages)
+{
+	struct error err;
+
+	for (uint32_t i = 0; !page->is_leaf && i <= page->cell_count; i++) {
+		uint32_t child;
+
+		assert_int_equal(page_child(page, i, &child, &err), ST_OK);
+		add_pages(source, child, pages);
+	}
+	for (uint32_t i = 0; i < page->cell_count; i++) {
+		struct cell cell;
+
+		assert_int_equal(cell_read(page, i, &cell, &err), ST_OK);
+		if ((page->is_leaf || !page->is_table) && cell.overflow_page) {
+			assert_int_equal(
+			    overflow_walk(source, &cell, add_overflow, pages, &err),
+			    ST_OK);
 		}
 	}
 }
 
-static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds)
+static void add_pages(struct page_source *source, uint32_t page_no,
+		      struct page_set *pages)
+{
+	struct page_ref ref = {0};
+	struct page page;
+	struct error err;
+
+	assert_int_equal(page_set_add(pages, page_no, NULL, &err), ST_OK);
+	assert_int_equal(page_get(source, page_no, &ref, &err), ST_OK);
+	assert_int_equal(
+	    page_parse(ref.bytes, page_no, source->usable_size, &page, &err), ST_OK);
+	add_below(source, &page, pages);
+	page_put(source, &ref);
+}
+
+/* Half a page of nonsense, a page of zeros, or one bit. */
+static void damage_page(uint8_t *bytes, uint32_t page_size)
+{
+	uint32_t at = (uint32_t)pick((int)page_size);
+
+	switch (pick(4)) {
+	case 0:
+		memset(bytes, 0, page_size);
+		break;
+	case 1:
+		for (uint32_t i = at / 2; i < at / 2 + page_size / 2; i++) {
+			bytes[i] = (uint8_t)pick(256);
+		}
+		break;
+	case 2:
+		bytes[at % 16] = (uint8_t)(bytes[at % 16] ^ 1 << pick(8));
+		break;
+	default:
+		bytes[at] = (uint8_t)(bytes[at] ^ 1 << pick(8));
+		break;
+	}
+}
+
+/* Damage some pages that no needed tree has. (Freelist pages are not made lists of
+ * other pages: SQLite would write over those.) */
+static void damage_others(struct memory_source *memory, const struct map_trees *trees,
+			  unsigned one_in)
+{
+	struct page_source *source = memory_source_pages(memory);
+	struct page_set needed, free_pages;
+	uint8_t *bytes;
+
+	page_set_init(&needed);
+	list_free(source, &free_pages);
+	for (size_t i = 0; i < trees->needed; i++) {
+		add_pages(source, trees->roots[i], &needed);
+	}
+	for (uint32_t p = 2; p <= source->page_count; p++) {
+		if (!page_set_has(&needed, p) && pick((int)one_in) == 0) {
+			bytes = memory_source_edit(memory, p);
+			if (page_set_has(&free_pages, p)) {
+				memset(bytes, pick(2) * 0xee, source->page_size);
+			} else {
+				damage_page(bytes, source->page_size);
+			}
+		}
+	}
+	page_set_clear(&needed);
+	page_set_clear(&free_pages);
+}
+
+/* The schema's tree and some others, in any order, are the needed ones. */
+static void choose_needed(struct fixture *f, struct map_trees *trees, bool all)
+{
+	for (size_t i = f->root_count - 1; i > 1; i--) {
+		size_t j = 1 + (size_t)pick((int)i);
+		uint32_t root = f->roots[i];
+
+		f->roots[i] = f->roots[j];
+		f->roots[j] = root;
+	}
+	*trees = (struct map_trees){
+	    .roots = f->roots, .count = f->root_count, .needed = f->root_count};
+	if (!all) {
+		trees->needed = 1 + (size_t)pick((int)f->root_count);
+	}
+}
+
+/* With `damage` some of the trees are not needed, and one in so many of their pages,
+ * and of the free ones, is damaged. */
+static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds,
+		       unsigned damage)
 {
 	struct fixture f;
-	struct memory_source *before, *after;
+	struct memory_source *before, *after, *whole_before, *whole_after;
 	struct parent_map map;
 	struct page_marks marks;
 	struct tree_diff diff;
+	struct map_trees trees;
 	struct error err;
 
 	srand(seed);
 	open_fixture(&f, page_size, auto_vacuum);
+	choose_needed(&f, &trees, damage == 0);
 	sql(f.db,
 	    "create temp table generate_n as with recursive c(value) as (select 1 "
 	    "union all select value + 1 from c where value < 400) select * from c");
@@ -340,10 +493,11 @@ static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds
 	page_marks_init(&marks);
 	tree_diff_init(&diff);
 	assert_int_equal(memory_source_open(f.path, &before, &err), ST_OK);
+	assert_int_equal(memory_source_open(f.path, &whole_before, &err), ST_OK);
 	for (int round = 0; round < rounds; round++) {
 		struct page_source *old = memory_source_pages(before);
 		struct page_source *new;
-		struct parent_map *used = f.has_ptrmap ? NULL : &map;
+		struct parent_map *used = f.has_ptrmap && !damage ? NULL : &map;
 
 		sql(f.db, "begin");
 		for (int i = pick(3); i >= 0; i--) {
@@ -354,22 +508,25 @@ static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds
 			sql(f.db, "pragma incremental_vacuum(%d)", 1 + pick(10));
 		}
 		assert_int_equal(memory_source_open(f.path, &after, &err), ST_OK);
+		assert_int_equal(memory_source_open(f.path, &whole_after, &err), ST_OK);
+		if (damage) {
+			damage_others(after, &trees, damage);
+		}
 		new = memory_source_pages(after);
 		if (used && !map.is_filled) {
-			assert_int_equal(
-			    parent_map_fill(&map, old, f.roots, f.root_count, &err),
-			    ST_OK);
+			assert_int_equal(parent_map_fill(&map, old, &trees, &err),
+					 ST_OK);
 		}
 		if (used) {
 			assert_int_equal(parent_map_grow(&map, new->page_count, &err),
 					 ST_OK);
 		}
-		collect_dirty(&marks, old, new, f.has_ptrmap);
-		assert_int_equal(
-		    page_marks_climb(&marks, old, used, f.roots, f.root_count, &err),
-		    ST_OK);
+		collect_dirty(&marks, memory_source_pages(whole_before),
+			      memory_source_pages(whole_after), f.has_ptrmap);
+		assert_int_equal(page_marks_climb(&marks, old, used, &trees, &err),
+				 ST_OK);
 		tree_diff_begin(&diff, old, new, &marks, used, true);
-		for (size_t i = 0; i < f.root_count; i++) {
+		for (size_t i = 0; i < trees.needed; i++) {
 			if (page_set_has(&marks.roots, f.roots[i])) {
 				check_tree(&diff, f.roots[i]);
 			} else {
@@ -381,12 +538,15 @@ static void run_rounds(int page_size, int auto_vacuum, unsigned seed, int rounds
 		}
 		tree_diff_end(&diff);
 		if (used) {
-			check_map(&map, new, &f);
+			check_map(&map, new, &trees);
 		}
 		memory_source_close(before);
+		memory_source_close(whole_before);
 		before = after;
+		whole_before = whole_after;
 	}
 	memory_source_close(before);
+	memory_source_close(whole_before);
 	tree_diff_clear(&diff);
 	page_marks_clear(&marks);
 	parent_map_clear(&map);
@@ -407,7 +567,22 @@ static void run_seeds(int page_size, int auto_vacuum)
 
 		print_message("page size %d, auto_vacuum %d, SEED=%u\n", page_size,
 			      auto_vacuum, seed);
-		run_rounds(page_size, auto_vacuum, seed, 60);
+		run_rounds(page_size, auto_vacuum, seed, 60, 0);
+	}
+}
+
+/* Damage in trees that are not needed, in the freelist and in ptrmap pages costs
+ * no row of the others. */
+static void test_damage_elsewhere_costs_no_row(void **state)
+{
+	static const int page_sizes[] = {512, 1024, 4096};
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		unsigned seed = first_seed() + 100 + i;
+
+		print_message("damage, SEED=%u\n", seed);
+		run_rounds(page_sizes[i % 3], i % 4 == 3, seed, 40, 1 + i * 3);
 	}
 }
 
@@ -444,6 +619,7 @@ int main(void)
 	    cmocka_unit_test(test_diff_finds_every_row_on_ordinary_pages),
 	    cmocka_unit_test(test_diff_finds_every_row_with_auto_vacuum),
 	    cmocka_unit_test(test_diff_finds_every_row_on_the_largest_pages),
+	    cmocka_unit_test(test_damage_elsewhere_costs_no_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
