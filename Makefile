@@ -212,23 +212,25 @@ helpers: $(HELPERS) $(PRELOADS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli harm state faults programs oracle
+SUITES       ?= unit cases cli harm state faults programs oracle chaos
 ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
 FAULTS       ?= 1
 WRAPPER      ?=
 TEST_PYTHON   = $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON))
+CHAOS_SECONDS ?=
 RUN_TESTS     = $(TEST_PYTHON) tests/run.py $(SUITES) --rowtail $(B)/rowtail \
 		--jobs $(JOBS) --transactions $(TRANSACTIONS) --rounds $(ROUNDS) \
 		--faults $(FAULTS) \
+		$(if $(CHAOS_SECONDS),--duration $(CHAOS_SECONDS)) \
 		$(if $(WRAPPER),--wrapper '$(WRAPPER)') $(if $(ONLY),--only '$(ONLY)')
 # Another variant of the build: its own folder, the same targets.
 variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
+.PHONY: check test suites chaos chaos-go kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -236,6 +238,16 @@ test: suites
 
 suites: all unit-build helpers $(B)/rowtail-faults
 	$(RUN_TESTS)
+
+# Storms with new seeds, for so long.
+chaos: chaos-go
+	@$(MAKE) --no-print-directory $(parallel) suites SUITES=chaos \
+		CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600)
+
+# A writer with a SQLite that was translated to Go; what needs it goes without.
+chaos-go:
+	@cd tests/chaos/go && go build -o $(CURDIR)/build/chaos-loop-sql-go . || \
+		echo "chaos: no writer in Go (is Go installed, the module proxy in reach?)"
 
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
@@ -287,8 +299,11 @@ fuzz:
 		grep -E 'number_of_executed|new_units|peak_rss' build/fuzz/$$t.log; \
 	done
 
-# Until it is stopped, or SOAK_TRANSACTIONS and SOAK_ROUNDS of stops and starts.
-soak: venv
+# Until it is stopped, or SOAK_SECONDS of storms, then SOAK_TRANSACTIONS and SOAK_ROUNDS
+# of stops and starts.
+soak: venv chaos-go
+	$(MAKE) --no-print-directory suites SUITES=chaos \
+		CHAOS_SECONDS=$(or $(SOAK_SECONDS),7200)
 	$(MAKE) --no-print-directory suites SUITES='state faults oracle' \
 		ROUNDS=$(or $(SOAK_ROUNDS),5000) FAULTS=$(or $(SOAK_FAULTS),20) \
 		TRANSACTIONS=$(or $(SOAK_TRANSACTIONS),1000000)
@@ -363,8 +378,9 @@ help:
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli harm'
-	@echo '                     state faults programs oracle" TRANSACTIONS=10000'
+	@echo '                     state faults programs oracle chaos" TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
+	@echo 'make chaos           storms for CHAOS_SECONDS=600; chaos-go builds a writer for them'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

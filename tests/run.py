@@ -237,6 +237,9 @@ def suite_checks(suite, options, settings):
     if suite == "faults":
         from faults.run import fault_checks
         return fault_checks(options, settings)
+    if suite == "chaos":
+        from chaos.run import chaos_checks
+        return chaos_checks(options, settings)
     return file_checks(suite, settings)
 
 
