@@ -274,7 +274,7 @@ static enum status open_file(struct file_sink *s, int *out, struct error *err)
 	if (owned_file_open(&place, O_RDWR | O_APPEND | O_CREAT, &fd, &made, err) !=
 	    ST_OK) {
 		/* A path that cannot be opened is a wrong one, a full disk is not. */
-		err->status = err->sys_errno == ENOSPC ? ST_IO : ST_CONFIG;
+		err->status = errno_is_limit(err->sys_errno) ? ST_IO : ST_CONFIG;
 		return err->status;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

@@ -32,24 +32,10 @@
 #define SCHEMA_FORMAT_MAX 4
 #define TEXT_ENCODING_MAX 3
 
-/* Limits of this process or machine, which are not the database's fault. */
-static bool is_of_resources(int sys_errno)
-{
-	static const int all[] = {EMFILE, ENFILE, ENOMEM, EAGAIN,
-				  ENOSPC, EDQUOT, EFBIG};
-
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		if (all[i] == sys_errno) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The database cannot be followed, unless it is for want of something else. */
 static enum status of_the_database(struct error *err)
 {
-	if (!is_of_resources(err->sys_errno)) {
+	if (!errno_is_limit(err->sys_errno)) {
 		err->status = ST_UNFIT;
 	}
 	return err->status;
@@ -382,7 +368,7 @@ static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
-		if (is_of_resources(reason) || reason == EIO || reason == EROFS) {
+		if (errno_is_limit(reason) || reason == EIO || reason == EROFS) {
 			error_set_errno(err, reason,
 					"%s: it, its -wal or its -shm cannot be opened",
 					quote(path).text);
@@ -393,7 +379,7 @@ static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 				 "" RUN_AS_OWNER,
 				 quote(path).text, sqlite3_errstr(rc));
 	default:
-		if (is_of_resources(reason) || reason == EIO) {
+		if (errno_is_limit(reason) || reason == EIO) {
 			error_set_errno(err, reason, "%s: SQLite cannot read it (%s)",
 					quote(path).text, sqlite3_errstr(rc));
 			return of_the_database(err);

@@ -149,6 +149,19 @@ enum status error_wrap(struct error *err, const char *fmt, ...)
 	return err->status;
 }
 
+bool errno_is_limit(int sys_errno)
+{
+	static const int all[] = {EMFILE, ENFILE, ENOMEM, EAGAIN,
+				  ENOSPC, EDQUOT, EFBIG};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (all[i] == sys_errno) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool error_is_full(const struct error *err)
 {
 	return err->status == ST_IO &&

@@ -60,6 +60,10 @@ enum status error_wrap(struct error *err, const char *fmt, ...)
 /* A disk, a quota or a limit is reached: the same call may succeed later. */
 bool error_is_full(const struct error *err);
 
+/* A limit of this process or machine, or a full disk: whatever the call was about has
+ * nothing wrong with it. */
+bool errno_is_limit(int sys_errno);
+
 /* Append to the text that is there; returns err->status. */
 enum status error_add(struct error *err, const char *text);
 
