@@ -20,6 +20,7 @@
 #include "src/base/file_io.h"
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
+#include "src/base/quote.h"
 
 #define RETRY_NS (1 * NS_PER_S)
 #define SLICE_NS (50 * NS_PER_MS) /* how soon a stop is seen */
@@ -52,7 +53,7 @@ static enum status write_failed(const struct file_sink *s, int sys_errno,
 				struct error *err)
 {
 	return error_set_errno(err, sys_errno, "%s cannot be written",
-			       s->settings.path);
+			       quote(s->settings.path).text);
 }
 
 /* ST_STOPPED if a stop comes. */
@@ -65,7 +66,7 @@ static enum status wait_for_room(const struct file_sink *s, struct error *err)
 			return error_set(err, ST_STOPPED,
 					 "stopped while the disk of %s"
 					 " was full",
-					 s->settings.path);
+					 quote(s->settings.path).text);
 		}
 		clock_sleep_ns(SLICE_NS);
 	} while (clock_mono_ns() < end);
@@ -82,7 +83,7 @@ static enum status bear_full(const struct file_sink *s, int64_t *since, int sys_
 		*since = now;
 		log_warn("%s cannot be written: %s; trying again every second, changes "
 			 "are kept meanwhile",
-			 s->settings.path, strerror(sys_errno));
+			 quote(s->settings.path).text, strerror(sys_errno));
 	}
 	if (s->settings.patience_ns > 0 && now - *since >= s->settings.patience_ns) {
 		return write_failed(s, sys_errno, err);
@@ -111,7 +112,7 @@ static enum status write_all(struct file_sink *s, const char *bytes, size_t len,
 		}
 	}
 	if (status == ST_OK && full_since > 0) {
-		log_warn("%s is written again", s->settings.path);
+		log_warn("%s is written again", quote(s->settings.path).text);
 	}
 	return status;
 }
@@ -137,7 +138,7 @@ static bool proof_of(int fd, uint64_t length, uint64_t *proof)
 
 static enum status read_failed(const char *path, struct error *err)
 {
-	return error_set_errno(err, errno, "%s cannot be read", path);
+	return error_set_errno(err, errno, "%s cannot be read", quote(path).text);
 }
 
 static enum status read_place(struct file_sink *s, struct error *err)
@@ -145,7 +146,7 @@ static enum status read_place(struct file_sink *s, struct error *err)
 	struct stat st;
 
 	if (fstat(s->fd, &st) != 0) {
-		return error_set_errno(err, errno, "%s", s->settings.path);
+		return error_set_errno(err, errno, "%s", quote(s->settings.path).text);
 	}
 	s->place.inode = st.st_ino;
 	s->place.length = (uint64_t)st.st_size;
@@ -183,7 +184,7 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 	/* Once it has failed nobody knows what is on disk: no second try. */
 	if (!file_sync(s->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced",
-				       s->settings.path);
+				       quote(s->settings.path).text);
 	}
 	FAULT_POINT("file-synced");
 	status = read_place(s, err);
@@ -350,7 +351,7 @@ static enum status reopen(struct file_sink *s, struct error *err)
 	status = begin_file(s, err);
 	FAULT_POINT("file-reopened");
 	if (status == ST_OK) {
-		log_info("goes on in a new %s", s->settings.path);
+		log_info("goes on in a new %s", quote(s->settings.path).text);
 		status = s->settings.acknowledged(s->settings.context, true, err);
 	}
 	return status;
@@ -475,12 +476,12 @@ static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
 		FAULT_POINT("file-before-cut");
 		if (!file_set_length(fd, (off_t)length) || !file_sync(fd)) {
 			return error_set_errno(err, errno, "%s cannot be cut back",
-					       path);
+					       quote(path).text);
 		}
 		FAULT_POINT("file-cut");
 		log_info("%s: cut back by %" PRIu64
 			 " bytes that had not been acknowledged",
-			 path, size - length);
+			 quote(path).text, size - length);
 	}
 	return ST_OK;
 }
@@ -498,7 +499,8 @@ static enum status cut_if_there(int folder_fd, const char *name,
 	if (fd < 0) {
 		return errno == ENOENT || errno == ELOOP
 			   ? ST_OK
-			   : error_set_errno(err, errno, "%s cannot be opened", name);
+			   : error_set_errno(err, errno, "%s cannot be opened",
+					     quote(name).text);
 	}
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		status = check_there(fd, name, &st, stored, &is_there, err);
@@ -522,7 +524,8 @@ static enum status cut_renamed(const struct file_sink *s,
 	enum status status = ST_OK;
 
 	if (folder && !dir) {
-		status = error_set_errno(err, errno, "%s cannot be listed", folder);
+		status = error_set_errno(err, errno, "%s cannot be listed",
+					 quote(folder).text);
 	}
 	free(folder);
 	while (dir && status == ST_OK && (entry = readdir(dir)) != NULL) {
@@ -547,7 +550,7 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 	enum status status;
 
 	if (fstat(s->fd, &st) != 0) {
-		return error_set_errno(err, errno, "%s", s->settings.path);
+		return error_set_errno(err, errno, "%s", quote(s->settings.path).text);
 	}
 	status = check_there(s->fd, s->settings.path, &st, stored, &is_there, err);
 	if (status != ST_OK) {
@@ -566,10 +569,11 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 	if (st.st_ino == stored->inode && (uint64_t)st.st_size < stored->length) {
 		log_warn("%s has %" PRIu64 " bytes, but %" PRIu64
 			 " were acknowledged: lines are gone; appending",
-			 s->settings.path, (uint64_t)st.st_size, stored->length);
+			 quote(s->settings.path).text, (uint64_t)st.st_size,
+			 stored->length);
 	} else {
 		log_info("%s is not the file of the last run; appending",
-			 s->settings.path);
+			 quote(s->settings.path).text);
 		status = cut_renamed(s, stored, err);
 		if (status != ST_OK) {
 			return status;

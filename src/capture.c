@@ -179,7 +179,8 @@ static enum status misfit(struct capture *c, struct error *err)
 	if (now - c->misfit_ns < MISFIT_NS) {
 		return ST_RETRY;
 	}
-	return error_set(err, ST_LOST, "%s: %.512s", c->db.path, inner.text);
+	return error_set(err, ST_LOST, "%s: %.512s", quote(c->db.path).text,
+			 inner.text);
 }
 
 static enum status failed(struct capture *c, enum status status,
@@ -446,7 +447,7 @@ static enum status complete_header(const struct capture *c,
 	}
 	if (header->page_size != c->db.page_size) {
 		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
-				 c->db.path);
+				 quote(c->db.path).text);
 	}
 	return ST_OK;
 }
@@ -517,7 +518,7 @@ static enum status check_still(const struct capture *c, const struct stat *befor
 		return ST_OK;
 	}
 	return error_set(err, ST_RETRY, "%s: was written to while it was compared",
-			 c->db.path);
+			 quote(c->db.path).text);
 }
 
 /* Compare with the source; what differs is a transaction. */

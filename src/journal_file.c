@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/file_io.h"
+#include "src/base/quote.h"
 
 #define NAME_BYTES 21 /* "log-", 16 digits, NUL */
 
@@ -52,7 +53,7 @@ enum status journal_files_sync(const struct journal_files *files, struct error *
 {
 	if (!file_sync_all(files->dir_fd)) {
 		return error_set_errno(err, errno, "cannot sync the folder %s",
-				       files->folder);
+				       quote(files->folder).text);
 	}
 	return ST_OK;
 }
@@ -223,7 +224,8 @@ static enum status list_names(struct journal_files *files, DIR *folder,
 		    (struct journal_segment){.start_lsn = start_lsn, .fd = -1};
 	}
 	if (errno != 0) {
-		return error_set_errno(err, errno, "cannot list %s", files->folder);
+		return error_set_errno(err, errno, "cannot list %s",
+				       quote(files->folder).text);
 	}
 	if (files->total > 1) {
 		qsort(files->segments, files->total, sizeof *files->segments,
@@ -239,7 +241,8 @@ enum status journal_files_list(struct journal_files *files, struct error *err)
 	enum status status;
 
 	if (!folder) {
-		status = error_set_errno(err, errno, "cannot list %s", files->folder);
+		status = error_set_errno(err, errno, "cannot list %s",
+					 quote(files->folder).text);
 		if (fd >= 0) {
 			(void)close(fd);
 		}

@@ -10,6 +10,7 @@
 
 #include "btree/db_header.h"
 #include "src/base/clock.h"
+#include "src/base/quote.h"
 #include "src/wal_frame.h"
 
 bool source_continues(const struct db_handles *db,
@@ -68,11 +69,12 @@ enum status source_page_count(const struct db_handles *db, uint32_t *pages,
 
 	if (fstat(db->db_fd, &st) != 0 ||
 	    pread(db->db_fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-		return error_set_errno(err, errno, "%s: cannot be read", db->path);
+		return error_set_errno(err, errno, "%s: cannot be read",
+				       quote(db->path).text);
 	}
 	if (db_header_read(bytes, &header, err) != ST_OK) {
 		(void)error_wrap(err, "%s: is corrupt, restore it from a backup",
-				 db->path);
+				 quote(db->path).text);
 		return err->status = ST_UNFIT;
 	}
 	in_file = ((uint64_t)st.st_size + db->page_size - 1) / db->page_size;
@@ -85,7 +87,7 @@ enum status source_page_count(const struct db_handles *db, uint32_t *pages,
 		return error_set(err, ST_UNFIT,
 				 "%s: is cut off, it should have %" PRIu32
 				 " pages and has %" PRIu64 "; restore it from a backup",
-				 db->path, header.page_count, in_file);
+				 quote(db->path).text, header.page_count, in_file);
 	}
 	*pages = header.page_count;
 	return ST_OK;

@@ -13,6 +13,7 @@
 #include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/db_users.h"
 #include "src/stop.h"
 
@@ -175,7 +176,8 @@ enum status source_pause(int64_t ns, struct error *err)
 static enum status give_up(const char *path, const struct seen *seen, struct error *err)
 {
 	if (!seen->exists) {
-		return error_set(err, ST_LOST, "%s: was removed; put it back", path);
+		return error_set(err, ST_LOST, "%s: was removed; put it back",
+				 quote(path).text);
 	}
 	if (seen->has_left) {
 		return error_set(
@@ -188,7 +190,8 @@ static enum status give_up(const char *path, const struct seen *seen, struct err
 		    path, path, path);
 	}
 	return error_set(err, ST_LOST,
-			 "%s: is no whole database; restore it from a backup", path);
+			 "%s: is no whole database; restore it from a backup",
+			 quote(path).text);
 }
 
 /* Told once, and again when it was over in between. */
@@ -199,7 +202,7 @@ static void say_kept(const char *path, const struct seen *seen, bool *is_said)
 		    "%s: a process still uses its -wal or -shm, which was removed: "
 		    "what that commits gets into the file when it closes the "
 		    "database; restart that application. Waiting for it",
-		    path);
+		    quote(path).text);
 	}
 	*is_said = seen->is_kept;
 }

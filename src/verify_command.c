@@ -13,6 +13,7 @@
 #include "btree/freelist.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/db_open.h"
 #include "src/known_pages.h"
 #include "src/shadow.h"
@@ -61,12 +62,13 @@ static enum status begin_reading(struct verify *v, struct error *err)
 	rc = sqlite3_step(v->db.read[0]);
 	if (rc != SQLITE_ROW && (rc & 0xff) != SQLITE_BUSY) {
 		return error_set(err, ST_UNFIT, "%s: SQLite cannot read it: %s",
-				 v->db.path, sqlite3_errmsg(v->db.reader[0]));
+				 quote(v->db.path).text,
+				 sqlite3_errmsg(v->db.reader[0]));
 	}
 	/* What is committed after the transaction began stays in the WAL meanwhile. */
 	if (rc != SQLITE_ROW || !wal_index_read(&v->db.index, &v->header)) {
 		return error_set(err, ST_RETRY, "%s: is locked; try again later",
-				 v->db.path);
+				 quote(v->db.path).text);
 	}
 	if (v->header.frame_count == 0) {
 		return source_page_count(&v->db, &v->page_count, err);
@@ -74,7 +76,7 @@ static enum status begin_reading(struct verify *v, struct error *err)
 	v->page_count = v->header.page_count;
 	if (v->header.page_size != v->db.page_size) {
 		return error_set(err, ST_RETRY, "%s: its WAL has another page size",
-				 v->db.path);
+				 quote(v->db.path).text);
 	}
 	return ST_OK;
 }
@@ -352,7 +354,7 @@ static enum status compare_once(struct verify *v, struct error *err)
 		status = error_set(err, ST_RETRY,
 				   "%s: its WAL is restarted all the time; try again "
 				   "later",
-				   v->db.path);
+				   quote(v->db.path).text);
 	}
 	(void)sqlite3_reset(v->db.read[0]);
 	return status;
@@ -462,7 +464,7 @@ static enum status verify_contents(const struct config *config,
 	if (known.torn) {
 		log_warn("%s: its journal ends at LSN %" PRIu64
 			 ", where %s; what follows was not synced",
-			 config->state_path, known.lsn, known.torn);
+			 quote(config->state_path).text, known.lsn, known.torn);
 	}
 	status = known_pages_check_shadow(&known, dir, &stop_requested, err);
 	if (status == ST_STOPPED) {
@@ -493,7 +495,7 @@ enum status verify_command(const struct config *config, struct error *err)
 		status = error_set(err, ST_CONFIG,
 				   "%s has no state yet: its first start has not got "
 				   "so far; start rowtail with it",
-				   config->state_path);
+				   quote(config->state_path).text);
 	}
 	if (status == ST_OK) {
 		status = check_database(config, dir, err);

@@ -11,6 +11,7 @@
 
 #include "btree/db_header.h"
 #include "src/base/bytes.h"
+#include "src/base/quote.h"
 
 #define CACHE_WAYS  4
 #define CACHE_BYTES (4u << 20)
@@ -77,7 +78,8 @@ static enum status read_page(struct view *view, uint32_t page_no, uint8_t *bytes
 		}
 		if (n < 0) {
 			return error_set_errno(err, errno, "%s: page %u cannot be read",
-					       view->base_path, (unsigned)page_no);
+					       quote(view->base_path).text,
+					       (unsigned)page_no);
 		}
 		if (n == 0) {
 			memset(bytes + done, 0, page_size - done);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/quote.h"
 #include "src/wal_hold_parts.h"
 
 #include <stdlib.h>
@@ -373,7 +374,8 @@ static enum status take_hold(struct wal_hold *h, struct error *err)
 		}
 	}
 	if (status == ST_RETRY) {
-		(void)error_wrap(err, "%s: cannot be held for reading", h->db->path);
+		(void)error_wrap(err, "%s: cannot be held for reading",
+				 quote(h->db->path).text);
 		return err->status = ST_UNFIT;
 	}
 	if (status == ST_OK) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/log.h"
+#include "src/base/quote.h"
 
 static const char *const state_names[] = {"mark", "zero", "lost"};
 
@@ -21,7 +22,7 @@ void hold_set_state(struct wal_hold *h, enum hold_state state)
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what)
 {
 	hold_set_state(h, HOLD_LOST);
-	return error_set(err, ST_LOST, "%s: %s", h->db->path, what);
+	return error_set(err, ST_LOST, "%s: %s", quote(h->db->path).text, what);
 }
 
 /* It is too short for `header`, and no restart has cut it since that was read. */
@@ -280,12 +281,14 @@ enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 	case SQLITE_PROTOCOL:
 	case SQLITE_READONLY: /* degraded: no mark that can be shared right now */
 	case SQLITE_CANTOPEN:
-		return error_set(err, ST_RETRY, "%s: %s", h->db->path,
+		return error_set(err, ST_RETRY, "%s: %s", quote(h->db->path).text,
 				 sqlite3_errmsg(db));
 	case SQLITE_NOMEM:
-		return error_set(err, ST_NOMEM, "%s: out of memory", h->db->path);
+		return error_set(err, ST_NOMEM, "%s: out of memory",
+				 quote(h->db->path).text);
 	default:
-		return error_set(err, ST_IO, "%s: %s", h->db->path, sqlite3_errmsg(db));
+		return error_set(err, ST_IO, "%s: %s", quote(h->db->path).text,
+				 sqlite3_errmsg(db));
 	}
 }
 
