@@ -42,7 +42,7 @@ static sqlite3_file *under(sqlite3_file *file)
 
 void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns)
 {
-	vfs->sync_ns += (took_ns - vfs->sync_ns) / (took_ns > vfs->sync_ns ? 1 : 4);
+	vfs->sync_ns += (took_ns - vfs->sync_ns) / (took_ns > vfs->sync_ns ? 1 : 2);
 }
 
 static int sync_by_deadline(struct checkpoint_vfs *vfs, int fd)

@@ -251,23 +251,23 @@ static int64_t sync_budget(const struct wal_hold *h)
 	return budget < STALL_NS ? budget : STALL_NS;
 }
 
+/* Two syncs, as slow as those that were seen last, would be late at the gate again. */
+static bool is_too_slow(const struct wal_hold *h)
+{
+	return h->is_disk_slow &&
+	       2 * checkpoint_vfs_sync_ns(h->db->vfs) > sync_budget(h);
+}
+
 /* Bring the rest into the database file, and make what was captured safe, while the
- * gate is shut; learn what the disk takes. */
+ * gate is shut. */
 static enum status finish_at_gate(struct wal_hold *h, struct error *err)
 {
-	int64_t start = clock_mono_ns();
-	int64_t budget = sync_budget(h);
-	int64_t slow = 2 * checkpoint_vfs_sync_ns(h->db->vfs);
-	enum status status = checkpoint(h, BUSY_GATE_NS, start + budget, err);
+	int64_t until = clock_mono_ns() + sync_budget(h);
+	enum status status = checkpoint(h, BUSY_GATE_NS, until, err);
 
-	if (status == ST_RETRY) {
-		slow = slow < 4 * budget ? slow : 4 * budget; /* it may pass */
-		h->gate_need_ns = slow > 2 * budget ? slow : 2 * budget;
-		return status;
-	}
+	h->is_disk_slow = status == ST_RETRY;
 	if (status == ST_OK) {
-		h->gate_need_ns = (clock_mono_ns() - start) / 4 * 5;
-		h->settle_ns = start + budget;
+		h->settle_ns = until;
 		status = hold_settle(h, err);
 	}
 	return status;
@@ -342,7 +342,7 @@ enum status hold_pass(struct wal_hold *h, struct error *err)
 	bool is_enough = false;
 
 	hold_want_lock(h);
-	if (sync_budget(h) < h->gate_need_ns) {
+	if (is_too_slow(h)) {
 		return hold_attempt(h, 1, err); /* later: the WAL is not long enough */
 	}
 	for (int i = 0; i < GATE_PASSES && status == ST_OK && !is_enough; i++) {

@@ -81,7 +81,7 @@ struct wal_hold {
 	unsigned failed_tries;  /* of natural handovers, one after the other */
 	unsigned failed_passes; /* of those at the gate, at most GATE_FAILS */
 	unsigned failed_shuts;  /* ... for want of a slot, at most GATE_FAILS */
-	int64_t gate_need_ns;   /* what the disk took at the gate, about */
+	bool is_disk_slow;      /* the last syncs at the gate were late */
 	int64_t settle_ns;      /* at the gate: settled by then, or not; 0: elsewhere */
 	bool is_bulk;           /* transactions are large */
 	int64_t gap_ns;         /* between two commits, about */
