@@ -281,4 +281,4 @@ def test_sighup_ends_it_as_it_has_no_file(box):
     scene = Scene(box)
     run = scene.start()
     run.process.send_signal(signal.SIGHUP)
-    expect(run.wait_exit(5) == -signal.SIGHUP, "%s", run.process.returncode)
+    expect(run.wait_exit(30) == -signal.SIGHUP, "%s", run.process.returncode)
