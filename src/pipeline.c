@@ -16,6 +16,7 @@
 #include "src/delivery.h"
 #include "src/last_error.h"
 #include "src/progress.h"
+#include "src/same_database.h"
 #include "src/snapshot.h"
 #include "src/source_state.h"
 #include "src/source_wait.h"
@@ -40,6 +41,7 @@ struct pipeline {
 	struct progress progress;
 	uint64_t lsn;       /* the view is of */
 	bool is_said;       /* the line that we are following */
+	bool follows_path;  /* it was followed by the same path before */
 	bool starts_over;   /* the state directory was forgotten */
 	uint32_t page_size; /* of the database, if the store has another one */
 	struct captured_txn *pending; /* without capture: the first one after A */
@@ -140,14 +142,20 @@ static enum status open_store(struct pipeline *pipeline, struct error *err)
 	char *real = realpath(config->database_path, NULL);
 	enum status status;
 
-	if (!real && config->state_is_default) { /* make no folder for a misspelling */
+	if (!real) {
 		return error_set(err, ST_UNFIT, "%s: %s; give the path of a database",
 				 config->database_path,
 				 errno == ENOENT ? "no such file" : strerror(errno));
 	}
-	status = store_open(config->state_path, real ? real : config->database_path,
-			    &pipeline->store, err);
-
+	if (same_database_owns(real, config->state_path)) {
+		status = error_set(err, ST_CONFIG,
+				   "--state %s is a name that SQLite uses for this "
+				   "database; use another --state",
+				   quote(config->state_path).text);
+	} else {
+		status = store_open(config->state_path, real, pipeline->follows_path,
+				    &pipeline->store, err);
+	}
 	free(real);
 	return status;
 }
@@ -744,7 +752,8 @@ static enum status drain(struct pipeline *pipeline, struct error *err)
 static enum status change_page_size(const struct config *config, uint32_t page_size,
 				    struct error *err)
 {
-	struct pipeline pipeline = {.config = config, .is_said = true};
+	struct pipeline pipeline = {
+	    .config = config, .is_said = true, .follows_path = true};
 	enum status status = open_drain(&pipeline, err);
 
 	if (pipeline.starts_over) {
@@ -787,7 +796,9 @@ struct life {
 static enum status live(const struct config *config, struct life *life,
 			struct error *err)
 {
-	struct pipeline pipeline = {.config = config, .is_said = life->is_again};
+	struct pipeline pipeline = {.config = config,
+				    .is_said = life->is_again,
+				    .follows_path = life->is_again};
 	struct error ignored;
 	enum status status = open_all(&pipeline, life->floor, err);
 

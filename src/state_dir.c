@@ -19,8 +19,10 @@
 
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
+#include "src/same_database.h"
 
 #define LOCK_FILE     "lock"
 #define META_FILE     "meta"
@@ -58,6 +60,8 @@ struct state_dir {
 	/* The kernel reports a page that it could not write once, then forgets it: what
 	 * follows a failed sync is never taken for durable. */
 	int sync_errno;
+	bool follows_path; /* whatever database is there now */
+	bool is_moved;     /* the database has another path than in meta */
 };
 
 /* --- integers and files -------------------------------------------------------- */
@@ -538,6 +542,35 @@ static bool page_size_is_valid(uint32_t page_size)
 	       (page_size & (page_size - 1)) == 0;
 }
 
+/* The database has another path now: is it the same one? */
+static enum status check_moved(struct state_dir *dir, const char *found,
+			       size_t found_len, struct error *err)
+{
+	char old_path[PATH_MAX + 1];
+	bool is_copy = false;
+	int fd;
+
+	(void)snprintf(old_path, sizeof old_path, "%.*s", (int)found_len, found);
+	fd = openat(dir->fd, "shadow", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	dir->is_moved =
+	    dir->follows_path ||
+	    same_database(&dir->meta, fd, old_path, dir->database_path, &is_copy);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	if (dir->is_moved) {
+		log_info("the database of %s was %s and is %s now",
+			 quote(dir->path).text, quote(old_path).text,
+			 quote(dir->database_path).text);
+		return ST_OK;
+	}
+	return error_set(err, ST_CONFIG,
+			 "%.250s is of the database %.250s%s, not of %.250s; use "
+			 "another --state",
+			 dir->path, old_path, is_copy ? ", which is still there" : "",
+			 dir->database_path);
+}
+
 static enum status check_database(struct state_dir *dir, const char *found,
 				  size_t found_len, struct error *err)
 {
@@ -552,11 +585,7 @@ static enum status check_database(struct state_dir *dir, const char *found,
 	    memcmp(found, dir->database_path, found_len) == 0) {
 		return ST_OK;
 	}
-	return error_set(err, ST_CONFIG,
-			 "%.250s is of the database %.*s, not of %.250s; use another "
-			 "--state",
-			 dir->path, (int)(found_len < 250 ? found_len : 250), found,
-			 dir->database_path);
+	return check_moved(dir, found, found_len, err);
 }
 
 static enum status meta_parse(struct state_dir *dir, uint8_t *bytes, size_t len,
@@ -1026,11 +1055,23 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	if (status == ST_OK) {
 		status = read_position(dir, err);
 	}
+	if (status == ST_OK && dir->is_moved) {
+		struct state_meta meta = dir->meta;
+
+		status = state_dir_put_meta(dir, &meta, err);
+	}
 	return status;
 }
 
 enum status state_dir_open(const char *path, const char *database_path,
 			   struct state_dir **out, bool *is_new, struct error *err)
+{
+	return state_dir_open_for(path, database_path, false, out, is_new, err);
+}
+
+enum status state_dir_open_for(const char *path, const char *database_path,
+			       bool follows_path, struct state_dir **out, bool *is_new,
+			       struct error *err)
 {
 	struct state_dir *dir;
 	enum status status;
@@ -1046,6 +1087,7 @@ enum status state_dir_open(const char *path, const char *database_path,
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
 	(void)pthread_mutex_init(&dir->lock, NULL);
+	dir->follows_path = follows_path;
 	dir->path = copy_path(path);
 	dir->database_path = strdup(database_path);
 	if (dir->path && dir->database_path) {

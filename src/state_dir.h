@@ -86,11 +86,17 @@ struct state_dir;
 /*
  * Open `path`, making the folder (but not its parents) if there is none, and take the
  * lock. `database_path` is real (resolved); another one in a directory that is in use
- * is ST_CONFIG. `*is_new`: there is no meta yet; state_dir_put_meta makes it.
+ * is ST_CONFIG, unless it is the same one at another path (src/same_database.h).
+ * `*is_new`: there is no meta yet; state_dir_put_meta makes it.
  */
 enum status state_dir_open(const char *path, const char *database_path,
 			   struct state_dir **out, bool *is_new,
 			   struct error *err) MUST_CHECK;
+/* The same. `follows_path`: another database is taken, too: this process has followed
+ * one by a path that leads to it now. */
+enum status state_dir_open_for(const char *path, const char *database_path,
+			       bool follows_path, struct state_dir **out, bool *is_new,
+			       struct error *err) MUST_CHECK;
 void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock */
 
 /*

@@ -178,8 +178,8 @@ static enum status open_contents(struct store *store, struct error *err)
 	return status == ST_OK ? open_fold(store, err) : status;
 }
 
-enum status store_open(const char *path, const char *database_path, struct store **out,
-		       struct error *err)
+enum status store_open(const char *path, const char *database_path, bool follows_path,
+		       struct store **out, struct error *err)
 {
 	struct store *store = calloc(1, sizeof *store);
 	enum status status;
@@ -194,7 +194,8 @@ enum status store_open(const char *path, const char *database_path, struct store
 		store_close(store);
 		return error_set(err, ST_NOMEM, "out of memory for the state");
 	}
-	status = state_dir_open(path, database_path, &store->dir, &store->is_new, err);
+	status = state_dir_open_for(path, database_path, follows_path, &store->dir,
+				    &store->is_new, err);
 	if (status == ST_OK && !store->is_new) {
 		store->meta = *state_dir_meta(store->dir);
 		store->position = *state_dir_position(store->dir);

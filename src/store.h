@@ -31,8 +31,8 @@ struct store;
 
 /* Take the directory and read it: what is journalled after S waits for
  * store_next_recovered. */
-enum status store_open(const char *path, const char *database_path, struct store **out,
-		       struct error *err) MUST_CHECK;
+enum status store_open(const char *path, const char *database_path, bool follows_path,
+		       struct store **out, struct error *err) MUST_CHECK;
 void store_close(struct store *store); /* takes NULL */
 
 /* The folder, for openat, and its path; borrowed. */

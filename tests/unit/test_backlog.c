@@ -80,7 +80,7 @@ static void open_store(struct fixture *f, uint64_t max_bytes)
 {
 	struct error err;
 
-	check(store_open(f->state, f->database, &f->store, &err), &err);
+	check(store_open(f->state, f->database, false, &f->store, &err), &err);
 	check(store_prepare(f->store, PAGE, &err), &err);
 	if (store_is_new(f->store)) {
 		struct state_position position = {0};

@@ -71,7 +71,7 @@ static void open_store(struct fixture *f)
 	struct error err;
 
 	first->page_count = PAGES;
-	check(store_open(f->state, f->database, &f->store, &err), &err);
+	check(store_open(f->state, f->database, false, &f->store, &err), &err);
 	check(store_prepare(f->store, PAGE, &err), &err);
 	check(store_copy_base(f->store, &copy, &err), &err);
 	check(store_absorb(f->store, first, &err), &err);
