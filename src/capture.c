@@ -544,8 +544,8 @@ static enum status take_difference(struct capture *c,
 	}
 	catch_up.page_count = from_file.page_count;
 	if (status == ST_OK) {
-		log_info("comparing %" PRIu32 " pages with the state of the last run: "
-			 "its place in the WAL is not there any more",
+		log_info("comparing %" PRIu32 " pages with the state of the last run, "
+			 "as the WAL has begun anew since then",
 			 catch_up.page_count);
 		status =
 		    txn_builder_read(&c->builder, &from_file, 0, UINT64_MAX, true, err);
@@ -775,7 +775,9 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 	struct wal_hold_settings hold = {
 	    .escalate = c->settings.escalate, .take = take, .context = c};
 
-	enum status status = db_open(path, c->settings.stop, &c->db, err);
+	struct db_patience patience = {.stop = c->settings.stop,
+				       .is_short = c->settings.is_once};
+	enum status status = db_open(path, &patience, &c->db, err);
 
 	if (status != ST_OK) {
 		return status;

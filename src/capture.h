@@ -68,6 +68,7 @@ struct store; /* src/store.h */
 struct capture_settings {
 	const char *path;            /* as the user gave it */
 	const volatile int *stop;    /* may be NULL: ends the waits of capture_open */
+	bool is_once;                /* waits for no application, but 4 s */
 	bool escalate;               /* hold.escalate: may take the write lock */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
 	uint64_t journal_max_bytes;  /* journal.max.bytes: limit of the spool */

@@ -323,16 +323,28 @@ static bool must_not_be_first(const struct beside_paths *paths, bool degraded)
 }
 
 static enum status wait_for_opener(const char *path, const struct beside_paths *paths,
-				   bool degraded, const volatile int *stop,
+				   bool degraded, const struct db_patience *patience,
 				   struct error *err)
 {
+	int64_t until = clock_mono_ns() + LOCKED_TRIES_NS;
 	bool said = false;
 
 	while (!exists(paths->shm) || !exists(paths->wal)) {
-		enum status status = wait_a_while(said ? WAIT_NS : 0, stop, err);
+		enum status status =
+		    wait_a_while(said ? WAIT_NS : 0, patience->stop, err);
 
 		if (status != ST_OK) {
 			return status;
+		}
+		if (patience->is_short && clock_mono_ns() >= until) {
+			return error_set(
+			    err, ST_UNFIT,
+			    "%s: no application has it open, and rowtail cannot be the "
+			    "first, as it %s; " RUN_AS_OWNER,
+			    quote(path).text,
+			    degraded ? "may only read it, its -wal, its -shm or its "
+				       "folder"
+				     : "runs as another user than its owner");
 		}
 		if (!said) {
 			log_warn(
@@ -520,8 +532,8 @@ static enum status open_wal(const char *path, struct db_handles *db, struct erro
 /* The connections, trying for 4 s while another process keeps everybody out. ST_RETRY:
  * the files were replaced meanwhile. */
 static enum status open_patiently(const char *path, const char *real,
-				  const volatile int *stop, struct db_handles *db,
-				  struct error *err)
+				  const struct db_patience *patience,
+				  struct db_handles *db, struct error *err)
 {
 	int64_t until = 0;
 
@@ -544,7 +556,7 @@ static enum status open_patiently(const char *path, const char *real,
 			    "rowtail again",
 			    quote(path).text);
 		}
-		status = wait_a_while(RETRY_NS, stop, err);
+		status = wait_a_while(RETRY_NS, patience->stop, err);
 		if (status != ST_OK) {
 			return status;
 		}
@@ -564,26 +576,27 @@ static bool made_files(const struct beside_paths *paths)
 }
 
 static enum status open_with_rights(const char *path, const struct beside_paths *paths,
-				    const volatile int *stop, struct db_handles *db,
-				    struct error *err)
+				    const struct db_patience *patience,
+				    struct db_handles *db, struct error *err)
 {
 	for (;;) {
 		enum status status = check_rights(path, paths, &db->degraded, err);
 		bool first_is_wrong = must_not_be_first(paths, db->degraded);
 
 		if (status == ST_OK && first_is_wrong) {
-			status = wait_for_opener(path, paths, db->degraded, stop, err);
+			status =
+			    wait_for_opener(path, paths, db->degraded, patience, err);
 			if (status == ST_OK) {
 				status = check_rights(path, paths, &db->degraded, err);
 			}
 		}
 		if (status == ST_OK) {
-			status = open_patiently(path, paths->real, stop, db, err);
+			status = open_patiently(path, paths->real, patience, db, err);
 		}
 		if (first_is_wrong && (status == ST_OK || status == ST_UNFIT) &&
 		    (!exists(paths->shm) || (status == ST_OK && made_files(paths)))) {
 			close_connections(db); /* the application has just gone */
-			status = wait_a_while(WAIT_NS, stop, err);
+			status = wait_a_while(WAIT_NS, patience->stop, err);
 			if (status == ST_OK) {
 				continue;
 			}
@@ -592,7 +605,7 @@ static enum status open_with_rights(const char *path, const struct beside_paths 
 	}
 }
 
-static enum status open_once(const char *path, const volatile int *stop,
+static enum status open_once(const char *path, const struct db_patience *patience,
 			     struct db_handles *out, struct error *err)
 {
 	struct beside_paths paths = {0};
@@ -608,7 +621,7 @@ static enum status open_once(const char *path, const volatile int *stop,
 		status = beside_init(path, &paths, err);
 	}
 	if (status == ST_OK) {
-		status = open_with_rights(path, &paths, stop, out, err);
+		status = open_with_rights(path, &paths, patience, out, err);
 	}
 	beside_clear(&paths);
 	if (status != ST_OK) {
@@ -630,17 +643,17 @@ static void say_names(const char *path, const struct db_handles *db)
 	}
 }
 
-enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
-		    struct error *err)
+enum status db_open(const char *path, const struct db_patience *patience,
+		    struct db_handles *out, struct error *err)
 {
 	int64_t until = clock_mono_ns() + LOCKED_TRIES_NS;
-	enum status status = open_once(path, stop, out, err);
+	enum status status = open_once(path, patience, out, err);
 
 	/* Its files were removed or replaced just then, as when an application ends. */
 	while (status == ST_RETRY && clock_mono_ns() < until) {
-		status = wait_a_while(RETRY_NS, stop, err);
+		status = wait_a_while(RETRY_NS, patience->stop, err);
 		if (status == ST_OK) {
-			status = open_once(path, stop, out, err);
+			status = open_once(path, patience, out, err);
 		}
 	}
 	if (status == ST_RETRY) {

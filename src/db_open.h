@@ -57,15 +57,22 @@ struct db_handles {
 	struct db_names names;  /* where others find the files */
 };
 
+/* How long db_open may wait. */
+struct db_patience {
+	/* Turns true when waiting should end; NULL: any signal that is handled ends it.
+	 */
+	const volatile int *stop;
+	bool is_short; /* for an application to be there: 4 s, then ST_UNFIT */
+};
+
 /*
  * Check `path` and open everything; it is borrowed until db_close. A database that
  * another process has locked exclusively is tried for 4 s; where rowtail must not be
- * the first to open it, it waits for as long as it takes. Both are said on stderr.
- * `stop`: turns true when waiting should end; where it is NULL, any signal that is
- * handled ends it. Nothing is left open on failure.
+ * the first to open it, it waits for as long as `patience` has. Both are said on
+ * stderr. Nothing is left open on failure.
  */
-enum status db_open(const char *path, const volatile int *stop, struct db_handles *out,
-		    struct error *err) MUST_CHECK;
+enum status db_open(const char *path, const struct db_patience *patience,
+		    struct db_handles *out, struct error *err) MUST_CHECK;
 
 /* Close in the order that keeps SQLite's locks right. Takes handles that are all zero,
  * but the descriptors must be -1 where they are not open. */

@@ -71,6 +71,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	struct capture_settings settings = {
 	    .path = config->database_path,
 	    .stop = &stop_requested,
+	    .is_once = config->once,
 	    .escalate = config->hold_escalate,
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .journal_max_bytes = config->journal_max_bytes,

@@ -365,7 +365,8 @@ static enum status compare_once(struct verify *v, struct error *err)
 
 static enum status compare_source(struct verify *v, const char *path, struct error *err)
 {
-	enum status status = db_open(path, &stop_requested, &v->db, err);
+	struct db_patience patience = {.stop = &stop_requested, .is_short = true};
+	enum status status = db_open(path, &patience, &v->db, err);
 
 	if (status == ST_STOPPED) {
 		return error_set(err, ST_IO,

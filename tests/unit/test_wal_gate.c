@@ -27,12 +27,13 @@ struct fixture {
 
 static int setup(void **state)
 {
+	static const struct db_patience patience;
 	struct fixture *f = calloc(1, sizeof *f);
 	struct error err;
 
 	log_setup(LOG_ERROR, false);
 	rig_folder_init(&f->folder, 4096);
-	if (db_open(f->folder.path, NULL, &f->db, &err) != ST_OK) {
+	if (db_open(f->folder.path, &patience, &f->db, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
 	f->gate.index = &f->db.index;

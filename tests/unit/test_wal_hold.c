@@ -134,6 +134,7 @@ static enum status take(void *context, const struct wal_index_header *header,
 
 static int setup_with(void **state, bool escalate)
 {
+	static const struct db_patience patience;
 	struct fixture *f = calloc(1, sizeof *f);
 	struct wal_hold_settings settings = {
 	    .escalate = escalate, .take = take, .context = f};
@@ -141,7 +142,7 @@ static int setup_with(void **state, bool escalate)
 
 	log_setup(getenv("RIG_VERBOSE") ? LOG_DEBUG : LOG_ERROR, false);
 	rig_folder_init(&f->folder, 4096);
-	if (db_open(f->folder.path, NULL, &f->db, &err) != ST_OK ||
+	if (db_open(f->folder.path, &patience, &f->db, &err) != ST_OK ||
 	    wal_hold_open(&f->db, &settings, &f->hold, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
