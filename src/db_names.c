@@ -56,7 +56,14 @@ static bool note_descriptor(struct db_names *names, int proc_fd, const char *ent
 		names->shm_fd = is_file(&names->shm, &st) ? fd : names->shm_fd;
 		return is_file(&names->shm, &st);
 	}
-	return !names_path(link, names->path) || is_file(&names->db, &st);
+	if (names_path(link, names->path)) {
+		bool may_write = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+
+		names->db_fd =
+		    may_write && is_file(&names->db, &st) ? fd : names->db_fd;
+		return is_file(&names->db, &st);
+	}
+	return true;
 }
 
 /* Without /proc the names are taken at their word. */
@@ -84,8 +91,11 @@ enum status db_names_init(struct db_names *names, const char *given, const char 
 	struct stat st;
 	int64_t unused;
 
-	*names = (struct db_names){
-	    .given = given, .path = path, .wal_path = wal_path, .shm_fd = -1};
+	*names = (struct db_names){.given = given,
+				   .path = path,
+				   .wal_path = wal_path,
+				   .db_fd = -1,
+				   .shm_fd = -1};
 	if (asprintf(&names->shm_path, "%s-shm", path) < 0) {
 		names->shm_path = NULL;
 		return error_set(err, ST_NOMEM, "out of memory");
@@ -111,6 +121,7 @@ void db_names_clear(struct db_names *names)
 {
 	free(names->shm_path);
 	names->shm_path = NULL;
+	names->db_fd = -1;
 	names->shm_fd = -1;
 }
 
@@ -175,6 +186,13 @@ bool shm_is_used(int fd)
 bool db_names_shm_is_used(const struct db_names *names)
 {
 	return shm_is_used(names->shm_fd);
+}
+
+bool db_names_has_shm(const struct db_names *names)
+{
+	struct stat st;
+
+	return stat(names->shm_path, &st) == 0 && is_file(&names->shm, &st);
 }
 
 const char *name_fault_text(enum name_fault fault)

@@ -33,7 +33,9 @@ struct db_names {
 	struct file_id db;
 	struct file_id wal;
 	struct file_id shm;
-	int shm_fd; /* SQLite's own: to be asked, never closed; -1: not known */
+	/* SQLite's own: for locks, never closed by us; -1: not known. */
+	int db_fd; /* that may be written to */
+	int shm_fd;
 };
 
 /* What is wrong with the names. */
@@ -66,6 +68,8 @@ bool db_names_leads_here(const struct db_names *names, bool *is_gone);
 /* Another process has the -shm open that we have open, by whatever name: it holds the
  * lock that every user of it does. True also where that cannot be told. */
 bool db_names_shm_is_used(const struct db_names *names);
+/* It is at its name, too. */
+bool db_names_has_shm(const struct db_names *names);
 /* The same of any descriptor on a -shm. */
 bool shm_is_used(int fd);
 

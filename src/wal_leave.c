@@ -17,6 +17,9 @@
 
 #define WAL_SALT_AT 16 /* in its header, src/wal_frame.h */
 
+#define SHM_LOCKS_START 120 /* the eight locks of the WAL in -shm */
+#define SHM_LOCKS_LEN   8
+
 static bool lock_byte(int fd, off_t at, short type)
 {
 	struct flock lock = {
@@ -29,7 +32,7 @@ static bool keep_openers_out(const struct wal_hold *h)
 {
 	int64_t until = clock_mono_ns() + ASK_NS;
 
-	while (!lock_byte(h->db->db_fd, PENDING_BYTE, F_WRLCK)) {
+	while (!lock_byte(h->db->names.db_fd, PENDING_BYTE, F_WRLCK)) {
 		if (clock_mono_ns() >= until) {
 			return false;
 		}
@@ -40,7 +43,7 @@ static bool keep_openers_out(const struct wal_hold *h)
 
 static void let_openers_in(const struct wal_hold *h)
 {
-	(void)lock_byte(h->db->db_fd, PENDING_BYTE, F_UNLCK);
+	(void)lock_byte(h->db->names.db_fd, PENDING_BYTE, F_UNLCK);
 }
 
 /* The WAL that we have open is what its header says. */
@@ -71,6 +74,9 @@ static bool backfill_all(struct wal_hold *h, const struct wal_index_header *head
 	int rc;
 
 	checkpoint_vfs_limit(h->db->vfs, 0);
+	if (is_backfilled(h, header)) {
+		return true;
+	}
 	if (header->frame_count > 0 && !is_wal_whole(h, header)) {
 		return false;
 	}
@@ -81,38 +87,96 @@ static bool backfill_all(struct wal_hold *h, const struct wal_index_header *head
 	return rc == SQLITE_OK && is_backfilled(h, header);
 }
 
-/* The file at the name of the WAL is ours still, or empty: nobody has committed to
- * another one. */
-static bool has_no_other_wal(const struct wal_hold *h)
+enum other_wal { WAL_OURS, WAL_EMPTY, WAL_OTHER };
+
+/* What is at the name of the WAL. Empty: nobody has committed to another one. */
+static enum other_wal at_wal_name(const struct wal_hold *h)
 {
 	struct stat st;
 
-	return stat(h->db->names.wal_path, &st) != 0 || st.st_size == 0 ||
-	       (st.st_dev == h->db->names.wal.device &&
-		st.st_ino == h->db->names.wal.inode);
+	if (stat(h->db->names.wal_path, &st) != 0) {
+		return WAL_EMPTY;
+	}
+	if (st.st_dev == h->db->names.wal.device &&
+	    st.st_ino == h->db->names.wal.inode) {
+		return WAL_OURS;
+	}
+	return st.st_size == 0 ? WAL_EMPTY : WAL_OTHER;
+}
+
+/*
+ * The -shm of somebody who has opened the database since ours lost its name: locked, so
+ * that he is within no transaction. -1: he is, or there is none.
+ */
+static int lock_new_shm(const struct wal_hold *h)
+{
+	int64_t until = clock_mono_ns() + BUSY_NS;
+	struct flock all = {.l_type = F_WRLCK,
+			    .l_whence = SEEK_SET,
+			    .l_start = SHM_LOCKS_START,
+			    .l_len = SHM_LOCKS_LEN};
+	int fd = open(h->db->names.shm_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	while (fd >= 0 && fcntl(fd, F_SETLK, &all) != 0) {
+		if (clock_mono_ns() >= until) {
+			(void)close(fd);
+			return -1;
+		}
+		clock_sleep_ns(SPIN_NS);
+	}
+	return fd;
+}
+
+/* He reads anew what he has read, then: SQLite makes the header again. */
+static void wipe_new_shm(int fd)
+{
+	static const uint8_t nothing[2 * WAL_INDEX_HEADER_BYTES];
+
+	if (pwrite(fd, nothing, sizeof nothing, 0) != (ssize_t)sizeof nothing) {
+		log_debug("hold: the new -shm cannot be written");
+	}
+}
+
+/* Both files have lost their names: who comes now has another wal-index than we, and
+ * only the lock of the database file in common. */
+static bool complete_alone(struct wal_hold *h, const struct wal_index_header *header)
+{
+	bool is_done = false;
+	int new_shm = -1;
+
+	if (db_names_shm_is_used(&h->db->names) || !keep_openers_out(h)) {
+		return false;
+	}
+	if (!db_is_shared(h->db) || (new_shm = lock_new_shm(h)) >= 0) {
+		is_done = at_wal_name(h) != WAL_OTHER && backfill_all(h, header);
+	}
+	if (new_shm >= 0) {
+		if (is_done) {
+			wipe_new_shm(new_shm);
+		}
+		(void)close(new_shm);
+	}
+	let_openers_in(h);
+	return is_done;
 }
 
 /*
  * -wal or -shm has lost its name, and what is committed and not in the file would be
- * lost with it. While nobody else has the database open, and nobody can open it, it is
- * brought into the file, as the close of the last connection would have done.
+ * lost with it. As long as nobody has committed since, it is brought into the file, as
+ * the close of the last connection would have done. With the wal-index that others
+ * have, too, that is a checkpoint like any other.
  */
 static void complete_file(struct wal_hold *h)
 {
 	struct wal_index_header header;
+	bool is_done;
 
-	if (!keep_openers_out(h)) {
+	if (at_wal_name(h) == WAL_OTHER || !wal_index_read(&h->db->index, &header)) {
 		return;
 	}
-	if (!db_is_shared(h->db) && !db_names_shm_is_used(&h->db->names) &&
-	    has_no_other_wal(h) && wal_index_read(&h->db->index, &header) &&
-	    !is_backfilled(h, &header)) {
-		log_debug("hold: %s",
-			  backfill_all(h, &header)
-			      ? "what was in the WAL is in the file"
-			      : "the WAL could not be brought into the file");
-	}
-	let_openers_in(h);
+	is_done = db_names_has_shm(&h->db->names) ? backfill_all(h, &header)
+						  : complete_alone(h, &header);
+	log_debug("hold: what was in the WAL is%s in the file", is_done ? "" : " not");
 }
 
 /* The WAL with our inode gets a length of 0. */
@@ -130,6 +194,27 @@ static bool cut_wal(const struct wal_hold *h)
 	return is_cut;
 }
 
+/* All that is in the WAL was there before another file took the name of ours: that
+ * changed its ctime. */
+static bool is_wal_older(const struct wal_hold *h)
+{
+	struct stat wal;
+	struct stat now;
+
+	if (fstat(h->db->wal_fd, &wal) != 0 || stat(h->db->names.path, &now) != 0) {
+		return false;
+	}
+	return wal.st_mtim.tv_sec < now.st_ctim.tv_sec ||
+	       (wal.st_mtim.tv_sec == now.st_ctim.tv_sec &&
+		wal.st_mtim.tv_nsec < now.st_ctim.tv_nsec);
+}
+
+static bool is_old_header(const struct wal_hold *h,
+			  const struct wal_index_header *header, bool may_write)
+{
+	return wal_index_same(header, &h->header) || (may_write && is_wal_older(h));
+}
+
 /*
  * Another database is in the place of ours, or was copied over it, and who opens it
  * finds our WAL and wal-index beside it. All of that is in the old file (`may_write`:
@@ -140,16 +225,17 @@ static void forget_wal(struct wal_hold *h, bool may_write)
 {
 	const struct wal_index *index = &h->db->index;
 	struct wal_index_header header;
+	struct wal_index_header now;
 
 	if (db_names_shm_is_used(&h->db->names) || !wal_index_read(index, &header) ||
-	    !wal_index_same(&header, &h->header) ||
+	    !is_old_header(h, &header, may_write) ||
 	    (!is_backfilled(h, &header) && !(may_write && backfill_all(h, &header)))) {
 		return;
 	}
 	if (!wal_index_lock_all(index)) {
 		return;
 	}
-	if (wal_index_read(index, &header) && wal_index_same(&header, &h->header) &&
+	if (wal_index_read(index, &now) && wal_index_same(&now, &header) &&
 	    cut_wal(h) && wal_index_restart(index)) {
 		log_debug("hold: the WAL of the file that was replaced is emptied");
 	}
