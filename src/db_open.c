@@ -586,9 +586,10 @@ static enum status open_with_rights(const char *path, const struct beside_paths 
 		if (status == ST_OK && first_is_wrong) {
 			status =
 			    wait_for_opener(path, paths, db->degraded, patience, err);
-			if (status == ST_OK) {
-				status = check_rights(path, paths, &db->degraded, err);
+			if (status != ST_OK) {
+				return status;
 			}
+			status = check_rights(path, paths, &db->degraded, err);
 		}
 		if (status == ST_OK) {
 			status = open_patiently(path, paths->real, patience, db, err);
