@@ -928,6 +928,17 @@ static void stop_capturing(struct capture *c)
 	}
 }
 
+/* Of the threads that sync and merge, which may still run. */
+static bool has_failed(struct capture *c)
+{
+	bool failed;
+
+	(void)pthread_mutex_lock(&c->lock);
+	failed = c->has_failed;
+	(void)pthread_mutex_unlock(&c->lock);
+	return failed;
+}
+
 /* Everything that is committed is captured, and in the database file. Where others have
  * that open, a run without a store leaves it to them. */
 static bool reach_zero(struct capture *c, struct error *err)
@@ -935,7 +946,7 @@ static bool reach_zero(struct capture *c, struct error *err)
 	int64_t until = clock_mono_ns() + STOP_NS;
 	bool news;
 
-	while (!(c->settings.store && c->has_failed) && clock_mono_ns() < until) {
+	while (!(c->settings.store && has_failed(c)) && clock_mono_ns() < until) {
 		if (wal_hold_turn(c->hold, &news, err) != ST_OK) {
 			return false;
 		}
