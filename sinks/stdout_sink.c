@@ -305,11 +305,6 @@ bool stdout_sink_is_inside_line(const struct sink *sink)
 	return ((const struct stdout_sink *)sink)->is_inside_line;
 }
 
-void stdout_sink_begin_line(struct sink *sink)
-{
-	((struct stdout_sink *)sink)->is_inside_line = true;
-}
-
 /* ---- open and close ---- */
 
 static int stdout_watch_fd(const struct sink *sink)

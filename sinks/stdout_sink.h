@@ -10,8 +10,8 @@
  * second time (the flags of the descriptor it was given belong to other programs, too).
  * CUT LINES  Such a stop, a full disk or a kill can leave the beginning of a line. The
  *            first says so with a warning, the second in its error, and the next run
- *            begins with a line end, with a warning: if what a regular file has does
- *            not end in one, or if it was told to (stdout_sink_begin_line).
+ *            begins with a line end, with a warning, if what a regular file has does
+ *            not end in one. (Another run has another pipe.)
  * ERRORS     A reader that went away is ST_CLOSED; SIGPIPE must be ignored.
  */
 #ifndef SINKS_STDOUT_SINK_H
@@ -43,10 +43,7 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 uint64_t stdout_sink_put_lines(const struct sink *sink);
 uint64_t stdout_sink_written_lines(const struct sink *sink);
 
-/* Does what was written end inside a line? To be told to the next run, which then calls
- * the second before the first put; where that run sees the file itself it looks there.
- */
+/* Does what was written end inside a line? */
 bool stdout_sink_is_inside_line(const struct sink *sink);
-void stdout_sink_begin_line(struct sink *sink);
 
 #endif

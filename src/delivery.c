@@ -322,9 +322,6 @@ static struct state_position position_now(const struct delivery *delivery)
 	    .settings_hash = delivery->settings_hash,
 	};
 
-	if (delivery->config->sink == SINK_STDOUT) {
-		position.is_inside_line = stdout_sink_is_inside_line(delivery->sink);
-	}
 	if (delivery->in_transaction) {
 		struct publisher_mark mark = publisher_mark(delivery->publisher);
 
@@ -433,7 +430,6 @@ static enum status lines_written(void *context, struct error *err)
 	}
 	position = last->position;
 	position.messages += written - last->lines;
-	position.is_inside_line = stdout_sink_is_inside_line(delivery->sink);
 	return store_new_position(delivery, &position, err);
 }
 
@@ -743,9 +739,6 @@ static void restore_position(struct delivery *delivery)
 	delivery->least_change_id = at->change_id;
 	(void)store_chain_at(delivery->store, delivery->lsn, &delivery->chain);
 	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
-	if (delivery->config->sink == SINK_STDOUT && at->is_inside_line) {
-		stdout_sink_begin_line(delivery->sink);
-	}
 	if (at->settings_hash == delivery->settings_hash) {
 		publisher_skip(delivery->publisher, at->messages);
 	} else {

@@ -783,8 +783,7 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 
 /* --- position ------------------------------------------------------------------ */
 
-#define POSITION_IN_KAFKA    1u
-#define POSITION_INSIDE_LINE 2u
+#define POSITION_IN_KAFKA 1u
 
 static void position_encode(const struct state_position *position, uint64_t sequence,
 			    uint8_t *bytes)
@@ -803,8 +802,7 @@ static void position_encode(const struct state_position *position, uint64_t sequ
 	put_u64(&c, position->sink_start);
 	put_u64(&c, position->sink_proof);
 	put_u32(&c, position->in_snapshot);
-	put_u32(&c, (position->in_kafka ? POSITION_IN_KAFKA : 0) |
-			(position->is_inside_line ? POSITION_INSIDE_LINE : 0));
+	put_u32(&c, position->in_kafka);
 	put_u64(&c, position->unhanded_lsn);
 	put_u64(&c, XXH3_64bits(bytes, (size_t)(c.at - bytes)));
 }
@@ -829,7 +827,6 @@ static uint64_t position_decode(uint8_t *bytes, struct state_position *position)
 	position->in_snapshot = get_u32(&c) != 0;
 	flags = get_u32(&c);
 	position->in_kafka = flags & POSITION_IN_KAFKA;
-	position->is_inside_line = flags & POSITION_INSIDE_LINE;
 	position->unhanded_lsn = get_u64(&c);
 	return sequence;
 }

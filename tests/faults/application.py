@@ -27,6 +27,12 @@ class Application:
         self.commit(["INSERT INTO t %s SELECT i, 'row ' || i, i FROM n" % series(1, 300)])
         self.commit(["INSERT INTO tree %s SELECT 'k' || i, i FROM n" % series(1, 60)])
 
+    def leave(self):
+        self.writer.close_connection("c")
+
+    def come_back(self):
+        self.writer.open("c", self.path)
+
     def commit(self, statements):
         self.number += 1
         self.writer.sql("c", "BEGIN", *statements, "INSERT INTO log VALUES (%d, %s)" % (

@@ -156,17 +156,21 @@ class Chain:
         if kind == "backlog":
             return self.leg_of_backlog(env)
         tail = self.start(env)
-        if kind in ("stop", "absent", "resized", "torn", "cut"):
+        if kind in ("stop", "alone", "absent", "resized", "torn", "cut"):
             tail.following.wait(20)
             self.work(tail, self.random.randrange(12) * self.patience ** 2)
         else:
             commits = 25 if kind in ("first", "again") else COMMITS
             self.work(tail, commits * self.patience, hangups=kind == "hangups")
+        if kind == "alone":         # nobody else has the database open at the stop
+            self.application.leave()
         if tail.process.poll() is None:
             tail.following.wait(20)
             tail.process.send_signal(signal.SIGTERM)
-        return self.end(tail, 0, -signal.SIGKILL)
-
+        was_killed = self.end(tail, 0, -signal.SIGKILL)
+        if kind == "alone":
+            self.application.come_back()
+        return was_killed
 
     def leg_of_backlog(self, env):
         """The reader stands still, then takes all of it, while commits go on."""
@@ -185,7 +189,7 @@ class Chain:
 GROUPS = {
     "stdout-first": (False, ["first", "again"]),
     "stdout-follow": (False, ["follow", "torn"]),
-    "stdout-stop": (False, ["stop", "absent"]),
+    "stdout-stop": (False, ["stop", "absent", "alone"]),
     "stdout-backlog": (False, ["backlog"]),
     "stdout-resized": (False, ["resized"]),
     "file-first": (True, ["first", "again"]),

@@ -182,10 +182,10 @@ def test_a_disk_that_becomes_full(box):
     writer.sql("c", "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT"
                " i + 1 FROM n WHERE i < 4000) SELECT i, hex(zeroblob(2000)) FROM n",
                "INSERT INTO t VALUES (102, 'behind it')")
-    box.wait_until(lambda: any("disk of" in e for e in run.tail.errors), 10,
+    box.wait_until(lambda: any("commits wait in the WAL" in e for e in run.tail.errors), 10,
                    "it does not say that the disk is full")
     time.sleep(0.5)
-    errors = [e for e in run.tail.errors if "disk of" in e]
+    errors = [e for e in run.tail.errors if "commits wait in the WAL" in e]
     expect(len(errors) == 1, "%s", errors)
     if run.tail.process.poll() is None:
         run.stop()

@@ -415,27 +415,6 @@ static void test_a_line_does_not_go_on_what_a_file_ends_with(void **state)
 	check_file("whole\nhalf", 0, 6, "whole\n{\"n\":1}\n");
 }
 
-static void test_a_pipe_begins_with_a_line_end_if_told_to(void **state)
-{
-	struct message m = message_of(NULL, "{\"n\":1}");
-	struct reader r;
-	struct sink *sink;
-
-	(void)state;
-	open_reader(&r, false, 0);
-	sink = open_sink(r.fds[1], false, NULL);
-	stdout_sink_begin_line(sink);
-	assert_true(stdout_sink_is_inside_line(sink)); /* until it is written */
-	put(sink, &m);
-	flush(sink);
-	put(sink, &m);
-	flush(sink);
-	assert_false(stdout_sink_is_inside_line(sink));
-	assert_int_equal(stdout_sink_written_lines(sink), 2);
-	sink->close(sink);
-	check_got(&r, "\n{\"n\":1}\n{\"n\":1}\n");
-}
-
 /* ---- stop ---- */
 
 static volatile int stop;
@@ -540,7 +519,6 @@ int main(void)
 	    cmocka_unit_test(test_full_disk_is_an_error_that_says_so),
 	    cmocka_unit_test(test_closed_descriptor_is_refused),
 	    cmocka_unit_test(test_a_line_does_not_go_on_what_a_file_ends_with),
-	    cmocka_unit_test(test_a_pipe_begins_with_a_line_end_if_told_to),
 	    cmocka_unit_test(test_stop_gives_up_on_a_stuck_reader_after_the_timeout),
 	    cmocka_unit_test(test_stop_finishes_when_the_reader_goes_on),
 	};
