@@ -65,7 +65,7 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 }
 
 /* The limit of this process, in `text`. */
-static const char *limit_of(int resource, char text[32])
+static const char *limit_of(__rlimit_resource_t resource, char text[32])
 {
 	struct rlimit limit;
 
