@@ -94,12 +94,11 @@ static void note_both(struct comparison *c, const struct schema_row *was,
 	if (is_table(is) && is->root_page == 0 && !same_sql) {
 		c->has_virtual = true;
 	}
-	if (was->rowid != is->rowid || was->root_page != is->root_page ||
-	    is->root_page == 0) {
+	if (was->rowid != is->rowid || was->root_page != is->root_page) {
 		return;
 	}
-	if (c->written && !page_set_has(c->written, is->root_page) &&
-	    is->rowid > c->kept) {
+	if (c->written && is->root_page != 0 &&
+	    !page_set_has(c->written, is->root_page) && is->rowid > c->kept) {
 		c->kept = is->rowid;
 	}
 	if (same_sql && is->rowid > c->equal) {

@@ -124,6 +124,9 @@ static void test_a_row_above_that_stayed_tells_whatever_else_changed(void **stat
 	      "BEGIN;ALTER TABLE t RENAME TO x;ALTER TABLE x RENAME TO u;"
 	      "ALTER TABLE u ADD COLUMN c;ALTER TABLE u RENAME COLUMN a TO d;COMMIT",
 	      true, "u", "t");
+	check(Q "CREATE VIEW v AS SELECT 1",
+	      "BEGIN;ALTER TABLE t RENAME TO x;ALTER TABLE x RENAME TO u;COMMIT", true,
+	      "u", "t");
 	/* Of three tables those at the end are made anew, one under another name. */
 	check(Q "CREATE TABLE y(a);CREATE TABLE z(a)",
 	      "BEGIN;DROP TABLE t;DROP TABLE y;DROP TABLE z;CREATE TABLE \"u\"(a, c);"
