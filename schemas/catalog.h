@@ -23,6 +23,7 @@
 
 #include <stddef.h>
 
+#include "btree/page_set.h"
 #include "btree/page_source.h"
 #include "schemas/table.h"
 
@@ -46,8 +47,9 @@ struct catalog {
 	size_t root_count;
 	uint32_t *schema_pages; /* pages of the schema tree with overflow, ascending */
 	size_t schema_page_count;
-	struct schema_row *rows; /* every row of sqlite_schema, by (type, name), names
-				  * ASCII case-insensitive */
+	/* Every row of sqlite_schema, by (type, name), names ASCII case-insensitive.
+	 * What is one row in two catalogs may be one object. */
+	const struct schema_row **rows;
 	size_t row_count;
 };
 
@@ -57,18 +59,23 @@ struct schema_row {
 	const char *table_name;
 	const char *sql; /* NULL for automatic indexes */
 	uint32_t root_page;
+	uint32_t table_hash; /* schema_name_hash of table_name */
 	int64_t rowid;
+	const struct schema_leaf *leaf; /* of schemas/schema_rows.c */
 };
 
 /*
  * Read the catalog of `source`. `previous` (may be NULL) is an older catalog of
  * the same database: tables whose schema rows (their own and their indexes',
  * root pages aside) did not change take their description from it without
- * asking SQLite again; `previous` stays the caller's and stays valid.
+ * asking SQLite again, and a table of which nothing changed is the same object in both;
+ * the filter is asked about new ones only, if it is the same; `previous` stays the
+ * caller's and stays valid. `changed` (may be NULL: any) are
+ * the pages that are other ones than in `previous`: of the schema only those are read.
  */
 enum status catalog_read(struct page_source *source, const struct table_filter *filter,
-			 const struct catalog *previous, struct catalog **out,
-			 struct error *err) MUST_CHECK;
+			 const struct catalog *previous, const struct page_set *changed,
+			 struct catalog **out, struct error *err) MUST_CHECK;
 void catalog_close(struct catalog *catalog);
 
 /* By name, ASCII case-insensitive. NULL when there is none. */

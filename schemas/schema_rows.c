@@ -2,6 +2,8 @@
 #include "schemas/schema_rows.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,7 @@
 #include "btree/page.h"
 #include "btree/page_set.h"
 #include "btree/record.h"
+#include "src/base/buffer.h"
 #include "src/base/utf8.h"
 
 /* Deeper than any tree of 2^32 pages whose pages hold two cells or more. */
@@ -27,16 +30,46 @@ struct raw_row {
 
 #define NO_TEXT SIZE_MAX
 
+/* The rows of one page, shared by counted references. */
+struct schema_leaf {
+	atomic_uint references;
+	bool is_kept; /* while readings are compared */
+	uint32_t page_no;
+	uint32_t *overflow; /* pages of its rows */
+	size_t overflow_count;
+	uint32_t greatest_root;
+	struct schema_row *rows; /* in the order of schema_rows */
+	size_t count;
+	char *texts; /* every row's */
+};
+
 struct reader {
 	struct page_source *source;
 	enum text_encoding encoding;
+	const struct schema_rows *previous;
+	const struct page_set *changed;
 	struct page_set pages;
-	struct buffer texts; /* each ends with NUL */
 	struct buffer payload;
+	struct schema_leaf **leaves;
+	size_t leaf_count;
+	size_t leaf_cap;
+	/* Of the page at hand: */
+	struct buffer texts; /* each ends with NUL */
 	struct raw_row *rows;
 	size_t count;
 	size_t cap;
+	size_t overflow_from; /* index in pages.pages */
 };
+
+static void release_leaf(struct schema_leaf *leaf)
+{
+	if (leaf && atomic_fetch_sub(&leaf->references, 1) == 1) {
+		free(leaf->overflow);
+		free(leaf->rows);
+		free(leaf->texts);
+		free(leaf);
+	}
+}
 
 void schema_rows_init(struct schema_rows *rows)
 {
@@ -45,10 +78,21 @@ void schema_rows_init(struct schema_rows *rows)
 
 void schema_rows_clear(struct schema_rows *rows)
 {
+	for (size_t i = 0; i < rows->leaf_count; i++) {
+		release_leaf(rows->leaves[i]);
+	}
+	free(rows->leaves);
 	free(rows->rows);
+	free(rows->fresh);
+	free(rows->stale);
 	free(rows->pages);
-	free(rows->texts);
 	schema_rows_init(rows);
+}
+
+static enum status no_memory(struct error *err)
+{
+	(void)error_set(err, ST_NOMEM, "out of memory for the schema");
+	return ST_NOMEM;
 }
 
 static unsigned char lower(char c)
@@ -63,6 +107,16 @@ int schema_name_compare(const char *a, const char *b)
 		b++;
 	}
 	return (int)lower(*a) - (int)lower(*b);
+}
+
+uint32_t schema_name_hash(const char *name)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++) {
+		hash = (hash ^ lower(*name)) * 16777619u;
+	}
+	return hash;
 }
 
 /* --- texts ------------------------------------------------------------------------ */
@@ -240,9 +294,83 @@ static enum status add_overflow_page(void *context, uint32_t page_no, uint32_t p
 	return add_page(context, page_no, err);
 }
 
+static int compare_rows(const void *a, const void *b)
+{
+	return schema_rows_compare(a, b);
+}
+
+static const char *text_at(const char *texts, size_t offset)
+{
+	return offset == NO_TEXT ? NULL : texts + offset;
+}
+
+/* Hand the rows of the page over to `leaf`. */
+static enum status fill_leaf(struct reader *reader, struct schema_leaf *leaf,
+			     struct error *err)
+{
+	const struct page_set *pages = &reader->pages;
+	size_t overflow_count = pages->count - reader->overflow_from;
+
+	leaf->rows = calloc(reader->count + 1, sizeof *leaf->rows);
+	leaf->overflow = calloc(overflow_count + 1, sizeof *leaf->overflow);
+	if (!leaf->rows || !leaf->overflow) {
+		return no_memory(err);
+	}
+	leaf->overflow_count = overflow_count;
+	for (size_t i = 0; i < overflow_count; i++) {
+		leaf->overflow[i] = pages->pages[reader->overflow_from + i];
+	}
+	leaf->texts = reader->texts.bytes;
+	buffer_init(&reader->texts);
+	leaf->count = reader->count;
+	for (size_t i = 0; i < leaf->count; i++) {
+		const struct raw_row *raw = &reader->rows[i];
+
+		leaf->rows[i] = (struct schema_row){
+		    .type = text_at(leaf->texts, raw->texts[COLUMN_TYPE]),
+		    .name = text_at(leaf->texts, raw->texts[COLUMN_NAME]),
+		    .table_name = text_at(leaf->texts, raw->texts[COLUMN_TABLE_NAME]),
+		    .sql = text_at(leaf->texts, raw->texts[COLUMN_SQL]),
+		    .root_page = raw->root_page,
+		    .rowid = raw->rowid,
+		    .leaf = leaf,
+		};
+		leaf->rows[i].table_hash = schema_name_hash(leaf->rows[i].table_name);
+		if (raw->root_page > leaf->greatest_root) {
+			leaf->greatest_root = raw->root_page;
+		}
+	}
+	qsort(leaf->rows, leaf->count, sizeof *leaf->rows, compare_rows);
+	return ST_OK;
+}
+
+/* Add a leaf, which is the reader's from here on. */
+static enum status take_leaf(struct reader *reader, struct schema_leaf *leaf,
+			     struct error *err)
+{
+	if (reader->leaf_count == reader->leaf_cap) {
+		size_t cap = reader->leaf_cap ? reader->leaf_cap * 2 : 64;
+		struct schema_leaf **leaves =
+		    realloc(reader->leaves, cap * sizeof(struct schema_leaf *));
+
+		if (!leaves) {
+			release_leaf(leaf);
+			return no_memory(err);
+		}
+		reader->leaves = leaves;
+		reader->leaf_cap = cap;
+	}
+	reader->leaves[reader->leaf_count++] = leaf;
+	return ST_OK;
+}
+
 static enum status read_leaf(struct reader *reader, const struct page *page,
 			     struct error *err)
 {
+	struct schema_leaf *leaf;
+
+	reader->count = 0;
+	reader->overflow_from = reader->pages.count;
 	for (uint32_t i = 0; i < page->cell_count; i++) {
 		struct cell cell;
 
@@ -259,7 +387,60 @@ static enum status read_leaf(struct reader *reader, const struct page *page,
 			return err->status;
 		}
 	}
-	return ST_OK;
+	leaf = calloc(1, sizeof *leaf);
+	if (!leaf) {
+		return no_memory(err);
+	}
+	atomic_init(&leaf->references, 1);
+	leaf->page_no = page->page_no;
+	return take_leaf(reader, leaf, err) == ST_OK ? fill_leaf(reader, leaf, err)
+						     : err->status;
+}
+
+static int compare_leaves(const void *a, const void *b)
+{
+	const struct schema_leaf *const *left = a;
+	const struct schema_leaf *const *right = b;
+
+	return ((*left)->page_no > (*right)->page_no) -
+	       ((*left)->page_no < (*right)->page_no);
+}
+
+/* The previous reading's rows of a page that did not change; NULL if there are none. */
+static struct schema_leaf *unchanged_leaf(const struct reader *reader, uint32_t page_no)
+{
+	const struct schema_rows *previous = reader->previous;
+	struct schema_leaf key = {.page_no = page_no};
+	struct schema_leaf *wanted = &key;
+	struct schema_leaf **found;
+
+	if (!previous || !reader->changed || page_set_has(reader->changed, page_no) ||
+	    previous->header.encoding != reader->encoding) {
+		return NULL;
+	}
+	found = bsearch(&wanted, previous->leaves, previous->leaf_count,
+			sizeof(struct schema_leaf *), compare_leaves);
+	if (!found || (*found)->greatest_root > reader->source->page_count) {
+		return NULL;
+	}
+	for (size_t i = 0; i < (*found)->overflow_count; i++) {
+		if (page_set_has(reader->changed, (*found)->overflow[i])) {
+			return NULL;
+		}
+	}
+	return *found;
+}
+
+static enum status keep_leaf(struct reader *reader, struct schema_leaf *leaf,
+			     struct error *err)
+{
+	for (size_t i = 0; i < leaf->overflow_count; i++) {
+		if (add_page(reader, leaf->overflow[i], err) != ST_OK) {
+			return err->status;
+		}
+	}
+	(void)atomic_fetch_add(&leaf->references, 1);
+	return take_leaf(reader, leaf, err);
 }
 
 static enum status read_tree(struct reader *reader, uint32_t page_no, int depth,
@@ -297,12 +478,16 @@ static enum status read_tree(struct reader *reader, uint32_t page_no, int depth,
 			     struct error *err)
 {
 	struct page_ref ref = {NULL, NULL};
+	struct schema_leaf *leaf;
 	enum status st;
 
 	if (depth > DEPTH_MAX) {
 		return error_set(err, ST_CORRUPT, "the schema tree is too deep");
 	}
 	st = add_page(reader, page_no, err);
+	if (st == ST_OK && (leaf = unchanged_leaf(reader, page_no))) {
+		return keep_leaf(reader, leaf, err);
+	}
 	if (st == ST_OK) {
 		st = page_get(reader->source, page_no, &ref, err);
 	}
@@ -336,13 +521,19 @@ static enum status read_header(struct schema_rows *rows, struct page_source *sou
 
 /* --- putting it in order ---------------------------------------------------------- */
 
-static int compare_rows(const void *a, const void *b)
+int schema_rows_compare(const struct schema_row *a, const struct schema_row *b)
 {
-	const struct schema_row *left = a;
-	const struct schema_row *right = b;
-	int order = strcmp(left->type, right->type);
+	int order = strcmp(a->type, b->type);
 
-	return order ? order : schema_name_compare(left->name, right->name);
+	return order ? order : schema_name_compare(a->name, b->name);
+}
+
+static int compare_row_pointers(const void *a, const void *b)
+{
+	const struct schema_row *const *left = a;
+	const struct schema_row *const *right = b;
+
+	return schema_rows_compare(*left, *right);
 }
 
 static int compare_pages(const void *a, const void *b)
@@ -353,24 +544,172 @@ static int compare_pages(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* What no single row shows: names that stand twice, roots inside the schema tree. */
-static enum status check_rows(const struct schema_rows *rows,
-			      const struct page_set *pages, struct error *err)
+static void mark_leaves(struct schema_leaf **leaves, size_t count, bool is_kept)
 {
-	for (size_t i = 0; i < rows->count; i++) {
-		const struct schema_row *row = &rows->rows[i];
+	for (size_t i = 0; i < count; i++) {
+		leaves[i]->is_kept = is_kept;
+	}
+}
 
-		if (i > 0 && compare_rows(row - 1, row) == 0) {
-			return error_set(err, ST_CORRUPT,
-					 "the schema has two rows for %s \"%s\"",
-					 SHORT_NAME(row->type), SHORT_NAME(row->name));
+/* The rows of leaves that the previous reading does not have. */
+static enum status list_fresh(struct schema_rows *rows,
+			      const struct schema_rows *previous, struct error *err)
+{
+	size_t total = 0;
+
+	mark_leaves(rows->leaves, rows->leaf_count, false);
+	if (previous) {
+		mark_leaves(previous->leaves, previous->leaf_count, true);
+	}
+	for (size_t i = 0; i < rows->leaf_count; i++) {
+		total += rows->leaves[i]->is_kept ? 0 : rows->leaves[i]->count;
+	}
+	rows->fresh = calloc(total + 1, sizeof(struct schema_row *));
+	if (!rows->fresh) {
+		return no_memory(err);
+	}
+	for (size_t i = 0; i < rows->leaf_count; i++) {
+		const struct schema_leaf *leaf = rows->leaves[i];
+
+		for (size_t k = 0; !leaf->is_kept && k < leaf->count; k++) {
+			rows->fresh[rows->fresh_count++] = &leaf->rows[k];
 		}
-		if (page_set_has(pages, row->root_page)) {
-			return error_set(err, ST_CORRUPT,
-					 "%s \"%s\": root page %" PRIu32
-					 " belongs to the schema",
-					 SHORT_NAME(row->type), SHORT_NAME(row->name),
-					 row->root_page);
+	}
+	if (total > 1) {
+		qsort(rows->fresh, total, sizeof(struct schema_row *),
+		      compare_row_pointers);
+	}
+	return ST_OK;
+}
+
+/* Index of the first row of the previous reading, from `low` on, that does not come
+ * before `row`. */
+static size_t place_of(const struct schema_rows *previous, const struct schema_row *row,
+		       size_t low)
+{
+	size_t high = previous ? previous->count : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (schema_rows_compare(previous->rows[middle], row) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/* Rows of the previous reading that were read anew, and where they stood. */
+static enum status list_stale(struct schema_rows *rows,
+			      const struct schema_rows *previous, size_t **places,
+			      struct error *err)
+{
+	size_t old_count = previous ? previous->count : 0;
+	size_t total = 0;
+
+	if (previous) {
+		mark_leaves(previous->leaves, previous->leaf_count, false);
+	}
+	mark_leaves(rows->leaves, rows->leaf_count, true);
+	for (size_t i = 0; previous && i < previous->leaf_count; i++) {
+		const struct schema_leaf *leaf = previous->leaves[i];
+
+		total += leaf->is_kept ? 0 : leaf->count;
+	}
+	rows->stale = calloc(total + 1, sizeof(struct schema_row *));
+	*places = calloc(total + rows->fresh_count + 1, sizeof **places);
+	if (!rows->stale || !*places) {
+		return no_memory(err);
+	}
+	for (size_t i = 0; i < old_count && rows->stale_count < total; i++) {
+		if (!previous->rows[i]->leaf->is_kept) {
+			(*places)[rows->stale_count] = i;
+			rows->stale[rows->stale_count++] = previous->rows[i];
+		}
+	}
+	return ST_OK;
+}
+
+/* Where the fresh rows come in: most in the place of a stale one. */
+static void find_places(const struct schema_rows *rows,
+			const struct schema_rows *previous, const size_t *stale_places,
+			size_t *places)
+{
+	size_t stale = 0;
+	size_t place = 0;
+
+	for (size_t i = 0; i < rows->fresh_count; i++) {
+		int order = 1;
+
+		while (stale < rows->stale_count) {
+			order = schema_rows_compare(rows->stale[stale], rows->fresh[i]);
+			if (order >= 0) {
+				break;
+			}
+			stale++;
+		}
+		place = order == 0 && stale < rows->stale_count
+			    ? stale_places[stale]
+			    : place_of(previous, rows->fresh[i], place);
+		places[i] = place;
+	}
+}
+
+/* Put the previous reading's rows, less those that are read anew, and the fresh ones
+ * into one list. */
+static enum status merge_rows(struct schema_rows *rows,
+			      const struct schema_rows *previous, struct error *err)
+{
+	size_t old_count = previous ? previous->count : 0;
+	size_t *places = NULL;
+	size_t next = 0;
+
+	rows->rows =
+	    calloc(old_count + rows->fresh_count + 1, sizeof(struct schema_row *));
+	if (!rows->rows || list_stale(rows, previous, &places, err) != ST_OK) {
+		free(places);
+		return no_memory(err);
+	}
+	find_places(rows, previous, places, places + rows->stale_count);
+	for (size_t i = 0; i <= old_count; i++) {
+		while (next < rows->fresh_count &&
+		       places[rows->stale_count + next] <= i) {
+			rows->rows[rows->count++] = rows->fresh[next++];
+		}
+		if (i < old_count && previous->rows[i]->leaf->is_kept) {
+			rows->rows[rows->count++] = previous->rows[i];
+		}
+	}
+	free(places);
+	return ST_OK;
+}
+
+static enum status stands_twice(const struct schema_row *row, struct error *err)
+{
+	return error_set(err, ST_CORRUPT, "the schema has two rows for %s \"%s\"",
+			 SHORT_NAME(row->type), SHORT_NAME(row->name));
+}
+
+/* What no single row shows: names that stand twice. Among rows that were together
+ * before none do. */
+static enum status check_fresh(const struct schema_rows *rows, struct error *err)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < rows->fresh_count; i++) {
+		const struct schema_row *row = rows->fresh[i];
+
+		while (rows->rows[at] != row) {
+			at++;
+		}
+		if (at > 0 && schema_rows_compare(rows->rows[at - 1], row) == 0) {
+			return stands_twice(row, err);
+		}
+		if (at + 1 < rows->count &&
+		    schema_rows_compare(row, rows->rows[at + 1]) == 0) {
+			return stands_twice(rows->rows[at + 1], err);
 		}
 		if (row->root_page == 0 && strcmp(row->type, "index") == 0) {
 			return error_set(err, ST_CORRUPT,
@@ -381,36 +720,21 @@ static enum status check_rows(const struct schema_rows *rows,
 	return ST_OK;
 }
 
-static const char *text_at(const char *texts, size_t offset)
-{
-	return offset == NO_TEXT ? NULL : texts + offset;
-}
-
 /* Hand what was read over to `rows`. */
 static enum status finish(struct reader *reader, struct schema_rows *rows,
 			  struct error *err)
 {
-	rows->rows = calloc(reader->count + 1, sizeof *rows->rows);
-	if (!rows->rows) {
-		return error_set(err, ST_NOMEM, "out of memory for the schema");
+	rows->leaves = reader->leaves;
+	rows->leaf_count = reader->leaf_count;
+	reader->leaves = NULL;
+	reader->leaf_count = 0;
+	if (rows->leaf_count > 1) {
+		qsort(rows->leaves, rows->leaf_count, sizeof(struct schema_leaf *),
+		      compare_leaves);
 	}
-	rows->texts = reader->texts.bytes;
-	buffer_init(&reader->texts);
-	for (size_t i = 0; i < reader->count; i++) {
-		const size_t *texts = reader->rows[i].texts;
-
-		rows->rows[i] = (struct schema_row){
-		    .type = text_at(rows->texts, texts[COLUMN_TYPE]),
-		    .name = text_at(rows->texts, texts[COLUMN_NAME]),
-		    .table_name = text_at(rows->texts, texts[COLUMN_TABLE_NAME]),
-		    .sql = text_at(rows->texts, texts[COLUMN_SQL]),
-		    .root_page = reader->rows[i].root_page,
-		    .rowid = reader->rows[i].rowid,
-		};
-	}
-	rows->count = reader->count;
-	qsort(rows->rows, rows->count, sizeof *rows->rows, compare_rows);
-	if (check_rows(rows, &reader->pages, err) != ST_OK) {
+	if (list_fresh(rows, reader->previous, err) != ST_OK ||
+	    merge_rows(rows, reader->previous, err) != ST_OK ||
+	    check_fresh(rows, err) != ST_OK) {
 		return err->status;
 	}
 	rows->pages = reader->pages.pages;
@@ -421,10 +745,24 @@ static enum status finish(struct reader *reader, struct schema_rows *rows,
 	return ST_OK;
 }
 
-enum status schema_rows_read(struct schema_rows *rows, struct page_source *source,
-			     struct error *err)
+static void clear_reader(struct reader *reader)
 {
-	struct reader reader = {.source = source};
+	page_set_clear(&reader->pages);
+	buffer_clear(&reader->texts);
+	buffer_clear(&reader->payload);
+	for (size_t i = 0; i < reader->leaf_count; i++) {
+		release_leaf(reader->leaves[i]);
+	}
+	free(reader->leaves);
+	free(reader->rows);
+}
+
+enum status schema_rows_read(struct schema_rows *rows, struct page_source *source,
+			     const struct schema_rows *previous,
+			     const struct page_set *changed, struct error *err)
+{
+	struct reader reader = {
+	    .source = source, .previous = previous, .changed = changed};
 	enum status st = read_header(rows, source, err);
 
 	if (st != ST_OK) {
@@ -438,9 +776,6 @@ enum status schema_rows_read(struct schema_rows *rows, struct page_source *sourc
 	if (st == ST_OK) {
 		st = finish(&reader, rows, err);
 	}
-	page_set_clear(&reader.pages);
-	buffer_clear(&reader.texts);
-	buffer_clear(&reader.payload);
-	free(reader.rows);
+	clear_reader(&reader);
 	return st;
 }

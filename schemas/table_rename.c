@@ -91,7 +91,7 @@ static void note_both(struct comparison *c, const struct schema_row *was,
 {
 	bool same_sql = same_text(was->sql, is->sql);
 
-	if (is_table(is) && is->root_page == 0 && !same_sql) {
+	if (is->root_page == 0 && !same_sql && is_table(is)) {
 		c->has_virtual = true;
 	}
 	if (was->rowid != is->rowid || was->root_page != is->root_page) {
@@ -114,23 +114,17 @@ static int compare_rowids(const void *a, const void *b)
 	return ((*left)->rowid > (*right)->rowid) - ((*left)->rowid < (*right)->rowid);
 }
 
-static int compare_names(const struct schema_row *a, const struct schema_row *b)
-{
-	int order = strcmp(a->type, b->type);
-
-	return order ? order : schema_name_compare(a->name, b->name);
-}
-
 static void compare_rows(struct comparison *c)
 {
 	size_t i = 0, j = 0;
 
 	while (i < c->old->row_count || j < c->new->row_count) {
-		const struct schema_row *was = &c->old->rows[i];
-		const struct schema_row *is = &c->new->rows[j];
+		const struct schema_row *was = c->old->rows[i];
+		const struct schema_row *is = c->new->rows[j];
 		int order = i == c->old->row_count   ? 1
 			    : j == c->new->row_count ? -1
-						     : compare_names(was, is);
+			    : was == is              ? 0
+						     : schema_rows_compare(was, is);
 
 		if (order == 0) {
 			note_both(c, was, is);

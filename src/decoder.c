@@ -36,6 +36,9 @@ struct decoder {
 	struct row_diff rows;
 	struct page_set matched; /* roots of old trees that the new catalog still has */
 	struct table_renames renames; /* that the schema itself tells */
+	const struct table *
+	    *gone; /* tables of the old catalog that the new one lacks */
+	size_t gone_count;
 	struct tree_work *work;
 	size_t work_count;
 	size_t work_cap;
@@ -135,7 +138,8 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	decoder->trees.damaged = tell_damage;
 	decoder->trees.context = decoder;
 	table_renames_init(&decoder->renames);
-	status = catalog_read(view_old(view), filter, NULL, &decoder->catalog, err);
+	status =
+	    catalog_read(view_old(view), filter, NULL, NULL, &decoder->catalog, err);
 	if (status == ST_OK) {
 		status = check_roots(decoder, err);
 	}
@@ -166,6 +170,7 @@ void decoder_close(struct decoder *decoder)
 	page_set_clear(&decoder->matched);
 	page_set_clear(&decoder->named);
 	table_renames_clear(&decoder->renames);
+	free(decoder->gone);
 	free(decoder->work);
 	free(decoder->roots);
 	free(decoder);
@@ -399,11 +404,9 @@ static enum status likeness(struct decoder *decoder, const struct table *old_tab
 
 /* The table of the old catalog that `table`, whose name is new, was before; NULL if it
  * was created. Names that still stand are never candidates. */
-static enum status find_renamed(struct decoder *decoder, const struct catalog *fresh,
-				const struct table *table, const struct table **out,
-				struct error *err)
+static enum status find_renamed(struct decoder *decoder, const struct table *table,
+				const struct table **out, struct error *err)
 {
-	const struct catalog *catalog = decoder->catalog;
 	uint64_t best = 0;
 	enum status status = ST_OK;
 
@@ -411,13 +414,12 @@ static enum status find_renamed(struct decoder *decoder, const struct catalog *f
 	if (*out) {
 		return ST_OK;
 	}
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		const struct table *old_table = catalog->tables[i];
+	for (size_t i = 0; status == ST_OK && i < decoder->gone_count; i++) {
+		const struct table *old_table = decoder->gone[i];
 		uint64_t score = 0;
 
 		if (old_table->root_page == 0 ||
 		    (!is_captured(old_table) && !is_captured(table)) ||
-		    catalog_find(fresh, old_table->name) ||
 		    page_set_has(&decoder->matched, old_table->root_page)) {
 			continue;
 		}
@@ -452,22 +454,23 @@ static bool root_is_touched(const struct decoder *decoder, uint32_t root)
 	return page_set_has(&decoder->marks.roots, root);
 }
 
-/* One table of the new catalog: what it was before, and whether to compare it. */
-static enum status plan_table(struct decoder *decoder, const struct catalog *fresh,
+/* One table of the new catalog, and what had its name before (NULL: nothing): which one
+ * it was, and whether to compare it. */
+static enum status plan_table(struct decoder *decoder, const struct table *old_table,
 			      const struct table *table, struct error *err)
 {
-	const struct table *old_table = catalog_find(decoder->catalog, table->name);
 	struct tree_work work = {.new_root = table->root_page};
 	bool wants_rows = is_captured(table);
 	enum status status = ST_OK;
 
 	if (table->root_page == 0) {
+		decoder->map_is_stale = decoder->map_is_stale || is_captured(old_table);
 		return ST_OK;
 	}
 	if (old_table && old_table->root_page == 0) {
 		old_table = NULL;
 	} else if (!old_table) {
-		status = find_renamed(decoder, fresh, table, &old_table, err);
+		status = find_renamed(decoder, table, &old_table, err);
 		if (status == ST_OK) {
 			status =
 			    report_ddl(decoder, old_table ? DDL_RENAMED : DDL_CREATED,
@@ -499,20 +502,61 @@ static enum status plan_table(struct decoder *decoder, const struct catalog *fre
 	return wants_rows ? add_work(decoder, &work, err) : ST_OK;
 }
 
-/* Captured tables of the old catalog that are gone: their pages have to leave the
- * parent map, or they would stand there as children of whatever their parent becomes.
- */
-static enum status plan_gone(struct decoder *decoder, struct error *err)
+/* Is there a table called like `table`, at or after *at? Both stand by name, and *at
+ * goes on behind it. */
+static const struct table *next_named(const struct catalog *catalog, size_t *at,
+				      const struct table *table)
+{
+	int order = -1;
+
+	for (; *at < catalog->table_count; ++*at) {
+		const struct table *there = catalog->tables[*at];
+
+		order = there == table ? 0 : strcmp(there->sort_name, table->sort_name);
+		if (order >= 0) {
+			break;
+		}
+	}
+	return order == 0 ? catalog->tables[(*at)++] : NULL;
+}
+
+static enum status list_gone(struct decoder *decoder, const struct catalog *fresh,
+			     struct error *err)
 {
 	const struct catalog *catalog = decoder->catalog;
+	size_t at = 0;
+
+	free(decoder->gone);
+	decoder->gone_count = 0;
+	decoder->gone = calloc(catalog->table_count + 1, sizeof(struct table *));
+	if (!decoder->gone) {
+		return error_set(err, ST_NOMEM, "out of memory for tables");
+	}
+	for (size_t i = 0; i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+
+		if (!next_named(fresh, &at, table) && table->root_page != 0) {
+			decoder->gone[decoder->gone_count++] = table;
+		}
+	}
+	return ST_OK;
+}
+
+/* Tables that were dropped: their pages have to leave the parent map, or they would
+ * stand there as children of whatever their parent becomes. */
+static enum status plan_gone(struct decoder *decoder, bool has_map, struct error *err)
+{
 	enum status status = ST_OK;
 
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		const struct table *table = catalog->tables[i];
+	for (size_t i = 0; status == ST_OK && i < decoder->gone_count; i++) {
+		const struct table *table = decoder->gone[i];
 		struct tree_work work = {.old_root = table->root_page};
 
-		if (is_captured(table) && work.old_root != 0 &&
-		    !page_set_has(&decoder->matched, work.old_root)) {
+		if (page_set_has(&decoder->matched, work.old_root)) {
+			continue;
+		}
+		status = report_ddl(decoder, DDL_DROPPED, table, NULL, err);
+		if (status == ST_OK && has_map && is_captured(table)) {
 			status = add_work(decoder, &work, err);
 		}
 	}
@@ -525,11 +569,15 @@ static enum status find_told_renames(struct decoder *decoder,
 				     const struct captured_txn *txn, struct error *err)
 {
 	struct table_renames *renames = &decoder->renames;
-	enum status status =
-	    table_renames_find(renames, decoder->catalog, fresh,
-			       txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
+	enum status status = ST_OK;
 
 	page_set_empty(&decoder->matched);
+	renames->count = 0;
+	if (decoder->gone_count > 0) {
+		status = table_renames_find(
+		    renames, decoder->catalog, fresh,
+		    txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
+	}
 	for (size_t i = 0; status == ST_OK && i < renames->count; i++) {
 		status = page_set_add(&decoder->matched,
 				      renames->list[i].old_table->root_page, NULL, err);
@@ -540,23 +588,22 @@ static enum status find_told_renames(struct decoder *decoder,
 static enum status plan_new_schema(struct decoder *decoder, const struct catalog *fresh,
 				   const struct captured_txn *txn, struct error *err)
 {
-	const struct catalog *catalog = decoder->catalog;
-	enum status status = find_told_renames(decoder, fresh, txn, err);
+	size_t at = 0;
+	enum status status = list_gone(decoder, fresh, err);
 
-	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
-		status = plan_table(decoder, fresh, fresh->tables[i], err);
+	if (status == ST_OK) {
+		status = find_told_renames(decoder, fresh, txn, err);
 	}
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		const struct table *old_table = catalog->tables[i];
+	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
+		const struct table *table = fresh->tables[i];
+		const struct table *was = next_named(decoder->catalog, &at, table);
 
-		if (old_table->root_page != 0 &&
-		    !catalog_find(fresh, old_table->name) &&
-		    !page_set_has(&decoder->matched, old_table->root_page)) {
-			status = report_ddl(decoder, DDL_DROPPED, old_table, NULL, err);
+		if (was != table || root_is_touched(decoder, table->root_page)) {
+			status = plan_table(decoder, was, table, err);
 		}
 	}
-	if (status == ST_OK && uses_map(decoder, &fresh->header)) {
-		status = plan_gone(decoder, err);
+	if (status == ST_OK) {
+		status = plan_gone(decoder, uses_map(decoder, &fresh->header), err);
 	}
 	if (decoder->work_count > 1) {
 		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
@@ -577,7 +624,7 @@ static bool same_text(const char *a, const char *b)
 static size_t next_carried(const struct catalog *catalog, size_t i)
 {
 	while (i < catalog->row_count &&
-	       strcmp(catalog->rows[i].name, "sqlite_sequence") == 0) {
+	       strcmp(catalog->rows[i]->name, "sqlite_sequence") == 0) {
 		i++;
 	}
 	return i;
@@ -585,8 +632,9 @@ static size_t next_carried(const struct catalog *catalog, size_t i)
 
 static bool same_schema_row(const struct schema_row *a, const struct schema_row *b)
 {
-	return same_text(a->type, b->type) && same_text(a->name, b->name) &&
-	       same_text(a->table_name, b->table_name) && same_text(a->sql, b->sql);
+	return a == b ||
+	       (same_text(a->type, b->type) && same_text(a->name, b->name) &&
+		same_text(a->table_name, b->table_name) && same_text(a->sql, b->sql));
 }
 
 /* Schema rows equal as a set but for root pages (both lists are in one order). */
@@ -596,7 +644,7 @@ static bool same_schema_rows(const struct catalog *a, const struct catalog *b)
 	size_t j = next_carried(b, 0);
 
 	while (i < a->row_count && j < b->row_count &&
-	       same_schema_row(&a->rows[i], &b->rows[j])) {
+	       same_schema_row(a->rows[i], b->rows[j])) {
 		i = next_carried(a, i + 1);
 		j = next_carried(b, j + 1);
 	}
@@ -617,8 +665,7 @@ static bool looks_like_vacuum(const struct decoder *decoder,
 	uint32_t expected = txn->page_count;
 
 	if (fresh->header.schema_cookie == decoder->catalog->header.schema_cookie ||
-	    fresh->header.freelist_count != 0 ||
-	    !same_schema_rows(decoder->catalog, fresh)) {
+	    fresh->header.freelist_count != 0) {
 		return false;
 	}
 	if (txn->page_count >= db_lock_byte_page(new->page_size)) {
@@ -628,7 +675,7 @@ static bool looks_like_vacuum(const struct decoder *decoder,
 		/* Pages at ptrmap places are not in D, whichever view has them. */
 		expected -= txn->page_count / (new->usable_size / 5 + 1) + 1;
 	}
-	return written >= expected;
+	return written >= expected && same_schema_rows(decoder->catalog, fresh);
 }
 
 /* ---- the run ---- */
@@ -742,8 +789,9 @@ static enum status apply_new_schema(struct decoder *decoder,
 				    struct parent_map *map, struct error *err)
 {
 	struct catalog *fresh;
-	enum status status = catalog_read(view_new(decoder->view), decoder->filter,
-					  decoder->catalog, &fresh, err);
+	enum status status =
+	    catalog_read(view_new(decoder->view), decoder->filter, decoder->catalog,
+			 &decoder->marks.dirty, &fresh, err);
 
 	if (status != ST_OK) {
 		return status;

@@ -123,44 +123,69 @@ static enum status refuse(struct table *table, const struct catalog *previous,
 	return ST_OK;
 }
 
+/* The plans of a new catalog in the making. */
+struct planning {
+	const struct catalog *catalog;
+	const struct catalog *previous; /* NULL at start */
+	struct table_plan **plans;
+	bool *is_new;       /* the table is another object than in `previous` */
+	size_t first, last; /* all that are new lie in [first, last) */
+};
+
+/* Tables i and j, j < i, want one topic. */
+static enum status settle_pair(const struct planning *p, size_t i, size_t j,
+			       struct error *err)
+{
+	struct table *table = p->catalog->tables[i];
+	struct table *other = p->catalog->tables[j];
+	struct span topic = table_plan_topic(p->plans[i]);
+
+	return had_topic(p->previous, table)
+		   ? refuse(other, p->previous, topic, table->name, err)
+		   : refuse(table, p->previous, topic, other->name, err);
+}
+
+/* Table i against those before it; of two that are not new nothing is to be settled. */
+static enum status settle_topic(const struct planning *p, size_t i, struct error *err)
+{
+	struct table *const *tables = p->catalog->tables;
+	struct span topic = table_plan_topic(p->plans[i]);
+	enum status status = ST_OK;
+
+	/* Not new itself, it is compared with new ones alone. */
+	for (size_t j = p->is_new[i] ? 0 : p->first; status == ST_OK && j < i; j++) {
+		if (!p->is_new[i] && j >= p->last) {
+			break;
+		}
+		if ((p->is_new[i] || p->is_new[j]) && p->plans[j] &&
+		    !tables[j]->left_out && !tables[i]->left_out &&
+		    same_topic(topic, table_plan_topic(p->plans[j]))) {
+			status = settle_pair(p, i, j, err);
+		}
+	}
+	return status;
+}
+
 /* Where two tables want one topic the newer one, which `previous` does not have or left
  * out, gives way. */
 static enum status settle_topics(const struct publisher *publisher,
-				 const struct catalog *catalog,
-				 const struct catalog *previous,
-				 struct table_plan **plans, struct error *err)
+				 const struct planning *p, struct error *err)
 {
 	enum status status = ST_OK;
 
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		struct table *table = catalog->tables[i];
-		struct span topic;
+	for (size_t i = p->first; status == ST_OK && i < p->catalog->table_count; i++) {
+		struct table *table = p->catalog->tables[i];
 		const char *what;
 
-		if (!plans[i] || table->left_out) {
+		if (!p->plans[i] || table->left_out) {
 			continue;
 		}
-		topic = table_plan_topic(plans[i]);
-		what = reserved_for(publisher, topic);
-		if (what) {
-			status = refuse(table, previous, topic, what, err);
-			continue;
-		}
-		for (size_t j = 0; status == ST_OK && j < i; j++) {
-			struct table *other = catalog->tables[j];
-
-			if (!plans[j] || other->left_out || table->left_out ||
-			    !same_topic(topic, table_plan_topic(plans[j]))) {
-				continue;
-			}
-			if (had_topic(previous, table)) {
-				status =
-				    refuse(other, previous, topic, table->name, err);
-			} else {
-				status =
-				    refuse(table, previous, topic, other->name, err);
-			}
-		}
+		what = p->is_new[i]
+			   ? reserved_for(publisher, table_plan_topic(p->plans[i]))
+			   : NULL;
+		status = what ? refuse(table, p->previous,
+				       table_plan_topic(p->plans[i]), what, err)
+			      : settle_topic(p, i, err);
 	}
 	return status;
 }
@@ -173,15 +198,17 @@ static bool is_system_name(const char *name)
 }
 
 /* Each left-out table is named once, when it is first seen. */
-static void name_left_out(const struct catalog *catalog, const struct catalog *previous)
+static void name_left_out(const struct planning *p)
 {
-	for (size_t i = 0; i < catalog->table_count; i++) {
-		const struct table *table = catalog->tables[i];
-		const struct table *was =
-		    previous ? catalog_find(previous, table->name) : NULL;
+	for (size_t i = 0; i < p->catalog->table_count; i++) {
+		const struct table *table = p->catalog->tables[i];
+		const struct table *was;
 
-		if (!table->left_out || is_system_name(table->name) ||
-		    (was && was->left_out)) {
+		if (!p->is_new[i] || !table->left_out || is_system_name(table->name)) {
+			continue;
+		}
+		was = p->previous ? catalog_find(p->previous, table->name) : NULL;
+		if (was && was->left_out) {
 			continue;
 		}
 		log_line(table->is_undecided ? LOG_ERROR : LOG_INFO,
@@ -191,8 +218,7 @@ static void name_left_out(const struct catalog *catalog, const struct catalog *p
 }
 
 /* Tell the sink which topics there may be messages for. */
-static enum status announce(const struct publisher *publisher,
-			    const struct catalog *catalog, struct table_plan **plans,
+static enum status announce(const struct publisher *publisher, const struct planning *p,
 			    struct error *err)
 {
 	const struct encoder_topics topics = encoder_topics(publisher->encoder);
@@ -209,13 +235,13 @@ static enum status announce(const struct publisher *publisher,
 			status = sink->announce(sink, others[i], NULL, false, err);
 		}
 	}
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		const struct table *table = catalog->tables[i];
+	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
+		const struct table *table = p->catalog->tables[i];
 
-		if (plans[i] && !table->left_out) {
-			status = sink->announce(sink, table_plan_topic(plans[i]),
-						table->name,
-						table_plan_is_keyless(plans[i]), err);
+		if (p->is_new[i] && p->plans[i] && !table->left_out) {
+			status = sink->announce(
+			    sink, table_plan_topic(p->plans[i]), table->name,
+			    table_plan_is_keyless(p->plans[i]), err);
 		}
 	}
 	return status;
@@ -234,24 +260,53 @@ static enum status check_decided(const struct catalog *catalog, struct error *er
 	return ST_OK;
 }
 
+/* Which tables are new, and the plans of those that are not. Tables of both catalogs
+ * stand by name. */
+static void keep_plans(struct publisher *publisher, struct planning *p)
+{
+	const struct catalog *previous = p->previous;
+	size_t old = 0;
+
+	for (size_t i = 0; i < p->catalog->table_count; i++) {
+		const struct table *table = p->catalog->tables[i];
+
+		while (previous && old < previous->table_count &&
+		       previous->tables[old] != table &&
+		       strcmp(previous->tables[old]->sort_name, table->sort_name) < 0) {
+			old++;
+		}
+		p->is_new[i] = !previous || old == previous->table_count ||
+			       previous->tables[old] != table;
+		if (p->is_new[i]) {
+			p->first = i < p->first ? i : p->first;
+			p->last = i + 1;
+			continue;
+		}
+		if (publisher->catalog == previous) {
+			p->plans[i] = publisher->plans[old];
+			publisher->plans[old] = NULL;
+		}
+		old++;
+	}
+}
+
 /* A plan for each table that is captured. One that the settings allow none for is an
  * error at start, and is left out while following. */
 static enum status make_plans(const struct publisher *publisher,
-			      const struct catalog *catalog,
-			      const struct catalog *previous, struct table_plan **plans,
-			      struct error *err)
+			      const struct planning *p, struct error *err)
 {
 	enum status status = ST_OK;
 
-	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
-		struct table *table = catalog->tables[i];
+	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
+		struct table *table = p->catalog->tables[i];
 
-		if (table->left_out) {
+		if (table->left_out || p->plans[i]) {
 			continue;
 		}
-		status = encoder_plan(publisher->encoder, table, &plans[i], err);
-		if (status == ST_CONFIG && previous) {
-			const struct table *was = catalog_find(previous, table->name);
+		status = encoder_plan(publisher->encoder, table, &p->plans[i], err);
+		if (status == ST_CONFIG && p->previous) {
+			const struct table *was =
+			    catalog_find(p->previous, table->name);
 
 			if (!was || !was->left_out) {
 				log_error("table %s is left out: %s",
@@ -264,41 +319,44 @@ static enum status make_plans(const struct publisher *publisher,
 	return status;
 }
 
-static enum status plan_catalog(const struct publisher *publisher,
-				const struct catalog *catalog,
-				const struct catalog *previous,
-				struct table_plan **plans, struct error *err)
+static enum status plan_catalog(struct publisher *publisher, struct planning *p,
+				struct error *err)
 {
-	enum status status = previous ? ST_OK : check_decided(catalog, err);
+	enum status status = p->previous ? ST_OK : check_decided(p->catalog, err);
 
+	keep_plans(publisher, p);
 	if (status == ST_OK) {
-		name_left_out(catalog, previous);
-		status = make_plans(publisher, catalog, previous, plans, err);
+		name_left_out(p);
+		status = make_plans(publisher, p, err);
 	}
 	if (status == ST_OK) {
-		status = settle_topics(publisher, catalog, previous, plans, err);
+		status = settle_topics(publisher, p, err);
 	}
-	return status == ST_OK ? announce(publisher, catalog, plans, err) : status;
+	return status == ST_OK ? announce(publisher, p, err) : status;
 }
 
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
 	struct publisher *publisher = context;
-	struct table_plan **plans =
-	    calloc(catalog->table_count + 1, sizeof(struct table_plan *));
-	enum status status;
+	struct planning p = {
+	    .catalog = catalog,
+	    .previous = previous,
+	    .first = catalog->table_count,
+	    .plans = calloc(catalog->table_count + 1, sizeof(struct table_plan *)),
+	    .is_new = calloc(catalog->table_count + 1, sizeof *p.is_new)};
+	enum status status =
+	    p.plans && p.is_new
+		? plan_catalog(publisher, &p, err)
+		: error_set(err, ST_NOMEM, "out of memory for table plans");
 
-	if (!plans) {
-		return error_set(err, ST_NOMEM, "out of memory for table plans");
-	}
-	status = plan_catalog(publisher, catalog, previous, plans, err);
+	free(p.is_new);
 	if (status != ST_OK) {
-		close_plans(plans, catalog->table_count);
+		close_plans(p.plans, catalog->table_count);
 		return status;
 	}
 	close_plans(publisher->plans, publisher->plan_count);
-	publisher->plans = plans;
+	publisher->plans = p.plans;
 	publisher->plan_count = catalog->table_count;
 	publisher->catalog = catalog;
 	publisher->plan = NULL;

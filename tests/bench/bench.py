@@ -135,6 +135,10 @@ def all_rows():
               key("following_s"), "<=", 1, 0.1, seconds)
     yield Row("overflow", "start to the event of an update of an overflow page only",
               "start", key("overflow_s"), "<=", 10, 3, seconds)
+    yield Row("ddl", "CPU of a schema change in a database of 3,000 tables", "ddl",
+              key("many_ms"), "<=", 3, 1, ms)
+    yield Row("ddl", "(for comparison: in one of 10 tables)", "ddl", key("few_ms"),
+              "<=", None, None, ms)
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
     yield from state_rows()

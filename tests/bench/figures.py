@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -21,6 +22,8 @@ EVENT_MIN_BYTES = 200  # no event is shorter: fewer bytes are not all events
 TABLE_ROWS = 100_000  # about 10 MB
 ROW_BYTES = 108  # of the file, for each row of the table
 BIG_ROWS = 64  # with overflow pages
+DDL_TABLES = 3_000
+DDL_TIMES = 100  # each statement
 
 # What a writer does: options of tests/bench/writer.c.
 WRITERS = {
@@ -143,6 +146,44 @@ class Figures:
             "lag_s": lag_s,
             "wal_peak": wrote["wal_peak"],
         }
+
+    def ddl(self):
+        """CPU of rowtail for a statement that changes the schema, in a database of few
+        tables and of many; a row's transaction, which tells that it was seen, is
+        measured alone and taken off."""
+        few, many = self._ddl_ms(10), self._ddl_ms(DDL_TABLES)
+        return {"few_ms": few, "many_ms": many, "ratio": many / few}
+
+    def _ddl_ms(self, tables):
+        path = self.folder / "ddl.db"
+        self.remove(path)
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("BEGIN")
+        db.execute("CREATE TABLE seen(id INTEGER PRIMARY KEY)")
+        for i in range(tables):
+            db.execute(f"CREATE TABLE t{i}(id INTEGER PRIMARY KEY, a TEXT, b DEFAULT 5)")
+            db.execute(f"CREATE INDEX i{i} ON t{i}(a)")
+        db.execute("COMMIT")
+        with self.follow(path, to_pipe=True) as follower:
+            used = [self._run_ddl(db, follower, statement) for statement in (
+                None, "CREATE TABLE n{0}(x)", "CREATE INDEX j{0} ON n{0}(x)",
+                "ALTER TABLE n{0} ADD COLUMN y DEFAULT 1", "DROP TABLE n{0}")]
+            db.close()
+            follower.stop()
+        self.remove(path)
+        return (sum(used[1:]) / (len(used) - 1) - used[0]) * 1e3
+
+    @staticmethod
+    def _run_ddl(db, follower, statement):
+        """Seconds of CPU for each time."""
+        before = follower.usage.cpu_s()
+        for i in range(DDL_TIMES):
+            if statement:
+                db.execute(statement.format(i))
+            db.execute("INSERT INTO seen VALUES (NULL)")
+            follower.process.stdout.readline()
+        return (follower.usage.cpu_s() - before) / DDL_TIMES
 
     def _count_lines(self, follower):
         reader = self.tools.start("count_lines", stdin=follower.process.stdout)

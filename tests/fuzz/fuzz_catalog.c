@@ -79,11 +79,11 @@ static void read_catalog(struct page_source *pages)
 	struct catalog *again = NULL;
 	struct error err;
 
-	if (catalog_read(pages, NULL, NULL, &catalog, &err) != ST_OK) {
+	if (catalog_read(pages, NULL, NULL, NULL, &catalog, &err) != ST_OK) {
 		return;
 	}
 	decode_rows(pages, catalog);
-	if (catalog_read(pages, NULL, catalog, &again, &err) != ST_OK ||
+	if (catalog_read(pages, NULL, catalog, NULL, &again, &err) != ST_OK ||
 	    again->table_count != catalog->table_count) {
 		abort();
 	}

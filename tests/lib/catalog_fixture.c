@@ -83,7 +83,7 @@ void fixture_read(struct catalog_fixture *f, const struct table_filter *filter)
 
 	fixture_take(f);
 	f->catalog = NULL;
-	check_ok(catalog_read(memory_source_pages(f->source), filter, previous,
+	check_ok(catalog_read(memory_source_pages(f->source), filter, previous, NULL,
 			      &f->catalog, &err),
 		 &err);
 	catalog_close(previous);
@@ -95,7 +95,8 @@ enum status fixture_read_fails(struct catalog_fixture *f, struct error *err)
 	struct catalog *catalog = NULL;
 	enum status st;
 
-	st = catalog_read(memory_source_pages(f->source), NULL, NULL, &catalog, err);
+	st = catalog_read(memory_source_pages(f->source), NULL, NULL, NULL, &catalog,
+			  err);
 	assert_int_not_equal(st, ST_OK);
 	assert_int_equal(st, err->status);
 	assert_null(catalog);

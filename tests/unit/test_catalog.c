@@ -579,7 +579,7 @@ static void test_wrong_classes_in_rows_are_refused(void **state)
 
 			/* Converted on the way in: no harm, whatever it means. */
 			if (catalog_read(memory_source_pages(f.source), NULL, NULL,
-					 &catalog, &err) == ST_OK) {
+					 NULL, &catalog, &err) == ST_OK) {
 				catalog_close(catalog);
 			}
 		} else {
@@ -646,8 +646,8 @@ static void test_damaged_schema_pages_are_refused_or_read(void **state)
 		bit = seed >> 29;
 		byte = memory_source_edit(f.source, page_no) + offset;
 		*byte = (uint8_t)(*byte ^ 1u << bit);
-		if (catalog_read(memory_source_pages(f.source), NULL, NULL, &catalog,
-				 &err) == ST_OK) {
+		if (catalog_read(memory_source_pages(f.source), NULL, NULL, NULL,
+				 &catalog, &err) == ST_OK) {
 			catalog_close(catalog);
 		}
 		assert_int_equal(memory_source_pins(f.source), 0);
@@ -792,8 +792,8 @@ static void test_rows_with_foreign_definitions_do_no_harm(void **state)
 		fixture_run(&f, "UPDATE sqlite_schema SET sql=%Q WHERE name='t'",
 			    definitions[i]);
 		fixture_take(&f);
-		if (catalog_read(memory_source_pages(f.source), NULL, NULL, &catalog,
-				 &err) == ST_OK) {
+		if (catalog_read(memory_source_pages(f.source), NULL, NULL, NULL,
+				 &catalog, &err) == ST_OK) {
 			assert_non_null(catalog_find(catalog, "t"));
 			assert_non_null(catalog_find(catalog, "u"));
 			catalog_close(catalog);
@@ -802,6 +802,226 @@ static void test_rows_with_foreign_definitions_do_no_harm(void **state)
 		}
 		fixture_close(&f);
 	}
+}
+
+/* --- a catalog from the one before --------------------------------------------------
+ */
+
+static void note_changed(struct page_source *old, struct page_source *new,
+			 struct page_set *changed)
+{
+	struct error err;
+
+	page_set_empty(changed);
+	for (uint32_t i = 1; i <= new->page_count; i++) {
+		struct page_ref a = {0}, b = {0};
+		bool differs = true;
+
+		assert_int_equal(page_get(new, i, &b, &err), ST_OK);
+		if (i <= old->page_count) {
+			assert_int_equal(page_get(old, i, &a, &err), ST_OK);
+			differs = memcmp(a.bytes, b.bytes, new->page_size) != 0;
+			page_put(old, &a);
+		}
+		page_put(new, &b);
+		if (differs) {
+			assert_int_equal(page_set_add(changed, i, NULL, &err), ST_OK);
+		}
+	}
+}
+
+static void check_same_text(const char *a, const char *b)
+{
+	assert_int_equal(a == NULL, b == NULL);
+	if (a) {
+		assert_string_equal(a, b);
+	}
+}
+
+static void check_same_table(const struct table *a, const struct table *b)
+{
+	assert_string_equal(a->name, b->name);
+	assert_string_equal(a->sort_name, b->sort_name);
+	assert_string_equal(a->sql, b->sql);
+	check_same_text(a->left_out, b->left_out);
+	assert_int_equal(a->root_page, b->root_page);
+	assert_int_equal(a->has_index, b->has_index);
+	assert_int_equal(a->without_rowid, b->without_rowid);
+	assert_int_equal(a->column_count, b->column_count);
+	for (uint32_t i = 0; i < a->column_count; i++) {
+		assert_string_equal(a->columns[i].name, b->columns[i].name);
+	}
+}
+
+static void check_same_catalog(const struct catalog *a, const struct catalog *b)
+{
+	assert_int_equal(a->table_count, b->table_count);
+	for (size_t i = 0; i < a->table_count; i++) {
+		check_same_table(a->tables[i], b->tables[i]);
+	}
+	assert_int_equal(a->root_count, b->root_count);
+	for (size_t i = 0; i < a->root_count; i++) {
+		const struct table *table = a->roots[i].table;
+
+		assert_int_equal(a->roots[i].root_page, b->roots[i].root_page);
+		assert_int_equal(a->roots[i].is_table_tree, b->roots[i].is_table_tree);
+		assert_string_equal(a->roots[i].name, b->roots[i].name);
+		assert_int_equal(table == NULL, b->roots[i].table == NULL);
+		assert_true(!table || catalog_find(a, table->name) == table);
+	}
+	assert_int_equal(a->row_count, b->row_count);
+	for (size_t i = 0; i < a->row_count; i++) {
+		assert_string_equal(a->rows[i]->type, b->rows[i]->type);
+		assert_string_equal(a->rows[i]->name, b->rows[i]->name);
+		assert_string_equal(a->rows[i]->table_name, b->rows[i]->table_name);
+		check_same_text(a->rows[i]->sql, b->rows[i]->sql);
+		assert_int_equal(a->rows[i]->root_page, b->rows[i]->root_page);
+		assert_int_equal(a->rows[i]->rowid, b->rows[i]->rowid);
+	}
+	assert_int_equal(a->schema_page_count, b->schema_page_count);
+	assert_memory_equal(a->schema_pages, b->schema_pages,
+			    a->schema_page_count * sizeof *a->schema_pages);
+}
+
+/* Statements that may fail: what they name need not be there. */
+static void change_schema(sqlite3 *db, unsigned n)
+{
+	static const char *const changes[] = {
+	    "CREATE TABLE t%u(id INTEGER PRIMARY KEY, a, b DEFAULT 5)",
+	    "CREATE TABLE T%u(a PRIMARY KEY, b UNIQUE) WITHOUT ROWID",
+	    "CREATE INDEX i%u ON t%u(a)",
+	    "DROP INDEX i%u",
+	    "DROP TABLE t%u",
+	    "ALTER TABLE t%u RENAME TO r%u",
+	    "ALTER TABLE r%u RENAME TO t%u",
+	    "ALTER TABLE t%u ADD COLUMN c%u AS (a || 'x')",
+	    "ALTER TABLE t%u ADD COLUMN d DEFAULT (1 /* a comment that makes the row "
+	    "of "
+	    "the schema longer than a page of five hundred and twelve bytes ..........."
+	    ".........................................................................."
+	    ".."
+	    ".........................................................................."
+	    ". "
+	    ".........................................................................."
+	    ".."
+	    ".........................................................................."
+	    ".."
+	    ".........................................................................."
+	    ".."
+	    "........................................................................ "
+	    "*/)",
+	    "CREATE VIRTUAL TABLE t%u USING fts5(x)",
+	    "DROP TABLE IF EXISTS t%u",
+	    "CREATE VIEW v%u AS SELECT * FROM t%u",
+	    "CREATE TABLE t%u_data(x)",
+	    "INSERT INTO t%u(a) VALUES (1)",
+	    "VACUUM",
+	};
+	unsigned k = (unsigned)(rand() >> 4) % (sizeof changes / sizeof changes[0]);
+	char *sql = sqlite3_mprintf(changes[k], n, n);
+
+	if (strcmp(changes[k], "VACUUM") != 0 || rand() % 8 == 0) {
+		(void)sqlite3_exec(db, sql, NULL, NULL, NULL);
+	}
+	sqlite3_free(sql);
+}
+
+static void run_changes(int auto_vacuum, int page_size, int rounds)
+{
+	struct catalog_fixture f;
+	struct memory_source *old_pages;
+	struct catalog *old, *fresh, *whole;
+	struct page_set changed;
+	struct error err;
+
+	page_set_init(&changed);
+	fixture_open(&f, NULL);
+	fixture_run(&f, "PRAGMA page_size=%d;PRAGMA auto_vacuum=%d", page_size,
+		    auto_vacuum);
+	for (unsigned i = 0; i < 40; i++) {
+		fixture_run(&f, "CREATE TABLE t%u(a);CREATE INDEX i%u ON t%u(a)", i, i,
+			    i);
+	}
+	fixture_read(&f, NULL);
+	for (int round = 0; round < rounds; round++) {
+		old_pages = f.source;
+		old = f.catalog;
+		f.source = NULL;
+		f.catalog = NULL;
+		for (int i = rand() % 3; i >= 0; i--) {
+			change_schema(f.db, (unsigned)(rand() >> 4) % 60);
+		}
+		fixture_take(&f);
+		note_changed(memory_source_pages(old_pages),
+			     memory_source_pages(f.source), &changed);
+		assert_int_equal(catalog_read(memory_source_pages(f.source), NULL, old,
+					      &changed, &fresh, &err),
+				 ST_OK);
+		assert_int_equal(catalog_read(memory_source_pages(f.source), NULL, NULL,
+					      NULL, &whole, &err),
+				 ST_OK);
+		catalog_close(old);
+		check_same_catalog(fresh, whole);
+		catalog_close(whole);
+		memory_source_close(old_pages);
+		f.catalog = fresh;
+	}
+	page_set_clear(&changed);
+	fixture_close(&f);
+}
+
+static void test_a_catalog_from_the_one_before_is_that_of_its_pages(void **state)
+{
+	unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : 7;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		print_message("SEED=%u\n", seed + i);
+		srand(seed + i);
+		run_changes(i % 3 == 2, i % 2 ? 4096 : 512, 120);
+	}
+}
+
+/* What did not change is the same object; of the schema only changed pages are read. */
+static void test_a_change_costs_what_changed(void **state)
+{
+	struct catalog_fixture f;
+	struct memory_source *old_pages;
+	struct catalog *old;
+	struct page_set changed;
+	struct error err;
+	size_t same = 0;
+	uint64_t gets;
+
+	(void)state;
+	page_set_init(&changed);
+	fixture_open(&f, NULL);
+	for (unsigned i = 0; i < 1000; i++) {
+		fixture_run(&f, "CREATE TABLE t%u(a, b DEFAULT 5)", i);
+	}
+	fixture_read(&f, NULL);
+	old_pages = f.source;
+	old = f.catalog;
+	f.source = NULL;
+	fixture_run(&f, "CREATE INDEX i ON t500(a)");
+	fixture_take(&f);
+	note_changed(memory_source_pages(old_pages), memory_source_pages(f.source),
+		     &changed);
+	gets = memory_source_gets(f.source);
+	assert_int_equal(catalog_read(memory_source_pages(f.source), NULL, old,
+				      &changed, &f.catalog, &err),
+			 ST_OK);
+	assert_true(old->schema_page_count > 15);
+	assert_true(memory_source_gets(f.source) - gets < 8);
+	for (size_t i = 0; i < f.catalog->table_count; i++) {
+		same += f.catalog->tables[i] == old->tables[i];
+	}
+	assert_int_equal(same, 999);
+	assert_true(fixture_table(&f, "t500")->has_index);
+	catalog_close(old);
+	memory_source_close(old_pages);
+	page_set_clear(&changed);
+	fixture_close(&f);
 }
 
 int main(void)
@@ -831,6 +1051,8 @@ int main(void)
 	    cmocka_unit_test(test_huge_names_and_many_columns),
 	    cmocka_unit_test(test_names_that_need_quoting),
 	    cmocka_unit_test(test_rows_with_foreign_definitions_do_no_harm),
+	    cmocka_unit_test(test_a_catalog_from_the_one_before_is_that_of_its_pages),
+	    cmocka_unit_test(test_a_change_costs_what_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

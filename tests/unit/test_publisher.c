@@ -93,7 +93,7 @@ static void change_schema(struct rig *rig, const char *sql)
 	fixture_run(&rig->f, "%s", sql);
 	fixture_take(&rig->f);
 	assert_int_equal(catalog_read(memory_source_pages(rig->f.source), NULL,
-				      previous, &rig->f.catalog, &err),
+				      previous, NULL, &rig->f.catalog, &err),
 			 ST_OK);
 	assert_int_equal(
 	    publisher_catalog(rig->publisher, rig->f.catalog, previous, &err), ST_OK);

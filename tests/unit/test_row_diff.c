@@ -62,7 +62,7 @@ static void rig_change(struct rig *rig, const char *sql)
 	fixture_run(&rig->f, "%s", sql);
 	fixture_take(&rig->f);
 	assert_int_equal(catalog_read(memory_source_pages(rig->f.source), NULL,
-				      rig->old_catalog, &rig->f.catalog, &err),
+				      rig->old_catalog, NULL, &rig->f.catalog, &err),
 			 ST_OK);
 }
 

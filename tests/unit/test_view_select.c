@@ -40,9 +40,9 @@ static void open_fixture(struct fixture *f, const char *encoding)
 	sqlite3_close(db);
 	assert_int_equal(memory_source_open(path, &f->source, &err), ST_OK);
 	unlink(path);
-	assert_int_equal(
-	    catalog_read(memory_source_pages(f->source), NULL, NULL, &f->catalog, &err),
-	    ST_OK);
+	assert_int_equal(catalog_read(memory_source_pages(f->source), NULL, NULL, NULL,
+				      &f->catalog, &err),
+			 ST_OK);
 }
 
 static void close_fixture(struct fixture *f)
