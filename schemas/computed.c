@@ -13,27 +13,35 @@
 #include "src/base/log.h"
 #include "src/base/utf8.h"
 
+/* A sanitizer makes all of it slower; the limits are for the program without. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SLOWER 20
+#else
+#define SLOWER 1
+#endif
+
 /*
  * What is computed here and not in a process of its own, so that it takes no time that
  * matters: with values of 4 KiB the worst function, quadratic, takes some 50 ms.
  */
-#define HERE_SQL   4096            /* bytes of the definition */
-#define HERE_CALLS 12              /* of functions, in a row */
-#define HERE_ROW   2048            /* stored bytes */
-#define HERE_VALUE 4096            /* bytes of a computed value */
-#define HERE_NS    (5 * NS_PER_MS) /* a row that took longer was the last one here */
+#define HERE_SQL   4096 /* bytes of the definition */
+#define HERE_CALLS 12   /* of functions, in a row */
+#define HERE_ROW   2048 /* stored bytes */
+#define HERE_VALUE 4096 /* bytes of a computed value */
+#define HERE_NS \
+	(SLOWER * 5 * NS_PER_MS) /* a row that took longer was the last one here */
 
 /* What a row may use elsewhere: so much, and so much for each byte that it stores. */
-#define CPU_BASE    (100 * NS_PER_MS)
-#define CPU_BYTE    50 /* ns */
+#define CPU_BASE    (SLOWER * 100 * NS_PER_MS)
+#define CPU_BYTE    (SLOWER * 50) /* ns */
 #define LENGTH_BASE (16 << 20)
 #define LENGTH_BYTE 4
 #define MEMORY_BASE (64 << 20)
 #define MEMORY_BYTE 16
 
 /* A table's debt: what its rows used beyond what a row and column earns. */
-#define DEBT_MAX     NS_PER_S
-#define EARN_COLUMN  NS_PER_MS
+#define DEBT_MAX     (SLOWER * NS_PER_S)
+#define EARN_COLUMN  (SLOWER * NS_PER_MS)
 #define EARN_COLUMNS 20
 
 #define WARNINGS_MAX 10 /* of one table's columns */

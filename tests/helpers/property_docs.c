@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 {
 	const char *what = argc == 2 ? argv[1] : "";
 	struct buffer text;
+	int code = 1;
 
 	buffer_init(&text);
 	if (strcmp(what, "readme") == 0) {
@@ -26,7 +27,9 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: property_docs readme|man\n");
 		return 2;
 	}
-	return buffer_ok(&text) && fwrite(text.bytes, 1, text.len, stdout) == text.len
-		   ? 0
-		   : 1;
+	if (buffer_ok(&text) && fwrite(text.bytes, 1, text.len, stdout) == text.len) {
+		code = 0;
+	}
+	buffer_clear(&text);
+	return code;
 }
