@@ -830,6 +830,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->settings.path = NULL;
 	c->db.db_fd = -1;
 	c->db.wal_fd = -1;
+	c->db.shm_fd = -1;
 	c->wake_fd = -1;
 	c->unsynced_end = &c->unsynced;
 	(void)pthread_mutex_init(&c->lock, NULL);

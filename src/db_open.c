@@ -14,8 +14,12 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
+#include "src/db_join.h"
+#include "src/sqlite_guard.h"
 
 #define LOCKED_TRIES_NS (4 * NS_PER_S)
+#define SAY_NS          (300 * NS_PER_MS) /* of them go by without a word */
+#define FAST_RETRY_NS   (2 * NS_PER_MS)   /* in that time, and later: */
 #define RETRY_NS        (20 * NS_PER_MS)
 #define WAIT_NS         (100 * NS_PER_MS)
 
@@ -269,9 +273,10 @@ static enum status beside_init(const char *path, struct beside_paths *paths,
 	return ST_OK;
 }
 
+/* Also what is not there: -wal and -shm come and go with the application. */
 static bool is_allowed(const char *path, int mode)
 {
-	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 || errno == ENOENT;
 }
 
 static bool exists(const char *path)
@@ -290,9 +295,6 @@ static enum status check_rights(const char *path, const struct beside_paths *pat
 	*degraded = !is_allowed(paths->real, R_OK | W_OK) ||
 		    !is_allowed(paths->folder, W_OK | X_OK);
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-		if (!exists(files[i])) {
-			continue;
-		}
 		if (!is_allowed(files[i], R_OK)) {
 			return error_set(err, ST_UNFIT,
 					 "%s: no permission to read %s; " RUN_AS_OWNER,
@@ -305,67 +307,98 @@ static enum status check_rights(const char *path, const struct beside_paths *pat
 
 /*
  * With another uid than the application's, and without a setgid folder, -wal and -shm
- * made by us would lock the application out; and who may only read cannot make them.
+ * made by us would lock the application out (src/sqlite_guard.h keeps SQLite from it);
+ * and who may only read cannot make them.
  */
 static bool must_not_be_first(const struct beside_paths *paths, bool degraded)
 {
-	struct stat file;
-	struct stat folder;
-
-	if (degraded) {
-		return true;
-	}
-	if (geteuid() == 0 || stat(paths->real, &file) != 0 ||
-	    stat(paths->folder, &folder) != 0) {
-		return false;
-	}
-	return file.st_uid != geteuid() && !(folder.st_mode & S_ISGID);
+	return degraded || !sqlite_guard_may_make(paths->real);
 }
 
-static enum status wait_for_opener(const char *path, const struct beside_paths *paths,
-				   bool degraded, const struct db_patience *patience,
-				   struct error *err)
+static bool are_beside(const struct beside_paths *paths)
 {
-	int64_t until = clock_mono_ns() + LOCKED_TRIES_NS;
-	bool said = false;
+	return exists(paths->shm) && exists(paths->wal);
+}
 
-	while (!exists(paths->shm) || !exists(paths->wal)) {
-		enum status status =
-		    wait_a_while(said ? WAIT_NS : 0, patience->stop, err);
+/* For an application that opens the database. */
+struct waiting {
+	const struct db_patience *patience;
+	int64_t until;
+	bool was_said;
+};
 
-		if (status != ST_OK) {
-			return status;
-		}
-		if (patience->is_short && clock_mono_ns() >= until) {
-			return error_set(
-			    err, ST_UNFIT,
-			    "%s: no application has it open, and rowtail cannot be the "
-			    "first, as it %s; " RUN_AS_OWNER,
-			    quote(path).text,
-			    degraded ? "may only read it, its -wal, its -shm or its "
-				       "folder"
-				     : "runs as another user than its owner");
-		}
-		if (!said) {
-			log_warn(
-			    "%s: waiting until an application has it open (rowtail %s)",
-			    quote(path).text,
-			    degraded ? "may only read it"
-				     : "runs as another user than its owner");
-			said = true;
-		}
+/* One step of it. ST_UNFIT: that was long enough. */
+static enum status wait_for_opener(const char *path, bool degraded,
+				   struct waiting *waiting, struct error *err)
+{
+	enum status status =
+	    wait_a_while(waiting->was_said ? WAIT_NS : 0, waiting->patience->stop, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (waiting->patience->is_short && clock_mono_ns() >= waiting->until) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: no application has it open, and rowtail cannot be the "
+		    "first, as it %s; " RUN_AS_OWNER,
+		    quote(path).text,
+		    degraded ? "may only read it, its -wal, its -shm or its "
+			       "folder"
+			     : "runs as another user than its owner");
+	}
+	if (!waiting->was_said) {
+		log_warn("%s: waiting until an application has it open (rowtail %s)",
+			 quote(path).text,
+			 degraded ? "may only read it"
+				  : "runs as another user than its owner");
+		waiting->was_said = true;
 	}
 	return ST_OK;
 }
 
+static bool has_journal(const char *path)
+{
+	struct stat st;
+	char *journal = beside(path, "-journal");
+	bool is_there = journal && stat(journal, &st) == 0 && st.st_size > 0;
+
+	free(journal);
+	return is_there;
+}
+
+/* Who keeps us out; the text is for the case that it stays so. */
+static enum status locked_error(const char *path, struct error *err)
+{
+	if (has_journal(path)) {
+		return error_set(err, ST_RETRY,
+				 "%s: has a rollback journal (-journal) of a "
+				 "transaction that was not ended; open it with its "
+				 "application, which rolls that back, then start "
+				 "rowtail again",
+				 quote(path).text);
+	}
+	return error_set(err, ST_RETRY,
+			 "%s: another process has it locked exclusively "
+			 "(locking_mode=EXCLUSIVE?); end that, then start rowtail "
+			 "again",
+			 quote(path).text);
+}
+
+/*
+ * ST_RETRY: it may pass, as the files beside the database come and go with those who
+ * use it, between a look at them and the next step.
+ */
 static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 				struct error *err)
 {
 	int reason = db ? sqlite3_system_errno(db) : 0;
+	bool is_hard = errno_is_limit(reason) || reason == EIO || reason == EROFS;
 
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
-		return error_set(err, ST_RETRY, "%s: is locked", quote(path).text);
+	case SQLITE_PROTOCOL:
+		return locked_error(path, err);
 	case SQLITE_NOMEM:
 		return error_set(err, ST_NOMEM, "%s: %s", quote(path).text,
 				 error_reason(ENOMEM).text);
@@ -380,24 +413,27 @@ static enum status sqlite_error(const char *path, sqlite3 *db, int rc,
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
-		if (errno_is_limit(reason) || reason == EIO || reason == EROFS) {
+		if (rc == SQLITE_READONLY_ROLLBACK) {
+			return locked_error(path, err);
+		}
+		if (is_hard) {
 			error_set_errno(err, reason,
 					"%s: it, its -wal or its -shm cannot be opened",
 					quote(path).text);
 			return of_the_database(err);
 		}
-		return error_set(err, ST_UNFIT,
+		return error_set(err, ST_RETRY,
 				 "%s: no permission for it, its -wal or its -shm (%s); "
 				 "" RUN_AS_OWNER,
 				 quote(path).text, sqlite3_errstr(rc));
 	default:
-		if (errno_is_limit(reason) || reason == EIO) {
+		if (is_hard && reason != EROFS) {
 			error_set_errno(err, reason, "%s: SQLite cannot read it (%s)",
 					quote(path).text, sqlite3_errstr(rc));
 			return of_the_database(err);
 		}
-		return error_set(err, ST_UNFIT, "%s: SQLite cannot read it: %s",
-				 quote(path).text,
+		return error_set(err, (rc & 0xff) == SQLITE_IOERR ? ST_RETRY : ST_UNFIT,
+				 "%s: SQLite cannot read it: %s", quote(path).text,
 				 db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 	}
 }
@@ -453,7 +489,11 @@ static enum status open_checkpointer(const char *real, struct db_handles *db,
 static enum status open_all(const char *real, struct db_handles *db, struct error *err)
 {
 	sqlite3_stmt *locker_read = NULL;
-	enum status status = ST_OK;
+	enum status status = db_join(real, db->db_fd, &db->shm_fd, err);
+
+	if (status == ST_RETRY) {
+		return locked_error(real, err);
+	}
 
 	for (int i = 0; i < 2 && status == ST_OK; i++) {
 		status = open_connection(real, db->degraded, NULL, &db->reader[i],
@@ -472,6 +512,10 @@ static enum status open_all(const char *real, struct db_handles *db, struct erro
 	(void)sqlite3_finalize(locker_read);
 	if (status == ST_OK) {
 		status = wal_index_init(&db->index, db->locker, err);
+	}
+	if (status == ST_OK && !wal_index_is_mapped(&db->index)) {
+		/* Who may only read -shm does not get it while it is nobody's. */
+		return error_set(err, ST_END, "nobody has it open");
 	}
 	return status == ST_OK && !db->degraded ? open_checkpointer(real, db, err)
 						: status;
@@ -498,6 +542,13 @@ static void close_connections(struct db_handles *db)
 		db->wal_fd = -1;
 	}
 	db_names_clear(&db->names);
+	if (db->shm_fd >= 0) {
+		(void)close(db->shm_fd);
+		db->shm_fd = -1;
+	}
+	if (db->db_fd >= 0) {
+		db_leave(db->db_fd);
+	}
 }
 
 void db_close(struct db_handles *db)
@@ -529,80 +580,73 @@ static enum status open_wal(const char *path, struct db_handles *db, struct erro
 			     db->wal_fd, err);
 }
 
-/* The connections, trying for 4 s while another process keeps everybody out. ST_RETRY:
- * the files were replaced meanwhile. */
-static enum status open_patiently(const char *path, const char *real,
-				  const struct db_patience *patience,
+/*
+ * The connections, trying for 4 s while another process keeps everybody out, or what is
+ * beside the file changes. ST_END: nobody is there, and somebody must be (`must_wait`).
+ * ST_RETRY: the files were replaced meanwhile.
+ */
+static enum status open_patiently(const char *path, const struct beside_paths *paths,
+				  bool must_wait, const volatile int *stop,
 				  struct db_handles *db, struct error *err)
 {
-	int64_t until = 0;
+	int64_t start = clock_mono_ns();
+	bool said = false;
 
 	for (;;) {
-		enum status status = open_all(real, db, err);
+		enum status status = open_all(paths->real, db, err);
+		int64_t tried;
 
-		if (status != ST_RETRY) {
-			return status == ST_OK ? open_wal(path, db, err) : status;
+		if (status == ST_OK) {
+			return open_wal(path, db, err);
 		}
 		close_connections(db);
-		if (until == 0) {
-			until = clock_mono_ns() + LOCKED_TRIES_NS;
-			log_warn("%s: another process has it locked; trying for 4 s",
-				 quote(path).text);
-		} else if (clock_mono_ns() >= until) {
-			return error_set(
-			    err, ST_UNFIT,
-			    "%s: another process has it locked exclusively "
-			    "(locking_mode=EXCLUSIVE?); end that, then start "
-			    "rowtail again",
-			    quote(path).text);
+		if (must_wait && (status == ST_END || !are_beside(paths))) {
+			return ST_END;
 		}
-		status = wait_a_while(RETRY_NS, patience->stop, err);
+		if (status != ST_RETRY) {
+			return status;
+		}
+		tried = clock_mono_ns() - start;
+		if (tried >= LOCKED_TRIES_NS) {
+			return err->status = ST_UNFIT;
+		}
+		if (tried >= SAY_NS && !said) {
+			log_warn("%s; trying for 4 s", err->text);
+			said = true;
+		}
+		status =
+		    wait_a_while(tried < SAY_NS ? FAST_RETRY_NS : RETRY_NS, stop, err);
 		if (status != ST_OK) {
 			return status;
 		}
 	}
 }
 
-/* We came first after all: our -wal or -shm would lock the application out. */
-static bool made_files(const struct beside_paths *paths)
-{
-	struct stat file;
-	struct stat wal;
-	struct stat shm;
-
-	return stat(paths->real, &file) == 0 && stat(paths->wal, &wal) == 0 &&
-	       stat(paths->shm, &shm) == 0 && file.st_uid != geteuid() &&
-	       (wal.st_uid == geteuid() || shm.st_uid == geteuid());
-}
-
 static enum status open_with_rights(const char *path, const struct beside_paths *paths,
 				    const struct db_patience *patience,
 				    struct db_handles *db, struct error *err)
 {
+	struct waiting waiting = {.patience = patience,
+				  .until = clock_mono_ns() + LOCKED_TRIES_NS};
+
 	for (;;) {
 		enum status status = check_rights(path, paths, &db->degraded, err);
 		bool first_is_wrong = must_not_be_first(paths, db->degraded);
 
-		if (status == ST_OK && first_is_wrong) {
-			status =
-			    wait_for_opener(path, paths, db->degraded, patience, err);
-			if (status != ST_OK) {
-				return status;
-			}
-			status = check_rights(path, paths, &db->degraded, err);
+		if (status == ST_OK && first_is_wrong && !are_beside(paths)) {
+			status = ST_END;
 		}
 		if (status == ST_OK) {
-			status = open_patiently(path, paths->real, patience, db, err);
+			status = open_patiently(path, paths, first_is_wrong,
+						patience->stop, db, err);
 		}
-		if (first_is_wrong && (status == ST_OK || status == ST_UNFIT) &&
-		    (!exists(paths->shm) || (status == ST_OK && made_files(paths)))) {
-			close_connections(db); /* the application has just gone */
-			status = wait_a_while(WAIT_NS, patience->stop, err);
-			if (status == ST_OK) {
-				continue;
-			}
+		if (status != ST_END) {
+			return status;
 		}
-		return status;
+		status = wait_for_opener(path, db->degraded, &waiting, err);
+		if (status != ST_OK) {
+			return status;
+		}
 	}
 }
 
@@ -613,8 +657,11 @@ static enum status open_once(const char *path, const struct db_patience *patienc
 	struct stat st;
 	enum status status;
 
-	*out = (struct db_handles){.db_fd = -1, .wal_fd = -1};
-	status = open_file(path, out, &st, err);
+	*out = (struct db_handles){.db_fd = -1, .wal_fd = -1, .shm_fd = -1};
+	status = sqlite_guard(err);
+	if (status == ST_OK) {
+		status = open_file(path, out, &st, err);
+	}
 	if (status == ST_OK) {
 		status = check_header(path, out, &st, err);
 	}

@@ -2,7 +2,7 @@
 /*
  * src/db_open.h -- the connections to the followed database, and whether it is fit.
  *
- * Four connections and two descriptors of our own:
+ * Four connections and three descriptors of our own:
  *
  *   reader[0], reader[1]  take turns holding the WAL: each has one statement,
  *                         `PRAGMA schema_version`, that keeps a read transaction
@@ -14,6 +14,8 @@
  *   db_fd                 the database file: opened before the first connection,
  *                         closed after the last (closing it drops SQLite's locks)
  *   wal_fd                the WAL; carries no locks
+ *   shm_fd                -shm, to lock it before SQLite does (src/db_join.h); closed
+ *                         after the last connection, too
  *
  * All run with SQLITE_DBCONFIG_WRITABLE_SCHEMA (never DEFENSIVE): a schema that this
  * SQLite cannot parse must not stop it. None ever writes a page of its own making,
@@ -47,6 +49,7 @@ struct db_handles {
 	bool degraded;        /* readable only: no checkpoints, no locks of ours */
 	int db_fd;
 	int wal_fd;
+	int shm_fd; /* of src/db_join.h; -1: we may not write it */
 	sqlite3 *reader[2];
 	sqlite3_stmt *read[2];
 	struct checkpoint_vfs *vfs; /* of the checkpointer */

@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* SQLite's lock bytes on the database file: pending, reserved, shared. */
@@ -30,24 +32,29 @@ bool db_is_shared(const struct db_handles *db)
 }
 
 /*
- * A line of maps: `7f00-7f08 rw-s 00000000 fd:01 123456   /folder/app.db-shm`. The
+ * A line of maps: `7f00-7f08 r--s 00000000 fd:01 123456   /folder/app.db-shm`. The
  * device and the inode there are the same for all processes, and need not be those of
- * stat (btrfs, overlayfs): so ours, found by its name, says what to look for.
+ * stat (btrfs, overlayfs). So one page is mapped to learn them; it is not read, as it
+ * may lie beyond the file's end.
  */
-static bool find_key(const char *shm_path, char key[KEY_BYTES])
+static bool find_key(int fd, char key[KEY_BYTES])
 {
+	void *page = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
 	FILE *maps = fopen("/proc/self/maps", "re");
 	char *line = NULL;
 	size_t size = 0;
 	bool is_found = false;
 
-	while (maps && !is_found && getline(&line, &size, maps) > 0) {
-		const char *name = strchr(line, '/');
+	while (page != MAP_FAILED && maps && !is_found &&
+	       getline(&line, &size, maps) > 0) {
 		char device[16];
 		unsigned long long inode;
+		unsigned long start;
+		unsigned long end;
 
-		if (name && strncmp(name, shm_path, strlen(shm_path)) == 0 &&
-		    sscanf(line, "%*s %*s %*s %15s %llu", device, &inode) == 2) {
+		if (sscanf(line, "%lx-%lx %*s %*s %15s %llu", &start, &end, device,
+			   &inode) == 4 &&
+		    (uintptr_t)page >= start && (uintptr_t)page < end) {
 			(void)snprintf(key, KEY_BYTES, " %s %llu ", device, inode);
 			is_found = true;
 		}
@@ -55,6 +62,9 @@ static bool find_key(const char *shm_path, char key[KEY_BYTES])
 	free(line);
 	if (maps) {
 		(void)fclose(maps);
+	}
+	if (page != MAP_FAILED) {
+		(void)munmap(page, 1);
 	}
 	return is_found;
 }
@@ -79,8 +89,7 @@ static bool maps_have(const char *pid, const char *key)
 	return is_found;
 }
 
-/* Some process that we may look at, but this one, has -shm mapped. */
-static bool is_mapped(const char *shm_path)
+bool db_shm_is_mapped(int fd)
 {
 	char key[KEY_BYTES];
 	DIR *all = opendir("/proc");
@@ -88,7 +97,7 @@ static bool is_mapped(const char *shm_path)
 	bool is_found = false;
 	long self = getpid();
 
-	if (all && find_key(shm_path, key)) {
+	if (all && find_key(fd, key)) {
 		while (!is_found && (entry = readdir(all)) != NULL) {
 			long pid = strtol(entry->d_name, NULL, 10);
 
@@ -104,6 +113,6 @@ static bool is_mapped(const char *shm_path)
 
 bool db_is_alone(const struct db_handles *db)
 {
-	return !db_is_shared(db) && !db_names_shm_is_used(&db->names) &&
-	       !is_mapped(db->names.shm_path);
+	return db->shm_fd >= 0 && !db_is_shared(db) &&
+	       !db_names_shm_is_used(&db->names) && !db_shm_is_mapped(db->shm_fd);
 }

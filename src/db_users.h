@@ -26,9 +26,13 @@ bool db_file_is_used(int fd);
 bool db_is_shared(const struct db_handles *db);
 
 /*
- * As far as can be seen, no other process has the database open: no locks on both
- * files, no mapping of -shm. Reads /proc/PID/maps of all processes: some milliseconds.
+ * A process that we may look at, but this one, has the -shm mapped of which `fd` is a
+ * descriptor. Reads /proc/PID/maps of all processes: some milliseconds.
  */
+bool db_shm_is_mapped(int fd);
+
+/* As far as can be seen, no other process has the database open: no locks on both
+ * files, no mapping of -shm. Takes as long as that. */
 bool db_is_alone(const struct db_handles *db);
 
 #endif

@@ -7,6 +7,7 @@
 #include "src/base/bytes.h"
 #include "src/wal_frame.h"
 
+#define IS_INIT_AT     12
 #define PAGE_SIZE_AT   14
 #define FRAME_COUNT_AT 16
 #define SALT_AT        32
@@ -48,6 +49,11 @@ static const uint8_t *block_at(const struct wal_index *index, uint32_t n)
 		return NULL;
 	}
 	return (const uint8_t *)(uintptr_t)bytes;
+}
+
+bool wal_index_is_mapped(const struct wal_index *index)
+{
+	return block_at(index, 0) != NULL;
 }
 
 /* One aligned word of shared memory. */
@@ -206,17 +212,34 @@ static void store_header(const struct wal_index *index, uint32_t copy,
 	}
 }
 
-/* The header of a WAL without frames that follows `header`. */
-static void restart_header(uint8_t header[WAL_INDEX_HEADER_BYTES], uint32_t salt)
+static void put_sum(uint8_t header[WAL_INDEX_HEADER_BYTES])
 {
 	uint32_t sum[2] = {0, 0};
 
+	wal_checksum(__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, header, SUM_AT, sum);
+	memcpy(header + SUM_AT, sum, sizeof sum);
+}
+
+void wal_index_make_empty(uint8_t start[WAL_INDEX_START_BYTES])
+{
+	const uint32_t version = INDEX_VERSION;
+
+	memset(start, 0, WAL_INDEX_START_BYTES);
+	memcpy(start, &version, sizeof version);
+	start[IS_INIT_AT] = 1;
+	put_sum(start);
+	memcpy(start + WAL_INDEX_HEADER_BYTES, start, WAL_INDEX_HEADER_BYTES);
+	memset(start + MARKS_AT + 4, 0xff, (size_t)4 * (WAL_INDEX_MARKS - 1));
+}
+
+/* The header of a WAL without frames that follows `header`. */
+static void restart_header(uint8_t header[WAL_INDEX_HEADER_BYTES], uint32_t salt)
+{
 	memset(header + PAGE_SIZE_AT, 0, 2);
 	memset(header + FRAME_COUNT_AT, 0, 8); /* and the page count */
 	put_u32be(header + SALT_AT, get_u32be(header + SALT_AT) + 1);
 	memcpy(header + SALT_AT + 4, &salt, sizeof salt);
-	wal_checksum(__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, header, SUM_AT, sum);
-	memcpy(header + SUM_AT, sum, sizeof sum);
+	put_sum(header);
 }
 
 bool wal_index_restart(const struct wal_index *index)

@@ -46,6 +46,7 @@
 
 #define WAL_INDEX_BLOCK_BYTES  32768
 #define WAL_INDEX_HEADER_BYTES 48 /* one copy */
+#define WAL_INDEX_START_BYTES  136
 #define WAL_INDEX_MARKS        5
 #define WAL_INDEX_NO_MARK      UINT32_MAX
 
@@ -77,6 +78,12 @@ struct wal_index {
  */
 enum status wal_index_init(struct wal_index *index, sqlite3 *db,
 			   struct error *err) MUST_CHECK;
+
+/* What a recovery makes of a WAL that is empty, up to the page numbers. */
+void wal_index_make_empty(uint8_t start[WAL_INDEX_START_BYTES]);
+
+/* It can be read at all: the first block of the shared memory is there. */
+bool wal_index_is_mapped(const struct wal_index *index);
 
 /*
  * Decode both copies of the header (96 bytes). False when they differ, are not

@@ -225,3 +225,80 @@ def test_the_wal_is_cleared_beside_a_cancelled_lock(box):
 
 
 test_the_wal_is_cleared_beside_a_cancelled_lock.timeout = 120
+# -- starts and stops beside a program that opens, writes and closes -------------------
+
+LOOP = """
+import os, sqlite3, sys, time
+path, stop, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
+commits, problems = 0, []
+while not os.path.exists(stop):
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        db.execute("PRAGMA synchronous=OFF")
+        db.execute("INSERT INTO t VALUES (%d, 'row')" % (commits + 1))
+        commits += 1
+    except sqlite3.Error as problem:
+        problems.append("%s %s" % (getattr(problem, "sqlite_errorname", ""), problem))
+    db.close()
+    time.sleep(pause)
+print(commits)
+print("\\n".join(problems))
+"""
+
+
+def storm(box, args, count, pause, seed):
+    """`count` starts and stops of rowtail; (commits, what the program complained of)."""
+    rng = random.Random(seed)
+    program = subprocess.Popen(
+        [sys.executable, "-c", LOOP, args[0], box.path("end"), "%g" % pause],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        for i in range(count):
+            tail = box.tail(*args, wait=False)
+            if rng.random() < 0.8:
+                tail.wait_following(30)
+                time.sleep(rng.random() * 0.03)
+                box.stop(tail)
+            else:  # somewhere in its start, perhaps before it handles signals
+                time.sleep(rng.random() * 0.03)
+                expect(tail.stop() in (0, -signal.SIGTERM), "%s", tail.error_text())
+            tail.close()
+            box.opened.remove(tail)
+            time.sleep(rng.random() * 0.03)
+    finally:
+        with open(box.path("end"), "w"):
+            pass
+        said = program.communicate()[0].split("\n")
+    problems = [line for line in said[1:] if line]
+    expect(not problems, "%d of %s commits failed: %s", len(problems), said[0],
+           problems[:3])
+    rows = rows_of(args[0])
+    expect(rows == list(range(1, int(said[0]) + 1)), "%d rows of %s", len(rows), said[0])
+    return int(said[0])
+
+
+def test_starts_and_stops_cost_no_busy(box):
+    total = 0
+    for seed, pause in ((1, 0), (2, 0.001)):
+        writer, path = box.database(TABLE, name="app-%d.db" % seed)
+        writer.close()
+        total += storm(box, [path, "--quiet"], 80, pause, seed)
+        os.unlink(box.path("end"))
+    return 160, "%d commits beside 160 starts and stops" % total
+
+
+def test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event(box):
+    writer, path = box.database(TABLE)
+    writer.close()
+    args = [path, "--state", box.path("state"), "--to", "file:" + box.path("out"),
+            "--quiet"]
+    commits = storm(box, args, 80, 0.001, 3)
+    box.run(*args, "--once")
+    got = ids_of(lines_of(box.path("out")))
+    expect(got == list(range(1, commits + 1)), "%d events of %d commits", len(got),
+           commits)
+    return 80, "%d commits beside 80 starts and stops with a state directory" % commits
+
+
+test_starts_and_stops_cost_no_busy.timeout = 180
+test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event.timeout = 180
