@@ -14,6 +14,7 @@
 #include "src/base/fault.h"
 #include "src/journal_file.h"
 #include "src/shadow.h"
+#include "src/sqlite_guard.h"
 #include "src/view.h"
 
 #define FOLDER "convert"
@@ -95,6 +96,7 @@ static enum status vacuum(struct page_source *source, uint32_t page_size, int fd
 		return status;
 	}
 	view_vfs_call_mutable(vfs);
+	sqlite_guard_lift(); /* the source is closed; the copy is locked as usual */
 	(void)snprintf(sql, sizeof sql,
 		       "PRAGMA temp_store=FILE; PRAGMA page_size=%u;"
 		       "VACUUM INTO 'file:/proc/self/fd/%d/copy?vfs=unix'",

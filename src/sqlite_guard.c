@@ -146,3 +146,12 @@ enum status sqlite_guard(struct error *err)
 	}
 	return ST_OK;
 }
+
+void sqlite_guard_lift(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	if (vfs && vfs->iVersion >= 3 && vfs->xSetSystemCall) {
+		(void)vfs->xSetSystemCall(vfs, NULL, NULL);
+	}
+}
