@@ -33,7 +33,8 @@
 #include "src/base/status.h"
 
 enum status sqlite_guard(struct error *err) MUST_CHECK;
-/* Until the next sqlite_guard: for databases of our own, while none of others is open. */
+/* Until the next sqlite_guard: for databases of our own, while none of others is open.
+ */
 void sqlite_guard_lift(void);
 
 /*

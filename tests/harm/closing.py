@@ -302,3 +302,65 @@ def test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event(box):
 
 test_starts_and_stops_cost_no_busy.timeout = 180
 test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event.timeout = 180
+
+
+# -- what SQLite would do by itself ----------------------------------------------------
+
+
+def test_a_rollback_journal_is_its_applications_matter(box):
+    """SQLite would take an exclusive lock, write to the file and delete the journal."""
+    writer, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'row')")
+    writer.close()
+    with open(path + "-journal", "wb") as out:
+        out.write(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    result = box.run(path, "--once", "--snapshot")
+    expect(result.code == 3 and b"-journal" in result.err, "%s", result)
+    expect(os.path.getsize(path + "-journal") == 512, "the journal was touched")
+    expect(rows_of(path) == [1], "the application cannot open it")
+
+
+def test_what_it_leaves_can_be_used_by_all_who_could_before(box):
+    """Stopped, it leaves an empty WAL and -shm with the database's owner and mode."""
+    writer, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'row')")
+    writer.close()
+    os.chmod(path, 0o640)
+    if os.getuid() == 0:
+        os.chown(path, 65534, 65534)
+    want = os.stat(path)
+    for _ in range(2):
+        box.stop(box.tail(path))
+        for suffix in ("-wal", "-shm"):
+            got = os.stat(path + suffix)
+            expect((got.st_mode, got.st_uid, got.st_gid)
+                   == (want.st_mode, want.st_uid, want.st_gid), "%s: mode %o, owner %d",
+                   suffix, got.st_mode, got.st_uid)
+        expect(os.path.getsize(path + "-wal") == 0, "the WAL is not empty")
+    db = sqlite3.connect(path)
+    mode = db.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+    db.close()
+    expect(mode == "delete", "journal_mode is %s", mode)
+    expect(not os.path.exists(path + "-wal"), "the WAL is left")
+
+
+def test_a_reader_without_rights_waits_beside_what_was_left(box):
+    """The files that a stopped run left are no application."""
+    writer, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'row')")
+    writer.close()
+    box.need(None if os.getuid() == 0 else "only root can run it as another user")
+    os.chmod(box.folder, 0o755)
+    box.stop(box.tail(path))
+
+    def nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    tail = box.tail(path, wait=False, preexec=nobody)
+    box.wait_until(lambda: any("waiting until" in e for e in tail.errors), 10,
+                   "it does not say that it waits")
+    expect(tail.process.poll() is None, "it ended: %s", tail.error_text())
+    writer = box.writer()
+    writer.open("c", path)
+    writer.sql("c", "INSERT INTO t VALUES (2, 'row')")
+    tail.wait_following(10)
+    writer.sql("c", "INSERT INTO t VALUES (3, 'row')")
+    expect(tail.wait_lines(1), "no event")
