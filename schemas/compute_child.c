@@ -50,30 +50,12 @@ static bool receive(void *to, size_t len)
 	return true;
 }
 
-static bool send_all(const void *from, size_t len)
-{
-	const char *at = from;
-
-	while (len > 0) {
-		ssize_t n = send(COMPUTE_FD, at, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return false;
-		}
-		at += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static bool reply(enum wire_kind kind, const char *bytes, size_t len)
 {
 	struct wire_head head = {.kind = kind, .len = len};
 
-	return send_all(&head, sizeof head) && send_all(bytes, len);
+	return wire_send(COMPUTE_FD, &head, sizeof head) &&
+	       wire_send(COMPUTE_FD, bytes, len);
 }
 
 static bool complain(enum status status, bool is_broken, const struct error *err)

@@ -136,26 +136,6 @@ int64_t compute_process_cpu_ns(struct compute_process *process)
 
 /* ---- asking ---- */
 
-static bool send_all(const struct compute_process *process, const void *from,
-		     size_t len)
-{
-	const char *at = from;
-
-	while (len > 0) {
-		ssize_t n = send(process->fd, at, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return false;
-		}
-		at += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* True when there is something to read before its time is over. */
 static bool await(struct compute_process *process, int64_t cpu_until_ns,
 		  int64_t until_ns)
@@ -215,8 +195,9 @@ static enum computation ask(struct compute_process *process, struct wire_head *h
 	head->length = budget->length;
 	head->memory = budget->memory;
 	buffer_reset(received);
-	if (!buffer_ok(&process->request) || !send_all(process, head, sizeof *head) ||
-	    !send_all(process, process->request.bytes, process->request.len) ||
+	if (!buffer_ok(&process->request) ||
+	    !wire_send(process->fd, head, sizeof *head) ||
+	    !wire_send(process->fd, process->request.bytes, process->request.len) ||
 	    !receive(process, answer, sizeof *answer, cpu_until_ns, until_ns)) {
 		return ended(complaint);
 	}

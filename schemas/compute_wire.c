@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/compute_wire.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define COLUMNS_MAX 65535 /* more than SQLite can have */
 
@@ -171,4 +173,25 @@ void wire_take_value(struct wire_reader *r, struct value *value)
 	if (r->failed) {
 		*value = (struct value){.class = VALUE_NULL};
 	}
+}
+
+/* --- the socket ------------------------------------------------------------------- */
+
+bool wire_send(int fd, const void *from, size_t len)
+{
+	const char *at = from;
+
+	while (len > 0) {
+		ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0) {
+			return false;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
 }

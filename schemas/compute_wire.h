@@ -68,4 +68,7 @@ void wire_add_value(struct buffer *b, const struct value *value, const char *byt
 /* value->bytes is borrowed. */
 void wire_take_value(struct wire_reader *r, struct value *value);
 
+/* Send all of it; false: the other end is gone. */
+bool wire_send(int fd, const void *from, size_t len);
+
 #endif
