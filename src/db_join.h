@@ -24,8 +24,8 @@
  *            connection: closing it drops SQLite's locks on -shm.
  * FORMAT     SQLite's os_unix.c, unixLock and unixLockSharedMemory.
  * THREADS    One at a time.
- * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or is not
- * there and must not be made (src/sqlite_guard.h).
+ * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or it is
+ *            not there and must not be made (src/sqlite_guard.h).
  */
 #ifndef DB_JOIN_H
 #define DB_JOIN_H

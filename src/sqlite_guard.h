@@ -8,14 +8,14 @@
  * it (src/db_users.h), and another one may come at that very moment without a busy
  * timeout. So SQLite's calls of the system are looked at in this process:
  *
- *   unlink      of a -wal, -shm or -journal: EPERM
- *   fcntl       an exclusive lock on a database file (pending, reserved, shared):
- * EAGAIN; on the byte of -shm that says it is open: a shared one, as src/db_join.h has
- * done what the exclusive one is for; on the recovery byte: none. The write lock
- * excludes other recoveries; who reads meanwhile tries again after some microseconds,
- * and is not told SQLITE_BUSY_RECOVERY ftruncate   of -shm, to 3 bytes, for want of
- * that lock: nothing open        making a -wal or -shm that would lock the application
- * out: ENOENT
+ * - unlink of a -wal, -shm or -journal: EPERM.
+ * - fcntl for an exclusive lock on a database file (pending, reserved, shared): EAGAIN.
+ *   On the byte of -shm that says it is open: a shared one, as src/db_join.h has done
+ *   what the exclusive one is for. On the recovery byte: none, as the write lock
+ *   excludes other recoveries; who reads meanwhile tries again after some microseconds,
+ *   and is not told SQLITE_BUSY_RECOVERY.
+ * - ftruncate of -shm to 3 bytes, for want of that lock: nothing.
+ * - open that would make a -wal or -shm which locks the application out: ENOENT.
  *
  * All of them hold for every database that SQLite opens here by its own VFS; temporary
  * files and reads are not touched.
