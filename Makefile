@@ -54,8 +54,8 @@ say  = $(if $(V),,@echo '  $(1)  $(2)')
 
 # --- sources ------------------------------------------------------------------------
 
-SRCS := $(sort $(wildcard src/*.c src/base/*.c src/config/*.c btree/*.c schemas/*.c sinks/*.c))
-HDRS := $(sort $(wildcard src/*.h src/base/*.h src/config/*.h btree/*.h schemas/*.h sinks/*.h))
+SRCS := $(sort $(wildcard src/*.c src/*/*.c btree/*.c schemas/*.c sinks/*.c))
+HDRS := $(sort $(wildcard src/*.h src/*/*.h btree/*.h schemas/*.h sinks/*.h))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 
 TEST_LIB_SRCS := $(sort $(wildcard tests/lib/*.c))

@@ -3,7 +3,7 @@
  * btree/page_source.h -- "give me page N": the one interface decoding knows.
  *
  * A source is a database frozen at one moment: every page as it was then.
- * Implemented by src/view.c over the spool and the database file, and by tests
+ * Implemented by src/history/view.c over the spool and the database file, and by tests
  * over arrays in memory.
  *
  * OWNERSHIP  page_get pins a page; its bytes stay unchanged until page_put.

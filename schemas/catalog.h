@@ -25,6 +25,7 @@
 
 #include "btree/page_set.h"
 #include "btree/page_source.h"
+#include "schemas/schema_row.h"
 #include "schemas/table.h"
 
 /* Says whether a table is wanted; see schemas/table_filter.h. */
@@ -51,17 +52,6 @@ struct catalog {
 	 * What is one row in two catalogs may be one object. */
 	const struct schema_row **rows;
 	size_t row_count;
-};
-
-struct schema_row {
-	const char *type; /* UTF-8 */
-	const char *name;
-	const char *table_name;
-	const char *sql; /* NULL for automatic indexes */
-	uint32_t root_page;
-	uint32_t table_hash; /* schema_name_hash of table_name */
-	int64_t rowid;
-	const struct schema_leaf *leaf; /* of schemas/schema_rows.c */
 };
 
 /*

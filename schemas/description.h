@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "schemas/catalog.h"
+#include "schemas/schema_row.h"
 #include "schemas/table.h"
 
 struct description {

@@ -28,46 +28,11 @@
 #include <stddef.h>
 
 #include "schemas/change.h"
-#include "schemas/column_type.h"
-#include "schemas/key_header.h"
-#include "schemas/name_adjustment.h"
+#include "schemas/encoder_settings.h"
 #include "schemas/schema_change.h"
 #include "src/base/message.h"
 #include "src/base/status.h"
 
-/* BINARY_BYTES prints as BINARY_BASE64; its schema is bytes, that of the others string.
- */
-enum binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
-
-/* event.converting.failure.handling.mode: what becomes of an event with a value that
- * does not fit the schema. */
-enum conversion_failure { CONVERSION_WARN, CONVERSION_FAIL, CONVERSION_SKIP };
-
-struct encoder_settings {
-	const char *version;           /* source.version */
-	const char *database_name;     /* source.db */
-	const char *topic_prefix;      /* source.name */
-	const char *topic_delimiter;   /* "." */
-	const char *topic_transaction; /* "transaction" */
-	enum binary_mode binary_mode;
-	bool schemas; /* schemas.enable; the next four count only with it */
-	enum type_mapping type_mapping;
-	enum decimal_mode decimal_mode;
-	enum conversion_failure on_conversion_failure;
-	enum name_adjustment schema_names;
-	enum name_adjustment field_names;
-	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
-	bool schema_changes;              /* include.schema.changes */
-	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
-	enum header_form header_form; /* counts only with schemas */
-	bool context_headers; /* extended.headers.enabled: schemas/context_headers.h */
-	bool tombstones_on_delete;
-	bool transaction_metadata;
-	bool wants_keys; /* false: message keys, headers and tombstones are not made */
-	bool skip_create, skip_update, skip_delete; /* skipped.operations */
-};
-
-struct column_rules; /* schemas/column_rules.h */
 struct encoder;
 struct table_plan;
 
@@ -78,13 +43,6 @@ void encoder_close(struct encoder *encoder);
 /* Prepare `table`, which is borrowed for the plan's lifetime. */
 enum status encoder_plan(struct encoder *encoder, const struct table *table,
 			 struct table_plan **out, struct error *err) MUST_CHECK;
-void table_plan_close(struct table_plan *plan); /* takes NULL */
-/* The topic of its messages, sanitised; borrowed from the plan. */
-struct span table_plan_topic(const struct table_plan *plan);
-/* Messages without a key are all that come. */
-bool table_plan_is_keyless(const struct table_plan *plan);
-/* message.key.columns says what its key is. */
-bool table_plan_has_own_key(const struct table_plan *plan);
 
 struct encoder_transaction {
 	uint64_t lsn;

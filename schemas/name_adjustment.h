@@ -20,9 +20,8 @@
 
 #include <stdbool.h>
 
+#include "schemas/encoder_settings.h"
 #include "src/base/buffer.h"
-
-enum name_adjustment { NAMES_AS_THEY_ARE, NAMES_AVRO, NAMES_AVRO_UNICODE };
 
 /* Append `name` (UTF-8; broken sequences count as U+FFFD), adjusted. */
 void name_adjustment_add(struct buffer *b, const char *name, enum name_adjustment mode,

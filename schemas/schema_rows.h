@@ -14,8 +14,9 @@
 #define SCHEMAS_SCHEMA_ROWS_H
 
 #include "btree/db_header.h"
+#include "btree/page_set.h"
 #include "btree/page_source.h"
-#include "schemas/catalog.h"
+#include "schemas/schema_row.h"
 
 struct schema_leaf; /* a page of rows; readings of one database share them */
 

@@ -22,7 +22,7 @@
 #include "schemas/change.h"
 #include "schemas/column_rules.h"
 #include "schemas/column_type.h"
-#include "schemas/encoder.h"
+#include "schemas/encoder_settings.h"
 #include "schemas/name_adjustment.h"
 #include "src/base/buffer.h"
 #include "src/base/status.h"
@@ -107,5 +107,13 @@ char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *
  * where there is none (no key columns, or a NULL). False when memory ran out. */
 bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
 			  const struct value *values, struct span *key) MUST_CHECK;
+
+void table_plan_close(struct table_plan *plan); /* takes NULL */
+/* The topic of its messages, sanitised; borrowed from the plan. */
+struct span table_plan_topic(const struct table_plan *plan);
+/* Messages without a key are all that come. */
+bool table_plan_is_keyless(const struct table_plan *plan);
+/* message.key.columns says what its key is. */
+bool table_plan_has_own_key(const struct table_plan *plan);
 
 #endif

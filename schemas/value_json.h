@@ -26,7 +26,7 @@
 
 #include "btree/db_header.h"
 #include "btree/value.h"
-#include "schemas/encoder.h"
+#include "schemas/encoder_settings.h"
 #include "schemas/number_json.h"
 #include "src/base/buffer.h"
 #include "src/base/utf8.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/config/property_help.h"
+#include "src/config/settings.h"
 
 enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */

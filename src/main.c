@@ -8,10 +8,11 @@
 #include "schemas/compute_child.h"
 #include "src/base/log.h"
 #include "src/base/standard_fds.h"
+#include "src/base/stop.h"
 #include "src/cli.h"
-#include "src/pipeline.h"
+#include "src/config/settings.h"
+#include "src/follow.h"
 #include "src/status_command.h"
-#include "src/stop.h"
 #include "src/verify_command.h"
 
 /* The contract's exit codes (README.md, "Options"). */
@@ -66,7 +67,7 @@ static enum status run(const struct config *config, struct error *err)
 	case COMMAND_VERIFY:
 		return verify_command(config, err);
 	default:
-		return pipeline_run(config, err);
+		return follow_run(config, err);
 	}
 }
 

@@ -12,9 +12,9 @@
 #include "src/base/clock.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
-#include "src/journal_scan.h"
-#include "src/last_error.h"
-#include "src/state_dir.h"
+#include "src/state/journal_scan.h"
+#include "src/state/last_error.h"
+#include "src/state/state_dir.h"
 
 #define TRIES    100 /* while a process folds and trims */
 #define RETRY_NS (10 * NS_PER_MS)

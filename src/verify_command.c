@@ -14,12 +14,12 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
-#include "src/db_open.h"
-#include "src/known_pages.h"
-#include "src/shadow.h"
-#include "src/source_state.h"
-#include "src/stop.h"
-#include "src/wal_frame.h"
+#include "src/base/stop.h"
+#include "src/capture/db_open.h"
+#include "src/capture/source_state.h"
+#include "src/capture/wal_frame.h"
+#include "src/state/known_pages.h"
+#include "src/state/shadow.h"
 
 #define CHUNK_BYTES (1u << 20)
 #define TRIES       100 /* while writers restart the WAL */
@@ -98,7 +98,7 @@ static void find_end(struct verify *v)
 	if (source_continues(&v->db, &v->header, place, v->page)) {
 		v->end_frame = place->frame;
 	} else if (fstat(v->db.db_fd, &st) == 0 &&
-		   source_is_untouched(v->meta, v->known->lsn, &st) &&
+		   meta_is_untouched(v->meta, v->known->lsn, &st) &&
 		   !is_same_life(&v->header, place)) {
 		v->end_frame = 0;
 	} else {

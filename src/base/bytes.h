@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/base/bytes.h -- big-endian integers in foreign bytes.
+ * src/base/bytes.h -- integers in bytes, at places that the caller has checked.
  *
- * SQLite's files are big-endian throughout (fileformat2.html). The callers have
- * checked that the bytes are there; these only assemble them.
+ * SQLite's files are big-endian throughout (fileformat2.html), files of our own
+ * little-endian. Records whose fields follow each other: src/base/fields.h, which
+ * checks for itself.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -50,6 +52,34 @@ static inline void put_u32be(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)(v >> 16);
 	p[2] = (uint8_t)(v >> 8);
 	p[3] = (uint8_t)v;
+}
+
+static inline uint32_t get_u32le(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof v);
+	return le32toh(v);
+}
+
+static inline uint64_t get_u64le(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return le64toh(v);
+}
+
+static inline void put_u32le(uint8_t *p, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(p, &v, sizeof v);
+}
+
+static inline void put_u64le(uint8_t *p, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(p, &v, sizeof v);
 }
 
 #endif

@@ -2,18 +2,10 @@
 /*
  * src/config/config.h -- what the user asked for, checked.
  *
- * Properties (Debezium's names and rowtail's own) come from the command line, from -D
- * and from --config files, in this order of precedence, whatever order they are set
- * in; of two with the same rank the later one counts. A key is known at once or an
- * error; values are checked by config_finish, the ones that count only.
- *
  * Fields are those of the table of properties (property_table.h) and the few options of
  * the command line that are no properties.
  *
- * OWNERSHIP  config_init / config_clear; all texts belong to the config.
- * THREADS    One thread at a time; read-only after config_finish.
- * ERRORS     ST_CONFIG: the text names where the setting comes from ("-D KEY",
- *            "FILE:LINE: KEY", "--option") and what it may be. ST_NOMEM.
+ * OWNERSHIP  src/config/settings.h; all texts belong to the config.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -52,7 +44,7 @@ enum snapshot_mode {
 /* skipped.operations, added up. */
 enum { SKIP_CREATE = 1, SKIP_UPDATE = 2, SKIP_DELETE = 4 };
 
-struct config_setting; /* src/config/config.c */
+struct config_setting; /* src/config/settings.c */
 
 struct config {
 	enum command command;
@@ -108,26 +100,5 @@ struct config {
 
 	struct config_setting *settings; /* private; NULL after config_finish */
 };
-
-enum config_rank { CONFIG_FILE, CONFIG_DEFINE, CONFIG_COMMAND_LINE };
-
-/* All defaults; cannot fail. */
-void config_init(struct config *config);
-void config_clear(struct config *config);
-
-/*
- * Note `key` = `value`. `where` goes in front of the key in messages ("-D ",
- * "FILE:12: "). ST_CONFIG for an unknown key, with the nearest known one.
- */
-enum status config_set(struct config *config, enum config_rank rank, const char *where,
-		       const char *key, const char *value,
-		       struct error *err) MUST_CHECK;
-
-/* config_set for each property of the file. */
-enum status config_load(struct config *config, const char *path,
-			struct error *err) MUST_CHECK;
-
-/* Check what was set, fill the fields, derive the defaults that depend on others. */
-enum status config_finish(struct config *config, struct error *err) MUST_CHECK;
 
 #endif

@@ -17,8 +17,8 @@
 
 #include <xxhash.h>
 
-#include "src/journal.h"
-#include "src/journal_record.h"
+#include "src/state/journal.h"
+#include "src/state/journal_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

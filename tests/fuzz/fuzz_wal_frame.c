@@ -11,10 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "src/spool.h"
-#include "src/txn_builder.h"
-#include "src/wal_frame.h"
-#include "src/wal_index.h"
+#include "src/capture/txn_builder.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_index.h"
+#include "src/history/spool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/wal_frame.h"
-#include "src/wal_index.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

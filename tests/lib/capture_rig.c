@@ -23,8 +23,8 @@
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/sqlite_guard.h"
-#include "src/wal_index.h"
+#include "src/base/sqlite_guard.h"
+#include "src/capture/wal_index.h"
 
 extern char **environ;
 
@@ -51,7 +51,8 @@ void rig_folder_init(struct rig_folder *f, int page_size)
 	assert_non_null(mkdtemp(f->folder));
 	(void)snprintf(f->path, sizeof f->path, "%s/app.db", f->folder);
 	(void)snprintf(f->wal, sizeof f->wal, "%s-wal", f->path);
-	/* Here this process is the application: src/sqlite_guard.h is not for it. */
+	/* Here this process is the application: src/base/sqlite_guard.h is not for it.
+	 */
 	sqlite_guard_lift();
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
 	(void)snprintf(pragma, sizeof pragma, "PRAGMA page_size=%d", page_size);

@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "src/capture.h"
+#include "src/capture/capture.h"
 
 struct rig_folder {
 	char folder[256];

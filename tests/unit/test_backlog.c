@@ -18,10 +18,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "src/backlog.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/store.h"
+#include "src/state/backlog.h"
+#include "src/state/store.h"
 
 #define PAGE   512
 #define PAGES  12            /* of the database */

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "src/base/bounded_sync.h"
 #include "src/base/clock.h"
-#include "src/bounded_sync.h"
 
 /* The disk: in place of the C library's. */
 static atomic_llong disk_ns; /* a sync takes so long */

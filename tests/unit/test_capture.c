@@ -16,7 +16,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/capture.h"
+#include "src/capture/capture.h"
 #include "tests/lib/capture_rig.h"
 
 static int setup(void **state)

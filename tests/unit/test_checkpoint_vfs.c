@@ -11,7 +11,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/db_open.h"
+#include "src/capture/db_open.h"
 #include "tests/lib/capture_rig.h"
 
 /* The disk: in place of the C library's, for SQLite as well. */

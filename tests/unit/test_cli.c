@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "src/cli.h"
+#include "src/config/settings.h"
 
 #define ARGS_MAX 16
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/config/config.h"
+#include "src/config/settings.h"
 
 /* ---- helpers ---- */
 

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "schemas/encoder.h"
+#include "schemas/table_plan.h"
 #include "src/base/clock.h"
 
 #define CAPTURED_NS INT64_C(1795230263390907000)

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "src/base/log.h"
-#include "src/store.h"
-#include "src/view.h"
+#include "src/history/view.h"
+#include "src/state/store.h"
 
 #define PAGE  65536
 #define PAGES 300 /* of the database */

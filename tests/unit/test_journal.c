@@ -21,8 +21,8 @@
 #include <xxhash.h>
 
 #include "src/base/clock.h"
-#include "src/journal.h"
-#include "src/journal_record.h"
+#include "src/state/journal.h"
+#include "src/state/journal_record.h"
 
 #define PAGE   512
 #define LAST   4096 /* records that a fixture remembers */

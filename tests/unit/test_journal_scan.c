@@ -14,8 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/journal_scan.h"
-#include "src/spool.h"
+#include "src/history/spool.h"
+#include "src/state/journal.h"
+#include "src/state/journal_scan.h"
 
 #define PAGE 512
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/kafka_resume.h"
+#include "src/deliver/kafka_resume.h"
 
 #define UUID "00112233445566778899aabbccddeeff"
 

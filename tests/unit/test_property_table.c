@@ -19,11 +19,12 @@
 
 #include "src/base/buffer.h"
 #include "src/base/log.h"
+#include "src/base/sqlite_guard.h"
+#include "src/base/stop.h"
 #include "src/cli.h"
 #include "src/config/property_table.h"
-#include "src/pipeline.h"
-#include "src/sqlite_guard.h"
-#include "src/stop.h"
+#include "src/config/settings.h"
+#include "src/follow.h"
 
 /* With these each property has something to show. */
 static const char base_settings[] = "schemas.enable=true\n"
@@ -89,7 +90,8 @@ static void run_sql(const char *path, const char *sql)
 {
 	sqlite3 *db;
 
-	/* Here this process is the application: src/sqlite_guard.h is not for it. */
+	/* Here this process is the application: src/base/sqlite_guard.h is not for it.
+	 */
 	sqlite_guard_lift();
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
@@ -106,7 +108,7 @@ static void quiet_run(const struct config *config)
 	assert_true(kept >= 0 && nowhere >= 0);
 	(void)fflush(stderr);
 	(void)dup2(nowhere, STDERR_FILENO);
-	if (pipeline_run(config, &err) != ST_OK) {
+	if (follow_run(config, &err) != ST_OK) {
 		log_error("%s", err.text);
 	}
 	(void)dup2(kept, STDERR_FILENO);

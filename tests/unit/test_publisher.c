@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "src/base/log.h"
-#include "src/publisher.h"
+#include "src/deliver/publisher.h"
 #include "tests/lib/catalog_fixture.h"
 
 /* A sink that counts what it is given. */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "src/row_diff.h"
+#include "src/decode/row_diff.h"
 #include "tests/lib/catalog_fixture.h"
 
 struct rig {

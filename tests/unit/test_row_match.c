@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/row_match.h"
+#include "src/decode/row_match.h"
 
 static struct row_place place(uint32_t n)
 {

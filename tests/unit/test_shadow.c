@@ -20,7 +20,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "src/shadow.h"
+#include "src/state/shadow.h"
 
 #define HEAD 24 /* bytes of `hashes` before the entries */
 

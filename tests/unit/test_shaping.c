@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "src/config/settings.h"
 #include "src/config/shaping.h"
 
 #define HASH "column.mask.hash.SHA-256.with.salt."

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/snapshot.h"
+#include "src/decode/snapshot.h"
 #include "tests/lib/catalog_fixture.h"
 
 struct record {

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "src/base/clock.h"
-#include "src/source_wait.h"
+#include "src/capture/source_wait.h"
 #include "tests/lib/temp_database.h"
 
 static struct source_left nothing_left = {.db_fd = -1, .shm_fd = -1};

@@ -15,7 +15,7 @@
 
 #include <fcntl.h>
 
-#include "src/spool.h"
+#include "src/history/spool.h"
 
 static struct spool *open_spool(uint32_t page_size)
 {

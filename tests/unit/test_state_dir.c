@@ -20,7 +20,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "src/state_dir.h"
+#include "src/state/state_dir.h"
 
 #define DATABASE "/srv/shop/app.db"
 

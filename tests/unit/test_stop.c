@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "src/stop.h"
+#include "src/base/stop.h"
 
 /* Exit status of `child`, run in a process of its own; 1000 + signal if killed. */
 static int in_child(int (*child)(void))

@@ -12,10 +12,10 @@
 #include <cmocka.h>
 
 #include "src/base/bytes.h"
-#include "src/spool.h"
-#include "src/txn_builder.h"
-#include "src/wal_frame.h"
-#include "src/wal_index.h"
+#include "src/capture/txn_builder.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_index.h"
+#include "src/history/spool.h"
 
 /* 65536: the largest, so that many megabytes are few pages. */
 #define PAGE  65536

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "src/base/temp_file.h"
-#include "src/view.h"
+#include "src/history/view.h"
 
 #define PAGE_SIZE 512
 #define MAX_PAGES 40

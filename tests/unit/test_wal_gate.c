@@ -11,8 +11,8 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/db_open.h"
-#include "src/wal_gate.h"
+#include "src/capture/db_open.h"
+#include "src/capture/wal_gate.h"
 #include "tests/lib/capture_rig.h"
 
 #define NO_WAIT "PRAGMA busy_timeout=0;"

@@ -15,9 +15,9 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/db_open.h"
-#include "src/wal_frame.h"
-#include "src/wal_hold.h"
+#include "src/capture/db_open.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_hold.h"
 #include "tests/lib/capture_rig.h"
 
 #define FIRST_SLOT (WAL_LOCK_READ0 + 1)

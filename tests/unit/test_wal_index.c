@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "src/base/bytes.h"
-#include "src/wal_frame.h"
-#include "src/wal_index.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_index.h"
 #include "tests/lib/capture_rig.h"
 
 struct fixture {

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas/encoder_settings.h -- what shapes messages, as the properties have it.
+ */
+#ifndef SCHEMAS_ENCODER_SETTINGS_H
+#define SCHEMAS_ENCODER_SETTINGS_H
+
+#include <stdbool.h>
+
+#include "schemas/column_type.h"
+#include "schemas/key_header.h"
+
+struct column_rules; /* schemas/column_rules.h */
+
+/* BINARY_BYTES prints as BINARY_BASE64; its schema is bytes, that of the others string.
+ */
+enum binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
+
+/* event.converting.failure.handling.mode: what becomes of an event with a value that
+ * does not fit the schema. */
+enum conversion_failure { CONVERSION_WARN, CONVERSION_FAIL, CONVERSION_SKIP };
+
+/* field.name.adjustment.mode, schema.name.adjustment.mode: schemas/name_adjustment.h */
+enum name_adjustment { NAMES_AS_THEY_ARE, NAMES_AVRO, NAMES_AVRO_UNICODE };
+
+struct encoder_settings {
+	const char *version;           /* source.version */
+	const char *database_name;     /* source.db */
+	const char *topic_prefix;      /* source.name */
+	const char *topic_delimiter;   /* "." */
+	const char *topic_transaction; /* "transaction" */
+	enum binary_mode binary_mode;
+	bool schemas; /* schemas.enable; the next four count only with it */
+	enum type_mapping type_mapping;
+	enum decimal_mode decimal_mode;
+	enum conversion_failure on_conversion_failure;
+	enum name_adjustment schema_names;
+	enum name_adjustment field_names;
+	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
+	bool schema_changes;              /* include.schema.changes */
+	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
+	enum header_form header_form; /* counts only with schemas */
+	bool context_headers; /* extended.headers.enabled: schemas/context_headers.h */
+	bool tombstones_on_delete;
+	bool transaction_metadata;
+	bool wants_keys; /* false: message keys, headers and tombstones are not made */
+	bool skip_create, skip_update, skip_delete; /* skipped.operations */
+};
+
+#endif

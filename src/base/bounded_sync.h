@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/base/bounded_sync.h -- fdatasync with a deadline.
+ *
+ * A sync cannot be called off, and on a slow disk takes seconds. Who holds a lock that
+ * others wait for has it done by a thread of its own and waits only so long; a sync
+ * that comes too late goes on, and the next one waits for its end first.
+ *
+ * OWNERSHIP  bounded_sync_open / bounded_sync_close, which waits for a sync at work.
+ * The descriptor must stay open until then. THREADS    One other than its own. ERRORS
+ * Late is no error. A sync that failed is for good: what it lost, no later one would
+ * report.
+ */
+#ifndef BOUNDED_SYNC_H
+#define BOUNDED_SYNC_H
+
+#include <stdint.h>
+
+#include "src/base/status.h"
+
+enum sync_result { SYNC_DONE, SYNC_LATE, SYNC_FAILED };
+
+struct bounded_sync;
+
+enum status bounded_sync_open(struct bounded_sync **out, struct error *err) MUST_CHECK;
+void bounded_sync_close(struct bounded_sync *sync); /* takes NULL */
+
+/*
+ * SYNC_DONE: all that was written to `fd` before the call is durable. SYNC_LATE: not
+ * known by `until_ns` (of clock_mono_ns). `*took_ns`: how long the sync took, or has
+ * taken so far, without what it waited for another one.
+ */
+enum sync_result bounded_sync_run(struct bounded_sync *sync, int fd, int64_t until_ns,
+				  int64_t *took_ns) MUST_CHECK;
+
+#endif

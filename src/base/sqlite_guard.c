@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/sqlite_guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DB_LOCKS_AT   0x40000000 /* pending, reserved, shared; and beyond */
+#define RECOVER_BYTE  122        /* of -shm, src/capture/wal_index.h */
+#define OPEN_BYTE     128
+#define SHM_CUT_BYTES 3
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text);
+	size_t end_len = strlen(end);
+
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* --- locks ------------------------------------------------------------------------ */
+
+static int exclusive_lock(int fd, int cmd, struct flock lock)
+{
+	if (lock.l_start >= DB_LOCKS_AT) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (lock.l_start == OPEN_BYTE) {
+		lock.l_type = F_RDLCK;
+	} else if (lock.l_start <= RECOVER_BYTE &&
+		   lock.l_start + lock.l_len == RECOVER_BYTE + 1) {
+		lock.l_len--;
+		if (lock.l_len == 0) {
+			return 0;
+		}
+	}
+	return fcntl(fd, cmd, &lock);
+}
+
+static int guarded_fcntl(int fd, int cmd, ...)
+{
+	va_list more;
+	void *argument;
+
+	va_start(more, cmd);
+	argument = va_arg(more, void *);
+	va_end(more);
+	if ((cmd == F_SETLK || cmd == F_SETLKW) &&
+	    ((const struct flock *)argument)->l_type == F_WRLCK) {
+		return exclusive_lock(fd, cmd, *(const struct flock *)argument);
+	}
+	return fcntl(fd, cmd, argument);
+}
+
+/* --- files ------------------------------------------------------------------------ */
+
+static int guarded_unlink(const char *path)
+{
+	if (ends_with(path, "-wal") || ends_with(path, "-shm") ||
+	    ends_with(path, "-journal")) {
+		errno = EPERM;
+		return -1;
+	}
+	return unlink(path);
+}
+
+static int guarded_ftruncate(int fd, off_t length)
+{
+	return length == SHM_CUT_BYTES ? 0 : ftruncate(fd, length);
+}
+
+bool sqlite_guard_may_make(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct stat database;
+	struct stat around;
+
+	if (geteuid() == 0) {
+		return true;
+	}
+	if (!slash || stat(path, &database) != 0) {
+		return false;
+	}
+	if (database.st_uid == geteuid()) {
+		return true;
+	}
+	(void)snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path);
+	return stat(folder, &around) == 0 && (around.st_mode & S_ISGID) &&
+	       faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
+}
+
+static bool may_make_beside(const char *path)
+{
+	char database[PATH_MAX];
+	size_t len = strlen(path) - strlen("-wal");
+
+	if (len >= sizeof database) {
+		return false;
+	}
+	memcpy(database, path, len);
+	database[len] = '\0';
+	return sqlite_guard_may_make(database);
+}
+
+static int guarded_open(const char *path, int flags, int mode)
+{
+	if ((flags & O_CREAT) && (ends_with(path, "-wal") || ends_with(path, "-shm")) &&
+	    !may_make_beside(path)) {
+		flags &= ~O_CREAT;
+	}
+	return open(path, flags, mode);
+}
+
+/* --- */
+
+enum status sqlite_guard(struct error *err)
+{
+	const struct {
+		const char *name;
+		sqlite3_syscall_ptr call;
+	} calls[] = {
+	    {"unlink", (sqlite3_syscall_ptr)guarded_unlink},
+	    {"fcntl", (sqlite3_syscall_ptr)guarded_fcntl},
+	    {"ftruncate", (sqlite3_syscall_ptr)guarded_ftruncate},
+	    {"open", (sqlite3_syscall_ptr)guarded_open},
+	};
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		if (!vfs || vfs->iVersion < 3 || !vfs->xSetSystemCall ||
+		    vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
+			SQLITE_OK) {
+			return error_set(err, ST_IO,
+					 "this build of SQLite lets nobody look at its "
+					 "calls of %s; use another one",
+					 calls[i].name);
+		}
+	}
+	return ST_OK;
+}
+
+void sqlite_guard_lift(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	if (vfs && vfs->iVersion >= 3 && vfs->xSetSystemCall) {
+		(void)vfs->xSetSystemCall(vfs, NULL, NULL);
+	}
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "src/base/bus_error.h"
+
+#define STOP_SECONDS 4
+
+volatile int stop_requested;
+volatile int reopen_requested;
+static int wake_fd = -1;
+static int hangup_fd = -1;
+
+static void on_stop(int signal_no)
+{
+	int saved = errno;
+	uint64_t one = 1;
+
+	(void)signal_no;
+	if (!stop_requested) {
+		stop_requested = 1;
+		(void)alarm(STOP_SECONDS);
+	}
+	if (write(wake_fd, &one, sizeof one) < 0) {
+		/* The descriptor is readable already. */
+	}
+	errno = saved;
+}
+
+static void on_hangup(int signal_no)
+{
+	int saved = errno;
+	uint64_t one = 1;
+
+	(void)signal_no;
+	__atomic_store_n(&reopen_requested, 1, __ATOMIC_RELAXED);
+	if (write(hangup_fd, &one, sizeof one) < 0) {
+		/* The descriptor is readable already. */
+	}
+	errno = saved;
+}
+
+static void on_deadline(int signal_no)
+{
+	(void)signal_no;
+	_exit(0);
+}
+
+static enum status install(int signal_no, void (*handler)(int), struct error *err)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = handler;
+	(void)sigemptyset(&action.sa_mask);
+	if (sigaction(signal_no, &action, NULL) != 0) {
+		return error_set_errno(err, errno, "cannot install a signal handler");
+	}
+	return ST_OK;
+}
+
+enum status stop_setup(struct error *err)
+{
+	enum status status;
+
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0) {
+		return error_set_errno(err, errno, "cannot make an event descriptor");
+	}
+	status = install(SIGINT, on_stop, err);
+	if (status == ST_OK) {
+		status = install(SIGTERM, on_stop, err);
+	}
+	if (status == ST_OK) {
+		status = install(SIGALRM, on_deadline, err);
+	}
+	if (status == ST_OK) {
+		status = bus_error_setup(err);
+	}
+	if (status == ST_OK) {
+		status = install(SIGPIPE, SIG_IGN, err);
+	}
+	if (status == ST_OK) { /* a file's limit is an error of write */
+		status = install(SIGXFSZ, SIG_IGN, err);
+	}
+	return status;
+}
+
+int stop_fd(void)
+{
+	return wake_fd;
+}
+
+enum status stop_catch_hangup(struct error *err)
+{
+	hangup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (hangup_fd < 0) {
+		return error_set_errno(err, errno, "cannot make an event descriptor");
+	}
+	return install(SIGHUP, on_hangup, err);
+}
+
+int reopen_fd(void)
+{
+	return hangup_fd;
+}
+
+void reopen_seen(void)
+{
+	uint64_t count;
+
+	if (read(hangup_fd, &count, sizeof count) < 0) {
+		/* It was not readable. */
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/capture/db_join.h -- to come to a database without being in anybody's way.
+ *
+ * Who opens a database in WAL mode first makes the wal-index anew, and keeps all others
+ * out while he does: an application that comes just then, without a busy timeout, is
+ * told SQLITE_BUSY. So before SQLite opens anything here, the two shared locks are
+ * taken that it would take, on the file and on -shm, and the old contents of -shm are
+ * made unreadable, all within some microseconds in which nobody is on the way in:
+ *
+ *     shared lock on the file ─► somebody else has one? ─► he has -shm open, too:
+ *       from here on nobody          │                      a shared lock there, and
+ *       is the last to close,        │ nobody               that was all
+ *       who removes -wal and -shm    ▼
+ *                         -shm: its header made unreadable (0) under an exclusive
+ *                         lock, then the shared one
+ *
+ * Who has his first lock and not the second is on the way in or out, and is awaited for
+ * some milliseconds. Who has -shm mapped and no lock on it has lost his
+ * (src/capture/db_users.h), and what he wrote there is left alone: SQLite would cut the
+ * file under him.
+ *
+ * OWNERSHIP  The descriptor on -shm is the caller's, who closes it after the last
+ *            connection: closing it drops SQLite's locks on -shm.
+ * FORMAT     SQLite's os_unix.c, unixLock and unixLockSharedMemory.
+ * THREADS    One at a time.
+ * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or it is
+ *            not there and must not be made (src/base/sqlite_guard.h).
+ */
+#ifndef DB_JOIN_H
+#define DB_JOIN_H
+
+#include "src/base/status.h"
+
+/* `path`: with links resolved. `*shm_fd`: to be closed also on failure; -1: we may not
+ * write it. */
+enum status db_join(const char *path, int db_fd, int *shm_fd,
+		    struct error *err) MUST_CHECK;
+
+/* Let go of the lock on the file, when no connection is open any more. */
+void db_leave(int db_fd);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/capture/db_names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SHM_LEAST_BYTES 32768 /* one block of the wal-index */
+#define SHM_USED_BYTE   128   /* behind the eight locks of the WAL: SQLite's DMS */
+
+static struct file_id id_of(const struct stat *st)
+{
+	return (struct file_id){st->st_dev, st->st_ino};
+}
+
+static bool is_file(const struct file_id *id, const struct stat *st)
+{
+	return id->device == st->st_dev && id->inode == st->st_ino;
+}
+
+/* --- what is open -------------------------------------------------------------------
+ */
+
+/* `link` is `path`, or was until its name was removed. */
+static bool names_path(const char *link, const char *path)
+{
+	size_t len = strlen(path);
+
+	return strncmp(link, path, len) == 0 &&
+	       (link[len] == '\0' || strcmp(link + len, " (deleted)") == 0);
+}
+
+/* One descriptor of this process. False: it is of another -wal or -shm than the name.
+ */
+static bool note_descriptor(struct db_names *names, int proc_fd, const char *entry)
+{
+	char link[PATH_MAX + sizeof " (deleted)"];
+	ssize_t len = readlinkat(proc_fd, entry, link, sizeof link - 1);
+	int fd = atoi(entry);
+	struct stat st;
+
+	if (len <= 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		return true;
+	}
+	link[len] = '\0';
+	if (names_path(link, names->wal_path)) {
+		return is_file(&names->wal, &st);
+	}
+	if (names_path(link, names->shm_path)) {
+		names->shm_fd = is_file(&names->shm, &st) ? fd : names->shm_fd;
+		return is_file(&names->shm, &st);
+	}
+	if (names_path(link, names->path)) {
+		bool may_write = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+
+		names->db_fd =
+		    may_write && is_file(&names->db, &st) ? fd : names->db_fd;
+		return is_file(&names->db, &st);
+	}
+	return true;
+}
+
+/* Without /proc the names are taken at their word. */
+static bool are_open(struct db_names *names)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	bool is_right = true;
+
+	while (folder && is_right && (entry = readdir(folder)) != NULL) {
+		if (entry->d_name[0] != '.') {
+			is_right = note_descriptor(names, dirfd(folder), entry->d_name);
+		}
+	}
+	if (folder) {
+		(void)closedir(folder);
+	}
+	return is_right;
+}
+
+enum status db_names_init(struct db_names *names, const char *given, const char *path,
+			  const char *wal_path, int db_fd, int wal_fd,
+			  struct error *err)
+{
+	struct stat st;
+	int64_t unused;
+
+	*names = (struct db_names){.given = given,
+				   .path = path,
+				   .wal_path = wal_path,
+				   .db_fd = -1,
+				   .shm_fd = -1};
+	if (asprintf(&names->shm_path, "%s-shm", path) < 0) {
+		names->shm_path = NULL;
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	if (fstat(db_fd, &st) == 0) {
+		names->db = id_of(&st);
+	}
+	if (fstat(wal_fd, &st) == 0) {
+		names->wal = id_of(&st);
+	}
+	if (stat(names->shm_path, &st) == 0) {
+		names->shm = id_of(&st);
+	}
+	if (!are_open(names) || db_names_look(names, &unused) != NAMES_RIGHT) {
+		return error_set(err, ST_RETRY,
+				 "%s: its files were replaced while it was opened",
+				 path);
+	}
+	return ST_OK;
+}
+
+void db_names_clear(struct db_names *names)
+{
+	free(names->shm_path);
+	names->shm_path = NULL;
+	names->db_fd = -1;
+	names->shm_fd = -1;
+}
+
+/* --- looking them up ----------------------------------------------------------------
+ */
+
+/* A name that cannot be looked up for want of a permission, or of memory, proves
+ * nothing. */
+static bool is_gone_by(int reason)
+{
+	return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
+}
+
+enum name_fault db_names_look(const struct db_names *names, int64_t *wal_bytes)
+{
+	struct stat st;
+
+	*wal_bytes = INT64_MAX;
+	if (stat(names->path, &st) == 0 ? !is_file(&names->db, &st)
+					: is_gone_by(errno)) {
+		return NAMES_DB;
+	}
+	if (stat(names->wal_path, &st) == 0) {
+		*wal_bytes = st.st_size;
+		if (!is_file(&names->wal, &st)) {
+			return NAMES_WAL;
+		}
+	} else if (is_gone_by(errno)) {
+		return NAMES_WAL;
+	}
+	if (stat(names->shm_path, &st) != 0) {
+		return is_gone_by(errno) ? NAMES_SHM : NAMES_RIGHT;
+	}
+	if (!is_file(&names->shm, &st)) {
+		return NAMES_SHM;
+	}
+	return st.st_size < SHM_LEAST_BYTES ? NAMES_CUT : NAMES_RIGHT;
+}
+
+bool db_names_leads_here(const struct db_names *names, bool *is_gone)
+{
+	struct stat st;
+
+	*is_gone = false;
+	if (stat(names->given, &st) == 0) {
+		return is_file(&names->db, &st);
+	}
+	*is_gone = is_gone_by(errno);
+	return true;
+}
+
+bool shm_is_used(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = SHM_USED_BYTE,
+			     .l_len = 1};
+
+	return fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool db_names_shm_is_used(const struct db_names *names)
+{
+	return shm_is_used(names->shm_fd);
+}
+
+bool db_names_has_shm(const struct db_names *names)
+{
+	struct stat st;
+
+	return stat(names->shm_path, &st) == 0 && is_file(&names->shm, &st);
+}
+
+const char *name_fault_text(enum name_fault fault)
+{
+	switch (fault) {
+	case NAMES_DB:
+		return "was replaced by another file, or removed";
+	case NAMES_LINK:
+		return "is no longer where the path leads (a link or a folder was "
+		       "changed)";
+	case NAMES_WAL:
+		return "its -wal was removed, or replaced by another file, while it "
+		       "was in use";
+	case NAMES_SHM:
+		return "its -shm was removed, or replaced by another file, while it "
+		       "was in use";
+	case NAMES_CUT:
+		return "its -shm was cut while it was in use";
+	default:
+		return "is right";
+	}
+}

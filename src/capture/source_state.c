@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/capture/source_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "btree/db_header.h"
+#include "src/base/quote.h"
+#include "src/capture/wal_frame.h"
+
+bool source_continues(const struct db_handles *db,
+		      const struct wal_index_header *header,
+		      const struct wal_place *end, uint8_t *page)
+{
+	uint64_t proof;
+
+	return end->frame > 0 && end->proof != 0 && header->frame_count >= end->frame &&
+	       memcmp(header->salt, end->salt, sizeof end->salt) == 0 &&
+	       header->page_size == db->page_size &&
+	       wal_frame_proof(db->wal_fd, db->page_size, end->frame, page, &proof) &&
+	       proof == end->proof;
+}
+
+enum status source_page_count(const struct db_handles *db, uint32_t *pages,
+			      struct error *err)
+{
+	uint8_t bytes[DB_HEADER_SIZE];
+	struct db_header header;
+	struct stat st;
+	uint64_t in_file;
+
+	if (fstat(db->db_fd, &st) != 0 ||
+	    pread(db->db_fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+		return error_set_errno(err, errno, "%s: cannot be read",
+				       quote(db->path).text);
+	}
+	if (db_header_read(bytes, &header, err) != ST_OK) {
+		(void)error_wrap(err, "%s: is corrupt, restore it from a backup",
+				 quote(db->path).text);
+		return err->status = ST_UNFIT;
+	}
+	in_file = ((uint64_t)st.st_size + db->page_size - 1) / db->page_size;
+	*pages = in_file > UINT32_MAX ? UINT32_MAX : (uint32_t)in_file;
+	/* The count in page 1 holds if the same writer wrote both. */
+	if (header.page_count == 0 || memcmp(bytes + 24, bytes + 92, 4) != 0) {
+		return ST_OK;
+	}
+	if (header.page_count > in_file) {
+		return error_set(err, ST_UNFIT,
+				 "%s: is cut off, it should have %" PRIu32
+				 " pages and has %" PRIu64 "; restore it from a backup",
+				 quote(db->path).text, header.page_count, in_file);
+	}
+	*pages = header.page_count;
+	return ST_OK;
+}

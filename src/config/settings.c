@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/config/settings.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "schemas/topic_name.h"
+#include "src/config/properties_file.h"
+#include "src/config/property_table.h"
+#include "src/config/property_value.h"
+
+struct config_setting {
+	char *where; /* NULL: not set */
+	char *key;   /* as given */
+	char *value;
+	enum config_rank rank;
+};
+
+static enum status out_of_memory(struct error *err)
+{
+	return error_set(err, ST_NOMEM, "out of memory for the configuration");
+}
+
+/* ---- the config ---- */
+
+void config_init(struct config *config)
+{
+	struct error ignored;
+
+	*config = (struct config){
+	    .command = COMMAND_FOLLOW,
+	    .log_most = LOG_INFO,
+	    .snapshot_mode = SNAPSHOT_MODE_NO_DATA,
+	};
+	kafka_options_init(&config->kafka);
+	for (size_t i = 0; i < property_count(); i++) {
+		const struct property *property = property_at(i);
+
+		if (!property_is_text(property)) {
+			enum status status =
+			    property_value_fall_back(config, property, &ignored);
+
+			assert(status == ST_OK);
+			(void)status;
+		}
+	}
+}
+
+static void setting_clear(struct config_setting *s)
+{
+	free(s->where);
+	free(s->key);
+	free(s->value);
+	*s = (struct config_setting){0};
+}
+
+static void settings_clear(struct config *config)
+{
+	size_t i;
+
+	for (i = 0; config->settings && i < property_count(); i++) {
+		setting_clear(&config->settings[i]);
+	}
+	free(config->settings);
+	config->settings = NULL;
+}
+
+void config_clear(struct config *config)
+{
+	size_t i;
+
+	for (i = 0; i < property_count(); i++) {
+		property_value_clear(config, property_at(i));
+	}
+	free(config->state_path);
+	free(config->sink_path);
+	free(config->snapshot_asked);
+	settings_clear(config);
+	free(config->database_name);
+	select_overrides_clear(&config->overrides);
+	column_options_clear(&config->columns);
+	kafka_options_clear(&config->kafka);
+	for (i = 0; i < config->warning_count; i++) {
+		free(config->warnings[i]);
+	}
+	free(config->warnings);
+	config_init(config);
+}
+
+/* `where``key` and what is to be said of it. */
+static enum status add_warning(struct config *config, const char *where,
+			       const char *key, const char *what, struct error *err)
+{
+	char **warnings =
+	    reallocarray(config->warnings, config->warning_count + 1, sizeof *warnings);
+
+	if (!warnings) {
+		return out_of_memory(err);
+	}
+	config->warnings = warnings;
+	if (asprintf(&warnings[config->warning_count], "%s%s %s", where, key, what) <
+	    0) {
+		return out_of_memory(err);
+	}
+	config->warning_count++;
+	return ST_OK;
+}
+
+static enum status setting_fill(struct config_setting *s, enum config_rank rank,
+				const char *where, const char *key, const char *value,
+				struct error *err)
+{
+	if (s->where && s->rank > rank) {
+		return ST_OK;
+	}
+	setting_clear(s);
+	s->rank = rank;
+	s->where = strdup(where);
+	s->key = strdup(key);
+	s->value = strdup(value);
+	return s->where && s->key && s->value ? ST_OK : out_of_memory(err);
+}
+
+/* One of many with one beginning. */
+static enum status set_member(struct config *config, const struct property *family,
+			      enum config_rank rank, const char *where, const char *key,
+			      const char *value, struct error *err)
+{
+	switch (family->family) {
+	case FAMILY_COLUMNS:
+		return column_options_set(&config->columns, (int)rank, key, value, err);
+	case FAMILY_KAFKA:
+		return kafka_options_set(&config->kafka, (int)rank, where, key, value,
+					 err);
+	case FAMILY_OVERRIDES:
+		return select_overrides_set(&config->overrides, (int)rank,
+					    key + strlen(SELECT_OVERRIDE_PREFIX), value,
+					    err);
+	case FAMILY_NONE:
+		break;
+	}
+	assert(false && "a family that nobody takes");
+	return ST_OK;
+}
+
+static enum status unknown(const char *where, const char *key, struct error *err)
+{
+	const char *nearest = property_nearest(key);
+
+	return nearest
+		   ? error_set(err, ST_CONFIG,
+			       "%s%s: unknown property; the nearest known one is %s",
+			       where, key, nearest)
+		   : error_set(err, ST_CONFIG,
+			       "%s%s: unknown property; rowtail --help lists all",
+			       where, key);
+}
+
+enum status config_set(struct config *config, enum config_rank rank, const char *where,
+		       const char *key, const char *value, struct error *err)
+{
+	size_t i = property_find(key);
+
+	if (i == property_count()) {
+		return unknown(where, key, err);
+	}
+	if (property_at(i)->type == TAKES_FAMILY) {
+		return set_member(config, property_at(i), rank, where, key, value, err);
+	}
+	if (property_at(i)->kind == PROPERTY_IGNORED) {
+		return add_warning(
+		    config, where, key,
+		    "has no meaning for SQLite or rowtail and is ignored", err);
+	}
+	if (!config->settings) {
+		config->settings = calloc(property_count(), sizeof *config->settings);
+		if (!config->settings) {
+			return out_of_memory(err);
+		}
+	}
+	return setting_fill(&config->settings[i], rank, where, key, value, err);
+}
+
+/* ---- files ---- */
+
+struct file_load {
+	struct config *config;
+	const char *path;
+};
+
+static enum status set_from_file(void *context, const char *key, const char *value,
+				 unsigned line, struct error *err)
+{
+	const struct file_load *load = context;
+	enum status status;
+	char *where;
+
+	if (asprintf(&where, "%s:%u: ", load->path, line) < 0) {
+		return out_of_memory(err);
+	}
+	status = config_set(load->config, CONFIG_FILE, where, key, value, err);
+	free(where);
+	return status;
+}
+
+enum status config_load(struct config *config, const char *path, struct error *err)
+{
+	struct file_load load = {.config = config, .path = path};
+
+	return properties_file_load(path, set_from_file, &load, err);
+}
+
+/* ---- checks and defaults ---- */
+
+static struct given_value given(const struct config_setting *s)
+{
+	return (struct given_value){
+	    .where = s->where, .key = s->key, .value = s->value};
+}
+
+/* Is `value` one of the words of `accepted`, which '|' separates? */
+static bool is_accepted(const char *accepted, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = accepted; p; p = strchr(p, '|'), p += p != NULL) {
+		if (strcspn(p, "|") == len && strncasecmp(p, value, len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum status apply_setting(struct config *config, const struct property *property,
+				 const struct config_setting *s, struct error *err)
+{
+	struct given_value value = given(s);
+
+	if (property->kind == PROPERTY_BUILT) {
+		return property_value_set(config, property, &value, err);
+	}
+	if (is_accepted(property->accepted, s->value)) {
+		return ST_OK;
+	}
+	if (property->kind == PROPERTY_REFUSED) {
+		return error_set(err, ST_CONFIG,
+				 "%s%s would change the messages and is not built: %s",
+				 s->where, s->key, property->advice);
+	}
+	if (property->accepted) {
+		return error_set(err, ST_CONFIG,
+				 "%s%s=%s is not built yet in this version; only %s is",
+				 s->where, s->key, s->value, property->accepted);
+	}
+	return error_set(err, ST_CONFIG,
+			 "%s%s=%s is not built yet in this version; leave it out",
+			 s->where, s->key, s->value);
+}
+
+/* What was set under another name becomes a setting of the property itself. */
+static enum status settle_alias(struct config_setting *alias,
+				struct config_setting *own, struct error *err)
+{
+	if (own->where && own->rank == alias->rank &&
+	    strcasecmp(own->value, alias->value) != 0) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s%s=%s and %s%s=%s are one setting; give one of them", own->where,
+		    own->key, own->value, alias->where, alias->key, alias->value);
+	}
+	if (!own->where || own->rank < alias->rank) {
+		setting_clear(own);
+		*own = *alias;
+		*alias = (struct config_setting){0};
+	} else {
+		setting_clear(alias);
+	}
+	return ST_OK;
+}
+
+static struct config_setting *setting_of(const struct config *config, const char *name)
+{
+	return &config->settings[property_find(name)];
+}
+
+static enum status settle_aliases(struct config *config, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < property_count(); i++) {
+		const struct property *property = property_at(i);
+
+		if (property->kind == PROPERTY_ALIAS && config->settings[i].where) {
+			status =
+			    settle_alias(&config->settings[i],
+					 setting_of(config, property->alias_of), err);
+		}
+	}
+	return status;
+}
+
+/* Connect's JsonConverter has schemas unless somebody says otherwise; here they are
+ * off. */
+static enum status warn_of_converter(struct config *config, const char *name,
+				     const char *switched_by, struct error *err)
+{
+	const struct config_setting *converter = setting_of(config, name);
+	char *what;
+	enum status status;
+
+	if (!converter->where || !strstr(converter->value, "JsonConverter") ||
+	    setting_of(config, switched_by)->where) {
+		return ST_OK;
+	}
+	if (asprintf(&what,
+		     "has schemas in Kafka Connect by default; here they are off: set "
+		     "%s=true or false",
+		     switched_by) < 0) {
+		return out_of_memory(err);
+	}
+	status = add_warning(config, converter->where, converter->key, what, err);
+	free(what);
+	return status;
+}
+
+/* Who wants a snapshot: those that must be told when there is none. */
+static enum status note_asked(struct config *config, struct error *err)
+{
+	const struct config_setting *s = setting_of(config, "snapshot.mode");
+	const char *option = "--snapshot";
+
+	if (!s->where || (s->rank != CONFIG_COMMAND_LINE &&
+			  config->snapshot_mode != SNAPSHOT_MODE_ALWAYS &&
+			  config->snapshot_mode != SNAPSHOT_MODE_INITIAL_ONLY)) {
+		return ST_OK;
+	}
+	if (s->rank == CONFIG_COMMAND_LINE) {
+		config->snapshot_asked = strdup(option);
+	} else if (asprintf(&config->snapshot_asked, "%s%s=%s", s->where, s->key,
+			    s->value) < 0) {
+		config->snapshot_asked = NULL;
+	}
+	return config->snapshot_asked ? ST_OK : out_of_memory(err);
+}
+
+/* Where defaults depend on others. */
+static void derive(struct config *config)
+{
+	const struct config_setting *s = config->settings;
+
+	if (!s || !s[property_find("include.schema.changes")].where) {
+		config->schema_changes = config->sink == SINK_KAFKA;
+	}
+	if (config->state_path && (!s || !s[property_find("snapshot.mode")].where)) {
+		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
+	}
+}
+
+static enum status apply_settings(struct config *config, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (!config->settings) {
+		return select_overrides_check(&config->overrides, NULL, err);
+	}
+	status = settle_aliases(config, err);
+	for (size_t i = 0; status == ST_OK && i < property_count(); i++) {
+		if (config->settings[i].where) {
+			status = apply_setting(config, property_at(i),
+					       &config->settings[i], err);
+		}
+	}
+	if (status == ST_OK) {
+		status =
+		    warn_of_converter(config, "value.converter", "schemas.enable", err);
+	}
+	if (status == ST_OK) {
+		status = warn_of_converter(config, "header.converter",
+					   "header.converter.schemas.enable", err);
+	}
+	if (status == ST_OK) {
+		status = note_asked(config, err);
+	}
+	return status == ST_OK ? select_overrides_check(&config->overrides,
+							config->override_list, err)
+			       : status;
+}
+
+/* The database file's name without extension, made a valid prefix. */
+static enum status default_prefix(struct config *config, struct error *err)
+{
+	char *stem = strdup(config->database_name);
+	char *dot;
+	struct buffer b;
+
+	if (!stem) {
+		return out_of_memory(err);
+	}
+	dot = strrchr(stem, '.');
+	if (dot && dot != stem) {
+		*dot = '\0';
+	}
+	buffer_init(&b);
+	topic_name_add(&b, *stem ? stem : "rowtail", "", "");
+	buffer_add_char(&b, '\0');
+	free(stem);
+	if (!buffer_ok(&b)) {
+		buffer_clear(&b);
+		return out_of_memory(err);
+	}
+	config->topic_prefix = b.bytes;
+	return ST_OK;
+}
+
+static enum status set_defaults(struct config *config, struct error *err)
+{
+	const char *slash = strrchr(config->database_path, '/');
+	const char *name = slash ? slash + 1 : config->database_path;
+
+	free(config->database_name);
+	config->database_name = strdup(name);
+	if (!config->database_name) {
+		return out_of_memory(err);
+	}
+	for (size_t i = 0; i < property_count(); i++) {
+		if (property_is_text(property_at(i)) &&
+		    property_value_fall_back(config, property_at(i), err) != ST_OK) {
+			return err->status;
+		}
+	}
+	return config->topic_prefix ? ST_OK : default_prefix(config, err);
+}
+
+/* Beside the database itself, by whatever link it was named. */
+static enum status default_state(struct config *config, struct error *err)
+{
+	char *real = realpath(config->database_path, NULL);
+	int len = asprintf(&config->state_path, "%s-rowtail",
+			   real ? real : config->database_path);
+
+	free(real);
+	if (len < 0) {
+		config->state_path = NULL;
+		return out_of_memory(err);
+	}
+	config->state_is_default = true;
+	return ST_OK;
+}
+
+/* What status and verify cannot do without. */
+static enum status check_command(const struct config *config, struct error *err)
+{
+	bool is_status = config->command == COMMAND_STATUS;
+
+	if (config->json && !is_status) {
+		return error_set(err, ST_CONFIG,
+				 "--json goes with rowtail status only; leave it out");
+	}
+	if (config->command == COMMAND_FOLLOW) {
+		return ST_OK;
+	}
+	if (!config->state_path) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "no state directory given: rowtail %s --state DIR%s (a database of "
+		    "that name is ./%s)",
+		    is_status ? "status" : "verify", is_status ? "" : " DATABASE",
+		    is_status ? "status" : "verify");
+	}
+	return ST_OK;
+}
+
+/* Without a state directory nothing can be exactly once. */
+static enum status check_state(const struct config *config, struct error *err)
+{
+	if (config->state_is_none &&
+	    (config->sink != SINK_KAFKA || config->kafka.exactly_once)) {
+		return error_set(err, ST_CONFIG,
+				 "--state=none goes with --to kafka:// and "
+				 "exactly.once.support=disabled only (a folder of that "
+				 "name is ./none)");
+	}
+	return ST_OK;
+}
+
+/* Properties that go together, or do not. */
+static enum status check_pairs(const struct config *config, struct error *err)
+{
+	if (config->table_include_list && config->table_exclude_list) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "table.include.list and table.exclude.list exclude each "
+		    "other; give one of them");
+	}
+	if (config->header_schemas && !config->schemas) {
+		return error_set(err, ST_CONFIG,
+				 "header.converter.schemas.enable=true needs "
+				 "schemas.enable=true, as a header's schema is that of "
+				 "the key; set both, or neither");
+	}
+	return ST_OK;
+}
+
+static enum status check_once(const struct config *config, struct error *err)
+{
+	if (config->once && !config->state_path &&
+	    config->snapshot_mode == SNAPSHOT_MODE_NO_DATA) {
+		return error_set(err, ST_CONFIG,
+				 "--once without --state or --snapshot: nothing to do; "
+				 "add one of them");
+	}
+	return ST_OK;
+}
+
+/* Of a run that has a database: checks that need several settings, and what follows
+ * from them. */
+static enum status finish_run(struct config *config, struct error *err)
+{
+	if (!config->database_path) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "no database given: rowtail DATABASE (see rowtail --help)");
+	}
+	if (check_pairs(config, err) != ST_OK ||
+	    kafka_options_finish(&config->kafka, err) != ST_OK ||
+	    check_state(config, err) != ST_OK) {
+		return err->status;
+	}
+	if (config->sink != SINK_STDOUT && !config->state_path &&
+	    !config->state_is_none && default_state(config, err) != ST_OK) {
+		return err->status;
+	}
+	derive(config);
+	return check_once(config, err) == ST_OK ? set_defaults(config, err)
+						: err->status;
+}
+
+enum status config_finish(struct config *config, struct error *err)
+{
+	enum status status = apply_settings(config, err);
+
+	if (status == ST_OK) {
+		status = check_command(config, err);
+	}
+	if (status == ST_OK && config->command != COMMAND_STATUS) {
+		status = finish_run(config, err);
+	}
+	if (status == ST_OK) {
+		settings_clear(config);
+	}
+	return status;
+}

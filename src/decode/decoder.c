@@ -1,0 +1,862 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/decode/decoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "btree/page_marks.h"
+#include "btree/ptrmap.h"
+#include "btree/tree_diff.h"
+#include "btree/tree_walk.h"
+#include "schemas/table_rename.h"
+#include "src/base/utf8.h"
+#include "src/decode/row_diff.h"
+
+/* A tree to compare. */
+struct tree_work {
+	const struct table *old_table; /* NULL: not there before */
+	const struct table *new_table; /* NULL: it is gone, no rows come of it */
+	uint32_t old_root;             /* 0: none */
+	uint32_t new_root;
+};
+
+struct decoder {
+	struct view *view;
+	const struct table_filter *filter;
+	struct decoder_events events;
+	struct catalog *catalog;
+	uint32_t *roots; /* of the catalog's trees; catalog->root_count of them */
+	struct map_trees trees; /* the same, those of captured tables first */
+	struct parent_map map;  /* not filled: as needed */
+	bool map_is_stale;      /* to be made anew after this transaction */
+	bool distrusts_ptrmap;  /* one of its pages is damaged */
+	struct page_set named;  /* roots of damaged trees that were told; 0: freelist */
+	struct page_marks marks;
+	struct tree_diff diff;
+	struct row_diff rows;
+	struct page_set matched; /* roots of old trees that the new catalog still has */
+	struct table_renames renames; /* that the schema itself tells */
+	const struct table *
+	    *gone; /* tables of the old catalog that the new one lacks */
+	size_t gone_count;
+	struct tree_work *work;
+	size_t work_count;
+	size_t work_cap;
+};
+
+static bool is_captured(const struct table *table)
+{
+	return table && !table->left_out;
+}
+
+static enum status list_roots(struct decoder *decoder, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	uint32_t *roots =
+	    realloc(decoder->roots, (catalog->root_count + 1) * sizeof *roots);
+	size_t needed = 0;
+	size_t others = catalog->root_count;
+
+	if (!roots) {
+		return error_set(err, ST_NOMEM, "out of memory for root pages");
+	}
+	decoder->roots = roots;
+	for (size_t i = 0; i < catalog->root_count; i++) {
+		bool is_needed = is_captured(catalog->roots[i].table);
+
+		roots[is_needed ? needed++ : --others] = catalog->roots[i].root_page;
+	}
+	decoder->trees.roots = roots;
+	decoder->trees.count = catalog->root_count;
+	decoder->trees.needed = needed;
+	return ST_OK;
+}
+
+/* Tell of damage that stops nothing; `root` as in struct map_trees. */
+static void tell_damage(void *context, uint32_t root, const struct error *why)
+{
+	struct decoder *decoder = context;
+	const struct tree_root *tree = catalog_root(decoder->catalog, root);
+	const char *name = tree ? tree->name : "";
+	enum damaged_part part = root == 0 ? DAMAGED_FREELIST : DAMAGED_INDEX;
+	struct error unused;
+	bool is_new = false;
+
+	if (root == 1 || /* whoever reads the schema says what is wrong with it */
+	    page_set_add(&decoder->named, root, &is_new, &unused) != ST_OK || !is_new) {
+		return;
+	}
+	if (tree && catalog_find(decoder->catalog, name) &&
+	    catalog_find(decoder->catalog, name)->root_page == root) {
+		part = DAMAGED_TABLE;
+	}
+	decoder->events.damaged(decoder->events.context, part, name, why);
+}
+
+/* At open every tree must at least have a path from its root to a leaf, if it is one
+ * that is needed. */
+static enum status check_roots(struct decoder *decoder, struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+
+	for (size_t i = 0; i < catalog->root_count; i++) {
+		const struct tree_root *root = &catalog->roots[i];
+		unsigned height;
+		enum status status =
+		    tree_height(view_old(decoder->view), root->root_page, &height, err);
+
+		if (status == ST_CORRUPT && !is_captured(root->table)) {
+			tell_damage(decoder, root->root_page, err);
+		} else if (status != ST_OK) {
+			return status == ST_CORRUPT
+				   ? error_wrap(err, "table %s", SHORT_NAME(root->name))
+				   : status;
+		}
+	}
+	return ST_OK;
+}
+
+enum status decoder_open(struct view *view, const struct table_filter *filter,
+			 const struct decoder_events *events, struct decoder **out,
+			 struct error *err)
+{
+	struct decoder *decoder = calloc(1, sizeof *decoder);
+	enum status status;
+
+	if (!decoder) {
+		return error_set(err, ST_NOMEM, "out of memory for decoding");
+	}
+	decoder->view = view;
+	decoder->filter = filter;
+	decoder->events = *events;
+	parent_map_init(&decoder->map);
+	page_marks_init(&decoder->marks);
+	tree_diff_init(&decoder->diff);
+	row_diff_init(&decoder->rows);
+	page_set_init(&decoder->matched);
+	page_set_init(&decoder->named);
+	decoder->trees.damaged = tell_damage;
+	decoder->trees.context = decoder;
+	table_renames_init(&decoder->renames);
+	status =
+	    catalog_read(view_old(view), filter, NULL, NULL, &decoder->catalog, err);
+	if (status == ST_OK) {
+		status = check_roots(decoder, err);
+	}
+	if (status == ST_OK) {
+		status = events->catalog(events->context, decoder->catalog, NULL, err);
+	}
+	if (status == ST_OK) {
+		status = list_roots(decoder, err);
+	}
+	if (status != ST_OK) {
+		decoder_close(decoder);
+		return status;
+	}
+	*out = decoder;
+	return ST_OK;
+}
+
+void decoder_close(struct decoder *decoder)
+{
+	if (!decoder) {
+		return;
+	}
+	catalog_close(decoder->catalog);
+	parent_map_clear(&decoder->map);
+	page_marks_clear(&decoder->marks);
+	tree_diff_clear(&decoder->diff);
+	row_diff_clear(&decoder->rows);
+	page_set_clear(&decoder->matched);
+	page_set_clear(&decoder->named);
+	table_renames_clear(&decoder->renames);
+	free(decoder->gone);
+	free(decoder->work);
+	free(decoder->roots);
+	free(decoder);
+}
+
+const struct catalog *decoder_catalog(const struct decoder *decoder)
+{
+	return decoder->catalog;
+}
+
+/* ---- the transaction's pages ---- */
+
+static bool has_ptrmap(const struct db_header *header)
+{
+	return header->largest_root != 0;
+}
+
+/* Are parents looked up in the derived map? */
+static bool uses_map(const struct decoder *decoder, const struct db_header *header)
+{
+	return !has_ptrmap(header) || decoder->distrusts_ptrmap;
+}
+
+/* The page's image in the transaction, or NULL: pages are ascending. */
+static bool txn_has_page(const struct captured_txn *txn, uint32_t page_no)
+{
+	size_t low = 0, high = txn->page_total;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (txn->pages[middle].page_no < page_no) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low < txn->page_total && txn->pages[low].page_no == page_no;
+}
+
+static enum status read_header(struct page_source *source, struct db_header *header,
+			       struct error *err)
+{
+	struct page_ref ref = {0};
+	enum status status = page_get(source, 1, &ref, err);
+
+	if (status == ST_OK) {
+		status = db_header_read(ref.bytes, header, err);
+		page_put(source, &ref);
+	}
+	return status;
+}
+
+/* D: what has a frame and can belong to a tree. */
+static enum status collect_dirty(struct decoder *decoder,
+				 const struct captured_txn *txn, bool any_ptrmap,
+				 struct error *err)
+{
+	struct page_source *new = view_new(decoder->view);
+	uint32_t lock_page = db_lock_byte_page(new->page_size);
+	enum status status = ST_OK;
+
+	page_marks_empty(&decoder->marks);
+	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+		uint32_t page_no = txn->pages[i].page_no;
+
+		if (page_no > txn->page_count || page_no == lock_page ||
+		    (any_ptrmap && ptrmap_is_ptrmap_page(page_no, new->page_size,
+							 new->usable_size))) {
+			continue;
+		}
+		status = page_marks_add_dirty(&decoder->marks, page_no, err);
+	}
+	return status;
+}
+
+/* ---- the schema ---- */
+
+static bool touches_schema_pages(const struct catalog *catalog,
+				 const struct captured_txn *txn)
+{
+	for (size_t i = 0; i < catalog->schema_page_count; i++) {
+		if (catalog->schema_pages[i] != 1 &&
+		    txn_has_page(txn, catalog->schema_pages[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Did page 1 change in a way that the catalog depends on? */
+static enum status page_one_changed(struct decoder *decoder, bool *changed,
+				    struct error *err)
+{
+	struct page_source *old = view_old(decoder->view);
+	struct page_source *new = view_new(decoder->view);
+	struct page_ref old_ref = {0}, new_ref = {0};
+	enum status status = page_get(old, 1, &old_ref, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	status = page_get(new, 1, &new_ref, err);
+	if (status == ST_OK) {
+		struct db_header header;
+
+		status = db_header_read(new_ref.bytes, &header, err);
+		if (status == ST_OK) {
+			const struct db_header *was = &decoder->catalog->header;
+
+			*changed = header.schema_cookie != was->schema_cookie ||
+				   header.encoding != was->encoding ||
+				   has_ptrmap(&header) != has_ptrmap(was) ||
+				   memcmp(old_ref.bytes + DB_HEADER_SIZE,
+					  new_ref.bytes + DB_HEADER_SIZE,
+					  old->page_size - DB_HEADER_SIZE) != 0;
+		}
+		page_put(new, &new_ref);
+	}
+	page_put(old, &old_ref);
+	return status;
+}
+
+static enum status schema_changed(struct decoder *decoder,
+				  const struct captured_txn *txn, bool *changed,
+				  struct error *err)
+{
+	*changed = touches_schema_pages(decoder->catalog, txn);
+	if (*changed || !txn_has_page(txn, 1)) {
+		return ST_OK;
+	}
+	return page_one_changed(decoder, changed, err);
+}
+
+/* ---- which trees to compare ---- */
+
+static enum status add_work(struct decoder *decoder, const struct tree_work *work,
+			    struct error *err)
+{
+	if (decoder->work_count == decoder->work_cap) {
+		size_t cap = decoder->work_cap ? decoder->work_cap * 2 : 16;
+		struct tree_work *grown = realloc(decoder->work, cap * sizeof *grown);
+
+		if (!grown) {
+			return error_set(err, ST_NOMEM,
+					 "out of memory for touched tables");
+		}
+		decoder->work = grown;
+		decoder->work_cap = cap;
+	}
+	decoder->work[decoder->work_count++] = *work;
+	return ST_OK;
+}
+
+/* Tables in the order of the contract, trees without rows behind them. */
+static int compare_work(const void *a, const void *b)
+{
+	const struct tree_work *x = a;
+	const struct tree_work *y = b;
+
+	if (!x->new_table || !y->new_table) {
+		return (x->new_table ? 0 : 1) - (y->new_table ? 0 : 1);
+	}
+	return strcmp(x->new_table->sort_name, y->new_table->sort_name);
+}
+
+/* The schema is as it was: the trees with a marked page. */
+static enum status plan_same_schema(struct decoder *decoder, struct error *err)
+{
+	const struct page_set *roots = &decoder->marks.roots;
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < roots->count; i++) {
+		const struct tree_root *root =
+		    catalog_root(decoder->catalog, roots->pages[i]);
+		struct tree_work work = {0};
+
+		if (!root || !is_captured(root->table)) {
+			continue;
+		}
+		work.old_root = work.new_root = root->root_page;
+		work.old_table = work.new_table = root->table;
+		status = add_work(decoder, &work, err);
+	}
+	if (decoder->work_count > 1) {
+		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
+		      compare_work);
+	}
+	return status;
+}
+
+/* How strongly two trees look like one: 0 not at all, 1 an equal row or both empty
+ * under one root, else 2 + shared pages. */
+static enum status likeness(struct decoder *decoder, const struct table *old_table,
+			    const struct table *new_table, uint64_t *out,
+			    struct error *err)
+{
+	struct tree_diff diff;
+	struct row_diff rows;
+	bool shares = false;
+	enum status status;
+
+	*out = 0;
+	if (old_table->without_rowid != new_table->without_rowid) {
+		return ST_OK;
+	}
+	tree_diff_init(&diff);
+	row_diff_init(&rows);
+	tree_diff_begin(&diff, view_old(decoder->view), view_new(decoder->view),
+			&decoder->marks, NULL, false);
+	status = tree_diff_run(&diff, old_table->root_page, new_table->root_page, err);
+	if (status == ST_OK && !diff.is_one_kind) {
+		*out = 0; /* one of them is a table that SQLite does not list */
+	} else if (status == ST_OK && diff.shared_units > 0) {
+		*out = 2 + diff.shared_units;
+	} else if (status == ST_OK) {
+		status = row_diff_shares_row(&rows, &diff, &shares, err);
+		*out = shares ? 1 : 0;
+	}
+	if (status == ST_OK && *out == 0 && diff.is_one_kind &&
+	    old_table->root_page == new_table->root_page) {
+		bool empty = false;
+
+		status = row_diff_both_empty(&rows, &diff, &empty, err);
+		*out = empty ? 1 : 0;
+	}
+	tree_diff_clear(&diff);
+	row_diff_clear(&rows);
+	return status;
+}
+
+/* The table of the old catalog that `table`, whose name is new, was before; NULL if it
+ * was created. Names that still stand are never candidates. */
+static enum status find_renamed(struct decoder *decoder, const struct table *table,
+				const struct table **out, struct error *err)
+{
+	uint64_t best = 0;
+	enum status status = ST_OK;
+
+	*out = table_renames_old(&decoder->renames, table);
+	if (*out) {
+		return ST_OK;
+	}
+	for (size_t i = 0; status == ST_OK && i < decoder->gone_count; i++) {
+		const struct table *old_table = decoder->gone[i];
+		uint64_t score = 0;
+
+		if (old_table->root_page == 0 ||
+		    (!is_captured(old_table) && !is_captured(table)) ||
+		    page_set_has(&decoder->matched, old_table->root_page)) {
+			continue;
+		}
+		status = likeness(decoder, old_table, table, &score, err);
+		if (status == ST_CORRUPT &&
+		    !(is_captured(old_table) && is_captured(table))) {
+			score = 0;
+			status = ST_OK;
+		}
+		if (score > best || (score == best && score > 0 &&
+				     old_table->root_page == table->root_page)) {
+			best = score;
+			*out = old_table;
+		}
+	}
+	return status;
+}
+
+static enum status report_ddl(struct decoder *decoder, enum ddl what,
+			      const struct table *old_table,
+			      const struct table *new_table, struct error *err)
+{
+	if (!is_captured(old_table) && !is_captured(new_table)) {
+		return ST_OK;
+	}
+	return decoder->events.ddl(decoder->events.context, what, old_table, new_table,
+				   err);
+}
+
+static bool root_is_touched(const struct decoder *decoder, uint32_t root)
+{
+	return page_set_has(&decoder->marks.roots, root);
+}
+
+/* One table of the new catalog, and what had its name before (NULL: nothing): which one
+ * it was, and whether to compare it. */
+static enum status plan_table(struct decoder *decoder, const struct table *old_table,
+			      const struct table *table, struct error *err)
+{
+	struct tree_work work = {.new_root = table->root_page};
+	bool wants_rows = is_captured(table);
+	enum status status = ST_OK;
+
+	if (table->root_page == 0) {
+		decoder->map_is_stale = decoder->map_is_stale || is_captured(old_table);
+		return ST_OK;
+	}
+	if (old_table && old_table->root_page == 0) {
+		old_table = NULL;
+	} else if (!old_table) {
+		status = find_renamed(decoder, table, &old_table, err);
+		if (status == ST_OK) {
+			status =
+			    report_ddl(decoder, old_table ? DDL_RENAMED : DDL_CREATED,
+				       old_table, table, err);
+		}
+		wants_rows = wants_rows && (!old_table || is_captured(old_table));
+	} else if (strcmp(old_table->name, table->name) != 0) {
+		/* In other letters; renamed twice in this transaction. */
+		status = report_ddl(decoder, DDL_RENAMED, old_table, table, err);
+	} else if (strcmp(old_table->sql, table->sql) != 0) {
+		status = report_ddl(decoder, DDL_ALTERED, old_table, table, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	if (old_table) {
+		/* Its pages come into the map, or have to leave it. */
+		decoder->map_is_stale = decoder->map_is_stale ||
+					is_captured(old_table) != is_captured(table);
+		work.old_root = old_table->root_page;
+		status = page_set_add(&decoder->matched, work.old_root, NULL, err);
+		if (status != ST_OK || (work.old_root == work.new_root &&
+					!root_is_touched(decoder, work.new_root))) {
+			return status;
+		}
+	}
+	work.old_table = old_table;
+	work.new_table = table;
+	return wants_rows ? add_work(decoder, &work, err) : ST_OK;
+}
+
+/* Is there a table called like `table`, at or after *at? Both stand by name, and *at
+ * goes on behind it. */
+static const struct table *next_named(const struct catalog *catalog, size_t *at,
+				      const struct table *table)
+{
+	int order = -1;
+
+	for (; *at < catalog->table_count; ++*at) {
+		const struct table *there = catalog->tables[*at];
+
+		order = there == table ? 0 : strcmp(there->sort_name, table->sort_name);
+		if (order >= 0) {
+			break;
+		}
+	}
+	return order == 0 ? catalog->tables[(*at)++] : NULL;
+}
+
+static enum status list_gone(struct decoder *decoder, const struct catalog *fresh,
+			     struct error *err)
+{
+	const struct catalog *catalog = decoder->catalog;
+	size_t at = 0;
+
+	free(decoder->gone);
+	decoder->gone_count = 0;
+	decoder->gone = calloc(catalog->table_count + 1, sizeof(struct table *));
+	if (!decoder->gone) {
+		return error_set(err, ST_NOMEM, "out of memory for tables");
+	}
+	for (size_t i = 0; i < catalog->table_count; i++) {
+		const struct table *table = catalog->tables[i];
+
+		if (!next_named(fresh, &at, table) && table->root_page != 0) {
+			decoder->gone[decoder->gone_count++] = table;
+		}
+	}
+	return ST_OK;
+}
+
+/* Tables that were dropped: their pages have to leave the parent map, or they would
+ * stand there as children of whatever their parent becomes. */
+static enum status plan_gone(struct decoder *decoder, bool has_map, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < decoder->gone_count; i++) {
+		const struct table *table = decoder->gone[i];
+		struct tree_work work = {.old_root = table->root_page};
+
+		if (page_set_has(&decoder->matched, work.old_root)) {
+			continue;
+		}
+		status = report_ddl(decoder, DDL_DROPPED, table, NULL, err);
+		if (status == ST_OK && has_map && is_captured(table)) {
+			status = add_work(decoder, &work, err);
+		}
+	}
+	return status;
+}
+
+/* Renames that the schema tells come first: their old tables are no others'. */
+static enum status find_told_renames(struct decoder *decoder,
+				     const struct catalog *fresh,
+				     const struct captured_txn *txn, struct error *err)
+{
+	struct table_renames *renames = &decoder->renames;
+	enum status status = ST_OK;
+
+	page_set_empty(&decoder->matched);
+	renames->count = 0;
+	if (decoder->gone_count > 0) {
+		status = table_renames_find(
+		    renames, decoder->catalog, fresh,
+		    txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
+	}
+	for (size_t i = 0; status == ST_OK && i < renames->count; i++) {
+		status = page_set_add(&decoder->matched,
+				      renames->list[i].old_table->root_page, NULL, err);
+	}
+	return status;
+}
+
+static enum status plan_new_schema(struct decoder *decoder, const struct catalog *fresh,
+				   const struct captured_txn *txn, struct error *err)
+{
+	size_t at = 0;
+	enum status status = list_gone(decoder, fresh, err);
+
+	if (status == ST_OK) {
+		status = find_told_renames(decoder, fresh, txn, err);
+	}
+	for (size_t i = 0; status == ST_OK && i < fresh->table_count; i++) {
+		const struct table *table = fresh->tables[i];
+		const struct table *was = next_named(decoder->catalog, &at, table);
+
+		if (was != table || root_is_touched(decoder, table->root_page)) {
+			status = plan_table(decoder, was, table, err);
+		}
+	}
+	if (status == ST_OK) {
+		status = plan_gone(decoder, uses_map(decoder, &fresh->header), err);
+	}
+	if (decoder->work_count > 1) {
+		qsort(decoder->work, decoder->work_count, sizeof *decoder->work,
+		      compare_work);
+	}
+	return status;
+}
+
+/* ---- VACUUM ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The next row at or after `i` that VACUUM carries over: it leaves an empty
+ * sqlite_sequence out when no table is AUTOINCREMENT any more (seen). */
+static size_t next_carried(const struct catalog *catalog, size_t i)
+{
+	while (i < catalog->row_count &&
+	       strcmp(catalog->rows[i]->name, "sqlite_sequence") == 0) {
+		i++;
+	}
+	return i;
+}
+
+static bool same_schema_row(const struct schema_row *a, const struct schema_row *b)
+{
+	return a == b ||
+	       (same_text(a->type, b->type) && same_text(a->name, b->name) &&
+		same_text(a->table_name, b->table_name) && same_text(a->sql, b->sql));
+}
+
+/* Schema rows equal as a set but for root pages (both lists are in one order). */
+static bool same_schema_rows(const struct catalog *a, const struct catalog *b)
+{
+	size_t i = next_carried(a, 0);
+	size_t j = next_carried(b, 0);
+
+	while (i < a->row_count && j < b->row_count &&
+	       same_schema_row(a->rows[i], b->rows[j])) {
+		i = next_carried(a, i + 1);
+		j = next_carried(b, j + 1);
+	}
+	return i == a->row_count && j == b->row_count;
+}
+
+/*
+ * VACUUM renumbers the rows of tables without a key. It is known by a changed schema
+ * cookie, schema rows that are equal but for root pages, an empty freelist, and a frame
+ * for every page that a tree can have.
+ */
+static bool looks_like_vacuum(const struct decoder *decoder,
+			      const struct catalog *fresh,
+			      const struct captured_txn *txn)
+{
+	struct page_source *new = view_new(decoder->view);
+	size_t written = decoder->marks.dirty.count;
+	uint32_t expected = txn->page_count;
+
+	if (fresh->header.schema_cookie == decoder->catalog->header.schema_cookie ||
+	    fresh->header.freelist_count != 0) {
+		return false;
+	}
+	if (txn->page_count >= db_lock_byte_page(new->page_size)) {
+		expected--;
+	}
+	if (has_ptrmap(&fresh->header) || has_ptrmap(&decoder->catalog->header)) {
+		/* Pages at ptrmap places are not in D, whichever view has them. */
+		expected -= txn->page_count / (new->usable_size / 5 + 1) + 1;
+	}
+	return written >= expected && same_schema_rows(decoder->catalog, fresh);
+}
+
+/* ---- the run ---- */
+
+static enum status compare_tree(struct decoder *decoder, const struct tree_work *work,
+				bool rowids_may_move, struct error *err)
+{
+	struct table_pair pair = {.old_table = work->old_table,
+				  .new_table = work->new_table,
+				  .rowids_may_move = rowids_may_move};
+	enum status status =
+	    tree_diff_run(&decoder->diff, work->old_root, work->new_root, err);
+
+	if (status == ST_OK && work->new_table) {
+		status = decoder->events.table(decoder->events.context, work->new_table,
+					       err);
+		if (status == ST_OK) {
+			status = row_diff_run(&decoder->rows, &decoder->diff, &pair,
+					      decoder->events.change,
+					      decoder->events.context, err);
+		}
+	}
+	if (status == ST_CORRUPT && !work->new_table) {
+		/* Nobody asks for its rows any more. */
+		decoder->map_is_stale = true;
+		return ST_OK;
+	}
+	if (status == ST_CORRUPT) {
+		return error_wrap(err, "table %s", SHORT_NAME(work->new_table->name));
+	}
+	return status;
+}
+
+/* Damage in a tree that is needed for the map. */
+static enum status name_needed(const struct decoder *decoder, enum status status,
+			       struct error *err)
+{
+	const struct tree_root *root =
+	    catalog_root(decoder->catalog, decoder->trees.failed);
+
+	return status == ST_CORRUPT && root
+		   ? error_wrap(err, "table %s", SHORT_NAME(root->name))
+		   : status;
+}
+
+/* The parent map, filled; NULL where the old view has ptrmap pages. */
+static enum status prepare_map(struct decoder *decoder, const struct captured_txn *txn,
+			       struct parent_map **map, struct error *err)
+{
+	enum status status = ST_OK;
+
+	*map = NULL;
+	if (!uses_map(decoder, &decoder->catalog->header)) {
+		return ST_OK;
+	}
+	if (!decoder->map.is_filled) {
+		decoder->trees.failed = 0;
+		status = parent_map_fill(&decoder->map, view_old(decoder->view),
+					 &decoder->trees, err);
+	}
+	if (status == ST_OK) {
+		status = parent_map_grow(&decoder->map, txn->page_count, err);
+	}
+	*map = &decoder->map;
+	return name_needed(decoder, status, err);
+}
+
+/* M, and the map that it was made with. Where a ptrmap page cannot be, the map is
+ * derived from here on. */
+static enum status mark_pages(struct decoder *decoder, const struct captured_txn *txn,
+			      bool any_ptrmap, struct parent_map **map,
+			      struct error *err)
+{
+	enum status status = collect_dirty(decoder, txn, any_ptrmap, err);
+
+	if (status == ST_OK) {
+		status = prepare_map(decoder, txn, map, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	decoder->trees.failed = 0;
+	status = page_marks_climb(&decoder->marks, view_old(decoder->view), *map,
+				  &decoder->trees, err);
+	if (status != ST_CORRUPT || *map) {
+		return name_needed(decoder, status, err);
+	}
+	decoder->events.damaged(decoder->events.context, DAMAGED_POINTER_MAP, "", err);
+	decoder->distrusts_ptrmap = true;
+	return mark_pages(decoder, txn, any_ptrmap, map, err);
+}
+
+static enum status run_work(struct decoder *decoder, struct parent_map *map,
+			    bool same_roots, bool rowids_may_move, struct error *err)
+{
+	enum status status = ST_OK;
+
+	tree_diff_begin(&decoder->diff, view_old(decoder->view),
+			view_new(decoder->view), &decoder->marks, map, same_roots);
+	for (size_t i = 0; status == ST_OK && i < decoder->work_count; i++) {
+		status = compare_tree(decoder, &decoder->work[i], rowids_may_move, err);
+	}
+	if (status == ST_OK) {
+		tree_diff_end(&decoder->diff);
+	}
+	return status;
+}
+
+static enum status apply_new_schema(struct decoder *decoder,
+				    const struct captured_txn *txn,
+				    struct parent_map *map, struct error *err)
+{
+	struct catalog *fresh;
+	enum status status =
+	    catalog_read(view_new(decoder->view), decoder->filter, decoder->catalog,
+			 &decoder->marks.dirty, &fresh, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (!uses_map(decoder, &fresh->header)) {
+		map = NULL;
+	}
+	status = decoder->events.catalog(decoder->events.context, fresh,
+					 decoder->catalog, err);
+	if (status == ST_OK) {
+		status = plan_new_schema(decoder, fresh, txn, err);
+	}
+	if (status == ST_OK) {
+		status = run_work(decoder, map, false,
+				  txn->is_catch_up || txn->merged > 0 ||
+				      looks_like_vacuum(decoder, fresh, txn),
+				  err);
+	}
+	decoder->map_is_stale = decoder->map_is_stale || !map;
+	catalog_close(decoder->catalog);
+	decoder->catalog = fresh;
+	return status == ST_OK ? list_roots(decoder, err) : status;
+}
+
+enum status decoder_apply(struct decoder *decoder, const struct captured_txn *txn,
+			  struct error *err)
+{
+	struct parent_map *map;
+	struct db_header header = decoder->catalog->header;
+	bool changed = false;
+	enum status status = view_begin(decoder->view, txn, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	decoder->work_count = 0;
+	/* A comparison finds no page that is equal, whoever has it now. */
+	decoder->map_is_stale = txn->is_catch_up;
+	if (txn_has_page(txn, 1)) {
+		status = read_header(view_new(decoder->view), &header, err);
+	}
+	if (status == ST_OK) {
+		status = mark_pages(decoder, txn,
+				    has_ptrmap(&header) ||
+					has_ptrmap(&decoder->catalog->header),
+				    &map, err);
+	}
+	if (status == ST_OK) {
+		status = schema_changed(decoder, txn, &changed, err);
+	}
+	if (status == ST_OK && changed) {
+		status = apply_new_schema(decoder, txn, map, err);
+	} else if (status == ST_OK) {
+		status = plan_same_schema(decoder, err);
+		if (status == ST_OK) {
+			status = run_work(decoder, map, true,
+					  txn->is_catch_up || txn->merged > 0, err);
+		}
+		decoder->catalog->header = header;
+	}
+	if (decoder->map_is_stale) {
+		parent_map_clear(&decoder->map);
+	}
+	if (status == ST_OK) {
+		view_end(decoder->view);
+	}
+	return status;
+}

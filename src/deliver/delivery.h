@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/deliver/delivery.h -- from changed rows to what the sink has acknowledged.
+ *
+ * Opens the sink, encodes and puts what decoding finds, and keeps A, the position
+ * that a later run goes on from: it moves when the sink has acknowledged what was
+ * put, also in the middle of a transaction, and never before.
+ *
+ *     open ─► [claim] ─► restore ─► begin ─► changes ─► end ─► … ─► finish ─► close
+ *
+ * OWNERSHIP  delivery_open / delivery_close. Configuration and store are borrowed.
+ * THREADS    The decoding thread only.
+ * ERRORS     Those of the sink (sinks/sink.h), of the encoder and of the store.
+ */
+#ifndef DELIVERY_H
+#define DELIVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/config/config.h"
+#include "src/deliver/kafka_resume.h"
+#include "src/deliver/publisher.h"
+#include "src/state/store.h"
+
+struct delivery;
+
+/* The sink, an encoder and a publisher as `config` says. */
+enum status delivery_open(const struct config *config, struct delivery **out,
+			  struct error *err) MUST_CHECK;
+void delivery_close(struct delivery *delivery); /* takes NULL */
+
+/* What is asked of single columns; NULL: nothing. Borrowed. */
+const struct column_rules *delivery_rules(const struct delivery *delivery);
+
+/* What decoding hands its changes to; borrowed. */
+struct publisher *delivery_publisher(struct delivery *delivery);
+
+/*
+ * Settle with Kafka where to go on (src/deliver/kafka_resume.h), and put an end to
+ * whoever wrote there before; other sinks: nothing. May move the store's position.
+ * Waits for Kafka.
+ * `*starts_over`: the directory's content is of no use; forget it and open all again,
+ * with delivery_floor taken over. `waits` (may be NULL) is called when Kafka is found
+ * to be out of reach meanwhile.
+ */
+enum status delivery_claim(struct delivery *delivery, struct store *store,
+			   void (*waits)(void *context), void *context,
+			   bool *starts_over, struct error *err) MUST_CHECK;
+/* Where LSNs of a new state directory begin, and which change_ids are used up. */
+struct kafka_floor delivery_floor(const struct delivery *delivery);
+void delivery_raise_floor(struct delivery *delivery, struct kafka_floor floor);
+
+/* A new state directory begins here: all was seen up to `lsn`. */
+struct state_position delivery_first_position(const struct delivery *delivery,
+					      uint64_t lsn);
+
+/*
+ * Everything up to `lsn` is delivered. With a store (NULL: none) events go on with the
+ * numbers of its position, what was acknowledged of the next transaction is not put
+ * again, and the sink is brought to where it was. From now on the position moves.
+ */
+enum status delivery_restore(struct delivery *delivery, struct store *store,
+			     uint64_t lsn, struct error *err) MUST_CHECK;
+
+/* The initial snapshot is not wholly out. */
+bool delivery_in_snapshot(const struct delivery *delivery);
+/* Everything up to here was put, and the journal's checksum there. */
+uint64_t delivery_lsn(const struct delivery *delivery);
+uint64_t delivery_chain(const struct delivery *delivery);
+
+/* Around the changes of each transaction; `chain` is the journal's checksum after it.
+ */
+enum status delivery_begin(struct delivery *delivery,
+			   const struct encoder_transaction *txn, uint64_t chain,
+			   struct error *err) MUST_CHECK;
+enum status delivery_end(struct delivery *delivery, struct error *err) MUST_CHECK;
+
+/* Between transactions: so much was put that it should be flushed. */
+bool delivery_wants_flush(const struct delivery *delivery);
+/* Everything that was put goes out, and the position moves. */
+enum status delivery_flush(struct delivery *delivery, struct error *err) MUST_CHECK;
+
+/* Between transactions: put a heartbeat if one is due. */
+enum status delivery_beat(struct delivery *delivery, struct error *err) MUST_CHECK;
+/* For poll: so long until the next one is, ms; -1: none will be. */
+int delivery_beat_ms(const struct delivery *delivery);
+
+/* For poll: shows POLLERR or POLLHUP when the reader goes away; -1: there is none. */
+int delivery_watch_fd(const struct delivery *delivery);
+
+/* The run has ended so: what was made goes out, if it can, and the position is kept. */
+enum status delivery_finish(struct delivery *delivery, enum status ended,
+			    struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,892 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/follow.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/table_filter.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/base/progress.h"
+#include "src/base/quote.h"
+#include "src/base/stop.h"
+#include "src/capture/capture.h"
+#include "src/capture/source_state.h"
+#include "src/capture/source_wait.h"
+#include "src/config/unmatched.h"
+#include "src/decode/decoder.h"
+#include "src/decode/snapshot.h"
+#include "src/deliver/delivery.h"
+#include "src/history/view.h"
+#include "src/state/last_error.h"
+#include "src/state/rebuild.h"
+#include "src/state/same_database.h"
+#include "src/state/state_dir.h"
+#include "src/state/store.h"
+
+#define AGAIN_NS       (60 * NS_PER_S) /* a lost database is opened again, so long */
+#define AGAIN_PAUSE_NS NS_PER_S
+
+struct pipeline {
+	const struct config *config;
+	struct table_filter *filter;
+	struct store *store; /* NULL: no state directory */
+	struct capture *capture;
+	struct captured_txn *first; /* NULL with a store */
+	struct view *view;
+	struct delivery *delivery;
+	struct decoder *decoder;
+	struct progress progress;
+	uint64_t lsn;       /* the view is of */
+	bool is_said;       /* the line that we are following */
+	bool follows_path;  /* it was followed by the same path before */
+	bool starts_over;   /* the state directory was forgotten */
+	uint32_t page_size; /* of the database, if the store has another one */
+	struct captured_txn *pending; /* without capture: the first one after A */
+};
+
+/* ---- opening ---- */
+
+/* capture_open compares. */
+static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
+{
+	struct pipeline *pipeline = context;
+
+	if (!pipeline->progress.what) {
+		progress_start(&pipeline->progress, "comparison", "pages",
+			       pipeline->config->log_most >= LOG_INFO);
+	}
+	progress_update(&pipeline->progress, pages, pages, page_count);
+	if (pages >= page_count) {
+		progress_end(&pipeline->progress);
+		pipeline->progress.what = NULL;
+	}
+}
+
+static enum status open_capture(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct capture_settings settings = {
+	    .path = config->database_path,
+	    .stop = &stop_requested,
+	    .is_once = config->once,
+	    .escalate = config->hold_escalate,
+	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
+	    .journal_max_bytes = config->journal_max_bytes,
+	    .store = pipeline->store,
+	    .progress = show_comparison,
+	    .context = pipeline,
+	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
+	};
+
+	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
+}
+
+/* Without a store: over the database file. */
+static enum status open_view(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = view_open(
+	    capture_spool(pipeline->capture), capture_database_fd(pipeline->capture),
+	    pipeline->config->database_path, capture_page_size(pipeline->capture),
+	    pipeline->first, &pipeline->view, err);
+
+	pipeline->lsn = pipeline->first->lsn;
+	return status;
+}
+
+/* What was met in the pages of the database: whose it is, and what to do. */
+static void name_database(const struct config *config, struct error *err)
+{
+	struct quoted name = quote(config->database_path);
+
+	(void)error_wrap(err, "%s is corrupt", name.text);
+	(void)error_add(err, "; see what sqlite3 ");
+	(void)error_add(err, name.text);
+	(void)error_add(err, " 'PRAGMA integrity_check' says: REINDEX mends an index, "
+			     "for the rest restore a backup; then start rowtail again");
+}
+
+/* A database whose schema is broken at start cannot be followed. */
+static enum status open_decoder(struct pipeline *pipeline, struct error *err)
+{
+	struct decoder_events events = {
+	    .context = delivery_publisher(pipeline->delivery),
+	    .catalog = publisher_catalog,
+	    .ddl = publisher_ddl,
+	    .damaged = publisher_damaged,
+	    .table = publisher_table,
+	    .change = publisher_change,
+	};
+	enum status status = decoder_open(pipeline->view, pipeline->filter, &events,
+					  &pipeline->decoder, err);
+
+	if (status == ST_CORRUPT) {
+		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
+
+		name_database(pipeline->config, err);
+		if (is_start) { /* some ciphers leave the header readable */
+			(void)error_add(err, " (if it is encrypted: rowtail cannot "
+					     "read encrypted databases)");
+		}
+		return err->status = ST_UNFIT;
+	}
+	return status;
+}
+
+/* ---- with a state directory ---- */
+
+static enum status open_store(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	char *real = realpath(config->database_path, NULL);
+	enum status status;
+
+	if (!real) {
+		return error_set(err, ST_UNFIT, "%s: %s; give the path of a database",
+				 config->database_path,
+				 errno == ENOENT ? "no such file" : strerror(errno));
+	}
+	if (same_database_owns(real, config->state_path)) {
+		status = error_set(err, ST_CONFIG,
+				   "--state %s is a name that SQLite uses for this "
+				   "database; use another --state",
+				   quote(config->state_path).text);
+	} else {
+		status = store_open(config->state_path, real, pipeline->follows_path,
+				    &pipeline->store, err);
+	}
+	free(real);
+	return status;
+}
+
+static void show_copy(void *context, uint32_t pages, uint32_t page_count)
+{
+	struct pipeline *pipeline = context;
+
+	progress_update(&pipeline->progress, pages, pages, page_count);
+}
+
+/* Bring what was captured up to `lsn` into the base. */
+static enum status absorb_until(struct pipeline *pipeline, uint64_t lsn,
+				struct error *err)
+{
+	enum status status = ST_OK;
+
+	while (status == ST_OK && pipeline->lsn < lsn) {
+		struct captured_txn *txn;
+		struct pollfd fds[2] = {
+		    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
+		    {.fd = stop_fd(), .events = POLLIN},
+		};
+
+		status = capture_next(pipeline->capture, &txn, err);
+		if (status == ST_END) {
+			(void)poll(fds, 2, -1);
+			status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
+						: ST_OK;
+		} else if (status == ST_OK) {
+			pipeline->lsn = txn->lsn;
+			capture_done(pipeline->capture, txn);
+			status = store_absorb(pipeline->store, txn, err);
+		}
+	}
+	return status;
+}
+
+/* A first start: copy the database while capture runs, and add what came meanwhile. */
+static enum status make_base(struct pipeline *pipeline, struct error *err)
+{
+	struct store_copy copy = {
+	    .source_fd = capture_database_fd(pipeline->capture),
+	    .first = pipeline->first,
+	    .stop = &stop_requested,
+	    .progress = show_copy,
+	    .context = pipeline,
+	};
+	struct state_position position;
+	uint64_t lsn = 0;
+	enum status status;
+
+	pipeline->lsn = pipeline->first->lsn;
+	progress_start(&pipeline->progress, "copy", "pages",
+		       pipeline->config->log_most >= LOG_INFO);
+	status = store_copy_base(pipeline->store, &copy, err);
+	progress_end(&pipeline->progress);
+	if (status == ST_OK) {
+		status = store_absorb(pipeline->store, pipeline->first, err);
+		pipeline->first = NULL;
+	}
+	if (status == ST_OK) {
+		status =
+		    capture_reach_now(pipeline->capture, &stop_requested, &lsn, err);
+	}
+	if (status == ST_OK) {
+		status = absorb_until(pipeline, lsn, err);
+	}
+	position = delivery_first_position(pipeline->delivery, pipeline->lsn);
+	return status == ST_OK ? store_begin(pipeline->store, &position, err) : status;
+}
+
+/* The view as of A: over the base lie the transactions that were acknowledged. */
+static enum status open_view_of_store(struct pipeline *pipeline, struct error *err)
+{
+	struct captured_txn base = {
+	    .lsn = store_base_lsn(pipeline->store),
+	    .page_count = store_base_pages(pipeline->store),
+	};
+	enum status status =
+	    view_open(store_spool(pipeline->store), store_base_fd(pipeline->store),
+		      store_base_path(pipeline->store),
+		      store_page_size(pipeline->store), &base, &pipeline->view, err);
+	struct captured_txn *txn;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	view_use_store(pipeline->view, store_check_page, pipeline->store);
+	pipeline->lsn = base.lsn;
+	while (status == ST_OK &&
+	       (txn = store_next_recovered(pipeline->store)) != NULL) {
+		if (txn->lsn > store_position(pipeline->store)->lsn &&
+		    !pipeline->capture) {
+			pipeline->pending = txn;
+			return ST_OK;
+		}
+		if (txn->lsn > store_position(pipeline->store)->lsn) {
+			capture_put_back(pipeline->capture, txn);
+			continue;
+		}
+		pipeline->lsn = txn->lsn;
+		status = view_begin(pipeline->view, txn, err);
+		if (status == ST_OK) {
+			view_end(pipeline->view);
+		}
+		store_keep(pipeline->store, txn);
+	}
+	if (pipeline->capture) {
+		capture_put_back(pipeline->capture, NULL);
+	}
+	return status;
+}
+
+/* Everything that was put is out: the position moves, and the base may. */
+static enum status flush(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = delivery_flush(pipeline->delivery, err);
+
+	if (status == ST_OK && pipeline->store) {
+		status = store_fold_end(pipeline->store, pipeline->view, err);
+	}
+	/* Not all that was acknowledged needs to be noted at once. */
+	if (status == ST_OK && pipeline->store &&
+	    store_position(pipeline->store)->lsn == delivery_lsn(pipeline->delivery)) {
+		status = store_fold(pipeline->store, pipeline->view, false, err);
+	}
+	return status;
+}
+
+/* ---- opening and closing all ---- */
+
+/* Nothing that is committed from here on is missed. */
+static void say_following(void *context)
+{
+	struct pipeline *pipeline = context;
+
+	if (!pipeline->is_said) {
+		log_plain("following %s", pipeline->config->database_path);
+	}
+	pipeline->is_said = true;
+}
+
+/* Where to go on, in Kafka's eyes, too. */
+static enum status claim(struct pipeline *pipeline, struct error *err)
+{
+	/* A new directory holds nothing yet. */
+	void (*waits)(void *context) =
+	    store_is_new(pipeline->store) ? NULL : say_following;
+	enum status status = delivery_claim(pipeline->delivery, pipeline->store, waits,
+					    pipeline, &pipeline->starts_over, err);
+
+	if (status == ST_OK && pipeline->starts_over) {
+		status = store_forget(pipeline->store, err);
+		if (status == ST_OK) {
+			status = error_set(err, ST_RETRY, "starting over");
+		}
+	}
+	return status;
+}
+
+static enum status open_base(struct pipeline *pipeline, struct error *err)
+{
+	enum status status;
+
+	if (!pipeline->store) {
+		return open_view(pipeline, err);
+	}
+	status = capture_start(pipeline->capture, err);
+	if (status == ST_OK && store_is_new(pipeline->store)) {
+		status = make_base(pipeline, err);
+	} else if (status == ST_OK) {
+		/* Changes are captured from now on, whatever Kafka is doing. */
+		status = claim(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_view_of_store(pipeline, err);
+	}
+	return status;
+}
+
+/* ST_RETRY: the store is to be brought to the database's page size first. */
+static enum status check_page_size(struct pipeline *pipeline, struct error *err)
+{
+	uint32_t page_size = database_page_size(pipeline->config->database_path);
+
+	if (store_is_new(pipeline->store) || page_size == 0 ||
+	    page_size == store_page_size(pipeline->store)) {
+		return ST_OK;
+	}
+	pipeline->page_size = page_size;
+	return error_set(err, ST_RETRY, "the database has another page size");
+}
+
+/* What was asked for, against what is there; the first time it is opened. */
+static enum status check_asked(const struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct unmatched unmatched = {.catalog = decoder_catalog(pipeline->decoder),
+				      .filter = pipeline->filter,
+				      .rules = delivery_rules(pipeline->delivery),
+				      .overrides = &config->overrides,
+				      .database_path = config->database_path};
+
+	if (pipeline->is_said) {
+		return ST_OK;
+	}
+	/* That a later start has none is no surprise, where it is the default. */
+	if (config->snapshot_asked && pipeline->store &&
+	    !store_position(pipeline->store)->in_snapshot) {
+		log_warn(
+		    "%s: %s takes its snapshot at its first start only, and goes on "
+		    "from there now; for the rows that are there, run rowtail with "
+		    "another --state, or with --snapshot --once and no --state",
+		    config->snapshot_asked, quote(config->state_path).text);
+	}
+	return unmatched_check(&unmatched, err);
+}
+
+static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
+			    struct error *err)
+{
+	const struct config *config = pipeline->config;
+	enum status status =
+	    table_filter_open(config->table_include_list, config->table_exclude_list,
+			      &pipeline->filter, err);
+
+	if (status == ST_OK) {
+		status = delivery_open(config, &pipeline->delivery, err);
+	}
+	if (status == ST_OK && config->state_path) {
+		delivery_raise_floor(pipeline->delivery, floor);
+		status = open_store(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store) {
+		status = check_page_size(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->store && store_is_new(pipeline->store)) {
+		status = claim(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_capture(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_base(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_decoder(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = check_asked(pipeline, err);
+	}
+	if (status == ST_OK && !pipeline->store) {
+		status = capture_start(pipeline->capture, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_restore(pipeline->delivery, pipeline->store,
+					  pipeline->lsn, err);
+	}
+	return status;
+}
+
+static void close_all(struct pipeline *pipeline)
+{
+	progress_end(&pipeline->progress);
+	decoder_close(pipeline->decoder);
+	delivery_close(pipeline->delivery);
+	view_close(pipeline->view);
+	if (pipeline->first) {
+		capture_done(pipeline->capture, pipeline->first);
+	}
+	if (pipeline->store) {
+		free(pipeline->first);
+	}
+	free(pipeline->pending);
+	capture_close(pipeline->capture);
+	store_close(pipeline->store);
+	table_filter_close(pipeline->filter);
+}
+
+/* ---- snapshot ---- */
+
+static void show_progress(void *context, uint64_t rows, uint64_t pages,
+			  uint64_t page_count)
+{
+	struct pipeline *pipeline = context;
+
+	progress_update(&pipeline->progress, rows, pages, page_count);
+}
+
+static enum status snapshot_table(void *context, const struct table *table,
+				  struct error *err)
+{
+	struct pipeline *pipeline = context;
+
+	return publisher_table(delivery_publisher(pipeline->delivery), table, err);
+}
+
+static enum status snapshot_change(void *context, const struct change *change,
+				   struct error *err)
+{
+	struct pipeline *pipeline = context;
+
+	return publisher_change(delivery_publisher(pipeline->delivery), change, err);
+}
+
+static enum status read_rows(struct pipeline *pipeline,
+			     const struct snapshot_events *events, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct snapshot_select *selects =
+	    calloc(config->overrides.count + 1, sizeof *selects);
+	enum status status;
+
+	if (!selects) {
+		return error_set(err, ST_NOMEM, "out of memory for the snapshot");
+	}
+	for (size_t i = 0; i < config->overrides.count; i++) {
+		selects[i] = (struct snapshot_select){config->overrides.list[i].table,
+						      config->overrides.list[i].sql};
+	}
+	status =
+	    snapshot_run(view_old(pipeline->view), decoder_catalog(pipeline->decoder),
+			 selects, config->overrides.count, events, err);
+	free(selects);
+	return status;
+}
+
+static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
+{
+	struct snapshot_events events = {.context = pipeline,
+					 .table = snapshot_table,
+					 .change = snapshot_change,
+					 .progress = show_progress};
+	struct encoder_transaction txn = {
+	    .lsn = pipeline->lsn,
+	    .captured_ns =
+		pipeline->store ? store_begun_ns(pipeline->store) : clock_wall_ns(),
+	    .is_snapshot = true};
+	enum status status;
+
+	progress_start(&pipeline->progress, "snapshot", "rows",
+		       pipeline->config->log_most >= LOG_INFO);
+	status = delivery_begin(pipeline->delivery, &txn,
+				delivery_chain(pipeline->delivery), err);
+	if (status != ST_OK) {
+		return status;
+	}
+	status = publisher_structure(delivery_publisher(pipeline->delivery), err);
+	if (status == ST_OK) {
+		status = read_rows(pipeline, &events, err);
+	}
+	progress_end(&pipeline->progress);
+	if (status == ST_OK) {
+		status = delivery_end(pipeline->delivery, err);
+	}
+	if (status == ST_OK) {
+		status = flush(pipeline, err);
+	}
+	return status;
+}
+
+/* ---- following ---- */
+
+static enum status apply(struct pipeline *pipeline, struct captured_txn *captured,
+			 struct error *err)
+{
+	struct encoder_transaction txn = {.lsn = captured->lsn,
+					  .captured_ns = captured->captured_ns,
+					  .is_catch_up = captured->is_catch_up,
+					  .merged = captured->merged};
+	enum status status =
+	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
+
+	if (status == ST_OK) {
+		status = decoder_apply(pipeline->decoder, captured, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_end(pipeline->delivery, err);
+	}
+	if (pipeline->capture) {
+		capture_done(pipeline->capture, captured);
+	}
+	if (pipeline->store && status == ST_OK) {
+		store_keep(pipeline->store, captured);
+	} else if (pipeline->store) {
+		free(captured);
+	}
+	return status;
+}
+
+/* Sleep until capture, a signal or the reader has something to say. */
+static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
+{
+	struct pollfd fds[5] = {
+	    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
+	    {.fd = stop_fd(), .events = POLLIN},
+	    {.fd = delivery_watch_fd(pipeline->delivery), .events = 0},
+	    {.fd = reopen_fd(), .events = POLLIN},
+	    {.fd = pipeline->store ? store_fold_fd(pipeline->store) : -1,
+	     .events = POLLIN},
+	};
+
+	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <
+		0 &&
+	    errno != EINTR) {
+		return error_set_errno(err, errno, "waiting for transactions");
+	}
+	if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+		return error_set(err, ST_CLOSED, "the reader went away");
+	}
+	if (fds[3].revents & POLLIN) {
+		reopen_seen();
+	}
+	return ST_OK;
+}
+
+static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
+			  struct error *err)
+{
+	enum status status = ST_OK;
+
+	while (status == ST_OK) {
+		struct captured_txn *txn;
+
+		if (stop_requested) {
+			return error_set(err, ST_STOPPED, "stopped");
+		}
+		status = delivery_beat(pipeline->delivery, err);
+		if (status != ST_OK) {
+			break;
+		}
+		status = capture_next(pipeline->capture, &txn, err);
+		if (status == ST_OK) {
+			status = apply(pipeline, txn, err);
+			if (status == ST_OK &&
+			    (delivery_wants_flush(pipeline->delivery) ||
+			     (pipeline->store && store_wants_fold(pipeline->store)))) {
+				status = flush(pipeline, err);
+			}
+			continue;
+		}
+		if (status != ST_END) {
+			break;
+		}
+		status = flush(pipeline, err);
+		if (delivery_lsn(pipeline->delivery) >= until_lsn) {
+			return status;
+		}
+		if (status == ST_OK) {
+			status = wait_for_more(pipeline, err);
+		}
+	}
+	return status;
+}
+
+static enum status run(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	uint64_t until_lsn = UINT64_MAX;
+	enum status status = ST_OK;
+
+	if (delivery_in_snapshot(pipeline->delivery)) {
+		status = take_snapshot(pipeline, err);
+	}
+	if (status != ST_OK || config->snapshot_mode == SNAPSHOT_MODE_INITIAL_ONLY) {
+		return status;
+	}
+	if (config->once) {
+		status = capture_reach_now(pipeline->capture, &stop_requested,
+					   &until_lsn, err);
+	}
+	return status == ST_OK ? follow(pipeline, until_lsn, err) : status;
+}
+
+static bool ends_well(enum status status)
+{
+	return status == ST_OK || status == ST_STOPPED || status == ST_CLOSED;
+}
+
+/* What the fold thread is at ends here, so that its errors are seen, and before the
+ * capture thread lets the database go. */
+static enum status finish_fold(struct pipeline *pipeline, enum status status,
+			       struct error *err)
+{
+	struct error failure;
+
+	if (pipeline->store && ends_well(status) &&
+	    store_fold_finish(pipeline->store, pipeline->view, &failure) != ST_OK) {
+		*err = failure;
+		return failure.status;
+	}
+	return status;
+}
+
+/* For rowtail status: why the run ended. */
+static void note_failure(const struct pipeline *pipeline, enum status status,
+			 struct error *err)
+{
+	if (status == ST_CORRUPT) {
+		name_database(pipeline->config, err);
+	}
+	if (pipeline->store && status != ST_OK && status != ST_STOPPED &&
+	    status != ST_CLOSED) {
+		last_error_write(store_folder(pipeline->store), err->text);
+	}
+}
+
+/* ---- another page size ---- */
+
+/* As open_all, with what is in the store alone. */
+static enum status open_drain(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	enum status status =
+	    table_filter_open(config->table_include_list, config->table_exclude_list,
+			      &pipeline->filter, err);
+
+	if (status == ST_OK) {
+		status = delivery_open(config, &pipeline->delivery, err);
+	}
+	if (status == ST_OK) {
+		status = open_store(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = claim(pipeline, err);
+	}
+	if (status == ST_OK) {
+		/* All of it is handed over now, whatever was before. */
+		status = store_put_unhanded(pipeline->store, 0, err);
+	}
+	if (status == ST_OK) {
+		status = open_view_of_store(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_decoder(pipeline, err);
+	}
+	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->store,
+						  pipeline->lsn, err)
+			       : status;
+}
+
+/* Transactions without events move Kafka's position only now and then. */
+static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
+			       struct error *err)
+{
+	int64_t until = clock_mono_ns() + AGAIN_NS;
+	enum status status = delivery_flush(pipeline->delivery, err);
+
+	while (status == ST_OK && store_position(pipeline->store)->lsn < lsn &&
+	       clock_mono_ns() < until) {
+		status = source_pause(NS_PER_S / 10, err);
+		if (status == ST_OK) {
+			status = delivery_flush(pipeline->delivery, err);
+		}
+	}
+	return status;
+}
+
+/* Hand over and fold all that is in the journal. */
+static enum status drain(struct pipeline *pipeline, struct error *err)
+{
+	uint64_t end_lsn = store_end(pipeline->store).lsn;
+	enum status status = delivery_in_snapshot(pipeline->delivery)
+				 ? take_snapshot(pipeline, err)
+				 : ST_OK;
+
+	while (status == ST_OK && pipeline->pending) {
+		struct captured_txn *txn = pipeline->pending;
+
+		pipeline->pending = store_next_recovered(pipeline->store);
+		status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
+					: apply(pipeline, txn, err);
+	}
+	if (status == ST_OK) {
+		status = flush_until(pipeline, end_lsn, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_finish(pipeline->delivery, ST_OK, err);
+	}
+	if (status == ST_OK && store_position(pipeline->store)->lsn == end_lsn) {
+		status = store_fold(pipeline->store, pipeline->view, true, err);
+	}
+	if (status == ST_OK && store_base_lsn(pipeline->store) != end_lsn) {
+		return error_set(err, ST_IO,
+				 "%s cannot be brought up to date (see above)",
+				 pipeline->config->state_path);
+	}
+	return status;
+}
+
+/* The rest of the journal has pages of the size of before: it is handed over first.
+ * Then the shadow gets the new size, and the next opening compares. */
+static enum status change_page_size(const struct config *config, uint32_t page_size,
+				    struct error *err)
+{
+	struct pipeline pipeline = {
+	    .config = config, .is_said = true, .follows_path = true};
+	enum status status = open_drain(&pipeline, err);
+
+	if (pipeline.starts_over) {
+		close_all(&pipeline);
+		return ST_OK;
+	}
+	if (status == ST_OK) {
+		log_info("%s has pages of %u bytes now, not %u: the copy in %s is made "
+			 "anew",
+			 config->database_path, (unsigned)page_size,
+			 (unsigned)store_page_size(pipeline.store), config->state_path);
+		status = drain(&pipeline, err);
+	}
+	if (status == ST_OK) {
+		status =
+		    rebuild_shadow(pipeline.store, page_size, &stop_requested, err);
+		if (status == ST_CONFIG) {
+			(void)error_wrap(err,
+					 "%s: its copy of the database cannot get "
+					 "pages of %u bytes as that has now; move it "
+					 "away and " STATE_BEGIN_ANEW,
+					 quote(config->state_path).text,
+					 (unsigned)page_size);
+		}
+	}
+	note_failure(&pipeline, status, err);
+	close_all(&pipeline);
+	return status;
+}
+
+/* How a life of all parts went. */
+struct life {
+	bool is_again; /* it is not the first one */
+	bool was_open; /* it came to following */
+	struct source_left left;
+	struct kafka_floor floor; /* of numbers, after a start that was one too many */
+};
+
+/* All parts, from their opening to their end. */
+static enum status live(const struct config *config, struct life *life,
+			struct error *err)
+{
+	struct pipeline pipeline = {.config = config,
+				    .is_said = life->is_again,
+				    .follows_path = life->is_again};
+	struct error ignored;
+	enum status status = open_all(&pipeline, life->floor, err);
+
+	if (pipeline.page_size > 0 && status == ST_RETRY) {
+		close_all(&pipeline);
+		status = change_page_size(config, pipeline.page_size, err);
+		return status == ST_OK ? live(config, life, err) : status;
+	}
+	if (pipeline.starts_over && status == ST_RETRY) {
+		life->floor = delivery_floor(pipeline.delivery);
+		close_all(&pipeline);
+		return live(config, life, err);
+	}
+
+	life->was_open = status == ST_OK;
+	if (status == ST_OK) {
+		if (pipeline.store) {
+			last_error_remove(store_folder(pipeline.store));
+		}
+		say_following(&pipeline);
+		status = run(&pipeline, err);
+		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
+		    status == ST_OK) {
+			status = ignored.status;
+			*err = ignored;
+		}
+		status = finish_fold(&pipeline, status, err);
+	}
+	if (ends_well(status)) {
+		capture_stop_clean(pipeline.capture);
+	}
+	if (life->was_open && status == ST_LOST) {
+		life->left = capture_left(pipeline.capture);
+	}
+	note_failure(&pipeline, status, err);
+	close_all(&pipeline);
+	return status;
+}
+
+/* What keeps the database from being followed again, but may pass by itself. */
+static bool may_pass(enum status status, const struct error *err)
+{
+	return status == ST_LOST || status == ST_UNFIT || error_is_full(err);
+}
+
+/* With a state directory a hold that was lost is taken anew, as at a start: what
+ * happened in between is found by comparing. */
+static enum status live_again(const struct config *config, struct life *life,
+			      struct error *err)
+{
+	int64_t until = clock_mono_ns() + AGAIN_NS;
+	struct error inner;
+	enum status status;
+
+	life->is_again = true;
+	life->was_open = false;
+	log_warn("%s; opening it again", err->text);
+	do {
+		status = source_wait(config->database_path, &life->left, err);
+		if (status != ST_OK) {
+			return status;
+		}
+		status = live(config, life, err);
+		if (life->was_open || !may_pass(status, err)) {
+			return status;
+		}
+		log_debug("not yet: %s", err->text);
+		if (error_is_full(err)) {
+			until = clock_mono_ns() + AGAIN_NS;
+		}
+		if (source_pause(AGAIN_PAUSE_NS, &inner) != ST_OK) {
+			return ST_STOPPED;
+		}
+	} while (clock_mono_ns() < until);
+	return status;
+}
+
+enum status follow_run(const struct config *config, struct error *err)
+{
+	struct life life = {.left = source_left_none()};
+	enum status status = live(config, &life, err);
+
+	while (life.was_open && status == ST_LOST && config->state_path) {
+		status = live_again(config, &life, err);
+	}
+	if (status == ST_LOST) {
+		(void)error_add(err, "; start rowtail again");
+	}
+	return status == ST_STOPPED || status == ST_CLOSED ? ST_OK : status;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/history/advice.h -- what a message about a state directory says is to be done.
+ */
+#ifndef ADVICE_H
+#define ADVICE_H
+
+/* For messages about damage: what to do, and what that costs. */
+#define STATE_BEGIN_ANEW                                                       \
+	"start again: a new snapshot will be taken, all rows come again, and " \
+	"deletions that were not delivered yet are not told"
+#define STATE_MOVE_AWAY "move the state directory away and " STATE_BEGIN_ANEW
+
+#endif

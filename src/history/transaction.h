@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/history/transaction.h -- a transaction of the followed database: which pages it
+ * has, and where they lie.
+ *
+ * LSN  count of frames since the start of the generation found at open; a transaction's
+ *      is that of its commit frame.
+ */
+#ifndef TRANSACTION_H
+#define TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct captured_page {
+	uint32_t page_no;
+	uint32_t slot; /* in the spool */
+};
+
+/* A commit in the application's WAL. */
+struct wal_place {
+	uint8_t salt[8];
+	uint32_t frame; /* the commit frame; 0: the WAL was empty */
+	uint64_t proof; /* hash of that frame, header and page: the same one later? */
+};
+
+struct captured_txn {
+	struct captured_txn *next;
+	uint64_t lsn;
+	int64_t captured_ns; /* wall clock at capture */
+	uint32_t page_count_before;
+	uint32_t page_count; /* database size after the commit, pages */
+	/* The last frame of each page, by page number ascending, each once. The slots
+	 * go over to the taker: freed (spool_free) when a newer decoded version exists.
+	 */
+	struct captured_page *pages;
+	size_t page_total;
+	/* Versions of older transactions that the taker forgets before it decodes this
+	 * one, freeing the slot: they are backfilled, so the database file has them. */
+	struct captured_page *retired;
+	size_t retired_total;
+
+	bool is_catch_up;       /* made by comparing, not by one commit */
+	uint64_t merged;        /* net effect of so many; 0: it is one */
+	uint32_t low_pages;     /* merged: the smallest size in between */
+	uint64_t bytes;         /* that it takes in the spool, pre-images too */
+	bool is_taken;          /* by capture_next */
+	struct wal_place place; /* with a store: where it stands */
+	uint64_t chain;         /* and the journal's checksum after it */
+};
+
+/* Free a transaction and all that are linked behind it; not their slots. NULL: none. */
+void captured_txn_free(struct captured_txn *first);
+
+#endif

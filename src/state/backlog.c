@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/state/backlog.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/log.h"
+#include "src/base/thread.h"
+#include "src/state/store.h"
+
+#define SEGMENTS     8          /* of the journal in max_bytes */
+#define MERGE_PART   4          /* of max_bytes is new before the next merge */
+#define STEP_TXNS    1000       /* H goes ahead so far, */
+#define STEP_BYTES   (1u << 20) /* or so far */
+#define FULL_DISK_NS NS_PER_S   /* until the next try */
+
+struct backlog {
+	struct backlog_settings settings;
+	bool is_started;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* everything below */
+	pthread_cond_t
+	    changed; /* there may be something to merge, or to take, or stop */
+	bool stops;
+	struct captured_txn *queue;
+	struct captured_txn **end;
+	struct captured_txn **back; /* where the next one is put back */
+	uint64_t found;       /* D at the start; 0: what is up to there was put back */
+	uint64_t listed;      /* the last that was put: what may be merged ends there */
+	uint64_t bytes;       /* of the queue and of what is taken */
+	uint64_t taken_total; /* and not done */
+	uint64_t taken_lsn;   /* the last */
+
+	/* The gate: shut, nothing after `handed` is given out before that is durable.
+	 */
+	bool is_shut;
+	uint64_t handed;
+	bool is_merging;  /* what is after `handed` stays where it is */
+	bool is_stepping; /* `handed` is about to move */
+	uint64_t fresh;   /* bytes that came since the last merge */
+	bool has_said;    /* that it merges */
+};
+
+/* --- taking and putting -------------------------------------------------------------
+ */
+
+void backlog_put(struct backlog *backlog, struct captured_txn *first,
+		 struct captured_txn *last)
+{
+	(void)pthread_mutex_lock(&backlog->lock);
+	for (struct captured_txn *txn = first;; txn = txn->next) {
+		assert(txn->lsn > backlog->listed);
+		backlog->listed = txn->lsn;
+		backlog->bytes += txn->bytes;
+		backlog->fresh += txn->bytes;
+		if (txn == last) {
+			break;
+		}
+	}
+	last->next = NULL;
+	*backlog->end = first;
+	backlog->end = &last->next;
+	(void)pthread_cond_broadcast(&backlog->changed);
+	(void)pthread_mutex_unlock(&backlog->lock);
+}
+
+void backlog_put_back(struct backlog *backlog, struct captured_txn *txn)
+{
+	(void)pthread_mutex_lock(&backlog->lock);
+	assert(txn->lsn <= backlog->found);
+	backlog->bytes += txn->bytes;
+	txn->next = *backlog->back;
+	*backlog->back = txn;
+	if (backlog->end == backlog->back) {
+		backlog->end = &txn->next;
+	}
+	backlog->back = &txn->next;
+	(void)pthread_mutex_unlock(&backlog->lock);
+}
+
+void backlog_is_back(struct backlog *backlog)
+{
+	(void)pthread_mutex_lock(&backlog->lock);
+	backlog->found = 0;
+	(void)pthread_cond_broadcast(&backlog->changed);
+	(void)pthread_mutex_unlock(&backlog->lock);
+}
+
+/* With the lock: what waits behind the oldest one. */
+static uint64_t waiting(const struct backlog *b)
+{
+	return b->bytes - (b->taken_total == 0 && b->queue ? b->queue->bytes : 0);
+}
+
+uint64_t backlog_bytes(struct backlog *backlog)
+{
+	uint64_t bytes;
+
+	(void)pthread_mutex_lock(&backlog->lock);
+	bytes = waiting(backlog);
+	(void)pthread_mutex_unlock(&backlog->lock);
+	return bytes;
+}
+
+/* With the lock: what H should be before the oldest one is handed over. */
+static uint64_t step_from(const struct backlog *b)
+{
+	const struct captured_txn *txn = b->queue;
+	uint64_t bytes = txn->bytes;
+
+	for (int i = 1; i < STEP_TXNS && txn->next && bytes < STEP_BYTES; i++) {
+		txn = txn->next;
+		bytes += txn->bytes;
+	}
+	return txn->lsn;
+}
+
+/* With the lock, which is let go of meanwhile: the gate lets the oldest one through. */
+static enum status pass_gate(struct backlog *b, struct error *err)
+{
+	enum status status = ST_OK;
+
+	while (b->is_merging && !b->stops) {
+		(void)pthread_cond_wait(&b->changed, &b->lock);
+	}
+	if (b->is_shut && b->queue->lsn > b->handed) {
+		bool opens = b->bytes < b->settings.max_bytes / 2;
+		uint64_t lsn = step_from(b);
+
+		b->is_stepping = true;
+		(void)pthread_mutex_unlock(&b->lock);
+		status =
+		    store_put_unhanded(b->settings.store, opens ? 0 : lsn + 1, err);
+		(void)pthread_mutex_lock(&b->lock);
+		b->is_stepping = false;
+		if (status == ST_OK) {
+			b->is_shut = !opens;
+			b->handed = lsn;
+			b->has_said = b->has_said && !opens;
+		}
+		(void)pthread_cond_broadcast(&b->changed);
+	}
+	return status;
+}
+
+static void take(struct backlog *b, struct captured_txn **txn)
+{
+	struct captured_txn *taken = b->queue;
+
+	assert(taken->lsn > b->taken_lsn);
+	b->queue = taken->next;
+	if (b->end == &taken->next) {
+		b->end = &b->queue;
+	}
+	if (b->back == &taken->next) {
+		b->back = &b->queue;
+	}
+	taken->next = NULL;
+	taken->is_taken = true;
+	b->taken_total++;
+	b->taken_lsn = taken->lsn;
+	*txn = taken;
+}
+
+enum status backlog_next(struct backlog *backlog, struct captured_txn **txn,
+			 struct error *err)
+{
+	enum status status = ST_OK;
+	uint64_t count;
+
+	(void)pthread_mutex_lock(&backlog->lock);
+	if (!backlog->queue) {
+		status = error_set(err, ST_END, "nothing committed");
+		(void)!read(backlog->settings.wake_fd, &count, sizeof count);
+	} else if (backlog->is_shut && backlog->queue->lsn > backlog->handed) {
+		status = pass_gate(backlog, err);
+	}
+	if (status == ST_OK) {
+		take(backlog, txn);
+	}
+	(void)pthread_mutex_unlock(&backlog->lock);
+	return status;
+}
+
+void backlog_done(struct backlog *backlog, struct captured_txn *txn)
+{
+	(void)pthread_mutex_lock(&backlog->lock);
+	if (txn->is_taken) {
+		txn->is_taken = false;
+		backlog->taken_total--;
+		backlog->bytes -= txn->bytes;
+	}
+	(void)pthread_mutex_unlock(&backlog->lock);
+}
+
+/* --- merging ------------------------------------------------------------------------
+ */
+
+/* With the lock. */
+static bool wants_work(const struct backlog *b)
+{
+	uint64_t most = b->settings.max_bytes;
+
+	return !b->is_stepping && waiting(b) > most &&
+	       (!b->is_shut || b->fresh >= most / MERGE_PART);
+}
+
+static uint64_t total_of(const struct captured_txn *txn)
+{
+	return txn->merged > 0 ? txn->merged : 1;
+}
+
+/* With the lock: the transactions after merged->start_lsn, up to that one, make way
+ * for it: the very ones that it is made of. */
+static void replace(struct backlog *b, const struct store_merged *merged)
+{
+	struct captured_txn **at = &b->queue;
+	struct captured_txn *txn;
+	uint64_t total = 0;
+	uint64_t lsn = 0;
+
+	while (*at && (*at)->lsn <= merged->start_lsn) {
+		at = &(*at)->next;
+	}
+	while ((txn = *at) != NULL && txn->lsn <= merged->txn->lsn) {
+		*at = txn->next;
+		b->bytes -= txn->bytes;
+		total += total_of(txn);
+		lsn = txn->lsn;
+		free(txn);
+	}
+	assert(lsn == merged->txn->lsn && total == merged->txn->merged);
+	merged->txn->next = *at;
+	*at = merged->txn;
+	b->bytes += merged->txn->bytes;
+	if (!merged->txn->next) {
+		b->end = &merged->txn->next;
+	}
+}
+
+static void say_merged(struct backlog *b, const struct captured_txn *txn)
+{
+	if (!b->has_said) {
+		log_warn(
+		    "the output is slow: journal.max.bytes is reached, and changes "
+		    "that wait are merged into their net effect from now on");
+		b->has_said = true;
+	}
+	log_debug("%llu transactions up to %llu are one now, of %zu pages",
+		  (unsigned long long)txn->merged, (unsigned long long)txn->lsn,
+		  txn->page_total);
+}
+
+/* With the lock, which is let go of meanwhile. */
+static enum status shut_gate(struct backlog *b, struct error *err)
+{
+	uint64_t lsn = b->taken_lsn > b->handed ? b->taken_lsn : b->handed;
+	enum status status;
+
+	b->is_merging = true;
+	b->is_shut = true;
+	b->handed = lsn;
+	(void)pthread_mutex_unlock(&b->lock);
+	status = store_put_unhanded(b->settings.store, lsn + 1, err);
+	(void)pthread_mutex_lock(&b->lock);
+	b->is_merging = false;
+	b->is_shut = status == ST_OK;
+	return status;
+}
+
+/* With the lock, which is let go of meanwhile. */
+static enum status merge(struct backlog *b, struct error *err)
+{
+	struct store_merged merged = {0};
+	uint64_t from = b->handed > b->found ? b->handed : b->found;
+	uint64_t end = b->listed;
+	enum status status;
+
+	b->is_merging = true;
+	(void)pthread_mutex_unlock(&b->lock);
+	status = store_merge(b->settings.store, from, end, &merged, err);
+	(void)pthread_mutex_lock(&b->lock);
+	b->is_merging = false;
+	if (status == ST_OK) {
+		replace(b, &merged);
+		b->fresh = 0;
+		say_merged(b, merged.txn);
+		(void)pthread_mutex_unlock(&b->lock);
+		FAULT_POINT("merge-done");
+		store_merged_done(b->settings.store, &merged);
+		(void)pthread_mutex_lock(&b->lock);
+	} else if (status == ST_END) {
+		b->fresh = 0;
+		status = ST_OK;
+	}
+	return status;
+}
+
+/* With the lock. */
+static void wait_for_work(struct backlog *b, int64_t until)
+{
+	struct timespec t = {.tv_sec = (time_t)(until / NS_PER_S),
+			     .tv_nsec = (long)(until % NS_PER_S)};
+
+	if (until == 0) {
+		(void)pthread_cond_wait(&b->changed, &b->lock);
+	} else {
+		(void)pthread_cond_timedwait(&b->changed, &b->lock, &t);
+	}
+}
+
+static void *run(void *context)
+{
+	struct backlog *b = context;
+	enum status status = ST_OK;
+	int64_t until = 0; /* the disk is full */
+	struct error err;
+
+	(void)prctl(PR_SET_NAME, "merge");
+	(void)pthread_mutex_lock(&b->lock);
+	while (!b->stops && status == ST_OK) {
+		if (!wants_work(b) || until > clock_wall_ns()) {
+			wait_for_work(b, until);
+			continue;
+		}
+		until = 0;
+		status = b->is_shut ? merge(b, &err) : shut_gate(b, &err);
+		if (status != ST_OK && error_is_full(&err)) {
+			until = clock_wall_ns() + FULL_DISK_NS;
+			status = ST_OK;
+		}
+		(void)pthread_cond_broadcast(&b->changed);
+	}
+	(void)pthread_mutex_unlock(&b->lock);
+	if (status != ST_OK) {
+		b->settings.fail(b->settings.context, &err);
+	}
+	return NULL;
+}
+
+/* --- open and close -----------------------------------------------------------------
+ */
+
+enum status backlog_open(const struct backlog_settings *settings, struct backlog **out,
+			 struct error *err)
+{
+	struct backlog *backlog = calloc(1, sizeof *backlog);
+
+	if (!backlog) {
+		return error_set(err, ST_NOMEM, "out of memory");
+	}
+	backlog->settings = *settings;
+	backlog->end = &backlog->queue;
+	backlog->back = &backlog->queue;
+	(void)pthread_mutex_init(&backlog->lock, NULL);
+	(void)pthread_cond_init(&backlog->changed, NULL);
+	*out = backlog;
+	return ST_OK;
+}
+
+/* What an earlier run may have handed over. */
+static void recall_handed(struct backlog *b, uint64_t start_lsn)
+{
+	uint64_t unhanded = store_unhanded(b->settings.store);
+
+	b->found = start_lsn;
+	b->listed = start_lsn;
+	b->handed = unhanded > 0 ? unhanded - 1 : b->found;
+	b->is_shut = unhanded > 0;
+}
+
+enum status backlog_start(struct backlog *backlog, uint64_t start_lsn,
+			  struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&backlog->lock);
+	recall_handed(backlog, start_lsn);
+	(void)pthread_mutex_unlock(&backlog->lock);
+	if (backlog->settings.max_bytes == UINT64_MAX) {
+		return ST_OK; /* nothing is too much */
+	}
+	store_limit_segments(backlog->settings.store,
+			     backlog->settings.max_bytes / SEGMENTS);
+	status = thread_start(&backlog->thread, run, backlog, "merge", err);
+	backlog->is_started = status == ST_OK;
+	return status;
+}
+
+void backlog_stop(struct backlog *backlog)
+{
+	if (!backlog || !backlog->is_started) {
+		return;
+	}
+	(void)pthread_mutex_lock(&backlog->lock);
+	backlog->stops = true;
+	(void)pthread_cond_broadcast(&backlog->changed);
+	(void)pthread_mutex_unlock(&backlog->lock);
+	(void)pthread_join(backlog->thread, NULL);
+	backlog->is_started = false;
+}
+
+void backlog_close(struct backlog *backlog)
+{
+	if (!backlog) {
+		return;
+	}
+	backlog_stop(backlog);
+	while (backlog->queue) {
+		struct captured_txn *txn = backlog->queue;
+
+		backlog->queue = txn->next;
+		free(txn);
+	}
+	(void)pthread_cond_destroy(&backlog->changed);
+	(void)pthread_mutex_destroy(&backlog->lock);
+	free(backlog);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/state/rebuild.h -- the shadow with pages of another size.
+ *
+ * A database gets another page size by VACUUM out of WAL mode, or another file takes
+ * its place. Pages of two sizes cannot be compared. So SQLite makes of the shadow a
+ * database of the same rows with pages of the new size, and a catch-up compares with
+ * that.
+ *
+ * What becomes of it: src/state/rebuilt.h.
+ *
+ * THREADS  Before there are threads.
+ */
+#ifndef REBUILD_H
+#define REBUILD_H
+
+#include "src/state/store.h"
+
+/* All of the journal is folded. ST_CONFIG: SQLite could not, the text says why. After
+ * it the store can only be closed. */
+enum status rebuild_shadow(struct store *store, uint32_t page_size,
+			   const volatile int *stop, struct error *err) MUST_CHECK;
+
+#endif

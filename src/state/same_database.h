@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/state/same_database.h -- is a database at another path the one that a state
+ * directory is of, moved together with it or mounted elsewhere?
+ *
+ * It is, if it is the same file as at the last clean stop or at the old path; or if
+ * nothing is at the old path any more and at least half of the pages that say something
+ * are those of our copy. (Page 1 has the schema, and counters: it says nothing unless
+ * it is all that there is. Nor do pages that are empty.) A copy, of which the original
+ * is still there, is another one: two processes with one position would harm each
+ * other.
+ *
+ * THREADS  One that has nothing of this process open on the databases.
+ */
+#ifndef SAME_DATABASE_H
+#define SAME_DATABASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/state/meta_record.h"
+
+/* `shadow_fd` is the copy of the database, -1: there is none. `*is_copy`: the original
+ * is still there. */
+bool same_database(const struct state_meta *meta, int shadow_fd, const char *old_path,
+		   const char *new_path, bool *is_copy);
+
+/* `path` is the database itself, or named like the files that SQLite keeps beside it,
+ * there or not. `real` has no links in it. */
+bool same_database_owns(const char *real, const char *path);
+
+/* The page size of the database file at `path`; 0: it cannot be told. Nothing of this
+ * process may be open on the file. */
+uint32_t database_page_size(const char *path);
+
+#endif

@@ -1,0 +1,974 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/state/state_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
+#include "src/state/same_database.h"
+
+#define LOCK_FILE     "lock"
+#define META_FILE     "meta"
+#define META_NEW_FILE "meta.new"
+#define POSITION_FILE "position"
+
+#define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
+#define INSTEAD     "use another --state"
+
+struct state_dir {
+	char *path;
+	char *database_path;
+	int fd;
+	int lock_fd;
+	int position_fd;
+	bool has_meta;
+	struct state_meta meta;
+	struct state_position position; /* as read */
+	pthread_mutex_t lock;           /* of what is put: */
+	struct state_position put;      /* the last one */
+	uint64_t sequence;              /* of the record of `position` written last */
+	/* The kernel reports a page that it could not write once, then forgets it: what
+	 * follows a failed sync is never taken for durable. */
+	int sync_errno;
+	bool follows_path; /* whatever database is there now */
+	bool is_moved;     /* the database has another path than in meta */
+};
+
+/* --- files -------------------------------------------------------- */
+
+struct file_name {
+	char text[QUOTED_BYTES];
+};
+
+static struct file_name path_of(const struct state_dir *dir, const char *name)
+{
+	struct file_name path;
+
+	(void)snprintf(path.text, sizeof path.text, "%s/%s", dir->path, name);
+	return path;
+}
+
+static struct owned_place place_of(const struct state_dir *dir, const char *name,
+				   const struct file_name *path)
+{
+	return (struct owned_place){.dir_fd = dir->fd,
+				    .name = name,
+				    .path = path->text,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+}
+
+/* Open a file of the folder for reading and writing; what is there must be ours. */
+static enum status open_or_make(const struct state_dir *dir, const char *name, int *fd,
+				struct error *err)
+{
+	struct file_name path = path_of(dir, name);
+	struct owned_place place = place_of(dir, name, &path);
+
+	return owned_file_open(&place, O_RDWR | O_CREAT, fd, NULL, err);
+}
+
+static enum status file_error(const struct state_dir *dir, const char *name,
+			      const char *what, struct error *err)
+{
+	int reason = errno;
+	struct file_name path = path_of(dir, name);
+
+	return error_set_errno(err, reason, "%s cannot be %s", quote(path.text).text,
+			       what);
+}
+
+static enum status damaged(const struct state_dir *dir, const char *name,
+			   const char *why, struct error *err)
+{
+	struct file_name path = path_of(dir, name);
+
+	return error_set(err, ST_DAMAGED, "%s is damaged (%s); " START_AGAIN,
+			 quote(path.text).text, why, quote(dir->path).text);
+}
+
+/* --- the folder ---------------------------------------------------------------- */
+
+/* Who may not do what where, for a folder that this user may not use or make. */
+static enum status no_permission(const char *path, int reason, struct error *err)
+{
+	char *copy = strdup(path);
+	const char *parent = copy ? dirname(copy) : ".";
+	unsigned user = (unsigned)geteuid();
+	struct stat st;
+
+	if (lstat(path, &st) == 0) {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be used by user %u, it belongs "
+		    "to user %u (mode %04o): run rowtail as that user, or " INSTEAD,
+		    quote(path).text, user, (unsigned)st.st_uid,
+		    (unsigned)(st.st_mode & 07777));
+	} else if (stat(parent, &st) != 0) {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be reached by user %u, a folder "
+		    "above it is closed to that user: open that, or give --state a "
+		    "folder that this user may write to",
+		    quote(path).text, user);
+	} else {
+		error_set(
+		    err, ST_CONFIG,
+		    "the state directory %s cannot be made: user %u may not write "
+		    "in %s, which belongs to user %u (mode %04o; %s): allow that, "
+		    "or give --state a folder that this user may write to",
+		    quote(path).text, user, quote(parent).text, (unsigned)st.st_uid,
+		    (unsigned)(st.st_mode & 07777), strerror(reason));
+	}
+	free(copy);
+	return ST_CONFIG;
+}
+
+/* What keeps a folder from being used: another --state helps, or not. */
+static enum status folder_error(const char *path, int reason, struct error *err)
+{
+	switch (reason) {
+	case ENOTDIR:
+	case EEXIST:
+		return error_set(err, ST_CONFIG, "%s is not a directory; " INSTEAD,
+				 quote(path).text);
+	case ENOENT:
+		return error_set(err, ST_CONFIG,
+				 "the state directory %s cannot be made: there is no "
+				 "folder to make it in; make that first or " INSTEAD,
+				 quote(path).text);
+	case EACCES:
+	case EPERM:
+		return no_permission(path, reason, err);
+	case EROFS:
+	case ELOOP:
+	case ENAMETOOLONG:
+		error_set_errno(err, reason,
+				"the state directory %s cannot be used (" INSTEAD ")",
+				quote(path).text);
+		return err->status = ST_CONFIG;
+	default:
+		return error_set_errno(err, reason, "%s cannot be opened",
+				       quote(path).text);
+	}
+}
+
+/* The folder itself: by no link, and ours. */
+static enum status open_folder(struct state_dir *dir, struct error *err)
+{
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = dir->path,
+				    .path = dir->path,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+	enum status status = owned_folder_open(&place, true, &dir->fd, NULL, err);
+
+	return status == ST_IO ? folder_error(dir->path, err->sys_errno, err) : status;
+}
+
+/* log- and 16 hexadecimal digits. */
+static bool is_segment(const char *name)
+{
+	return strncmp(name, "log-", 4) == 0 && strlen(name) == 20 &&
+	       strspn(name + 4, "0123456789abcdefABCDEF") == 16;
+}
+
+/* Files without which a first start can do, and which it makes anew. */
+static bool is_leftover(const char *name)
+{
+	static const char *const names[] = {
+	    META_NEW_FILE, POSITION_FILE, "shadow",  "hashes",   "frames",
+	    "error",       "error.new",   "log.new", "settings", "settings.new"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return is_segment(name);
+}
+
+/* What stands in any folder: not ours, and no reason to refuse one. */
+static bool is_of_any_folder(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	       strcmp(name, "lost+found") == 0; /* of a volume that is mounted here */
+}
+
+/* Call `each` with the names in the folder, until it does not return ST_OK. */
+static enum status each_name(struct state_dir *dir,
+			     enum status (*each)(struct state_dir *dir,
+						 const char *name, struct error *err),
+			     struct error *err)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+	enum status status = ST_OK;
+
+	if (!names) {
+		error_set_errno(err, errno, "%s cannot be listed",
+				quote(dir->path).text);
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		return ST_IO;
+	}
+	while (status == ST_OK) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(names);
+		if (!entry) {
+			if (errno != 0) {
+				status =
+				    error_set_errno(err, errno, "%s cannot be listed",
+						    quote(dir->path).text);
+			}
+			break;
+		}
+		if (!is_of_any_folder(entry->d_name)) {
+			status = each(dir, entry->d_name, err);
+		}
+	}
+	(void)closedir(names);
+	return status;
+}
+
+static enum status refuse_foreign(struct state_dir *dir, const char *name,
+				  struct error *err)
+{
+	if (is_leftover(name) || strcmp(name, LOCK_FILE) == 0) {
+		return ST_OK;
+	}
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s is no state directory and not empty (there is %s); " INSTEAD,
+	    quote(dir->path).text, quote(name).text);
+}
+
+static enum status remove_leftover(struct state_dir *dir, const char *name,
+				   struct error *err)
+{
+	if (is_leftover(name) && unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, name, "removed", err);
+	}
+	FAULT_POINT("state-leftover-removed");
+	return ST_OK;
+}
+
+static enum status look_at(struct state_dir *dir, const char *name, struct error *err)
+{
+	struct file_name path = path_of(dir, name);
+	struct owned_place place = place_of(dir, name, &path);
+
+	return is_leftover(name) || strcmp(name, LOCK_FILE) == 0 ||
+		       strcmp(name, META_FILE) == 0
+		   ? owned_file_look(&place, err)
+		   : ST_OK;
+}
+
+/*
+ * Before anything is made in the folder: is it ours, or nobody's? One that an
+ * administrator made for us may be open for reading as long as it is empty.
+ */
+static enum status check_folder(struct state_dir *dir, struct error *err)
+{
+	struct owned_place place = {
+	    .path = dir->path, .instead = INSTEAD, .closed = OWNED_PRIVATE};
+	enum status status = ST_OK;
+	struct stat st;
+	bool is_new = fstatat(dir->fd, META_FILE, &st, AT_SYMLINK_NOFOLLOW) != 0;
+
+	if (is_new && errno != ENOENT) {
+		return folder_error(dir->path, errno, err);
+	}
+	if (faccessat(dir->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+		return folder_error(dir->path, errno, err);
+	}
+	if (is_new) {
+		status = each_name(dir, refuse_foreign, err);
+	}
+	if (status == ST_OK) {
+		status = owned_folder_close(&place, dir->fd, is_new, err);
+	}
+	return status == ST_OK ? each_name(dir, look_at, err) : status;
+}
+
+/* --- the lock ------------------------------------------------------------------ */
+
+/* What the lock file says, if there is such a process; 0 otherwise. */
+static long read_pid(const struct state_dir *dir)
+{
+	char text[32] = "";
+	ssize_t len = file_read_at(dir->lock_fd, text, sizeof text - 1, 0);
+	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
+
+	/* One that only reads holds the lock without writing its pid. */
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH) ? pid : 0;
+}
+
+static enum status in_use(const struct state_dir *dir, struct error *err)
+{
+	long pid = read_pid(dir);
+
+	if (pid <= 0) {
+		return error_set(err, ST_CONFIG,
+				 "%s is in use by another process; stop it or " INSTEAD,
+				 quote(dir->path).text);
+	}
+	return error_set(err, ST_CONFIG,
+			 "%s is in use by process %ld; stop it or " INSTEAD,
+			 quote(dir->path).text, pid);
+}
+
+/* The pid is for the message only: nothing is wrong when it cannot be written. */
+static void write_pid(const struct state_dir *dir)
+{
+	char text[32];
+	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	off_t keep = file_write_at(dir->lock_fd, text, (size_t)len, 0) ? len : 0;
+
+	if (!file_set_length(dir->lock_fd, keep)) {
+		return;
+	}
+}
+
+static enum status take_lock(struct state_dir *dir, struct error *err)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (open_or_make(dir, LOCK_FILE, &dir->lock_fd, err) != ST_OK) {
+		return err->sys_errno == EACCES || err->sys_errno == EPERM ||
+			       err->sys_errno == EROFS
+			   ? folder_error(dir->path, err->sys_errno, err)
+			   : err->status;
+	}
+	if (fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
+		if (errno == EAGAIN || errno == EACCES) {
+			return in_use(dir, err);
+		}
+		return file_error(dir, LOCK_FILE, "locked", err);
+	}
+	write_pid(dir);
+	FAULT_POINT("state-locked");
+	return ST_OK;
+}
+
+/* For reading: the lock file is there, and nobody may take it from now on. */
+static enum status share_lock(struct state_dir *dir, bool shared, struct error *err)
+{
+	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	dir->lock_fd =
+	    openat(dir->fd, LOCK_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (dir->lock_fd < 0 && errno == ENOENT) {
+		return error_set(err, ST_CONFIG,
+				 "%s is no state directory of rowtail: " INSTEAD,
+				 quote(dir->path).text);
+	}
+	if (dir->lock_fd < 0) {
+		return file_error(dir, LOCK_FILE, "opened", err);
+	}
+	if (shared && fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
+		return errno == EAGAIN || errno == EACCES
+			   ? in_use(dir, err)
+			   : file_error(dir, LOCK_FILE, "locked", err);
+	}
+	return ST_OK;
+}
+
+long state_dir_holder(const struct state_dir *dir)
+{
+	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	long pid;
+
+	if (fcntl(dir->lock_fd, F_OFD_GETLK, &all) != 0 || all.l_type == F_UNLCK) {
+		return 0;
+	}
+	pid = read_pid(dir);
+	return pid > 0 ? pid : -1;
+}
+
+/* --- meta ---------------------------------------------------------------------- */
+
+/* The database has another path now: is it the same one? */
+static enum status check_moved(struct state_dir *dir, const char *found,
+			       size_t found_len, struct error *err)
+{
+	char old_path[PATH_MAX + 1];
+	bool is_copy = false;
+	int fd;
+
+	(void)snprintf(old_path, sizeof old_path, "%.*s", (int)found_len, found);
+	fd = openat(dir->fd, "shadow", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	dir->is_moved =
+	    dir->follows_path ||
+	    same_database(&dir->meta, fd, old_path, dir->database_path, &is_copy);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	if (dir->is_moved) {
+		log_info("the database of %s was %s and is %s now",
+			 quote(dir->path).text, quote(old_path).text,
+			 quote(dir->database_path).text);
+		return ST_OK;
+	}
+	return error_set(err, ST_CONFIG,
+			 "%.250s is of the database %.250s%s, not of %.250s; use "
+			 "another --state",
+			 dir->path, old_path, is_copy ? ", which is still there" : "",
+			 dir->database_path);
+}
+
+static enum status check_database(struct state_dir *dir, const char *found,
+				  size_t found_len, struct error *err)
+{
+	if (!dir->database_path) { /* for reading: whatever it is */
+		dir->database_path = strndup(found, found_len);
+		return dir->database_path
+			   ? ST_OK
+			   : error_set(err, ST_NOMEM,
+				       "out of memory for the state directory");
+	}
+	if (found_len == strlen(dir->database_path) &&
+	    memcmp(found, dir->database_path, found_len) == 0) {
+		return ST_OK;
+	}
+	return check_moved(dir, found, found_len, err);
+}
+
+static enum status meta_parse(struct state_dir *dir, const uint8_t *bytes, size_t len,
+			      struct error *err)
+{
+	const char *path;
+	size_t path_len;
+	uint32_t version;
+	const char *wrong =
+	    meta_decode(bytes, len, &version, &dir->meta, &path, &path_len);
+
+	if (wrong) {
+		return damaged(dir, META_FILE, wrong, err);
+	}
+	if (version != STATE_VERSION) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s has format version %u, this program needs %d; use the "
+		    "rowtail that made it or another --state",
+		    quote(dir->path).text, version, STATE_VERSION);
+	}
+	return check_database(dir, path, path_len, err);
+}
+
+static enum status read_meta(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[META_MAX + 1];
+	ssize_t len;
+	int fd =
+	    openat(dir->fd, META_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0) {
+		return errno == ENOENT ? ST_OK
+				       : file_error(dir, META_FILE, "opened", err);
+	}
+	len = file_read_at(fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		enum status status = file_error(dir, META_FILE, "read", err);
+
+		(void)close(fd);
+		return status;
+	}
+	(void)close(fd);
+	dir->has_meta = true;
+	return meta_parse(dir, bytes, (size_t)len, err);
+}
+
+/* Write and sync meta.new; when that fails nothing is left there. */
+static enum status write_meta_new(const struct state_dir *dir, const uint8_t *bytes,
+				  size_t len, struct error *err)
+{
+	bool is_written;
+	int reason;
+	int fd;
+
+	if (unlinkat(dir->fd, META_NEW_FILE, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, META_NEW_FILE, "removed", err);
+	}
+	if (open_or_make(dir, META_NEW_FILE, &fd, err) != ST_OK) {
+		return err->status;
+	}
+	FAULT_POINT("meta-new-made");
+	is_written = file_write_at(fd, bytes, len, 0) && file_sync_all(fd);
+	reason = errno;
+	if (close(fd) != 0 && is_written) {
+		is_written = false;
+		reason = errno;
+	}
+	if (!is_written) {
+		(void)unlinkat(dir->fd, META_NEW_FILE, 0);
+	}
+	errno = reason;
+	return is_written ? ST_OK : file_error(dir, META_NEW_FILE, "written", err);
+}
+
+/* Make the name of the folder itself durable, where the folder above may be opened. */
+static enum status sync_parent(const struct state_dir *dir, struct error *err)
+{
+	int fd = openat(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum status status = ST_OK;
+
+	if (fd < 0) {
+		return ST_OK;
+	}
+	if (!file_sync_all(fd) && errno != EINVAL && errno != EROFS) {
+		status =
+		    error_set_errno(err, errno, "the folder of %s cannot be synced",
+				    quote(dir->path).text);
+	}
+	(void)close(fd);
+	return status;
+}
+
+/* Random bytes; false with errno set. */
+static bool draw(void *bytes, size_t len)
+{
+	ssize_t got;
+
+	do {
+		got = getrandom(bytes, len, 0);
+	} while (got < 0 && errno == EINTR);
+	return got == (ssize_t)len;
+}
+
+/* Fill in what the caller leaves to us. */
+static enum status complete_meta(struct state_dir *dir, struct state_meta *meta,
+				 struct error *err)
+{
+	memcpy(meta->uuid, dir->meta.uuid, STATE_UUID_BYTES);
+	if (!dir->has_meta && !draw(meta->uuid, STATE_UUID_BYTES)) {
+		return error_set_errno(err, errno, "no random numbers to be had");
+	}
+	while (meta->epoch == 0) {
+		if (!draw(&meta->epoch, sizeof meta->epoch)) {
+			return error_set_errno(err, errno,
+					       "no random numbers to be had");
+		}
+	}
+	return ST_OK;
+}
+
+enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *meta,
+			       struct error *err)
+{
+	struct state_meta complete = *meta;
+	enum status status = complete_meta(dir, &complete, err);
+	uint8_t bytes[META_MAX];
+
+	/* From here on the files beside meta count: they have to be there. */
+	if (status == ST_OK && !dir->has_meta) {
+		status = state_dir_sync_position(dir, err);
+	}
+	if (status == ST_OK && !dir->has_meta) {
+		status = sync_parent(dir, err);
+	}
+	if (status == ST_OK) {
+		status = write_meta_new(
+		    dir, bytes, meta_encode(&complete, dir->database_path, bytes), err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	FAULT_POINT("meta-new-synced");
+	if (renameat(dir->fd, META_NEW_FILE, dir->fd, META_FILE) != 0) {
+		return file_error(dir, META_FILE, "replaced", err);
+	}
+	FAULT_POINT("meta-renamed");
+	if (!file_sync_all(dir->fd)) {
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       quote(dir->path).text);
+	}
+	dir->meta = complete;
+	dir->has_meta = true;
+	FAULT_POINT("meta-durable");
+	return ST_OK;
+}
+
+enum status state_dir_forget(struct state_dir *dir, struct error *err)
+{
+	/* Without meta, a position with a number says that meta was lost. */
+	const struct state_position unused = {.lsn = dir->position.lsn};
+	enum status status = state_dir_put_position(dir, &unused, err);
+
+	if (status == ST_OK) {
+		status = state_dir_sync_position(dir, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	if (unlinkat(dir->fd, META_FILE, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, META_FILE, "removed", err);
+	}
+	if (!file_sync_all(dir->fd)) {
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       quote(dir->path).text);
+	}
+	return ST_OK;
+}
+
+/* --- position ------------------------------------------------------------------ */
+
+static bool write_position(const struct state_dir *dir,
+			   const struct state_position *position, uint64_t sequence)
+{
+	uint8_t bytes[POSITION_BYTES];
+
+	position_encode(position, sequence, bytes);
+	return file_write_at(dir->position_fd, bytes, sizeof bytes,
+			     (off_t)(sequence % 2) * POSITION_STRIDE);
+}
+
+/* Both records of the file, so that it has its full size from now on. */
+static enum status make_position(struct state_dir *dir, struct error *err)
+{
+	if (!write_position(dir, &dir->position, 0) ||
+	    !write_position(dir, &dir->position, 1)) {
+		return file_error(dir, POSITION_FILE, "written", err);
+	}
+	dir->sequence = 1;
+	FAULT_POINT("position-made");
+	return ST_OK;
+}
+
+/* False: no record among the `len` bytes is right. */
+static bool pick_position(struct state_dir *dir, const uint8_t *bytes, size_t len)
+{
+	bool is_found = position_pick(bytes, len, &dir->position, &dir->sequence);
+
+	dir->put = dir->position;
+	return is_found;
+}
+
+static enum status read_position(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[POSITION_FULL];
+	ssize_t len;
+
+	if (open_or_make(dir, POSITION_FILE, &dir->position_fd, err) != ST_OK) {
+		return err->status;
+	}
+	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		return file_error(dir, POSITION_FILE, "read", err);
+	}
+	if (pick_position(dir, bytes, (size_t)len)) {
+		return ST_OK;
+	}
+	if (len == POSITION_FULL) {
+		return damaged(dir, POSITION_FILE, "checksum", err);
+	}
+	return make_position(dir, err);
+}
+
+/* The same without making what is not there; the other record may be half written. */
+static enum status look_at_position(struct state_dir *dir, struct error *err)
+{
+	uint8_t bytes[POSITION_FULL];
+	ssize_t len;
+
+	dir->position_fd = openat(dir->fd, POSITION_FILE,
+				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (dir->position_fd < 0) {
+		return errno == ENOENT && !dir->has_meta
+			   ? ST_OK
+			   : file_error(dir, POSITION_FILE, "opened", err);
+	}
+	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
+	if (len < 0) {
+		return file_error(dir, POSITION_FILE, "read", err);
+	}
+	if (!pick_position(dir, bytes, (size_t)len) && dir->has_meta) {
+		return damaged(dir, POSITION_FILE, "checksum", err);
+	}
+	return ST_OK;
+}
+
+/* With the lock. */
+static enum status put_position(struct state_dir *dir,
+				const struct state_position *position,
+				struct error *err)
+{
+	FAULT_POINT("position-before-record");
+	if (!write_position(dir, position, dir->sequence + 1)) {
+		return file_error(dir, POSITION_FILE, "written", err);
+	}
+	FAULT_POINT("position-record");
+	dir->put = *position;
+	dir->sequence++;
+	return ST_OK;
+}
+
+enum status state_dir_put_position(struct state_dir *dir,
+				   const struct state_position *position,
+				   struct error *err)
+{
+	struct state_position whole = *position;
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	whole.unhanded_lsn = dir->put.unhanded_lsn;
+	status = put_position(dir, &whole, err);
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
+/* With the lock. */
+static enum status sync_position(struct state_dir *dir, struct error *err)
+{
+	if (dir->sync_errno == 0 && !file_sync(dir->position_fd)) {
+		dir->sync_errno = errno;
+	}
+	if (dir->sync_errno != 0) {
+		errno = dir->sync_errno;
+		return file_error(dir, POSITION_FILE, "synced", err);
+	}
+	FAULT_POINT("position-synced");
+	return ST_OK;
+}
+
+enum status state_dir_sync_position(struct state_dir *dir, struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	status = sync_position(dir, err);
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
+enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
+				   struct error *err)
+{
+	struct state_position whole;
+	enum status status;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	whole = dir->put;
+	whole.unhanded_lsn = lsn;
+	status = put_position(dir, &whole, err);
+	FAULT_POINT("unhanded-put");
+	if (status == ST_OK) {
+		status = sync_position(dir, err);
+	}
+	(void)pthread_mutex_unlock(&dir->lock);
+	return status;
+}
+
+/* Something was acknowledged: that comes after meta. */
+static bool was_in_use(struct state_dir *dir)
+{
+	struct error ignored;
+	bool is_used;
+
+	is_used = look_at_position(dir, &ignored) == ST_OK &&
+		  (dir->position.change_id > 0 || dir->position.messages > 0);
+	dir->position = (struct state_position){0};
+	dir->put = dir->position;
+	dir->sequence = 0;
+	if (dir->position_fd >= 0) {
+		(void)close(dir->position_fd);
+		dir->position_fd = -1;
+	}
+	return is_used;
+}
+
+/* --- open and close ------------------------------------------------------------ */
+
+/* Without slashes at the end: with one, a link would be followed. */
+static char *copy_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/') {
+		len--;
+	}
+	return strndup(path, len);
+}
+
+static enum status open_locked(struct state_dir *dir, struct error *err)
+{
+	enum status status = open_folder(dir, err);
+
+	if (status == ST_OK) {
+		status = check_folder(dir, err);
+	}
+	if (status == ST_OK) {
+		status = take_lock(dir, err);
+	}
+	if (status == ST_OK) {
+		status = read_meta(dir, err);
+	}
+	/* A kill may have come between the renaming of meta and its sync: what is done
+	 * next rests on the new one. */
+	if (status == ST_OK && dir->has_meta && !file_sync_all(dir->fd)) {
+		status = error_set_errno(err, errno, "%s cannot be synced",
+					 quote(dir->path).text);
+	}
+	/* A first start that was killed before it made meta; or it was lost since. */
+	if (status == ST_OK && !dir->has_meta) {
+		status = was_in_use(dir) ? damaged(dir, META_FILE, "missing", err)
+					 : each_name(dir, remove_leftover, err);
+	}
+	if (status == ST_OK) {
+		status = read_position(dir, err);
+	}
+	if (status == ST_OK && dir->is_moved) {
+		struct state_meta meta = dir->meta;
+
+		status = state_dir_put_meta(dir, &meta, err);
+	}
+	return status;
+}
+
+enum status state_dir_open(const char *path, const char *database_path,
+			   struct state_dir **out, bool *is_new, struct error *err)
+{
+	return state_dir_open_for(path, database_path, false, out, is_new, err);
+}
+
+enum status state_dir_open_for(const char *path, const char *database_path,
+			       bool follows_path, struct state_dir **out, bool *is_new,
+			       struct error *err)
+{
+	struct state_dir *dir;
+	enum status status;
+
+	if (strlen(database_path) > PATH_MAX) {
+		return error_set(err, ST_CONFIG,
+				 "the path of the database is too long");
+	}
+	dir = calloc(1, sizeof *dir);
+	if (!dir) {
+		return error_set(err, ST_NOMEM,
+				 "out of memory for the state directory");
+	}
+	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	(void)pthread_mutex_init(&dir->lock, NULL);
+	dir->follows_path = follows_path;
+	dir->path = copy_path(path);
+	dir->database_path = strdup(database_path);
+	if (dir->path && dir->database_path) {
+		status = open_locked(dir, err);
+	} else {
+		status =
+		    error_set(err, ST_NOMEM, "out of memory for the state directory");
+	}
+	if (status != ST_OK) {
+		state_dir_close(dir);
+		return status;
+	}
+	*is_new = !dir->has_meta;
+	*out = dir;
+	return ST_OK;
+}
+
+static enum status open_shared(struct state_dir *dir, bool shared, struct error *err)
+{
+	enum status status;
+
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0 && errno == ENOENT) {
+		return error_set(err, ST_CONFIG, "%s: there is no such state directory",
+				 quote(dir->path).text);
+	}
+	if (dir->fd < 0) {
+		return folder_error(dir->path, errno, err);
+	}
+	status = share_lock(dir, shared, err);
+	if (status == ST_OK) {
+		status = read_meta(dir, err);
+	}
+	return status == ST_OK ? look_at_position(dir, err) : status;
+}
+
+enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
+			   bool *is_new, struct error *err)
+{
+	struct state_dir *dir = calloc(1, sizeof *dir);
+	enum status status;
+
+	if (!dir) {
+		return error_set(err, ST_NOMEM,
+				 "out of memory for the state directory");
+	}
+	dir->fd = dir->lock_fd = dir->position_fd = -1;
+	(void)pthread_mutex_init(&dir->lock, NULL);
+	dir->path = copy_path(path);
+	status = dir->path ? open_shared(dir, shared, err)
+			   : error_set(err, ST_NOMEM,
+				       "out of memory for the state directory");
+	if (status != ST_OK) {
+		state_dir_close(dir);
+		return status;
+	}
+	*is_new = !dir->has_meta;
+	*out = dir;
+	return ST_OK;
+}
+
+const char *state_dir_database(const struct state_dir *dir)
+{
+	return dir->database_path;
+}
+
+void state_dir_close(struct state_dir *dir)
+{
+	if (!dir) {
+		return;
+	}
+	if (dir->position_fd >= 0) {
+		(void)close(dir->position_fd);
+	}
+	if (dir->lock_fd >= 0) {
+		(void)close(dir->lock_fd);
+	}
+	if (dir->fd >= 0) {
+		(void)close(dir->fd);
+	}
+	free(dir->database_path);
+	free(dir->path);
+	free(dir);
+}
+
+int state_dir_fd(const struct state_dir *dir)
+{
+	return dir->fd;
+}
+
+const char *state_dir_path(const struct state_dir *dir)
+{
+	return dir->path;
+}
+
+const struct state_meta *state_dir_meta(const struct state_dir *dir)
+{
+	return &dir->meta;
+}
+
+const struct state_position *state_dir_position(const struct state_dir *dir)
+{
+	return &dir->position;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/state/state_dir.h -- the folder of --state: whose it is, and how far the sink is.
+ *
+ *     DIR/lock       held while a process runs (its pid inside)
+ *     DIR/meta       identity and S: replaced whole (write, fsync, rename, fsync DIR)
+ *     DIR/position   A: two records, written in turn; the newer valid one counts
+ *     DIR/shadow     the database as of S          (src/state/shadow.h)
+ *     DIR/hashes     a hash of each page of it     (src/state/shadow.h)
+ *     DIR/frames     page images of the journal    (src/history/spool.h)
+ *     DIR/log-LSN    records of the journal        (src/state/journal.h)
+ *     DIR/error      why the last run ended        (src/state/last_error.h)
+ *     DIR/settings   what shaped its messages      (src/deliver/last_settings.h)
+ *
+ * Integers are little-endian; every record ends with an XXH3 checksum of what is
+ * before it. Mode 0700, files 0600: they hold the whole database, so folder and files
+ * that are not ours alone are refused (src/base/owned_file.h). docs/state.md has the
+ * format byte by byte.
+ *
+ * OWNERSHIP  state_dir_open / state_dir_close.
+ * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded and
+ *            state_dir_sync_position: any; the rest: one at a time.
+ * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
+ *            version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong (exit
+ * 1). ST_IO. Each names the file and what to do.
+ */
+#ifndef STATE_DIR_H
+#define STATE_DIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+#include "src/history/advice.h"
+#include "src/state/meta_record.h"
+#include "src/state/position_record.h"
+
+struct state_dir;
+
+/*
+ * Open `path`, making the folder (but not its parents) if there is none, and take the
+ * lock. `database_path` is real (resolved); another one in a directory that is in use
+ * is ST_CONFIG, unless it is the same one at another path (src/state/same_database.h).
+ * `*is_new`: there is no meta yet; state_dir_put_meta makes it.
+ */
+enum status state_dir_open(const char *path, const char *database_path,
+			   struct state_dir **out, bool *is_new,
+			   struct error *err) MUST_CHECK;
+/* The same. `follows_path`: another database is taken, too: this process has followed
+ * one by a path that leads to it now. */
+enum status state_dir_open_for(const char *path, const char *database_path,
+			       bool follows_path, struct state_dir **out, bool *is_new,
+			       struct error *err) MUST_CHECK;
+void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock */
+
+/*
+ * Open `path` to read what is there, whose ever it is, and change nothing; nothing may
+ * be put into it.
+ * With `shared` no process can take it until it is closed: one that has is ST_CONFIG.
+ * Without, it is as it was at some moment, and a process may go on with it. A folder
+ * that no process ever had as its own is ST_CONFIG. `*is_new` as state_dir_open.
+ */
+enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
+			   bool *is_new, struct error *err) MUST_CHECK;
+
+/* The process that has taken it: 0 is none, -1 one that is not known. */
+long state_dir_holder(const struct state_dir *dir);
+
+/* The real path of the database that it is of; NULL: not known yet. */
+const char *state_dir_database(const struct state_dir *dir);
+
+/* The folder, for openat; borrowed. */
+int state_dir_fd(const struct state_dir *dir);
+const char *state_dir_path(const struct state_dir *dir);
+
+/* What open read (zeros: nothing yet); of meta, what was put since. */
+const struct state_meta *state_dir_meta(const struct state_dir *dir);
+const struct state_position *state_dir_position(const struct state_dir *dir);
+
+/* Durable when it returns, and with a first one the position. The uuid is drawn by the
+ * first one and stays, whatever `meta` has; an `epoch` of 0 draws a new one. */
+enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *meta,
+			       struct error *err) MUST_CHECK;
+
+/* Survives kill -9 when it returns, a power cut after state_dir_sync_position. */
+enum status state_dir_put_position(struct state_dir *dir,
+				   const struct state_position *position,
+				   struct error *err) MUST_CHECK;
+enum status state_dir_sync_position(struct state_dir *dir,
+				    struct error *err) MUST_CHECK;
+
+/* What is in it counts no more: the next start begins anew. Durable. */
+enum status state_dir_forget(struct state_dir *dir, struct error *err) MUST_CHECK;
+/* That one; durable when it returns. The rest of the position stays. */
+enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
+				   struct error *err) MUST_CHECK;
+
+#endif
