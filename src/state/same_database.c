@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/clock.h"
 
 #define LOOKED_AT   65536 /* pages, spread evenly */
 #define BLANK_BYTES 16    /* a page with fewer that are not zero has nothing on it */
@@ -127,6 +128,17 @@ static bool has_our_pages(const struct state_meta *meta, int shadow_fd,
 	return is_ours;
 }
 
+/* The file of the last clean stop, unchanged. The inode alone says nothing: that of a
+ * file that was removed is given to the next one that is made. */
+static bool is_as_left(const struct state_meta *meta, const struct stat *now)
+{
+	return meta->is_clean && meta->clean_device == now->st_dev &&
+	       meta->clean_inode == now->st_ino &&
+	       meta->clean_size == (uint64_t)now->st_size &&
+	       meta->clean_mtime_ns ==
+		   (int64_t)now->st_mtim.tv_sec * NS_PER_S + now->st_mtim.tv_nsec;
+}
+
 bool same_database(const struct state_meta *meta, int shadow_fd, const char *old_path,
 		   const char *new_path, bool *is_copy)
 {
@@ -141,8 +153,7 @@ bool same_database(const struct state_meta *meta, int shadow_fd, const char *old
 		*is_copy = old.st_dev != now.st_dev || old.st_ino != now.st_ino;
 		return !*is_copy;
 	}
-	if (meta->is_clean && meta->clean_device == now.st_dev &&
-	    meta->clean_inode == now.st_ino) {
+	if (is_as_left(meta, &now)) {
 		return true;
 	}
 	return has_our_pages(meta, shadow_fd, new_path);
