@@ -4,16 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#define DB_LOCKS_AT   0x40000000 /* pending, reserved, shared; and beyond */
-#define RECOVER_BYTE  122        /* of -shm, src/capture/wal_index.h */
-#define OPEN_BYTE     128
+#include "src/base/lock_bytes.h"
+
 #define SHM_CUT_BYTES 3
 
 static bool ends_with(const char *text, const char *end)
@@ -28,14 +29,14 @@ static bool ends_with(const char *text, const char *end)
 
 static int exclusive_lock(int fd, int cmd, struct flock lock)
 {
-	if (lock.l_start >= DB_LOCKS_AT) {
+	if (lock.l_start >= LOCK_DB_START) {
 		errno = EAGAIN;
 		return -1;
 	}
-	if (lock.l_start == OPEN_BYTE) {
+	if (lock.l_start == LOCK_SHM_OPEN) {
 		lock.l_type = F_RDLCK;
-	} else if (lock.l_start <= RECOVER_BYTE &&
-		   lock.l_start + lock.l_len == RECOVER_BYTE + 1) {
+	} else if (lock.l_start <= LOCK_SHM_RECOVER &&
+		   lock.l_start + lock.l_len == LOCK_SHM_RECOVER + 1) {
 		lock.l_len--;
 		if (lock.l_len == 0) {
 			return 0;
@@ -76,6 +77,18 @@ static int guarded_ftruncate(int fd, off_t length)
 	return length == SHM_CUT_BYTES ? 0 : ftruncate(fd, length);
 }
 
+/* A root that was left without this capability, as in a container, is one user as any
+ * other here: the files that it makes stay its own. */
+static bool may_give_away(void)
+{
+	struct __user_cap_header_struct header = {.version =
+						      _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[CAP_TO_INDEX(CAP_CHOWN)].effective & CAP_TO_MASK(CAP_CHOWN));
+}
+
 bool sqlite_guard_may_make(const char *path)
 {
 	char folder[PATH_MAX];
@@ -83,7 +96,7 @@ bool sqlite_guard_may_make(const char *path)
 	struct stat database;
 	struct stat around;
 
-	if (geteuid() == 0) {
+	if (geteuid() == 0 && may_give_away()) {
 		return true;
 	}
 	if (!slash || stat(path, &database) != 0) {

@@ -39,8 +39,8 @@ void sqlite_guard_lift(void);
 
 /*
  * Whether a -wal or -shm that we made beside the database at `path` could be used by
- * its application: we are it, or root (SQLite gives the files to the owner then), or
- * the folder gives them its group and we may write the database.
+ * its application: we are it, or root that may give files away (SQLite gives them to
+ * the owner then), or the folder gives them its group and we may write the database.
  */
 bool sqlite_guard_may_make(const char *path);
 

@@ -12,15 +12,13 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/lock_bytes.h"
+#include "src/base/quote.h"
 #include "src/base/sqlite_guard.h"
 #include "src/capture/db_users.h"
 #include "src/capture/wal_index.h"
 
-#define PENDING_BYTE 0x40000000
-#define SHARED_AT    (PENDING_BYTE + 2)
-#define SHARED_LEN   510
-#define OPEN_BYTE    128 /* of -shm */
-#define PAGE_BYTES   4096
+#define PAGE_BYTES 4096
 
 #define ALONE_NS      (10 * NS_PER_MS) /* without anybody */
 #define ON_THE_WAY_NS (30 * NS_PER_MS) /* one who has the first lock is awaited */
@@ -34,18 +32,32 @@ static bool lock(int fd, short type, off_t at, off_t len)
 	return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
-/* As SQLite does it: the pending byte keeps those out whom somebody waits for. */
-static bool share_database(int db_fd)
+/* Of a lock, or of a file that is too short: others are in the way, or what is said. */
+static enum status failed(const char *path, const char *what, struct error *err)
 {
-	bool is_shared = lock(db_fd, F_RDLCK, PENDING_BYTE, 1) &&
-			 lock(db_fd, F_RDLCK, SHARED_AT, SHARED_LEN);
-
-	(void)lock(db_fd, F_UNLCK, PENDING_BYTE, 1);
-	return is_shared;
+	if (errno == EACCES || errno == EAGAIN || errno == EINTR) {
+		return error_set(err, ST_RETRY, "%s: is locked", quote(path).text);
+	}
+	return error_set_errno(err, errno, "%s%s", quote(path).text, what);
 }
 
-/* -shm as SQLite makes it: with the mode of the database, and for root its owner. */
-/* Never cut: somebody may have it mapped. */
+#define NO_LOCK ": cannot be locked"
+
+/* As SQLite does it: the pending byte keeps those out whom somebody waits for. */
+static enum status share_database(const char *path, int db_fd, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (!lock(db_fd, F_RDLCK, LOCK_DB_PENDING, 1) ||
+	    !lock(db_fd, F_RDLCK, LOCK_DB_SHARED, LOCK_DB_SHARED_LEN)) {
+		status = failed(path, NO_LOCK, err);
+	}
+	(void)lock(db_fd, F_UNLCK, LOCK_DB_PENDING, 1);
+	return status;
+}
+
+/* -shm as SQLite makes it: with the mode of the database, and for root its owner.
+ * Never cut: somebody may have it mapped. -1: errno. */
 static int open_shm(const char *path, int db_fd)
 {
 	char shm[PATH_MAX];
@@ -54,8 +66,11 @@ static int open_shm(const char *path, int db_fd)
 	mode_t mode;
 	int fd;
 
-	if (snprintf(shm, sizeof shm, "%s-shm", path) >= (int)sizeof shm ||
-	    fstat(db_fd, &database) != 0) {
+	if (snprintf(shm, sizeof shm, "%s-shm", path) >= (int)sizeof shm) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (fstat(db_fd, &database) != 0) {
 		return -1;
 	}
 	mode = database.st_mode & 0777;
@@ -79,8 +94,10 @@ enum openers { OPEN_TO_NOBODY, OPEN_TO_OTHERS, OPEN_TO_ONE };
 /* Who, but us, has locked the byte of -shm. */
 static enum openers who_has_open(int shm_fd)
 {
-	struct flock lock = {
-	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = OPEN_BYTE, .l_len = 1};
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = LOCK_SHM_OPEN,
+			     .l_len = 1};
 
 	if (fcntl(shm_fd, F_GETLK, &lock) != 0 || lock.l_type == F_WRLCK) {
 		return OPEN_TO_ONE;
@@ -99,13 +116,26 @@ static bool is_wal_empty(const char *path)
 	return stat(wal, &st) == 0 ? st.st_size == 0 : errno == ENOENT;
 }
 
-/* As long as SQLite maps it; byte by byte of each page, as it does, so that a full disk
- * is an error here and not a signal later. */
+/*
+ * As long as SQLite maps it, and with room on the disk, so that a full one is an error
+ * here and not a signal later. Nothing is written: somebody may come just then, and
+ * write there himself. Where the file system has no such call it is a byte of each
+ * page, as SQLite does it.
+ */
 static bool make_room(int shm_fd)
 {
 	struct stat st;
 
 	if (fstat(shm_fd, &st) != 0) {
+		return false;
+	}
+	if (st.st_size >= WAL_INDEX_BLOCK_BYTES) {
+		return true;
+	}
+	if (fallocate(shm_fd, 0, 0, WAL_INDEX_BLOCK_BYTES) == 0) {
+		return true;
+	}
+	if (errno != EOPNOTSUPP && errno != ENOSYS) {
 		return false;
 	}
 	for (off_t end = PAGE_BYTES; end <= WAL_INDEX_BLOCK_BYTES; end += PAGE_BYTES) {
@@ -138,38 +168,61 @@ static bool was_made_since(int shm_fd, const struct index_header *before)
 	       memcmp(before, &now, sizeof now) != 0;
 }
 
+static enum status join_others(const char *path, int shm_fd, struct error *err)
+{
+	return lock(shm_fd, F_RDLCK, LOCK_SHM_OPEN, 1)
+		   ? ST_OK
+		   : failed(path, "-shm" NO_LOCK, err);
+}
+
 /*
  * Nobody has it open: what it has is of no use. With an empty WAL it becomes what a
  * recovery would make of it, so that none is needed; else its header becomes 0, and
  * SQLite makes all of it anew from the WAL.
  */
-static bool join_first(const char *path, int shm_fd, const struct index_header *before)
+static enum status join_first(const char *path, int shm_fd,
+			      const struct index_header *before, struct error *err)
 {
 	uint8_t start[WAL_INDEX_START_BYTES] = {0};
 
-	if (!lock(shm_fd, F_WRLCK, OPEN_BYTE, 1)) {
-		return false;
+	if (!lock(shm_fd, F_WRLCK, LOCK_SHM_OPEN, 1)) {
+		return failed(path, "-shm" NO_LOCK, err);
 	}
 	if (!was_made_since(shm_fd, before)) {
 		if (is_wal_empty(path)) {
 			wal_index_make_empty(start);
 		}
 		if (pwrite(shm_fd, start, sizeof start, 0) != (ssize_t)sizeof start) {
-			return false;
+			return failed(path, "-shm: cannot be written", err);
 		}
 	}
-	return lock(shm_fd, F_RDLCK, OPEN_BYTE, 1);
+	return join_others(path, shm_fd, err);
 }
 
 /* `*is_first`: as long as nobody has it open, we come first; else the contents are
- * those of somebody who is there, and has perhaps lost his lock. */
-static bool prepare(int shm_fd, struct index_header *before, bool *is_first)
+ * those of somebody who is there, and has perhaps lost his lock. Without /proc nobody
+ * has. */
+static enum status prepare(const char *path, int shm_fd, struct index_header *before,
+			   bool *is_first, struct error *err)
 {
+	enum db_mapping mapping;
+
 	if (!read_header(shm_fd, before)) {
 		*before = (struct index_header){0};
 	}
-	*is_first = who_has_open(shm_fd) == OPEN_TO_NOBODY && !db_shm_is_mapped(shm_fd);
-	return !*is_first || make_room(shm_fd);
+	*is_first = who_has_open(shm_fd) == OPEN_TO_NOBODY;
+	if (!*is_first) {
+		return ST_OK;
+	}
+	mapping = db_shm_mapping(shm_fd);
+	if (mapping == MAPPED_UNKNOWN && errno_is_limit(errno)) {
+		return error_set_errno(err, errno, "%s: who has it open cannot be told",
+				       quote(path).text);
+	}
+	*is_first = mapping != MAPPED_BY_OTHERS;
+	return !*is_first || make_room(shm_fd)
+		   ? ST_OK
+		   : failed(path, "-shm: cannot be made longer", err);
 }
 
 /*
@@ -177,59 +230,64 @@ static bool prepare(int shm_fd, struct index_header *before, bool *is_first)
  * awaited for a while; and to be first only a moment is needed in which nobody can get
  * from the first lock to the second one.
  */
-static bool join_shm(const char *path, int db_fd, int shm_fd)
+static enum status join_shm(const char *path, int db_fd, int shm_fd, struct error *err)
 {
 	int64_t start = clock_mono_ns();
 	struct index_header before;
 	bool is_first;
+	enum status status = prepare(path, shm_fd, &before, &is_first, err);
 
-	if (!prepare(shm_fd, &before, &is_first)) {
-		return false;
-	}
-	for (;;) {
+	while (status == ST_OK) {
 		enum openers openers = who_has_open(shm_fd);
 		int64_t waited = clock_mono_ns() - start;
 
 		if (openers == OPEN_TO_OTHERS ||
 		    (openers == OPEN_TO_NOBODY && !is_first)) {
-			return lock(shm_fd, F_RDLCK, OPEN_BYTE, 1);
+			return join_others(path, shm_fd, err);
 		}
 		if (openers == OPEN_TO_NOBODY &&
 		    waited >= (db_file_is_used(db_fd) ? ON_THE_WAY_NS : ALONE_NS)) {
-			return join_first(path, shm_fd, &before);
+			return join_first(path, shm_fd, &before, err);
 		}
 		if (waited >= 2 * ON_THE_WAY_NS) {
-			return false;
+			return error_set(err, ST_RETRY, "%s-shm: is locked",
+					 quote(path).text);
 		}
 		clock_sleep_ns(SPIN_NS);
 	}
+	return status;
 }
 
 enum status db_join(const char *path, int db_fd, int *shm_fd, struct error *err)
 {
 	struct stat st;
+	enum status status;
 
 	*shm_fd = -1;
-	if (!share_database(db_fd)) {
-		return error_set(err, ST_RETRY, "%s: is locked", path);
+	status = share_database(path, db_fd, err);
+	if (status != ST_OK) {
+		return status;
 	}
 	*shm_fd = open_shm(path, db_fd);
 	if (*shm_fd < 0 && errno == ENOENT) {
-		return error_set(err, ST_RETRY, "nobody has %s open", path);
+		return error_set(err, ST_RETRY, "nobody has %s open", quote(path).text);
 	}
-	if (*shm_fd < 0) {
+	if (*shm_fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS)) {
 		return ST_OK; /* SQLite may read it, and knows that it may not write */
 	}
-	if (!join_shm(path, db_fd, *shm_fd)) {
-		return error_set(err, ST_RETRY, "%s: is locked", path);
+	if (*shm_fd < 0) {
+		return error_set_errno(err, errno, "%s-shm: cannot be opened",
+				       quote(path).text);
 	}
-	if (fstat(*shm_fd, &st) != 0 || st.st_nlink == 0) {
-		return error_set(err, ST_RETRY, "%s-shm was just removed", path);
+	status = join_shm(path, db_fd, *shm_fd, err);
+	if (status == ST_OK && (fstat(*shm_fd, &st) != 0 || st.st_nlink == 0)) {
+		status = error_set(err, ST_RETRY, "%s-shm was just removed",
+				   quote(path).text);
 	}
-	return ST_OK;
+	return status;
 }
 
 void db_leave(int db_fd)
 {
-	(void)lock(db_fd, F_UNLCK, PENDING_BYTE, SHARED_AT + SHARED_LEN - PENDING_BYTE);
+	(void)lock(db_fd, F_UNLCK, LOCK_DB_START, LOCK_DB_LEN);
 }

@@ -25,15 +25,16 @@
  * FORMAT     SQLite's os_unix.c, unixLock and unixLockSharedMemory.
  * THREADS    One at a time.
  * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or it is
- *            not there and must not be made (src/base/sqlite_guard.h).
+ *            not there and must not be made (src/base/sqlite_guard.h). ST_IO: for want
+ * of descriptors, memory, locks or room on the disk; the text says of which.
  */
 #ifndef DB_JOIN_H
 #define DB_JOIN_H
 
 #include "src/base/status.h"
 
-/* `path`: with links resolved. `*shm_fd`: to be closed also on failure; -1: we may not
- * write it. */
+/* `path`: with links resolved. `*shm_fd`: to be closed also on failure; -1 with ST_OK:
+ * we may not write it, and nothing but the file is locked. */
 enum status db_join(const char *path, int db_fd, int *shm_fd,
 		    struct error *err) MUST_CHECK;
 

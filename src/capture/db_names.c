@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/quote.h"
+
 #define SHM_LEAST_BYTES 32768 /* one block of the wal-index */
-#define SHM_USED_BYTE   128   /* behind the eight locks of the WAL: SQLite's DMS */
+
+#define REPLACED "%s: its files were replaced while it was opened"
 
 static struct file_id id_of(const struct stat *st)
 {
@@ -67,12 +70,17 @@ static bool note_descriptor(struct db_names *names, int proc_fd, const char *ent
 }
 
 /* Without /proc the names are taken at their word. */
-static bool are_open(struct db_names *names)
+static enum status check_open(struct db_names *names, struct error *err)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	const struct dirent *entry;
 	bool is_right = true;
 
+	if (!folder && errno_is_limit(errno)) {
+		return error_set_errno(err, errno,
+				       "%s: its open files cannot be listed",
+				       quote(names->path).text);
+	}
 	while (folder && is_right && (entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] != '.') {
 			is_right = note_descriptor(names, dirfd(folder), entry->d_name);
@@ -81,7 +89,8 @@ static bool are_open(struct db_names *names)
 	if (folder) {
 		(void)closedir(folder);
 	}
-	return is_right;
+	return is_right ? ST_OK
+			: error_set(err, ST_RETRY, REPLACED, quote(names->path).text);
 }
 
 enum status db_names_init(struct db_names *names, const char *given, const char *path,
@@ -90,6 +99,7 @@ enum status db_names_init(struct db_names *names, const char *given, const char 
 {
 	struct stat st;
 	int64_t unused;
+	enum status status;
 
 	*names = (struct db_names){.given = given,
 				   .path = path,
@@ -109,12 +119,11 @@ enum status db_names_init(struct db_names *names, const char *given, const char 
 	if (stat(names->shm_path, &st) == 0) {
 		names->shm = id_of(&st);
 	}
-	if (!are_open(names) || db_names_look(names, &unused) != NAMES_RIGHT) {
-		return error_set(err, ST_RETRY,
-				 "%s: its files were replaced while it was opened",
-				 path);
+	status = check_open(names, err);
+	if (status == ST_OK && db_names_look(names, &unused) != NAMES_RIGHT) {
+		status = error_set(err, ST_RETRY, REPLACED, quote(path).text);
 	}
-	return ST_OK;
+	return status;
 }
 
 void db_names_clear(struct db_names *names)
@@ -171,21 +180,6 @@ bool db_names_leads_here(const struct db_names *names, bool *is_gone)
 	}
 	*is_gone = is_gone_by(errno);
 	return true;
-}
-
-bool shm_is_used(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK,
-			     .l_whence = SEEK_SET,
-			     .l_start = SHM_USED_BYTE,
-			     .l_len = 1};
-
-	return fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-
-bool db_names_shm_is_used(const struct db_names *names)
-{
-	return shm_is_used(names->shm_fd);
 }
 
 bool db_names_has_shm(const struct db_names *names)

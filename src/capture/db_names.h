@@ -52,7 +52,7 @@ enum name_fault {
 /*
  * Note what is open now: `db_fd` and `wal_fd` are ours, what SQLite has open in this
  * process is found in /proc/self/fd. ST_RETRY: the names lead to other files already.
- * ST_NOMEM. Clear it in any case.
+ * ST_NOMEM; ST_IO for want of a descriptor. Clear it in any case.
  */
 enum status db_names_init(struct db_names *names, const char *given, const char *path,
 			  const char *wal_path, int db_fd, int wal_fd,
@@ -66,13 +66,8 @@ enum name_fault db_names_look(const struct db_names *names, int64_t *wal_bytes);
  * is for the caller to ask again (a link is replaced in two steps), `*is_gone`. */
 bool db_names_leads_here(const struct db_names *names, bool *is_gone);
 
-/* Another process has the -shm open that we have open, by whatever name: it holds the
- * lock that every user of it does. True also where that cannot be told. */
-bool db_names_shm_is_used(const struct db_names *names);
-/* It is at its name, too. */
+/* The -shm that we have open is at its name. */
 bool db_names_has_shm(const struct db_names *names);
-/* The same of any descriptor on a -shm. */
-bool shm_is_used(int fd);
 
 /* What a person is told of it, behind the name of the database. */
 const char *name_fault_text(enum name_fault fault);

@@ -127,7 +127,7 @@ static enum status open_file(const char *path, struct db_handles *db, struct sta
 		    err, ST_UNFIT,
 		    "%s: is a mount point of its own, so that its -wal here is not the "
 		    "one of the application; mount the folder that it is in instead",
-		    path);
+		    quote(path).text);
 	}
 	if (st->st_size == 0) {
 		return error_set(
@@ -255,12 +255,21 @@ static enum status beside_init(const char *path, struct beside_paths *paths,
 			       struct error *err)
 {
 	char *slash;
+	int most;
 
 	*paths = (struct beside_paths){0};
 	paths->real = realpath(path, NULL);
 	if (!paths->real) {
 		error_set_errno(err, errno, "%s: cannot be resolved", quote(path).text);
 		return of_the_database(err);
+	}
+	most = sqlite3_vfs_find(NULL)->mxPathname - (int)sizeof "-journal";
+	if (strlen(paths->real) > (size_t)most) {
+		return error_set(
+		    err, ST_UNFIT,
+		    "%s: its path has more than the %d bytes that SQLite can open; "
+		    "use a shorter one",
+		    quote(path).text, most);
 	}
 	paths->wal = beside(paths->real, "-wal");
 	paths->shm = beside(paths->real, "-shm");
@@ -327,6 +336,15 @@ struct waiting {
 	bool was_said;
 };
 
+static const char *why_not_first(bool degraded)
+{
+	if (degraded) {
+		return "may only read it, its -wal, its -shm or its folder";
+	}
+	return geteuid() == 0 ? "may not give files to its owner (CAP_CHOWN)"
+			      : "runs as another user than its owner";
+}
+
 /* One step of it. ST_UNFIT: that was long enough. */
 static enum status wait_for_opener(const char *path, bool degraded,
 				   struct waiting *waiting, struct error *err)
@@ -342,16 +360,11 @@ static enum status wait_for_opener(const char *path, bool degraded,
 		    err, ST_UNFIT,
 		    "%s: no application has it open, and rowtail cannot be the "
 		    "first, as it %s; " RUN_AS_OWNER,
-		    quote(path).text,
-		    degraded ? "may only read it, its -wal, its -shm or its "
-			       "folder"
-			     : "runs as another user than its owner");
+		    quote(path).text, why_not_first(degraded));
 	}
 	if (!waiting->was_said) {
 		log_warn("%s: waiting until an application has it open (rowtail %s)",
-			 quote(path).text,
-			 degraded ? "may only read it"
-				  : "runs as another user than its owner");
+			 quote(path).text, why_not_first(degraded));
 		waiting->was_said = true;
 	}
 	return ST_OK;
@@ -494,7 +507,9 @@ static enum status open_all(const char *real, struct db_handles *db, struct erro
 	if (status == ST_RETRY) {
 		return locked_error(real, err);
 	}
-
+	if (status != ST_OK) {
+		return of_the_database(err);
+	}
 	for (int i = 0; i < 2 && status == ST_OK; i++) {
 		status = open_connection(real, db->degraded, NULL, &db->reader[i],
 					 &db->read[i], err);
@@ -566,7 +581,8 @@ static enum status open_wal(const char *path, struct db_handles *db, struct erro
 	db->wal_path = sqlite3_filename_wal(db->path);
 	db->wal_fd = open(db->wal_path, O_RDONLY | O_CLOEXEC);
 	if (db->wal_fd < 0 && errno == ENOENT) {
-		return error_set(err, ST_RETRY, "%s was just removed", db->wal_path);
+		return error_set(err, ST_RETRY, "%s was just removed",
+				 quote(db->wal_path).text);
 	}
 	if (db->wal_fd < 0) {
 		error_set_errno(err, errno, "%s: cannot be opened",
@@ -600,7 +616,8 @@ static enum status open_patiently(const char *path, const struct beside_paths *p
 			return open_wal(path, db, err);
 		}
 		close_connections(db);
-		if (must_wait && (status == ST_END || !are_beside(paths))) {
+		if (must_wait &&
+		    (status == ST_END || (status == ST_RETRY && !are_beside(paths)))) {
 			return ST_END;
 		}
 		if (status != ST_RETRY) {
@@ -687,7 +704,7 @@ static void say_names(const char *path, const struct db_handles *db)
 		    "%s: has %lu names (hard links): what an application commits "
 		    "that opens it by another one goes into another WAL and is not "
 		    "seen; give rowtail the name that the application uses",
-		    path, (unsigned long)st.st_nlink);
+		    quote(path).text, (unsigned long)st.st_nlink);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "src/capture/db_users.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,104 +11,144 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* SQLite's lock bytes on the database file: pending, reserved, shared. */
-#define LOCK_BYTES_START 0x40000000
-#define LOCK_BYTES_LEN   512
+#include "src/base/lock_bytes.h"
+#include "src/base/status.h"
 
 #define KEY_BYTES 64 /* "fd:01 123456 " of a line in maps */
 
-bool db_file_is_used(int fd)
+/* Another process has locked one of these bytes, or that cannot be told. */
+static bool is_locked(int fd, off_t at, off_t len)
 {
-	struct flock lock = {.l_type = F_WRLCK,
-			     .l_whence = SEEK_SET,
-			     .l_start = LOCK_BYTES_START,
-			     .l_len = LOCK_BYTES_LEN};
+	struct flock lock = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = len};
 
 	return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool db_file_is_used(int db_fd)
+{
+	return is_locked(db_fd, LOCK_DB_START, LOCK_DB_LEN);
+}
+
+bool db_shm_is_used(int shm_fd)
+{
+	return is_locked(shm_fd, LOCK_SHM_OPEN, 1);
+}
+
+/* Whether the line shows the mapping at `page`, and which file that is of. */
+static bool read_key(const char *line, const void *page, char key[KEY_BYTES])
+{
+	char device[16];
+	unsigned long long inode;
+	unsigned long start;
+	unsigned long end;
+
+	if (sscanf(line, "%lx-%lx %*s %*s %15s %llu", &start, &end, device, &inode) !=
+		4 ||
+	    (uintptr_t)page < start || (uintptr_t)page >= end) {
+		return false;
+	}
+	(void)snprintf(key, KEY_BYTES, " %s %llu ", device, inode);
+	return true;
 }
 
 /*
  * A line of maps: `7f00-7f08 r--s 00000000 fd:01 123456   /folder/app.db-shm`. The
  * device and the inode there are the same for all processes, and need not be those of
  * stat (btrfs, overlayfs). So one page is mapped to learn them; it is not read, as it
- * may lie beyond the file's end.
+ * may lie beyond the file's end. False: errno.
  */
 static bool find_key(int fd, char key[KEY_BYTES])
 {
 	void *page = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
-	FILE *maps = fopen("/proc/self/maps", "re");
 	char *line = NULL;
 	size_t size = 0;
 	bool is_found = false;
+	FILE *maps;
+	int reason;
 
-	while (page != MAP_FAILED && maps && !is_found &&
-	       getline(&line, &size, maps) > 0) {
-		char device[16];
-		unsigned long long inode;
-		unsigned long start;
-		unsigned long end;
-
-		if (sscanf(line, "%lx-%lx %*s %*s %15s %llu", &start, &end, device,
-			   &inode) == 4 &&
-		    (uintptr_t)page >= start && (uintptr_t)page < end) {
-			(void)snprintf(key, KEY_BYTES, " %s %llu ", device, inode);
-			is_found = true;
-		}
+	if (page == MAP_FAILED) {
+		return false;
 	}
+	maps = fopen("/proc/self/maps", "re");
+	while (maps && !is_found && getline(&line, &size, maps) > 0) {
+		is_found = read_key(line, page, key);
+	}
+	reason = errno;
 	free(line);
 	if (maps) {
 		(void)fclose(maps);
 	}
-	if (page != MAP_FAILED) {
-		(void)munmap(page, 1);
-	}
+	(void)munmap(page, 1);
+	errno = reason;
 	return is_found;
 }
 
-static bool maps_have(const char *pid, const char *key)
+/* A process that has ended, or that we may not look at, has nothing. */
+static enum db_mapping maps_have(const char *pid, const char *key)
 {
 	char path[64];
 	FILE *maps;
 	char *line = NULL;
 	size_t size = 0;
 	bool is_found = false;
+	int reason;
 
 	(void)snprintf(path, sizeof path, "/proc/%.20s/maps", pid);
+	errno = 0;
 	maps = fopen(path, "re");
 	while (maps && !is_found && getline(&line, &size, maps) > 0) {
 		is_found = strstr(line, key) != NULL;
 	}
+	reason = errno;
 	free(line);
 	if (maps) {
 		(void)fclose(maps);
 	}
-	return is_found;
+	errno = reason;
+	if (is_found) {
+		return MAPPED_BY_OTHERS;
+	}
+	return errno_is_limit(reason) ? MAPPED_UNKNOWN : MAPPED_BY_NOBODY;
 }
 
-bool db_shm_is_mapped(int fd)
+/* This process as /proc counts, which may be that of another PID namespace; 0. */
+static long self_in_proc(void)
+{
+	char link[32];
+	ssize_t len = readlink("/proc/self", link, sizeof link - 1);
+
+	link[len > 0 ? len : 0] = '\0';
+	return strtol(link, NULL, 10);
+}
+
+enum db_mapping db_shm_mapping(int shm_fd)
 {
 	char key[KEY_BYTES];
-	DIR *all = opendir("/proc");
+	enum db_mapping mapping = MAPPED_BY_NOBODY;
 	const struct dirent *entry;
-	bool is_found = false;
-	long self = getpid();
+	long self = self_in_proc();
+	int reason;
+	DIR *all;
 
-	if (all && find_key(fd, key)) {
-		while (!is_found && (entry = readdir(all)) != NULL) {
-			long pid = strtol(entry->d_name, NULL, 10);
+	if (!find_key(shm_fd, key) || (all = opendir("/proc")) == NULL) {
+		return MAPPED_UNKNOWN;
+	}
+	while (mapping == MAPPED_BY_NOBODY && (entry = readdir(all)) != NULL) {
+		long pid = strtol(entry->d_name, NULL, 10);
 
-			is_found =
-			    pid > 0 && pid != self && maps_have(entry->d_name, key);
+		if (pid > 0 && pid != self) {
+			mapping = maps_have(entry->d_name, key);
 		}
 	}
-	if (all) {
-		(void)closedir(all);
-	}
-	return is_found;
+	reason = errno;
+	(void)closedir(all);
+	errno = reason;
+	return mapping;
 }
 
-bool db_is_alone(int db_fd, int shm_fd, const struct db_names *names)
+bool db_is_alone(int db_fd, int shm_fd)
 {
-	return shm_fd >= 0 && !db_file_is_used(db_fd) && !db_names_shm_is_used(names) &&
-	       !db_shm_is_mapped(shm_fd);
+	return !db_file_is_used(db_fd) && !db_shm_is_used(shm_fd) &&
+	       db_shm_mapping(shm_fd) == MAPPED_BY_NOBODY;
 }

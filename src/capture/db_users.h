@@ -9,28 +9,36 @@
  * proves nothing; who has -shm mapped is there as well. Of those three an application
  * in another PID namespace that has lost both locks shows none.
  *
- * THREADS  Any.
+ * What cannot be told counts as: somebody is there.
+ *
+ * OWNERSHIP  Any descriptors on the files; borrowed.
+ * THREADS    Any.
  */
 #ifndef DB_USERS_H
 #define DB_USERS_H
 
 #include <stdbool.h>
 
-#include "src/capture/db_names.h"
+/* Another process holds a lock on the database file. Cheap. */
+bool db_file_is_used(int db_fd);
 
-/* Another process holds a lock on the database file, of which `fd` is any descriptor.
- * Cheap. */
-bool db_file_is_used(int fd);
+/* Another process has this -shm open, by whatever name. -1: true. Cheap. */
+bool db_shm_is_used(int shm_fd);
+
+enum db_mapping {
+	MAPPED_BY_NOBODY,
+	MAPPED_BY_OTHERS,
+	MAPPED_UNKNOWN, /* errno says why: no /proc, no descriptor, no memory */
+};
 
 /*
- * A process that we may look at, but this one, has the -shm mapped of which `fd` is a
- * descriptor. Reads /proc/PID/maps of all processes: some milliseconds.
+ * Whether a process that we may look at, but this one, has this -shm mapped. Reads
+ * /proc/PID/maps of all processes: some milliseconds.
  */
-bool db_shm_is_mapped(int fd);
+enum db_mapping db_shm_mapping(int shm_fd);
 
 /* As far as can be seen, no other process has the database open: no locks on both
- * files, no mapping of -shm. `db_fd` and `shm_fd` are any
- * descriptors on the two; -1 of -shm: it cannot be seen. Takes as long as that. */
-bool db_is_alone(int db_fd, int shm_fd, const struct db_names *names);
+ * files, no mapping of -shm. Takes as long as that. */
+bool db_is_alone(int db_fd, int shm_fd);
 
 #endif

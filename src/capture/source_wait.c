@@ -88,7 +88,7 @@ static bool names_are_used(const char *path, const struct source_left *left)
 	int shm_fd = open_beside(path, "-shm");
 	int wal_fd = open_beside(path, "-wal");
 	bool are_used =
-	    shm_fd >= 0 && wal_fd >= 0 && shm_is_used(shm_fd) &&
+	    shm_fd >= 0 && wal_fd >= 0 && db_shm_is_used(shm_fd) &&
 	    (!is_same_file(shm_fd, left->shm_fd) || fit_together(shm_fd, wal_fd));
 
 	if (shm_fd >= 0) {
@@ -103,8 +103,8 @@ static bool names_are_used(const char *path, const struct source_left *left)
 /* The -shm that we had has another user, who does not come by the names. */
 static bool is_kept(const char *path, const struct source_left *left)
 {
-	return !left->was_replaced && left->shm_fd >= 0 && shm_is_used(left->shm_fd) &&
-	       !names_are_used(path, left);
+	return !left->was_replaced && left->shm_fd >= 0 &&
+	       db_shm_is_used(left->shm_fd) && !names_are_used(path, left);
 }
 
 /* The WAL is that of the file before: it was then, or became it since. */

@@ -40,6 +40,12 @@ static bool look_alone(struct wal_hold *h, int64_t now)
 	return h->is_alone;
 }
 
+/* As far as can be seen; takes milliseconds. */
+static bool is_alone(const struct wal_hold *h)
+{
+	return db_is_alone(h->db->db_fd, h->db->shm_fd);
+}
+
 /* In ZERO with nothing new. */
 static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -63,9 +69,7 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 		return ST_OK;
 	}
 	h->truncate_ns = now + TRUNCATE_NS;
-	return db_is_alone(h->db->db_fd, h->db->shm_fd, &h->db->names)
-		   ? hold_cut(h, err)
-		   : ST_OK;
+	return is_alone(h) ? hold_cut(h, err) : ST_OK;
 }
 
 /*
@@ -313,8 +317,7 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
 {
 	enum status status = ST_OK;
 
-	if (hold->state == HOLD_ZERO && !hold->db->degraded &&
-	    db_is_alone(hold->db->db_fd, hold->db->shm_fd, &hold->db->names)) {
+	if (hold->state == HOLD_ZERO && !hold->db->degraded && is_alone(hold)) {
 		status = hold_cut(hold, err);
 	}
 	if (status != ST_OK) {

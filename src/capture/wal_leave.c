@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/lock_bytes.h"
 #include "src/base/log.h"
 #include "src/capture/db_users.h"
 
@@ -12,13 +13,7 @@
 #define BUSY_NS (20 * NS_PER_MS) /* tries of a checkpoint */
 #define SPIN_NS (20 * NS_PER_US)
 
-/* Who begins to use the database file takes this byte of it for an instant. */
-#define PENDING_BYTE 0x40000000
-
 #define WAL_SALT_AT 16 /* in its header, src/capture/wal_frame.h */
-
-#define SHM_LOCKS_START 120 /* the eight locks of the WAL in -shm */
-#define SHM_LOCKS_LEN   8
 
 static bool lock_byte(int fd, off_t at, short type)
 {
@@ -28,11 +23,12 @@ static bool lock_byte(int fd, off_t at, short type)
 	return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
+/* Who begins to use the database file takes the pending byte for an instant. */
 static bool keep_openers_out(const struct wal_hold *h)
 {
 	int64_t until = clock_mono_ns() + ASK_NS;
 
-	while (!lock_byte(h->db->names.db_fd, PENDING_BYTE, F_WRLCK)) {
+	while (!lock_byte(h->db->names.db_fd, LOCK_DB_PENDING, F_WRLCK)) {
 		if (clock_mono_ns() >= until) {
 			return false;
 		}
@@ -43,7 +39,7 @@ static bool keep_openers_out(const struct wal_hold *h)
 
 static void let_openers_in(const struct wal_hold *h)
 {
-	(void)lock_byte(h->db->names.db_fd, PENDING_BYTE, F_UNLCK);
+	(void)lock_byte(h->db->names.db_fd, LOCK_DB_PENDING, F_UNLCK);
 }
 
 /* The WAL that we have open is what its header says. */
@@ -113,8 +109,8 @@ static int lock_new_shm(const struct wal_hold *h)
 	int64_t until = clock_mono_ns() + BUSY_NS;
 	struct flock all = {.l_type = F_WRLCK,
 			    .l_whence = SEEK_SET,
-			    .l_start = SHM_LOCKS_START,
-			    .l_len = SHM_LOCKS_LEN};
+			    .l_start = LOCK_SHM_START,
+			    .l_len = LOCK_SHM_LEN};
 	int fd = open(h->db->names.shm_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
 	while (fd >= 0 && fcntl(fd, F_SETLK, &all) != 0) {
@@ -144,7 +140,7 @@ static bool complete_alone(struct wal_hold *h, const struct wal_index_header *he
 	bool is_done = false;
 	int new_shm = -1;
 
-	if (db_names_shm_is_used(&h->db->names) || !keep_openers_out(h)) {
+	if (db_shm_is_used(h->db->names.shm_fd) || !keep_openers_out(h)) {
 		return false;
 	}
 	if (!db_file_is_used(h->db->db_fd) || (new_shm = lock_new_shm(h)) >= 0) {
@@ -227,7 +223,7 @@ static void forget_wal(struct wal_hold *h, bool may_write)
 	struct wal_index_header header;
 	struct wal_index_header now;
 
-	if (db_names_shm_is_used(&h->db->names) || !wal_index_read(index, &header) ||
+	if (db_shm_is_used(h->db->names.shm_fd) || !wal_index_read(index, &header) ||
 	    !is_old_header(h, &header, may_write) ||
 	    (!is_backfilled(h, &header) && !(may_write && backfill_all(h, &header)))) {
 		return;

@@ -313,3 +313,23 @@ def test_the_spool_needs_no_writable_folder_of_the_database(box):
     expect(os.listdir(box.path("tmp")) == [], "files stay")
 
 
+def test_a_path_that_is_too_long_for_sqlite(box):
+    """Whatever its part that the user gave."""
+    writer, path = box.database(TABLE)
+    writer.close()
+    folder = box.folder
+    while len(folder) < 440:
+        folder = os.path.join(folder, "x" * 40)
+    os.makedirs(folder)
+    ran = 0
+    for total in range(495, 516):
+        name = "y" * (total - len(folder) - 4) + ".db"
+        shutil.copy(path, os.path.join(folder, name))
+        result = box.run(name, "--snapshot", "--once", cwd=folder)
+        if result.code == 0:
+            ran = total
+            continue
+        expect(result.code == 3 and len(result.error_lines) == 1
+               and "bytes that SQLite can open; use a shorter one"
+               in result.error_lines[0], "%d bytes: %s", total, result)
+    expect(500 <= ran < 510, "the longest that can be followed: %d", ran)

@@ -6,6 +6,7 @@ close in a loop without a busy timeout. Beside both, no commit that the applicat
 told of is lost, nobody sees SQLITE_BUSY, and each commit is one event.
 """
 
+import ctypes
 import os
 import random
 import signal
@@ -364,3 +365,57 @@ def test_a_reader_without_rights_waits_beside_what_was_left(box):
     tail.wait_following(10)
     writer.sql("c", "INSERT INTO t VALUES (3, 'row')")
     expect(tail.wait_lines(1), "no event")
+
+
+PR_CAPBSET_DROP, CAP_CHOWN = 24, 0
+
+
+def insert_as(user, path, answers, go_on):
+    """An application that commits, waits, commits, and stays; never returns."""
+    try:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("INSERT INTO t VALUES (2, 'row')")
+        os.write(answers, b"y")
+        os.read(go_on, 1)
+        db.execute("INSERT INTO t VALUES (3, 'row')")
+        os.write(answers, b"y")
+        os.read(go_on, 1)
+    finally:
+        os._exit(1)
+
+
+def test_a_root_that_may_not_give_files_away_is_not_the_first(box):
+    """As in a container without CAP_CHOWN: -wal and -shm would stay root's."""
+    writer, path = box.database(TABLE, "INSERT INTO t VALUES (1, 'row')")
+    writer.close()
+    box.need(None if os.getuid() == 0 else "only root can be root without a capability")
+    owner = 64321
+    for name in (box.folder, path):
+        os.chown(name, owner, owner)
+
+    def without_chown():
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_CHOWN, 0, 0, 0)
+    result = box.run(path, "--once", "--snapshot", preexec=without_chown)
+    expect(result.code == 3 and "CAP_CHOWN" in result.error_lines[-1], "%s", result)
+    expect(os.listdir(box.folder) == ["app.db"], "files: %s", os.listdir(box.folder))
+    tail = box.tail(path, wait=False, preexec=without_chown)
+    box.wait_until(lambda: any("waiting until" in e for e in tail.errors), 10,
+                   "it does not say that it waits")
+    answers, go_on = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        insert_as(owner, path, answers[1], go_on[0])
+    os.close(answers[1])
+    expect(os.read(answers[0], 1) == b"y", "the application cannot write")
+    tail.wait_following(10)
+    os.write(go_on[1], b"y")
+    expect(os.read(answers[0], 1) == b"y", "the application cannot write on")
+    expect(tail.wait_lines(1), "no event")
+    for suffix in ("-wal", "-shm"):
+        expect(os.stat(path + suffix).st_uid == owner, "%s is not its", suffix)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    box.stop(tail)
