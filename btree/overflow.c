@@ -85,9 +85,8 @@ enum status payload_read(struct page_source *source, const struct cell *cell,
 	}
 	buffer_reset(scratch);
 	if (!buffer_reserve(scratch, (size_t)cell->payload_len)) {
-		return error_set(err, ST_NOMEM,
-				 "out of memory for a payload of %llu bytes",
-				 (unsigned long long)cell->payload_len);
+		return error_no_memory(err, "a payload of %llu bytes",
+				       (unsigned long long)cell->payload_len);
 	}
 	buffer_add(scratch, cell->local, cell->local_len);
 	status = read_chain(source, cell, scratch, err);

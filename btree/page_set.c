@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/array.h"
+
 void page_set_init(struct page_set *set)
 {
 	*set = (struct page_set){0};
@@ -56,7 +58,7 @@ enum status page_set_add(struct page_set *set, uint32_t page_no, bool *added,
 	bool is_new;
 
 	if (page_no >= set->limit && !grow_bits(set, page_no)) {
-		return error_set(err, ST_NOMEM, "out of memory for a set of pages");
+		return error_no_memory(err, "a set of pages");
 	}
 	is_new = !page_set_has(set, page_no);
 	if (added) {
@@ -65,16 +67,8 @@ enum status page_set_add(struct page_set *set, uint32_t page_no, bool *added,
 	if (!is_new) {
 		return ST_OK;
 	}
-	if (set->count == set->cap) {
-		size_t cap = set->cap ? set->cap * 2 : 64;
-		uint32_t *pages = realloc(set->pages, cap * sizeof *pages);
-
-		if (!pages) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for a set of pages");
-		}
-		set->pages = pages;
-		set->cap = cap;
+	if (!array_room(&set->pages, &set->cap, set->count + 1, sizeof *set->pages)) {
+		return error_no_memory(err, "a set of pages");
 	}
 	set->pages[set->count++] = page_no;
 	set->bits[page_no >> 6] |= UINT64_C(1) << (page_no & 63);

@@ -37,6 +37,8 @@ struct page_source {
 };
 
 static inline enum status page_get(struct page_source *source, uint32_t page_no,
+				   struct page_ref *ref, struct error *err) MUST_CHECK;
+static inline enum status page_get(struct page_source *source, uint32_t page_no,
 				   struct page_ref *ref, struct error *err)
 {
 	return source->get(source, page_no, ref, err);

@@ -11,6 +11,7 @@
 #include "btree/overflow.h"
 #include "btree/page.h"
 #include "btree/tree_walk.h"
+#include "src/base/array.h"
 
 void parent_map_init(struct parent_map *map)
 {
@@ -27,8 +28,7 @@ void parent_map_clear(struct parent_map *map)
 
 static enum status no_memory(uint32_t page_count, struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the parents of %u pages",
-			 page_count);
+	return error_no_memory(err, "the parents of %u pages", page_count);
 }
 
 /* Give a bitmap of `old_limit` pages room for `cap`. */
@@ -115,16 +115,8 @@ static enum status set_child(struct parent_map *map, uint32_t child, uint32_t pa
 static enum status list_child(struct child_list *list, uint32_t child, uint32_t parent,
 			      struct error *err)
 {
-	if (list->count == list->cap) {
-		size_t cap = list->cap ? list->cap * 2 : 256;
-		struct child *grown = realloc(list->list, cap * sizeof *grown);
-
-		if (!grown) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for child pages");
-		}
-		list->list = grown;
-		list->cap = cap;
+	if (!array_room(&list->list, &list->cap, list->count + 1, sizeof *list->list)) {
+		return error_no_memory(err, "child pages");
 	}
 	list->list[list->count++] = (struct child){child, parent};
 	return ST_OK;

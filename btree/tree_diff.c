@@ -7,6 +7,7 @@
 
 #include "btree/overflow.h"
 #include "btree/tree_walk.h"
+#include "src/base/array.h"
 
 static void side_init(struct tree_side *side)
 {
@@ -68,17 +69,9 @@ void tree_diff_end(struct tree_diff *diff)
 static enum status items_add(struct tree_items *list, uint32_t page_no, int32_t cell,
 			     struct error *err)
 {
-	if (list->count == list->cap) {
-		size_t cap = list->cap ? list->cap * 2 : 64;
-		struct tree_item *items = realloc(list->items, cap * sizeof *items);
-
-		if (!items) {
-			return error_set(
-			    err, ST_NOMEM,
-			    "out of memory for the pages of a transaction");
-		}
-		list->items = items;
-		list->cap = cap;
+	if (!array_room(&list->items, &list->cap, list->count + 1,
+			sizeof *list->items)) {
+		return error_no_memory(err, "the pages of a transaction");
 	}
 	list->items[list->count++] = (struct tree_item){page_no, cell};
 	return ST_OK;

@@ -48,7 +48,7 @@ static struct entry *entry_of(const struct catalog *catalog, size_t i)
 
 static enum status no_memory(struct error *err)
 {
-	(void)error_set(err, ST_NOMEM, "out of memory for a catalog");
+	(void)error_no_memory(err, "a catalog");
 	return ST_NOMEM;
 }
 

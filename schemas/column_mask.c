@@ -36,7 +36,7 @@ static bool begins_with(const char *text, const char *beginning)
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for a mask");
+	return error_no_memory(err, "a mask");
 }
 
 /* "N.chars" */

@@ -26,7 +26,7 @@ struct column_rules {
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for rules of columns");
+	return error_no_memory(err, "rules of columns");
 }
 
 /* ---- message.key.columns ---- */

@@ -184,7 +184,7 @@ static bool answer(struct child *child, const struct wire_head *head)
 		status = read_column(child, head->index, &is_broken, &err);
 	}
 	if (status == ST_OK && !buffer_ok(&child->answer)) {
-		status = error_set(&err, ST_NOMEM, "out of memory for an answer");
+		status = error_no_memory(&err, "an answer");
 	}
 	return status == ST_OK ? reply(WIRE_OK, child->answer.bytes, child->answer.len)
 			       : complain(status, is_broken, &err);

@@ -30,6 +30,7 @@
 
 #include "schemas/table.h"
 #include "src/base/buffer.h"
+#include "src/base/status.h"
 
 enum wire_kind {
 	WIRE_OPEN = 1,
@@ -61,7 +62,8 @@ void wire_add_table(struct buffer *b, const struct table *table, const bool *is_
 
 /* The arrays are the caller's to free (wire_free_table), the texts are borrowed. False
  * when memory ran out or the bytes are no table. */
-bool wire_take_table(struct wire_reader *r, struct table *table, bool **is_off);
+bool wire_take_table(struct wire_reader *r, struct table *table,
+		     bool **is_off) MUST_CHECK;
 void wire_free_table(struct table *table, bool *is_off);
 
 void wire_add_value(struct buffer *b, const struct value *value, const char *bytes);
@@ -69,6 +71,6 @@ void wire_add_value(struct buffer *b, const struct value *value, const char *byt
 void wire_take_value(struct wire_reader *r, struct value *value);
 
 /* Send all of it; false: the other end is gone. */
-bool wire_send(int fd, const void *from, size_t len);
+bool wire_send(int fd, const void *from, size_t len) MUST_CHECK;
 
 #endif

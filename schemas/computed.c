@@ -93,13 +93,13 @@ enum status computed_open(const struct table *table, struct computed **out,
 	    calloc(1, sizeof *computed + count * sizeof computed->columns[0]);
 
 	if (!computed) {
-		return error_set(err, ST_NOMEM, "out of memory for computed columns");
+		return error_no_memory(err, "computed columns");
 	}
 	computed->is_off = calloc(count + 1, sizeof *computed->is_off);
 	if (!computed->is_off || pthread_mutex_init(&computed->lock, NULL) != 0) {
 		free(computed->is_off);
 		free(computed);
-		return error_set(err, ST_NOMEM, "out of memory for computed columns");
+		return error_no_memory(err, "computed columns");
 	}
 	computed->table = table;
 	for (uint32_t i = 0; i < table->column_count; i++) {
@@ -483,9 +483,7 @@ static enum status fill(struct computed *computed, struct row_at_hand *row,
 		set_null(computed, row);
 	}
 	fill_apart(computed, row);
-	return buffer_ok(row->bytes)
-		   ? ST_OK
-		   : error_set(err, ST_NOMEM, "out of memory for computed columns");
+	return buffer_ok(row->bytes) ? ST_OK : error_no_memory(err, "computed columns");
 }
 
 enum status computed_fill(struct computed *computed, int64_t rowid,

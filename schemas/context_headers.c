@@ -53,7 +53,7 @@ enum status context_headers_make(struct context_headers *headers,
 		json_add_string(b, values[i], strlen(values[i]));
 		message_end(b, head);
 		if (!buffer_ok(b)) {
-			return error_set(err, ST_NOMEM, "out of memory for headers");
+			return error_no_memory(err, "headers");
 		}
 	}
 	return ST_OK;

@@ -52,7 +52,7 @@ static char *allot_text(struct description *description, const char *text)
 
 static enum status no_memory(struct error *err)
 {
-	(void)error_set(err, ST_NOMEM, "out of memory for a table's description");
+	(void)error_no_memory(err, "a table's description");
 	return ST_NOMEM;
 }
 

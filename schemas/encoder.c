@@ -26,6 +26,7 @@
 #include "schemas/topic_name.h"
 #include "schemas/transaction_event.h"
 #include "schemas/value_json.h"
+#include "src/base/array.h"
 #include "src/base/buffer.h"
 #include "src/base/clock.h"
 
@@ -110,7 +111,7 @@ static struct span span_of(const struct buffer *b)
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory while encoding an event");
+	return error_no_memory(err, "an event");
 }
 
 static void add_buffer(struct buffer *b, const struct buffer *from)
@@ -414,15 +415,9 @@ static bool collection_new(struct encoder *e, struct table_plan *plan)
 {
 	struct transaction_collection *c;
 
-	if (e->collection_count == e->collection_cap) {
-		size_t cap = e->collection_cap ? 2 * e->collection_cap : 16;
-
-		c = reallocarray(e->collections, cap, sizeof *c);
-		if (!c) {
-			return false;
-		}
-		e->collections = c;
-		e->collection_cap = cap;
+	if (!array_room(&e->collections, &e->collection_cap, e->collection_count + 1,
+			sizeof *c)) {
+		return false;
 	}
 	plan->collection = e->collection_count++;
 	c = &e->collections[plan->collection];

@@ -43,7 +43,7 @@ enum status evaluator_open(const struct table *table, const bool *is_off,
 	struct evaluator *ev = calloc(1, sizeof *ev + count * sizeof ev->columns[0]);
 
 	if (!ev) {
-		return error_set(err, ST_NOMEM, "out of memory for computed columns");
+		return error_no_memory(err, "computed columns");
 	}
 	ev->table = table;
 	buffer_init(&ev->text);
@@ -149,7 +149,7 @@ static enum status load_sandbox(struct evaluator *ev, bool *has_complaint,
 	enum status st;
 
 	if (!definition) {
-		return error_set(err, ST_NOMEM, "out of memory for a statement");
+		return error_no_memory(err, "a statement");
 	}
 	st = sandbox_open(table->encoding, &ev->sandbox, err);
 	if (st == ST_OK) {
@@ -305,7 +305,7 @@ static enum status take_value(struct evaluator *ev, sqlite3_stmt *read, int inde
 	}
 	if (value.class == VALUE_TEXT || value.class == VALUE_BLOB) {
 		if (!buffer_reserve(bytes, (size_t)value.len + 1)) {
-			return error_set(err, ST_NOMEM, "out of memory for a value");
+			return error_no_memory(err, "a value");
 		}
 		sandbox_copy(ev->sandbox, &value, (uint8_t *)bytes->bytes + bytes->len);
 		value.integer = (int64_t)bytes->len;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "src/base/buffer.h"
+#include "src/base/status.h"
 
 struct message_heads {
 	struct buffer transaction_key, transaction_value;
@@ -22,7 +23,7 @@ struct message_heads {
 };
 
 /* Fill them, those of headers only if asked. False when memory ran out. */
-bool message_heads_make(struct message_heads *heads, bool with_headers);
+bool message_heads_make(struct message_heads *heads, bool with_headers) MUST_CHECK;
 void message_heads_clear(struct message_heads *heads);
 
 /* Begin a message, or a header's value, in `b`, and end it. */

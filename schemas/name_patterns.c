@@ -31,7 +31,7 @@ struct name_patterns {
 
 static enum status out_of_memory(const char *property, struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for %s", property);
+	return error_no_memory(err, "%s", property);
 }
 
 /* --- one pattern ------------------------------------------------------------------ */

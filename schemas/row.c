@@ -9,6 +9,7 @@
 
 #include "btree/record.h"
 #include "schemas/computed.h"
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 void row_init(struct row *row)
@@ -25,21 +26,17 @@ void row_clear(struct row *row)
 	row_init(row);
 }
 
-static enum status row_grow(struct row *row, size_t cap, struct error *err)
+static enum status row_room(struct row *row, const struct table *table,
+			    struct error *err)
 {
-	struct value *values = realloc(row->values, cap * sizeof *values);
-	struct value *stored;
+	uint32_t need = table->column_count > table->stored_count ? table->column_count
+								  : table->stored_count;
 
-	if (values) {
-		row->values = values;
-		stored = realloc(row->stored, cap * sizeof *stored);
-		if (stored) {
-			row->stored = stored;
-			row->cap = cap;
-			return ST_OK;
-		}
+	if (!array_room(&row->values, &row->cap, need, sizeof *row->values) ||
+	    !array_room(&row->stored, &row->stored_cap, need, sizeof *row->stored)) {
+		return error_no_memory(err, "a row of %u columns", need);
 	}
-	return error_set(err, ST_NOMEM, "out of memory for a row of %zu columns", cap);
+	return ST_OK;
 }
 
 /* True when a record has every column in declaration order. */
@@ -99,14 +96,8 @@ enum status row_decode(struct row *row, const struct table *table, int64_t rowid
 	struct value *to;
 	uint32_t count;
 
-	if (table->column_count > row->cap || table->stored_count > row->cap) {
-		uint32_t cap = table->column_count > table->stored_count
-				   ? table->column_count
-				   : table->stored_count;
-
-		if (row_grow(row, cap, err) != ST_OK) {
-			return err->status;
-		}
+	if (row_room(row, table, err) != ST_OK) {
+		return err->status;
 	}
 	to = is_plain(table) ? row->values : row->stored;
 	if (record_read(payload, len, to, table->stored_count, &count, err) != ST_OK) {

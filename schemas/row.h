@@ -22,6 +22,7 @@ struct row {
 	struct value *values; /* table->column_count of them, declaration order */
 	struct value *stored; /* scratch: the record's own order */
 	size_t cap;
+	size_t stored_cap;
 	struct buffer computed; /* bytes of virtual columns */
 };
 

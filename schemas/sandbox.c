@@ -45,7 +45,7 @@ enum status sandbox_error(sqlite3 *db, int rc, struct error *err)
 	/* sqlite3_deserialize says SQLITE_ERROR when memory ran out. */
 	if (rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM || !db ||
 	    sqlite3_errcode(db) == SQLITE_NOMEM) {
-		return error_set(err, ST_NOMEM, "out of memory in SQLite");
+		return error_no_memory(err, "SQLite");
 	}
 	return error_set(err, ST_CORRUPT, "SQLite: %s", sqlite3_errmsg(db));
 }
@@ -179,7 +179,7 @@ enum status sandbox_open(enum text_encoding encoding, struct sandbox **out,
 	struct sandbox *sandbox = calloc(1, sizeof *sandbox);
 
 	if (!sandbox) {
-		return error_set(err, ST_NOMEM, "out of memory for a schema");
+		return error_no_memory(err, "a schema");
 	}
 	sandbox->encoding = encoding;
 	if (open_database(sandbox, err) != ST_OK) {
@@ -314,7 +314,7 @@ enum status sandbox_prepare(struct sandbox *sandbox, char *sql, sqlite3_stmt **o
 	int rc;
 
 	if (!sql) {
-		return error_set(err, ST_NOMEM, "out of memory for a statement");
+		return error_no_memory(err, "a statement");
 	}
 	rc = sqlite3_prepare_v2(sandbox->db, sql, -1, out, NULL);
 	sqlite3_free(sql);
@@ -382,7 +382,7 @@ enum status sandbox_value(struct sandbox *sandbox, sqlite3_stmt *statement, int 
 		break;
 	}
 	if ((v.class == VALUE_TEXT || v.class == VALUE_BLOB) && !v.bytes) {
-		return error_set(err, ST_NOMEM, "out of memory for a value");
+		return error_no_memory(err, "a value");
 	}
 	*out = v;
 	return ST_OK;

@@ -12,6 +12,7 @@
 #include "btree/page.h"
 #include "btree/page_set.h"
 #include "btree/record.h"
+#include "src/base/array.h"
 #include "src/base/buffer.h"
 #include "src/base/utf8.h"
 
@@ -91,7 +92,7 @@ void schema_rows_clear(struct schema_rows *rows)
 
 static enum status no_memory(struct error *err)
 {
-	(void)error_set(err, ST_NOMEM, "out of memory for the schema");
+	(void)error_no_memory(err, "the schema");
 	return ST_NOMEM;
 }
 
@@ -240,7 +241,7 @@ static enum status decode_row(struct reader *reader, int64_t rowid,
 		}
 	}
 	if (!buffer_ok(&reader->texts)) {
-		return error_set(err, ST_NOMEM, "out of memory for the schema");
+		return error_no_memory(err, "the schema");
 	}
 	return keep_root(reader, &values[COLUMN_ROOT_PAGE], rowid, row, err);
 }
@@ -250,15 +251,9 @@ static enum status add_row(struct reader *reader, const struct cell *cell,
 {
 	const uint8_t *payload;
 
-	if (reader->count == reader->cap) {
-		size_t cap = reader->cap ? reader->cap * 2 : 64;
-		struct raw_row *rows = realloc(reader->rows, cap * sizeof *rows);
-
-		if (!rows) {
-			return error_set(err, ST_NOMEM, "out of memory for the schema");
-		}
-		reader->rows = rows;
-		reader->cap = cap;
+	if (!array_room(&reader->rows, &reader->cap, reader->count + 1,
+			sizeof *reader->rows)) {
+		return error_no_memory(err, "the schema");
 	}
 	if (payload_read(reader->source, cell, &reader->payload, &payload, err) !=
 	    ST_OK) {
@@ -348,17 +343,10 @@ static enum status fill_leaf(struct reader *reader, struct schema_leaf *leaf,
 static enum status take_leaf(struct reader *reader, struct schema_leaf *leaf,
 			     struct error *err)
 {
-	if (reader->leaf_count == reader->leaf_cap) {
-		size_t cap = reader->leaf_cap ? reader->leaf_cap * 2 : 64;
-		struct schema_leaf **leaves =
-		    realloc(reader->leaves, cap * sizeof(struct schema_leaf *));
-
-		if (!leaves) {
-			release_leaf(leaf);
-			return no_memory(err);
-		}
-		reader->leaves = leaves;
-		reader->leaf_cap = cap;
+	if (!array_room(&reader->leaves, &reader->leaf_cap, reader->leaf_count + 1,
+			sizeof(struct schema_leaf *))) {
+		release_leaf(leaf);
+		return no_memory(err);
 	}
 	reader->leaves[reader->leaf_count++] = leaf;
 	return ST_OK;

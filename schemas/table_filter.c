@@ -30,7 +30,7 @@ enum status table_filter_open(const char *include, const char *exclude,
 	}
 	filter = calloc(1, sizeof *filter);
 	if (!filter) {
-		return error_set(err, ST_NOMEM, "out of memory for a table filter");
+		return error_no_memory(err, "a table filter");
 	}
 	filter->is_exclude = exclude != NULL;
 	if (include) {

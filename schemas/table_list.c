@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "schemas/schema_rows.h"
+#include "src/base/array.h"
 
 static enum status no_memory(struct error *err)
 {
-	(void)error_set(err, ST_NOMEM, "out of memory for a list of tables");
+	(void)error_no_memory(err, "a list of tables");
 	return ST_NOMEM;
 }
 
@@ -33,16 +34,9 @@ static enum status add_listed(struct table_list *list, sqlite3_stmt *row,
 	const char *type = sandbox_text(row, 2);
 	struct listed_table *table;
 
-	if (list->count == list->cap) {
-		size_t cap = list->cap ? list->cap * 2 : 64;
-		struct listed_table *tables =
-		    realloc(list->tables, cap * sizeof *tables);
-
-		if (!tables) {
-			return no_memory(err);
-		}
-		list->tables = tables;
-		list->cap = cap;
+	if (!array_room(&list->tables, &list->cap, list->count + 1,
+			sizeof *list->tables)) {
+		return no_memory(err);
 	}
 	table = &list->tables[list->count];
 	*table = (struct listed_table){0};

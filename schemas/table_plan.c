@@ -17,7 +17,7 @@
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory while encoding an event");
+	return error_no_memory(err, "an event");
 }
 
 /* ---- open and close ---- */

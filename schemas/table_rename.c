@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "schemas/schema_rows.h"
+#include "src/base/array.h"
 
 void table_renames_init(struct table_renames *renames)
 {
@@ -236,17 +237,9 @@ static bool is_kin(const struct comparison *c, const struct schema_row *was,
 static enum status add_pair(struct table_renames *renames, const struct table *old,
 			    const struct table *new, struct error *err)
 {
-	if (renames->count == renames->cap) {
-		size_t cap = renames->cap ? renames->cap * 2 : 8;
-		struct table_rename *list =
-		    realloc(renames->list, cap * sizeof *renames->list);
-
-		if (!list) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for renamed tables");
-		}
-		renames->list = list;
-		renames->cap = cap;
+	if (!array_room(&renames->list, &renames->cap, renames->count + 1,
+			sizeof *renames->list)) {
+		return error_no_memory(err, "renamed tables");
 	}
 	renames->list[renames->count++] = (struct table_rename){old, new};
 	return ST_OK;
@@ -303,7 +296,7 @@ enum status table_renames_find(struct table_renames *renames, const struct catal
 		compare_rows(&c);
 		status = find_pairs(&c, renames, err);
 	} else {
-		status = error_set(err, ST_NOMEM, "out of memory for renamed tables");
+		status = error_no_memory(err, "renamed tables");
 	}
 	free(c.gone.rows);
 	free(c.come.rows);

@@ -16,10 +16,11 @@
 #include "btree/db_header.h"
 #include "btree/value.h"
 #include "src/base/buffer.h"
+#include "src/base/status.h"
 
 /* Convert the TEXT among `values`; its bytes are then those of `to`, which is emptied
  * first. False: no memory. */
 bool text_convert(struct value *values, uint32_t count, enum text_encoding from,
-		  enum text_encoding into, struct buffer *to);
+		  enum text_encoding into, struct buffer *to) MUST_CHECK;
 
 #endif

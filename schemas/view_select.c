@@ -22,7 +22,7 @@ struct view_select {
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for a SELECT");
+	return error_no_memory(err, "a SELECT");
 }
 
 /* SQLite's complaint, or the reason that the page source had behind it. */

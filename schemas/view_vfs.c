@@ -289,7 +289,7 @@ enum status view_vfs_open(struct page_source *source, struct view_vfs **out,
 	struct view_vfs *view_vfs = calloc(1, sizeof *view_vfs);
 
 	if (!view_vfs) {
-		return error_set(err, ST_NOMEM, "out of memory for a view");
+		return error_no_memory(err, "a view");
 	}
 	view_vfs->vfs = vfs_methods;
 	view_vfs->under = sqlite3_vfs_find(NULL);
@@ -304,7 +304,7 @@ enum status view_vfs_open(struct page_source *source, struct view_vfs **out,
 	view_vfs->vfs.pAppData = view_vfs;
 	if (!view_vfs->under || sqlite3_vfs_register(&view_vfs->vfs, 0) != SQLITE_OK) {
 		free(view_vfs);
-		return error_set(err, ST_NOMEM, "out of memory for a view");
+		return error_no_memory(err, "a view");
 	}
 	*out = view_vfs;
 	return ST_OK;

@@ -238,7 +238,7 @@ static void sync_folder(const struct file_sink *s)
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (fd >= 0) {
-		(void)file_sync_all(fd);
+		(void)!file_sync_all(fd);
 		(void)close(fd);
 	}
 	free(folder);

@@ -204,7 +204,7 @@ static bool file_ends_inside_line(int fd)
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	again = end > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	if (again >= 0) {
-		(void)file_read_at(again, &last, 1, end - 1);
+		(void)!file_read_at(again, &last, 1, end - 1);
 		(void)close(again);
 	}
 	return last != '\n';

@@ -155,7 +155,7 @@ static enum status set_state(struct config *config, const char *text, struct err
 	free(config->state_path);
 	config->state_is_none = false;
 	config->state_path = strdup(text);
-	return config->state_path ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
+	return config->state_path ? ST_OK : error_no_memory(err, "the options");
 }
 
 static enum status set_sink(struct config *config, const char *text, struct error *err)
@@ -169,15 +169,13 @@ static enum status set_sink(struct config *config, const char *text, struct erro
 	if (strncmp(text, "file:", 5) == 0 && text[5]) {
 		config->sink = SINK_FILE;
 		config->sink_path = strdup(text + 5);
-		return config->sink_path ? ST_OK
-					 : error_set(err, ST_NOMEM, "out of memory");
+		return config->sink_path ? ST_OK : error_no_memory(err, "the options");
 	}
 	if (strncmp(text, "kafka://", 8) == 0 && text[8] &&
 	    !text[8 + strcspn(text + 8, "/ \t@")]) {
 		config->sink = SINK_KAFKA;
 		config->sink_path = strdup(text + 8);
-		return config->sink_path ? ST_OK
-					 : error_set(err, ST_NOMEM, "out of memory");
+		return config->sink_path ? ST_OK : error_no_memory(err, "the options");
 	}
 	return error_set(err, ST_CONFIG,
 			 "--to %s: must be stdout, file:PATH or "

@@ -51,7 +51,7 @@ static enum status print_usage(struct error *err)
 		(void)fwrite(text.bytes, 1, text.len, stdout);
 	}
 	buffer_clear(&text);
-	return ok ? ST_OK : error_set(err, ST_NOMEM, "out of memory");
+	return ok ? ST_OK : error_no_memory(err, "the help");
 }
 
 static enum status run(const struct config *config, struct error *err)

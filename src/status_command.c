@@ -113,7 +113,7 @@ static enum status read_contents(struct report *report, struct state_dir *dir,
 	if (!report->is_new) {
 		report->database = strdup(state_dir_database(dir));
 		status = report->database ? read_journal(report, fd, err)
-					  : error_set(err, ST_NOMEM, "out of memory");
+					  : error_no_memory(err, "the status");
 	}
 	age = clock_wall_ns() - report->oldest_ns;
 	if (report->lag_transactions > 0 && age > 0) {
@@ -259,7 +259,7 @@ static enum status print_json(const struct report *report, struct error *err)
 
 	json_decref(all);
 	if (!text) {
-		return error_set(err, ST_NOMEM, "out of memory for the status");
+		return error_no_memory(err, "the status");
 	}
 	(void)puts(text);
 	free(text);

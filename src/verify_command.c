@@ -12,6 +12,7 @@
 #include "btree/db_header.h"
 #include "btree/freelist.h"
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -48,7 +49,7 @@ struct verify {
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory to compare pages");
+	return error_no_memory(err, "comparing pages");
 }
 
 /* --- one position of the source ----------------------------------------------------
@@ -127,22 +128,10 @@ static enum status find_frames(struct verify *v, struct error *err)
 static enum status read_at(const struct verify *v, int fd, uint8_t *bytes, size_t len,
 			   uint64_t offset, struct error *err)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t got =
-		    pread(fd, bytes + done, len - done, (off_t)offset + (off_t)done);
-
-		if (got < 0 && errno != EINTR) {
-			return error_set_errno(err, errno, "%s cannot be read",
-					       fd == v->db.wal_fd ? v->db.wal_path
-								  : v->db.path);
-		}
-		if (got == 0) {
-			memset(bytes + done, 0, len - done);
-			break;
-		}
-		done += got > 0 ? (size_t)got : 0;
+	if (!file_read_padded(fd, bytes, len, (off_t)offset)) {
+		return error_set_errno(err, errno, "%s cannot be read",
+				       fd == v->db.wal_fd ? v->db.wal_path
+							  : v->db.path);
 	}
 	return ST_OK;
 }

@@ -52,7 +52,7 @@ enum status bounded_sync_open(struct bounded_sync **out, struct error *err)
 	enum status status;
 
 	if (!sync) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "syncs");
 	}
 	sync->fd = -1;
 	(void)pthread_mutex_init(&sync->lock, NULL);

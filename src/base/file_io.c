@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset)
@@ -25,6 +26,39 @@ ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset)
 		done += (size_t)got;
 	}
 	return (ssize_t)done;
+}
+
+bool file_read_exactly(int fd, void *bytes, size_t len, off_t offset)
+{
+	ssize_t got = file_read_at(fd, bytes, len, offset);
+
+	if (got >= 0 && (size_t)got < len) {
+		errno = ENODATA;
+	}
+	return got >= 0 && (size_t)got == len;
+}
+
+bool file_read_padded(int fd, void *bytes, size_t len, off_t offset)
+{
+	ssize_t got = file_read_at(fd, bytes, len, offset);
+
+	if (got < 0) {
+		return false;
+	}
+	if ((size_t)got < len) {
+		memset((uint8_t *)bytes + got, 0, len - (size_t)got);
+	}
+	return true;
+}
+
+ssize_t file_read_vector(int fd, const struct iovec *vec, int count, off_t offset)
+{
+	ssize_t got;
+
+	do {
+		got = preadv(fd, vec, count, offset);
+	} while (got < 0 && errno == EINTR);
+	return got;
 }
 
 bool file_write_at(int fd, const void *bytes, size_t len, off_t offset)

@@ -14,20 +14,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
+
+#include "src/base/status.h"
 
 /* Bytes that were there, up to `len`, from `offset`; -1: not to be read. */
-ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset);
+ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset) MUST_CHECK;
+
+/* All of them, or false; errno is ENODATA if the file ends before. */
+bool file_read_exactly(int fd, void *bytes, size_t len, off_t offset) MUST_CHECK;
+
+/* All of them, or false; what lies past the end of the file is zeros. */
+bool file_read_padded(int fd, void *bytes, size_t len, off_t offset) MUST_CHECK;
+
+/* One preadv: it may give less than there is. */
+ssize_t file_read_vector(int fd, const struct iovec *vec, int count,
+			 off_t offset) MUST_CHECK;
 
 /* All of them, or false: so much of them as is written. */
-bool file_write_at(int fd, const void *bytes, size_t len, off_t offset);
+bool file_write_at(int fd, const void *bytes, size_t len, off_t offset) MUST_CHECK;
 
-bool file_set_length(int fd, off_t length);
+bool file_set_length(int fd, off_t length) MUST_CHECK;
 
 /* The content, and what is needed to read it, is on the disk (fdatasync). Once it has
  * failed nobody knows what is: the next call may say that all is well. */
-bool file_sync(int fd);
+bool file_sync(int fd) MUST_CHECK;
 
 /* The same with all of the inode (fsync): of a folder, its names. */
-bool file_sync_all(int fd);
+bool file_sync_all(int fd) MUST_CHECK;
 
 #endif

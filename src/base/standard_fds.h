@@ -12,9 +12,11 @@
 
 #include <stdbool.h>
 
+#include "src/base/status.h"
+
 /* First thing in main: /dev/null for those that are closed. False if it cannot be
  * opened: nothing may be opened then. */
-bool standard_fds_open(void);
+bool standard_fds_open(void) MUST_CHECK;
 
 /* Was standard output closed? Nothing can be written to what stands there. */
 bool standard_fds_no_output(int fd);

@@ -64,6 +64,17 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 	return status;
 }
 
+enum status error_no_memory(struct error *err, const char *fmt, ...)
+{
+	va_list args;
+
+	(void)error_set(err, ST_NOMEM, "out of memory for ");
+	va_start(args, fmt);
+	print(err, strlen(err->text), fmt, args);
+	va_end(args);
+	return ST_NOMEM;
+}
+
 /* The limit of this process, in `text`. */
 static const char *limit_of(__rlimit_resource_t resource, char text[32])
 {

@@ -43,6 +43,10 @@ struct error {
 enum status error_set(struct error *err, enum status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ST_NOMEM, with the text "out of memory for <fmt>": what the memory was for. */
+enum status error_no_memory(struct error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* The text of an errno; of limits, which it is and how it is raised. */
 struct error_reason {
 	char text[256];

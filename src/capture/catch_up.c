@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/file_io.h"
 #include "src/state/shadow.h"
 
 #define CHUNK_BYTES (1u << 20)
@@ -26,22 +27,9 @@ static enum status read_pages(const struct catch_up *c, uint32_t page_size,
 			      uint32_t first, size_t total, uint8_t *bytes,
 			      struct error *err)
 {
-	size_t want = total * page_size;
-	size_t done = 0;
-
-	while (done < want) {
-		ssize_t n = pread(c->database_fd, bytes + done, want - done,
-				  (off_t)(first - 1) * page_size + (off_t)done);
-
-		if (n < 0 && errno != EINTR) {
-			return error_set_errno(err, errno,
-					       "cannot read the database file");
-		}
-		if (n == 0) {
-			memset(bytes + done, 0, want - done);
-			break;
-		}
-		done += n > 0 ? (size_t)n : 0;
+	if (!file_read_padded(c->database_fd, bytes, total * page_size,
+			      (off_t)(first - 1) * page_size)) {
+		return error_set_errno(err, errno, "cannot read the database file");
 	}
 	return ST_OK;
 }
@@ -102,7 +90,7 @@ enum status catch_up_compare(struct catch_up *catch_up, struct txn_builder *buil
 	enum status status = ST_OK;
 
 	if (!framed || !bytes) {
-		status = error_set(err, ST_NOMEM, "out of memory for a comparison");
+		status = error_no_memory(err, "a comparison");
 	}
 	for (size_t i = 0; status == ST_OK && i < framed_total; i++) {
 		framed[i] = builder->pages[draft->page_start + i].page_no;

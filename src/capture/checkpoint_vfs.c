@@ -225,7 +225,7 @@ enum status checkpoint_vfs_open(struct checkpoint_vfs **out, struct error *err)
 
 	if (!vfs || !under_vfs) {
 		free(vfs);
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "checkpoints");
 	}
 	status = bounded_sync_open(&vfs->sync, err);
 	if (status != ST_OK) {
@@ -248,7 +248,7 @@ enum status checkpoint_vfs_open(struct checkpoint_vfs **out, struct error *err)
 	if (sqlite3_vfs_register(&vfs->vfs, 0) != SQLITE_OK) {
 		bounded_sync_close(vfs->sync);
 		free(vfs);
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "checkpoints");
 	}
 	*out = vfs;
 	return ST_OK;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/capture/wal_frame.h"
 
@@ -34,7 +35,7 @@ enum status source_page_count(const struct db_handles *db, uint32_t *pages,
 	uint64_t in_file;
 
 	if (fstat(db->db_fd, &st) != 0 ||
-	    pread(db->db_fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+	    !file_read_exactly(db->db_fd, bytes, sizeof bytes, 0)) {
 		return error_set_errno(err, errno, "%s: cannot be read",
 				       quote(db->path).text);
 	}

@@ -12,6 +12,7 @@
 
 #include "btree/db_header.h"
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -77,8 +78,8 @@ static bool fit_together(int shm_fd, int wal_fd)
 	uint8_t in_shm[SALT_BYTES];
 	uint8_t in_wal[SALT_BYTES];
 
-	return pread(shm_fd, in_shm, SALT_BYTES, SALT_IN_SHM) == SALT_BYTES &&
-	       pread(wal_fd, in_wal, SALT_BYTES, SALT_IN_WAL) == SALT_BYTES &&
+	return file_read_exactly(shm_fd, in_shm, SALT_BYTES, SALT_IN_SHM) &&
+	       file_read_exactly(wal_fd, in_wal, SALT_BYTES, SALT_IN_WAL) &&
 	       memcmp(in_shm, in_wal, SALT_BYTES) == 0;
 }
 
@@ -130,7 +131,7 @@ static bool fits(int fd, const struct stat *st)
 	struct db_header header;
 	struct error unused;
 
-	if (pread(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
+	if (!file_read_exactly(fd, bytes, sizeof bytes, 0) ||
 	    db_header_read(bytes, &header, &unused) != ST_OK) {
 		return false;
 	}

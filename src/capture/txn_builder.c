@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/array.h"
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/capture/wal_frame.h"
 
 /* Versions that are kept without a thought of retiring; builds for tests want few. */
@@ -22,26 +24,14 @@
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for captured transactions");
+	return error_no_memory(err, "captured transactions");
 }
 
-/* Make room for one more element in a growing array. */
-static enum status array_room(void **array, size_t *cap, size_t total, size_t size,
-			      struct error *err)
+static enum status page_room(struct txn_builder *b, struct error *err)
 {
-	size_t want = *cap ? 2 * *cap : 64;
-	void *grown;
-
-	if (total < *cap) {
-		return ST_OK;
-	}
-	grown = reallocarray(*array, want, size);
-	if (!grown) {
-		return no_memory(err);
-	}
-	*array = grown;
-	*cap = want;
-	return ST_OK;
+	return array_room(&b->pages, &b->page_cap, b->page_total + 1, sizeof *b->pages)
+		   ? ST_OK
+		   : no_memory(err);
 }
 
 enum status txn_builder_init(struct txn_builder *builder, struct spool *spool,
@@ -164,13 +154,9 @@ static enum status finish_draft(struct txn_builder *b, uint32_t page_count,
 				uint32_t last_frame, uint32_t commit_total,
 				struct error *err)
 {
-	void *drafts = b->drafts;
-	enum status status =
-	    array_room(&drafts, &b->draft_cap, b->draft_total, sizeof *b->drafts, err);
-
-	b->drafts = drafts;
-	if (status != ST_OK) {
-		return status;
+	if (!array_room(&b->drafts, &b->draft_cap, b->draft_total + 1,
+			sizeof *b->drafts)) {
+		return no_memory(err);
 	}
 	if (b->open_pages.total > 0) {
 		open_pages_reset(b);
@@ -256,7 +242,6 @@ static enum status add_page(struct txn_builder *b, struct reading *r, uint32_t p
 {
 	struct page_version *seen = page_versions_find(&b->open_pages, page_no);
 	struct page_version index = {.page_no = page_no};
-	void *pages = b->pages;
 	enum status status;
 
 	if (seen) {
@@ -267,8 +252,7 @@ static enum status add_page(struct txn_builder *b, struct reading *r, uint32_t p
 		page->frame_no = frame_no;
 		return ST_OK;
 	}
-	status = array_room(&pages, &b->page_cap, b->page_total, sizeof *b->pages, err);
-	b->pages = pages;
+	status = page_room(b, err);
 	if (status == ST_OK) {
 		status = page_versions_reserve(&b->open_pages, 1, err);
 	}
@@ -430,12 +414,9 @@ void txn_builder_filter(struct txn_builder *builder,
 enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
 			    const uint8_t *bytes, struct error *err)
 {
-	void *pages = builder->pages;
-	enum status status = array_room(&pages, &builder->page_cap, builder->page_total,
-					sizeof *builder->pages, err);
+	enum status status = page_room(builder, err);
 	uint32_t slot;
 
-	builder->pages = pages;
 	if (status == ST_OK) {
 		status = want_scratch(builder, 1, err);
 	}
@@ -478,41 +459,28 @@ static enum status read_run(const struct txn_builder *b, const struct run *run,
 {
 	struct iovec vec[RUN_MAX];
 	uint64_t offset = (uint64_t)(run->first - 1) * b->page_size;
-	size_t got = 0;
 	size_t want = (size_t)run->total * b->page_size;
+	ssize_t got;
 
 	for (uint32_t i = 0; i < run->total; i++) {
 		vec[i] = (struct iovec){landing(b, run->slots, i), b->page_size};
 	}
-	for (;;) {
-		ssize_t n = preadv(b->db_fd, vec, (int)run->total, (off_t)offset);
-
-		if (n >= 0) {
-			got = (size_t)n;
-			break;
-		}
-		if (errno != EINTR) {
-			return error_set_errno(err, errno,
-					       "cannot read the database file");
-		}
+	got = file_read_vector(b->db_fd, vec, (int)run->total, (off_t)offset);
+	if (got < 0) {
+		return error_set_errno(err, errno, "cannot read the database file");
 	}
 	/* The file may end before: pages that were never written are zeros. A read can
 	 * be short for no other reason than the end, or the last is done one by one. */
-	for (size_t at = got; at < want;) {
+	for (size_t at = (size_t)got; at < want;
+	     at += b->page_size - at % b->page_size) {
 		size_t i = at / b->page_size;
 		size_t in = at % b->page_size;
-		ssize_t n = pread(b->db_fd, (uint8_t *)vec[i].iov_base + in,
-				  b->page_size - in, (off_t)(offset + at));
 
-		if (n < 0 && errno != EINTR) {
+		if (!file_read_padded(b->db_fd, (uint8_t *)vec[i].iov_base + in,
+				      b->page_size - in, (off_t)(offset + at))) {
 			return error_set_errno(err, errno,
 					       "cannot read the database file");
 		}
-		if (n == 0) {
-			memset((uint8_t *)vec[i].iov_base + in, 0, b->page_size - in);
-			at += b->page_size - in;
-		}
-		at += n > 0 ? (size_t)n : 0;
 	}
 	return spool_write(b->spool, run->slots, run->total, b->images, err);
 }
@@ -619,7 +587,6 @@ static void sweep(struct txn_builder *b, uint32_t backfilled, uint64_t decoded_l
 {
 	struct page_versions kept;
 	struct error unused;
-	void *retired = b->retired;
 
 	page_versions_init(&kept);
 	for (size_t i = 0; i < b->versions.cap; i++) {
@@ -629,9 +596,8 @@ static void sweep(struct txn_builder *b, uint32_t backfilled, uint64_t decoded_l
 			continue;
 		}
 		if (may_retire(b, version, backfilled, decoded_lsn) &&
-		    array_room(&retired, &b->retired_cap, b->retired_total,
-			       sizeof *b->retired, &unused) == ST_OK) {
-			b->retired = retired;
+		    array_room(&b->retired, &b->retired_cap, b->retired_total + 1,
+			       sizeof *b->retired)) {
 			b->retired[b->retired_total++] =
 			    (struct captured_page){version->page_no, version->slot};
 			continue;

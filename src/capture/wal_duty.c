@@ -403,7 +403,7 @@ enum status wal_hold_open(struct db_handles *db,
 	enum status status;
 
 	if (!hold) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "holding the WAL");
 	}
 	hold->db = db;
 	hold->gate.index = &db->index;

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "src/base/bytes.h"
+#include "src/base/file_io.h"
 
 #define WAL_MAGIC   0x377f0682u /* the lowest bit: checksums read big-endian */
 #define WAL_VERSION 3007000u
@@ -119,20 +120,18 @@ enum status wal_frames_read(int fd, uint32_t page_size, uint32_t first, size_t c
 		vec[2 * i + 1] = (struct iovec){pages[i], page_size};
 	}
 	while (at < 2 * count) {
-		ssize_t got =
-		    preadv(fd, vec + at, (int)(2 * count - at), (off_t)offset);
+		ssize_t got = file_read_vector(fd, vec + at, (int)(2 * count - at),
+					       (off_t)offset);
 
-		if (got < 0 && errno != EINTR) {
+		if (got < 0) {
 			return error_set_errno(err, errno, "cannot read the WAL");
 		}
 		if (got == 0) {
 			return error_set(err, ST_END, "the WAL ends before frame %u",
 					 (unsigned)(first + count - 1));
 		}
-		if (got > 0) {
-			offset += (uint64_t)got;
-			at = vector_advance(vec, at, 2 * count, (size_t)got);
-		}
+		offset += (uint64_t)got;
+		at = vector_advance(vec, at, 2 * count, (size_t)got);
 	}
 	return ST_OK;
 }

@@ -83,6 +83,6 @@ enum status wal_frames_read(int fd, uint32_t page_size, uint32_t first, size_t c
  * proves nothing about the frames before it, which the checksums of others do.
  */
 bool wal_frame_proof(int fd, uint32_t page_size, uint32_t frame_no, uint8_t *page,
-		     uint64_t *proof);
+		     uint64_t *proof) MUST_CHECK;
 
 #endif

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "src/base/clock.h"
+#include "src/base/status.h"
 #include "src/capture/wal_frame.h"
 #include "src/capture/wal_gate.h"
 #include "src/capture/wal_hold.h"
@@ -114,32 +115,32 @@ enum status hold_lost(struct wal_hold *h, struct error *err, const char *what);
 /* ST_LOST when another file is at one of the names, or the WAL is too short for
  * `header`, which was read before; NULL: for none. */
 enum status hold_check_names(struct wal_hold *h, const struct wal_index_header *header,
-			     struct error *err);
+			     struct error *err) MUST_CHECK;
 /* The same of the path as it was given, which is looked up more rarely. */
-enum status hold_check_given(struct wal_hold *h, struct error *err);
+enum status hold_check_given(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* In ZERO: ST_LOST when something other than our WAL's checkpoints has written to the
  * file. */
-enum status hold_check_baseline(struct wal_hold *h, struct error *err);
+enum status hold_check_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
 
 /* How much is backfilled, and after that the header. False: it is being written. */
-bool hold_look(struct wal_hold *h, struct wal_index_header *now);
+bool hold_look(struct wal_hold *h, struct wal_index_header *now) MUST_CHECK;
 /* Capture everything up to `now`. ST_RETRY: not all of it. */
 enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
-			struct error *err);
+			struct error *err) MUST_CHECK;
 /* Both. ST_RETRY also when the header is being written. */
 enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
-			  struct error *err);
+			  struct error *err) MUST_CHECK;
 
 /* Let `reader` begin. ST_RETRY: it cannot now. */
-enum status hold_begin(struct wal_hold *h, int reader, struct error *err);
+enum status hold_begin(struct wal_hold *h, int reader, struct error *err) MUST_CHECK;
 /* Whether the WAL may restart although a reader has begun before `now` was read. */
 bool hold_can_restart(const struct wal_hold *h, const struct wal_index_header *now);
 /* All that was captured is safe, or as safe as can be waited for. ST_RETRY: not yet. */
-enum status hold_settle(struct wal_hold *h, struct error *err);
+enum status hold_settle(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* The other reader takes over. ST_RETRY: it did not; the old one stays. */
-enum status hold_take_turn(struct wal_hold *h, struct error *err);
+enum status hold_take_turn(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* ST_OK for ST_RETRY, where the next look tries again. */
-enum status hold_unless_retry(enum status status);
+enum status hold_unless_retry(enum status status) MUST_CHECK;
 
 /* The checkpoint lock, if it is free; and let go of it, if it is ours. */
 void hold_want_lock(struct wal_hold *h);
@@ -163,13 +164,13 @@ void hold_leave(struct wal_hold *h);
 
 /* A handover in `tries` checkpoints; where a long reader is in the way, not again for a
  * while. */
-enum status hold_attempt(struct wal_hold *h, int tries, struct error *err);
+enum status hold_attempt(struct wal_hold *h, int tries, struct error *err) MUST_CHECK;
 /* A handover under a writer that is never quiet, at the gate. */
-enum status hold_pass(struct wal_hold *h, struct error *err);
+enum status hold_pass(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* A handover with the write lock. */
-enum status hold_escalate(struct wal_hold *h, struct error *err);
+enum status hold_escalate(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* Back to a reader, from a gate that could not be left at once. */
-enum status hold_leave_gate(struct wal_hold *h, struct error *err);
+enum status hold_leave_gate(struct wal_hold *h, struct error *err) MUST_CHECK;
 
 /* --- src/capture/wal_cut.c
  * ------------------------------------------------------------------
@@ -182,6 +183,6 @@ enum status hold_leave_gate(struct wal_hold *h, struct error *err);
  * microseconds and is not told BUSY, as he would be at the write lock alone. ST_OK also
  * if it did not come about.
  */
-enum status hold_cut(struct wal_hold *h, struct error *err);
+enum status hold_cut(struct wal_hold *h, struct error *err) MUST_CHECK;
 
 #endif

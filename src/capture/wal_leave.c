@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/file_io.h"
 #include "src/capture/wal_hold_parts.h"
 
 #include <fcntl.h>
@@ -53,7 +54,7 @@ static bool is_wal_whole(const struct wal_hold *h,
 	return fstat(h->db->wal_fd, &st) == 0 &&
 	       st.st_size >=
 		   WAL_HEADER_BYTES + (int64_t)header->frame_count * frame_bytes &&
-	       pread(h->db->wal_fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
+	       file_read_exactly(h->db->wal_fd, bytes, sizeof bytes, 0) &&
 	       memcmp(bytes + WAL_SALT_AT, header->salt, sizeof header->salt) == 0;
 }
 

@@ -284,8 +284,7 @@ enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 		return error_set(err, ST_RETRY, "%s: %s", quote(h->db->path).text,
 				 sqlite3_errmsg(db));
 	case SQLITE_NOMEM:
-		return error_set(err, ST_NOMEM, "%s: out of memory",
-				 quote(h->db->path).text);
+		return error_no_memory(err, "reading %s", quote(h->db->path).text);
 	default:
 		return error_set(err, ST_IO, "%s: %s", quote(h->db->path).text,
 				 sqlite3_errmsg(db));

@@ -66,7 +66,7 @@ enum status wal_watch_open(const char *db_path, const char *wal_path,
 	struct wal_watch *watch = calloc(1, sizeof *watch);
 
 	if (!watch) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "watching the WAL");
 	}
 	watch->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (watch->wake_fd < 0) {

@@ -6,7 +6,7 @@
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the configuration");
+	return error_no_memory(err, "the configuration");
 }
 
 void column_options_clear(struct column_options *options)

@@ -16,7 +16,7 @@
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the configuration");
+	return error_no_memory(err, "the configuration");
 }
 
 /* Texts that are ours are const to all others. */

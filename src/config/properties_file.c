@@ -185,8 +185,7 @@ static enum status read_text(struct parser *r, struct buffer *b, bool is_key,
 		}
 	}
 	buffer_add_char(b, '\0');
-	return buffer_ok(b) ? ST_OK
-			    : error_set(err, ST_NOMEM, "%s: out of memory", r->name);
+	return buffer_ok(b) ? ST_OK : error_no_memory(err, "%s", r->name);
 }
 
 /* White space, at most one '=' or ':', white space; over continued lines, too. */
@@ -274,8 +273,7 @@ static enum status read_file(const char *path, FILE *file, struct buffer *b,
 		err->status = ST_CONFIG;
 		return ST_CONFIG;
 	}
-	return buffer_ok(b) ? ST_OK
-			    : error_set(err, ST_NOMEM, "%s: out of memory", path);
+	return buffer_ok(b) ? ST_OK : error_no_memory(err, "%s", path);
 }
 
 enum status properties_file_load(const char *path, property_set *set, void *context,

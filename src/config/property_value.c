@@ -70,9 +70,8 @@ static enum status bad_choice(const struct property *property,
 	buffer_add_str(&must, is_set ? SET_MUST : "");
 	add_choices(&must, property->choices, is_set ? " and " : " or ");
 	buffer_add_char(&must, '\0');
-	status = buffer_ok(&must)
-		     ? bad_value(given, must.bytes, err)
-		     : error_set(err, ST_NOMEM, "out of memory for the configuration");
+	status = buffer_ok(&must) ? bad_value(given, must.bytes, err)
+				  : error_no_memory(err, "the configuration");
 	buffer_clear(&must);
 	return status;
 }
@@ -100,8 +99,7 @@ static enum status set_text(struct config *config, const struct property *proper
 		return ST_OK;
 	}
 	*field = strdup(value);
-	return *field ? ST_OK
-		      : error_set(err, ST_NOMEM, "out of memory for the configuration");
+	return *field ? ST_OK : error_no_memory(err, "the configuration");
 }
 
 static enum status set_bool(struct config *config, const struct property *property,

@@ -80,7 +80,7 @@ static enum status add_file(const struct reference *r, struct error *err)
 	size_t len;
 
 	if (asprintf(&path, "%s/%s", r->path, r->key) < 0) {
-		return error_set(err, ST_NOMEM, "out of memory for the configuration");
+		return error_no_memory(err, "the configuration");
 	}
 	file = fopen(path, "re");
 	if (!file) {
@@ -132,7 +132,7 @@ static enum status resolve_one(const char *setting, const char *text, size_t len
 	enum status status;
 
 	if (!copy) {
-		return error_set(err, ST_NOMEM, "out of memory for the configuration");
+		return error_no_memory(err, "the configuration");
 	}
 	r.provider = copy;
 	r.key = copy + len;
@@ -173,8 +173,7 @@ enum status reference_resolve(const char *setting, const char *value, char **out
 	}
 	buffer_add_char(&text, '\0');
 	if (status == ST_OK && !buffer_ok(&text)) {
-		status =
-		    error_set(err, ST_NOMEM, "out of memory for the configuration");
+		status = error_no_memory(err, "the configuration");
 	}
 	if (status != ST_OK) {
 		buffer_clear(&text);

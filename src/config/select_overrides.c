@@ -7,7 +7,7 @@
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the configuration");
+	return error_no_memory(err, "the configuration");
 }
 
 void select_overrides_clear(struct select_overrides *overrides)

@@ -21,7 +21,7 @@ struct config_setting {
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the configuration");
+	return error_no_memory(err, "the configuration");
 }
 
 /* ---- the config ---- */

@@ -9,6 +9,7 @@
 #include "btree/tree_diff.h"
 #include "btree/tree_walk.h"
 #include "schemas/table_rename.h"
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 #include "src/decode/row_diff.h"
 
@@ -26,6 +27,7 @@ struct decoder {
 	struct decoder_events events;
 	struct catalog *catalog;
 	uint32_t *roots; /* of the catalog's trees; catalog->root_count of them */
+	size_t root_cap;
 	struct map_trees trees; /* the same, those of captured tables first */
 	struct parent_map map;  /* not filled: as needed */
 	bool map_is_stale;      /* to be made anew after this transaction */
@@ -52,15 +54,15 @@ static bool is_captured(const struct table *table)
 static enum status list_roots(struct decoder *decoder, struct error *err)
 {
 	const struct catalog *catalog = decoder->catalog;
-	uint32_t *roots =
-	    realloc(decoder->roots, (catalog->root_count + 1) * sizeof *roots);
 	size_t needed = 0;
 	size_t others = catalog->root_count;
+	uint32_t *roots;
 
-	if (!roots) {
-		return error_set(err, ST_NOMEM, "out of memory for root pages");
+	if (!array_room(&decoder->roots, &decoder->root_cap, catalog->root_count + 1,
+			sizeof *roots)) {
+		return error_no_memory(err, "root pages");
 	}
-	decoder->roots = roots;
+	roots = decoder->roots;
 	for (size_t i = 0; i < catalog->root_count; i++) {
 		bool is_needed = is_captured(catalog->roots[i].table);
 
@@ -124,7 +126,7 @@ enum status decoder_open(struct view *view, const struct table_filter *filter,
 	enum status status;
 
 	if (!decoder) {
-		return error_set(err, ST_NOMEM, "out of memory for decoding");
+		return error_no_memory(err, "decoding");
 	}
 	decoder->view = view;
 	decoder->filter = filter;
@@ -310,16 +312,9 @@ static enum status schema_changed(struct decoder *decoder,
 static enum status add_work(struct decoder *decoder, const struct tree_work *work,
 			    struct error *err)
 {
-	if (decoder->work_count == decoder->work_cap) {
-		size_t cap = decoder->work_cap ? decoder->work_cap * 2 : 16;
-		struct tree_work *grown = realloc(decoder->work, cap * sizeof *grown);
-
-		if (!grown) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for touched tables");
-		}
-		decoder->work = grown;
-		decoder->work_cap = cap;
+	if (!array_room(&decoder->work, &decoder->work_cap, decoder->work_count + 1,
+			sizeof *decoder->work)) {
+		return error_no_memory(err, "touched tables");
 	}
 	decoder->work[decoder->work_count++] = *work;
 	return ST_OK;
@@ -530,7 +525,7 @@ static enum status list_gone(struct decoder *decoder, const struct catalog *fres
 	decoder->gone_count = 0;
 	decoder->gone = calloc(catalog->table_count + 1, sizeof(struct table *));
 	if (!decoder->gone) {
-		return error_set(err, ST_NOMEM, "out of memory for tables");
+		return error_no_memory(err, "tables");
 	}
 	for (size_t i = 0; i < catalog->table_count; i++) {
 		const struct table *table = catalog->tables[i];

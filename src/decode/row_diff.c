@@ -10,6 +10,7 @@
 #include "btree/record.h"
 #include "schemas/computed.h"
 #include "schemas/text_convert.h"
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 /* What makes two rows the same row. */
@@ -192,16 +193,9 @@ static enum status map_row(struct row_diff *rows, struct side_row *side, int64_t
 	const struct table *table = rows->pair.new_table;
 	enum status status = ST_OK;
 
-	if (side->mapped_cap < table->column_count) {
-		struct value *mapped =
-		    realloc(side->mapped, table->column_count * sizeof *mapped);
-
-		if (!mapped) {
-			return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-					 SHORT_NAME(table->name));
-		}
-		side->mapped = mapped;
-		side->mapped_cap = table->column_count;
+	if (!array_room(&side->mapped, &side->mapped_cap, table->column_count,
+			sizeof *side->mapped)) {
+		return error_no_memory(err, "a row of %s", SHORT_NAME(table->name));
 	}
 	for (uint32_t i = 0; i < table->column_count; i++) {
 		side->mapped[i] = table->columns[i].missing;
@@ -239,8 +233,7 @@ static enum status decode(struct row_diff *rows, bool is_new, const struct cell 
 	if (!is_new && table->encoding != rows->pair.new_table->encoding &&
 	    !text_convert(side->row.values, table->column_count, table->encoding,
 			  rows->pair.new_table->encoding, &side->text)) {
-		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 SHORT_NAME(table->name));
+		return error_no_memory(err, "a row of %s", SHORT_NAME(table->name));
 	}
 	return rows->is_mapped && !is_new ? map_row(rows, side, cell->rowid, err)
 					  : ST_OK;
@@ -697,17 +690,10 @@ static enum status map_columns(struct row_diff *rows, struct error *err)
 	if (!old_table || rows->bytes_tell) {
 		return ST_OK;
 	}
-	if (rows->column_map_cap < new_table->column_count) {
-		int32_t *map =
-		    realloc(rows->column_map, new_table->column_count * sizeof *map);
-
-		if (!map) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for the columns of %s",
-					 SHORT_NAME(new_table->name));
-		}
-		rows->column_map = map;
-		rows->column_map_cap = new_table->column_count;
+	if (!array_room(&rows->column_map, &rows->column_map_cap,
+			new_table->column_count, sizeof *rows->column_map)) {
+		return error_no_memory(err, "the columns of %s",
+				       SHORT_NAME(new_table->name));
 	}
 	rows->is_mapped = true;
 	for (uint32_t i = 0; i < new_table->column_count; i++) {

@@ -101,8 +101,7 @@ static enum status grow(struct row_match *match, struct error *err)
 	} else {
 		entries = calloc(cap, sizeof *entries);
 		if (!entries) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for matching rows");
+			return error_no_memory(err, "matching rows");
 		}
 	}
 	for (size_t i = 0; i < match->cap; i++) {

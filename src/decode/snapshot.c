@@ -10,6 +10,7 @@
 #include "btree/tree_walk.h"
 #include "schemas/row.h"
 #include "schemas/view_select.h"
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 #define PROGRESS_PAGES 256
@@ -106,8 +107,8 @@ static enum status wait_for(struct snapshot *snap, int64_t rowid,
 
 	buffer_reset(&row->payload);
 	if (!buffer_reserve(&row->payload, len + 1)) {
-		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 SHORT_NAME(snap->table->name));
+		return error_no_memory(err, "a row of %s",
+				       SHORT_NAME(snap->table->name));
 	}
 	buffer_add(&row->payload, payload, len);
 	row->rowid = rowid;
@@ -130,15 +131,9 @@ static enum status wait_for_values(struct snapshot *snap, const struct value *va
 	uint32_t count = snap->table->column_count;
 	size_t at = 0;
 
-	if (row->value_cap < count) {
-		struct value *grown = realloc(row->values, count * sizeof *grown);
-
-		if (!grown) {
-			return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-					 SHORT_NAME(snap->table->name));
-		}
-		row->values = grown;
-		row->value_cap = count;
+	if (!array_room(&row->values, &row->value_cap, count, sizeof *row->values)) {
+		return error_no_memory(err, "a row of %s",
+				       SHORT_NAME(snap->table->name));
 	}
 	buffer_reset(&row->payload);
 	buffer_add_char(&row->payload, 0);
@@ -156,8 +151,8 @@ static enum status wait_for_values(struct snapshot *snap, const struct value *va
 		}
 	}
 	if (!buffer_ok(&row->payload)) {
-		return error_set(err, ST_NOMEM, "out of memory for a row of %s",
-				 SHORT_NAME(snap->table->name));
+		return error_no_memory(err, "a row of %s",
+				       SHORT_NAME(snap->table->name));
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (has_bytes(&row->values[i])) {

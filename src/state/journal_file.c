@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/array.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 
@@ -22,7 +23,7 @@ static void segment_name(char name[NAME_BYTES], uint64_t start_lsn)
 
 enum status journal_no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the journal");
+	return error_no_memory(err, "the journal");
 }
 
 enum status journal_file_error(const struct journal_files *files, const char *verb,
@@ -146,19 +147,8 @@ enum status journal_file_put_new(const struct journal_files *files, uint64_t sta
 
 bool journal_files_room(struct journal_files *files)
 {
-	size_t cap = files->cap ? 2 * files->cap : 16;
-	struct journal_segment *segments;
-
-	if (files->total < files->cap) {
-		return true;
-	}
-	segments = realloc(files->segments, cap * sizeof *segments);
-	if (!segments) {
-		return false;
-	}
-	files->segments = segments;
-	files->cap = cap;
-	return true;
+	return array_room(&files->segments, &files->cap, files->total + 1,
+			  sizeof *files->segments);
 }
 
 void journal_segment_close(struct journal_segment *segment)

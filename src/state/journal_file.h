@@ -47,7 +47,7 @@ enum status journal_files_list(struct journal_files *files,
 			       struct error *err) MUST_CHECK;
 void journal_files_clear(struct journal_files *files);
 /* Room in the table for one more; false: no memory. */
-bool journal_files_room(struct journal_files *files);
+bool journal_files_room(struct journal_files *files) MUST_CHECK;
 /* Remove the segments from `from` up to `end`, also from the table. */
 enum status journal_files_drop(struct journal_files *files, size_t from, size_t end,
 			       struct error *err) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/array.h"
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
 #include "src/history/advice.h"
@@ -77,24 +78,6 @@ static enum status read_file(struct merge *m, uint64_t start_lsn, struct error *
 		       : journal_file_error(m->files, "read", start_lsn, rc, err);
 }
 
-static bool room(void **array, size_t *cap, size_t need, size_t size)
-{
-	size_t want = *cap + *cap / 2;
-	void *grown;
-
-	if (need <= *cap) {
-		return true;
-	}
-	want = want > need ? want : need;
-	grown = reallocarray(*array, want, size);
-	if (!grown) {
-		return false;
-	}
-	*array = grown;
-	*cap = want;
-	return true;
-}
-
 /* The transaction is behind those before it now. */
 static void note_head(struct merge *m, const struct journal_record *one, uint64_t chain)
 {
@@ -127,16 +110,10 @@ static enum status add_record(struct merge *m, const struct journal_head *head,
 			      const uint8_t *bytes, uint64_t chain, struct error *err)
 {
 	struct journal_record one = head->record;
-	void *pages = m->pages;
-	void *sizes = m->sizes;
-	bool has_room = room(&pages, &m->page_cap, m->page_total + one.page_total,
-			     sizeof *m->pages);
 
-	m->pages = pages;
-	has_room =
-	    has_room && room(&sizes, &m->size_cap, m->size_total + 1, sizeof *m->sizes);
-	m->sizes = sizes;
-	if (!has_room) {
+	if (!array_room(&m->pages, &m->page_cap, m->page_total + one.page_total,
+			sizeof *m->pages) ||
+	    !array_room(&m->sizes, &m->size_cap, m->size_total + 1, sizeof *m->sizes)) {
 		return journal_no_memory(err);
 	}
 	journal_merged_get(bytes, &one);

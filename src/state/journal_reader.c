@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "src/base/array.h"
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
@@ -150,18 +151,8 @@ static enum status check_head(const struct reader *reader,
 /* Room for the pages of a record. */
 static bool page_room(struct reader *reader, size_t total)
 {
-	struct journal_page *pages;
-
-	if (total <= reader->page_cap) {
-		return true;
-	}
-	pages = realloc(reader->pages, total * sizeof *pages);
-	if (!pages) {
-		return false;
-	}
-	reader->pages = pages;
-	reader->page_cap = total;
-	return true;
+	return array_room(&reader->pages, &reader->page_cap, total,
+			  sizeof *reader->pages);
 }
 
 static enum status take_pages(struct reader *reader, struct journal_record *record,

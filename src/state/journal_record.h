@@ -45,6 +45,7 @@
 #include <stdint.h>
 
 #include "src/base/buffer.h"
+#include "src/base/status.h"
 #include "src/history/spool.h"
 
 #define JOURNAL_VERSION      1
@@ -106,7 +107,7 @@ struct journal_entry {
 
 /* `to` and `from` have JOURNAL_HEADER_BYTES. False: not a header of this version. */
 void journal_header_put(uint8_t *to, const struct journal_header *header);
-bool journal_header_get(const uint8_t *from, struct journal_header *header);
+bool journal_header_get(const uint8_t *from, struct journal_header *header) MUST_CHECK;
 
 /*
  * Write `record` to `to`, which is emptied first; its images are in their slots. False
@@ -114,22 +115,24 @@ bool journal_header_get(const uint8_t *from, struct journal_header *header);
  */
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,
-			const struct spool *spool, uint32_t page_size, uint64_t *chain);
+			const struct spool *spool, uint32_t page_size,
+			uint64_t *chain) MUST_CHECK;
 
 /* The same of a merged record whose entries come one by one: begin, JOURNAL_PAGE_BYTES
  * for each of record->page_total pages, end. */
 uint64_t journal_merged_bytes(const struct journal_record *record);
 bool journal_merged_begin(struct buffer *to, const struct journal_record *record,
-			  uint64_t durable_lsn, uint64_t chain_before);
+			  uint64_t durable_lsn, uint64_t chain_before) MUST_CHECK;
 void journal_merged_entry(struct buffer *to, const struct journal_entry *entry);
 void journal_merged_end(struct buffer *to);
 
 /* `from` has JOURNAL_HEAD_BYTES. False: not the head of a record. */
-bool journal_head_get(const uint8_t *from, struct journal_head *head);
+bool journal_head_get(const uint8_t *from, struct journal_head *head) MUST_CHECK;
 /* The length that the record must have. */
 uint64_t journal_head_length(const struct journal_head *head);
 /* Whether its checksum is right, and the chain after it. */
-bool journal_record_sum(const uint8_t *record, size_t length, uint64_t *chain);
+bool journal_record_sum(const uint8_t *record, size_t length,
+			uint64_t *chain) MUST_CHECK;
 /* What only a merged record has, from the whole of any record whose checksum is right.
  */
 void journal_merged_get(const uint8_t *from, struct journal_record *record);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/state/journal_scan.h"
+#include "src/base/array.h"
+#include "src/base/file_io.h"
 #include "src/history/advice.h"
 
 #include <dirent.h>
@@ -29,7 +31,7 @@ struct bytes {
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the journal");
+	return error_no_memory(err, "the journal");
 }
 
 static enum status damaged(const struct journal_scan *scan, uint64_t start_lsn,
@@ -73,16 +75,9 @@ static int compare_lsns(const void *a, const void *b)
 static enum status add_segment(struct segments *segments, uint64_t start_lsn,
 			       struct error *err)
 {
-	if (segments->total == segments->cap) {
-		size_t cap = segments->cap ? 2 * segments->cap : 64;
-		uint64_t *grown =
-		    reallocarray(segments->start_lsns, cap, sizeof *grown);
-
-		if (!grown) {
-			return no_memory(err);
-		}
-		segments->start_lsns = grown;
-		segments->cap = cap;
+	if (!array_room(&segments->start_lsns, &segments->cap, segments->total + 1,
+			sizeof *segments->start_lsns)) {
+		return no_memory(err);
 	}
 	segments->start_lsns[segments->total++] = start_lsn;
 	return ST_OK;
@@ -139,7 +134,7 @@ static enum status read_bytes(const struct journal_scan *scan, int fd,
 			      struct bytes *bytes, struct error *err)
 {
 	struct stat file;
-	size_t done = 0;
+	ssize_t got;
 
 	if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode)) {
 		return damaged(scan, bytes->start_lsn, "it is no file", err);
@@ -150,20 +145,13 @@ static enum status read_bytes(const struct journal_scan *scan, int fd,
 	if (!bytes->at) {
 		return no_memory(err);
 	}
-	while (done < bytes->len) {
-		ssize_t got =
-		    pread(fd, bytes->at + done, bytes->len - done, (off_t)done);
-
-		if (got < 0 && errno != EINTR) {
-			return error_set_errno(err, errno,
-					       "%s/log-%016" PRIx64 " cannot be read",
-					       scan->folder, bytes->start_lsn);
-		}
-		if (got == 0) {
-			bytes->len = done; /* it was cut meanwhile */
-		}
-		done += got > 0 ? (size_t)got : 0;
+	got = file_read_at(fd, bytes->at, bytes->len, 0);
+	if (got < 0) {
+		return error_set_errno(err, errno,
+				       "%s/log-%016" PRIx64 " cannot be read",
+				       scan->folder, bytes->start_lsn);
 	}
+	bytes->len = (size_t)got; /* less if it was cut meanwhile */
 	return ST_OK;
 }
 

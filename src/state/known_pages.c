@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/state/journal_scan.h"
 #include "src/state/shadow.h"
@@ -53,7 +54,7 @@ struct overlay {
 
 static enum status no_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory to compare pages");
+	return error_no_memory(err, "comparing pages");
 }
 
 static enum status reserve(struct known_pages *known, uint32_t page_count,
@@ -101,12 +102,9 @@ static bool image_is_right(const struct overlay *overlay, struct journal_entry e
 {
 	uint32_t page_size = overlay->known->page_size;
 	off_t offset = (off_t)entry.page.slot * page_size;
-	ssize_t got;
 
-	do {
-		got = pread(overlay->frames_fd, overlay->page, page_size, offset);
-	} while (got < 0 && errno == EINTR);
-	return got == (ssize_t)page_size &&
+	return file_read_exactly(overlay->frames_fd, overlay->page, page_size,
+				 offset) &&
 	       journal_image_hash(entry.page.page_no, overlay->page, page_size) ==
 		   entry.hash;
 }
@@ -269,20 +267,8 @@ void known_pages_clear(struct known_pages *known)
 static enum status read_all(int fd, uint8_t *bytes, size_t len, off_t offset,
 			    const char *folder, struct error *err)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t got = pread(fd, bytes + done, len - done, offset + (off_t)done);
-
-		if (got < 0 && errno != EINTR) {
-			return error_set_errno(err, errno, "%s/shadow cannot be read",
-					       folder);
-		}
-		if (got == 0) {
-			memset(bytes + done, 0, len - done);
-			break;
-		}
-		done += got > 0 ? (size_t)got : 0;
+	if (!file_read_padded(fd, bytes, len, offset)) {
+		return error_set_errno(err, errno, "%s/shadow cannot be read", folder);
 	}
 	return ST_OK;
 }

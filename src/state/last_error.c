@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/file_io.h"
 #include "src/base/utf8.h"
 
 #define ERROR_FILE     "error"
@@ -60,7 +61,7 @@ bool last_error_read(int dir_fd, struct last_error *out)
 	if (fd < 0) {
 		return false;
 	}
-	len = read(fd, line, sizeof line - 1);
+	len = file_read_at(fd, line, sizeof line - 1, 0);
 	(void)close(fd);
 	if (len < LAST_ERROR_TIME_BYTES || line[LAST_ERROR_TIME_BYTES - 1] != ' ') {
 		return false;

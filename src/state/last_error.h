@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 
+#include "src/base/status.h"
+
 #define LAST_ERROR_TIME_BYTES 21   /* with the NUL */
 #define LAST_ERROR_TEXT_BYTES 1024 /* the same */
 
@@ -24,6 +26,6 @@ struct last_error {
 void last_error_write(int dir_fd, const char *text);
 void last_error_remove(int dir_fd);
 /* False: there is none. */
-bool last_error_read(int dir_fd, struct last_error *out);
+bool last_error_read(int dir_fd, struct last_error *out) MUST_CHECK;
 
 #endif

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/status.h"
+
 #define POSITION_BYTES  112
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES) /* of the file */
@@ -42,6 +44,6 @@ void position_encode(const struct state_position *position, uint64_t sequence,
 
 /* The newest record that is right among the `len` bytes of the file; false: none is. */
 bool position_pick(const uint8_t *bytes, size_t len, struct state_position *position,
-		   uint64_t *sequence);
+		   uint64_t *sequence) MUST_CHECK;
 
 #endif

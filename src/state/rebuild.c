@@ -11,6 +11,7 @@
 #include "schemas/sandbox.h"
 #include "schemas/view_vfs.h"
 #include "src/base/fault.h"
+#include "src/base/file_io.h"
 #include "src/base/sqlite_guard.h"
 #include "src/history/view.h"
 #include "src/state/rebuilt.h"
@@ -128,7 +129,7 @@ static uint32_t read_page_size(int fd)
 	struct db_header header;
 	struct error unused;
 
-	return pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
+	return file_read_exactly(fd, bytes, sizeof bytes, 0) &&
 		       db_header_read(bytes, &header, &unused) == ST_OK
 		   ? header.page_size
 		   : 0;

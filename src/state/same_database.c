@@ -10,6 +10,7 @@
 
 #include "btree/db_header.h"
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 
 #define LOOKED_AT   65536 /* pages, spread evenly */
 #define BLANK_BYTES 16    /* a page with fewer that are not zero has nothing on it */
@@ -42,8 +43,8 @@ static bool read_both(const struct pair *pair, uint32_t page_no)
 	off_t at = (off_t)(page_no - 1) * (off_t)pair->page_size;
 
 	for (int i = 0; i < 2; i++) {
-		if (pread(pair->fds[i], pair->pages[i], pair->page_size, at) !=
-		    (ssize_t)pair->page_size) {
+		if (!file_read_exactly(pair->fds[i], pair->pages[i], pair->page_size,
+				       at)) {
 			return false;
 		}
 	}
@@ -93,8 +94,7 @@ uint32_t database_page_size(const char *path)
 	struct db_header header;
 	struct error unused;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool is_read =
-	    fd >= 0 && pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes;
+	bool is_read = fd >= 0 && file_read_exactly(fd, bytes, sizeof bytes, 0);
 
 	if (fd >= 0) {
 		(void)close(fd);

@@ -15,7 +15,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "src/base/bytes.h"
 #include "src/base/fault.h"
+#include "src/base/fields.h"
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
 #include "src/history/advice.h"
@@ -27,14 +29,14 @@
 #define HASHES_MAGIC   "rowtailH"
 #define HASHES_VERSION 1
 #define HASHES_HEAD    24
+#define AT_PAGE_SIZE   12
 
 #define CHUNK_BYTES (1u << 20) /* read, hashed, written at once: whole pages */
 #define STEP_BYTES  (8u << 20) /* between two reports */
 
 #define FLAG_HASHES 512 /* entries that one dirty flag stands for */
-#define TABLE_HASHES                                                     \
-	65536 /* entries by which the table grows: whole flags and pages \
-	       */
+/* Entries by which the table grows: whole flags and whole pages of memory. */
+#define TABLE_HASHES 65536
 
 struct shadow {
 	int fd;
@@ -132,7 +134,7 @@ static void set_hash(struct shadow *shadow, uint32_t page_no, const uint8_t *byt
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the hashes of the shadow");
+	return error_no_memory(err, "the hashes of the shadow");
 }
 
 /* What is mapped and not written takes no memory. */
@@ -172,15 +174,13 @@ enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
 
 static void head_encode(uint32_t page_size, uint8_t head[HASHES_HEAD])
 {
-	uint32_t version = htole32(HASHES_VERSION);
-	uint64_t checksum;
+	struct field_writer to = field_writer(head, HASHES_HEAD);
 
-	page_size = htole32(page_size);
-	memcpy(head, HASHES_MAGIC, 8);
-	memcpy(head + 8, &version, 4);
-	memcpy(head + 12, &page_size, 4);
-	checksum = htole64(XXH3_64bits(head, HASHES_HEAD - 8));
-	memcpy(head + 16, &checksum, 8);
+	put_field(&to, HASHES_MAGIC, 8);
+	put_field_u32(&to, HASHES_VERSION);
+	put_field_u32(&to, page_size);
+	put_field_u64(&to, XXH3_64bits(head, HASHES_HEAD - 8));
+	assert(!to.is_short);
 }
 
 /* All that is in the head is known: meta has said the version and the page size. */
@@ -472,7 +472,7 @@ static enum status chunk_init(struct chunk *chunk, struct error *err)
 {
 	*chunk = (struct chunk){.first = 1, .bytes = malloc(CHUNK_BYTES)};
 	if (!chunk->bytes) {
-		return error_set(err, ST_NOMEM, "out of memory to read the shadow");
+		return error_no_memory(err, "reading the shadow");
 	}
 	return ST_OK;
 }
@@ -659,16 +659,15 @@ uint32_t shadow_made_for(int dir_fd)
 	uint8_t head[HASHES_HEAD];
 	uint32_t page_size;
 	int fd = openat(dir_fd, HASHES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t len = fd < 0 ? -1 : file_read_at(fd, head, sizeof head, 0);
+	bool is_read = fd >= 0 && file_read_exactly(fd, head, sizeof head, 0);
 
 	if (fd >= 0) {
 		(void)close(fd);
 	}
-	if (len < HASHES_HEAD) {
+	if (!is_read) {
 		return 0;
 	}
-	memcpy(&page_size, head + 12, sizeof page_size);
-	page_size = le32toh(page_size);
+	page_size = get_u32le(head + AT_PAGE_SIZE);
 	head_encode(page_size, expected);
 	return memcmp(head, expected, sizeof head) == 0 ? page_size : 0;
 }
@@ -688,7 +687,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 	}
 	shadow = calloc(1, sizeof *shadow);
 	if (!shadow) {
-		return error_set(err, ST_NOMEM, "out of memory for the shadow");
+		return error_no_memory(err, "the shadow");
 	}
 	shadow->fd = shadow->hashes_fd = -1;
 	shadow->page_size = page_size;
@@ -696,7 +695,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 	shadow->zeros = calloc(1, page_size);
 	if (!shadow->zeros) {
 		shadow_close(shadow);
-		return error_set(err, ST_NOMEM, "out of memory for the shadow");
+		return error_no_memory(err, "the shadow");
 	}
 	*out = shadow;
 	return ST_OK;

@@ -440,10 +440,8 @@ static enum status check_database(struct state_dir *dir, const char *found,
 {
 	if (!dir->database_path) { /* for reading: whatever it is */
 		dir->database_path = strndup(found, found_len);
-		return dir->database_path
-			   ? ST_OK
-			   : error_set(err, ST_NOMEM,
-				       "out of memory for the state directory");
+		return dir->database_path ? ST_OK
+					  : error_no_memory(err, "the state directory");
 	}
 	if (found_len == strlen(dir->database_path) &&
 	    memcmp(found, dir->database_path, found_len) == 0) {
@@ -862,8 +860,7 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 	}
 	dir = calloc(1, sizeof *dir);
 	if (!dir) {
-		return error_set(err, ST_NOMEM,
-				 "out of memory for the state directory");
+		return error_no_memory(err, "the state directory");
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
 	(void)pthread_mutex_init(&dir->lock, NULL);
@@ -873,8 +870,7 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 	if (dir->path && dir->database_path) {
 		status = open_locked(dir, err);
 	} else {
-		status =
-		    error_set(err, ST_NOMEM, "out of memory for the state directory");
+		status = error_no_memory(err, "the state directory");
 	}
 	if (status != ST_OK) {
 		state_dir_close(dir);
@@ -911,15 +907,13 @@ enum status state_dir_read(const char *path, bool shared, struct state_dir **out
 	enum status status;
 
 	if (!dir) {
-		return error_set(err, ST_NOMEM,
-				 "out of memory for the state directory");
+		return error_no_memory(err, "the state directory");
 	}
 	dir->fd = dir->lock_fd = dir->position_fd = -1;
 	(void)pthread_mutex_init(&dir->lock, NULL);
 	dir->path = copy_path(path);
 	status = dir->path ? open_shared(dir, shared, err)
-			   : error_set(err, ST_NOMEM,
-				       "out of memory for the state directory");
+			   : error_no_memory(err, "the state directory");
 	if (status != ST_OK) {
 		state_dir_close(dir);
 		return status;

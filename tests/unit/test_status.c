@@ -39,6 +39,17 @@ static void test_error_set_fills_all_and_returns_the_status(void **state)
 	assert_string_equal(err.text, "limit: 12");
 }
 
+static void test_error_no_memory_says_what_the_memory_was_for(void **state)
+{
+	struct error err = {.sys_errno = 5};
+
+	(void)state;
+	assert_int_equal(error_no_memory(&err, "%u pages", 7U), ST_NOMEM);
+	assert_int_equal(err.status, ST_NOMEM);
+	assert_int_equal(err.sys_errno, 0);
+	assert_string_equal(err.text, "out of memory for 7 pages");
+}
+
 static void test_error_set_errno_appends_the_reason(void **state)
 {
 	struct error err;
@@ -108,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_status_has_a_text_of_its_own),
 	    cmocka_unit_test(test_error_set_fills_all_and_returns_the_status),
+	    cmocka_unit_test(test_error_no_memory_says_what_the_memory_was_for),
 	    cmocka_unit_test(test_error_set_errno_appends_the_reason),
 	    cmocka_unit_test(
 		test_reasons_say_which_limit_is_reached_and_how_it_is_raised),

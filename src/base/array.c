@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/array.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAP 16
+
+bool array_grow(void *list, size_t *cap, size_t need, size_t size)
+{
+	size_t want;
+	void *old;
+	void *grown;
+
+	if (__builtin_mul_overflow(*cap, (size_t)2, &want) || want < need) {
+		want = need;
+	}
+	want = want < FIRST_CAP ? FIRST_CAP : want;
+	/* Pointers to objects look all alike, but only as bytes may they be taken so.
+	 */
+	memcpy(&old, list, sizeof old);
+	grown = reallocarray(old, want, size);
+	if (!grown) {
+		return false;
+	}
+	memcpy(list, &grown, sizeof grown);
+	*cap = want;
+	return true;
+}
