@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "btree/page_set.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ void page_set_clear(struct page_set *set)
 
 void page_set_empty(struct page_set *set)
 {
+	assert(set->count <= set->cap);
 	for (size_t i = 0; i < set->count; i++) {
 		set->bits[set->pages[i] >> 6] = 0;
 	}
@@ -70,6 +72,7 @@ enum status page_set_add(struct page_set *set, uint32_t page_no, bool *added,
 	if (!array_room(&set->pages, &set->cap, set->count + 1, sizeof *set->pages)) {
 		return error_no_memory(err, "a set of pages");
 	}
+	assert(set->count < set->limit); /* a bit for each member */
 	set->pages[set->count++] = page_no;
 	set->bits[page_no >> 6] |= UINT64_C(1) << (page_no & 63);
 	return ST_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "btree/parent_map.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,9 @@ enum status parent_map_grow(struct parent_map *map, uint32_t page_count,
 	if (page_count < map->limit) {
 		return ST_OK;
 	}
+	if (need > UINT32_MAX) {
+		return no_memory(page_count, err);
+	}
 	cap = need + need / 8 / 64 * 64;
 	if (cap > UINT32_MAX - 63) {
 		cap = need;
@@ -70,6 +74,7 @@ enum status parent_map_grow(struct parent_map *map, uint32_t page_count,
 	for (size_t i = map->limit; i < cap; i++) {
 		parents[i] = map->is_filled ? PARENT_FREE : PARENT_UNKNOWN;
 	}
+	assert(cap % 64 == 0 && cap > page_count && cap <= UINT32_MAX);
 	map->limit = (uint32_t)cap;
 	return ST_OK;
 }

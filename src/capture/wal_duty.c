@@ -2,6 +2,7 @@
 #include "src/base/quote.h"
 #include "src/capture/wal_hold_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "src/capture/db_users.h"
@@ -338,6 +339,7 @@ uint64_t wal_hold_looks(const struct wal_hold *hold)
 
 uint32_t wal_hold_waiting(const struct wal_hold *hold)
 {
+	assert(hold->captured <= hold->header.frame_count);
 	return hold->header.frame_count - hold->captured;
 }
 

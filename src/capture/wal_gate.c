@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/capture/wal_gate.h"
 
+#include <assert.h>
+
 #define FIRST_SLOT 1u
 #define LAST_SLOT  (WAL_INDEX_MARKS - 1u)
 
@@ -60,6 +62,7 @@ static void open_slots(struct wal_gate *gate, unsigned slots)
 
 void wal_gate_open_most(struct wal_gate *gate)
 {
+	assert(gate->first != 0 && (gate->slots & gate->first) == gate->first);
 	mark_slots(gate, gate->first, 0);
 	open_slots(gate, gate->slots & ~gate->first);
 }

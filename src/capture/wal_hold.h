@@ -21,6 +21,11 @@
  *            |  forbids a restart            (names, salts or        |  allows a
  *            +---------------> LOST <------- counts out of order) ---+  restart
  *
+ *     MARK -> ZERO   everything captured is backfilled, before and after the turn
+ *     ZERO -> MARK   there are frames again
+ *     MARK -> LOST   names, salts or counts are out of order
+ *     ZERO -> LOST   the same
+ *
  * MARK is a read mark in one of slots 1 to 4, ZERO is slot 0. In MARK the hold also
  * hands over: it runs the checkpoint when the writer is quiet and steps to ZERO, so
  * that the WAL stays short. Past TAKE_FRAMES without a quiet moment it keeps the
@@ -63,6 +68,7 @@
 #include "src/capture/wal_index.h"
 
 enum hold_state { HOLD_MARK, HOLD_ZERO, HOLD_LOST };
+#define HOLD_STATES 3
 
 /* What a call of wal_hold_take did. */
 struct hold_taken {
@@ -144,6 +150,11 @@ uint64_t wal_hold_looks(const struct wal_hold *hold);
 uint32_t wal_hold_waiting(const struct wal_hold *hold);
 
 enum hold_state wal_hold_state(const struct wal_hold *hold);
+/* As in the drawing above. */
+const char *wal_hold_state_name(enum hold_state state);
+/* Is there an arrow between two states that differ? */
+bool wal_hold_may_move(enum hold_state from, enum hold_state to);
+
 /*
  * For `take`, when it has captured everything up to its header: frames up to this one,
  * of that generation, of which no newer frame was captured are in the database file. It

@@ -109,7 +109,9 @@ struct wal_hold {
  * -----------------------------------------------------------------
  */
 
-void hold_set_state(struct wal_hold *h, enum hold_state state);
+/* The only place where the state changes; a move that is not drawn is our own mistake.
+ */
+void hold_move(struct wal_hold *h, enum hold_state state);
 /* ST_LOST, with the reason. */
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what);
 /* ST_LOST when another file is at one of the names, or the WAL is too short for

@@ -1,27 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/capture/wal_hold_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/quote.h"
 
-static const char *const state_names[] = {"mark", "zero", "lost"};
+/* The moves that src/capture/wal_hold.h draws. What is lost stays lost. */
+static const bool moves[HOLD_STATES][HOLD_STATES] = {
+    [HOLD_MARK] = {[HOLD_ZERO] = true, [HOLD_LOST] = true},
+    [HOLD_ZERO] = {[HOLD_MARK] = true, [HOLD_LOST] = true},
+};
 
-void hold_set_state(struct wal_hold *h, enum hold_state state)
+const char *wal_hold_state_name(enum hold_state state)
 {
-	if (h->state != state) {
-		log_debug("hold: %s -> %s at frame %u of generation %u",
-			  state_names[h->state], state_names[state],
-			  (unsigned)h->captured, (unsigned)h->generation);
-		h->state = state;
+	static const char *const names[HOLD_STATES] = {
+	    [HOLD_MARK] = "MARK", [HOLD_ZERO] = "ZERO", [HOLD_LOST] = "LOST"};
+
+	return names[state];
+}
+
+bool wal_hold_may_move(enum hold_state from, enum hold_state to)
+{
+	return moves[from][to];
+}
+
+void hold_move(struct wal_hold *h, enum hold_state state)
+{
+	if (h->state == state) {
+		return;
 	}
+	assert(wal_hold_may_move(h->state, state));
+	log_debug("hold: %s -> %s at frame %u of generation %u",
+		  wal_hold_state_name(h->state), wal_hold_state_name(state),
+		  (unsigned)h->captured, (unsigned)h->generation);
+	h->state = state;
 }
 
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what)
 {
-	hold_set_state(h, HOLD_LOST);
+	hold_move(h, HOLD_LOST);
 	return error_set(err, ST_LOST, "%s: %s", quote(h->db->path).text, what);
 }
 
@@ -248,6 +268,8 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 		taken.last_frame = h->captured;
 		status = h->settings.take(h->settings.context, now, h->generation,
 					  h->captured, &taken, err);
+		assert(taken.last_frame >= h->captured &&
+		       taken.last_frame <= now->frame_count);
 		h->captured = taken.last_frame;
 		h->counted_commits += taken.commits;
 		h->counted_commit_frames += taken.commit_frames;
@@ -308,7 +330,7 @@ void hold_drop_lock(struct wal_hold *h)
 static void enter_zero(struct wal_hold *h)
 {
 	hold_drop_lock(h);
-	hold_set_state(h, HOLD_ZERO);
+	hold_move(h, HOLD_ZERO);
 	h->back_off = 0;
 	h->failed_tries = 0;
 	h->failed_passes = 0;
@@ -386,7 +408,7 @@ enum status hold_take_turn(struct wal_hold *h, struct error *err)
 	h->mark_frame = now.frame_count;
 	h->mark_ns = clock_mono_ns();
 	if (!was_done || !is_done || !wal_index_same(&before, &now)) {
-		hold_set_state(h, HOLD_MARK);
+		hold_move(h, HOLD_MARK);
 		h->has_baseline = false;
 	} else if (h->state != HOLD_ZERO) {
 		enter_zero(h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/decode/row_match.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ static struct row_match_entry *find_empty(struct row_match_entry *entries, size_
 {
 	size_t i = (size_t)hash & (cap - 1);
 
+	assert((cap & (cap - 1)) == 0);
 	while (entries[i].old_place.page_no != 0) {
 		i = (i + 1) & (cap - 1);
 	}
@@ -127,6 +129,8 @@ enum status row_match_add(struct row_match *match, uint64_t hash,
 			return status;
 		}
 	}
+	assert(old_place.page_no != 0);    /* would be an empty entry */
+	assert(match->count < match->cap); /* a search ends at an empty one */
 	*find_empty(match->entries, match->cap, hash) =
 	    (struct row_match_entry){.hash = hash, .old_place = old_place};
 	match->count++;

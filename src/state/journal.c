@@ -65,6 +65,7 @@ static enum status add_segment(struct journal *journal, struct error *err)
 	    .start_lsn = journal->lsn,
 	    .start_chain = journal->chain,
 	};
+	struct journal_segment *last;
 	enum status status =
 	    journal_file_create(&journal->files, &header, &segment.fd, err);
 
@@ -79,7 +80,9 @@ static enum status add_segment(struct journal *journal, struct error *err)
 		return journal_no_memory(err); /* the file gives way to the next one */
 	}
 	if (journal->files.total > 0) {
-		close_synced(&journal->files.segments[journal->files.total - 1]);
+		last = &journal->files.segments[journal->files.total - 1];
+		assert(last->start_lsn < segment.start_lsn);
+		close_synced(last);
 	}
 	journal->files.segments[journal->files.total++] = segment;
 	journal->folder_unsynced = true;
@@ -176,6 +179,8 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 
 	check_record(journal, record);
 	(void)pthread_mutex_lock(&journal->lock);
+	assert(journal->durable_lsn <= journal->written_lsn);
+	assert(journal->written_lsn == journal->lsn);
 	durable_lsn = journal->durable_lsn;
 	full = is_full(journal);
 	(void)pthread_mutex_unlock(&journal->lock);
@@ -322,9 +327,12 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	FAULT_POINT("journal-synced");
 	(void)pthread_mutex_lock(&journal->lock);
 	for (size_t i = 0; i < journal->files.total; i++) {
-		journal->files.segments[i].durable_length =
-		    journal->files.segments[i].syncing_length;
+		struct journal_segment *segment = &journal->files.segments[i];
+
+		assert(segment->syncing_length <= segment->length);
+		segment->durable_length = segment->syncing_length;
 	}
+	assert(journal->durable_lsn <= lsn && lsn <= journal->written_lsn);
 	journal->durable_lsn = lsn;
 	(void)pthread_mutex_unlock(&journal->lock);
 	return ST_OK;
@@ -411,9 +419,10 @@ static void join_segments(struct journal *journal, uint64_t start_lsn, size_t to
 	size_t i = 0;
 
 	(void)pthread_mutex_lock(&journal->lock);
-	while (files->segments[i].start_lsn != start_lsn) {
+	while (i < files->total && files->segments[i].start_lsn != start_lsn) {
 		i++;
 	}
+	assert(total > 0 && i < files->total && total <= files->total - i);
 	for (size_t j = i; j < i + total; j++) {
 		journal_segment_close(&files->segments[j]);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/state/journal_record.h"
 
+#include <assert.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -106,6 +107,7 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 		put_entry(at, &entry);
 		at += JOURNAL_PAGE_BYTES;
 	}
+	assert(at + JOURNAL_SUM_BYTES == (uint8_t *)to->bytes + length);
 	*chain = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
 	put_u64le(at, *chain);
 	to->len = length;
@@ -136,6 +138,7 @@ bool journal_merged_begin(struct buffer *to, const struct journal_record *record
 
 void journal_merged_entry(struct buffer *to, const struct journal_entry *entry)
 {
+	assert(to->cap - to->len >= JOURNAL_PAGE_BYTES + JOURNAL_SUM_BYTES);
 	put_entry((uint8_t *)to->bytes + to->len, entry);
 	to->len += JOURNAL_PAGE_BYTES;
 }

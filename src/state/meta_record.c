@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/state/meta_record.h"
 
+#include <assert.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -41,6 +42,7 @@ size_t meta_encode(const struct state_meta *meta, const char *database_path,
 	put_field_u32(&w, (uint32_t)path_len);
 	put_field(&w, database_path, path_len);
 	put_field_u64(&w, XXH3_64bits(bytes, (size_t)(w.at - bytes)));
+	assert(!w.is_short);
 	return (size_t)(w.at - bytes);
 }
 

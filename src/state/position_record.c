@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/state/position_record.h"
 
+#include <assert.h>
 #include <xxhash.h>
 
 #include "src/base/bytes.h"
@@ -28,7 +29,9 @@ void position_encode(const struct state_position *position, uint64_t sequence,
 	put_field_u32(&w, position->in_snapshot);
 	put_field_u32(&w, position->in_kafka);
 	put_field_u64(&w, position->unhanded_lsn);
-	put_field_u64(&w, XXH3_64bits(bytes, (size_t)(w.at - bytes)));
+	assert(w.at == bytes + SUM_AT);
+	put_field_u64(&w, XXH3_64bits(bytes, SUM_AT));
+	assert(!w.is_short);
 }
 
 /* Returns the sequence number. */

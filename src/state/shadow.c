@@ -121,12 +121,14 @@ uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no)
 
 uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no)
 {
+	assert(page_no > 0 && page_no <= shadow->hashes_cap);
 	return le64toh(shadow->hashes[page_no - 1]);
 }
 
 /* Note the hash of a page that the table has room for. */
 static void set_hash(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes)
 {
+	assert(page_no > 0 && page_no <= shadow->hashes_cap);
 	shadow->hashes[page_no - 1] =
 	    htole64(shadow_hash_of(page_no, bytes, shadow->page_size));
 	shadow->dirty[(page_no - 1) / FLAG_HASHES] = 1;
@@ -373,6 +375,7 @@ static enum status grow(struct shadow *shadow, uint32_t page_count, struct error
 	     page_no++) {
 		set_hash(shadow, (uint32_t)page_no, shadow->zeros);
 	}
+	assert(page_count <= shadow->file_pages);
 	shadow->page_count = page_count;
 	return ST_OK;
 }
@@ -401,7 +404,7 @@ enum status shadow_write_run(struct shadow *shadow, uint32_t first, uint32_t cou
 	uint32_t last = first + count - 1;
 	enum status status = ST_OK;
 
-	assert(first > 0 && count > 0);
+	assert(first > 0 && count > 0 && count - 1 <= UINT32_MAX - first);
 	if (last > shadow->page_count) {
 		status = grow(shadow, last, err);
 	}

@@ -137,6 +137,18 @@ static void test_child_that_is_its_own_parent_is_corrupt(void **state)
 	memory_source_close(source);
 }
 
+static void test_a_map_for_more_pages_than_there_are_numbers_is_refused(void **state)
+{
+	struct parent_map map;
+	struct error err;
+
+	(void)state;
+	parent_map_init(&map);
+	assert_int_equal(parent_map_grow(&map, UINT32_MAX, &err), ST_NOMEM);
+	assert_int_equal(parent_map_get(&map, 1), PARENT_FREE);
+	parent_map_clear(&map);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +156,8 @@ int main(void)
 	    cmocka_unit_test(test_unknown_page_is_never_ignored),
 	    cmocka_unit_test(test_page_with_two_parents_is_corrupt),
 	    cmocka_unit_test(test_child_that_is_its_own_parent_is_corrupt),
+	    cmocka_unit_test(
+		test_a_map_for_more_pages_than_there_are_numbers_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

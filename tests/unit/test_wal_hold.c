@@ -230,6 +230,56 @@ static int turn_beside(struct fixture *f, pid_t pid)
 	return rig_wait(pid);
 }
 
+/* The state with this name; HOLD_STATES: none. */
+static int state_named(const char *name)
+{
+	int state = 0;
+
+	while (state < HOLD_STATES &&
+	       strcmp(wal_hold_state_name((enum hold_state)state), name) != 0) {
+		state++;
+	}
+	return state;
+}
+
+/* The arrows of the manual: " * ", blanks, and "MARK -> ZERO". */
+static int read_arrows(bool arrows[HOLD_STATES][HOLD_STATES])
+{
+	FILE *manual = fopen("src/capture/wal_hold.h", "re");
+	char line[200];
+	int total = 0;
+
+	assert_non_null(manual);
+	while (fgets(line, sizeof line, manual)) {
+		char from[16];
+		char to[16];
+
+		if (sscanf(line, " * %15[A-Z] -> %15[A-Z] ", from, to) == 2) {
+			assert_in_range(state_named(from), 0, HOLD_STATES - 1);
+			assert_in_range(state_named(to), 0, HOLD_STATES - 1);
+			arrows[state_named(from)][state_named(to)] = true;
+			total++;
+		}
+	}
+	(void)fclose(manual);
+	return total;
+}
+
+static void test_moves_are_the_arrows_of_the_manual(void **state)
+{
+	bool arrows[HOLD_STATES][HOLD_STATES] = {{false}};
+
+	(void)state;
+	assert_int_equal(read_arrows(arrows), 4);
+	for (int from = 0; from < HOLD_STATES; from++) {
+		for (int to = 0; to < HOLD_STATES; to++) {
+			assert_int_equal(wal_hold_may_move((enum hold_state)from,
+							   (enum hold_state)to),
+					 arrows[from][to]);
+		}
+	}
+}
+
 static void test_empty_wal_is_held_at_zero(void **state)
 {
 	turn_until(*state, HOLD_ZERO);
@@ -801,6 +851,7 @@ int main(int argc, char **argv)
 #define CASE(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define GENTLE(name) cmocka_unit_test_setup_teardown(name, setup_gentle, teardown)
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_moves_are_the_arrows_of_the_manual),
 	    CASE(test_empty_wal_is_held_at_zero),
 	    CASE(test_commit_leads_to_mark_and_a_pause_back_to_zero),
 	    CASE(test_alone_the_file_is_complete_at_once),
