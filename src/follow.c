@@ -19,7 +19,9 @@
 #include "src/decode/decoder.h"
 #include "src/decode/snapshot.h"
 #include "src/deliver/delivery.h"
+#include "src/history/temporary.h"
 #include "src/history/view.h"
+#include "src/state/durable.h"
 #include "src/state/last_error.h"
 #include "src/state/rebuild.h"
 #include "src/state/same_database.h"
@@ -33,8 +35,9 @@ struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
 	struct store *store; /* NULL: no state directory */
+	struct history *history;
 	struct capture *capture;
-	struct captured_txn *first; /* NULL with a store */
+	struct captured_txn *first; /* until the history has it; or NULL */
 	struct view *view;
 	struct delivery *delivery;
 	struct decoder *decoder;
@@ -44,7 +47,6 @@ struct pipeline {
 	bool follows_path;  /* it was followed by the same path before */
 	bool starts_over;   /* the state directory was forgotten */
 	uint32_t page_size; /* of the database, if the store has another one */
-	struct captured_txn *pending; /* without capture: the first one after A */
 };
 
 /* ---- opening ---- */
@@ -74,8 +76,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .is_once = config->once,
 	    .escalate = config->hold_escalate,
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
-	    .journal_max_bytes = config->journal_max_bytes,
-	    .store = pipeline->store,
+	    .history = pipeline->history,
 	    .progress = show_comparison,
 	    .context = pipeline,
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
@@ -88,7 +89,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 static enum status open_view(struct pipeline *pipeline, struct error *err)
 {
 	enum status status = view_open(
-	    capture_spool(pipeline->capture), capture_database_fd(pipeline->capture),
+	    pipeline->history->spool, capture_database_fd(pipeline->capture),
 	    pipeline->config->database_path, capture_page_size(pipeline->capture),
 	    pipeline->first, &pipeline->view, err);
 
@@ -161,6 +162,15 @@ static enum status open_store(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
+/* Of the store, where there is one. */
+static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
+				struct error *err)
+{
+	return pipeline->store
+		   ? durable_open(pipeline->store, max_bytes, &pipeline->history, err)
+		   : temporary_open(max_bytes, &pipeline->history, err);
+}
+
 static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 {
 	struct pipeline *pipeline = context;
@@ -168,106 +178,42 @@ static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 	progress_update(&pipeline->progress, pages, pages, page_count);
 }
 
-/* Bring what was captured up to `lsn` into the base. */
-static enum status absorb_until(struct pipeline *pipeline, uint64_t lsn,
-				struct error *err)
+static enum status reach_now(void *context, uint64_t *lsn, struct error *err)
 {
-	enum status status = ST_OK;
+	const struct pipeline *pipeline = context;
 
-	while (status == ST_OK && pipeline->lsn < lsn) {
-		struct captured_txn *txn;
-		struct pollfd fds[2] = {
-		    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
-		    {.fd = stop_fd(), .events = POLLIN},
-		};
+	return capture_reach_now(pipeline->capture, &stop_requested, lsn, err);
+}
 
-		status = capture_next(pipeline->capture, &txn, err);
-		if (status == ST_END) {
-			(void)poll(fds, 2, -1);
-			status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
-						: ST_OK;
-		} else if (status == ST_OK) {
-			pipeline->lsn = txn->lsn;
-			capture_done(pipeline->capture, txn);
-			status = store_absorb(pipeline->store, txn, err);
-		}
-	}
-	return status;
+static struct state_position first_position(void *context, uint64_t lsn)
+{
+	const struct pipeline *pipeline = context;
+
+	return delivery_first_position(pipeline->delivery, lsn);
 }
 
 /* A first start: copy the database while capture runs, and add what came meanwhile. */
 static enum status make_base(struct pipeline *pipeline, struct error *err)
 {
-	struct store_copy copy = {
-	    .source_fd = capture_database_fd(pipeline->capture),
-	    .first = pipeline->first,
-	    .stop = &stop_requested,
-	    .progress = show_copy,
+	struct durable_base base = {
+	    .copy = {.source_fd = capture_database_fd(pipeline->capture),
+		     .first = pipeline->first,
+		     .stop = &stop_requested,
+		     .progress = show_copy,
+		     .context = pipeline},
+	    .stop_fd = stop_fd(),
+	    .reach = reach_now,
+	    .position = first_position,
 	    .context = pipeline,
 	};
-	struct state_position position;
-	uint64_t lsn = 0;
+	struct captured_txn *first = pipeline->first;
 	enum status status;
 
-	pipeline->lsn = pipeline->first->lsn;
+	pipeline->first = NULL;
 	progress_start(&pipeline->progress, "copy", "pages",
 		       pipeline->config->log_most >= LOG_INFO);
-	status = store_copy_base(pipeline->store, &copy, err);
+	status = durable_make_base(pipeline->history, &base, first, err);
 	progress_end(&pipeline->progress);
-	if (status == ST_OK) {
-		status = store_absorb(pipeline->store, pipeline->first, err);
-		pipeline->first = NULL;
-	}
-	if (status == ST_OK) {
-		status =
-		    capture_reach_now(pipeline->capture, &stop_requested, &lsn, err);
-	}
-	if (status == ST_OK) {
-		status = absorb_until(pipeline, lsn, err);
-	}
-	position = delivery_first_position(pipeline->delivery, pipeline->lsn);
-	return status == ST_OK ? store_begin(pipeline->store, &position, err) : status;
-}
-
-/* The view as of A: over the base lie the transactions that were acknowledged. */
-static enum status open_view_of_store(struct pipeline *pipeline, struct error *err)
-{
-	struct captured_txn base = {
-	    .lsn = store_base_lsn(pipeline->store),
-	    .page_count = store_base_pages(pipeline->store),
-	};
-	enum status status =
-	    view_open(store_spool(pipeline->store), store_base_fd(pipeline->store),
-		      store_base_path(pipeline->store),
-		      store_page_size(pipeline->store), &base, &pipeline->view, err);
-	struct captured_txn *txn;
-
-	if (status != ST_OK) {
-		return status;
-	}
-	view_use_store(pipeline->view, store_check_page, pipeline->store);
-	pipeline->lsn = base.lsn;
-	while (status == ST_OK &&
-	       (txn = store_next_recovered(pipeline->store)) != NULL) {
-		if (txn->lsn > store_position(pipeline->store)->lsn &&
-		    !pipeline->capture) {
-			pipeline->pending = txn;
-			return ST_OK;
-		}
-		if (txn->lsn > store_position(pipeline->store)->lsn) {
-			capture_put_back(pipeline->capture, txn);
-			continue;
-		}
-		pipeline->lsn = txn->lsn;
-		status = view_begin(pipeline->view, txn, err);
-		if (status == ST_OK) {
-			view_end(pipeline->view);
-		}
-		store_keep(pipeline->store, txn);
-	}
-	if (pipeline->capture) {
-		capture_put_back(pipeline->capture, NULL);
-	}
 	return status;
 }
 
@@ -333,7 +279,8 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = open_view_of_store(pipeline, err);
+		status = durable_open_view(pipeline->history, &pipeline->view,
+					   &pipeline->lsn, err);
 	}
 	return status;
 }
@@ -398,6 +345,9 @@ static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
+		status = open_history(pipeline, config->journal_max_bytes, err);
+	}
+	if (status == ST_OK) {
 		status = open_capture(pipeline, err);
 	}
 	if (status == ST_OK) {
@@ -425,14 +375,11 @@ static void close_all(struct pipeline *pipeline)
 	decoder_close(pipeline->decoder);
 	delivery_close(pipeline->delivery);
 	view_close(pipeline->view);
-	if (pipeline->first) {
-		capture_done(pipeline->capture, pipeline->first);
-	}
-	if (pipeline->store) {
-		free(pipeline->first);
-	}
-	free(pipeline->pending);
+	captured_txn_free(pipeline->first);
 	capture_close(pipeline->capture);
+	if (pipeline->history) {
+		pipeline->history->close(pipeline->history);
+	}
 	store_close(pipeline->store);
 	table_filter_close(pipeline->filter);
 }
@@ -537,13 +484,10 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 	if (status == ST_OK) {
 		status = delivery_end(pipeline->delivery, err);
 	}
-	if (pipeline->capture) {
-		capture_done(pipeline->capture, captured);
-	}
-	if (pipeline->store && status == ST_OK) {
-		store_keep(pipeline->store, captured);
-	} else if (pipeline->store) {
-		free(captured);
+	if (status == ST_OK) {
+		pipeline->history->done(pipeline->history, captured);
+	} else {
+		captured_txn_free(captured);
 	}
 	return status;
 }
@@ -552,7 +496,7 @@ static enum status apply(struct pipeline *pipeline, struct captured_txn *capture
 static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 {
 	struct pollfd fds[5] = {
-	    {.fd = capture_wake_fd(pipeline->capture), .events = POLLIN},
+	    {.fd = pipeline->history->wake_fd, .events = POLLIN},
 	    {.fd = stop_fd(), .events = POLLIN},
 	    {.fd = delivery_watch_fd(pipeline->delivery), .events = 0},
 	    {.fd = reopen_fd(), .events = POLLIN},
@@ -689,7 +633,14 @@ static enum status open_drain(struct pipeline *pipeline, struct error *err)
 		status = store_put_unhanded(pipeline->store, 0, err);
 	}
 	if (status == ST_OK) {
-		status = open_view_of_store(pipeline, err);
+		status = open_history(pipeline, UINT64_MAX, err);
+	}
+	if (status == ST_OK) {
+		status = pipeline->history->start(pipeline->history, err);
+	}
+	if (status == ST_OK) {
+		status = durable_open_view(pipeline->history, &pipeline->view,
+					   &pipeline->lsn, err);
 	}
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
@@ -724,14 +675,17 @@ static enum status drain(struct pipeline *pipeline, struct error *err)
 				 ? take_snapshot(pipeline, err)
 				 : ST_OK;
 
-	while (status == ST_OK && pipeline->pending) {
-		struct captured_txn *txn = pipeline->pending;
+	while (status == ST_OK) {
+		struct captured_txn *txn;
 
-		pipeline->pending = store_next_recovered(pipeline->store);
-		status = stop_requested ? error_set(err, ST_STOPPED, "stopped")
-					: apply(pipeline, txn, err);
+		status = stop_requested
+			     ? error_set(err, ST_STOPPED, "stopped")
+			     : pipeline->history->next(pipeline->history, &txn, err);
+		if (status == ST_OK) {
+			status = apply(pipeline, txn, err);
+		}
 	}
-	if (status == ST_OK) {
+	if (status == ST_END) {
 		status = flush_until(pipeline, end_lsn, err);
 	}
 	if (status == ST_OK) {

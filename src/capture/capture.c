@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -28,11 +27,8 @@
 #include "src/capture/wal_frame.h"
 #include "src/capture/wal_hold.h"
 #include "src/capture/wal_watch.h"
-#include "src/state/backlog.h"
-#include "src/state/store.h"
+#include "src/history/history.h"
 
-#define READ_BYTES     (64u << 20) /* images that are read before any is published, */
-#define SYNC_BYTES     (8u << 20)  /* with a store: synced while the next are read */
 #define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
 #define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
 #define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
@@ -48,11 +44,9 @@
 struct capture {
 	struct capture_settings settings; /* but `path` */
 	struct db_handles db;
-	struct spool *spool;
+	struct history *history;
 	struct wal_watch *watch;
 	struct wal_hold *hold;
-	struct backlog *backlog;
-	int wake_fd;
 	bool is_started;
 	pthread_t thread;
 
@@ -67,58 +61,18 @@ struct capture {
 	bool has_events;            /* of writes that looks without inotify have seen */
 	int64_t misfit_ns;          /* since when frames differ from the wal-index; 0 */
 	uint8_t *proof_page;        /* scratch */
-	struct captured_txn *unjournalled; /* made, but the disk was full */
+	struct captured_txn *unappended; /* made, but the disk was full */
 
 	atomic_bool stop;
-	_Atomic uint64_t decoded_lsn;
-
-	bool is_syncing;
-	pthread_t sync_thread;
 
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t reached;
-	pthread_cond_t journalled;     /* `unsynced` has grown, or stop */
-	struct captured_txn *unsynced; /* in the journal, not durable */
-	struct captured_txn **unsynced_end;
-	uint64_t synced_lsn; /* D */
-	bool stops_syncing;
 	bool has_failed;
 	struct error failure;
 	uint64_t reach_asked; /* numbers of requests */
 	uint64_t reach_answered;
 	uint64_t reach_lsn;
 };
-
-/* --- handing over -------------------------------------------------------------------
- */
-
-static void wake_taker(struct capture *c)
-{
-	uint64_t one = 1;
-
-	(void)!write(c->wake_fd, &one, sizeof one);
-}
-
-/* Without a store, it may be taken at once; with one, when it is durable. */
-static void enqueue(struct capture *c, struct captured_txn *txn)
-{
-	if (!c->settings.store) {
-		backlog_put(c->backlog, txn, txn);
-		return;
-	}
-	(void)pthread_mutex_lock(&c->lock);
-	*c->unsynced_end = txn;
-	c->unsynced_end = &txn->next;
-	(void)pthread_cond_signal(&c->journalled);
-	(void)pthread_mutex_unlock(&c->lock);
-}
-
-/* The temporary spool is limited; a journal is merged instead (src/state/backlog.h). */
-static bool has_room(const struct capture *c)
-{
-	return c->settings.store ||
-	       backlog_bytes(c->backlog) <= c->settings.journal_max_bytes;
-}
 
 /* --- capturing ----------------------------------------------------------------------
  */
@@ -135,9 +89,7 @@ static enum status stall(struct capture *c, const struct wal_index_header *heade
 		    err, ST_LOST,
 		    "%s: %" PRIu64 " bytes of its WAL wait (hold.max.wal.bytes) "
 		    "while %s%s",
-		    quote(c->db.path).text, behind, why,
-		    c->settings.store ? ""
-				      : "; with --state DIR the output may be slow");
+		    quote(c->db.path).text, behind, why, c->history->slow_advice);
 	}
 	if (!c->is_stalled) {
 		log_warn("%s: %s; commits wait in the WAL", quote(c->db.path).text,
@@ -196,11 +148,8 @@ static void fail(struct capture *c, const struct error *err)
 	c->failure = *err;
 	(void)pthread_cond_broadcast(&c->reached);
 	(void)pthread_mutex_unlock(&c->lock);
-	wake_taker(c);
+	history_wake(c->history);
 }
-
-/* --- with a store -------------------------------------------------------------------
- */
 
 /* Where the transaction stands in the WAL, by which it is known again. */
 static struct wal_place place_of(const struct capture *c,
@@ -216,70 +165,22 @@ static struct wal_place place_of(const struct capture *c,
 	return place;
 }
 
-/* Journal the transaction that has been made and hand it over; when the disk is full it
- * stays, to be tried again. */
-static enum status journal(struct capture *c, struct error *err)
+/* Hand the transaction over that has been made; when the disk is full it stays, to be
+ * tried again. */
+static enum status append(struct capture *c, struct error *err)
 {
-	struct captured_txn *txn = c->unjournalled;
+	struct captured_txn *txn = c->unappended;
 	enum status status;
 
 	if (!txn) {
 		return ST_OK;
 	}
 	FAULT_POINT("capture-made");
-	status = store_append(c->settings.store, txn, err);
+	status = c->history->append(c->history, txn, err);
 	if (status == ST_OK) {
-		c->unjournalled = NULL;
-		enqueue(c, txn);
+		c->unappended = NULL;
 	}
 	return status;
-}
-
-/* What is in the journal becomes durable, all that has gathered at once, and may be
- * taken then. */
-static void *run_sync(void *context)
-{
-	struct capture *c = context;
-	struct error err;
-
-	(void)prctl(PR_SET_NAME, "journal");
-	(void)pthread_mutex_lock(&c->lock);
-	for (;;) {
-		struct captured_txn *first;
-		struct captured_txn *last;
-		enum status status;
-
-		while (!c->unsynced && !c->stops_syncing) {
-			(void)pthread_cond_wait(&c->journalled, &c->lock);
-		}
-		if (!c->unsynced) {
-			break;
-		}
-		first = c->unsynced;
-		c->unsynced = NULL;
-		c->unsynced_end = &c->unsynced;
-		(void)pthread_mutex_unlock(&c->lock);
-		status = store_sync(c->settings.store, &err);
-		/* They are durable, and maybe more that was appended meanwhile; but not
-		 * in the list yet. */
-		FAULT_POINT("capture-synced");
-		if (status != ST_OK) {
-			captured_txn_free(first);
-			fail(c, &err);
-			return NULL;
-		}
-		last = first;
-		while (last->next) {
-			last = last->next;
-		}
-		(void)pthread_mutex_lock(&c->lock);
-		c->synced_lsn = last->lsn;
-		backlog_put(c->backlog, first, last);
-		(void)pthread_cond_broadcast(&c->reached);
-		wake_taker(c);
-	}
-	(void)pthread_mutex_unlock(&c->lock);
-	return NULL;
 }
 
 /* Until something was reached, or a time of clock_mono_ns. The lock is held. */
@@ -297,27 +198,12 @@ static enum status settle(void *context, int64_t until_ns, bool may_outrun,
 			  struct error *err)
 {
 	struct capture *c = context;
-	enum status status = ST_OK;
 
-	if (!c->is_syncing) {
-		return store_sync(c->settings.store, err);
-	}
-	if (c->unjournalled) {
+	if (c->unappended) {
 		return error_set(err, ST_RETRY, "the journal has no room");
 	}
-	(void)pthread_mutex_lock(&c->lock);
-	while (c->synced_lsn < c->builder.lsn && !c->has_failed &&
-	       clock_mono_ns() < until_ns) {
-		wait_reached(c, until_ns);
-	}
-	if (c->has_failed) {
-		*err = c->failure;
-		status = err->status;
-	} else if (c->synced_lsn < c->builder.lsn && !may_outrun) {
-		status = error_set(err, ST_RETRY, "the journal is not synced yet");
-	}
-	(void)pthread_mutex_unlock(&c->lock);
-	return status;
+	return c->history->settle(c->history, c->builder.lsn, until_ns, may_outrun,
+				  err);
 }
 
 /* Make a transaction of each draft and hand it over, while there is room. */
@@ -333,7 +219,7 @@ static enum status accept_drafts(struct capture *c,
 		uint32_t commit_frames = draft->commit_total;
 		enum status status;
 
-		if (!has_room(c)) {
+		if (!c->history->has_room(c->history)) {
 			return stall(c, header, taken->last_frame,
 				     "the output is slow and the spool has reached "
 				     "journal.max.bytes",
@@ -347,19 +233,15 @@ static enum status accept_drafts(struct capture *c,
 		taken->commit_frames += commit_frames;
 		txn->bytes =
 		    (uint64_t)txn->page_total * c->db.page_size + preimage_bytes;
-		if (c->settings.store) {
+		if (c->history->keeps_places) {
 			txn->place = place_of(c, header, c->builder.last_frame);
-			c->unjournalled = txn;
-			status = journal(c, err);
-			if (status != ST_OK) {
-				return failed(c, status, header, taken->last_frame,
-					      err);
-			}
-			taken->last_frame = c->builder.last_frame;
-			continue;
+		}
+		c->unappended = txn;
+		status = append(c, err);
+		if (status != ST_OK) {
+			return failed(c, status, header, taken->last_frame, err);
 		}
 		taken->last_frame = c->builder.last_frame;
-		enqueue(c, txn);
 	}
 	go_on(c);
 	return ST_OK;
@@ -377,23 +259,22 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		c->builder.last_frame = from;
 	}
 	taken->last_frame = from;
-	if (c->unjournalled) {
-		status = journal(c, err);
+	if (c->unappended) {
+		status = append(c, err);
 		if (status != ST_OK) {
 			return failed(c, status, header, from, err);
 		}
 		taken->last_frame = c->builder.last_frame;
 	}
 	while (status == ST_OK && taken->last_frame < header->frame_count) {
-		if (!has_room(c)) {
+		if (!c->history->has_room(c->history)) {
 			return stall(c, header, taken->last_frame,
 				     "the output is slow and the spool has reached "
 				     "journal.max.bytes",
 				     err);
 		}
 		status = txn_builder_read(&c->builder, header, taken->last_frame,
-					  c->settings.store ? SYNC_BYTES : READ_BYTES,
-					  false, err);
+					  c->history->read_bytes, false, err);
 		if (status != ST_OK) {
 			status = failed(c, status, header, taken->last_frame, err);
 			break;
@@ -401,28 +282,12 @@ static enum status take_news(struct capture *c, const struct wal_index_header *h
 		c->misfit_ns = 0;
 		status = accept_drafts(c, header, taken, err);
 		txn_builder_discard(&c->builder);
-		wake_taker(c);
+		history_wake(c->history);
 	}
-	if (status == ST_OK && !c->settings.store) {
-		txn_builder_retire(
-		    &c->builder, wal_hold_backfilled(c->hold),
-		    atomic_load_explicit(&c->decoded_lsn, memory_order_acquire));
-	}
-	return status;
-}
-
-/* The journal begins with a record of the state at the start, without images: the base
- * will have them. */
-static enum status journal_first(struct capture *c, struct captured_txn *first,
-				 struct error *err)
-{
-	struct captured_txn record = *first;
-	enum status status = ST_OK;
-
-	record.page_total = 0;
-	if (first->lsn > 0) {
-		status = store_append(c->settings.store, &record, err);
-		first->chain = record.chain;
+	if (status == ST_OK && c->history->saves_preimages) {
+		txn_builder_retire(&c->builder, wal_hold_backfilled(c->hold),
+				   atomic_load_explicit(&c->history->decoded_lsn,
+							memory_order_acquire));
 	}
 	return status;
 }
@@ -472,13 +337,12 @@ static enum status take_first(struct capture *c, const struct wal_index_header *
 	}
 	if (status == ST_OK) {
 		c->first->page_count_before = c->first->page_count;
-		c->synced_lsn = c->first->lsn;
 		c->first->place = place_of(c, header, header->frame_count);
 		taken->last_frame = header->frame_count;
 		c->is_following = true;
 	}
-	if (status == ST_OK && c->settings.store) {
-		status = journal_first(c, c->first, err);
+	if (status == ST_OK) {
+		status = c->history->begin(c->history, c->first, err);
 	}
 	return status;
 }
@@ -518,7 +382,7 @@ static enum status take_difference(struct capture *c,
 {
 	struct wal_index_header from_file = *header;
 	struct wal_index_header now;
-	struct catch_up catch_up = {.store = c->settings.store,
+	struct catch_up catch_up = {.history = c->history,
 				    .database_fd = c->db.db_fd,
 				    .stop = c->settings.stop,
 				    .progress = c->settings.progress,
@@ -566,32 +430,31 @@ static enum status take_difference(struct capture *c,
 	txn->bytes = (uint64_t)txn->page_total * c->db.page_size;
 	txn->place = place_of(c, header, header->frame_count);
 	FAULT_POINT("catch-up-made");
-	c->unjournalled = txn;
+	c->unappended = txn;
 	c->is_following = true;
 	taken->last_frame = header->frame_count;
-	status = journal(c, err);
+	status = append(c, err);
 	FAULT_POINT("catch-up-journalled");
 	return status;
 }
 
-/* wal_hold_take at the start, with a store that has been in use. */
+/* wal_hold_take at the start, where an earlier run has come to `end`. */
 static enum status take_resumed(struct capture *c,
 				const struct wal_index_header *header,
-				struct hold_taken *taken, struct error *err)
+				struct history_end end, struct hold_taken *taken,
+				struct error *err)
 {
-	struct store_end end = store_end(c->settings.store);
 	struct stat st;
 	enum status status;
 
 	c->builder.lsn = end.lsn;
-	c->synced_lsn = end.lsn;
 	c->builder.page_count = end.page_count;
 	c->builder.last_frame = 0;
 	if (!source_continues(&c->db, header, &end.place, c->proof_page)) {
 		/* All that is in the WAL came after a clean stop, if the file is as it
 		 * was then. */
 		if (fstat(c->db.db_fd, &st) == 0 &&
-		    store_is_untouched(c->settings.store, &st) &&
+		    c->history->is_untouched(c->history, &st) &&
 		    !is_same_life(header, &end.place)) {
 			end.place.frame = 0;
 		} else {
@@ -611,12 +474,13 @@ static enum status take(void *context, const struct wal_index_header *header,
 			struct error *err)
 {
 	struct capture *c = context;
+	struct history_end end;
 
 	if (c->is_following) {
 		return take_news(c, header, generation, from, taken, err);
 	}
-	return c->settings.store && !store_is_new(c->settings.store)
-		   ? take_resumed(c, header, taken, err)
+	return c->history->find_end(c->history, &end)
+		   ? take_resumed(c, header, end, taken, err)
 		   : take_first(c, header, taken, err);
 }
 
@@ -732,39 +596,12 @@ static void *run(void *context)
 /* --- calls of the decoding thread
  * ----------------------------------------------------- */
 
-static enum status open_spool(struct capture *c, struct error *err)
-{
-	enum status status;
-
-	if (!c->settings.store) {
-		return spool_open(c->db.page_size, &c->spool, err);
-	}
-	status = store_prepare(c->settings.store, c->db.page_size, err);
-	c->spool = store_spool(c->settings.store);
-	return status;
-}
-
-static void merge_failed(void *context, const struct error *err)
-{
-	fail(context, err);
-}
-
-static enum status open_backlog(struct capture *c, struct error *err)
-{
-	struct backlog_settings settings = {.store = c->settings.store,
-					    .max_bytes = c->settings.journal_max_bytes,
-					    .wake_fd = c->wake_fd,
-					    .fail = merge_failed,
-					    .context = c};
-
-	return backlog_open(&settings, &c->backlog, err);
-}
-
 static enum status open_parts(struct capture *c, const char *path, struct error *err)
 {
-	struct wal_hold_settings hold = {
-	    .escalate = c->settings.escalate, .take = take, .context = c};
-
+	struct wal_hold_settings hold = {.escalate = c->settings.escalate,
+					 .take = take,
+					 .settle = settle,
+					 .context = c};
 	struct db_patience patience = {.stop = c->settings.stop,
 				       .is_short = c->settings.is_once};
 	enum status status = db_open(path, &patience, &c->db, err);
@@ -772,33 +609,22 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 	if (status != ST_OK) {
 		return status;
 	}
-	c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (c->wake_fd < 0) {
-		return error_set_errno(err, errno, "cannot make an event descriptor");
-	}
-	status = open_backlog(c, err);
-	if (status != ST_OK) {
-		return status;
-	}
 	c->proof_page = malloc(c->db.page_size);
 	if (!c->proof_page) {
 		return error_set(err, ST_NOMEM, "out of memory");
 	}
-	status = open_spool(c, err);
+	status = c->history->prepare(c->history, c->db.page_size, err);
 	if (status == ST_OK) {
 		c->has_builder = true;
 		status =
-		    txn_builder_init(&c->builder, c->spool, &c->db.index,
+		    txn_builder_init(&c->builder, c->history->spool, &c->db.index,
 				     c->db.page_size, c->db.wal_fd, c->db.db_fd, err);
-		c->builder.saves_preimages = !c->settings.store;
+		c->builder.saves_preimages = c->history->saves_preimages;
 		c->builder.lsn = c->settings.least_lsn;
 	}
 	if (status == ST_OK) {
 		status = wal_watch_open(c->db.path, c->db.wal_path,
 					c->db.names.shm_path, &c->watch, err);
-	}
-	if (c->settings.store) {
-		hold.settle = settle;
 	}
 	if (status == ST_OK) {
 		status = wal_hold_open(&c->db, &hold, &c->hold, err);
@@ -821,14 +647,12 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->db.db_fd = -1;
 	c->db.wal_fd = -1;
 	c->db.shm_fd = -1;
-	c->wake_fd = -1;
-	c->unsynced_end = &c->unsynced;
+	c->history = settings->history;
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&c->reached, &monotonic);
 	(void)pthread_condattr_destroy(&monotonic);
-	(void)pthread_cond_init(&c->journalled, NULL);
 	status = open_parts(c, settings->path, err);
 	if (status != ST_OK) {
 		capture_close(c);
@@ -842,17 +666,8 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 
 enum status capture_start(struct capture *capture, struct error *err)
 {
-	enum status status = ST_OK;
+	enum status status = capture->history->start(capture->history, err);
 
-	if (capture->settings.store) {
-		/* D at the start: what was captured since is not durable yet. */
-		status = backlog_start(capture->backlog, capture->synced_lsn, err);
-	}
-	if (capture->settings.store && status == ST_OK) {
-		status = thread_start(&capture->sync_thread, run_sync, capture,
-				      "journal", err);
-		capture->is_syncing = status == ST_OK;
-	}
 	if (status == ST_OK) {
 		status = thread_start(&capture->thread, run, capture, "capture", err);
 		capture->is_started = status == ST_OK;
@@ -894,7 +709,7 @@ static void note_clean_stop(struct capture *c)
 	struct stat again;
 	struct error err;
 
-	if (c->unjournalled || wal_hold_waiting(c->hold) > 0 ||
+	if (c->unappended || wal_hold_waiting(c->hold) > 0 ||
 	    settle(c, clock_mono_ns() + SETTLE_NS, false, &err) != ST_OK ||
 	    !await_settled_stat(c->db.db_fd, &st) ||
 	    wal_hold_state(c->hold) != HOLD_ZERO || !names_are_right(c) ||
@@ -903,7 +718,7 @@ static void note_clean_stop(struct capture *c)
 		return;
 	}
 	FAULT_POINT("stop-before-note");
-	if (store_put_clean(c->settings.store, &st, c->builder.lsn, &err) != ST_OK) {
+	if (c->history->put_clean(c->history, &st, c->builder.lsn, &err) != ST_OK) {
 		log_debug("no clean stop: %s", err.text);
 	}
 	FAULT_POINT("stop-noted");
@@ -919,32 +734,21 @@ static void stop_capturing(struct capture *c)
 	}
 }
 
-/* Of the threads that sync and merge, which may still run. */
-static bool has_failed(struct capture *c)
-{
-	bool failed;
-
-	(void)pthread_mutex_lock(&c->lock);
-	failed = c->has_failed;
-	(void)pthread_mutex_unlock(&c->lock);
-	return failed;
-}
-
 /* Everything that is committed is captured, and in the database file. Where others have
- * that open, a run without a store leaves it to them. */
+ * that open, a run that nobody goes on from leaves it to them. */
 static bool reach_zero(struct capture *c, struct error *err)
 {
 	int64_t until = clock_mono_ns() + STOP_NS;
 	bool news;
 
-	while (!(c->settings.store && has_failed(c)) && clock_mono_ns() < until) {
+	while (c->history->check(c->history, err) == ST_OK && clock_mono_ns() < until) {
 		if (wal_hold_turn(c->hold, &news, err) != ST_OK) {
 			return false;
 		}
 		if (wal_hold_state(c->hold) == HOLD_ZERO && !news) {
 			return true;
 		}
-		if (!c->settings.store && db_file_is_used(c->db.db_fd)) {
+		if (!c->history->goes_on && db_file_is_used(c->db.db_fd)) {
 			return false;
 		}
 		clock_sleep_ns(STEP_NEWS);
@@ -962,13 +766,13 @@ static void leave(struct capture *c, bool is_clean)
 		return;
 	}
 	c->has_left = true;
-	if (!c->settings.store) {
+	if (!c->history->goes_on) {
 		wal_hold_end_taking(c->hold);
 	}
 	if (!reach_zero(c, &err)) {
 		return;
 	}
-	if (c->settings.store && is_clean) {
+	if (c->history->goes_on && is_clean) {
 		note_clean_stop(c);
 	}
 	FAULT_POINT("stop-before-cut");
@@ -988,15 +792,7 @@ void capture_stop_clean(struct capture *capture)
 static void stop_threads(struct capture *c)
 {
 	stop_capturing(c);
-	backlog_stop(c->backlog);
-	if (c->is_syncing) {
-		(void)pthread_mutex_lock(&c->lock);
-		c->stops_syncing = true;
-		(void)pthread_cond_signal(&c->journalled);
-		(void)pthread_mutex_unlock(&c->lock);
-		(void)pthread_join(c->sync_thread, NULL);
-		c->is_syncing = false;
-	}
+	c->history->stop(c->history);
 }
 
 void capture_close(struct capture *capture)
@@ -1014,19 +810,10 @@ void capture_close(struct capture *capture)
 	if (capture->has_builder) {
 		txn_builder_clear(&capture->builder);
 	}
-	backlog_close(capture->backlog);
-	captured_txn_free(capture->unsynced);
-	free(capture->first);
-	if (!capture->settings.store) {
-		spool_close(capture->spool);
-	}
+	captured_txn_free(capture->first);
 	free(capture->proof_page);
-	free(capture->unjournalled);
-	if (capture->wake_fd >= 0) {
-		(void)close(capture->wake_fd);
-	}
+	captured_txn_free(capture->unappended);
 	(void)pthread_cond_destroy(&capture->reached);
-	(void)pthread_cond_destroy(&capture->journalled);
 	(void)pthread_mutex_destroy(&capture->lock);
 	free(capture);
 }
@@ -1034,7 +821,7 @@ void capture_close(struct capture *capture)
 enum status capture_next(struct capture *capture, struct captured_txn **txn,
 			 struct error *err)
 {
-	enum status status = backlog_next(capture->backlog, txn, err);
+	enum status status = capture->history->next(capture->history, txn, err);
 
 	if (status != ST_END) {
 		return status;
@@ -1046,29 +833,6 @@ enum status capture_next(struct capture *capture, struct captured_txn **txn,
 	}
 	(void)pthread_mutex_unlock(&capture->lock);
 	return status;
-}
-
-void capture_put_back(struct capture *capture, struct captured_txn *txn)
-{
-	if (txn) {
-		backlog_put_back(capture->backlog, txn);
-	} else {
-		backlog_is_back(capture->backlog);
-	}
-}
-
-void capture_done(struct capture *capture, struct captured_txn *txn)
-{
-	backlog_done(capture->backlog, txn);
-	atomic_store_explicit(&capture->decoded_lsn, txn->lsn, memory_order_release);
-	if (!capture->settings.store) {
-		free(txn);
-	}
-}
-
-int capture_wake_fd(const struct capture *capture)
-{
-	return capture->wake_fd;
 }
 
 enum status capture_reach_now(struct capture *capture, const volatile int *stop,
@@ -1096,11 +860,6 @@ enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 	*lsn = capture->reach_lsn;
 	(void)pthread_mutex_unlock(&capture->lock);
 	return status;
-}
-
-struct spool *capture_spool(const struct capture *capture)
-{
-	return capture->spool;
 }
 
 int capture_database_fd(const struct capture *capture)

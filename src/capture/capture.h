@@ -7,11 +7,12 @@
  * and never waits for anything else: not for decoding, not for a sink.
  *
  * OWNERSHIP  capture_open gives the caller a handle, capture_close frees it; a
- *            transaction taken with capture_next goes back with capture_done.
+ *            transaction taken with capture_next is given to the history's done.
  * THREADS    All calls from the one decoding thread; the capture thread is inside.
  * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_STOPPED: capture_open waited
  *            and was asked to stop, or interrupted by a signal. ST_LOST: the file was
- * replaced, changed past SQLite, or a cap was reached (exit 1). ST_IO, ST_NOMEM.
+ *            replaced, changed past SQLite, or a cap was reached (exit 1). ST_IO,
+ *            ST_NOMEM.
  */
 #ifndef CAPTURE_H
 #define CAPTURE_H
@@ -22,10 +23,7 @@
 
 #include "src/base/status.h"
 #include "src/capture/source_wait.h"
-#include "src/history/spool.h"
-#include "src/history/transaction.h"
-
-struct store; /* src/state/store.h */
+#include "src/history/history.h"
 
 struct capture_settings {
 	const char *path;            /* as the user gave it */
@@ -33,12 +31,11 @@ struct capture_settings {
 	bool is_once;                /* waits for no application, but 4 s */
 	bool escalate;               /* hold.escalate: may take the write lock */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
-	uint64_t journal_max_bytes;  /* journal.max.bytes: limit of the spool */
-	struct store *store;         /* NULL: none, a temporary spool */
+	struct history *history;     /* borrowed; closed after capture_close */
 	/* While capture_open compares, every MiB; may be NULL. */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context;
-	uint64_t least_lsn; /* of a new store: LSNs begin there */
+	uint64_t least_lsn; /* of a new history: LSNs begin there */
 };
 
 struct capture;
@@ -48,23 +45,23 @@ struct capture;
  * the WAL has: afterwards nothing that is committed is missed. A database that
  * another process has locked exclusively is tried for 4 s, saying so.
  * `*first` is the state at which following starts, in the form of a transaction:
- * lsn L0, page counts, the last frame of each page in the WAL (give it back with
- * capture_done, too). With a store that is not new there is none (NULL): what was
- * committed since its end comes out of capture_next, as the transactions that they were
- * where that can be proven, else as one made by comparing.
+ * lsn L0, page counts, the last frame of each page in the WAL; to be given to the
+ * history's done. Where an earlier run has come to an end there is none (NULL): what
+ * was committed since then comes out of capture_next, as the transactions that they
+ * were where that can be proven, else as one made by comparing.
  */
 enum status capture_open(const struct capture_settings *settings, struct capture **out,
 			 struct captured_txn **first, struct error *err) MUST_CHECK;
 
-/* Start the capture thread (signals blocked in it). */
+/* Start the history, and the capture thread (signals blocked in it). */
 enum status capture_start(struct capture *capture, struct error *err) MUST_CHECK;
 
 /*
  * Before capture_close of a run that ends well. Where all that is committed can be
- * brought into the database file within 500 ms, it is; with a store it is captured and
- * journalled before, and the file's stat is noted while nobody can change it
- * (meta.clean_*); and if nobody else has the database open, the WAL is emptied. Else
- * the WAL stays as it is. Takes at most about 3 s.
+ * brought into the database file within 500 ms, it is; where a later run
+ * goes on from it, it is appended before, and the file's stat is noted while nobody can
+ * change it (meta.clean_*); and if nobody else has the database open, the WAL is
+ * emptied. Else the WAL stays as it is. Takes at most about 3 s.
  */
 void capture_stop_clean(struct capture *capture);
 
@@ -73,23 +70,9 @@ void capture_stop_clean(struct capture *capture);
  * database is removed. Takes NULL. */
 void capture_close(struct capture *capture);
 
-/*
- * The next transaction in commit order. ST_END: none yet. Other errors: the capture
- * thread has stopped for that reason, and all it captured before was taken.
- */
+/* The history's next, and where that has none: why the capture thread has stopped. */
 enum status capture_next(struct capture *capture, struct captured_txn **txn,
 			 struct error *err) MUST_CHECK;
-
-/* `txn` is decoded past and its retired versions are forgotten. Frees it, unless there
- * is a store: store_keep takes it then. */
-void capture_done(struct capture *capture, struct captured_txn *txn);
-
-/* With a store, after capture_start: a transaction of an earlier run, which comes
- * before all that is captured in this one; NULL: that was all. */
-void capture_put_back(struct capture *capture, struct captured_txn *txn);
-
-/* Readable (poll) when capture_next may have something new; capture_next clears it. */
-int capture_wake_fd(const struct capture *capture);
 
 /*
  * Wait until everything that was committed when this was called is captured, and give
@@ -98,9 +81,8 @@ int capture_wake_fd(const struct capture *capture);
 enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 			      uint64_t *lsn, struct error *err) MUST_CHECK;
 
-/* What the view reads pages with: the spool, and a descriptor on the database file
- * (borrowed; never close it, that would drop SQLite's locks). */
-struct spool *capture_spool(const struct capture *capture);
+/* A descriptor on the database file (borrowed; never close it, that would drop SQLite's
+ * locks). */
 int capture_database_fd(const struct capture *capture);
 uint32_t capture_page_size(const struct capture *capture);
 /* What a file that was moved away leaves behind at its path. */

@@ -18,7 +18,7 @@ static bool differs(const void *context, uint32_t page_no, const uint8_t *bytes,
 	const struct catch_up *c = context;
 	uint64_t hash;
 
-	return !store_hash_at_end(c->store, page_no, &hash) ||
+	return !c->history->hash_at_end(c->history, page_no, &hash) ||
 	       hash != shadow_hash_of(page_no, bytes, page_size);
 }
 

@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #include "src/capture/txn_builder.h"
-#include "src/state/store.h"
+#include "src/history/history.h"
 
 struct catch_up {
-	struct store *store;
+	const struct history *history;
 	int database_fd;
 	const volatile int *stop; /* may be NULL */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);

@@ -31,7 +31,7 @@ struct store {
 	bool is_new;
 
 	/* Found by open; later: absorbed. */
-	struct store_end end;
+	struct history_end end;
 	struct page_versions versions; /* of what was found, the newest of each page */
 	struct captured_txn *recovered;
 	struct captured_txn **recovered_end;
@@ -98,7 +98,7 @@ static enum status recover(void *context, const struct journal_record *record,
 	}
 	*store->recovered_end = txn;
 	store->recovered_end = &txn->next;
-	store->end = (struct store_end){
+	store->end = (struct history_end){
 	    .lsn = txn->lsn, .page_count = txn->page_count, .place = txn->place};
 	return ST_OK;
 }
@@ -149,7 +149,7 @@ static enum status open_contents(struct store *store, struct error *err)
 	int fd = state_dir_fd(store->dir);
 	enum status status;
 
-	store->end = (struct store_end){
+	store->end = (struct history_end){
 	    .lsn = meta->base_lsn,
 	    .page_count = meta->base_pages,
 	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
@@ -335,7 +335,7 @@ struct spool *store_spool(const struct store *store)
 	return store->spool;
 }
 
-struct store_end store_end(const struct store *store)
+struct history_end store_end(const struct store *store)
 {
 	return store->end;
 }

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "src/history/history.h"
 #include "src/history/transaction.h"
 #include "src/history/view.h"
 #include "src/state/state_dir.h"
@@ -67,12 +68,7 @@ enum status store_prepare(struct store *store, uint32_t page_size,
 struct spool *store_spool(const struct store *store);
 
 /* D at the start: the last transaction in the journal, or S. */
-struct store_end {
-	uint64_t lsn;
-	uint32_t page_count;
-	struct wal_place place;
-};
-struct store_end store_end(const struct store *store);
+struct history_end store_end(const struct store *store);
 /* Hash of page `page_no` as of D; false: there is no such page. Until decoding begins.
  */
 bool store_hash_at_end(const struct store *store, uint32_t page_no, uint64_t *hash);

@@ -25,6 +25,7 @@
 #include "src/base/log.h"
 #include "src/base/sqlite_guard.h"
 #include "src/capture/wal_index.h"
+#include "src/history/temporary.h"
 
 extern char **environ;
 
@@ -98,10 +99,19 @@ int64_t rig_file_size(const char *path)
 
 struct capture_settings rig_settings(const char *path)
 {
-	return (struct capture_settings){.path = path,
-					 .escalate = true,
-					 .hold_max_wal_bytes = UINT64_C(1) << 30,
-					 .journal_max_bytes = UINT64_C(1) << 30};
+	return (struct capture_settings){
+	    .path = path, .escalate = true, .hold_max_wal_bytes = UINT64_C(1) << 30};
+}
+
+struct history *rig_history(uint64_t max_bytes)
+{
+	struct history *history;
+	struct error err;
+
+	if (temporary_open(max_bytes, &history, &err) != ST_OK) {
+		fail_msg("temporary_open: %s", err.text);
+	}
+	return history;
 }
 
 static uint8_t *replica_page(const struct rig *rig, uint32_t page_no)
@@ -253,21 +263,25 @@ enum status rig_step(struct rig *rig, struct error *err)
 	}
 	check_txn(rig, txn);
 	apply_txn(rig, txn);
-	capture_done(rig->capture, txn);
+	rig->history->done(rig->history, txn);
 	return ST_OK;
 }
 
 void rig_open(struct rig *rig, const struct capture_settings *settings)
 {
+	struct capture_settings all = *settings;
 	struct captured_txn *first;
 	struct error err;
 
-	*rig = (struct rig){.path = settings->path, .seed = 1};
+	if (!all.history) {
+		all.history = rig_history(RIG_SPOOL_BYTES);
+	}
+	*rig = (struct rig){.history = all.history, .path = settings->path, .seed = 1};
 	log_setup(getenv("RIG_VERBOSE") ? LOG_DEBUG : LOG_ERROR, false);
-	if (capture_open(settings, &rig->capture, &first, &err) != ST_OK) {
+	if (capture_open(&all, &rig->capture, &first, &err) != ST_OK) {
 		fail_msg("capture_open: %s", err.text);
 	}
-	rig->spool = capture_spool(rig->capture);
+	rig->spool = rig->history->spool;
 	rig->page_size = capture_page_size(rig->capture);
 	make_room(rig, first->page_count);
 	for (uint32_t p = 1; p <= first->page_count; p++) {
@@ -276,7 +290,7 @@ void rig_open(struct rig *rig, const struct capture_settings *settings)
 	assert_int_equal(first->page_count, first->page_count_before);
 	apply_txn(rig, first);
 	rig->txns = 0;
-	capture_done(rig->capture, first);
+	rig->history->done(rig->history, first);
 	if (capture_start(rig->capture, &err) != ST_OK) {
 		fail_msg("capture_start: %s", err.text);
 	}
@@ -284,7 +298,7 @@ void rig_open(struct rig *rig, const struct capture_settings *settings)
 
 static void wait_for_news(struct rig *rig, int ms)
 {
-	struct pollfd fd = {.fd = capture_wake_fd(rig->capture), .events = POLLIN};
+	struct pollfd fd = {.fd = rig->history->wake_fd, .events = POLLIN};
 
 	(void)poll(&fd, 1, ms);
 }
@@ -328,6 +342,7 @@ enum status rig_run_until_error(struct rig *rig, int ms, struct error *err)
 void rig_close(struct rig *rig)
 {
 	capture_close(rig->capture);
+	rig->history->close(rig->history);
 	free(rig->pages);
 	free(rig->versions);
 }
@@ -806,20 +821,21 @@ static int child_follow(char **args)
 	if (setgroups(0, NULL) != 0 || setgid(uid) != 0 || setuid(uid) != 0) {
 		return 100;
 	}
+	settings.history = rig_history(RIG_SPOOL_BYTES);
 	status = capture_open(&settings, &capture, &txn, &err);
 	if (status != ST_OK) {
 		(void)fprintf(stderr, "%s\n", err.text);
 		return 10 + (int)status;
 	}
-	capture_done(capture, txn);
+	settings.history->done(settings.history, txn);
 	if (capture_start(capture, &err) != ST_OK) {
 		return 100;
 	}
-	wake.fd = capture_wake_fd(capture);
+	wake.fd = settings.history->wake_fd;
 	for (int left = atoi(args[2]); left > 0;) {
 		status = capture_next(capture, &txn, &err);
 		if (status == ST_OK) {
-			capture_done(capture, txn);
+			settings.history->done(settings.history, txn);
 			left--;
 		} else if (status == ST_END) {
 			(void)poll(&wake, 1, 100);
@@ -829,6 +845,7 @@ static int child_follow(char **args)
 		}
 	}
 	capture_close(capture);
+	settings.history->close(settings.history);
 	return 0;
 }
 

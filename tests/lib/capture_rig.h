@@ -42,6 +42,7 @@ int64_t rig_file_size(const char *path); /* -1: none */
 uint32_t rig_wal_restarts(const char *wal_path);
 
 struct rig {
+	struct history *history;
 	struct capture *capture;
 	struct spool *spool;
 	const char *path;
@@ -55,9 +56,16 @@ struct rig {
 	unsigned seed;
 };
 
+#define RIG_SPOOL_BYTES (UINT64_C(1) << 30)
+
+/* A temporary history in which so many bytes may wait. The caller closes it. */
+struct history *rig_history(uint64_t max_bytes);
+
+/* Without a history: rig_open has one of its own, of RIG_SPOOL_BYTES. */
 struct capture_settings rig_settings(const char *path);
 
-/* Open and start capture; the replica is the state at the start. */
+/* Open and start capture; the replica is the state at the start. rig_close closes the
+ * history of `settings`, too. */
 void rig_open(struct rig *rig, const struct capture_settings *settings);
 
 /* Take and check one transaction. ST_END: there is none. */

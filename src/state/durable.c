@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/state/durable.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/thread.h"
+#include "src/state/backlog.h"
+
+#define SYNC_BYTES (8u << 20) /* are synced while the next are read */
+
+struct durable {
+	struct history history; /* first member */
+	struct store *store;
+	struct backlog *backlog;
+	pthread_t thread; /* syncs */
+	bool is_syncing;
+
+	pthread_mutex_t lock;          /* everything below */
+	pthread_cond_t journalled;     /* `unsynced` has grown, or stop */
+	pthread_cond_t synced;         /* `synced_lsn` has, or all has failed */
+	struct captured_txn *unsynced; /* in the journal, not durable */
+	struct captured_txn **unsynced_end;
+	uint64_t synced_lsn; /* D */
+	bool stops;
+	bool has_failed;
+	struct error failure;
+};
+
+static struct durable *durable_of(struct history *history)
+{
+	return (struct durable *)history;
+}
+
+static const struct durable *const_durable_of(const struct history *history)
+{
+	return (const struct durable *)history;
+}
+
+static enum status prepare(struct history *history, uint32_t page_size,
+			   struct error *err)
+{
+	struct durable *d = durable_of(history);
+	enum status status = store_prepare(d->store, page_size, err);
+
+	history->spool = store_spool(d->store);
+	return status;
+}
+
+/* --- of an earlier run --- */
+
+static bool find_end(const struct history *history, struct history_end *end)
+{
+	const struct durable *d = const_durable_of(history);
+
+	*end = store_end(d->store);
+	return !store_is_new(d->store);
+}
+
+static bool is_untouched(const struct history *history, const struct stat *database)
+{
+	return store_is_untouched(const_durable_of(history)->store, database);
+}
+
+static bool hash_at_end(const struct history *history, uint32_t page_no, uint64_t *hash)
+{
+	return store_hash_at_end(const_durable_of(history)->store, page_no, hash);
+}
+
+/* The journal begins with a record of the state at the start, without images: the base
+ * will have them. */
+static enum status begin(struct history *history, struct captured_txn *first,
+			 struct error *err)
+{
+	struct durable *d = durable_of(history);
+	struct captured_txn record = *first;
+	enum status status = ST_OK;
+
+	record.page_total = 0;
+	if (first->lsn > 0) {
+		status = store_append(d->store, &record, err);
+		first->chain = record.chain;
+	}
+	d->synced_lsn = first->lsn;
+	return status;
+}
+
+static enum status put_clean(struct history *history, const struct stat *database,
+			     uint64_t lsn, struct error *err)
+{
+	return store_put_clean(durable_of(history)->store, database, lsn, err);
+}
+
+/* --- capture --- */
+
+/* What is too much is merged instead. */
+static bool has_room(struct history *history)
+{
+	(void)history;
+	return true;
+}
+
+static enum status append(struct history *history, struct captured_txn *txn,
+			  struct error *err)
+{
+	struct durable *d = durable_of(history);
+	enum status status = store_append(d->store, txn, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	(void)pthread_mutex_lock(&d->lock);
+	*d->unsynced_end = txn;
+	d->unsynced_end = &txn->next;
+	(void)pthread_cond_signal(&d->journalled);
+	(void)pthread_mutex_unlock(&d->lock);
+	return ST_OK;
+}
+
+static void fail(struct durable *d, const struct error *err)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	d->has_failed = true;
+	d->failure = *err;
+	(void)pthread_cond_broadcast(&d->synced);
+	(void)pthread_mutex_unlock(&d->lock);
+	history_wake(&d->history);
+}
+
+static void merge_failed(void *context, const struct error *err)
+{
+	fail(context, err);
+}
+
+/* With the lock, which is let go of meanwhile: what has gathered is durable, and may be
+ * taken. */
+static enum status sync_gathered(struct durable *d, struct error *err)
+{
+	struct captured_txn *first = d->unsynced;
+	struct captured_txn *last = first;
+	enum status status;
+
+	d->unsynced = NULL;
+	d->unsynced_end = &d->unsynced;
+	(void)pthread_mutex_unlock(&d->lock);
+	status = store_sync(d->store, err);
+	/* They are durable, and maybe more that was appended meanwhile; but not in the
+	 * list yet. */
+	FAULT_POINT("capture-synced");
+	if (status != ST_OK) {
+		captured_txn_free(first);
+		(void)pthread_mutex_lock(&d->lock);
+		return status;
+	}
+	while (last->next) {
+		last = last->next;
+	}
+	(void)pthread_mutex_lock(&d->lock);
+	d->synced_lsn = last->lsn;
+	backlog_put(d->backlog, first, last);
+	(void)pthread_cond_broadcast(&d->synced);
+	history_wake(&d->history);
+	return ST_OK;
+}
+
+static void *run_sync(void *context)
+{
+	struct durable *d = context;
+	enum status status = ST_OK;
+	struct error err;
+
+	(void)prctl(PR_SET_NAME, "journal");
+	(void)pthread_mutex_lock(&d->lock);
+	while (status == ST_OK && (d->unsynced || !d->stops)) {
+		if (d->unsynced) {
+			status = sync_gathered(d, &err);
+		} else {
+			(void)pthread_cond_wait(&d->journalled, &d->lock);
+		}
+	}
+	(void)pthread_mutex_unlock(&d->lock);
+	if (status != ST_OK) {
+		fail(d, &err);
+	}
+	return NULL;
+}
+
+static enum status settle(struct history *history, uint64_t lsn, int64_t until_ns,
+			  bool may_outrun, struct error *err)
+{
+	struct durable *d = durable_of(history);
+	struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+				 .tv_nsec = (long)(until_ns % NS_PER_S)};
+	enum status status = ST_OK;
+
+	if (!d->is_syncing) {
+		return store_sync(d->store, err);
+	}
+	(void)pthread_mutex_lock(&d->lock);
+	while (d->synced_lsn < lsn && !d->has_failed && clock_mono_ns() < until_ns) {
+		(void)pthread_cond_timedwait(&d->synced, &d->lock, &until);
+	}
+	if (d->has_failed) {
+		*err = d->failure;
+		status = err->status;
+	} else if (d->synced_lsn < lsn && !may_outrun) {
+		status = error_set(err, ST_RETRY, "the journal is not synced yet");
+	}
+	(void)pthread_mutex_unlock(&d->lock);
+	return status;
+}
+
+/* --- decoding --- */
+
+static enum status start(struct history *history, struct error *err)
+{
+	struct durable *d = durable_of(history);
+	/* D at the start: what was captured since is not durable yet. */
+	enum status status = backlog_start(d->backlog, d->synced_lsn, err);
+
+	if (status == ST_OK) {
+		status = thread_start(&d->thread, run_sync, d, "journal", err);
+		d->is_syncing = status == ST_OK;
+	}
+	return status;
+}
+
+static void stop(struct history *history)
+{
+	struct durable *d = durable_of(history);
+
+	backlog_stop(d->backlog);
+	if (d->is_syncing) {
+		(void)pthread_mutex_lock(&d->lock);
+		d->stops = true;
+		(void)pthread_cond_signal(&d->journalled);
+		(void)pthread_mutex_unlock(&d->lock);
+		(void)pthread_join(d->thread, NULL);
+		d->is_syncing = false;
+	}
+}
+
+static enum status check(struct history *history, struct error *err)
+{
+	struct durable *d = durable_of(history);
+	enum status status = ST_OK;
+
+	(void)pthread_mutex_lock(&d->lock);
+	if (d->has_failed) {
+		*err = d->failure;
+		status = err->status;
+	}
+	(void)pthread_mutex_unlock(&d->lock);
+	return status;
+}
+
+static enum status next(struct history *history, struct captured_txn **txn,
+			struct error *err)
+{
+	struct durable *d = durable_of(history);
+	enum status status = backlog_next(d->backlog, txn, err);
+	struct error failure;
+
+	if (status == ST_END && check(history, &failure) != ST_OK) {
+		*err = failure;
+		return failure.status;
+	}
+	return status;
+}
+
+/* It is not waited for any more, whatever becomes of it. */
+static void leave_backlog(struct durable *d, struct captured_txn *txn)
+{
+	backlog_done(d->backlog, txn);
+	atomic_store_explicit(&d->history.decoded_lsn, txn->lsn, memory_order_release);
+}
+
+static void done(struct history *history, struct captured_txn *txn)
+{
+	struct durable *d = durable_of(history);
+
+	leave_backlog(d, txn);
+	store_keep(d->store, txn);
+}
+
+/* --- the base --- */
+
+static enum status absorb_until(struct durable *d, const struct durable_base *base,
+				uint64_t from_lsn, uint64_t lsn, struct error *err)
+{
+	enum status status = ST_OK;
+
+	while (status == ST_OK && from_lsn < lsn) {
+		struct captured_txn *txn;
+		struct pollfd fds[2] = {
+		    {.fd = d->history.wake_fd, .events = POLLIN},
+		    {.fd = base->stop_fd, .events = POLLIN},
+		};
+
+		status = next(&d->history, &txn, err);
+		if (status == ST_END) {
+			(void)poll(fds, 2, -1);
+			status = *base->copy.stop
+				     ? error_set(err, ST_STOPPED, "stopped")
+				     : ST_OK;
+		} else if (status == ST_OK) {
+			from_lsn = txn->lsn;
+			leave_backlog(d, txn);
+			status = store_absorb(d->store, txn, err);
+		}
+	}
+	return status;
+}
+
+enum status durable_make_base(struct history *history, const struct durable_base *base,
+			      struct captured_txn *first, struct error *err)
+{
+	struct durable *d = durable_of(history);
+	uint64_t first_lsn = first->lsn;
+	uint64_t lsn = first_lsn;
+	struct state_position position;
+	enum status status = store_copy_base(d->store, &base->copy, err);
+
+	if (status != ST_OK) {
+		captured_txn_free(first);
+		return status;
+	}
+	status = store_absorb(d->store, first, err);
+	if (status == ST_OK) {
+		status = base->reach(base->context, &lsn, err);
+	}
+	if (status == ST_OK) {
+		status = absorb_until(d, base, first_lsn, lsn, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	position = base->position(base->context, store_base_lsn(d->store));
+	return store_begin(d->store, &position, err);
+}
+
+enum status durable_open_view(struct history *history, struct view **out, uint64_t *lsn,
+			      struct error *err)
+{
+	struct durable *d = durable_of(history);
+	struct store *store = d->store;
+	struct captured_txn base = {.lsn = store_base_lsn(store),
+				    .page_count = store_base_pages(store)};
+	struct captured_txn *txn;
+	struct view *view;
+	enum status status =
+	    view_open(store_spool(store), store_base_fd(store), store_base_path(store),
+		      store_page_size(store), &base, &view, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	view_use_store(view, store_check_page, store);
+	*lsn = base.lsn;
+	while (status == ST_OK && (txn = store_next_recovered(store)) != NULL) {
+		if (txn->lsn > store_position(store)->lsn) {
+			backlog_put_back(d->backlog, txn);
+			continue;
+		}
+		*lsn = txn->lsn;
+		status = view_begin(view, txn, err);
+		if (status == ST_OK) {
+			view_end(view);
+		}
+		store_keep(store, txn);
+	}
+	backlog_is_back(d->backlog);
+	*out = view;
+	return status;
+}
+
+/* --- open and close --- */
+
+static void close_durable(struct history *history)
+{
+	struct durable *d = durable_of(history);
+
+	stop(history);
+	backlog_close(d->backlog);
+	captured_txn_free(d->unsynced);
+	history_clear(history);
+	(void)pthread_cond_destroy(&d->journalled);
+	(void)pthread_cond_destroy(&d->synced);
+	(void)pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+static void init_locks(struct durable *d)
+{
+	pthread_condattr_t monotonic;
+
+	(void)pthread_mutex_init(&d->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&d->synced, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	(void)pthread_cond_init(&d->journalled, NULL);
+}
+
+enum status durable_open(struct store *store, uint64_t journal_max_bytes,
+			 struct history **out, struct error *err)
+{
+	struct durable *d = calloc(1, sizeof *d);
+	struct backlog_settings settings = {.store = store,
+					    .max_bytes = journal_max_bytes,
+					    .fail = merge_failed,
+					    .context = d};
+	enum status status;
+
+	if (!d) {
+		return error_set(err, ST_NOMEM, "out of memory for the journal");
+	}
+	d->history = (struct history){
+	    .read_bytes = SYNC_BYTES,
+	    .keeps_places = true,
+	    .goes_on = true,
+	    .slow_advice = "",
+	    .spool = store_spool(store),
+	    .prepare = prepare,
+	    .find_end = find_end,
+	    .is_untouched = is_untouched,
+	    .hash_at_end = hash_at_end,
+	    .begin = begin,
+	    .has_room = has_room,
+	    .append = append,
+	    .settle = settle,
+	    .put_clean = put_clean,
+	    .start = start,
+	    .stop = stop,
+	    .next = next,
+	    .done = done,
+	    .check = check,
+	    .close = close_durable,
+	};
+	d->store = store;
+	d->unsynced_end = &d->unsynced;
+	d->synced_lsn = store_end(store).lsn;
+	init_locks(d);
+	status = history_init(&d->history, err);
+	settings.wake_fd = d->history.wake_fd;
+	if (status == ST_OK) {
+		status = backlog_open(&settings, &d->backlog, err);
+	}
+	if (status != ST_OK) {
+		close_durable(&d->history);
+		return status;
+	}
+	*out = &d->history;
+	return ST_OK;
+}
