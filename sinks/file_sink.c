@@ -15,6 +15,7 @@
 
 #include "sinks/line_batch.h"
 #include "sinks/output_path.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
@@ -27,13 +28,12 @@
 
 struct file_sink {
 	struct sink sink; /* first */
-	struct file_settings settings;
+	struct sink_settings settings;
 	char *real; /* where PATH leads */
 	int fd;     /* -1: not resumed yet */
-	struct file_place place;
-	uint64_t written;     /* since then */
-	uint64_t start;       /* file_place.start of what was put last */
-	struct error failure; /* once there was one, for good */
+	struct sink_place place;
+	uint64_t written; /* since then */
+	uint64_t start;   /* sink_place.start of what was put last */
 	struct line_batch batch;
 };
 
@@ -53,7 +53,7 @@ static enum status write_failed(const struct file_sink *s, int sys_errno,
 				struct error *err)
 {
 	return error_set_errno(err, sys_errno, "%s cannot be written",
-			       quote(s->settings.path).text);
+			       quote(s->settings.target).text);
 }
 
 /* ST_STOPPED if a stop comes. */
@@ -66,7 +66,7 @@ static enum status wait_for_room(const struct file_sink *s, struct error *err)
 			return error_set(err, ST_STOPPED,
 					 "stopped while the disk of %s"
 					 " was full",
-					 quote(s->settings.path).text);
+					 quote(s->settings.target).text);
 		}
 		clock_sleep_ns(SLICE_NS);
 	} while (clock_mono_ns() < end);
@@ -83,7 +83,7 @@ static enum status bear_full(const struct file_sink *s, int64_t *since, int sys_
 		*since = now;
 		log_warn("%s cannot be written: %s; trying again every second, changes "
 			 "are kept meanwhile",
-			 quote(s->settings.path).text, strerror(sys_errno));
+			 quote(s->settings.target).text, strerror(sys_errno));
 	}
 	if (s->settings.patience_ns > 0 && now - *since >= s->settings.patience_ns) {
 		return write_failed(s, sys_errno, err);
@@ -112,7 +112,7 @@ static enum status write_all(struct file_sink *s, const char *bytes, size_t len,
 		}
 	}
 	if (status == ST_OK && full_since > 0) {
-		log_warn("%s is written again", quote(s->settings.path).text);
+		log_warn("%s is written again", quote(s->settings.target).text);
 	}
 	return status;
 }
@@ -146,12 +146,13 @@ static enum status read_place(struct file_sink *s, struct error *err)
 	struct stat st;
 
 	if (fstat(s->fd, &st) != 0) {
-		return error_set_errno(err, errno, "%s", quote(s->settings.path).text);
+		return error_set_errno(err, errno, "%s",
+				       quote(s->settings.target).text);
 	}
 	s->place.inode = st.st_ino;
 	s->place.length = (uint64_t)st.st_size;
 	if (!proof_of(s->fd, s->place.length, &s->place.proof)) {
-		return read_failed(s->settings.path, err);
+		return read_failed(s->settings.target, err);
 	}
 	s->written = 0;
 	return ST_OK;
@@ -159,7 +160,7 @@ static enum status read_place(struct file_sink *s, struct error *err)
 
 /* Is it the file of the place, and are all of its acknowledged bytes there? */
 static enum status check_there(int fd, const char *path, const struct stat *st,
-			       const struct file_place *place, bool *is_there,
+			       const struct sink_place *place, bool *is_there,
 			       struct error *err)
 {
 	uint64_t proof;
@@ -184,7 +185,7 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 	/* Once it has failed nobody knows what is on disk: no second try. */
 	if (!file_sync(s->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced",
-				       quote(s->settings.path).text);
+				       quote(s->settings.target).text);
 	}
 	FAULT_POINT("file-synced");
 	status = read_place(s, err);
@@ -197,7 +198,7 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 /* Which file it is: s->real. `*exists`: whether there is one. */
 static enum status find_path(struct file_sink *s, bool *exists, struct error *err)
 {
-	const struct output_path place = {.path = s->settings.path,
+	const struct output_path place = {.path = s->settings.target,
 					  .database_path = s->settings.database_path,
 					  .state_path = s->settings.state_path};
 	struct stat st;
@@ -221,11 +222,11 @@ static enum status check_folder(const struct file_sink *s, struct error *err)
 	}
 	if (*output_path_name(s->real) == '\0') {
 		status = error_set(err, ST_CONFIG, "--to file:%s: must name a file",
-				   s->settings.path);
+				   s->settings.target);
 	} else if (access(folder, W_OK | X_OK) != 0) {
 		status = error_set(err, ST_CONFIG,
 				   "--to file:%s: no file can be made in %s: %s",
-				   s->settings.path, folder, strerror(errno));
+				   s->settings.target, folder, strerror(errno));
 	}
 	free(folder);
 	return status;
@@ -262,7 +263,7 @@ static void take_permissions(const struct file_sink *s, int fd)
 /* The file at PATH, with our lock on it, made if there is none. */
 static enum status open_file(struct file_sink *s, int *out, struct error *err)
 {
-	const char *path = s->settings.path;
+	const char *path = s->settings.target;
 	struct owned_place place = {.dir_fd = AT_FDCWD,
 				    .instead = "name another file with --to file:"};
 	bool exists, made;
@@ -300,7 +301,7 @@ static enum status end_line(struct file_sink *s, struct error *err)
 
 	if (s->place.length > 0 &&
 	    file_read_at(s->fd, &last, 1, (off_t)s->place.length - 1) < 0) {
-		return read_failed(s->settings.path, err);
+		return read_failed(s->settings.target, err);
 	}
 	if (last == '\n') {
 		return ST_OK;
@@ -326,7 +327,7 @@ static bool is_at_path(const struct file_sink *s)
 {
 	struct stat st, mine;
 
-	return stat(s->settings.path, &st) == 0 && fstat(s->fd, &mine) == 0 &&
+	return stat(s->settings.target, &st) == 0 && fstat(s->fd, &mine) == 0 &&
 	       st.st_dev == mine.st_dev && st.st_ino == mine.st_ino;
 }
 
@@ -351,7 +352,7 @@ static enum status reopen(struct file_sink *s, struct error *err)
 	status = begin_file(s, err);
 	FAULT_POINT("file-reopened");
 	if (status == ST_OK) {
-		log_info("goes on in a new %s", quote(s->settings.path).text);
+		log_info("goes on in a new %s", quote(s->settings.target).text);
 		status = s->settings.acknowledged(s->settings.context, true, err);
 	}
 	return status;
@@ -370,23 +371,11 @@ static enum status flush_all(struct file_sink *s, struct error *err)
 	return status;
 }
 
-static enum status fail(struct file_sink *s, enum status status, struct error *err)
-{
-	if (status != ST_OK) {
-		s->failure = *err;
-	}
-	return status;
-}
-
 static enum status file_flush(struct sink *sink, struct error *err)
 {
 	struct file_sink *s = (struct file_sink *)sink;
 
-	if (s->failure.status != ST_OK) {
-		*err = s->failure;
-		return err->status;
-	}
-	return s->fd < 0 ? ST_OK : fail(s, flush_all(s, err), err);
+	return s->fd < 0 ? ST_OK : flush_all(s, err);
 }
 
 static enum status file_put(struct sink *sink, const struct message *message,
@@ -399,23 +388,14 @@ static enum status file_put(struct sink *sink, const struct message *message,
 	    is_set(s->settings.reopen)) {
 		status = file_flush(sink, err);
 		if (status == ST_OK) {
-			status = fail(
-			    s,
-			    s->settings.acknowledged(s->settings.context, false, err),
-			    err);
+			status =
+			    s->settings.acknowledged(s->settings.context, false, err);
 		}
 	}
 	if (status == ST_OK && message->index == 0) {
 		s->start = s->place.length + s->written + s->batch.len;
 	}
-	return status == ST_OK ? fail(s, line_batch_put(&s->batch, message, err), err)
-			       : status;
-}
-
-static int file_watch_fd(const struct sink *sink)
-{
-	(void)sink;
-	return -1;
+	return status == ST_OK ? line_batch_put(&s->batch, message, err) : status;
 }
 
 static void file_close(struct sink *sink)
@@ -429,15 +409,15 @@ static void file_close(struct sink *sink)
 	free(s);
 }
 
-struct file_place file_sink_place(const struct sink *sink)
+static struct sink_place file_place(const struct sink *sink)
 {
 	return ((const struct file_sink *)sink)->place;
 }
 
-/* ---- open and resume ---- */
+/* ---- open and begin ---- */
 
-enum status file_sink_open(const struct file_settings *settings, struct sink **out,
-			   struct error *err)
+static enum status file_open(const struct sink_settings *settings, struct sink **out,
+			     struct error *err)
 {
 	struct file_sink *s = calloc(1, sizeof *s);
 	bool exists = false;
@@ -446,11 +426,7 @@ enum status file_sink_open(const struct file_settings *settings, struct sink **o
 	if (!s) {
 		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
 	}
-	s->sink = (struct sink){.put = file_put,
-				.flush = file_flush,
-				.watch_fd = file_watch_fd,
-				.close = file_close,
-				.wants_keys = settings->record_lines};
+	s->sink.kind = &file_kind;
 	s->settings = *settings;
 	s->fd = -1;
 	s->batch.write = write_lines;
@@ -488,7 +464,7 @@ static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
 
 /* One candidate of cut_renamed. */
 static enum status cut_if_there(int folder_fd, const char *name,
-				const struct file_place *stored, struct error *err)
+				const struct sink_place *stored, struct error *err)
 {
 	int fd = openat(folder_fd, name,
 			O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
@@ -515,7 +491,7 @@ static enum status cut_if_there(int folder_fd, const char *name,
 /* A rotation renamed the file, and no SIGHUP came before the end: what it has beyond
  * the place comes again in the new file. */
 static enum status cut_renamed(const struct file_sink *s,
-			       const struct file_place *stored, struct error *err)
+			       const struct sink_place *stored, struct error *err)
 {
 	const char *base = output_path_name(s->real);
 	char *folder = output_path_folder(s->real);
@@ -541,7 +517,7 @@ static enum status cut_renamed(const struct file_sink *s,
 }
 
 /* The open file against what was stored. */
-static enum status settle(struct file_sink *s, const struct file_place *stored,
+static enum status settle(struct file_sink *s, const struct sink_place *stored,
 			  bool at_start, struct error *err)
 {
 	struct stat st;
@@ -550,15 +526,16 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 	enum status status;
 
 	if (fstat(s->fd, &st) != 0) {
-		return error_set_errno(err, errno, "%s", quote(s->settings.path).text);
+		return error_set_errno(err, errno, "%s",
+				       quote(s->settings.target).text);
 	}
-	status = check_there(s->fd, s->settings.path, &st, stored, &is_there, err);
+	status = check_there(s->fd, s->settings.target, &st, stored, &is_there, err);
 	if (status != ST_OK) {
 		return status;
 	}
 	if (is_there && length <= stored->length) {
 		status =
-		    cut(s->fd, s->settings.path, (uint64_t)st.st_size, length, err);
+		    cut(s->fd, s->settings.target, (uint64_t)st.st_size, length, err);
 		if (status == ST_OK) {
 			status = begin_file(s, err);
 		}
@@ -569,11 +546,11 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 	if (st.st_ino == stored->inode && (uint64_t)st.st_size < stored->length) {
 		log_warn("%s has %" PRIu64 " bytes, but %" PRIu64
 			 " were acknowledged: lines are gone; appending",
-			 quote(s->settings.path).text, (uint64_t)st.st_size,
+			 quote(s->settings.target).text, (uint64_t)st.st_size,
 			 stored->length);
 	} else {
 		log_info("%s is not the file of the last run; appending",
-			 quote(s->settings.path).text);
+			 quote(s->settings.target).text);
 		status = cut_renamed(s, stored, err);
 		if (status != ST_OK) {
 			return status;
@@ -582,15 +559,34 @@ static enum status settle(struct file_sink *s, const struct file_place *stored,
 	return begin_file(s, err);
 }
 
-enum status file_sink_resume(struct sink *sink, const struct file_place *stored,
-			     bool at_start, struct error *err)
+static enum status file_begin(struct sink *sink, const struct sink_start *start,
+			      struct error *err)
 {
 	struct file_sink *s = (struct file_sink *)sink;
 	enum status status = open_file(s, &s->fd, err);
 
-	if (status == ST_OK) {
-		status = stored->inode ? settle(s, stored, at_start, err)
-				       : begin_file(s, err);
+	if (status != ST_OK) {
+		return status;
 	}
-	return fail(s, status, err);
+	return start && start->place.inode
+		   ? settle(s, &start->place, start->at_start, err)
+		   : begin_file(s, err);
 }
+
+const struct sink_kind file_kind = {
+    .name = "file",
+    .title = "the file",
+    .scheme = "file:",
+    .target = "PATH",
+    .help = "append them to a file, each once; the position is kept\n"
+	    "in DATABASE-rowtail/ unless --state says otherwise;\n"
+	    "SIGHUP opens PATH again\n",
+    .has_state = true,
+    .reopens = true,
+    .open = file_open,
+    .close = file_close,
+    .put = file_put,
+    .flush = file_flush,
+    .begin = file_begin,
+    .place = file_place,
+};

@@ -79,7 +79,7 @@ static bool is_secret(const char *name)
 	return false;
 }
 
-static enum status set_property(rd_kafka_conf_t *conf, const struct kafka_property *p,
+static enum status set_property(rd_kafka_conf_t *conf, const struct sink_property *p,
 				struct error *err)
 {
 	char text[512];
@@ -98,7 +98,7 @@ static enum status set_property(rd_kafka_conf_t *conf, const struct kafka_proper
 static enum status set_own(rd_kafka_conf_t *conf, const char *name, const char *value,
 			   struct error *err)
 {
-	struct kafka_property own = {.where = "librdkafka: ", .name = name};
+	struct sink_property own = {.where = "librdkafka: ", .name = name};
 
 	own.value = value;
 	return set_property(conf, &own, err);
@@ -108,7 +108,7 @@ static enum status set_own(rd_kafka_conf_t *conf, const char *name, const char *
 static enum status check_conflicts(const struct kafka_config *config, struct error *err)
 {
 	for (size_t i = 0; i < config->property_count; i++) {
-		const struct kafka_property *p = &config->properties[i];
+		const struct sink_property *p = &config->properties[i];
 		const char *why = NULL;
 
 		if (strcmp(p->name, "bootstrap.servers") == 0 ||

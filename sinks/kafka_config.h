@@ -19,13 +19,13 @@
 #include <librdkafka/rdkafka.h>
 #include <stddef.h>
 
-#include "sinks/kafka_property.h"
 #include "sinks/kafka_wait.h"
+#include "sinks/sink_settings.h"
 #include "src/base/status.h"
 
 struct kafka_config {
 	const char *brokers; /* HOST:PORT,… */
-	const struct kafka_property *properties;
+	const struct sink_property *properties;
 	size_t property_count;
 	const char *transactional_id; /* NULL: no transactions */
 	struct kafka_wait *wait;

@@ -20,7 +20,7 @@ static json_t *hex(uint64_t v)
 
 static json_t *lsn_or_null(uint64_t lsn)
 {
-	return lsn == KAFKA_NO_LSN ? json_null() : json_integer((json_int_t)lsn);
+	return lsn == SINK_NO_LSN ? json_null() : json_integer((json_int_t)lsn);
 }
 
 void kafka_position_path(char to[KAFKA_PATH_BYTES], const char *path)
@@ -50,16 +50,17 @@ static bool add_json(struct buffer *to, json_t *json)
 bool kafka_position_add(struct buffer *to, const struct kafka_position *p)
 {
 	return add_json(
-	    to,
-	    json_pack("{s:i, s:s, s:s%, s:s, s:b, s:I, s:o, s:b, s:I, s:I, s:I, "
-		      "s:o, s:o}",
-		      "version", VERSION, "uuid", p->uuid, "database", p->database,
-		      strlen(p->database), "run", p->run, "exactly_once",
-		      p->exactly_once, "lsn", (json_int_t)p->lsn, "chain",
-		      hex(p->chain), "snapshot", p->in_snapshot, "messages",
-		      (json_int_t)p->messages, "change_id", (json_int_t)p->change_id,
-		      "txn_change_id", (json_int_t)p->txn_change_id, "previous_lsn",
-		      lsn_or_null(p->previous_lsn), "settings", hex(p->settings_hash)));
+	    to, json_pack("{s:i, s:s, s:s%, s:s, s:b, s:I, s:o, s:b, s:I, s:I, s:I, "
+			  "s:o, s:o}",
+			  "version", VERSION, "uuid", p->uuid, "database", p->database,
+			  strlen(p->database), "run", p->run, "exactly_once",
+			  p->exactly_once, "lsn", (json_int_t)p->at.lsn, "chain",
+			  hex(p->at.chain), "snapshot", p->at.in_snapshot, "messages",
+			  (json_int_t)p->at.messages, "change_id",
+			  (json_int_t)p->at.change_id, "txn_change_id",
+			  (json_int_t)p->at.txn_change_id, "previous_lsn",
+			  lsn_or_null(p->at.previous_lsn), "settings",
+			  hex(p->at.settings_hash)));
 }
 
 bool kafka_position_add_key(struct buffer *to, const char *prefix)
@@ -115,17 +116,18 @@ static bool take_all(const json_t *json, struct kafka_position *p)
 		return false;
 	}
 	p->exactly_once = exactly_once != 0;
-	p->in_snapshot = in_snapshot != 0;
-	p->previous_lsn = json_is_integer(previous)
-			      ? (uint64_t)json_integer_value(previous)
-			      : KAFKA_NO_LSN;
+	p->at.in_snapshot = in_snapshot != 0;
+	p->at.previous_lsn = json_is_integer(previous)
+				 ? (uint64_t)json_integer_value(previous)
+				 : SINK_NO_LSN;
 	return copy_text(p->uuid, sizeof p->uuid, uuid) &&
 	       copy_text(p->database, sizeof p->database, database) &&
-	       copy_text(p->run, sizeof p->run, run) && take_number(lsn, &p->lsn) &&
-	       parse_hex(chain, &p->chain) && take_number(messages, &p->messages) &&
-	       take_number(change_id, &p->change_id) &&
-	       take_number(txn_change_id, &p->txn_change_id) &&
-	       parse_hex(settings, &p->settings_hash);
+	       copy_text(p->run, sizeof p->run, run) && take_number(lsn, &p->at.lsn) &&
+	       parse_hex(chain, &p->at.chain) &&
+	       take_number(messages, &p->at.messages) &&
+	       take_number(change_id, &p->at.change_id) &&
+	       take_number(txn_change_id, &p->at.txn_change_id) &&
+	       parse_hex(settings, &p->at.settings_hash);
 }
 
 enum status kafka_position_parse(const char *topic, const char *value, size_t len,

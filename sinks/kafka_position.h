@@ -22,27 +22,20 @@
 #include <stdint.h>
 
 #include "sinks/kafka_config.h"
+#include "sinks/sink.h"
 #include "src/base/buffer.h"
 
 #define KAFKA_POSITION_TOPIC "__rowtail-position"
 #define KAFKA_UUID_CHARS     32
 #define KAFKA_RUN_CHARS      16
 #define KAFKA_PATH_BYTES     4096
-#define KAFKA_NO_LSN         UINT64_MAX
 
 struct kafka_position {
 	char uuid[KAFKA_UUID_CHARS + 1]; /* of the state directory */
 	char database[KAFKA_PATH_BYTES]; /* its real path */
 	char run[KAFKA_RUN_CHARS + 1];   /* of the process that wrote it, random */
 	bool exactly_once;               /* false: behind what Kafka has, at times */
-	uint64_t lsn;                    /* all of the transactions up to here */
-	uint64_t chain;                  /* the journal's checksum there */
-	bool in_snapshot;  /* the next one is the initial snapshot, at lsn itself */
-	uint64_t messages; /* and so many of the next one's */
-	uint64_t change_id;
-	uint64_t txn_change_id; /* where the next transaction begins */
-	uint64_t previous_lsn;  /* KAFKA_NO_LSN: none */
-	uint64_t settings_hash;
+	struct sink_position at;
 };
 
 /* The path of a database as a record has it: of one that is no UTF-8 all other bytes

@@ -9,6 +9,9 @@
 
 #include "sinks/kafka_batch.h"
 #include "sinks/kafka_producer.h"
+#include "sinks/kafka_resume.h"
+#include "sinks/kafka_topics.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 
@@ -22,9 +25,9 @@
 
 struct kafka_sink {
 	struct sink sink; /* first */
-	struct kafka_settings settings;
+	struct sink_settings settings;
+	struct kafka_position own; /* whose positions are, once it has begun */
 	char *transactional_id, *position_topic;
-	char run[KAFKA_RUN_CHARS + 1];
 	struct kafka_wait wait;
 	struct kafka_config config;
 	struct kafka_producer producer;
@@ -38,7 +41,6 @@ struct kafka_sink {
 	int64_t committed_ns;          /* when, monotonic */
 	int64_t first_ns;              /* the oldest message in the batch */
 	int64_t limit_ns;              /* how long a transaction may be open */
-	struct error failure;          /* once there was one, for good */
 };
 
 static struct kafka_sink *sink_of(struct sink *sink)
@@ -46,10 +48,15 @@ static struct kafka_sink *sink_of(struct sink *sink)
 	return (struct kafka_sink *)sink;
 }
 
+static bool is_stopping(const struct kafka_sink *s)
+{
+	return s->settings.stop && *s->settings.stop;
+}
+
 static bool is_same(const struct kafka_position *a, const struct kafka_position *b)
 {
-	return a->lsn == b->lsn && a->messages == b->messages &&
-	       a->in_snapshot == b->in_snapshot && strcmp(a->run, b->run) == 0 &&
+	return a->at.lsn == b->at.lsn && a->at.messages == b->at.messages &&
+	       a->at.in_snapshot == b->at.in_snapshot && strcmp(a->run, b->run) == 0 &&
 	       strcmp(a->uuid, b->uuid) == 0;
 }
 
@@ -66,11 +73,9 @@ static void on_delivery(void *context, const rd_kafka_message_t *message)
 
 static struct kafka_position position_now(const struct kafka_sink *s)
 {
-	struct kafka_position position = {0};
+	struct kafka_position position = s->own;
 
-	s->settings.position(s->settings.context, &position);
-	position.exactly_once = s->settings.exactly_once;
-	memcpy(position.run, s->run, sizeof s->run);
+	s->settings.position(s->settings.context, &position.at);
 	return position;
 }
 
@@ -232,12 +237,12 @@ static enum status check_owner(struct kafka_sink *s, struct error *err)
 	struct kafka_found found;
 	enum status status;
 
-	while (clock_mono_ns() < end && !*s->settings.stop) {
+	while (clock_mono_ns() < end && !is_stopping(s)) {
 		clock_sleep_ns(KAFKA_SLICE_MS * NS_PER_MS);
 	}
 	status = kafka_position_read(&s->config, s->position_topic, true, &found, err);
 	if (status == ST_OK && found.is_there &&
-	    strcmp(found.position.run, s->run) != 0) {
+	    strcmp(found.position.run, s->own.run) != 0) {
 		status = taken_over(s, err);
 	}
 	return status;
@@ -303,7 +308,7 @@ static enum status wait_more(struct kafka_sink *s, size_t *outstanding,
 		kafka_wait_begin(&s->wait);
 		return ST_OK;
 	}
-	if (kafka_wait_ns(&s->wait) >= CHECK_NS && !*s->settings.stop) {
+	if (kafka_wait_ns(&s->wait) >= CHECK_NS && !is_stopping(s)) {
 		for (size_t i = 0; status == ST_OK && i < s->batch.count; i++) {
 			struct kafka_topic *topic = s->batch.entries[i].topic;
 
@@ -407,9 +412,8 @@ static enum status commit(struct kafka_sink *s, struct error *err)
 		s->committed.position = s->pending;
 		s->committed_ns = clock_mono_ns();
 	}
-	status = s->settings.acknowledged(s->settings.context, err);
-	if (status == ST_OK && !s->settings.exactly_once &&
-	    s->settings.keeps_position &&
+	status = s->settings.acknowledged(s->settings.context, false, err);
+	if (status == ST_OK && !s->settings.exactly_once && s->settings.state_path &&
 	    clock_mono_ns() - s->committed_ns >= IDLE_NS) {
 		write_position(s);
 	}
@@ -431,26 +435,14 @@ static bool is_worth_it(const struct kafka_sink *s)
 
 /* ---- the calls of a sink ---- */
 
-static enum status fail(struct kafka_sink *s, enum status status, struct error *err)
-{
-	if (status != ST_OK) {
-		s->failure = *err;
-	}
-	return status;
-}
-
 static enum status kafka_flush(struct sink *sink, struct error *err)
 {
 	struct kafka_sink *s = sink_of(sink);
 
-	if (s->failure.status != ST_OK) {
-		*err = s->failure;
-		return err->status;
-	}
 	if (!s->producer.rk || !is_worth_it(s)) {
 		return ST_OK;
 	}
-	return fail(s, commit(s, err), err);
+	return commit(s, err);
 }
 
 static enum status find_topic(struct kafka_sink *s, struct span name, struct error *err)
@@ -502,7 +494,7 @@ static enum status kafka_put(struct sink *sink, const struct message *message,
 		status = kafka_batch_add(&s->batch, message, s->last_topic, err);
 	}
 	if (status != ST_OK) {
-		return fail(s, status, err);
+		return status;
 	}
 	s->unsent_bytes += message->key.len + message->value.len;
 	if (s->unsent_bytes >= SEND_BYTES) {
@@ -528,10 +520,9 @@ static bool kafka_wants_flush(const struct sink *sink)
 				      clock_mono_ns() - s->first_ns >= LINGER_NS);
 }
 
-static int kafka_watch_fd(const struct sink *sink)
+static const char *kafka_own_topic(const struct sink *sink)
 {
-	(void)sink;
-	return -1;
+	return ((const struct kafka_sink *)sink)->position_topic;
 }
 
 static void kafka_close(struct sink *sink)
@@ -560,7 +551,7 @@ static bool draw_run(struct kafka_sink *s)
 	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
 		return false;
 	}
-	(void)snprintf(s->run, sizeof s->run, "%016" PRIx64, random);
+	(void)snprintf(s->own.run, sizeof s->own.run, "%016" PRIx64, random);
 	return true;
 }
 
@@ -576,21 +567,23 @@ static int64_t transaction_limit(rd_kafka_t *rk)
 }
 
 /* It is librdkafka's setting, but choosing partitions is ours. */
-static void find_partitioner(struct kafka_sink *s)
+static const char *find_partitioner(const struct kafka_sink *s)
 {
+	const char *partitioner = NULL;
+
 	for (size_t i = 0; i < s->settings.property_count; i++) {
 		if (strcmp(s->settings.properties[i].name, "partitioner") == 0) {
-			s->settings.topics.partitioner =
-			    s->settings.properties[i].value;
+			partitioner = s->settings.properties[i].value;
 		}
 	}
+	return partitioner;
 }
 
 static enum status open_parts(struct kafka_sink *s, struct error *err)
 {
 	struct span name;
-	enum status status =
-	    kafka_topics_open(&s->settings.topics, &s->wait, &s->topics, err);
+	enum status status = kafka_topics_open(&s->settings.topics, find_partitioner(s),
+					       &s->wait, &s->topics, err);
 
 	if (status == ST_OK) {
 		status = kafka_batch_init(&s->batch, err);
@@ -601,7 +594,7 @@ static enum status open_parts(struct kafka_sink *s, struct error *err)
 	if (status == ST_OK) {
 		s->limit_ns = transaction_limit(s->producer.rk);
 	}
-	if (status == ST_OK && s->settings.keeps_position) {
+	if (status == ST_OK && s->settings.state_path) {
 		name = (struct span){s->position_topic, strlen(s->position_topic)};
 		status = kafka_topics_note(s->topics, name, KAFKA_POSITION, NULL, false,
 					   &s->own_topic, err);
@@ -609,8 +602,18 @@ static enum status open_parts(struct kafka_sink *s, struct error *err)
 	return status;
 }
 
-enum status kafka_sink_open(const struct kafka_settings *settings, struct sink **out,
-			    struct error *err)
+/* The caller frees it; NULL: no memory. */
+static char *position_topic(const char *delimiter, const char *prefix)
+{
+	char *topic;
+
+	return asprintf(&topic, KAFKA_POSITION_TOPIC "%s%s", delimiter, prefix) < 0
+		   ? NULL
+		   : topic;
+}
+
+static enum status kafka_open(const struct sink_settings *settings, struct sink **out,
+			      struct error *err)
 {
 	struct kafka_sink *s = calloc(1, sizeof *s);
 	enum status status;
@@ -618,30 +621,25 @@ enum status kafka_sink_open(const struct kafka_settings *settings, struct sink *
 	if (!s) {
 		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
 	}
-	s->sink = (struct sink){.put = kafka_put,
-				.flush = kafka_flush,
-				.announce = kafka_announce,
-				.wants_flush = kafka_wants_flush,
-				.watch_fd = kafka_watch_fd,
-				.close = kafka_close,
-				.wants_keys = true};
+	s->sink.kind = &kafka_kind;
 	s->settings = *settings;
-	find_partitioner(s);
-	if (asprintf(&s->transactional_id, "rowtail.%s", settings->prefix) < 0 ||
-	    asprintf(&s->position_topic, "%s%s%s", KAFKA_POSITION_TOPIC,
-		     settings->delimiter, settings->prefix) < 0 ||
-	    !draw_run(s)) {
+	s->own.exactly_once = settings->exactly_once;
+	s->position_topic = position_topic(settings->delimiter, settings->prefix);
+	if (asprintf(&s->transactional_id, "rowtail.%s", settings->prefix) < 0) {
+		s->transactional_id = NULL;
+	}
+	if (!s->position_topic || !s->transactional_id || !draw_run(s)) {
 		kafka_close(&s->sink);
 		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
 	}
-	s->wait = (struct kafka_wait){.brokers = settings->brokers,
+	s->wait = (struct kafka_wait){.brokers = settings->target,
 				      .stop = settings->stop,
 				      .patience_ns = settings->patience_ns,
 				      .is_start = true,
 				      .on_outage = settings->on_outage,
 				      .context = settings->context};
 	s->config = (struct kafka_config){
-	    .brokers = settings->brokers,
+	    .brokers = settings->target,
 	    .properties = settings->properties,
 	    .property_count = settings->property_count,
 	    .transactional_id = settings->exactly_once ? s->transactional_id : NULL,
@@ -667,8 +665,8 @@ enum status kafka_sink_look(struct sink *sink, struct kafka_found *found,
 	return kafka_position_read(&s->config, s->position_topic, true, found, err);
 }
 
-enum status kafka_sink_claim(struct sink *sink, struct kafka_found *found,
-			     struct error *err)
+enum status kafka_sink_take(struct sink *sink, struct kafka_found *found,
+			    struct error *err)
 {
 	struct kafka_sink *s = sink_of(sink);
 	enum status status;
@@ -689,16 +687,93 @@ enum status kafka_sink_claim(struct sink *sink, struct kafka_found *found,
 	return status;
 }
 
-enum status kafka_sink_begin(struct sink *sink, struct error *err)
+/* Look first, without disturbing whoever writes there; then take, and look again. */
+static enum status settle_position(struct sink *sink, const struct kafka_own *own,
+				   struct sink_claim *out, struct error *err)
+{
+	struct kafka_found found;
+	enum status status = kafka_sink_look(sink, &found, err);
+
+	if (status == ST_OK) {
+		status = kafka_resume_decide(own, &found, &out->verdict, err);
+	}
+	if (status == ST_OK && (out->verdict != SINK_START_OVER || own->here.is_new)) {
+		status = kafka_sink_take(sink, &found, err);
+		if (status == ST_OK) {
+			status = kafka_resume_decide(own, &found, &out->verdict, err);
+		}
+	}
+	if (status == ST_OK) {
+		out->position = found.position.at;
+		out->floor = kafka_resume_floor(own, &found);
+	}
+	return status;
+}
+
+static enum status kafka_claim(struct sink *sink, const struct sink_own *here,
+			       struct sink_claim *out, struct error *err)
+{
+	const struct kafka_sink *s = sink_of(sink);
+	bool was_here =
+	    here->last_kind && strcmp(here->last_kind, kafka_kind.name) == 0;
+	struct kafka_own own = {.here = *here,
+				.prefix = s->settings.prefix,
+				.topic = s->position_topic,
+				.exactly_once = s->settings.exactly_once};
+	char database[KAFKA_PATH_BYTES];
+	char *last =
+	    was_here ? position_topic(here->last_delimiter, here->last_prefix) : NULL;
+	enum status status;
+
+	kafka_position_path(database, here->database);
+	own.here.database = database;
+	own.last_topic = last;
+	status = settle_position(sink, &own, out, err);
+	free(last);
+	return status;
+}
+
+static enum status kafka_begin(struct sink *sink, const struct sink_start *start,
+			       struct error *err)
 {
 	struct kafka_sink *s = sink_of(sink);
-	enum status status = kafka_topics_prepare(s->topics, s->producer.rk, err);
+	enum status status;
 
+	if (start) {
+		(void)snprintf(s->own.uuid, sizeof s->own.uuid, "%s", start->uuid);
+		kafka_position_path(s->own.database, start->database);
+	}
+	status = kafka_topics_prepare(s->topics, s->producer.rk, err);
 	if (status == ST_OK && s->settings.exactly_once) {
 		status = commit(s, err);
-	} else if (status == ST_OK && s->settings.keeps_position) {
+	} else if (status == ST_OK && s->settings.state_path) {
 		write_position(s);
 	}
 	s->wait.is_start = false;
-	return fail(s, status, err);
+	return status;
 }
+
+const struct sink_kind kafka_kind = {
+    .name = "kafka",
+    .title = "Kafka",
+    .scheme = "kafka://",
+    .target = "HOST:PORT[,HOST:PORT...]",
+    .not_in_target = "/ \t@",
+    .help = "write them to Kafka, each once; state as with file:\n"
+	    "(--state=none with exactly.once.support=disabled)\n",
+    .has_state = true,
+    .can_lack_state = true,
+    .keeps_position = true,
+    .wants_keys = true,
+    .tells_structure = true,
+    .is_for_connect = true,
+    .open = kafka_open,
+    .close = kafka_close,
+    .put = kafka_put,
+    .flush = kafka_flush,
+    .claim = kafka_claim,
+    .announce = kafka_announce,
+    .begin = kafka_begin,
+    .wants_flush = kafka_wants_flush,
+    .own_topic = kafka_own_topic,
+};

@@ -13,7 +13,7 @@ typedef int32_t partitioner(const rd_kafka_topic_t *handle, const void *key, siz
 			    int32_t partitions, void *opaque, void *message);
 
 struct kafka_topics {
-	struct kafka_topics_settings settings;
+	struct sink_topics settings;
 	struct kafka_wait *wait;
 	partitioner *by_key;
 	struct kafka_topic **list; /* by name */
@@ -64,9 +64,9 @@ static int32_t choose(const rd_kafka_topic_t *handle, const void *key, size_t le
 
 /* ---- the list ---- */
 
-enum status kafka_topics_open(const struct kafka_topics_settings *settings,
-			      struct kafka_wait *wait, struct kafka_topics **out,
-			      struct error *err)
+enum status kafka_topics_open(const struct sink_topics *settings,
+			      const char *partitioner_name, struct kafka_wait *wait,
+			      struct kafka_topics **out, struct error *err)
 {
 	struct kafka_topics *topics = calloc(1, sizeof *topics);
 
@@ -75,14 +75,14 @@ enum status kafka_topics_open(const struct kafka_topics_settings *settings,
 	}
 	topics->settings = *settings;
 	topics->wait = wait;
-	topics->by_key = partitioner_of(settings->partitioner);
+	topics->by_key = partitioner_of(partitioner_name);
 	if (!topics->by_key) {
 		kafka_topics_close(topics);
 		return error_set(err, ST_CONFIG,
 				 "producer.partitioner=%s: must be one of murmur2, "
 				 "murmur2_random, consistent, consistent_random, "
 				 "fnv1a, fnv1a_random and random",
-				 settings->partitioner);
+				 partitioner_name);
 	}
 	*out = topics;
 	return ST_OK;
@@ -302,7 +302,7 @@ static enum status describe(const struct kafka_topics *topics,
 			    const struct kafka_topic *topic, rd_kafka_NewTopic_t **out,
 			    struct error *err)
 {
-	const struct kafka_topics_settings *settings = &topics->settings;
+	const struct sink_topics *settings = &topics->settings;
 	int partitions = topic->kind == KAFKA_TABLE ? settings->partitions : 1;
 	char text[256];
 	enum status status = ST_OK;

@@ -38,20 +38,12 @@ struct kafka_topic {
 	rd_kafka_topic_t *handle; /* NULL: none yet */
 };
 
-struct kafka_topics_settings {
-	const char *partitioner; /* librdkafka's name; NULL: murmur2_random */
-	bool may_make;
-	int partitions;                       /* -1: as the broker likes */
-	int replication_factor;               /* -1: as the broker likes */
-	const struct kafka_property *configs; /* of tables' topics: cleanup.policy, … */
-	size_t config_count;
-};
-
 struct kafka_topics;
 
-enum status kafka_topics_open(const struct kafka_topics_settings *settings,
-			      struct kafka_wait *wait, struct kafka_topics **out,
-			      struct error *err) MUST_CHECK;
+/* `partitioner_name` as librdkafka names it; NULL: murmur2_random. */
+enum status kafka_topics_open(const struct sink_topics *settings,
+			      const char *partitioner_name, struct kafka_wait *wait,
+			      struct kafka_topics **out, struct error *err) MUST_CHECK;
 void kafka_topics_close(struct kafka_topics *topics); /* takes NULL */
 
 /* The topic of that name; noted if it is new. `table` is NULL for what is no table's.

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sinks/line_batch.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
@@ -41,7 +42,8 @@ struct stdout_sink {
 	bool is_inside_line;   /* what was written last has no line end */
 	uint64_t inside_bytes; /* of that line, of those that were written */
 	const volatile int *stop;
-	enum status (*written)(void *context, struct error *err);
+	bool has_state; /* a later run goes on */
+	enum status (*acknowledged)(void *context, bool durable, struct error *err);
 	void *context;
 	int64_t deadline_ns; /* monotonic; 0: no stop seen yet */
 	struct line_batch batch;
@@ -239,8 +241,8 @@ static void say_cut(const struct stdout_sink *s, enum status status)
 		log_warn("stopped while the reader of standard output took nothing%s; "
 			 "%s",
 			 describe_cut(s).text,
-			 s->written ? "it comes again, whole, at the next start"
-				    : "drop what has no line end");
+			 s->has_state ? "it comes again, whole, at the next start"
+				      : "drop what has no line end");
 	}
 }
 
@@ -265,8 +267,8 @@ static enum status write_lines(void *context, const char *bytes, size_t len,
 static enum status tell(struct stdout_sink *s, uint64_t before, enum status status,
 			struct error *err)
 {
-	if (status == ST_OK && s->written && s->batch.written != before) {
-		return s->written(s->context, err);
+	if (status == ST_OK && s->has_state && s->batch.written != before) {
+		return s->acknowledged(s->context, false, err);
 	}
 	return status;
 }
@@ -288,16 +290,13 @@ static enum status stdout_put(struct sink *sink, const struct message *message,
 	return tell(s, before, line_batch_put(&s->batch, message, err), err);
 }
 
-uint64_t stdout_sink_put_lines(const struct sink *sink)
+/* A line is a message, as tombstones come with records only. */
+static struct sink_count stdout_count(const struct sink *sink)
 {
 	const struct line_batch *batch = &((const struct stdout_sink *)sink)->batch;
 
-	return batch->written + batch->lines;
-}
-
-uint64_t stdout_sink_written_lines(const struct sink *sink)
-{
-	return ((const struct stdout_sink *)sink)->batch.written;
+	return (struct sink_count){.put = batch->written + batch->lines,
+				   .acknowledged = batch->written};
 }
 
 bool stdout_sink_is_inside_line(const struct sink *sink)
@@ -372,8 +371,8 @@ static enum status choose_outlet(struct stdout_sink *s, struct error *err)
 	return ST_OK;
 }
 
-enum status stdout_sink_open(const struct stdout_settings *settings, struct sink **out,
-			     struct error *err)
+static enum status stdout_open(const struct sink_settings *settings, struct sink **out,
+			       struct error *err)
 {
 	struct stdout_sink *s = calloc(1, sizeof *s);
 	enum status status;
@@ -381,18 +380,15 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 	if (!s) {
 		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
 	}
-	s->sink.put = stdout_put;
-	s->sink.flush = stdout_flush;
-	s->sink.watch_fd = stdout_watch_fd;
-	s->sink.close = stdout_close;
-	s->sink.wants_keys = settings->record_lines;
+	s->sink.kind = &stdout_kind;
 	s->batch.write = write_lines;
 	s->batch.context = s;
 	s->batch.record_lines = settings->record_lines;
 	s->stop = settings->stop;
-	s->written = settings->written;
+	s->has_state = settings->state_path != NULL;
+	s->acknowledged = settings->acknowledged;
 	s->context = settings->context;
-	s->fd = s->given_fd = settings->fd;
+	s->fd = s->given_fd = settings->output_fd;
 	status = choose_outlet(s, err);
 	if (status != ST_OK) {
 		free(s);
@@ -401,3 +397,16 @@ enum status stdout_sink_open(const struct stdout_settings *settings, struct sink
 	*out = &s->sink;
 	return ST_OK;
 }
+
+const struct sink_kind stdout_kind = {
+    .name = "stdout",
+    .title = "standard output",
+    .scheme = "stdout",
+    .help = "where events go; the default\n",
+    .open = stdout_open,
+    .close = stdout_close,
+    .put = stdout_put,
+    .flush = stdout_flush,
+    .count = stdout_count,
+    .watch_fd = stdout_watch_fd,
+};

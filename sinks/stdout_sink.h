@@ -6,13 +6,15 @@
  * BLOCKING   A pipe, socket or terminal whose reader is slow is waited for. When
  *            `*stop` becomes true meanwhile, writing goes on for
  *            STDOUT_STOP_TIMEOUT_NS from when it was seen, then ST_STOPPED. To be able
- * to notice, the sink never sits in a write that blocks: it opens pipes and terminals a
- * second time (the flags of the descriptor it was given belong to other programs, too).
+ *            to notice, the sink never sits in a write that blocks: it opens pipes and
+ *            terminals a second time (the flags of the descriptor it was given belong
+ *            to other programs, too).
  * CUT LINES  Such a stop, a full disk or a kill can leave the beginning of a line. The
  *            first says so with a warning, the second in its error, and the next run
  *            begins with a line end, with a warning, if what a regular file has does
  *            not end in one. (Another run has another pipe.)
- * ERRORS     A reader that went away is ST_CLOSED; SIGPIPE must be ignored.
+ * ERRORS     ST_IO at open: the descriptor is closed. A reader that went away is
+ *            ST_CLOSED; SIGPIPE must be ignored.
  */
 #ifndef SINKS_STDOUT_SINK_H
 #define SINKS_STDOUT_SINK_H
@@ -21,27 +23,10 @@
 #include <stdint.h>
 
 #include "sinks/line_batch.h"
-#include "sinks/sink.h"
+#include "sinks/sink_table.h"
 
 #define STDOUT_BATCH           LINE_BATCH_BYTES
 #define STDOUT_STOP_TIMEOUT_NS INT64_C(3000000000) /* a stop ends all at 4 s */
-
-struct stdout_settings {
-	int fd;                   /* borrowed: stays open after close */
-	bool record_lines;        /* else values alone */
-	const volatile int *stop; /* borrowed; may be NULL */
-	/* Lines were written (stdout_sink_written_lines); may be NULL. */
-	enum status (*written)(void *context, struct error *err);
-	void *context;
-};
-
-/* Errors: ST_NOMEM; ST_IO when the descriptor is not open. */
-enum status stdout_sink_open(const struct stdout_settings *settings, struct sink **out,
-			     struct error *err) MUST_CHECK;
-
-/* Lines since it was opened: put, and wholly written. */
-uint64_t stdout_sink_put_lines(const struct sink *sink);
-uint64_t stdout_sink_written_lines(const struct sink *sink);
 
 /* Does what was written end inside a line? */
 bool stdout_sink_is_inside_line(const struct sink *sink);

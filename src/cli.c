@@ -57,18 +57,9 @@ static const char usage_head[] =
     "from\n"
     "                      it, whatever happened meanwhile\n"
     "  --once              with --state or --snapshot: exit after what is\n"
-    "                      committed by now\n"
-    "  --to stdout         where events go; the default\n"
-    "  --to file:PATH      append them to a file, each once; the position "
-    "is kept\n"
-    "                      in DATABASE-rowtail/ unless --state says "
-    "otherwise;\n"
-    "                      SIGHUP opens PATH again\n"
-    "  --to kafka://HOST:PORT[,HOST:PORT...]\n"
-    "                      write them to Kafka, each once; state as with "
-    "file:\n"
-    "                      (--state=none with "
-    "exactly.once.support=disabled)\n"
+    "                      committed by now\n";
+
+static const char usage_options[] =
     "  --lines=value       a line is the event's value; the default\n"
     "  --lines=record      a line is "
     "{\"topic\",\"key\",\"value\",\"headers\"}\n"
@@ -94,9 +85,41 @@ static const char usage_tail[] =
     "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
     "configuration, 3 this database cannot be followed. See rowtail(1).\n";
 
+#define HELP_COLUMN 22
+
+/* A line for each kind of sink, and more where its text has more. */
+static void add_sinks(struct buffer *out)
+{
+	const struct sink_kind *kind;
+
+	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
+		size_t column = out->len;
+
+		buffer_add_str(out, "  --to ");
+		buffer_add_str(out, kind->scheme);
+		buffer_add_str(out, kind->target ? kind->target : "");
+		column = out->len - column;
+		if (column >= HELP_COLUMN) {
+			buffer_add_char(out, '\n');
+			column = 0;
+		}
+		for (const char *line = kind->help; *line; column = 0) {
+			size_t len = strcspn(line, "\n") + 1;
+
+			for (; column < HELP_COLUMN; column++) {
+				buffer_add_char(out, ' ');
+			}
+			buffer_add(out, line, len);
+			line += len;
+		}
+	}
+}
+
 void cli_add_usage(struct buffer *out)
 {
 	buffer_add_str(out, usage_head);
+	add_sinks(out);
+	buffer_add_str(out, usage_options);
 	property_help_add(out);
 	buffer_add_str(out, usage_tail);
 }
@@ -160,27 +183,15 @@ static enum status set_state(struct config *config, const char *text, struct err
 
 static enum status set_sink(struct config *config, const char *text, struct error *err)
 {
-	free(config->sink_path);
-	config->sink_path = NULL;
-	config->sink = SINK_STDOUT;
-	if (strcmp(text, "stdout") == 0) {
-		return ST_OK;
+	const char *target;
+
+	if (sink_table_find(text, &config->sink, &target, err) != ST_OK) {
+		return err->status;
 	}
-	if (strncmp(text, "file:", 5) == 0 && text[5]) {
-		config->sink = SINK_FILE;
-		config->sink_path = strdup(text + 5);
-		return config->sink_path ? ST_OK : error_no_memory(err, "the options");
-	}
-	if (strncmp(text, "kafka://", 8) == 0 && text[8] &&
-	    !text[8 + strcspn(text + 8, "/ \t@")]) {
-		config->sink = SINK_KAFKA;
-		config->sink_path = strdup(text + 8);
-		return config->sink_path ? ST_OK : error_no_memory(err, "the options");
-	}
-	return error_set(err, ST_CONFIG,
-			 "--to %s: must be stdout, file:PATH or "
-			 "kafka://HOST:PORT[,HOST:PORT...]",
-			 text);
+	free(config->sink_target);
+	config->sink_target = target ? strdup(target) : NULL;
+	return !target || config->sink_target ? ST_OK
+					      : error_no_memory(err, "the options");
 }
 
 /* What stands on the command line beside options. */

@@ -246,7 +246,7 @@ static void say_following(void *context)
 	pipeline->is_said = true;
 }
 
-/* Where to go on, in Kafka's eyes, too. */
+/* Where to go on, in the sink's eyes, too. */
 static enum status claim(struct pipeline *pipeline, struct error *err)
 {
 	/* A new directory holds nothing yet. */
@@ -275,7 +275,7 @@ static enum status open_base(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK && store_is_new(pipeline->store)) {
 		status = make_base(pipeline, err);
 	} else if (status == ST_OK) {
-		/* Changes are captured from now on, whatever Kafka is doing. */
+		/* Changes are captured from now on, whatever the sink is doing. */
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
@@ -323,7 +323,7 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 	return unmatched_check(&unmatched, err);
 }
 
-static enum status open_all(struct pipeline *pipeline, struct kafka_floor floor,
+static enum status open_all(struct pipeline *pipeline, struct sink_floor floor,
 			    struct error *err)
 {
 	const struct config *config = pipeline->config;
@@ -650,7 +650,7 @@ static enum status open_drain(struct pipeline *pipeline, struct error *err)
 			       : status;
 }
 
-/* Transactions without events move Kafka's position only now and then. */
+/* Transactions without events move the sink's own position only now and then. */
 static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
 			       struct error *err)
 {
@@ -744,7 +744,7 @@ struct life {
 	bool is_again; /* it is not the first one */
 	bool was_open; /* it came to following */
 	struct source_left left;
-	struct kafka_floor floor; /* of numbers, after a start that was one too many */
+	struct sink_floor floor; /* of numbers, after a start that was one too many */
 };
 
 /* All parts, from their opening to their end. */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "schemas/encoder.h"
+#include "sinks/sink_table.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/config/column_options.h"
@@ -28,8 +29,6 @@ enum command {
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
-
-enum sink_kind { SINK_STDOUT, SINK_FILE, SINK_KAFKA };
 
 enum line_format { LINES_VALUE, LINES_RECORD };
 
@@ -52,13 +51,13 @@ struct config {
 	bool log_json;           /* --log-format=json */
 	bool json;               /* --json of status */
 
-	char *database_path; /* as given */
-	char *database_name; /* the path's last part: source.db */
-	enum sink_kind sink;
-	char *sink_path;       /* of SINK_FILE; of SINK_KAFKA the brokers */
-	char *state_path;      /* NULL: no state directory */
-	bool state_is_none;    /* --state=none */
-	bool state_is_default; /* beside the database, as --state is not given */
+	char *database_path;          /* as given */
+	char *database_name;          /* the path's last part: source.db */
+	const struct sink_kind *sink; /* of --to */
+	char *sink_target;            /* what stands behind its scheme; NULL: nothing */
+	char *state_path;             /* NULL: no state directory */
+	bool state_is_none;           /* --state=none */
+	bool state_is_default;        /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
 	char *snapshot_asked; /* who asked for a snapshot, and how, for messages; or
 				 NULL */

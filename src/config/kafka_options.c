@@ -54,9 +54,9 @@ void kafka_options_clear(struct kafka_options *options)
 
 /* ---- families ---- */
 
-static struct kafka_property *family_add(struct kafka_family *family)
+static struct sink_property *family_add(struct kafka_family *family)
 {
-	struct kafka_property *list =
+	struct sink_property *list =
 	    reallocarray(family->list, family->count + 1, sizeof *list);
 	int *ranks;
 
@@ -69,7 +69,7 @@ static struct kafka_property *family_add(struct kafka_family *family)
 		return NULL;
 	}
 	family->ranks = ranks;
-	list[family->count] = (struct kafka_property){0};
+	list[family->count] = (struct sink_property){0};
 	return &list[family->count++];
 }
 
@@ -77,7 +77,7 @@ static enum status family_set(struct kafka_family *family, int rank, const char 
 			      const char *beginning, const char *name,
 			      const char *value, struct error *err)
 {
-	struct kafka_property *p = NULL;
+	struct sink_property *p = NULL;
 	char *place;
 
 	for (size_t i = 0; i < family->count; i++) {
@@ -96,7 +96,7 @@ static enum status family_set(struct kafka_family *family, int rank, const char 
 		return out_of_memory(err);
 	}
 	family->ranks[p - family->list] = rank;
-	*p = (struct kafka_property){.name = strdup(name), .value = strdup(value)};
+	*p = (struct sink_property){.name = strdup(name), .value = strdup(value)};
 	p->where = asprintf(&place, "%s%s", where, beginning) < 0 ? NULL : place;
 	return p->where && p->name && p->value ? ST_OK : out_of_memory(err);
 }
@@ -149,7 +149,7 @@ static enum status take_topics(struct kafka_options *options, struct error *err)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < family->count; i++) {
-		struct kafka_property *p = &family->list[i];
+		struct sink_property *p = &family->list[i];
 		int *count = NULL;
 
 		if (strcmp(p->name, TOPICS "enable") == 0) {
@@ -179,7 +179,7 @@ static enum status take_topics(struct kafka_options *options, struct error *err)
 		free_text(p->where);
 		free_text(p->name);
 		free_text(p->value);
-		*p = (struct kafka_property){0};
+		*p = (struct sink_property){0};
 	}
 	family->count = kept;
 	return ST_OK;
@@ -198,7 +198,7 @@ enum status kafka_options_set(struct kafka_options *options, int rank,
 	return set_topic(options, rank, where, key, value, err);
 }
 
-static enum status resolve(struct kafka_property *p, struct error *err)
+static enum status resolve(struct sink_property *p, struct error *err)
 {
 	enum status status;
 	char *setting, *value = NULL;

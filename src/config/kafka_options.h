@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "sinks/kafka_property.h"
+#include "sinks/sink_settings.h"
 #include "src/base/status.h"
 
 /* All properties of one family, each once. */
 struct kafka_family {
-	struct kafka_property *list; /* texts are ours */
-	int *ranks;                  /* that each was set with */
+	struct sink_property *list; /* texts are ours */
+	int *ranks;                 /* that each was set with */
 	size_t count;
 };
 

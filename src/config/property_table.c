@@ -9,10 +9,6 @@
 
 static const struct property_choice line_formats[] = {
     {"value", LINES_VALUE, NULL}, {"record", LINES_RECORD, NULL}, {NULL, 0, NULL}};
-static const struct property_choice sinks[] = {{"stdout", SINK_STDOUT, NULL},
-					       {"file", SINK_FILE, NULL},
-					       {"kafka", SINK_KAFKA, NULL},
-					       {NULL, 0, NULL}};
 static const struct property_choice binary_modes[] = {
     {"bytes", BINARY_BYTES, NULL},
     {"base64", BINARY_BASE64, NULL},
@@ -82,9 +78,8 @@ static const struct property properties[] = {
      .shapes = true},
     {.name = "--to",
      .kind = PROPERTY_OPTION,
-     .type = TAKES_CHOICE,
+     .type = TAKES_SINK,
      FIELD(sink),
-     .choices = sinks,
      .fallback = "stdout",
      .shapes = true},
     {.name = "database.file.path",

@@ -42,6 +42,7 @@ enum property_type {
 	TAKES_BYTES,      /* uint64_t; 0 is no limit: UINT64_MAX */
 	TAKES_NUMBER,     /* int, from `least` to `most` */
 	TAKES_CHOICE,     /* an enum, or bool: one of `choices` */
+	TAKES_SINK,       /* const struct sink_kind *: one of sinks/sink_table.h */
 	TAKES_SET,        /* unsigned: some of `choices` added up, or the word "none" */
 	TAKES_FAMILY,     /* many properties with one beginning: see `family` */
 };

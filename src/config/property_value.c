@@ -211,6 +211,16 @@ static enum status set_set(struct config *config, const struct property *propert
 	}
 }
 
+/* The kind alone: what stands behind its scheme is taken by src/cli.c. */
+static enum status set_sink(struct config *config, const struct property *property,
+			    const struct given_value *given, struct error *err)
+{
+	const struct sink_kind **field = field_of(config, property);
+	const char *target;
+
+	return sink_table_find(given->value, field, &target, err);
+}
+
 enum status property_value_set(struct config *config, const struct property *property,
 			       const struct given_value *given, struct error *err)
 {
@@ -226,6 +236,8 @@ enum status property_value_set(struct config *config, const struct property *pro
 		return set_number(config, property, given, err);
 	case TAKES_CHOICE:
 		return set_choice(config, property, given, err);
+	case TAKES_SINK:
+		return set_sink(config, property, given, err);
 	case TAKES_SET:
 		return set_set(config, property, given, err);
 	case TAKES_NONE:
@@ -308,6 +320,9 @@ bool property_value_add(const struct config *config, const struct property *prop
 		return true;
 	case TAKES_CHOICE:
 		add_choice(field, property, out);
+		return true;
+	case TAKES_SINK:
+		buffer_add_str(out, (*(const struct sink_kind *const *)field)->name);
 		return true;
 	case TAKES_SET:
 		add_set(*(const unsigned *)field, property, out);

@@ -76,7 +76,7 @@ void config_clear(struct config *config)
 		property_value_clear(config, property_at(i));
 	}
 	free(config->state_path);
-	free(config->sink_path);
+	free(config->sink_target);
 	free(config->snapshot_asked);
 	settings_clear(config);
 	free(config->database_name);
@@ -352,7 +352,7 @@ static void derive(struct config *config)
 	const struct config_setting *s = config->settings;
 
 	if (!s || !s[property_find("include.schema.changes")].where) {
-		config->schema_changes = config->sink == SINK_KAFKA;
+		config->schema_changes = config->sink->tells_structure;
 	}
 	if (config->state_path && (!s || !s[property_find("snapshot.mode")].where)) {
 		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
@@ -477,7 +477,7 @@ static enum status check_command(const struct config *config, struct error *err)
 static enum status check_state(const struct config *config, struct error *err)
 {
 	if (config->state_is_none &&
-	    (config->sink != SINK_KAFKA || config->kafka.exactly_once)) {
+	    (!config->sink->can_lack_state || config->kafka.exactly_once)) {
 		return error_set(err, ST_CONFIG,
 				 "--state=none goes with --to kafka:// and "
 				 "exactly.once.support=disabled only (a folder of that "
@@ -529,8 +529,8 @@ static enum status finish_run(struct config *config, struct error *err)
 	    check_state(config, err) != ST_OK) {
 		return err->status;
 	}
-	if (config->sink != SINK_STDOUT && !config->state_path &&
-	    !config->state_is_none && default_state(config, err) != ST_OK) {
+	if (config->sink->has_state && !config->state_path && !config->state_is_none &&
+	    default_state(config, err) != ST_OK) {
 		return err->status;
 	}
 	derive(config);

@@ -7,24 +7,23 @@
 #include <unistd.h>
 
 #include "schemas/encoder.h"
-#include "sinks/file_sink.h"
-#include "sinks/kafka_sink.h"
-#include "sinks/stdout_sink.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/stop.h"
 #include "src/config/shaping.h"
 #include "src/deliver/last_settings.h"
+#include "src/deliver/resume.h"
 
 /* So long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
 #define FLUSH_TXNS 1000 /* the position moves at least so often */
 
-/* Where a transaction begins in the lines of stdout: a run that ends while its reader
- * stands still, or is gone, has to know which line was the last one. */
+/* Where a transaction begins in what a sink counts: a run that ends while its reader
+ * stands still, or is gone, has to know which message was the last one. */
 struct sent_mark {
-	uint64_t lines;
+	uint64_t put;
 	struct state_position position; /* before it; .messages: of it, left out */
 };
 
@@ -43,7 +42,7 @@ struct delivery {
 	uint64_t txn_lsn; /* of the transaction at hand */
 	uint64_t txn_chain;
 	uint64_t least_change_id; /* was acknowledged in an earlier run */
-	struct kafka_floor floor;
+	struct sink_floor floor;
 	void (*waits)(void *context); /* of claim */
 	void *waits_context;
 	bool in_snapshot;        /* the rows that are there are not all out */
@@ -55,87 +54,51 @@ struct delivery {
 
 /* ---- opening ---- */
 
-static enum status file_acknowledged(void *context, bool durable, struct error *err);
-static enum status lines_written(void *context, struct error *err);
-static void kafka_position(void *context, struct kafka_position *out);
-static enum status kafka_acknowledged(void *context, struct error *err);
-static void kafka_out_of_reach(void *context);
+static enum status acknowledged(void *context, bool durable, struct error *err);
+static void tell_position(void *context, struct sink_position *out);
+static void out_of_reach(void *context);
 
-static enum status open_file_sink(struct delivery *delivery, struct error *err)
-{
-	const struct config *config = delivery->config;
-	struct file_settings settings = {
-	    .path = config->sink_path,
-	    .database_path = config->database_path,
-	    .state_path = config->state_path,
-	    .record_lines = config->lines == LINES_RECORD,
-	    .stop = &stop_requested,
-	    .reopen = &reopen_requested,
-	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
-	    .acknowledged = file_acknowledged,
-	    .context = delivery,
-	};
-	enum status status = stop_catch_hangup(err);
-
-	return status == ST_OK ? file_sink_open(&settings, &delivery->sink, err)
-			       : status;
-}
-
-static enum status open_kafka_sink(struct delivery *delivery, struct error *err)
+static enum status open_sink(struct delivery *delivery, struct error *err)
 {
 	const struct config *config = delivery->config;
 	const struct kafka_options *kafka = &config->kafka;
-	struct kafka_settings settings = {
-	    .brokers = config->sink_path,
+	struct sink_settings settings = {
+	    .target = config->sink_target,
+	    .output_fd = STDOUT_FILENO,
+	    .database_path = config->database_path,
+	    .state_path = config->state_path,
+	    .record_lines = config->lines == LINES_RECORD,
 	    .prefix = config->topic_prefix,
 	    .delimiter = config->topic_delimiter,
-	    .properties = kafka->producer.list,
-	    .property_count = kafka->producer.count,
 	    .topics = {.may_make = kafka->may_make_topics,
 		       .partitions = kafka->partitions,
 		       .replication_factor = kafka->replication_factor,
 		       .configs = kafka->topics.list,
 		       .config_count = kafka->topics.count},
+	    .properties = kafka->producer.list,
+	    .property_count = kafka->producer.count,
 	    .exactly_once = kafka->exactly_once,
-	    .keeps_position = config->state_path != NULL,
 	    .skips_too_large = kafka->skips_too_large,
 	    .stop = &stop_requested,
+	    .reopen = &reopen_requested,
 	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
-	    .position = kafka_position,
-	    .acknowledged = kafka_acknowledged,
-	    .on_outage = kafka_out_of_reach,
+	    .position = tell_position,
+	    .acknowledged = acknowledged,
+	    .on_outage = out_of_reach,
 	    .context = delivery,
 	};
+	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
 
-	return kafka_sink_open(&settings, &delivery->sink, err);
+	return status == ST_OK ? config->sink->open(&settings, &delivery->sink, err)
+			       : status;
 }
 
-static enum status open_sink(struct delivery *delivery, struct error *err)
-{
-	struct stdout_settings settings = {
-	    .fd = STDOUT_FILENO,
-	    .record_lines = delivery->config->lines == LINES_RECORD,
-	    .stop = &stop_requested,
-	    .written = delivery->config->state_path ? lines_written : NULL,
-	    .context = delivery,
-	};
-
-	if (delivery->config->sink == SINK_FILE) {
-		return open_file_sink(delivery, err);
-	}
-	if (delivery->config->sink == SINK_KAFKA) {
-		return open_kafka_sink(delivery, err);
-	}
-	return stdout_sink_open(&settings, &delivery->sink, err);
-}
-
-/* Only what goes to Kafka is read by Connect. */
 static enum header_form header_form_of(const struct config *config)
 {
 	if (config->header_schemas) {
 		return HEADER_WITH_SCHEMA;
 	}
-	return config->sink == SINK_KAFKA ? HEADER_FOR_CONNECT : HEADER_PLAIN;
+	return config->sink->is_for_connect ? HEADER_FOR_CONNECT : HEADER_PLAIN;
 }
 
 static enum status open_encoder(struct delivery *delivery, struct error *err)
@@ -164,7 +127,7 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	    .schema_names = config->schema_names,
 	    .tombstones_on_delete = config->tombstones_on_delete,
 	    .transaction_metadata = config->transaction_metadata,
-	    .wants_keys = delivery->sink->wants_keys,
+	    .wants_keys = sink_wants_keys(config->sink, config->lines == LINES_RECORD),
 	    .skip_create = (config->skipped_operations & SKIP_CREATE) != 0,
 	    .skip_update = (config->skipped_operations & SKIP_UPDATE) != 0,
 	    .skip_delete = (config->skipped_operations & SKIP_DELETE) != 0,
@@ -172,34 +135,6 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 
 	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
 			       : status;
-}
-
-/* The caller frees it; NULL: no memory. */
-static char *position_topic(const char *delimiter, const char *prefix)
-{
-	char *topic;
-
-	return asprintf(&topic, KAFKA_POSITION_TOPIC "%s%s", delimiter, prefix) < 0
-		   ? NULL
-		   : topic;
-}
-
-static enum status open_publisher(struct delivery *delivery, struct error *err)
-{
-	char *positions = NULL; /* a topic that may not be a table's */
-	enum status status;
-
-	if (delivery->config->sink == SINK_KAFKA) {
-		positions = position_topic(delivery->config->topic_delimiter,
-					   delivery->config->topic_prefix);
-		if (!positions) {
-			return error_set(err, ST_NOMEM, "out of memory for delivery");
-		}
-	}
-	status = publisher_open(delivery->encoder, delivery->sink, positions,
-				&stop_requested, &delivery->publisher, err);
-	free(positions);
-	return status;
 }
 
 /* What shapes the messages, and the hash of it. */
@@ -242,7 +177,9 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 		status = open_encoder(delivery, err);
 	}
 	if (status == ST_OK) {
-		status = open_publisher(delivery, err);
+		status = publisher_open(delivery->encoder, delivery->sink,
+					sink_own_topic(delivery->sink), &stop_requested,
+					&delivery->publisher, err);
 	}
 	if (status != ST_OK) {
 		delivery_close(delivery);
@@ -260,9 +197,7 @@ void delivery_close(struct delivery *delivery)
 	publisher_close(delivery->publisher);
 	encoder_close(delivery->encoder);
 	column_rules_close(delivery->rules);
-	if (delivery->sink) {
-		delivery->sink->close(delivery->sink);
-	}
+	sink_close(delivery->sink);
 	free(delivery->marks);
 	buffer_clear(&delivery->settings);
 	free(delivery);
@@ -295,14 +230,14 @@ uint64_t delivery_chain(const struct delivery *delivery)
 
 int delivery_watch_fd(const struct delivery *delivery)
 {
-	return delivery->sink->watch_fd(delivery->sink);
+	return sink_watch_fd(delivery->sink);
 }
 
 /* ---- the position ---- */
 
 static void set_place(struct state_position *position, const struct sink *sink)
 {
-	struct file_place place = file_sink_place(sink);
+	struct sink_place place = sink->kind->place(sink);
 
 	position->sink_inode = place.inode;
 	position->sink_length = place.length;
@@ -330,7 +265,7 @@ static struct state_position position_now(const struct delivery *delivery)
 		position.previous_lsn = mark.previous_lsn;
 	}
 	if (delivery->store) {
-		position.in_kafka = store_position(delivery->store)->in_kafka;
+		position.in_sink = store_position(delivery->store)->in_sink;
 	}
 	if (position.change_id < delivery->least_change_id) {
 		position.change_id = delivery->least_change_id;
@@ -373,26 +308,21 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 		return ST_OK;
 	}
 	position = position_now(delivery);
-	if (delivery->config->sink == SINK_FILE) {
+	if (delivery->sink->kind->place) {
 		set_place(&position, delivery->sink);
 	}
+	/* Without transactions nobody waits for the sink's position to be there. */
+	if (delivery->sink->kind->keeps_position) {
+		position.in_sink =
+		    position.in_sink || delivery->config->kafka.exactly_once;
+	}
 	return store_new_position(delivery, &position, err);
-}
-
-static enum status file_acknowledged(void *context, bool durable, struct error *err)
-{
-	struct delivery *delivery = context;
-	enum status status = put_position(delivery, err);
-
-	return status == ST_OK && durable && delivery->store
-		   ? store_sync_position(delivery->store, err)
-		   : status;
 }
 
 /* At the beginning of a transaction. */
 static enum status mark_start(struct delivery *delivery, struct error *err)
 {
-	if (!delivery->store || delivery->config->sink != SINK_STDOUT) {
+	if (!delivery->store || !delivery->sink->kind->count) {
 		return ST_OK;
 	}
 	if (delivery->mark_total == delivery->mark_cap) {
@@ -407,66 +337,54 @@ static enum status mark_start(struct delivery *delivery, struct error *err)
 		delivery->mark_cap = cap;
 	}
 	delivery->marks[delivery->mark_total++] =
-	    (struct sent_mark){.lines = stdout_sink_put_lines(delivery->sink),
+	    (struct sent_mark){.put = delivery->sink->kind->count(delivery->sink).put,
 			       .position = position_now(delivery)};
 	return ST_OK;
 }
 
-/* A when not everything that was put could be written: the last whole line. */
-static enum status lines_written(void *context, struct error *err)
+/* A when not everything that was put is acknowledged: the last of what is counted. */
+static enum status put_counted(struct delivery *delivery, struct error *err)
 {
-	struct delivery *delivery = context;
-	uint64_t written = stdout_sink_written_lines(delivery->sink);
+	uint64_t count = delivery->sink->kind->count(delivery->sink).acknowledged;
 	const struct sent_mark *last = NULL;
 	struct state_position position;
 
 	for (size_t i = 0; i < delivery->mark_total; i++) {
-		if (delivery->marks[i].lines <= written) {
+		if (delivery->marks[i].put <= count) {
 			last = &delivery->marks[i];
 		}
 	}
-	if (!last || !delivery->store) {
+	if (!last) {
 		return ST_OK;
 	}
 	position = last->position;
-	position.messages += written - last->lines;
+	position.messages += count - last->put;
 	return store_new_position(delivery, &position, err);
 }
 
-static void kafka_position(void *context, struct kafka_position *out)
-{
-	const struct delivery *delivery = context;
-	const struct state_position now = position_now(delivery);
-
-	out->lsn = now.lsn;
-	out->chain = delivery->chain;
-	out->in_snapshot = now.in_snapshot;
-	out->messages = now.messages;
-	out->change_id = now.change_id;
-	out->txn_change_id = now.txn_change_id;
-	out->previous_lsn = now.previous_lsn;
-	out->settings_hash = now.settings_hash;
-	if (delivery->store) {
-		store_uuid(delivery->store, out->uuid);
-		kafka_position_path(out->database, store_database(delivery->store));
-	}
-}
-
-static enum status kafka_acknowledged(void *context, struct error *err)
+static enum status acknowledged(void *context, bool durable, struct error *err)
 {
 	struct delivery *delivery = context;
-	struct state_position position;
+	enum status status;
 
 	if (!delivery->store) {
 		return ST_OK;
 	}
-	position = position_now(delivery);
-	/* Without transactions nobody waits for the record to be there. */
-	position.in_kafka = position.in_kafka || delivery->config->kafka.exactly_once;
-	return store_new_position(delivery, &position, err);
+	status = delivery->sink->kind->count ? put_counted(delivery, err)
+					     : put_position(delivery, err);
+	return status == ST_OK && durable ? store_sync_position(delivery->store, err)
+					  : status;
 }
 
-static void kafka_out_of_reach(void *context)
+static void tell_position(void *context, struct sink_position *out)
+{
+	const struct delivery *delivery = context;
+	const struct state_position now = position_now(delivery);
+
+	resume_tell(&now, delivery->chain, out);
+}
+
+static void out_of_reach(void *context)
 {
 	const struct delivery *delivery = context;
 
@@ -475,43 +393,15 @@ static void kafka_out_of_reach(void *context)
 	}
 }
 
-/* ---- where to go on with Kafka ---- */
+/* ---- a sink that keeps a position of its own ---- */
 
-static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
-{
-	const struct store *store = context;
-	uint64_t ours;
-
-	return store_chain_at(store, lsn, &ours) && ours == chain;
-}
-
-/* Look first, without disturbing whoever writes there; then claim, and look again. */
-static enum status settle_with_kafka(struct delivery *delivery,
-				     const struct kafka_own *own,
-				     struct kafka_found *found,
-				     enum kafka_verdict *verdict, struct error *err)
-{
-	enum status status = kafka_sink_look(delivery->sink, found, err);
-
-	if (status == ST_OK) {
-		status = kafka_resume_decide(own, found, verdict, err);
-	}
-	if (status == ST_OK && (*verdict != KAFKA_START_OVER || own->is_new)) {
-		status = kafka_sink_claim(delivery->sink, found, err);
-		if (status == ST_OK) {
-			status = kafka_resume_decide(own, found, verdict, err);
-		}
-	}
-	return status;
-}
-
-static enum status adopt(const struct kafka_position *from, struct store *store,
+static enum status adopt(const struct sink_position *from, struct store *store,
 			 struct error *err)
 {
 	struct state_position position = *store_position(store);
 	enum status status;
 
-	kafka_resume_adopt(from, &position);
+	resume_adopt(from, &position);
 	status = store_put_position(store, &position, err);
 	return status == ST_OK ? store_sync_position(store, err) : status;
 }
@@ -522,115 +412,47 @@ static void say_new_snapshot(const struct delivery *delivery)
 	if (delivery->floor.lsn > 0) {
 		return;
 	}
-	log_warn(
-	    "%s: a new snapshot is taken, as snapshot.mode=when_needed has it: "
-	    "Kafka's position of topic.prefix %s and the state directory do not go "
-	    "together; deletes made meanwhile are not announced",
-	    delivery->config->state_path, delivery->config->topic_prefix);
-}
-
-/* Where the last run had its position in Kafka; NULL: it had none there, or it is not
- * known. The caller frees it. */
-static char *last_topic(const struct store *store)
-{
-	struct buffer kept, sink, delimiter, prefix;
-	char *topic = NULL;
-	uint64_t hash;
-
-	buffer_init(&kept);
-	buffer_init(&sink);
-	buffer_init(&delimiter);
-	buffer_init(&prefix);
-	if (last_settings_read(store_folder(store), &kept, &hash) &&
-	    hash == store_position(store)->settings_hash &&
-	    shaping_find(kept.bytes, "--to", &sink) &&
-	    shaping_find(kept.bytes, "topic.delimiter", &delimiter) &&
-	    shaping_find(kept.bytes, "topic.prefix", &prefix)) {
-		buffer_add_char(&sink, '\0');
-		buffer_add_char(&delimiter, '\0');
-		buffer_add_char(&prefix, '\0');
-		if (buffer_ok(&sink) && buffer_ok(&delimiter) && buffer_ok(&prefix) &&
-		    strcmp(sink.bytes, "kafka") == 0) {
-			topic = position_topic(delimiter.bytes, prefix.bytes);
-		}
-	}
-	buffer_clear(&kept);
-	buffer_clear(&sink);
-	buffer_clear(&delimiter);
-	buffer_clear(&prefix);
-	return topic;
-}
-
-/* As settle_with_kafka, with the names of topics for messages. */
-static enum status settle_by_name(struct delivery *delivery, struct kafka_own *own,
-				  struct kafka_found *found,
-				  enum kafka_verdict *verdict, struct error *err)
-{
-	char *topic = position_topic(delivery->config->topic_delimiter,
-				     delivery->config->topic_prefix);
-	char *last = own->is_new ? NULL : last_topic(own->context);
-	enum status status;
-
-	own->topic = topic;
-	own->last_topic = last;
-	status = topic ? settle_with_kafka(delivery, own, found, verdict, err)
-		       : error_set(err, ST_NOMEM, "out of memory for delivery");
-	own->topic = own->last_topic = NULL;
-	free(topic);
-	free(last);
-	return status;
+	log_warn("%s: a new snapshot is taken, as snapshot.mode=when_needed has it: "
+		 "%s's position of topic.prefix %s and the state directory do not go "
+		 "together; deletes made meanwhile are not announced",
+		 delivery->config->state_path, delivery->config->sink->title,
+		 delivery->config->topic_prefix);
 }
 
 enum status delivery_claim(struct delivery *delivery, struct store *store,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
 {
-	const struct config *config = delivery->config;
-	char uuid[STORE_UUID_BYTES];
-	char database[KAFKA_PATH_BYTES];
-	struct kafka_own own = {.uuid = uuid,
-				.database = database,
-				.has = has_transaction,
-				.context = store,
-				.prefix = config->topic_prefix,
-				.exactly_once = config->kafka.exactly_once,
-				.when_needed =
-				    config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
-	struct kafka_found found;
-	enum kafka_verdict verdict;
+	struct sink_claim claim;
 	enum status status;
 
 	*starts_over = false;
-	if (config->sink != SINK_KAFKA || !store) {
+	if (!delivery->sink->kind->claim || !store) {
 		return ST_OK;
 	}
-	store_uuid(store, uuid);
-	own.is_new = store_is_new(store);
-	kafka_position_path(database, store_database(store));
-	own.position = *store_position(store);
 	delivery->waits = waits;
 	delivery->waits_context = context;
-	status = settle_by_name(delivery, &own, &found, &verdict, err);
+	status = resume_claim(delivery->sink, delivery->config, store, &claim, err);
 	delivery->waits = NULL;
-	if (status == ST_OK && verdict == KAFKA_ADOPT) {
-		status = adopt(&found.position, store, err);
+	if (status == ST_OK && claim.verdict == SINK_ADOPT) {
+		status = adopt(&claim.position, store, err);
 	}
-	if (status == ST_OK && verdict == KAFKA_START_OVER) {
-		*starts_over = !own.is_new;
+	if (status == ST_OK && claim.verdict == SINK_START_OVER) {
+		*starts_over = !store_is_new(store);
 		say_new_snapshot(delivery);
-		delivery_raise_floor(delivery, kafka_resume_floor(&own, &found));
+		delivery_raise_floor(delivery, claim.floor);
 	}
 	return status;
 }
 
-struct kafka_floor delivery_floor(const struct delivery *delivery)
+struct sink_floor delivery_floor(const struct delivery *delivery)
 {
 	return delivery->floor;
 }
 
-void delivery_raise_floor(struct delivery *delivery, struct kafka_floor floor)
+void delivery_raise_floor(struct delivery *delivery, struct sink_floor floor)
 {
-	struct kafka_floor *f = &delivery->floor;
+	struct sink_floor *f = &delivery->floor;
 
 	f->lsn = floor.lsn > f->lsn ? floor.lsn : f->lsn;
 	f->change_id = floor.change_id > f->change_id ? floor.change_id : f->change_id;
@@ -749,23 +571,35 @@ static void restore_position(struct delivery *delivery)
 	buffer_clear(&kept);
 }
 
-/* Bring the file to what was acknowledged, and store where it stands. */
-static enum status resume_file(struct delivery *delivery, struct error *err)
+/* Bring the sink to what was acknowledged, and store where it stands. */
+static enum status begin_sink(struct delivery *delivery, struct error *err)
 {
-	struct state_position position = *store_position(delivery->store);
-	struct file_place place = {.inode = position.sink_inode,
-				   .length = position.sink_length,
-				   .start = position.sink_start,
-				   .proof = position.sink_proof};
-	bool at_start =
-	    position.messages > 0 && position.settings_hash != delivery->settings_hash;
-	enum status status = file_sink_resume(delivery->sink, &place, at_start, err);
+	struct state_position position;
+	struct sink_start start;
+	char uuid[STORE_UUID_BYTES];
+	enum status status;
 
-	if (status != ST_OK) {
+	if (!delivery->store) {
+		return sink_begin(delivery->sink, NULL, err);
+	}
+	position = *store_position(delivery->store);
+	store_uuid(delivery->store, uuid);
+	start = (struct sink_start){
+	    .uuid = uuid,
+	    .database = store_database(delivery->store),
+	    .place = {.inode = position.sink_inode,
+		      .length = position.sink_length,
+		      .start = position.sink_start,
+		      .proof = position.sink_proof},
+	    .at_start = position.messages > 0 &&
+			position.settings_hash != delivery->settings_hash,
+	};
+	status = sink_begin(delivery->sink, &start, err);
+	if (status != ST_OK || !delivery->sink->kind->place) {
 		return status;
 	}
 	set_place(&position, delivery->sink);
-	if (at_start) {
+	if (start.at_start) {
 		position.messages = 0;
 		position.change_id = position.txn_change_id;
 	}
@@ -783,11 +617,7 @@ enum status delivery_restore(struct delivery *delivery, struct store *store,
 		delivery->store = store;
 		restore_position(delivery);
 	}
-	if (delivery->config->sink == SINK_KAFKA) {
-		return kafka_sink_begin(delivery->sink, err);
-	}
-	return store && delivery->config->sink == SINK_FILE ? resume_file(delivery, err)
-							    : ST_OK;
+	return begin_sink(delivery, err);
 }
 
 /* ---- transactions ---- */
@@ -818,16 +648,14 @@ enum status delivery_end(struct delivery *delivery, struct error *err)
 
 bool delivery_wants_flush(const struct delivery *delivery)
 {
-	return delivery->mark_total >= FLUSH_TXNS ||
-	       (delivery->sink->wants_flush &&
-		delivery->sink->wants_flush(delivery->sink));
+	return delivery->mark_total >= FLUSH_TXNS || sink_wants_flush(delivery->sink);
 }
 
 enum status delivery_flush(struct delivery *delivery, struct error *err)
 {
-	enum status status = delivery->sink->flush(delivery->sink, err);
+	enum status status = sink_flush(delivery->sink, err);
 
-	if (status == ST_OK && delivery->config->sink != SINK_KAFKA) {
+	if (status == ST_OK && !delivery->sink->kind->keeps_position) {
 		delivery->mark_total = 0;
 		status = put_position(delivery, err);
 	}
@@ -837,24 +665,23 @@ enum status delivery_flush(struct delivery *delivery, struct error *err)
 enum status delivery_finish(struct delivery *delivery, enum status ended,
 			    struct error *err)
 {
+	const struct sink_kind *kind = delivery->sink->kind;
 	enum status status = ST_OK;
 
 	if (ended != ST_CLOSED && ended != ST_IO) {
-		status = delivery->sink->flush(delivery->sink, err);
+		status = sink_flush(delivery->sink, err);
 	}
-	if (!delivery->store) {
+	if (!delivery->store || kind->keeps_position) {
 		return status;
 	}
-	if (delivery->config->sink == SINK_STDOUT) {
+	if (kind->count) {
 		struct error ignored;
-		enum status stored = lines_written(delivery, &ignored);
+		enum status stored = put_counted(delivery, &ignored);
 
 		return status == ST_OK ? stored : status;
 	}
 	/* What was put and could not be flushed is not acknowledged. */
-	return status == ST_OK && ended != ST_IO && delivery->config->sink == SINK_FILE
-		   ? put_position(delivery, err)
-		   : status;
+	return status == ST_OK && ended != ST_IO ? put_position(delivery, err) : status;
 }
 
 /* ---- heartbeats ---- */

@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sinks/sink.h"
 #include "src/config/config.h"
-#include "src/deliver/kafka_resume.h"
 #include "src/deliver/publisher.h"
 #include "src/state/store.h"
 
@@ -37,19 +37,19 @@ const struct column_rules *delivery_rules(const struct delivery *delivery);
 struct publisher *delivery_publisher(struct delivery *delivery);
 
 /*
- * Settle with Kafka where to go on (src/deliver/kafka_resume.h), and put an end to
+ * Settle where to go on with a sink that keeps a position of its own, and put an end to
  * whoever wrote there before; other sinks: nothing. May move the store's position.
- * Waits for Kafka.
+ * Waits for the sink.
  * `*starts_over`: the directory's content is of no use; forget it and open all again,
- * with delivery_floor taken over. `waits` (may be NULL) is called when Kafka is found
- * to be out of reach meanwhile.
+ * with delivery_floor taken over. `waits` (may be NULL) is called when the sink is
+ * found to be out of reach meanwhile.
  */
 enum status delivery_claim(struct delivery *delivery, struct store *store,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err) MUST_CHECK;
 /* Where LSNs of a new state directory begin, and which change_ids are used up. */
-struct kafka_floor delivery_floor(const struct delivery *delivery);
-void delivery_raise_floor(struct delivery *delivery, struct kafka_floor floor);
+struct sink_floor delivery_floor(const struct delivery *delivery);
+void delivery_raise_floor(struct delivery *delivery, struct sink_floor floor);
 
 /* A new state directory begins here: all was seen up to `lsn`. */
 struct state_position delivery_first_position(const struct delivery *delivery,

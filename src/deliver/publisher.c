@@ -228,19 +228,20 @@ static enum status announce(const struct publisher *publisher, const struct plan
 	struct sink *sink = publisher->sink;
 	enum status status = ST_OK;
 
-	if (!sink->announce) {
+	if (!sink->kind->announce) {
 		return ST_OK;
 	}
 	for (size_t i = 0; status == ST_OK && i < sizeof others / sizeof *others; i++) {
 		if (others[i].bytes) {
-			status = sink->announce(sink, others[i], NULL, false, err);
+			status =
+			    sink->kind->announce(sink, others[i], NULL, false, err);
 		}
 	}
 	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
 		const struct table *table = p->catalog->tables[i];
 
 		if (p->is_new[i] && p->plans[i] && !table->left_out) {
-			status = sink->announce(
+			status = sink->kind->announce(
 			    sink, table_plan_topic(p->plans[i]), table->name,
 			    table_plan_is_keyless(p->plans[i]), err);
 		}
@@ -479,8 +480,7 @@ enum status publisher_heartbeat(struct publisher *publisher, struct error *err)
 	struct message message;
 	enum status status = encoder_heartbeat(publisher->encoder, &message, err);
 
-	return status == ST_OK ? publisher->sink->put(publisher->sink, &message, err)
-			       : status;
+	return status == ST_OK ? sink_put(publisher->sink, &message, err) : status;
 }
 
 enum status publisher_table(void *context, const struct table *table, struct error *err)
@@ -517,8 +517,7 @@ static enum status put_all(struct publisher *publisher, const struct message *me
 
 	for (size_t i = 0; status == ST_OK && i < count; i++) {
 		if (publisher->mark.messages >= publisher->skip) {
-			status =
-			    publisher->sink->put(publisher->sink, &messages[i], err);
+			status = sink_put(publisher->sink, &messages[i], err);
 		}
 		publisher->mark.messages += status == ST_OK;
 	}

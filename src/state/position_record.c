@@ -7,8 +7,8 @@
 #include "src/base/bytes.h"
 #include "src/base/fields.h"
 
-#define SUM_AT            (POSITION_BYTES - 8)
-#define POSITION_IN_KAFKA 1u
+#define SUM_AT           (POSITION_BYTES - 8)
+#define POSITION_IN_SINK 1u
 
 void position_encode(const struct state_position *position, uint64_t sequence,
 		     uint8_t *bytes)
@@ -27,7 +27,7 @@ void position_encode(const struct state_position *position, uint64_t sequence,
 	put_field_u64(&w, position->sink_start);
 	put_field_u64(&w, position->sink_proof);
 	put_field_u32(&w, position->in_snapshot);
-	put_field_u32(&w, position->in_kafka);
+	put_field_u32(&w, position->in_sink);
 	put_field_u64(&w, position->unhanded_lsn);
 	assert(w.at == bytes + SUM_AT);
 	put_field_u64(&w, XXH3_64bits(bytes, SUM_AT));
@@ -54,7 +54,7 @@ static uint64_t decode(const uint8_t *bytes, struct state_position *position)
 	position->sink_proof = get_field_u64(r);
 	position->in_snapshot = get_field_u32(r) != 0;
 	flags = get_field_u32(r);
-	position->in_kafka = flags & POSITION_IN_KAFKA;
+	position->in_sink = flags & POSITION_IN_SINK;
 	position->unhanded_lsn = get_field_u64(r);
 	return sequence;
 }

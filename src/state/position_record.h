@@ -32,7 +32,7 @@ struct state_position {
 	uint64_t sink_length;
 	uint64_t sink_start; /* how long it was where the next transaction begins */
 	uint64_t sink_proof; /* a hash of what is before sink_length */
-	bool in_kafka;       /* Kafka has, or had, a position of this directory */
+	bool in_sink;        /* it has, or had, a position of this directory itself */
 	/* Nothing from this LSN on was handed to the sink; 0: that is not known. Set by
 	 * state_dir_put_unhanded only. */
 	uint64_t unhanded_lsn;

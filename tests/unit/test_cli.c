@@ -175,8 +175,8 @@ static void test_kafka_has_brokers_and_a_state(void **state)
 
 	(void)state;
 	parse_ok("/nonexistent/app.db --to kafka://a:9092,b:9093", &c);
-	assert_int_equal(c.sink, SINK_KAFKA);
-	assert_string_equal(c.sink_path, "a:9092,b:9093");
+	assert_ptr_equal(c.sink, &kafka_kind);
+	assert_string_equal(c.sink_target, "a:9092,b:9093");
 	assert_string_equal(c.state_path, "/nonexistent/app.db-rowtail");
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
 	assert_true(c.kafka.exactly_once);
@@ -202,20 +202,20 @@ static void test_a_file_has_its_state_beside_the_database(void **state)
 
 	(void)state;
 	parse_ok("/nonexistent/app.db --to file:out.jsonl", &c);
-	assert_int_equal(c.sink, SINK_FILE);
-	assert_string_equal(c.sink_path, "out.jsonl");
+	assert_ptr_equal(c.sink, &file_kind);
+	assert_string_equal(c.sink_target, "out.jsonl");
 	assert_string_equal(c.state_path, "/nonexistent/app.db-rowtail");
 	assert_true(c.state_is_default);
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
 	config_clear(&c);
 	parse_ok("a.db --to file:/x/y --state d --once", &c);
-	assert_string_equal(c.sink_path, "/x/y");
+	assert_string_equal(c.sink_target, "/x/y");
 	assert_string_equal(c.state_path, "d");
 	assert_false(c.state_is_default);
 	config_clear(&c);
 	parse_ok("a.db --to file:x --to stdout", &c);
-	assert_int_equal(c.sink, SINK_STDOUT);
-	assert_null(c.sink_path);
+	assert_ptr_equal(c.sink, &stdout_kind);
+	assert_null(c.sink_target);
 	assert_null(c.state_path);
 	config_clear(&c);
 	check_refused("a.db --to file:", "must be stdout, file:PATH or");

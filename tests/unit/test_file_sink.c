@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "sinks/file_sink.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 
@@ -27,11 +28,11 @@ struct fixture {
 	char folder[64];
 	char path[96];
 	char database[96];
-	struct file_settings settings;
+	struct sink_settings settings;
 	struct sink *sink;
-	struct file_place stored;
+	struct sink_place stored;
 	unsigned acknowledged, durable;
-	struct file_place places[8]; /* as of the first calls of `acknowledged` */
+	struct sink_place places[8]; /* as of the first calls of `acknowledged` */
 	volatile int stop, reopen;
 };
 
@@ -46,7 +47,7 @@ static enum status note_acknowledged(void *context, bool durable, struct error *
 	struct fixture *f = context;
 
 	(void)err;
-	f->stored = file_sink_place(f->sink);
+	f->stored = file_kind.place(f->sink);
 	if (f->acknowledged < 8) {
 		f->places[f->acknowledged] = f->stored;
 	}
@@ -64,7 +65,7 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(f->folder));
 	in_folder(f, "out", f->path, sizeof f->path);
 	in_folder(f, "app.db", f->database, sizeof f->database);
-	f->settings = (struct file_settings){.path = f->path,
+	f->settings = (struct sink_settings){.target = f->path,
 					     .database_path = f->database,
 					     .stop = &f->stop,
 					     .reopen = &f->reopen,
@@ -78,7 +79,7 @@ static int set_up(void **state)
 static void close_sink(struct fixture *f)
 {
 	if (f->sink) {
-		f->sink->close(f->sink);
+		sink_close(f->sink);
 		f->sink = NULL;
 	}
 }
@@ -134,16 +135,17 @@ static void open_sink(struct fixture *f)
 {
 	struct error err;
 
-	assert_int_equal(file_sink_open(&f->settings, &f->sink, &err), ST_OK);
+	assert_int_equal(file_kind.open(&f->settings, &f->sink, &err), ST_OK);
 }
 
 static void resume(struct fixture *f, bool at_start)
 {
+	struct sink_start start = {.place = f->stored, .at_start = at_start};
 	struct error err;
 
 	open_sink(f);
-	assert_int_equal(file_sink_resume(f->sink, &f->stored, at_start, &err), ST_OK);
-	f->stored = file_sink_place(f->sink);
+	assert_int_equal(sink_begin(f->sink, &start, &err), ST_OK);
+	f->stored = file_kind.place(f->sink);
 }
 
 /* `index`: in its transaction. */
@@ -154,25 +156,25 @@ static void put(struct fixture *f, const char *line, uint64_t index)
 				  .index = index};
 	struct error err;
 
-	assert_int_equal(f->sink->put(f->sink, &message, &err), ST_OK);
+	assert_int_equal(sink_put(f->sink, &message, &err), ST_OK);
 }
 
 static void flush(struct fixture *f)
 {
 	struct error err;
 
-	assert_int_equal(f->sink->flush(f->sink, &err), ST_OK);
-	f->stored = file_sink_place(f->sink);
+	assert_int_equal(sink_flush(f->sink, &err), ST_OK);
+	f->stored = file_kind.place(f->sink);
 }
 
 static void check_refused(struct fixture *f, const char *path, const char *words)
 {
 	struct error err;
 
-	f->settings.path = path;
-	assert_int_equal(file_sink_open(&f->settings, &f->sink, &err), ST_CONFIG);
+	f->settings.target = path;
+	assert_int_equal(file_kind.open(&f->settings, &f->sink, &err), ST_CONFIG);
 	assert_non_null(strstr(err.text, words));
-	f->settings.path = f->path;
+	f->settings.target = f->path;
 }
 
 /* ---- tests ---- */
@@ -182,7 +184,7 @@ static void test_a_file_gets_lines_with_the_flush(void **state)
 	struct fixture *f = *state;
 
 	resume(f, false);
-	assert_false(f->sink->wants_keys);
+	assert_false(sink_wants_keys(&file_kind, false));
 	put(f, "{\"a\":1}", 0);
 	put(f, NULL, 1);
 	check_file(f->path, "");
@@ -201,7 +203,7 @@ static void test_record_lines(void **state)
 
 	f->settings.record_lines = true;
 	resume(f, false);
-	assert_true(f->sink->wants_keys);
+	assert_true(sink_wants_keys(&file_kind, true));
 	put(f, NULL, 0);
 	flush(f);
 	check_file(f->path, "{\"topic\":\"app.t\",\"key\":null,\"value\":null,"
@@ -215,8 +217,8 @@ static void test_no_file_before_resume(void **state)
 
 	open_sink(f);
 	assert_int_equal(access(f->path, F_OK), -1);
-	assert_int_equal(f->sink->flush(f->sink, &err), ST_OK);
-	assert_int_equal(f->sink->watch_fd(f->sink), -1);
+	assert_int_equal(sink_flush(f->sink, &err), ST_OK);
+	assert_int_equal(sink_watch_fd(f->sink), -1);
 }
 
 static void test_lines_of_a_crash_are_cut(void **state)
@@ -445,14 +447,15 @@ static void test_two_sinks_on_one_file_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct fixture other = *f;
+	struct sink_start start;
 	struct error err;
 
 	resume(f, false);
+	start = (struct sink_start){.place = f->stored};
 	open_sink(&other);
-	assert_int_equal(file_sink_resume(other.sink, &f->stored, false, &err),
-			 ST_CONFIG);
+	assert_int_equal(sink_begin(other.sink, &start, &err), ST_CONFIG);
 	assert_non_null(strstr(err.text, "another process"));
-	assert_int_equal(other.sink->flush(other.sink, &err), ST_CONFIG);
+	assert_int_equal(sink_flush(other.sink, &err), ST_CONFIG);
 	close_sink(&other);
 }
 
@@ -502,14 +505,14 @@ static void check_full(struct fixture *f, void *(*help)(void *), enum status wan
 		if (help) {
 			(void)pthread_create(&thread, NULL, help, (void *)&f->stop);
 		}
-		again = f->sink->flush(f->sink, &err);
+		again = sink_flush(f->sink, &err);
 		if (help) {
 			(void)pthread_join(thread, NULL);
 		}
-		if (again != ST_OK && f->sink->flush(f->sink, &err) != again) {
+		if (again != ST_OK && sink_flush(f->sink, &err) != again) {
 			_exit(99); /* a failure stays */
 		}
-		if (file_sink_place(f->sink).length != (again == ST_OK ? 10 : 0)) {
+		if (file_kind.place(f->sink).length != (again == ST_OK ? 10 : 0)) {
 			_exit(98);
 		}
 		_exit((int)again);

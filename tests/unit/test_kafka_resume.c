@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/deliver/kafka_resume.h"
+#include "sinks/kafka_resume.h"
 
 #define UUID "00112233445566778899aabbccddeeff"
 
@@ -20,17 +20,16 @@ static bool has(const void *context, uint64_t lsn, uint64_t chain)
 
 static struct kafka_own own_at(uint64_t lsn, uint64_t messages)
 {
-	return (struct kafka_own){.uuid = UUID,
-				  .database = "/data/app.db",
-				  .position = {.lsn = lsn,
-					       .messages = messages,
-					       .change_id = 50,
-					       .in_kafka = true},
-				  .has = has,
-				  .prefix = "app",
-				  .topic = "__rowtail-position.app",
-				  .last_topic = "__rowtail-position.app",
-				  .exactly_once = true};
+	return (struct kafka_own){
+	    .here = {.uuid = UUID,
+		     .database = "/data/app.db",
+		     .position = {.lsn = lsn, .messages = messages, .change_id = 50},
+		     .was_kept = true,
+		     .has = has},
+	    .prefix = "app",
+	    .topic = "__rowtail-position.app",
+	    .last_topic = "__rowtail-position.app",
+	    .exactly_once = true};
 }
 
 static struct kafka_found found_at(uint64_t lsn, uint64_t messages)
@@ -39,17 +38,17 @@ static struct kafka_found found_at(uint64_t lsn, uint64_t messages)
 				    .position = {.uuid = UUID,
 						 .database = "/data/app.db",
 						 .exactly_once = true,
-						 .lsn = lsn,
-						 .chain = lsn + 7,
-						 .messages = messages,
-						 .change_id = 60}};
+						 .at = {.lsn = lsn,
+							.chain = lsn + 7,
+							.messages = messages,
+							.change_id = 60}}};
 }
 
 static void expect_verdict(const struct kafka_own *own, const struct kafka_found *found,
-			   enum kafka_verdict expected)
+			   enum sink_verdict expected)
 {
 	struct error err = {0};
-	enum kafka_verdict verdict = KAFKA_START_OVER;
+	enum sink_verdict verdict = SINK_START_OVER;
 
 	assert_int_equal(kafka_resume_decide(own, found, &verdict, &err), ST_OK);
 	assert_int_equal(verdict, expected);
@@ -60,15 +59,15 @@ static void expect_refusal(struct kafka_own *own, const struct kafka_found *foun
 			   const char *text, bool offers_snapshot)
 {
 	struct error err = {0};
-	enum kafka_verdict verdict;
+	enum sink_verdict verdict;
 
-	own->when_needed = false;
+	own->here.when_needed = false;
 	assert_int_equal(kafka_resume_decide(own, found, &verdict, &err), ST_CONFIG);
 	if (!strstr(err.text, text)) {
 		fail_msg("\"%s\" lacks \"%s\"", err.text, text);
 	}
 	assert_int_equal(strstr(err.text, "when_needed") != NULL, offers_snapshot);
-	own->when_needed = true;
+	own->here.when_needed = true;
 }
 
 static void test_a_record_where_we_are_goes_on(void **state)
@@ -77,7 +76,7 @@ static void test_a_record_where_we_are_goes_on(void **state)
 	struct kafka_found found = found_at(100, 3);
 
 	(void)state;
-	expect_verdict(&own, &found, KAFKA_GO_ON);
+	expect_verdict(&own, &found, SINK_GO_ON);
 }
 
 static void test_a_first_start_without_a_record_goes_on(void **state)
@@ -86,12 +85,12 @@ static void test_a_first_start_without_a_record_goes_on(void **state)
 	struct kafka_found none = {0};
 
 	(void)state;
-	own.is_new = true;
-	own.position.in_kafka = false;
-	expect_verdict(&own, &none, KAFKA_GO_ON);
-	own.is_new =
+	own.here.is_new = true;
+	own.here.was_kept = false;
+	expect_verdict(&own, &none, SINK_GO_ON);
+	own.here.is_new =
 	    false; /* used with another sink, or killed before the first commit */
-	expect_verdict(&own, &none, KAFKA_GO_ON);
+	expect_verdict(&own, &none, SINK_GO_ON);
 }
 
 static void test_a_record_ahead_is_adopted(void **state)
@@ -102,30 +101,11 @@ static void test_a_record_ahead_is_adopted(void **state)
 	struct kafka_found by_snapshot = found_at(100, 0);
 
 	(void)state;
-	expect_verdict(&own, &by_messages, KAFKA_ADOPT);
-	expect_verdict(&own, &by_txn, KAFKA_ADOPT);
-	own.position.in_snapshot = true; /* and the record is behind the snapshot */
-	expect_verdict(&own, &by_snapshot, KAFKA_ADOPT);
-}
-
-static void test_an_adopted_record_is_the_position(void **state)
-{
-	struct kafka_found found = found_at(200, 5);
-	struct state_position position = {.sink_inode = 9};
-
-	(void)state;
-	found.position.previous_lsn = 100;
-	found.position.txn_change_id = 55;
-	found.position.settings_hash = 77;
-	kafka_resume_adopt(&found.position, &position);
-	assert_int_equal(position.lsn, 200);
-	assert_int_equal(position.messages, 5);
-	assert_int_equal(position.change_id, 60);
-	assert_int_equal(position.txn_change_id, 55);
-	assert_int_equal(position.previous_lsn, 100);
-	assert_int_equal(position.settings_hash, 77);
-	assert_int_equal(position.sink_inode, 9);
-	assert_true(position.in_kafka);
+	expect_verdict(&own, &by_messages, SINK_ADOPT);
+	expect_verdict(&own, &by_txn, SINK_ADOPT);
+	own.here.position.in_snapshot =
+	    true; /* and the record is behind the snapshot */
+	expect_verdict(&own, &by_snapshot, SINK_ADOPT);
 }
 
 static void test_kafka_that_lost_what_it_acknowledged_is_an_error(void **state)
@@ -138,10 +118,10 @@ static void test_kafka_that_lost_what_it_acknowledged_is_an_error(void **state)
 
 	(void)state;
 	expect_refusal(&own, &by_txn, "Kafka is behind", true);
-	expect_verdict(&own, &by_txn, KAFKA_START_OVER);
+	expect_verdict(&own, &by_txn, SINK_START_OVER);
 	expect_refusal(&inside, &by_messages, "Kafka is behind", true);
 	expect_refusal(&own, &none, "__rowtail-position.app", true);
-	expect_verdict(&own, &none, KAFKA_START_OVER);
+	expect_verdict(&own, &none, SINK_START_OVER);
 }
 
 static void test_a_directory_from_a_backup_is_an_error(void **state)
@@ -152,11 +132,11 @@ static void test_a_directory_from_a_backup_is_an_error(void **state)
 
 	(void)state;
 	expect_refusal(&own, &unknown, "from a backup", true);
-	expect_verdict(&own, &unknown, KAFKA_START_OVER);
-	other_history.position.chain++; /* it was run on since */
+	expect_verdict(&own, &unknown, SINK_START_OVER);
+	other_history.position.at.chain++; /* it was run on since */
 	expect_refusal(&own, &other_history, "from a backup", true);
 	other_history = found_at(100, 0); /* even at the very same LSN */
-	other_history.position.chain++;
+	other_history.position.at.chain++;
 	expect_refusal(&own, &other_history, "from a backup", true);
 }
 
@@ -181,22 +161,22 @@ static void test_a_lost_directory_is_an_error(void **state)
 	struct kafka_found found = found_at(100, 0);
 
 	(void)state;
-	own.is_new = true;
+	own.here.is_new = true;
 	expect_refusal(&own, &found, "another state directory", true);
-	expect_verdict(&own, &found, KAFKA_START_OVER);
-	own.is_new = false; /* another one of the same database, that was in use */
+	expect_verdict(&own, &found, SINK_START_OVER);
+	own.here.is_new = false; /* another one of the same database, that was in use */
 	strcpy(found.position.uuid, "ffffffffffffffffffffffffffffffff");
 	expect_refusal(&own, &found, "another state directory", true);
 	expect_refusal(&own, &found, "another state directory", true);
 	{ /* when_needed does not give a prefix to whoever comes */
 		struct error err;
-		enum kafka_verdict verdict;
+		enum sink_verdict verdict;
 
 		assert_int_equal(kafka_resume_decide(&own, &found, &verdict, &err),
 				 ST_CONFIG);
 	}
-	own.position.in_kafka = false; /* a start over that was killed */
-	expect_verdict(&own, &found, KAFKA_START_OVER);
+	own.here.was_kept = false; /* a start over that was killed */
+	expect_verdict(&own, &found, SINK_START_OVER);
 }
 
 static void test_another_database_is_an_error_whatever_the_mode(void **state)
@@ -204,10 +184,10 @@ static void test_another_database_is_an_error_whatever_the_mode(void **state)
 	struct kafka_own own = own_at(0, 0);
 	struct kafka_found found = found_at(100, 0);
 	struct error err;
-	enum kafka_verdict verdict;
+	enum sink_verdict verdict;
 
 	(void)state;
-	own.is_new = true;
+	own.here.is_new = true;
 	strcpy(found.position.database, "/data/other.db");
 	expect_refusal(&own, &found, "belongs to another database, /data/other.db",
 		       false);
@@ -225,13 +205,13 @@ static void test_at_least_once_goes_on_where_the_directory_is(void **state)
 
 	(void)state;
 	own.exactly_once = false;
-	expect_verdict(&own, &behind, KAFKA_GO_ON);
-	expect_verdict(&own, &ahead, KAFKA_GO_ON);
-	expect_verdict(&own, &none, KAFKA_GO_ON);
+	expect_verdict(&own, &behind, SINK_GO_ON);
+	expect_verdict(&own, &ahead, SINK_GO_ON);
+	expect_verdict(&own, &none, SINK_GO_ON);
 	/* Its record may be behind: that is no sign of a loss. */
 	own.exactly_once = true;
 	behind.position.exactly_once = false;
-	expect_verdict(&own, &behind, KAFKA_GO_ON);
+	expect_verdict(&own, &behind, SINK_GO_ON);
 }
 
 static void test_numbers_go_on_above_all_that_was_seen(void **state)
@@ -239,7 +219,7 @@ static void test_numbers_go_on_above_all_that_was_seen(void **state)
 	struct kafka_own own = own_at(100, 0);
 	struct kafka_found found = found_at(200, 0);
 	struct kafka_found none = {0};
-	struct kafka_floor floor = kafka_resume_floor(&own, &found);
+	struct sink_floor floor = kafka_resume_floor(&own, &found);
 
 	(void)state;
 	assert_true(floor.lsn > 200);
@@ -247,10 +227,10 @@ static void test_numbers_go_on_above_all_that_was_seen(void **state)
 	floor = kafka_resume_floor(&own, &none);
 	assert_true(floor.lsn > 100);
 	assert_int_equal(floor.change_id, 50);
-	found.position.messages = 1; /* of a transaction whose LSN nobody knows */
+	found.position.at.messages = 1; /* of a transaction whose LSN nobody knows */
 	floor = kafka_resume_floor(&own, &found);
 	assert_true(floor.lsn > 200 + UINT32_MAX);
-	own.is_new = true;
+	own.here.is_new = true;
 	floor = kafka_resume_floor(&own, &none);
 	assert_int_equal(floor.change_id, 0);
 }
@@ -261,7 +241,6 @@ int main(void)
 	    cmocka_unit_test(test_a_record_where_we_are_goes_on),
 	    cmocka_unit_test(test_a_first_start_without_a_record_goes_on),
 	    cmocka_unit_test(test_a_record_ahead_is_adopted),
-	    cmocka_unit_test(test_an_adopted_record_is_the_position),
 	    cmocka_unit_test(test_kafka_that_lost_what_it_acknowledged_is_an_error),
 	    cmocka_unit_test(test_a_directory_from_a_backup_is_an_error),
 	    cmocka_unit_test(test_a_record_that_is_not_there_is_lost_or_elsewhere),

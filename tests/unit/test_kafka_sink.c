@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "sinks/kafka_sink.h"
+#include "sinks/sink_settings.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "tests/lib/mock_kafka.h"
@@ -22,7 +23,7 @@ enum { API_PRODUCE = 0, API_ADD_PARTITIONS = 24, API_END_TXN = 26 };
 
 struct rig {
 	struct mock_kafka mock;
-	struct kafka_settings settings;
+	struct sink_settings settings;
 	struct kafka_found found; /* of the start */
 	struct sink *sink;
 	volatile int stop;
@@ -32,22 +33,21 @@ struct rig {
 	struct mock_record *records;
 };
 
-static void position_of(void *context, struct kafka_position *out)
+static void position_of(void *context, struct sink_position *out)
 {
 	const struct rig *rig = context;
 
-	strcpy(out->uuid, "00112233445566778899aabbccddeeff");
-	strcpy(out->database, "/data/app \"1\".db");
 	out->lsn = rig->put;
 	out->chain = UINT64_C(0xfedcba9876543210);
-	out->previous_lsn = KAFKA_NO_LSN;
+	out->previous_lsn = SINK_NO_LSN;
 	out->change_id = rig->put;
 }
 
-static enum status note_acknowledged(void *context, struct error *err)
+static enum status note_acknowledged(void *context, bool durable, struct error *err)
 {
 	struct rig *rig = context;
 
+	(void)durable;
 	(void)err;
 	rig->acknowledged = rig->put;
 	rig->acknowledgements++;
@@ -60,13 +60,13 @@ static void rig_prepare(struct rig *rig)
 	*rig = (struct rig){.records = calloc(CAP, sizeof *rig->records)};
 	assert_non_null(rig->records);
 	mock_kafka_open(&rig->mock);
-	rig->settings = (struct kafka_settings){
-	    .brokers = rig->mock.address,
+	rig->settings = (struct sink_settings){
+	    .target = rig->mock.address,
 	    .prefix = "app",
 	    .delimiter = ".",
 	    .topics = {.partitions = -1, .replication_factor = -1},
 	    .exactly_once = true,
-	    .keeps_position = true,
+	    .state_path = "/data/state",
 	    .stop = &rig->stop,
 	    .patience_ns = 30 * NS_PER_S,
 	    .position = position_of,
@@ -81,7 +81,7 @@ static void announce(struct rig *rig, const char *table)
 	char topic[64];
 	int len = snprintf(topic, sizeof topic, "app.%s", table);
 
-	assert_int_equal(rig->sink->announce(rig->sink,
+	assert_int_equal(kafka_kind.announce(rig->sink,
 					     (struct span){topic, (size_t)len}, table,
 					     false, &err),
 			 ST_OK);
@@ -90,16 +90,18 @@ static void announce(struct rig *rig, const char *table)
 /* Table k has no key, but the mock broker cannot be asked about topics. */
 static void rig_start(struct rig *rig)
 {
+	const struct sink_start start = {.uuid = "00112233445566778899aabbccddeeff",
+					 .database = "/data/app \"1\".db"};
 	struct error err = {0};
 
-	if (kafka_sink_open(&rig->settings, &rig->sink, &err) != ST_OK ||
+	if (kafka_kind.open(&rig->settings, &rig->sink, &err) != ST_OK ||
 	    kafka_sink_look(rig->sink, &rig->found, &err) != ST_OK ||
-	    kafka_sink_claim(rig->sink, &rig->found, &err) != ST_OK) {
+	    kafka_sink_take(rig->sink, &rig->found, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
 	announce(rig, "t");
 	announce(rig, "k");
-	if (kafka_sink_begin(rig->sink, &err) != ST_OK) {
+	if (sink_begin(rig->sink, &start, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
 }
@@ -113,7 +115,7 @@ static void rig_open(struct rig *rig)
 static void rig_close(struct rig *rig)
 {
 	if (rig->sink) {
-		rig->sink->close(rig->sink);
+		sink_close(rig->sink);
 	}
 	mock_kafka_close(&rig->mock);
 	free(rig->records);
@@ -129,7 +131,7 @@ static enum status put(struct rig *rig, const char *topic, const char *key,
 {
 	struct message message = {
 	    .topic = text(topic), .key = text(key), .value = text(value)};
-	enum status status = rig->sink->put(rig->sink, &message, err);
+	enum status status = sink_put(rig->sink, &message, err);
 
 	rig->put += status == ST_OK;
 	return status;
@@ -149,7 +151,7 @@ static void flush_ok(struct rig *rig)
 {
 	struct error err = {0};
 
-	if (rig->sink->flush(rig->sink, &err) != ST_OK) {
+	if (sink_flush(rig->sink, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
 	assert_int_equal(rig->acknowledged, rig->put);
@@ -187,7 +189,7 @@ static void test_messages_arrive_as_they_were_put(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	assert_int_equal(rig.sink->put(rig.sink, &message, &err), ST_OK);
+	assert_int_equal(sink_put(rig.sink, &message, &err), ST_OK);
 	rig.put++;
 	put_ok(&rig, "app.t", "{\"id\":1}", NULL);
 	put_ok(&rig, "app.t", "{\"id\":1}", "");
@@ -234,7 +236,7 @@ static void test_keys_choose_partitions_as_in_java(void **state)
 
 static void test_another_partitioner_may_be_named(void **state)
 {
-	const struct kafka_property crc = {"-D producer.", "partitioner", "consistent"};
+	const struct sink_property crc = {"-D producer.", "partitioner", "consistent"};
 	struct rig rig;
 
 	(void)state;
@@ -293,9 +295,9 @@ static void test_the_position_is_written_with_the_messages(void **state)
 	flush_ok(&rig);
 	assert_int_equal(rig.acknowledgements, 2);
 	position = last_position(&rig);
-	assert_int_equal(position.lsn, 2);
-	assert_int_equal(position.chain, UINT64_C(0xfedcba9876543210));
-	assert_int_equal(position.previous_lsn, KAFKA_NO_LSN);
+	assert_int_equal(position.at.lsn, 2);
+	assert_int_equal(position.at.chain, UINT64_C(0xfedcba9876543210));
+	assert_int_equal(position.at.previous_lsn, SINK_NO_LSN);
 	assert_string_equal(position.database, "/data/app \"1\".db");
 	assert_true(position.exactly_once);
 	assert_int_equal(read_topic(&rig, POSITIONS), 2);
@@ -316,10 +318,10 @@ static void test_a_later_run_finds_the_position_among_many(void **state)
 		put_ok(&rig, "app.t", "1", "a");
 		flush_ok(&rig);
 	}
-	rig.sink->close(rig.sink);
+	sink_close(rig.sink);
 	rig_start(&rig);
 	assert_true(rig.found.is_there);
-	assert_int_equal(rig.found.position.lsn, 300);
+	assert_int_equal(rig.found.position.at.lsn, 300);
 	assert_string_not_equal(rig.found.position.run, last_position(&rig).run);
 	rig_close(&rig);
 }
@@ -337,13 +339,13 @@ static void test_a_batch_that_is_full_is_committed_by_put(void **state)
 	for (unsigned i = 0; i < 40; i++) {
 		put_ok(&rig, "app.t", "1", value);
 		if (i == 20) {
-			assert_true(rig.sink->wants_flush(rig.sink));
+			assert_true(sink_wants_flush(rig.sink));
 		}
 	}
 	assert_true(rig.acknowledged > 25 && rig.acknowledged < 40);
-	assert_int_equal(last_position(&rig).lsn, rig.acknowledged);
+	assert_int_equal(last_position(&rig).at.lsn, rig.acknowledged);
 	flush_ok(&rig);
-	assert_int_equal(last_position(&rig).lsn, 40);
+	assert_int_equal(last_position(&rig).at.lsn, 40);
 	free(value);
 	rig_close(&rig);
 }
@@ -351,8 +353,8 @@ static void test_a_batch_that_is_full_is_committed_by_put(void **state)
 static void test_a_message_larger_than_the_batch_has_one_of_its_own(void **state)
 {
 	struct rig rig;
-	const struct kafka_property limit = {"-D producer.", "message.max.bytes",
-					     "40000000"};
+	const struct sink_property limit = {"-D producer.", "message.max.bytes",
+					    "40000000"};
 	const size_t len = 20u << 20;
 	char *value = malloc(len + 1);
 
@@ -370,7 +372,7 @@ static void test_a_message_larger_than_the_batch_has_one_of_its_own(void **state
 	put_ok(&rig, "app.t", "1", "small");
 	assert_int_equal(rig.acknowledged, 2);
 	flush_ok(&rig); /* the mock broker has forgotten the large one by now */
-	assert_int_equal(last_position(&rig).lsn, 3);
+	assert_int_equal(last_position(&rig).at.lsn, 3);
 	free(value);
 	rig_close(&rig);
 }
@@ -407,10 +409,10 @@ static void check_recovery(int16_t api, rd_kafka_resp_err_t code)
 	rd_kafka_mock_push_request_errors(rig.mock.cluster, api, 1, code);
 	flush_ok(&rig);
 	expect_all(&rig, 30);
-	assert_int_equal(last_position(&rig).lsn, 30);
+	assert_int_equal(last_position(&rig).at.lsn, 30);
 	put_ok(&rig, "app.t", "1", "more");
 	flush_ok(&rig);
-	assert_int_equal(last_position(&rig).lsn, 31);
+	assert_int_equal(last_position(&rig).at.lsn, 31);
 	rig_close(&rig);
 }
 
@@ -443,7 +445,7 @@ static void test_a_commit_that_failed_is_looked_for(void **state)
 	    RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING);
 	flush_ok(&rig);
 	assert_int_equal(read_topic(&rig, "app.t"), 30);
-	assert_int_equal(last_position(&rig).lsn, 30);
+	assert_int_equal(last_position(&rig).at.lsn, 30);
 	rig_close(&rig);
 }
 
@@ -460,11 +462,11 @@ static void test_fenced_by_another_run_ends(void **state)
 	put_ok(&rig, "app.t", "1", "a");
 	rd_kafka_mock_push_request_errors(rig.mock.cluster, API_ADD_PARTITIONS, 1,
 					  RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
-	assert_int_equal(rig.sink->flush(rig.sink, &err), ST_IO);
+	assert_int_equal(sink_flush(rig.sink, &err), ST_IO);
 	assert_non_null(strstr(err.text, "fenced"));
 	assert_non_null(strstr(err.text, "app"));
 	assert_int_equal(rig.acknowledged, 0);
-	second.sink->close(second.sink);
+	sink_close(second.sink);
 	rig_close(&rig);
 }
 
@@ -479,17 +481,17 @@ static void test_what_is_not_allowed_ends(void **state)
 	rd_kafka_mock_push_request_errors(rig.mock.cluster, API_PRODUCE, 2,
 					  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
 					  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-	assert_int_equal(rig.sink->flush(rig.sink, &err), ST_IO);
+	assert_int_equal(sink_flush(rig.sink, &err), ST_IO);
 	assert_non_null(strstr(err.text, "allow"));
 	assert_int_equal(rig.acknowledged, 0);
-	assert_int_equal(rig.sink->flush(rig.sink, &err), ST_IO); /* for good */
+	assert_int_equal(sink_flush(rig.sink, &err), ST_IO); /* for good */
 	rig_close(&rig);
 }
 
 static void check_too_large(bool skips)
 {
-	const struct kafka_property limit = {"-D producer.", "message.max.bytes",
-					     "2000"};
+	const struct sink_property limit = {"-D producer.", "message.max.bytes",
+					    "2000"};
 	struct rig rig;
 	struct error err = {0};
 	char value[3000];
@@ -507,9 +509,9 @@ static void check_too_large(bool skips)
 	if (skips) {
 		flush_ok(&rig);
 		expect_all(&rig, 2);
-		assert_int_equal(last_position(&rig).lsn, 3);
+		assert_int_equal(last_position(&rig).at.lsn, 3);
 	} else {
-		assert_int_equal(rig.sink->flush(rig.sink, &err), ST_IO);
+		assert_int_equal(sink_flush(rig.sink, &err), ST_IO);
 		assert_non_null(strstr(err.text, "message.too.large"));
 		assert_non_null(strstr(err.text, "app.t"));
 		assert_int_equal(rig.acknowledged, 0);
@@ -569,7 +571,7 @@ static void test_without_transactions_all_arrives_at_least_once(void **state)
 	    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
 	flush_ok(&rig);
 	expect_all(&rig, 30);
-	rig.sink->close(rig.sink);
+	sink_close(rig.sink);
 	rig_start(&rig);
 	assert_true(rig.found.is_there);
 	assert_false(rig.found.position.exactly_once);
@@ -591,7 +593,7 @@ static void test_patience_ends(void **state)
 	put_ok(&rig, "app.t", "1", "a");
 	rd_kafka_mock_broker_set_down(rig.mock.cluster, 1);
 	start = clock_mono_ns();
-	assert_int_equal(rig.sink->flush(rig.sink, &err), ST_IO);
+	assert_int_equal(sink_flush(rig.sink, &err), ST_IO);
 	assert_true(clock_mono_ns() - start >= NS_PER_S);
 	assert_non_null(strstr(err.text, rig.mock.address));
 	assert_int_equal(rig.acknowledged, 0);
@@ -610,7 +612,7 @@ static void test_a_stop_ends_the_waiting(void **state)
 	rd_kafka_mock_broker_set_down(rig.mock.cluster, 1);
 	start = clock_mono_ns();
 	rig.stop = 1;
-	assert_int_equal(rig.sink->flush(rig.sink, &err), ST_STOPPED);
+	assert_int_equal(sink_flush(rig.sink, &err), ST_STOPPED);
 	assert_true(clock_mono_ns() - start < 4 * NS_PER_S);
 	assert_int_equal(rig.acknowledged, 0);
 	rig_close(&rig);
@@ -625,7 +627,7 @@ static void test_a_broker_that_is_not_there_at_the_start(void **state)
 	rig_prepare(&rig);
 	rig.settings.patience_ns = NS_PER_S;
 	rd_kafka_mock_broker_set_down(rig.mock.cluster, 1);
-	assert_int_equal(kafka_sink_open(&rig.settings, &rig.sink, &err), ST_OK);
+	assert_int_equal(kafka_kind.open(&rig.settings, &rig.sink, &err), ST_OK);
 	assert_int_equal(kafka_sink_look(rig.sink, &rig.found, &err), ST_IO);
 	assert_non_null(strstr(err.text, "out of reach"));
 	rig_close(&rig);
@@ -635,14 +637,14 @@ static void test_a_broker_that_is_not_there_at_the_start(void **state)
 
 static void expect_refused(const char *name, const char *value, const char *expected)
 {
-	const struct kafka_property property = {"-D producer.", name, value};
+	const struct sink_property property = {"-D producer.", name, value};
 	struct rig rig;
 	struct error err = {0};
 
 	rig_prepare(&rig);
 	rig.settings.properties = &property;
 	rig.settings.property_count = 1;
-	assert_int_equal(kafka_sink_open(&rig.settings, &rig.sink, &err), ST_CONFIG);
+	assert_int_equal(kafka_kind.open(&rig.settings, &rig.sink, &err), ST_CONFIG);
 	if (!strstr(err.text, expected)) {
 		fail_msg("\"%s\" lacks \"%s\"", err.text, expected);
 	}

@@ -257,6 +257,8 @@ static bool property_changes(const struct buffer *base, const struct property *p
 	case TAKES_BOOL:
 		return word_changes(base, p->name, "true") ||
 		       word_changes(base, p->name, "false");
+	case TAKES_SINK: /* see test_the_kind_of_sink_shapes_the_messages */
+		return true;
 	case TAKES_CHOICE:
 	case TAKES_SET:
 		return any_choice_changes(base, p);
@@ -323,7 +325,7 @@ static void test_the_kind_of_sink_shapes_the_messages(void **state)
 	}
 	assert_true(p->shapes);
 	config_init(&config);
-	config.sink = SINK_KAFKA;
+	config.sink = &kafka_kind;
 	assert_int_equal(
 	    config_set(&config, CONFIG_DEFINE, "", "database.file.path", "a", &err),
 	    ST_OK);

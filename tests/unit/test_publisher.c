@@ -31,6 +31,8 @@ static enum status counter_put(struct sink *sink, const struct message *message,
 	return ST_OK;
 }
 
+static const struct sink_kind counter_kind = {.name = "counter", .put = counter_put};
+
 struct rig {
 	struct catalog_fixture f;
 	struct counter counter;
@@ -55,7 +57,7 @@ static void rig_open_with(struct rig *rig, const struct encoder_settings *settin
 {
 	struct error err;
 
-	*rig = (struct rig){.counter = {.sink = {.put = counter_put}}};
+	*rig = (struct rig){.counter = {.sink = {.kind = &counter_kind}}};
 	log_setup(LOG_ERROR, false);
 	fixture_open(&rig->f, sql);
 	fixture_read(&rig->f, NULL);

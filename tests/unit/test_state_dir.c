@@ -940,14 +940,14 @@ static void test_position_comes_back_as_it_was_put_last(void **state)
 
 		position.lsn = i;
 		position.in_snapshot = i % 3 == 0;
-		position.in_kafka = i % 2 == 0;
+		position.in_sink = i % 2 == 0;
 		put_position(dir, &position);
 		state_dir_close(dir);
 		dir = open_dir(f, false);
 		got = state_dir_position(dir);
 		assert_int_equal(got->lsn, i);
 		assert_int_equal(got->in_snapshot, i % 3 == 0);
-		assert_int_equal(got->in_kafka, i % 2 == 0);
+		assert_int_equal(got->in_sink, i % 2 == 0);
 		assert_int_equal(got->messages, position.messages);
 		assert_int_equal(got->change_id, position.change_id);
 		assert_int_equal(got->txn_change_id, position.txn_change_id);

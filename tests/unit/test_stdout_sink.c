@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "sinks/sink_settings.h"
 #include "sinks/stdout_sink.h"
 #include "src/base/buffer.h"
 #include "src/base/clock.h"
@@ -37,12 +38,12 @@ static struct message message_of(const char *key, const char *value)
 
 static struct sink *open_sink(int fd, bool record_lines, const volatile int *stop)
 {
-	struct stdout_settings settings = {
-	    .fd = fd, .record_lines = record_lines, .stop = stop};
+	struct sink_settings settings = {
+	    .output_fd = fd, .record_lines = record_lines, .stop = stop};
 	struct sink *sink = NULL;
 	struct error err;
 
-	assert_int_equal(stdout_sink_open(&settings, &sink, &err), ST_OK);
+	assert_int_equal(stdout_kind.open(&settings, &sink, &err), ST_OK);
 	assert_non_null(sink);
 	return sink;
 }
@@ -101,14 +102,14 @@ static void put(struct sink *sink, const struct message *m)
 {
 	struct error err;
 
-	assert_int_equal(sink->put(sink, m, &err), ST_OK);
+	assert_int_equal(sink_put(sink, m, &err), ST_OK);
 }
 
 static void flush(struct sink *sink)
 {
 	struct error err;
 
-	assert_int_equal(sink->flush(sink, &err), ST_OK);
+	assert_int_equal(sink_flush(sink, &err), ST_OK);
 }
 
 /* ---- lines ---- */
@@ -123,12 +124,12 @@ static void test_value_lines_leave_tombstones_out(void **state)
 	(void)state;
 	open_reader(&r, false, 0);
 	sink = open_sink(r.fds[1], false, NULL);
-	assert_false(sink->wants_keys);
+	assert_false(sink_wants_keys(&stdout_kind, false));
 	put(sink, &event);
 	put(sink, &tombstone);
 	put(sink, &event);
 	flush(sink);
-	sink->close(sink);
+	sink_close(sink);
 	check_got(&r, "{\"op\":\"d\"}\n{\"op\":\"d\"}\n");
 }
 
@@ -150,12 +151,12 @@ static void test_record_lines_have_topic_key_value_and_headers(void **state)
 	tombstone.header_count = 1;
 	open_reader(&r, false, 0);
 	sink = open_sink(r.fds[1], true, NULL);
-	assert_true(sink->wants_keys);
+	assert_true(sink_wants_keys(&stdout_kind, true));
 	put(sink, &event);
 	put(sink, &tombstone);
 	put(sink, &keyless);
 	flush(sink);
-	sink->close(sink);
+	sink_close(sink);
 	check_got(&r,
 		  "{\"topic\":\"app.t\",\"key\":{\"id\":1},\"value\":{\"op\":\"d\"},"
 		  "\"headers\":{\"__debezium.newkey\":{\"id\":2},"
@@ -208,7 +209,7 @@ static void test_lines_wait_for_a_flush_or_a_full_batch(void **state)
 	assert_int_equal(read(fds[0], got, 2 * STDOUT_BATCH), (ssize_t)sizeof line);
 	flush(sink); /* nothing there: nothing written */
 	assert_int_equal(readable(fds[0]), 0);
-	sink->close(sink);
+	sink_close(sink);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 	free(got);
@@ -252,7 +253,7 @@ static void check_many_lines(bool is_socket, bool record_lines, unsigned delay_u
 		}
 	}
 	flush(sink);
-	sink->close(sink);
+	sink_close(sink);
 	finish_reader(&r);
 	assert_int_equal(r.got.len, expected.len);
 	assert_memory_equal(r.got.bytes, expected.bytes, expected.len);
@@ -282,12 +283,12 @@ static void test_files_get_everything(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "old\n", 4), 4);
 	sink = open_sink(fd, false, NULL);
-	assert_int_equal(sink->watch_fd(sink), -1);
+	assert_int_equal(sink_watch_fd(sink), -1);
 	for (int i = 0; i < 100000; i++) {
 		put(sink, &m);
 	}
 	flush(sink);
-	sink->close(sink);
+	sink_close(sink);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, 4 + 300000);
 	(void)close(fd);
@@ -303,7 +304,7 @@ static void test_flags_of_the_given_descriptor_are_left_alone(void **state)
 	assert_int_equal(pipe(fds), 0);
 	sink = open_sink(fds[1], false, NULL);
 	assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
-	sink->close(sink);
+	sink_close(sink);
 	assert_true(fcntl(fds[1], F_GETFD) >= 0); /* still open */
 	(void)close(fds[0]);
 	(void)close(fds[1]);
@@ -322,15 +323,15 @@ static void check_closed(bool is_socket)
 	assert_int_equal(
 	    is_socket ? socketpair(AF_UNIX, SOCK_STREAM, 0, fds) : pipe(fds), 0);
 	sink = open_sink(fds[1], false, NULL);
-	p.fd = sink->watch_fd(sink);
+	p.fd = sink_watch_fd(sink);
 	assert_true(p.fd >= 0);
 	assert_int_equal(poll(&p, 1, 0), 0);
 	(void)close(fds[0]);
 	assert_int_equal(poll(&p, 1, 1000), 1);
 	assert_true(p.revents & (POLLERR | POLLHUP));
 	put(sink, &m);
-	assert_int_equal(sink->flush(sink, &err), ST_CLOSED);
-	sink->close(sink);
+	assert_int_equal(sink_flush(sink, &err), ST_CLOSED);
+	sink_close(sink);
 	(void)close(fds[1]);
 }
 
@@ -354,21 +355,21 @@ static void test_full_disk_is_an_error_that_says_so(void **state)
 	}
 	sink = open_sink(fd, false, NULL);
 	put(sink, &m);
-	assert_int_equal(sink->flush(sink, &err), ST_IO);
+	assert_int_equal(sink_flush(sink, &err), ST_IO);
 	assert_int_equal(err.sys_errno, ENOSPC);
 	assert_non_null(strstr(err.text, "standard output"));
-	sink->close(sink);
+	sink_close(sink);
 	(void)close(fd);
 }
 
 static void test_closed_descriptor_is_refused(void **state)
 {
-	struct stdout_settings settings = {.fd = -1};
+	struct sink_settings settings = {.output_fd = -1};
 	struct sink *sink;
 	struct error err;
 
 	(void)state;
-	assert_int_equal(stdout_sink_open(&settings, &sink, &err), ST_IO);
+	assert_int_equal(stdout_kind.open(&settings, &sink, &err), ST_IO);
 	assert_int_equal(err.sys_errno, EBADF);
 }
 
@@ -394,7 +395,7 @@ static void check_file(const char *before, int flags, off_t offset,
 	put(sink, &m);
 	flush(sink);
 	assert_false(stdout_sink_is_inside_line(sink));
-	sink->close(sink);
+	sink_close(sink);
 	(void)close(fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, got, sizeof got - 1) > 0);
@@ -447,9 +448,9 @@ static enum status put_until_blocked(struct sink *sink, struct error *err)
 	memset(line, 'x', sizeof line - 1);
 	m = message_of(NULL, line);
 	for (int i = 0; i < 100 && status == ST_OK; i++) {
-		status = sink->put(sink, &m, err);
+		status = sink_put(sink, &m, err);
 	}
-	return status == ST_OK ? sink->flush(sink, err) : status;
+	return status == ST_OK ? sink_flush(sink, err) : status;
 }
 
 static void test_stop_gives_up_on_a_stuck_reader_after_the_timeout(void **state)
@@ -472,9 +473,9 @@ static void test_stop_gives_up_on_a_stuck_reader_after_the_timeout(void **state)
 	assert_true(ns < STDOUT_STOP_TIMEOUT_NS + 900 * NS_PER_MS);
 	assert_true(
 	    stdout_sink_is_inside_line(sink)); /* 65,536 bytes of lines of 10,000 */
-	assert_int_equal(stdout_sink_written_lines(sink), 6);
+	assert_int_equal(stdout_kind.count(sink).acknowledged, 6);
 	assert_int_equal(pthread_join(later.thread, NULL), 0);
-	sink->close(sink);
+	sink_close(sink);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 }
@@ -493,7 +494,7 @@ static void test_stop_finishes_when_the_reader_goes_on(void **state)
 	later.drain_fd = fds[0];
 	assert_int_equal(pthread_create(&later.thread, NULL, raise_stop, &later), 0);
 	assert_int_equal(put_until_blocked(sink, &err), ST_OK);
-	sink->close(sink);
+	sink_close(sink);
 	(void)close(fds[1]);
 	assert_int_equal(pthread_join(later.thread, NULL), 0);
 	(void)close(fds[0]);

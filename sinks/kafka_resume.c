@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/deliver/kafka_resume.h"
+#include "sinks/kafka_resume.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 
 /* Only a new snapshot helps. */
 static enum status need_snapshot(const struct kafka_own *own, bool may_start_over,
-				 enum kafka_verdict *verdict, struct error *err)
+				 enum sink_verdict *verdict, struct error *err)
 {
-	if (own->when_needed && may_start_over) {
-		*verdict = KAFKA_START_OVER;
+	if (own->here.when_needed && may_start_over) {
+		*verdict = SINK_START_OVER;
 		return ST_OK;
 	}
 	return error_add(err, "; snapshot.mode=when_needed takes a new snapshot "
@@ -24,9 +24,9 @@ static enum status need_snapshot(const struct kafka_own *own, bool may_start_ove
 /* The record has another directory's uuid. */
 static enum status meet_foreign(const struct kafka_own *own,
 				const struct kafka_position *found,
-				enum kafka_verdict *verdict, struct error *err)
+				enum sink_verdict *verdict, struct error *err)
 {
-	bool same_path = strcmp(found->database, own->database) == 0;
+	bool same_path = strcmp(found->database, own->here.database) == 0;
 
 	if (!same_path) {
 		return error_set(err, ST_CONFIG,
@@ -37,13 +37,14 @@ static enum status meet_foreign(const struct kafka_own *own,
 	(void)error_set(err, ST_CONFIG,
 			"Kafka has topic.prefix %s from another state directory of %s: "
 			"give that one with --state%s",
-			own->prefix, own->database,
-			own->is_new ? ", if it is not lost" : "");
-	return need_snapshot(own, own->is_new || !own->position.in_kafka, verdict, err);
+			own->prefix, own->here.database,
+			own->here.is_new ? ", if it is not lost" : "");
+	return need_snapshot(own, own->here.is_new || !own->here.was_kept, verdict,
+			     err);
 }
 
 /* Which is ahead: > 0 the record. */
-static int compare(const struct kafka_position *found, const struct state_position *own)
+static int compare(const struct sink_position *found, const struct sink_position *own)
 {
 	if (found->lsn != own->lsn) {
 		return found->lsn > own->lsn ? 1 : -1;
@@ -57,13 +58,13 @@ static int compare(const struct kafka_position *found, const struct state_positi
 /* The record is this directory's. */
 static enum status meet_own(const struct kafka_own *own,
 			    const struct kafka_position *found,
-			    enum kafka_verdict *verdict, struct error *err)
+			    enum sink_verdict *verdict, struct error *err)
 {
-	int order = compare(found, &own->position);
+	int order = compare(&found->at, &own->here.position);
 
-	*verdict = order > 0 ? KAFKA_ADOPT : KAFKA_GO_ON;
+	*verdict = order > 0 ? SINK_ADOPT : SINK_GO_ON;
 	if (!own->exactly_once || !found->exactly_once) {
-		*verdict = KAFKA_GO_ON;
+		*verdict = SINK_GO_ON;
 		return ST_OK;
 	}
 	if (order < 0) {
@@ -71,15 +72,15 @@ static enum status meet_own(const struct kafka_own *own,
 				"Kafka is behind the state directory (LSN %" PRIu64
 				", here %" PRIu64
 				"): it has lost what was acknowledged",
-				found->lsn, own->position.lsn);
+				found->at.lsn, own->here.position.lsn);
 		return need_snapshot(own, true, verdict, err);
 	}
-	if (!own->has(own->context, found->lsn, found->chain)) {
+	if (!own->here.has(own->here.context, found->at.lsn, found->at.chain)) {
 		(void)error_set(err, ST_CONFIG,
 				"the state directory is older than what Kafka has (LSN "
 				"%" PRIu64 ", here %" PRIu64
 				"), as from a backup: use the one that ran last",
-				found->lsn, own->position.lsn);
+				found->at.lsn, own->here.position.lsn);
 		return need_snapshot(own, true, verdict, err);
 	}
 	return ST_OK;
@@ -112,47 +113,35 @@ static void say_no_record(const struct kafka_own *own, struct error *err)
 
 enum status kafka_resume_decide(const struct kafka_own *own,
 				const struct kafka_found *found,
-				enum kafka_verdict *verdict, struct error *err)
+				enum sink_verdict *verdict, struct error *err)
 {
-	*verdict = KAFKA_GO_ON;
+	*verdict = SINK_GO_ON;
 	if (!found->is_there) {
-		if (own->is_new || !own->position.in_kafka || !own->exactly_once) {
+		if (own->here.is_new || !own->here.was_kept || !own->exactly_once) {
 			return ST_OK;
 		}
 		say_no_record(own, err);
 		return need_snapshot(own, true, verdict, err);
 	}
-	if (own->is_new || strcmp(found->position.uuid, own->uuid) != 0) {
+	if (own->here.is_new || strcmp(found->position.uuid, own->here.uuid) != 0) {
 		return meet_foreign(own, &found->position, verdict, err);
 	}
 	return meet_own(own, &found->position, verdict, err);
 }
 
-void kafka_resume_adopt(const struct kafka_position *from, struct state_position *to)
+struct sink_floor kafka_resume_floor(const struct kafka_own *own,
+				     const struct kafka_found *found)
 {
-	to->lsn = from->lsn;
-	to->in_snapshot = from->in_snapshot;
-	to->messages = from->messages;
-	to->change_id = from->change_id;
-	to->txn_change_id = from->txn_change_id;
-	to->previous_lsn = from->previous_lsn;
-	to->settings_hash = from->settings_hash;
-	to->in_kafka = true;
-}
-
-struct kafka_floor kafka_resume_floor(const struct kafka_own *own,
-				      const struct kafka_found *found)
-{
-	struct kafka_floor floor = {0, 0};
+	struct sink_floor floor = {0, 0};
 	uint64_t messages = 0;
 
-	if (!own->is_new) {
-		floor.lsn = own->position.lsn;
-		floor.change_id = own->position.change_id;
-		messages = own->position.messages;
+	if (!own->here.is_new) {
+		floor.lsn = own->here.position.lsn;
+		floor.change_id = own->here.position.change_id;
+		messages = own->here.position.messages;
 	}
 	if (found->is_there) {
-		const struct kafka_position *p = &found->position;
+		const struct sink_position *p = &found->position.at;
 
 		floor.lsn = p->lsn > floor.lsn ? p->lsn : floor.lsn;
 		floor.change_id =

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sinks/sink_settings.h -- what a sink is opened with: one struct for all kinds, of
+ * which each takes what it needs.
+ *
+ * OWNERSHIP  All is borrowed until the sink is closed.
+ */
+#ifndef SINKS_SINK_SETTINGS_H
+#define SINKS_SINK_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sinks/sink.h"
+
+/* A setting that is handed on by name. */
+struct sink_property {
+	const char *where; /* in front of the name in messages: "-D producer." */
+	const char *name;  /* as who takes it has it */
+	const char *value; /* never printed */
+};
+
+/* How topics that are missing are made. */
+struct sink_topics {
+	bool may_make;
+	int partitions;                      /* -1: as the broker likes */
+	int replication_factor;              /* -1: as the broker likes */
+	const struct sink_property *configs; /* of tables' topics: cleanup.policy, … */
+	size_t config_count;
+};
+
+struct sink_settings {
+	const char *target;        /* of --to, behind the scheme; NULL: nothing is */
+	int output_fd;             /* standard output; stays open after close */
+	const char *database_path; /* never written to; whose permissions to take */
+	const char *state_path;    /* nothing in it is written to; NULL: none */
+	bool record_lines;         /* lines are whole records, else values alone */
+
+	const char *prefix; /* topic.prefix */
+	const char *delimiter;
+	struct sink_topics topics;
+	const struct sink_property *properties; /* of the client that sends */
+	size_t property_count;
+	bool exactly_once;
+	bool skips_too_large;
+
+	const volatile int *stop; /* may be NULL */
+	volatile int *reopen;     /* may be NULL; set back to 0 */
+	int64_t patience_ns; /* with a full disk, or what is out of reach; 0: no end */
+
+	/* What was put up to this moment leads to; of a kind that keeps a position. */
+	void (*position)(void *context, struct sink_position *out);
+	/* Of the sink's own accord, not by a flush of the caller's, more is
+	 * acknowledged; with a kind that keeps a position always, and then all that was
+	 * put. Durable when it returns, if asked. */
+	enum status (*acknowledged)(void *context, bool durable, struct error *err);
+	/* It is out of reach, and that is going to be said. May be NULL. */
+	void (*on_outage)(void *context);
+	void *context;
+};
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/deliver/resume.h"
+
+#include "src/base/buffer.h"
+#include "src/config/shaping.h"
+#include "src/deliver/last_settings.h"
+
+void resume_tell(const struct state_position *from, uint64_t chain,
+		 struct sink_position *to)
+{
+	*to = (struct sink_position){.lsn = from->lsn,
+				     .chain = chain,
+				     .in_snapshot = from->in_snapshot,
+				     .messages = from->messages,
+				     .change_id = from->change_id,
+				     .txn_change_id = from->txn_change_id,
+				     .previous_lsn = from->previous_lsn,
+				     .settings_hash = from->settings_hash};
+}
+
+void resume_adopt(const struct sink_position *from, struct state_position *to)
+{
+	to->lsn = from->lsn;
+	to->in_snapshot = from->in_snapshot;
+	to->messages = from->messages;
+	to->change_id = from->change_id;
+	to->txn_change_id = from->txn_change_id;
+	to->previous_lsn = from->previous_lsn;
+	to->settings_hash = from->settings_hash;
+	to->in_sink = true;
+}
+
+static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
+{
+	const struct store *store = context;
+	uint64_t ours;
+
+	return store_chain_at(store, lsn, &ours) && ours == chain;
+}
+
+/* Where the last run wrote. */
+struct last_run {
+	struct buffer kind, prefix, delimiter;
+	bool is_known;
+};
+
+static bool find_text(const char *settings, const char *name, struct buffer *out)
+{
+	bool found = shaping_find(settings, name, out);
+
+	buffer_add_char(out, '\0');
+	return found && buffer_ok(out);
+}
+
+static void last_run_read(struct last_run *last, const struct store *store)
+{
+	struct buffer kept;
+	uint64_t hash;
+
+	buffer_init(&kept);
+	buffer_init(&last->kind);
+	buffer_init(&last->prefix);
+	buffer_init(&last->delimiter);
+	last->is_known = last_settings_read(store_folder(store), &kept, &hash) &&
+			 hash == store_position(store)->settings_hash &&
+			 find_text(kept.bytes, "--to", &last->kind) &&
+			 find_text(kept.bytes, "topic.prefix", &last->prefix) &&
+			 find_text(kept.bytes, "topic.delimiter", &last->delimiter);
+	buffer_clear(&kept);
+}
+
+static void last_run_clear(struct last_run *last)
+{
+	buffer_clear(&last->kind);
+	buffer_clear(&last->prefix);
+	buffer_clear(&last->delimiter);
+}
+
+enum status resume_claim(struct sink *sink, const struct config *config,
+			 const struct store *store, struct sink_claim *out,
+			 struct error *err)
+{
+	char uuid[STORE_UUID_BYTES];
+	struct sink_own own = {.is_new = store_is_new(store),
+			       .uuid = uuid,
+			       .database = store_database(store),
+			       .was_kept = store_position(store)->in_sink,
+			       .has = has_transaction,
+			       .context = store,
+			       .when_needed =
+				   config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
+	struct last_run last = {.is_known = false};
+	enum status status;
+
+	store_uuid(store, uuid);
+	resume_tell(store_position(store), 0, &own.position);
+	if (!own.is_new) {
+		last_run_read(&last, store);
+	}
+	if (last.is_known) {
+		own.last_kind = last.kind.bytes;
+		own.last_prefix = last.prefix.bytes;
+		own.last_delimiter = last.delimiter.bytes;
+	}
+	status = sink->kind->claim(sink, &own, out, err);
+	if (!own.is_new) {
+		last_run_clear(&last);
+	}
+	return status;
+}
