@@ -57,6 +57,7 @@ static bool block_signals(posix_spawnattr_t *attributes)
 	       posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK) == 0;
 }
 
+/* False: errno. */
 static bool spawn(struct compute_process *process, int fd)
 {
 	char name[] = "rowtail";
@@ -66,8 +67,9 @@ static bool spawn(struct compute_process *process, int fd)
 	char *env[] = {mark, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	bool ok;
+	int reason = ENOMEM;
 
+	errno = reason;
 	if (posix_spawn_file_actions_init(&actions) != 0) {
 		return false;
 	}
@@ -75,33 +77,53 @@ static bool spawn(struct compute_process *process, int fd)
 		(void)posix_spawn_file_actions_destroy(&actions);
 		return false;
 	}
-	ok = add_descriptors(&actions, fd) && block_signals(&attributes) &&
-	     posix_spawn(&process->pid, "/proc/self/exe", &actions, &attributes, argv,
-			 env) == 0;
+	if (add_descriptors(&actions, fd) && block_signals(&attributes)) {
+		reason = posix_spawn(&process->pid, "/proc/self/exe", &actions,
+				     &attributes, argv, env);
+	}
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
-	return ok;
+	errno = reason;
+	return reason == 0;
 }
 
+/* A descriptor of the same socket that is not COMPUTE_FD itself, or it would be closed
+ * on exec. -1: errno. */
+static int move_up(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, COMPUTE_FD + 1);
+
+	if (high < 0 && errno == EINVAL) {
+		errno = EMFILE; /* so few are allowed */
+	}
+	return high;
+}
+
+/* False: errno. */
 static bool start(struct compute_process *process)
 {
 	int fds[2];
 	int high;
+	int reason;
 	bool ok;
 
-	if (getenv(IN_CHILD) ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
+	if (getenv(IN_CHILD)) {
+		errno = EPERM;
 		return false;
 	}
-	/* Not COMPUTE_FD itself, or it would be closed on exec. */
-	high = fcntl(fds[1], F_DUPFD_CLOEXEC, COMPUTE_FD + 1);
-	(void)close(fds[1]);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
+		return false;
+	}
+	high = move_up(fds[1]);
 	ok = high >= 0 && spawn(process, high);
+	reason = errno;
+	(void)close(fds[1]);
 	if (high >= 0) {
 		(void)close(high);
 	}
 	if (!ok) {
 		(void)close(fds[0]);
+		errno = reason;
 		return false;
 	}
 	process->fd = fds[0];
@@ -243,8 +265,12 @@ struct compute_process *compute_process_open(const struct table *table,
 	struct compute_process *process = calloc(1, sizeof *process);
 	struct wire_head head = {.kind = WIRE_OPEN};
 
-	if (!process || !start(process)) {
-		free(process);
+	if (!process) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!start(process)) {
+		free(process); /* keeps errno */
 		return NULL;
 	}
 	process->table = table;

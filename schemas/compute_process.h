@@ -39,9 +39,9 @@ struct compute_budget {
 
 /*
  * Start a process for `table`, whose virtual columns are computed but for those that
- * are off: `is_off`, which stays as it is while the process is used. NULL when it
- * cannot be started. `*result` says whether it can be asked; `complaint` is set if not,
- * and, else empty, if SQLite does not understand all of the definition.
+ * are off: `is_off`, which stays as it is while the process is used. NULL, and errno,
+ * when it cannot be started. `*result` says whether it can be asked; `complaint` is set
+ * if not, and, else empty, if SQLite does not understand all of the definition.
  */
 struct compute_process *compute_process_open(const struct table *table,
 					     const bool *is_off,

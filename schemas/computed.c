@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/computed.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,7 @@ struct computed {
 	bool is_warned; /* of the table as a whole */
 	unsigned warnings;
 	unsigned failed_starts; /* in a row */
+	int shortage;           /* errno: there is no process now; 0 */
 	uint32_t count;
 	struct virtual_column columns[];
 };
@@ -337,6 +339,10 @@ static bool start_process(struct computed *computed, const struct row_at_hand *r
 	}
 	computed->process = compute_process_open(computed->table, computed->is_off,
 						 &row->budget, &result, &complaint);
+	if (!computed->process && errno_is_limit(errno)) {
+		computed->shortage = errno;
+		return false;
+	}
 	if (!computed->process) {
 		warn_table(computed, "no process can be started to compute them in");
 		return false;
@@ -482,7 +488,15 @@ static enum status fill(struct computed *computed, struct row_at_hand *row,
 		}
 		set_null(computed, row);
 	}
+	computed->shortage = 0;
 	fill_apart(computed, row);
+	if (computed->shortage != 0) { /* no reason for a value to be null */
+		return error_set_errno(
+		    err, computed->shortage,
+		    "table \"%s\": no process can be started to compute "
+		    "its generated columns in",
+		    SHORT_NAME(computed->table->name));
+	}
 	return buffer_ok(row->bytes) ? ST_OK : error_no_memory(err, "computed columns");
 }
 

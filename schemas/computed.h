@@ -21,7 +21,8 @@
  * OWNERSHIP  computed_open / computed_close (takes NULL). The texts that
  *            computed_open takes are borrowed until the close.
  * THREADS    Any: calls on one handle wait for each other.
- * ERRORS     ST_NOMEM only.
+ * ERRORS     ST_NOMEM. ST_IO: for want of a descriptor, a process or memory none can be
+ *            started; that is no reason for a value to be NULL.
  */
 #ifndef SCHEMAS_COMPUTED_H
 #define SCHEMAS_COMPUTED_H

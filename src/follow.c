@@ -507,7 +507,9 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <
 		0 &&
 	    errno != EINTR) {
-		return error_set_errno(err, errno, "waiting for transactions");
+		/* More descriptors than there may be, even of those that are open. */
+		return error_set_errno(err, errno == EINVAL ? EMFILE : errno,
+				       "waiting for transactions");
 	}
 	if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		return error_set(err, ST_CLOSED, "the reader went away");

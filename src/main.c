@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 		status = error_set(&err, ST_IO, "standard output is closed or full");
 	}
 	if (exit_code(status) != 0) {
+		error_name_limits(&err);
 		log_error("%s", err.text);
 	}
 	config_clear(&config);

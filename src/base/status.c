@@ -122,6 +122,18 @@ struct error_reason error_reason(int sys_errno)
 			       "its container, the sysctl vm.max_map_count)",
 			       plain);
 		break;
+	case EAGAIN: /* of fork and of threads; who waits for something else asks */
+		(void)snprintf(text, sizeof reason.text,
+			       "no more threads or processes are allowed, or there is "
+			       "no memory for one (limits: ulimit -u, TasksMax= of a "
+			       "systemd unit, pids of a container, ulimit -v)");
+		break;
+	case EROFS:
+		(void)snprintf(text, sizeof reason.text,
+			       "%s (mounted so, or the kernel did it as the disk "
+			       "failed: dmesg says more)",
+			       plain);
+		break;
 	case EIO:
 		(void)snprintf(text, sizeof reason.text,
 			       "%s (the disk failed: dmesg says more)", plain);
@@ -184,4 +196,11 @@ enum status error_add(struct error *err, const char *text)
 {
 	append(err, "%s", text);
 	return err->status;
+}
+
+void error_name_limits(struct error *err)
+{
+	if (err->status == ST_NOMEM && !strstr(err->text, "limits: ")) {
+		append(err, ": %s", error_reason(ENOMEM).text);
+	}
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/thread.h"
 
-#include <errno.h>
 #include <signal.h>
 
 enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
@@ -16,14 +15,6 @@ enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(thread, NULL, body, context);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == EAGAIN) {
-		return error_set(err, ST_IO,
-				 "cannot start the %s thread: no more threads are "
-				 "allowed, or there is no memory for one (limits: "
-				 "ulimit -u, TasksMax= of a systemd unit, pids of a "
-				 "container, ulimit -v)",
-				 what);
-	}
 	return rc == 0 ? ST_OK
 		       : error_set_errno(err, rc, "cannot start the %s thread", what);
 }

@@ -97,8 +97,12 @@ static bool sleep_on(struct wal_watch *watch, nfds_t total, int64_t ns)
 	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
 			     .tv_nsec = (long)(ns % NS_PER_S)};
 	uint64_t count;
+	int ready = ppoll(fds, total, &t, NULL);
 
-	if (ppoll(fds, total, &t, NULL) <= 0) {
+	if (ready < 0 && errno != EINTR) { /* too few descriptors are allowed */
+		clock_sleep_ns(ns < BLIND_NS ? ns : BLIND_NS);
+	}
+	if (ready <= 0) {
 		return false;
 	}
 	if (fds[0].revents != 0) {

@@ -142,7 +142,7 @@ def test_threads(box):
             except PermissionError:
                 raise NotRun("another user cannot run %s" % box.options.rowtail)
             if judge(result, "%d threads, %s" % (total, args[0]), 20,
-                     "no more threads are allowed"):
+                     "no more threads or processes are allowed"):
                 break
         else:
             expect(False, "it never ran")
