@@ -12,15 +12,15 @@ from harness.tail import TailFailed
 
 # What may happen to which call. EINTR and SHORT must not be noticed by anybody.
 ERRORS = {
-    "write": ["ENOSPC", "EIO", "EINTR", "SHORT", "HALF"],
+    "write": ["ENOSPC", "EDQUOT", "EROFS", "EIO", "EINTR", "SHORT", "HALF"],
     "read": ["EIO", "EINTR", "SHORT"],
     "sync": ["EIO", "ENOSPC", "EINTR"],
     "cut": ["EIO", "EINTR"],
-    "grow": ["ENOSPC", "EIO", "EINTR"],
-    "rename": ["EIO", "ENOSPC"],
+    "grow": ["ENOSPC", "EDQUOT", "EIO", "EINTR"],
+    "rename": ["EIO", "ENOSPC", "EROFS"],
     "remove": ["EIO"],
-    "open": ["EIO", "EMFILE", "EACCES"],
-    "make": ["ENOSPC", "EIO", "EMFILE"],
+    "open": ["EIO", "EMFILE", "ENFILE", "EACCES", "EROFS"],
+    "make": ["ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE"],
 }
 SHORT = ["stdout-first", "stdout-follow", "file-follow"]
 UNNOTICED = {"EINTR", "SHORT"}

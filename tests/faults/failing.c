@@ -52,7 +52,8 @@ static int errno_of(const char *name)
 		const char *name;
 		int number;
 	} known[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},       {"EINTR", EINTR},
-		     {"EDQUOT", EDQUOT}, {"EACCES", EACCES}, {"EMFILE", EMFILE}};
+		     {"EDQUOT", EDQUOT}, {"EACCES", EACCES}, {"EMFILE", EMFILE},
+		     {"EROFS", EROFS},   {"ENFILE", ENFILE}};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (strcmp(known[i].name, name) == 0) {

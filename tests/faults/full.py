@@ -9,7 +9,7 @@ import time
 from faults.disk import Disk
 from harness.box import expect
 
-SHORT = ["images", "half-records", "half-pages", "meta", "output", "all"]
+SHORT = ["images", "half-records", "half-pages", "meta", "quota", "output", "all"]
 # What cannot be done meanwhile: calls, files, how. The last one is all at once.
 WAYS = {
     "images": ("grow", "state-*/frames", "ENOSPC"),
@@ -21,6 +21,7 @@ WAYS = {
     "shadow-sync": ("sync", "state-*/shadow", "ENOSPC"),
     "hashes": ("write", "state-*/hashes", "ENOSPC"),
     "meta": ("make,write", "state-*/meta.new", "ENOSPC"),
+    "quota": ("write,grow,make", "state-*/[flsmh]*", "EDQUOT"),
     "output": ("write", "out-*", "HALF"),
     "all": ("write,grow,make", "[so][tu][at]*/[flsmh]*", "ENOSPC"),
 }
@@ -63,7 +64,8 @@ def run_full(box, way, seed):
     chain.application.steps(50)
     wait_for_all(chain, tail)
     warnings = [t for t in tail.errors if not t.startswith("rowtail: following ")]
-    full = [t for t in warnings if "is full" in t or "No space left" in t]
+    full = [t for t in warnings if any(
+        word in t for word in ("is full", "No space left", "quota exceeded"))]
     expect(len(full) == 1 or (way == "all" and len(full) in (2, 3)),
            "not one line: %s", tail.errors)
     tail.process.send_signal(signal.SIGTERM)
