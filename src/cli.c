@@ -291,11 +291,25 @@ static enum status take_option(struct config *config, int option,
 	}
 }
 
+/* What is wrong with an option before it is told in the form that is asked for. */
+static bool asks_for_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--log-format=json") == 0 ||
+		    (strcmp(argv[i], "--log-format") == 0 && i + 1 < argc &&
+		     strcmp(argv[i + 1], "json") == 0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum status cli_parse(int argc, char **argv, struct config *config, struct error *err)
 {
 	struct operands operands = {0};
 	enum status status = ST_OK;
 
+	config->log_json = asks_for_json(argc, argv);
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	for (;;) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "schemas/table_filter.h"
+#include "src/asked.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/progress.h"
@@ -15,7 +16,6 @@
 #include "src/capture/capture.h"
 #include "src/capture/source_state.h"
 #include "src/capture/source_wait.h"
-#include "src/config/unmatched.h"
 #include "src/decode/decoder.h"
 #include "src/decode/snapshot.h"
 #include "src/deliver/delivery.h"
@@ -44,12 +44,19 @@ struct pipeline {
 	struct progress progress;
 	uint64_t lsn;       /* the view is of */
 	bool is_said;       /* the line that we are following */
+	bool is_checked;    /* what was asked for */
 	bool follows_path;  /* it was followed by the same path before */
 	bool starts_over;   /* the state directory was forgotten */
 	uint32_t page_size; /* of the database, if the store has another one */
 };
 
 /* ---- opening ---- */
+
+/* It is no line, and no JSON. */
+static bool shows_progress(const struct pipeline *pipeline)
+{
+	return pipeline->config->log_most >= LOG_INFO && !pipeline->config->log_json;
+}
 
 /* capture_open compares. */
 static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
@@ -58,7 +65,7 @@ static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
 
 	if (!pipeline->progress.what) {
 		progress_start(&pipeline->progress, "comparison", "pages",
-			       pipeline->config->log_most >= LOG_INFO);
+			       shows_progress(pipeline));
 	}
 	progress_update(&pipeline->progress, pages, pages, page_count);
 	if (pages >= page_count) {
@@ -210,8 +217,7 @@ static enum status make_base(struct pipeline *pipeline, struct error *err)
 	enum status status;
 
 	pipeline->first = NULL;
-	progress_start(&pipeline->progress, "copy", "pages",
-		       pipeline->config->log_most >= LOG_INFO);
+	progress_start(&pipeline->progress, "copy", "pages", shows_progress(pipeline));
 	status = durable_make_base(pipeline->history, &base, first, err);
 	progress_end(&pipeline->progress);
 	return status;
@@ -241,7 +247,7 @@ static void say_following(void *context)
 	struct pipeline *pipeline = context;
 
 	if (!pipeline->is_said) {
-		log_plain("following %s", pipeline->config->database_path);
+		log_always("following %s", pipeline->config->database_path);
 	}
 	pipeline->is_said = true;
 }
@@ -298,15 +304,30 @@ static enum status check_page_size(struct pipeline *pipeline, struct error *err)
 	return error_set(err, ST_RETRY, "the database has another page size");
 }
 
+static struct asked asked_of(const struct pipeline *pipeline)
+{
+	return (struct asked){.config = pipeline->config,
+			      .filter = pipeline->filter,
+			      .rules = delivery_rules(pipeline->delivery)};
+}
+
+/* Of what was asked for, before the first copy of a database is made. */
+static enum status check_first(struct pipeline *pipeline, struct error *err)
+{
+	struct asked asked = asked_of(pipeline);
+
+	if (!pipeline->store || !store_is_new(pipeline->store) || pipeline->is_said) {
+		return ST_OK;
+	}
+	return asked_check_first(&asked, pipeline->history->spool, pipeline->capture,
+				 pipeline->first, &pipeline->is_checked, err);
+}
+
 /* What was asked for, against what is there; the first time it is opened. */
 static enum status check_asked(const struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
-	struct unmatched unmatched = {.catalog = decoder_catalog(pipeline->decoder),
-				      .filter = pipeline->filter,
-				      .rules = delivery_rules(pipeline->delivery),
-				      .overrides = &config->overrides,
-				      .database_path = config->database_path};
+	struct asked asked = asked_of(pipeline);
 
 	if (pipeline->is_said) {
 		return ST_OK;
@@ -320,7 +341,9 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 		    "another --state, or with --snapshot --once and no --state",
 		    config->snapshot_asked, quote(config->state_path).text);
 	}
-	return unmatched_check(&unmatched, err);
+	return pipeline->is_checked
+		   ? ST_OK
+		   : asked_check(&asked, decoder_catalog(pipeline->decoder), err);
 }
 
 static enum status open_all(struct pipeline *pipeline, struct sink_floor floor,
@@ -349,6 +372,9 @@ static enum status open_all(struct pipeline *pipeline, struct sink_floor floor,
 	}
 	if (status == ST_OK) {
 		status = open_capture(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = check_first(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_base(pipeline, err);
@@ -446,7 +472,7 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 	enum status status;
 
 	progress_start(&pipeline->progress, "snapshot", "rows",
-		       pipeline->config->log_most >= LOG_INFO);
+		       shows_progress(pipeline));
 	status = delivery_begin(pipeline->delivery, &txn,
 				delivery_chain(pipeline->delivery), err);
 	if (status != ST_OK) {

@@ -8,28 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-/* All of what follows, up to bus_error_setup, runs in the handler: only calls that may
- * be made there, and no memory but the stack. */
+#include "src/base/log.h"
+
+/*
+ * All of what follows, up to bus_error_setup, runs in the handler, with no memory but
+ * the stack. It interrupts an access to a mapped file and nothing else: no lock of libc
+ * is held by this thread then.
+ */
 
 #define LINE_BYTES (PATH_MAX + 128)
-
-/* One line. */
-static void say(const char *path, const char *text)
-{
-	static const char name[] = "rowtail: ";
-	struct iovec parts[3] = {
-	    {(void *)(uintptr_t)name, sizeof name - 1},
-	    {(void *)(uintptr_t)path, strlen(path)},
-	    {(void *)(uintptr_t)text, strlen(text)},
-	};
-
-	if (writev(STDERR_FILENO, parts, 3) < 0) {
-		/* Nobody to tell. */
-	}
-}
 
 static uintptr_t hex(const char **at)
 {
@@ -97,24 +86,26 @@ static bool ends_with(const char *path, const char *end)
 	return len >= end_len && strcmp(path + len - end_len, end) == 0;
 }
 
-#define SHM_TEXT                                                                 \
-	": was cut while it was in use (SIGBUS); restart the applications that " \
-	"have this database open, then start rowtail again\n"
-#define FRAMES_TEXT                                                                 \
-	": was cut, or its disk cannot be read (SIGBUS); if it stays so, move the " \
-	"state directory away and start again: a new snapshot will be taken\n"
+#define SHM_TEXT                                                                   \
+	"%.1500s: was cut while it was in use (SIGBUS); restart the applications " \
+	"that "                                                                    \
+	"have this database open, then start rowtail again"
+#define FRAMES_TEXT                                                                    \
+	"%.1500s: was cut, or its disk cannot be read (SIGBUS); if it stays so, move " \
+	"the "                                                                         \
+	"state directory away and start again: a new snapshot will be taken"
 #define TEMPORARY_TEXT                                                 \
 	"a temporary file could not be read or written (SIGBUS); set " \
-	"TMPDIR to a folder on a healthy disk with room\n"
+	"TMPDIR to a folder on a healthy disk with room"
 
 static void name_file(const char *path)
 {
 	if (ends_with(path, "-shm") || ends_with(path, "-shm (deleted)")) {
-		say(path, SHM_TEXT);
+		log_error(SHM_TEXT, path);
 	} else if (ends_with(path, "/frames") || ends_with(path, "/frames (deleted)")) {
-		say(path, FRAMES_TEXT);
+		log_error(FRAMES_TEXT, path);
 	} else {
-		say("", TEMPORARY_TEXT);
+		log_error(TEMPORARY_TEXT);
 	}
 }
 

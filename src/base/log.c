@@ -132,7 +132,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	errno = saved;
 }
 
-void log_plain(const char *fmt, ...)
+void log_always(const char *fmt, ...)
 {
 	struct line line = {.len = 0};
 	char text[TEXT_MAX];
@@ -142,7 +142,11 @@ void log_plain(const char *fmt, ...)
 	va_start(args, fmt);
 	make_text(text, fmt, args);
 	va_end(args);
-	add_plain(&line, text);
+	if (json_lines) {
+		add_json(&line, LOG_INFO, text);
+	} else {
+		add_plain(&line, text);
+	}
 	write_line(&line);
 	errno = saved;
 }

@@ -6,9 +6,8 @@
  * {"ts":"…Z","level":"…","msg":"…"} (json), written with one write(2). What could
  * forge a line, steer a terminal or break JSON is replaced by '?' (src/base/utf8.h),
  * and of a text longer than 2 KiB the beginning is written. Levels: error and warn are
- * always written; info not with --quiet; debug only with --verbose. log_plain writes
- * "rowtail: <text>" in every format and also with --quiet (the line "following …" that
- * the contract promises).
+ * always written; info not with --quiet; debug only with --verbose. log_always writes
+ * an info also with --quiet (the line "following …" that other programs wait for).
  *
  * THREADS  Any, after log_setup.
  */
@@ -24,7 +23,7 @@ void log_setup(enum log_level most, bool as_json);
 
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void log_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_always(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

@@ -178,6 +178,7 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 	}
 	if (status == ST_OK) {
 		status = publisher_open(delivery->encoder, delivery->sink,
+					config->database_path,
 					sink_own_topic(delivery->sink), &stop_requested,
 					&delivery->publisher, err);
 	}

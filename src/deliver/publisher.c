@@ -7,11 +7,13 @@
 
 #include "schemas/table_plan.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/base/utf8.h"
 
 struct publisher {
 	struct encoder *encoder;
 	struct sink *sink;
+	const char *database; /* its path, for messages */
 	char *reserved_topic;
 	const volatile int *stop;
 	const struct catalog *catalog; /* the plans' */
@@ -24,8 +26,9 @@ struct publisher {
 };
 
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
-			   const char *reserved_topic, const volatile int *stop,
-			   struct publisher **out, struct error *err)
+			   const char *database, const char *reserved_topic,
+			   const volatile int *stop, struct publisher **out,
+			   struct error *err)
 {
 	struct publisher *publisher = calloc(1, sizeof *publisher);
 
@@ -38,6 +41,7 @@ enum status publisher_open(struct encoder *encoder, struct sink *sink,
 	}
 	publisher->encoder = encoder;
 	publisher->sink = sink;
+	publisher->database = database;
 	publisher->stop = stop;
 	*out = publisher;
 	return ST_OK;
@@ -433,29 +437,32 @@ enum status publisher_ddl(void *context, enum ddl what, const struct table *old_
 void publisher_damaged(void *context, enum damaged_part part, const char *name,
 		       const struct error *why)
 {
+	const struct publisher *publisher = context;
+	struct quoted database = quote(publisher->database);
 	const char *shown = SHORT_NAME(name);
 
-	(void)context;
 	switch (part) {
 	case DAMAGED_INDEX:
-		log_warn("index %s is damaged, which does not matter here: %s; run "
+		log_warn("%s: index %s is damaged, which does not matter here: %s; run "
 			 "REINDEX on it",
-			 shown, why->text);
+			 database.text, shown, why->text);
 		break;
 	case DAMAGED_TABLE:
-		log_warn("table %s, which is left out, is damaged: %s; restore it from "
-			 "a backup",
-			 shown, why->text);
+		log_warn(
+		    "%s: table %s, which is left out, is damaged: %s; restore it from "
+		    "a backup",
+		    database.text, shown, why->text);
 		break;
 	case DAMAGED_FREELIST:
-		log_warn("the list of free pages is damaged, which does not matter "
+		log_warn("%s: the list of free pages is damaged, which does not matter "
 			 "here: %s; run VACUUM",
-			 why->text);
+			 database.text, why->text);
 		break;
 	case DAMAGED_POINTER_MAP:
-		log_warn("the pointer map is damaged, which does not matter here: %s; "
-			 "run VACUUM",
-			 why->text);
+		log_warn(
+		    "%s: the pointer map is damaged, which does not matter here: %s; "
+		    "run VACUUM",
+		    database.text, why->text);
 		break;
 	}
 }

@@ -22,10 +22,12 @@
 struct publisher;
 
 /* `stop` ends the next message with ST_STOPPED when it becomes true. `reserved_topic`
- * (NULL: none), the sink's own, may not be a table's, nor may those of the encoder. */
+ * (NULL: none), the sink's own, may not be a table's, nor may those of the encoder.
+ * `database` is its path, for messages; borrowed. */
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
-			   const char *reserved_topic, const volatile int *stop,
-			   struct publisher **out, struct error *err) MUST_CHECK;
+			   const char *database, const char *reserved_topic,
+			   const volatile int *stop, struct publisher **out,
+			   struct error *err) MUST_CHECK;
 void publisher_close(struct publisher *publisher); /* takes NULL */
 
 /* The calls of decoder_events; `context` is the publisher. */

@@ -142,7 +142,9 @@ def follow(box, path, number, how, work, state, later):
         expect(sorted(found) == ops, "%s: %s", sql, found)
     db.close()
     box.stop(tail)
-    return [e for e in tail.errors if " is damaged" in e]
+    told = [e for e in tail.errors if " is damaged" in e]
+    expect(all(path in e for e in told), "the database is not named: %s", told)
+    return told
 
 
 def every_way(box, part, work, words, auto_vacuum=0):

@@ -1,11 +1,14 @@
 """Command line: help, options, properties, exit codes."""
 
 import json
+import os
 import pathlib
+import pty
 import subprocess
 import sys
 
 from harness.box import expect
+from harness.tail import is_following
 
 TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
 
@@ -258,8 +261,10 @@ def test_following_is_said_even_when_quiet(box):
     for more in (["--quiet"], ["--log-format=json"], ["--quiet", "--log-format=json"],
                  ["--verbose"]):
         tail = box.tail(path, *more)
-        lines = [e for e in tail.errors if e.startswith("rowtail: following ")]
+        lines = [e for e in tail.errors if is_following(e)]
         expect(len(lines) == 1 and "app.db" in lines[0], "%r: %s", more, tail.errors)
+        if "--log-format=json" in more:
+            expect(json.loads(lines[0])["level"] == "info", "%s", lines)
         box.stop(tail)
 
 
@@ -269,10 +274,70 @@ def test_log_lines_are_json_when_asked(box):
     writer.sql("c", "DROP TABLE gone", "INSERT INTO t VALUES (1, 1)")
     expect(tail.wait_lines(1), "no event")
     box.stop(tail)
-    lines = [e for e in tail.errors if not e.startswith("rowtail: following ")]
-    expect(any("gone" in e for e in lines), "DROP is not told: %s", tail.errors)
+    expect(any("gone" in e for e in tail.errors), "DROP is not told: %s", tail.errors)
+    are_objects(tail.errors)
+
+
+def are_objects(lines):
+    expect(lines, "nothing is said")
     for line in lines:
-        expect(isinstance(json.loads(line), dict), "not an object: %s", line)
+        expect(set(json.loads(line)) == {"ts", "level", "msg"}, "not one: %s", line)
+
+
+def test_errors_are_json_when_asked_wherever_they_come_from(box):
+    """Of options before the one that asks, of a configuration, of the database; a
+    terminal gets no line of progress; and where a signal ends it."""
+    _, path = box.database(TABLE)
+    with open(box.path("bad.properties"), "w") as out:
+        out.write("no.such.property=1\n")
+    for args in ((), ("--no-such-option",), (path, "-D", "x"), (path, "--once"),
+                 ("--config", box.path("bad.properties")), (box.path("none.db"),),
+                 (box.folder,), ("status", "--state", box.path("s")),
+                 ("verify", "--state", box.path("s"), path)):
+        for form in (["--log-format=json"], ["--log-format", "json"]):
+            for all_args in ([*args, *form], [*form, *args]):
+                result = box.run(*all_args)
+                expect(result.code in (1, 2, 3), "%s: %s", all_args, result)
+                are_objects(result.error_lines)
+    tail = box.tail(path, "--log-format=json")
+    os.truncate(path + "-shm", 0)
+    expect(tail.wait_exit(10) == 1, "it goes on")
+    are_objects(tail.errors)
+
+
+def test_a_terminal_gets_json_only(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 1)")
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        box.command(path, "--snapshot", "--once", "--log-format=json", "--state",
+                    box.path("state")), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=other)
+    os.close(other)
+    text = b""
+    try:
+        while (got := os.read(main, 4096)):
+            text += got
+    except OSError:
+        pass                                # its end
+    os.close(main)
+    expect(process.wait(20) == 0, "exit %s", process.returncode)
+    are_objects([t.strip() for t in text.decode().splitlines()])
+
+
+def test_nothing_to_capture_is_told_before_the_database_is_copied(box):
+    _, path = box.database(TABLE, "INSERT INTO t VALUES (1, 1)")
+    state = box.path("state")
+    for args in (("-D", "table.include.list=nope"), ("-D", "table.exclude.list=.*")):
+        result = box.run(path, "--state", state, *args, "--once")
+        expect(result.code == 2 and "nothing to capture" in result.error_lines[-1]
+               and len(result.error_lines) == 1, "%s", result)
+        shadow = os.path.join(state, "shadow")
+        expect(not os.path.exists(shadow) or os.path.getsize(shadow) == 0,
+               "it was copied")
+    result = box.run(path, "--state", state, "--once", "-D", "column.mask.with.3.chars="
+                     "t.nope")
+    expect(result.code == 0 and result.out.count(b"\n") == 1, "%s", result)
+    expect(len([e for e in result.error_lines if "t.nope" in e]) == 1, "%s", result)
 
 
 def test_create_drop_and_rename_are_one_line_each(box):

@@ -10,6 +10,11 @@ import threading
 import time
 
 
+def is_following(line):
+    """In either form of the lines on stderr."""
+    return line.startswith("rowtail: following ") or '"msg":"following ' in line
+
+
 class TailFailed(Exception):
     """The program ended, or said nothing, where it should have gone on."""
 
@@ -73,7 +78,7 @@ class Tail:
         for line in self.process.stderr:
             text = line.decode("utf-8", "replace").rstrip("\n")
             self.errors.append(text)
-            if text.startswith("rowtail: following "):
+            if is_following(text):
                 self.following.set()
         self.error_end.set()
         self.following.set()
@@ -86,7 +91,7 @@ class Tail:
         if not self.following.wait(timeout * self.slow):
             raise TailFailed("no 'rowtail: following' within %g s; stderr:\n%s" % (
                 timeout * self.slow, self.error_text()))
-        if not any(e.startswith("rowtail: following ") for e in self.errors):
+        if not any(is_following(e) for e in self.errors):
             self.process.wait()
             raise TailFailed("ended (exit %s) before following; stderr:\n%s" % (
                 self.process.returncode, self.error_text()))

@@ -83,7 +83,7 @@ static void test_levels_are_written_as_set_up(void **state)
 		log_warn("w");
 		log_info("i");
 		log_debug("d");
-		log_plain("p");
+		log_always("p");
 		end(&c);
 		assert_string_equal(c.text, want[most]);
 	}
@@ -139,16 +139,26 @@ static void test_json_line_is_an_object_with_time_level_and_text(void **state)
 	json_decref(line);
 }
 
-static void test_plain_line_is_text_in_every_format(void **state)
+static void test_what_is_always_said_has_the_form_of_all_lines(void **state)
 {
 	struct captured c;
+	json_t *line;
 
 	(void)state;
-	log_setup(LOG_ERROR, true);
+	log_setup(LOG_ERROR, false);
 	begin(&c);
-	log_plain("following %s", "shop.db");
+	log_always("following %s", "shop.db");
 	end(&c);
 	assert_string_equal(c.text, "rowtail: following shop.db\n");
+	log_setup(LOG_ERROR, true);
+	begin(&c);
+	log_always("following %s", "shop.db");
+	end(&c);
+	line = json_loads(c.text, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(line, "level")), "info");
+	assert_string_equal(json_string_value(json_object_get(line, "msg")),
+			    "following shop.db");
+	json_decref(line);
 }
 
 static void test_long_text_is_cut_to_one_whole_line(void **state)
@@ -189,7 +199,7 @@ static void test_logging_keeps_errno(void **state)
 	begin(&c);
 	errno = ENOSPC;
 	log_info("something");
-	log_plain("else");
+	log_always("else");
 	assert_int_equal(errno, ENOSPC);
 	end(&c);
 }
@@ -202,7 +212,7 @@ static void test_closed_stderr_is_no_reason_to_stop(void **state)
 	assert_true(saved >= 0);
 	close(STDERR_FILENO);
 	log_error("nobody hears this");
-	log_plain("nor this");
+	log_always("nor this");
 	assert_true(dup2(saved, STDERR_FILENO) >= 0);
 	close(saved);
 }
@@ -214,7 +224,7 @@ int main(void)
 	    cmocka_unit_test(test_levels_are_written_as_set_up),
 	    cmocka_unit_test(test_control_characters_cannot_forge_a_line),
 	    cmocka_unit_test(test_json_line_is_an_object_with_time_level_and_text),
-	    cmocka_unit_test(test_plain_line_is_text_in_every_format),
+	    cmocka_unit_test(test_what_is_always_said_has_the_form_of_all_lines),
 	    cmocka_unit_test(test_long_text_is_cut_to_one_whole_line),
 	    cmocka_unit_test(test_logging_keeps_errno),
 	    cmocka_unit_test(test_closed_stderr_is_no_reason_to_stop),

@@ -62,8 +62,8 @@ static void rig_open_with(struct rig *rig, const struct encoder_settings *settin
 	fixture_open(&rig->f, sql);
 	fixture_read(&rig->f, NULL);
 	assert_int_equal(encoder_open(settings, &rig->encoder, &err), ST_OK);
-	assert_int_equal(publisher_open(rig->encoder, &rig->counter.sink, reserved,
-					&rig->stop, &rig->publisher, &err),
+	assert_int_equal(publisher_open(rig->encoder, &rig->counter.sink, "app.db",
+					reserved, &rig->stop, &rig->publisher, &err),
 			 ST_OK);
 }
 

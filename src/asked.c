@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/asked.h"
+
+#include "src/config/unmatched.h"
+#include "src/history/view.h"
+
+enum status asked_check(const struct asked *asked, const struct catalog *catalog,
+			struct error *err)
+{
+	struct unmatched unmatched = {.catalog = catalog,
+				      .filter = asked->filter,
+				      .rules = asked->rules,
+				      .overrides = &asked->config->overrides,
+				      .database_path = asked->config->database_path};
+
+	return unmatched_check(&unmatched, err);
+}
+
+/* The database is the base for once, and has no hashes. */
+static enum status any_page(void *context, uint32_t page_no, const uint8_t *bytes,
+			    struct error *err)
+{
+	(void)context;
+	(void)page_no;
+	(void)bytes;
+	(void)err;
+	return ST_OK;
+}
+
+enum status asked_check_first(const struct asked *asked, struct spool *spool,
+			      const struct capture *capture,
+			      const struct captured_txn *first, bool *is_checked,
+			      struct error *err)
+{
+	struct catalog *catalog = NULL;
+	struct view *view;
+	struct error unreadable;
+	enum status status =
+	    view_open(spool, capture_database_fd(capture), asked->config->database_path,
+		      capture_page_size(capture), first, &view, err);
+
+	*is_checked = false;
+	if (status != ST_OK) {
+		return status;
+	}
+	view_use_store(view, any_page, NULL); /* the slots stay those of `first` */
+	if (catalog_read(view_old(view), asked->filter, NULL, NULL, &catalog,
+			 &unreadable) == ST_OK) {
+		*is_checked = true;
+		status = asked_check(asked, catalog, err);
+	}
+	catalog_close(catalog);
+	view_close(view);
+	return status;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/asked.h -- what the settings ask for, against what the database has.
+ *
+ * OWNERSHIP  All is borrowed for the call.
+ * THREADS    The one that opens everything.
+ * ERRORS     ST_CONFIG: nothing is left to capture. Those of reading the schema, which
+ *            are told as what they are when it is opened for decoding.
+ */
+#ifndef ASKED_H
+#define ASKED_H
+
+#include "schemas/catalog.h"
+#include "schemas/column_rules.h"
+#include "schemas/table_filter.h"
+#include "src/base/status.h"
+#include "src/capture/capture.h"
+#include "src/config/config.h"
+
+struct asked {
+	const struct config *config;
+	const struct table_filter *filter;
+	const struct column_rules *rules; /* NULL: none */
+};
+
+/* Names that match nothing are warned of; nothing at all is an error. */
+enum status asked_check(const struct asked *asked, const struct catalog *catalog,
+			struct error *err) MUST_CHECK;
+
+/*
+ * The same before a first copy of the database, which may take long: the schema is read
+ * from the database as capture_open found it, which `first`, with its images in
+ * `spool`, is of. ST_OK also if it
+ * cannot be read; `*is_checked` says so.
+ */
+enum status asked_check_first(const struct asked *asked, struct spool *spool,
+			      const struct capture *capture,
+			      const struct captured_txn *first, bool *is_checked,
+			      struct error *err) MUST_CHECK;
+
+#endif
