@@ -94,6 +94,9 @@ gate "layers: btree includes the pipeline" python3 \
 gate "layers: sinks see rows" python3 \
 	"make layers" \
 	"printf '#include \"schemas/row.h\"\n' >>\$(ls sinks/*.c sinks/*.h | head -n 1)"
+gate "layers: delivery asks which sink it has" python3 \
+	"make layers" \
+	"printf '#include \"sinks/file_sink.h\"\n' >>src/deliver/delivery.c"
 gate "layers: settings include the pipeline" python3 \
 	"make layers" \
 	"printf '#include \"src/follow.h\"\n' >>src/config/shaping.h"

@@ -8,6 +8,8 @@
                 src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main and the commands)
 
+    Of sinks all others see what holds for every sink, sinks/sink*.h, and no kind's own.
+
 Project headers are included with quotes and from the root of the tree. The header
 of a library may be included only by the folders that own the library. No file includes
 itself by way of others; a .c and its .h count as one. Prints one line for each
@@ -33,6 +35,9 @@ LAYERS = {
     "src": {"src", "src/deliver", "src/decode", "src/capture", "src/state",
             "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
 }
+
+# What others may include of a folder: the rest is its own.
+OPEN_TO_OTHERS = {"sinks": r"sinks/sink(_\w+)?\.h"}
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
 LIBRARIES = {
@@ -67,6 +72,8 @@ def check_project(root, path, layer, name):
         return f'"{name}" is no header of a layer, written from the root'
     if target not in LAYERS[layer]:
         return f'{layer} may not include {target} ("{name}")'
+    if target != layer and not re.fullmatch(OPEN_TO_OTHERS.get(target, ".*"), name):
+        return f'"{name}" is for {target} alone, others use {OPEN_TO_OTHERS[target]}'
     return None
 
 
