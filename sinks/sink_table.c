@@ -8,6 +8,7 @@ static const struct sink_kind *const kinds[] = {
     &stdout_kind,
     &file_kind,
     &kafka_kind,
+    &null_kind,
 };
 
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)

@@ -18,6 +18,7 @@
 extern const struct sink_kind stdout_kind; /* sinks/stdout_sink.h */
 extern const struct sink_kind file_kind;   /* sinks/file_sink.h */
 extern const struct sink_kind kafka_kind;  /* sinks/kafka_sink.h */
+extern const struct sink_kind null_kind;   /* sinks/null_sink.c */
 
 /* In the order of --help; the first one is the default. NULL: no more. */
 const struct sink_kind *sink_table_at(size_t index);

@@ -169,6 +169,7 @@ static const struct way {
     {&stdout_kind, aim_at_nothing, false},
     {&file_kind, aim_at_file, false},
     {&kafka_kind, aim_at_mock, false},
+    {&null_kind, aim_at_nothing, true},
 };
 
 static const struct way *way_of(const struct sink_kind *kind)
