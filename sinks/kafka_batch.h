@@ -7,12 +7,14 @@
  * producer is destroyed. A message larger than the block gets one of its own, and the
  * batch is full. What a batch holds is all of rowtail's own memory for Kafka.
  *
- * SENDING   kafka_batch_send hands over what was not handed over yet. After a failure
- *           (a transaction was aborted) kafka_batch_rewind makes it send all of it
- * again. PROBLEM   The first message that Kafka will never take is kept, with why. TOO
- * LARGE A broker refuses a request as a whole. So what was refused is marked and goes
- * in a request of its own the next time; only one that is refused there is too large.
- * THREADS   The decoding thread.
+ * SENDING    kafka_batch_send hands over what was not handed over yet. After a failure
+ *            (a transaction was aborted) kafka_batch_rewind makes it send all of it
+ *            again.
+ * PROBLEM    The first message that Kafka will never take is kept, with why.
+ * TOO LARGE  A broker refuses a request as a whole. So what was refused is marked and
+ *            goes in a request of its own the next time; only one that is refused there
+ *            is too large.
+ * THREADS    The decoding thread.
  */
 #ifndef SINKS_KAFKA_BATCH_H
 #define SINKS_KAFKA_BATCH_H

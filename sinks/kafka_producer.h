@@ -9,8 +9,9 @@
  *
  * THREADS  The decoding thread.
  * ERRORS   ST_RETRY: see `failure`; `is_fenced`: the transactional.id has another
- * owner, or the coordinator ended a transaction that took too long. ST_CONFIG at the
- *          start, else ST_IO: Kafka does not allow it. Those of sinks/kafka_wait.h.
+ *          owner, or the coordinator ended a transaction that took too long. ST_CONFIG
+ *          at the start, else ST_IO: Kafka does not allow it. And those of
+ *          sinks/kafka_wait.h.
  */
 #ifndef SINKS_KAFKA_PRODUCER_H
 #define SINKS_KAFKA_PRODUCER_H

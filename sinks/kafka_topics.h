@@ -3,7 +3,7 @@
  * sinks/kafka_topics.h -- the topics that are written to: made when missing, checked.
  *
  * MAKING      With CreateTopics, not by the broker's own auto-creation, which makes
- * them with the broker's settings and may be off. Tables' topics have
+ *             them with the broker's settings and may be off. Tables' topics have
  *             topic.creation.default.*; those of control messages (BEGIN and END,
  *             schema changes, heartbeats) have one partition; the position's has one
  *             and is compacted.

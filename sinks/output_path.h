@@ -4,9 +4,9 @@
  * be.
  *
  * LINKS    A link as the last part is followed if it belongs to the user of this
- * process or to root: an administrator's /var/log/events that lies in /data. Where
- *          others may write, a link of theirs would have us write into a file that they
- *          choose. Folders may be links: who may change them may do so.
+ *          process or to root: an administrator's /var/log/events that lies in /data.
+ *          Where others may write, a link of theirs would have us write into a file
+ *          that they choose. Folders may be links: who may change them may do so.
  * NOT OURS No file of the database, and none in the state directory, by whatever name:
  *          another spelling, a link, a hard link, a bind mount. Opening one of the
  *          database's would already cost SQLite its locks, so this is asked before.
