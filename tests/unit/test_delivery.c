@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes of a table, the sink of a file, and a state directory: what is in the file,
+ * and where a later run would go on.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
+#include "src/cli.h"
+#include "src/config/settings.h"
+#include "src/deliver/delivery.h"
+#include "tests/lib/catalog_fixture.h"
+
+#define PAGE 4096
+
+struct rig {
+	char folder[64];
+	char out[80];
+	char state[80];
+	char database[80];
+	struct config config;
+	struct catalog_fixture f;
+	struct delivery *delivery;
+	struct store *store;
+};
+
+static void check(enum status status, const struct error *err)
+{
+	if (status != ST_OK) {
+		fail_msg("%s", err->text);
+	}
+}
+
+/* As on the command line; `property` (may be NULL) is one of -D. */
+static void configure(struct rig *rig, const char *property)
+{
+	char to[100];
+	char kept[100];
+	char *argv[] = {(char *)"rowtail",
+			to,
+			kept,
+			rig->database,
+			(char *)(property ? "-D" : NULL),
+			(char *)property,
+			NULL};
+	struct error err;
+
+	(void)snprintf(to, sizeof to, "--to=file:%s", rig->out);
+	(void)snprintf(kept, sizeof kept, "--state=%s", rig->state);
+	config_init(&rig->config);
+	check(cli_parse(property ? 6 : 4, argv, &rig->config, &err), &err);
+	check(config_finish(&rig->config, &err), &err);
+}
+
+static void rig_open(struct rig *rig, const char *property)
+{
+	struct error err;
+
+	*rig = (struct rig){.folder = "/tmp/rowtail-delivery.XXXXXX"};
+	log_setup(LOG_ERROR, false);
+	assert_non_null(mkdtemp(rig->folder));
+	(void)snprintf(rig->out, sizeof rig->out, "%s/out", rig->folder);
+	(void)snprintf(rig->state, sizeof rig->state, "%s/state", rig->folder);
+	(void)snprintf(rig->database, sizeof rig->database, "%s/db", rig->folder);
+	configure(rig, property);
+	fixture_open(&rig->f, "create table t(x)");
+	fixture_read(&rig->f, NULL);
+	check(delivery_open(&rig->config, &rig->delivery, &err), &err);
+	check(publisher_catalog(delivery_publisher(rig->delivery), rig->f.catalog, NULL,
+				&err),
+	      &err);
+}
+
+static void rig_close(struct rig *rig)
+{
+	char command[128];
+
+	delivery_close(rig->delivery);
+	store_close(rig->store);
+	fixture_close(&rig->f);
+	config_clear(&rig->config);
+	(void)snprintf(command, sizeof command, "rm -rf %s", rig->folder);
+	assert_int_equal(system(command), 0);
+}
+
+/* A new state directory of a database of one page, at LSN 0. */
+static void open_store(struct rig *rig)
+{
+	static const int stop;
+	static const uint8_t page[PAGE];
+	struct state_position position = {.previous_lsn = ENCODER_NO_LSN};
+	struct captured_txn base = {.page_count = 1};
+	struct captured_txn *first = calloc(1, sizeof *first);
+	struct store_copy copy = {.first = &base, .stop = &stop};
+	struct error err;
+
+	copy.source_fd = open(rig->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(file_write_at(copy.source_fd, page, PAGE, 0));
+	first->page_count = 1;
+	check(store_open(rig->state, rig->database, false, &rig->store, &err), &err);
+	check(store_prepare(rig->store, PAGE, &err), &err);
+	check(store_copy_base(rig->store, &copy, &err), &err);
+	check(store_absorb(rig->store, first, &err), &err);
+	check(store_begin(rig->store, &position, &err), &err);
+	(void)close(copy.source_fd);
+}
+
+static void restore(struct rig *rig)
+{
+	struct error err;
+
+	check(delivery_restore(rig->delivery, rig->store, 0, &err), &err);
+}
+
+static void begin(struct rig *rig, uint64_t lsn)
+{
+	struct encoder_transaction txn = {.lsn = lsn};
+	struct error err;
+
+	check(delivery_begin(rig->delivery, &txn, 100 + lsn, &err), &err);
+	check(publisher_table(delivery_publisher(rig->delivery),
+			      fixture_table(&rig->f, "t"), &err),
+	      &err);
+}
+
+static void insert(struct rig *rig, int64_t number)
+{
+	struct value values[] = {{.class = VALUE_INTEGER, .integer = number}};
+	struct change change = {.op = CHANGE_CREATE, .rowid = number, .after = values};
+	struct error err;
+
+	check(publisher_change(delivery_publisher(rig->delivery), &change, &err), &err);
+}
+
+static void end(struct rig *rig)
+{
+	struct error err;
+
+	check(delivery_end(rig->delivery, &err), &err);
+}
+
+static void flush(struct rig *rig)
+{
+	struct error err;
+
+	check(delivery_flush(rig->delivery, &err), &err);
+}
+
+/* Lines of the file that have this in them. */
+static int lines_with(const struct rig *rig, const char *text)
+{
+	FILE *file = fopen(rig->out, "re");
+	char line[8192];
+	int total = 0;
+
+	while (file && fgets(line, sizeof line, file)) {
+		total += strstr(line, text) != NULL;
+	}
+	if (file) {
+		(void)fclose(file);
+	}
+	return total;
+}
+
+static void test_what_was_put_is_out_after_a_flush(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	insert(&rig, 2);
+	end(&rig);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 2);
+	rig_close(&rig);
+}
+
+static void test_a_transaction_counts_when_it_has_ended(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	assert_int_equal(delivery_lsn(rig.delivery), 0);
+	end(&rig);
+	assert_int_equal(delivery_lsn(rig.delivery), 7);
+	assert_int_equal(delivery_chain(rig.delivery), 107);
+	rig_close(&rig);
+}
+
+static void test_the_position_moves_with_a_flush_and_not_before(void **state)
+{
+	const struct state_position *position;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	open_store(&rig);
+	restore(&rig);
+	position = store_position(rig.store);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	end(&rig);
+	assert_int_equal(position->lsn, 0);
+	flush(&rig);
+	position = store_position(rig.store);
+	assert_int_equal(position->lsn, 7);
+	assert_int_equal(position->messages, 0);
+	rig_close(&rig);
+}
+
+static void test_a_flush_inside_a_transaction_counts_its_messages(void **state)
+{
+	const struct state_position *position;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	open_store(&rig);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	insert(&rig, 2);
+	flush(&rig);
+	position = store_position(rig.store);
+	assert_int_equal(position->lsn, 0);
+	assert_int_equal(position->messages, 2);
+	rig_close(&rig);
+}
+
+static void test_a_later_run_does_not_repeat_what_was_acknowledged(void **state)
+{
+	struct error err;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	open_store(&rig);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	flush(&rig);
+	delivery_close(rig.delivery);
+	check(delivery_open(&rig.config, &rig.delivery, &err), &err);
+	check(publisher_catalog(delivery_publisher(rig.delivery), rig.f.catalog, NULL,
+				&err),
+	      &err);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	insert(&rig, 2);
+	end(&rig);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 2);
+	assert_int_equal(lines_with(&rig, "\"x\":1"), 1);
+	assert_int_equal(store_position(rig.store)->lsn, 7);
+	rig_close(&rig);
+}
+
+static void test_a_stop_acknowledges_what_was_put_by_then(void **state)
+{
+	struct error err;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	open_store(&rig);
+	restore(&rig);
+	begin(&rig, 7);
+	insert(&rig, 1);
+	check(delivery_finish(rig.delivery, ST_OK, &err), &err);
+	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 1);
+	assert_int_equal(store_position(rig.store)->messages, 1);
+	insert(&rig, 2); /* never flushed */
+	delivery_close(rig.delivery);
+	rig.delivery = NULL;
+	assert_int_equal(store_position(rig.store)->messages, 1);
+	rig_close(&rig);
+}
+
+static void test_heartbeats_come_when_they_are_due(void **state)
+{
+	struct error err;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "heartbeat.interval.ms=1");
+	restore(&rig);
+	while (delivery_beat_ms(rig.delivery) > 0) {
+		clock_sleep_ns(NS_PER_MS);
+	}
+	check(delivery_beat(rig.delivery, &err), &err);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, "ts_ms"), 1);
+	assert_int_equal(delivery_lsn(rig.delivery), 0);
+	rig_close(&rig);
+}
+
+static void test_without_heartbeats_none_is_waited_for(void **state)
+{
+	struct error err;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	restore(&rig);
+	assert_int_equal(delivery_beat_ms(rig.delivery), -1);
+	check(delivery_beat(rig.delivery, &err), &err);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, ""), 0);
+	rig_close(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_was_put_is_out_after_a_flush),
+	    cmocka_unit_test(test_a_transaction_counts_when_it_has_ended),
+	    cmocka_unit_test(test_the_position_moves_with_a_flush_and_not_before),
+	    cmocka_unit_test(test_a_flush_inside_a_transaction_counts_its_messages),
+	    cmocka_unit_test(test_a_later_run_does_not_repeat_what_was_acknowledged),
+	    cmocka_unit_test(test_a_stop_acknowledges_what_was_put_by_then),
+	    cmocka_unit_test(test_heartbeats_come_when_they_are_due),
+	    cmocka_unit_test(test_without_heartbeats_none_is_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
