@@ -20,6 +20,7 @@
 #define BTREE_TREE_DIFF_H
 
 #include "btree/cell.h"
+#include "btree/leaf_common.h"
 #include "btree/page_marks.h"
 
 #define TREE_ITEM_PAGE (-1)
@@ -51,15 +52,6 @@ struct tree_side {
 				  * trees of a transaction (tree_diff_begin) */
 	unsigned height;
 	bool is_table; /* table b-tree */
-};
-
-/*
- * Cells at the start and at the end of a leaf that stands under one page number in both
- * views and that did not change at all: a row of them needs no look.
- */
-struct leaf_common {
-	uint32_t prefix; /* cells */
-	uint32_t suffix; /* cells, not overlapping prefix in either page */
 };
 
 /* The answer for one leaf, kept for the run that it was asked in. */

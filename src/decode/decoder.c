@@ -11,7 +11,9 @@
 #include "schemas/table_rename.h"
 #include "src/base/array.h"
 #include "src/base/utf8.h"
+#include "src/decode/likeness.h"
 #include "src/decode/row_diff.h"
+#include "src/decode/vacuum.h"
 
 /* A tree to compare. */
 struct tree_work {
@@ -357,51 +359,14 @@ static enum status plan_same_schema(struct decoder *decoder, struct error *err)
 	return status;
 }
 
-/* How strongly two trees look like one: 0 not at all, 1 an equal row or both empty
- * under one root, else 2 + shared pages. */
-static enum status likeness(struct decoder *decoder, const struct table *old_table,
-			    const struct table *new_table, uint64_t *out,
-			    struct error *err)
-{
-	struct tree_diff diff;
-	struct row_diff rows;
-	bool shares = false;
-	enum status status;
-
-	*out = 0;
-	if (old_table->without_rowid != new_table->without_rowid) {
-		return ST_OK;
-	}
-	tree_diff_init(&diff);
-	row_diff_init(&rows);
-	tree_diff_begin(&diff, view_old(decoder->view), view_new(decoder->view),
-			&decoder->marks, NULL, false);
-	status = tree_diff_run(&diff, old_table->root_page, new_table->root_page, err);
-	if (status == ST_OK && !diff.is_one_kind) {
-		*out = 0; /* one of them is a table that SQLite does not list */
-	} else if (status == ST_OK && diff.shared_units > 0) {
-		*out = 2 + diff.shared_units;
-	} else if (status == ST_OK) {
-		status = row_diff_shares_row(&rows, &diff, &shares, err);
-		*out = shares ? 1 : 0;
-	}
-	if (status == ST_OK && *out == 0 && diff.is_one_kind &&
-	    old_table->root_page == new_table->root_page) {
-		bool empty = false;
-
-		status = row_diff_both_empty(&rows, &diff, &empty, err);
-		*out = empty ? 1 : 0;
-	}
-	tree_diff_clear(&diff);
-	row_diff_clear(&rows);
-	return status;
-}
-
 /* The table of the old catalog that `table`, whose name is new, was before; NULL if it
  * was created. Names that still stand are never candidates. */
 static enum status find_renamed(struct decoder *decoder, const struct table *table,
 				const struct table **out, struct error *err)
 {
+	const struct likeness_sides sides = {.old_view = view_old(decoder->view),
+					     .new_view = view_new(decoder->view),
+					     .marks = &decoder->marks};
 	uint64_t best = 0;
 	enum status status = ST_OK;
 
@@ -418,7 +383,7 @@ static enum status find_renamed(struct decoder *decoder, const struct table *tab
 		    page_set_has(&decoder->matched, old_table->root_page)) {
 			continue;
 		}
-		status = likeness(decoder, old_table, table, &score, err);
+		status = likeness_of(&sides, old_table, table, &score, err);
 		if (status == ST_CORRUPT &&
 		    !(is_captured(old_table) && is_captured(table))) {
 			score = 0;
@@ -607,72 +572,6 @@ static enum status plan_new_schema(struct decoder *decoder, const struct catalog
 	return status;
 }
 
-/* ---- VACUUM ---- */
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* The next row at or after `i` that VACUUM carries over: it leaves an empty
- * sqlite_sequence out when no table is AUTOINCREMENT any more (seen). */
-static size_t next_carried(const struct catalog *catalog, size_t i)
-{
-	while (i < catalog->row_count &&
-	       strcmp(catalog->rows[i]->name, "sqlite_sequence") == 0) {
-		i++;
-	}
-	return i;
-}
-
-static bool same_schema_row(const struct schema_row *a, const struct schema_row *b)
-{
-	return a == b ||
-	       (same_text(a->type, b->type) && same_text(a->name, b->name) &&
-		same_text(a->table_name, b->table_name) && same_text(a->sql, b->sql));
-}
-
-/* Schema rows equal as a set but for root pages (both lists are in one order). */
-static bool same_schema_rows(const struct catalog *a, const struct catalog *b)
-{
-	size_t i = next_carried(a, 0);
-	size_t j = next_carried(b, 0);
-
-	while (i < a->row_count && j < b->row_count &&
-	       same_schema_row(a->rows[i], b->rows[j])) {
-		i = next_carried(a, i + 1);
-		j = next_carried(b, j + 1);
-	}
-	return i == a->row_count && j == b->row_count;
-}
-
-/*
- * VACUUM renumbers the rows of tables without a key. It is known by a changed schema
- * cookie, schema rows that are equal but for root pages, an empty freelist, and a frame
- * for every page that a tree can have.
- */
-static bool looks_like_vacuum(const struct decoder *decoder,
-			      const struct catalog *fresh,
-			      const struct captured_txn *txn)
-{
-	struct page_source *new = view_new(decoder->view);
-	size_t written = decoder->marks.dirty.count;
-	uint32_t expected = txn->page_count;
-
-	if (fresh->header.schema_cookie == decoder->catalog->header.schema_cookie ||
-	    fresh->header.freelist_count != 0) {
-		return false;
-	}
-	if (txn->page_count >= db_lock_byte_page(new->page_size)) {
-		expected--;
-	}
-	if (has_ptrmap(&fresh->header) || has_ptrmap(&decoder->catalog->header)) {
-		/* Pages at ptrmap places are not in D, whichever view has them. */
-		expected -= txn->page_count / (new->usable_size / 5 + 1) + 1;
-	}
-	return written >= expected && same_schema_rows(decoder->catalog, fresh);
-}
-
 /* ---- the run ---- */
 
 static enum status compare_tree(struct decoder *decoder, const struct tree_work *work,
@@ -779,6 +678,13 @@ static enum status run_work(struct decoder *decoder, struct parent_map *map,
 	return status;
 }
 
+static bool is_vacuum(const struct decoder *decoder, const struct catalog *fresh,
+		      const struct captured_txn *txn)
+{
+	return vacuum_is_likely(decoder->catalog, fresh, decoder->marks.dirty.count,
+				txn->page_count, view_new(decoder->view));
+}
+
 static enum status apply_new_schema(struct decoder *decoder,
 				    const struct captured_txn *txn,
 				    struct parent_map *map, struct error *err)
@@ -802,7 +708,7 @@ static enum status apply_new_schema(struct decoder *decoder,
 	if (status == ST_OK) {
 		status = run_work(decoder, map, false,
 				  txn->is_catch_up || txn->merged > 0 ||
-				      looks_like_vacuum(decoder, fresh, txn),
+				      is_vacuum(decoder, fresh, txn),
 				  err);
 	}
 	decoder->map_is_stale = decoder->map_is_stale || !map;

@@ -12,6 +12,7 @@
 #include "schemas/text_convert.h"
 #include "src/base/array.h"
 #include "src/base/utf8.h"
+#include "src/decode/row_cursor.h"
 
 /* What makes two rows the same row. */
 enum identity { IDENTITY_ROWID, IDENTITY_KEY, IDENTITY_CONTENT };
@@ -47,127 +48,6 @@ void row_diff_clear(struct row_diff *rows)
 	row_match_clear(&rows->match);
 	free(rows->column_map);
 	row_diff_init(rows);
-}
-
-/* ---- the rows of one side, one after the other ---- */
-
-struct row_cursor {
-	struct row_diff *rows;
-	struct tree_side *side;
-	struct tree_side *other;
-	size_t at; /* next item */
-	struct page_ref ref;
-	struct page page;
-	uint32_t index; /* next cell of `page` */
-	uint32_t end;
-	bool has; /* `cell` and `place` are a row */
-	struct cell cell;
-	struct row_place place;
-};
-
-static void cursor_open(struct row_cursor *cursor, struct row_diff *rows, bool is_new)
-{
-	struct tree_diff *diff = rows->diff;
-
-	*cursor =
-	    (struct row_cursor){.rows = rows,
-				.side = is_new ? &diff->new_side : &diff->old_side,
-				.other = is_new ? &diff->old_side : &diff->new_side};
-}
-
-static void cursor_close(struct row_cursor *cursor)
-{
-	page_put(cursor->side->source, &cursor->ref);
-}
-
-/* How much of the leaf at hand is the same cells in the other view. */
-static enum status find_common(struct row_cursor *cursor, struct leaf_common *common,
-			       struct error *err)
-{
-	struct row_diff *rows = cursor->rows;
-	struct page_ref ref = {0};
-	struct page other;
-	enum status status;
-
-	*common = (struct leaf_common){0, 0};
-	if (!rows->bytes_tell ||
-	    !page_set_has(&cursor->other->units, cursor->page.page_no)) {
-		return ST_OK;
-	}
-	if (tree_diff_known_common(rows->diff, cursor->page.page_no, common)) {
-		return ST_OK;
-	}
-	status = page_get(cursor->other->source, cursor->page.page_no, &ref, err);
-	if (status != ST_OK) {
-		return status;
-	}
-	status = page_parse(ref.bytes, cursor->page.page_no,
-			    cursor->other->source->usable_size, &other, err);
-	if (status == ST_OK) {
-		bool is_new = cursor->side == &rows->diff->new_side;
-
-		*common =
-		    tree_diff_leaf_common(rows->diff, is_new ? &other : &cursor->page,
-					  is_new ? &cursor->page : &other);
-	}
-	page_put(cursor->other->source, &ref);
-	return status;
-}
-
-/* Pin the page of the next item and set the range of cells to give. */
-static enum status cursor_enter(struct row_cursor *cursor, struct tree_item item,
-				struct error *err)
-{
-	struct tree_side *side = cursor->side;
-	struct leaf_common common;
-	enum status status;
-
-	if (!cursor->ref.bytes || cursor->page.page_no != item.page_no) {
-		page_put(side->source, &cursor->ref);
-		status = page_get(side->source, item.page_no, &cursor->ref, err);
-		if (status == ST_OK) {
-			status =
-			    page_parse(cursor->ref.bytes, item.page_no,
-				       side->source->usable_size, &cursor->page, err);
-		}
-		if (status != ST_OK) {
-			return status;
-		}
-	}
-	if (item.cell != TREE_ITEM_PAGE) {
-		cursor->index = (uint32_t)item.cell;
-		cursor->end = cursor->index + 1;
-		return ST_OK;
-	}
-	if (!cursor->page.is_leaf || cursor->page.is_table != side->is_table) {
-		return error_set(err, ST_CORRUPT,
-				 "page %u is of kind %d, which does not fit its b-tree",
-				 item.page_no, (int)cursor->page.kind);
-	}
-	status = find_common(cursor, &common, err);
-	cursor->index = common.prefix;
-	cursor->end = cursor->page.cell_count - common.suffix;
-	return status;
-}
-
-static enum status cursor_next(struct row_cursor *cursor, struct error *err)
-{
-	enum status status;
-
-	while (cursor->index == cursor->end) {
-		if (cursor->at == cursor->side->rows.count) {
-			cursor->has = false;
-			return ST_OK;
-		}
-		status =
-		    cursor_enter(cursor, cursor->side->rows.items[cursor->at++], err);
-		if (status != ST_OK) {
-			return status;
-		}
-	}
-	cursor->place = (struct row_place){cursor->page.page_no, cursor->index};
-	cursor->has = true;
-	return cell_read(&cursor->page, cursor->index++, &cursor->cell, err);
 }
 
 /* ---- decoding ---- */
@@ -237,33 +117,6 @@ static enum status decode(struct row_diff *rows, bool is_new, const struct cell 
 	}
 	return rows->is_mapped && !is_new ? map_row(rows, side, cell->rowid, err)
 					  : ST_OK;
-}
-
-/* The cell at `place` of one side, with its page pinned into `ref`. */
-static enum status fetch(struct row_diff *rows, bool is_new, struct row_place place,
-			 struct page_ref *ref, struct cell *cell, struct error *err)
-{
-	struct tree_side *side = is_new ? &rows->diff->new_side : &rows->diff->old_side;
-	struct page page;
-	enum status status = page_get(side->source, place.page_no, ref, err);
-
-	if (status != ST_OK) {
-		return status;
-	}
-	status = page_parse(ref->bytes, place.page_no, side->source->usable_size, &page,
-			    err);
-	if (status == ST_OK && place.cell >= page.cell_count) {
-		status = error_set(err, ST_CORRUPT,
-				   "page %u has %u cells, and number %u is asked for",
-				   place.page_no, page.cell_count, place.cell);
-	}
-	if (status == ST_OK) {
-		status = cell_read(&page, place.cell, cell, err);
-	}
-	if (status != ST_OK) {
-		page_put(side->source, ref);
-	}
-	return status;
 }
 
 /* ---- identity ---- */
@@ -410,10 +263,10 @@ static enum status take_step(struct row_diff *rows, struct row_cursor *old,
 		status = visit(rows, &step, err);
 	}
 	if (status == ST_OK && old) {
-		status = cursor_next(old, err);
+		status = row_cursor_next(old, err);
 	}
 	if (status == ST_OK && new) {
-		status = cursor_next(new, err);
+		status = row_cursor_next(new, err);
 	}
 	return status;
 }
@@ -429,11 +282,11 @@ static enum status pass(struct row_diff *rows, enum pass_over over, step_visit *
 	struct row_cursor old, new;
 	enum status status;
 
-	cursor_open(&old, rows, false);
-	cursor_open(&new, rows, true);
-	status = cursor_next(&old, err);
+	row_cursor_open(&old, rows->diff, false, rows->bytes_tell);
+	row_cursor_open(&new, rows->diff, true, rows->bytes_tell);
+	status = row_cursor_next(&old, err);
 	if (status == ST_OK) {
-		status = cursor_next(&new, err);
+		status = row_cursor_next(&new, err);
 	}
 	while (status == ST_OK && (over == OVER_OLD ? old.has : new.has)) {
 		if (!new.has || (old.has && !rows->by_rowid)) {
@@ -448,8 +301,8 @@ static enum status pass(struct row_diff *rows, enum pass_over over, step_visit *
 			status = take_step(rows, NULL, &new, visit, err);
 		}
 	}
-	cursor_close(&old);
-	cursor_close(&new);
+	row_cursor_close(&old);
+	row_cursor_close(&new);
 	return status;
 }
 
@@ -505,7 +358,8 @@ static enum status visit_match(struct row_diff *rows, struct step *step,
 		if (entry->new_place.page_no != 0) {
 			continue;
 		}
-		status = fetch(rows, false, entry->old_place, &ref, &cell, err);
+		status = row_cell_get(&rows->diff->old_side, entry->old_place, &ref,
+				      &cell, err);
 		if (status != ST_OK) {
 			return status;
 		}
@@ -600,7 +454,8 @@ static enum status emit_moved(struct row_diff *rows,
 {
 	struct page_ref ref = {0};
 	struct cell cell;
-	enum status status = fetch(rows, false, entry->old_place, &ref, &cell, err);
+	enum status status =
+	    row_cell_get(&rows->diff->old_side, entry->old_place, &ref, &cell, err);
 
 	if (status != ST_OK) {
 		return status;
@@ -764,11 +619,11 @@ static enum status same_sequence(struct row_diff *rows, bool *same, struct error
 	enum status status;
 
 	*same = true;
-	cursor_open(&old, rows, false);
-	cursor_open(&new, rows, true);
-	status = cursor_next(&old, err);
+	row_cursor_open(&old, rows->diff, false, rows->bytes_tell);
+	row_cursor_open(&new, rows->diff, true, rows->bytes_tell);
+	status = row_cursor_next(&old, err);
 	if (status == ST_OK) {
-		status = cursor_next(&new, err);
+		status = row_cursor_next(&new, err);
 	}
 	while (status == ST_OK && *same && old.has && new.has) {
 		status = decode(rows, false, &old.cell, err);
@@ -778,15 +633,15 @@ static enum status same_sequence(struct row_diff *rows, bool *same, struct error
 		if (status == ST_OK) {
 			*same = row_same(rows->pair.new_table, rows->old_row.values,
 					 rows->new_row.values);
-			status = cursor_next(&old, err);
+			status = row_cursor_next(&old, err);
 		}
 		if (status == ST_OK) {
-			status = cursor_next(&new, err);
+			status = row_cursor_next(&new, err);
 		}
 	}
 	*same = *same && !old.has && !new.has;
-	cursor_close(&old);
-	cursor_close(&new);
+	row_cursor_close(&old);
+	row_cursor_close(&new);
 	return status;
 }
 
@@ -839,140 +694,6 @@ enum status row_diff_run(struct row_diff *rows, struct tree_diff *diff,
 	}
 	if (status == ST_OK && diff->new_side.rows.count > 0) {
 		status = pass(rows, OVER_NEW, visit_create_update, err);
-	}
-	return status;
-}
-
-/* ---- signs of a rename ---- */
-
-static enum status compare_under_rowid(struct row_diff *rows, struct row_cursor *old,
-				       struct row_cursor *new, bool *shares,
-				       struct error *err)
-{
-	enum status status = ST_OK;
-
-	if (old->cell.rowid == new->cell.rowid) {
-		*shares = tree_diff_cell_same(rows->diff, &old->cell, &new->cell);
-	}
-	if (old->cell.rowid <= new->cell.rowid) {
-		int64_t rowid = old->cell.rowid;
-
-		status = cursor_next(old, err);
-		if (status == ST_OK && rowid == new->cell.rowid) {
-			status = cursor_next(new, err);
-		}
-	} else {
-		status = cursor_next(new, err);
-	}
-	return status;
-}
-
-/* Both sides are in rowid order: merge them. */
-static enum status shares_under_rowid(struct row_diff *rows, bool *shares,
-				      struct error *err)
-{
-	struct row_cursor old, new;
-	enum status status;
-
-	cursor_open(&old, rows, false);
-	cursor_open(&new, rows, true);
-	status = cursor_next(&old, err);
-	if (status == ST_OK) {
-		status = cursor_next(&new, err);
-	}
-	while (status == ST_OK && !*shares && old.has && new.has) {
-		status = compare_under_rowid(rows, &old, &new, shares, err);
-	}
-	cursor_close(&old);
-	cursor_close(&new);
-	return status;
-}
-
-static uint64_t cell_hash(const struct cell *cell)
-{
-	return XXH3_64bits(cell->local, cell->local_len);
-}
-
-/* Does one of the old rows that are gathered have the bytes of `cell`? */
-static enum status has_old_row(struct row_diff *rows, const struct cell *cell,
-			       bool *found, struct error *err)
-{
-	struct row_match_entry *entry;
-	size_t at = 0;
-	enum status status = ST_OK;
-
-	while (status == ST_OK && !*found &&
-	       (entry = row_match_next(&rows->match, cell_hash(cell), &at))) {
-		struct page_ref ref = {0};
-		struct cell old;
-
-		status = fetch(rows, false, entry->old_place, &ref, &old, err);
-		if (status == ST_OK) {
-			*found = tree_diff_cell_same(rows->diff, &old, cell);
-			page_put(rows->diff->old_side.source, &ref);
-		}
-	}
-	return status;
-}
-
-/* Without rowids: one row more or less shifts the places of all others, and the order
- * is that of collations that may be unknown. So every row is looked up by its bytes. */
-static enum status shares_bytes(struct row_diff *rows, bool *shares, struct error *err)
-{
-	struct row_cursor cursor;
-	enum status status;
-
-	row_match_empty(&rows->match);
-	cursor_open(&cursor, rows, false);
-	status = cursor_next(&cursor, err);
-	while (status == ST_OK && cursor.has) {
-		status = row_match_add(&rows->match, cell_hash(&cursor.cell),
-				       cursor.place, err);
-		if (status == ST_OK) {
-			status = cursor_next(&cursor, err);
-		}
-	}
-	cursor_close(&cursor);
-	if (status != ST_OK) {
-		return status;
-	}
-	cursor_open(&cursor, rows, true);
-	status = cursor_next(&cursor, err);
-	while (status == ST_OK && cursor.has && !*shares) {
-		status = has_old_row(rows, &cursor.cell, shares, err);
-		if (status == ST_OK) {
-			status = cursor_next(&cursor, err);
-		}
-	}
-	cursor_close(&cursor);
-	return status;
-}
-
-enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
-				bool *shares, struct error *err)
-{
-	*shares = false;
-	rows->diff = diff;
-	rows->bytes_tell = false; /* every row is looked at */
-	return diff->old_side.is_table ? shares_under_rowid(rows, shares, err)
-				       : shares_bytes(rows, shares, err);
-}
-
-enum status row_diff_both_empty(struct row_diff *rows, struct tree_diff *diff,
-				bool *empty, struct error *err)
-{
-	enum status status = ST_OK;
-
-	rows->diff = diff;
-	rows->bytes_tell = false;
-	*empty = true;
-	for (int is_new = 0; status == ST_OK && is_new <= 1; is_new++) {
-		struct row_cursor cursor;
-
-		cursor_open(&cursor, rows, is_new != 0);
-		status = cursor_next(&cursor, err);
-		*empty = *empty && !cursor.has;
-		cursor_close(&cursor);
 	}
 	return status;
 }

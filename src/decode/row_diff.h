@@ -78,13 +78,4 @@ enum status row_diff_run(struct row_diff *rows, struct tree_diff *diff,
 					     struct error *err),
 			 void *context, struct error *err) MUST_CHECK;
 
-/* True when a row of equal bytes stands on both sides, under its rowid where there is
- * one: a sign that the two trees, of one kind, are one table, renamed. */
-enum status row_diff_shares_row(struct row_diff *rows, struct tree_diff *diff,
-				bool *shares, struct error *err) MUST_CHECK;
-
-/* True when neither side has a row. */
-enum status row_diff_both_empty(struct row_diff *rows, struct tree_diff *diff,
-				bool *empty, struct error *err) MUST_CHECK;
-
 #endif
