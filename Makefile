@@ -341,6 +341,7 @@ tidy:
 
 layers:
 	@$(PYTHON) tests/tools/layers.py
+	@$(PYTHON) tests/tools/sizes.py
 
 # What README and man page say of the properties, from their table.
 docs: $(B)/helpers/property_docs

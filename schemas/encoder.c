@@ -114,14 +114,6 @@ static enum status out_of_memory(struct error *err)
 	return error_no_memory(err, "an event");
 }
 
-static void add_buffer(struct buffer *b, const struct buffer *from)
-{
-	if (from->failed) {
-		b->failed = true;
-	}
-	buffer_add(b, from->bytes, from->len);
-}
-
 static void add_json_str(struct buffer *b, const char *text)
 {
 	json_add_string(b, text, strlen(text));
@@ -300,12 +292,12 @@ enum status encoder_plan(struct encoder *encoder, const struct table *table,
 static void build_source(struct encoder *e)
 {
 	buffer_reset(&e->source_front);
-	add_buffer(&e->source_front, &e->source_head);
+	buffer_add_buffer(&e->source_front, &e->source_head);
 	buffer_add_i64(&e->source_front, e->txn.captured_ns / NS_PER_MS);
 	buffer_add_str(&e->source_front, ",\"snapshot\":\"");
 
 	buffer_reset(&e->source_middle);
-	add_buffer(&e->source_middle, &e->source_db);
+	buffer_add_buffer(&e->source_middle, &e->source_db);
 	if (e->has_previous) {
 		buffer_add_str(&e->source_middle, "\\\"");
 		buffer_add_u64(&e->source_middle, e->previous_lsn);
@@ -424,7 +416,7 @@ static bool collection_new(struct encoder *e, struct table_plan *plan)
 	c->name_offset = e->collection_names.len;
 	c->name_len = plan->name.len;
 	c->event_count = 0;
-	add_buffer(&e->collection_names, &plan->name);
+	buffer_add_buffer(&e->collection_names, &plan->name);
 	return buffer_ok(&e->collection_names);
 }
 
@@ -441,10 +433,10 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 		return false;
 	}
 	buffer_reset(&plan->source);
-	add_buffer(&plan->source, &e->source_front);
+	buffer_add_buffer(&plan->source, &e->source_front);
 	buffer_add_str(&plan->source, mark_names[mark]);
-	add_buffer(&plan->source, &e->source_middle);
-	add_buffer(&plan->source, &plan->name);
+	buffer_add_buffer(&plan->source, &e->source_middle);
+	buffer_add_buffer(&plan->source, &plan->name);
 	buffer_add_str(&plan->source, ",\"change_id\":");
 	plan->serial = e->serial;
 	plan->source_mark = mark;
@@ -736,10 +728,10 @@ static void add_plain_source(struct encoder *e, struct buffer *b, const char *ta
 	buffer_add(b, e->source_front.bytes + 1, e->source_front.len - 1);
 	buffer_add_str(b,
 		       mark_names[e->txn.is_snapshot ? SNAPSHOT_TRUE : SNAPSHOT_FALSE]);
-	add_buffer(b, &e->source_middle);
+	buffer_add_buffer(b, &e->source_middle);
 	add_json_str(b, table);
 	buffer_add_str(b, ",\"change_id\":null");
-	add_buffer(b, &e->source_end);
+	buffer_add_buffer(b, &e->source_end);
 	buffer_add_str(b, "null}");
 }
 
@@ -777,16 +769,8 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 {
 	struct encoder *e = encoder;
 
-	message_begin(&e->control_key, &e->heads.heartbeat_key);
-	buffer_add_str(&e->control_key, "{\"serverName\":");
-	add_json_str(&e->control_key, e->topic_prefix);
-	buffer_add_char(&e->control_key, '}');
-	message_end(&e->control_key, &e->heads.heartbeat_key);
-	message_begin(&e->control_value, &e->heads.heartbeat_value);
-	buffer_add_str(&e->control_value, "{\"ts_ms\":");
-	buffer_add_i64(&e->control_value, clock_wall_ns() / NS_PER_MS);
-	buffer_add_char(&e->control_value, '}');
-	message_end(&e->control_value, &e->heads.heartbeat_value);
+	message_heartbeat(&e->heads, e->topic_prefix, clock_wall_ns() / NS_PER_MS,
+			  &e->control_key, &e->control_value);
 	if (!buffer_ok(&e->control_key) || !buffer_ok(&e->control_value)) {
 		return out_of_memory(err);
 	}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/message_heads.h"
 
+#include <string.h>
+
 #include "schemas/connect_schema.h"
+#include "schemas/value_json.h"
 
 static void begin(struct buffer *head)
 {
@@ -67,4 +70,19 @@ void message_end(struct buffer *b, const struct buffer *head)
 	if (head->len > 0) {
 		buffer_add_char(b, '}');
 	}
+}
+
+void message_heartbeat(const struct message_heads *heads, const char *topic_prefix,
+		       int64_t now_ms, struct buffer *key, struct buffer *value)
+{
+	message_begin(key, &heads->heartbeat_key);
+	buffer_add_str(key, "{\"serverName\":");
+	json_add_string(key, topic_prefix, strlen(topic_prefix));
+	buffer_add_char(key, '}');
+	message_end(key, &heads->heartbeat_key);
+	message_begin(value, &heads->heartbeat_value);
+	buffer_add_str(value, "{\"ts_ms\":");
+	buffer_add_i64(value, now_ms);
+	buffer_add_char(value, '}');
+	message_end(value, &heads->heartbeat_value);
 }

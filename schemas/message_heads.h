@@ -11,6 +11,7 @@
 #define SCHEMAS_MESSAGE_HEADS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/buffer.h"
 #include "src/base/status.h"
@@ -29,5 +30,9 @@ void message_heads_clear(struct message_heads *heads);
 /* Begin a message, or a header's value, in `b`, and end it. */
 void message_begin(struct buffer *b, const struct buffer *head);
 void message_end(struct buffer *b, const struct buffer *head);
+
+/* The whole of a heartbeat's key and value. */
+void message_heartbeat(const struct message_heads *heads, const char *topic_prefix,
+		       int64_t now_ms, struct buffer *key, struct buffer *value);
 
 #endif

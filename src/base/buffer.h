@@ -66,6 +66,15 @@ static inline void buffer_add_str(struct buffer *b, const char *text)
 	buffer_add(b, text, strlen(text));
 }
 
+/* What `from` has; a buffer that failed makes this one fail, too. */
+static inline void buffer_add_buffer(struct buffer *b, const struct buffer *from)
+{
+	if (from->failed) {
+		b->failed = true;
+	}
+	buffer_add(b, from->bytes, from->len);
+}
+
 /* Decimal, no leading zeros. */
 void buffer_add_u64(struct buffer *b, uint64_t v);
 void buffer_add_i64(struct buffer *b, int64_t v);

@@ -2,52 +2,36 @@
 #include "src/state/shadow.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "src/base/bytes.h"
 #include "src/base/fault.h"
-#include "src/base/fields.h"
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
 #include "src/history/advice.h"
+#include "src/state/page_hashes.h"
 
 #define SHADOW_FILE "shadow"
-#define HASHES_FILE "hashes"
-
-/* The head of `hashes`: magic, version, page size, checksum. */
-#define HASHES_MAGIC   "rowtailH"
-#define HASHES_VERSION 1
-#define HASHES_HEAD    24
-#define AT_PAGE_SIZE   12
+#define HASHES_FILE PAGE_HASHES_FILE
 
 #define CHUNK_BYTES (1u << 20) /* read, hashed, written at once: whole pages */
 #define STEP_BYTES  (8u << 20) /* between two reports */
 
-#define FLAG_HASHES 512 /* entries that one dirty flag stands for */
-/* Entries by which the table grows: whole flags and whole pages of memory. */
-#define TABLE_HASHES 65536
-
 struct shadow {
 	int fd;
-	int hashes_fd;
 	uint32_t page_size;
 	uint32_t page_count;
 	uint64_t file_pages; /* length of the file; past page_count: old content */
-	uint64_t *hashes;    /* page n at n - 1, little-endian as in the file; mapped */
-	uint8_t *dirty;      /* a flag for each FLAG_HASHES entries */
-	size_t hashes_cap;   /* entries */
-	uint8_t *zeros;      /* a page */
+	struct page_hashes hashes;
+	uint8_t *zeros; /* a page */
 	/* The kernel reports a page that it could not write once, then forgets it: what
 	 * follows a failed sync is never taken for durable. */
 	int sync_errno;
@@ -99,12 +83,7 @@ static off_t page_offset(const struct shadow *shadow, uint64_t page_no)
 	return (off_t)((page_no - 1) * shadow->page_size);
 }
 
-static off_t hash_offset(uint64_t page_no)
-{
-	return (off_t)(HASHES_HEAD + (page_no - 1) * sizeof(uint64_t));
-}
-
-/* --- the table of hashes ------------------------------------------------------- */
+/* --- hashes -------------------------------------------------------------------- */
 
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size)
 {
@@ -116,162 +95,25 @@ uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no)
 	if (page_no == 0 || page_no > shadow->page_count) {
 		return 0;
 	}
-	return le64toh(shadow->hashes[page_no - 1]);
+	return page_hashes_get(&shadow->hashes, page_no);
 }
 
 uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no)
 {
-	assert(page_no > 0 && page_no <= shadow->hashes_cap);
-	return le64toh(shadow->hashes[page_no - 1]);
+	return page_hashes_get(&shadow->hashes, page_no);
 }
 
 /* Note the hash of a page that the table has room for. */
 static void set_hash(struct shadow *shadow, uint32_t page_no, const uint8_t *bytes)
 {
-	assert(page_no > 0 && page_no <= shadow->hashes_cap);
-	shadow->hashes[page_no - 1] =
-	    htole64(shadow_hash_of(page_no, bytes, shadow->page_size));
-	shadow->dirty[(page_no - 1) / FLAG_HASHES] = 1;
+	page_hashes_set(&shadow->hashes, page_no,
+			shadow_hash_of(page_no, bytes, shadow->page_size));
 }
 
-static enum status out_of_memory(struct error *err)
-{
-	return error_no_memory(err, "the hashes of the shadow");
-}
-
-/* What is mapped and not written takes no memory. */
 enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
 			   struct error *err)
 {
-	size_t old_flags = shadow->hashes_cap / FLAG_HASHES;
-	size_t cap = ((size_t)page_count / TABLE_HASHES + 1) * TABLE_HASHES;
-	uint8_t *dirty;
-	void *hashes;
-
-	if (page_count <= shadow->hashes_cap) {
-		return ST_OK;
-	}
-	dirty = realloc(shadow->dirty, cap / FLAG_HASHES);
-	if (!dirty) {
-		return out_of_memory(err);
-	}
-	shadow->dirty = dirty;
-	if (shadow->hashes) {
-		hashes = mremap(shadow->hashes, shadow->hashes_cap * sizeof(uint64_t),
-				cap * sizeof(uint64_t), MREMAP_MAYMOVE);
-	} else {
-		hashes = mmap(NULL, cap * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	}
-	if (hashes == MAP_FAILED) {
-		return out_of_memory(err);
-	}
-	memset(dirty + old_flags, 0, cap / FLAG_HASHES - old_flags);
-	shadow->hashes = hashes;
-	shadow->hashes_cap = cap;
-	return ST_OK;
-}
-
-/* --- the file of hashes -------------------------------------------------------- */
-
-static void head_encode(uint32_t page_size, uint8_t head[HASHES_HEAD])
-{
-	struct field_writer to = field_writer(head, HASHES_HEAD);
-
-	put_field(&to, HASHES_MAGIC, 8);
-	put_field_u32(&to, HASHES_VERSION);
-	put_field_u32(&to, page_size);
-	put_field_u64(&to, XXH3_64bits(head, HASHES_HEAD - 8));
-	assert(!to.is_short);
-}
-
-/* All that is in the head is known: meta has said the version and the page size. */
-static enum status check_head(const struct shadow *shadow, struct error *err)
-{
-	uint8_t expected[HASHES_HEAD];
-	uint8_t head[HASHES_HEAD];
-	ssize_t len = file_read_at(shadow->hashes_fd, head, sizeof head, 0);
-
-	if (len < 0) {
-		return error_set_errno(err, errno, HASHES_FILE ": cannot be read");
-	}
-	head_encode(shadow->page_size, expected);
-	if (len < HASHES_HEAD || memcmp(head, expected, HASHES_HEAD) != 0) {
-		return error_set(err, ST_DAMAGED,
-				 HASHES_FILE ": is damaged (head); " STATE_MOVE_AWAY);
-	}
-	return ST_OK;
-}
-
-static enum status too_few_hashes(const struct shadow *shadow, size_t bytes,
-				  struct error *err)
-{
-	return error_set(err, ST_DAMAGED,
-			 HASHES_FILE ": has %zu of %u pages; " STATE_MOVE_AWAY,
-			 bytes / sizeof(uint64_t), shadow->page_count);
-}
-
-static enum status read_hashes(struct shadow *shadow, struct error *err)
-{
-	size_t len = shadow->page_count * sizeof(uint64_t);
-	enum status status = check_head(shadow, err);
-	struct stat st;
-	ssize_t got;
-
-	if (status != ST_OK) {
-		return status;
-	}
-	if (fstat(shadow->hashes_fd, &st) != 0) {
-		return error_set_errno(err, errno, HASHES_FILE ": cannot be examined");
-	}
-	if ((uint64_t)st.st_size < HASHES_HEAD + len) {
-		return too_few_hashes(shadow, (size_t)st.st_size - HASHES_HEAD, err);
-	}
-	status = shadow_reserve(shadow, shadow->page_count, err);
-	if (status != ST_OK) {
-		return status;
-	}
-	got = file_read_at(shadow->hashes_fd, shadow->hashes, len, hash_offset(1));
-	if (got < 0) {
-		return error_set_errno(err, errno, HASHES_FILE ": cannot be read");
-	}
-	return (size_t)got < len ? too_few_hashes(shadow, (size_t)got, err) : ST_OK;
-}
-
-/* Write the entries under flags `start` up to, not including, `end`. */
-static enum status write_hashes(const struct shadow *shadow, size_t start, size_t end,
-				struct error *err)
-{
-	size_t from = start * FLAG_HASHES;
-	size_t to = end * FLAG_HASHES;
-
-	if (to > shadow->page_count) {
-		to = shadow->page_count;
-	}
-	if (from < to &&
-	    !file_write_at(shadow->hashes_fd, shadow->hashes + from,
-			   (to - from) * sizeof(uint64_t), hash_offset(from + 1))) {
-		return error_set_errno(err, errno, HASHES_FILE ": cannot be written");
-	}
-	return ST_OK;
-}
-
-static enum status write_dirty_hashes(struct shadow *shadow, struct error *err)
-{
-	size_t total = shadow->hashes_cap / FLAG_HASHES;
-	enum status status = ST_OK;
-	size_t start = 0;
-
-	while (start < total && status == ST_OK) {
-		size_t end = start;
-
-		while (end < total && shadow->dirty[end]) {
-			end++;
-		}
-		status = write_hashes(shadow, start, end, err);
-		start = end + 1;
-	}
-	return status;
+	return page_hashes_reserve(&shadow->hashes, page_count, err);
 }
 
 /* What once failed fails for good; but on a full disk it is all written again. */
@@ -299,14 +141,14 @@ enum status shadow_sync(struct shadow *shadow, struct error *err)
 
 	if (status == ST_OK) {
 		FAULT_POINT("shadow-pages-synced");
-		status = write_dirty_hashes(shadow, err);
+		status = page_hashes_write(&shadow->hashes, shadow->page_count, err);
 	}
 	if (status == ST_OK) {
 		FAULT_POINT("shadow-hashes-written");
-		status = sync_file(shadow, shadow->hashes_fd, HASHES_FILE, err);
+		status = sync_file(shadow, shadow->hashes.fd, HASHES_FILE, err);
 	}
-	if (status == ST_OK && shadow->hashes_cap > 0) {
-		memset(shadow->dirty, 0, shadow->hashes_cap / FLAG_HASHES);
+	if (status == ST_OK) {
+		page_hashes_are_written(&shadow->hashes);
 	}
 	return status;
 }
@@ -640,8 +482,7 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 	uint64_t bytes =
 	    is_clone ? 0 : (uint64_t)shadow->page_count * shadow->page_size;
 	enum status status = check_room(
-	    shadow->fd, bytes + (uint64_t)hash_offset((uint64_t)shadow->page_count + 1),
-	    err);
+	    shadow->fd, bytes + page_hashes_file_bytes(shadow->page_count), err);
 
 	/* A clone is as long as the source, which may be more or less. */
 	if (status == ST_OK) {
@@ -658,21 +499,7 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 
 uint32_t shadow_made_for(int dir_fd)
 {
-	uint8_t expected[HASHES_HEAD];
-	uint8_t head[HASHES_HEAD];
-	uint32_t page_size;
-	int fd = openat(dir_fd, HASHES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool is_read = fd >= 0 && file_read_exactly(fd, head, sizeof head, 0);
-
-	if (fd >= 0) {
-		(void)close(fd);
-	}
-	if (!is_read) {
-		return 0;
-	}
-	page_size = get_u32le(head + AT_PAGE_SIZE);
-	head_encode(page_size, expected);
-	return memcmp(head, expected, sizeof head) == 0 ? page_size : 0;
+	return page_hashes_made_for(dir_fd);
 }
 
 /* --- open and close ------------------------------------------------------------ */
@@ -692,7 +519,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 	if (!shadow) {
 		return error_no_memory(err, "the shadow");
 	}
-	shadow->fd = shadow->hashes_fd = -1;
+	shadow->fd = shadow->hashes.fd = -1;
 	shadow->page_size = page_size;
 	shadow->page_count = page_count;
 	shadow->zeros = calloc(1, page_size);
@@ -706,7 +533,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 
 static enum status sync_new(const struct shadow *shadow, int dir_fd, struct error *err)
 {
-	if (!file_sync_all(shadow->fd) || !file_sync_all(shadow->hashes_fd) ||
+	if (!file_sync_all(shadow->fd) || !file_sync_all(shadow->hashes.fd) ||
 	    !file_sync_all(dir_fd)) {
 		return error_set_errno(err, errno, SHADOW_FILE ": cannot be synced");
 	}
@@ -720,8 +547,7 @@ static enum status sync_new(const struct shadow *shadow, int dir_fd, struct erro
 static enum status create_files(struct shadow *shadow, int dir_fd,
 				const struct shadow_copy *copy, struct error *err)
 {
-	uint8_t head[HASHES_HEAD];
-	enum status status = make_file(dir_fd, HASHES_FILE, &shadow->hashes_fd, err);
+	enum status status = make_file(dir_fd, HASHES_FILE, &shadow->hashes.fd, err);
 
 	if (status == ST_OK) {
 		status = make_file(dir_fd, SHADOW_FILE, &shadow->fd, err);
@@ -738,11 +564,8 @@ static enum status create_files(struct shadow *shadow, int dir_fd,
 		return status;
 	}
 	FAULT_POINT("copy-before-head");
-	head_encode(shadow->page_size, head);
-	if (!file_write_at(shadow->hashes_fd, head, sizeof head, 0)) {
-		return error_set_errno(err, errno, HASHES_FILE ": cannot be written");
-	}
-	return shadow_sync(shadow, err);
+	status = page_hashes_write_head(&shadow->hashes, shadow->page_size, err);
+	return status == ST_OK ? shadow_sync(shadow, err) : status;
 }
 
 enum status shadow_create(int dir_fd, const struct shadow_copy *copy,
@@ -797,10 +620,11 @@ static enum status open_files(struct shadow *shadow, int dir_fd, int mode,
 	enum status status = open_file(dir_fd, SHADOW_FILE, mode, &shadow->fd, err);
 
 	if (status == ST_OK) {
-		status = open_file(dir_fd, HASHES_FILE, mode, &shadow->hashes_fd, err);
+		status = open_file(dir_fd, HASHES_FILE, mode, &shadow->hashes.fd, err);
 	}
 	if (status == ST_OK) {
-		status = read_hashes(shadow, err);
+		status = page_hashes_read(&shadow->hashes, shadow->page_size,
+					  shadow->page_count, err);
 	}
 	if (status == ST_OK) {
 		status = check_length(shadow, mode, err);
@@ -843,16 +667,10 @@ void shadow_close(struct shadow *shadow)
 	if (!shadow) {
 		return;
 	}
-	if (shadow->hashes) {
-		(void)munmap(shadow->hashes, shadow->hashes_cap * sizeof(uint64_t));
-	}
 	if (shadow->fd >= 0) {
 		(void)close(shadow->fd);
 	}
-	if (shadow->hashes_fd >= 0) {
-		(void)close(shadow->hashes_fd);
-	}
-	free(shadow->dirty);
+	page_hashes_clear(&shadow->hashes);
 	free(shadow->zeros);
 	free(shadow);
 }

@@ -21,14 +21,9 @@
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
 #include "src/state/same_database.h"
-
-#define LOCK_FILE     "lock"
-#define META_FILE     "meta"
-#define META_NEW_FILE "meta.new"
-#define POSITION_FILE "position"
+#include "src/state/state_folder.h"
 
 #define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
-#define INSTEAD     "use another --state"
 
 struct state_dir {
 	char *path;
@@ -51,262 +46,34 @@ struct state_dir {
 
 /* --- files -------------------------------------------------------- */
 
-struct file_name {
-	char text[QUOTED_BYTES];
-};
-
-static struct file_name path_of(const struct state_dir *dir, const char *name)
+static struct state_folder folder_of(const struct state_dir *dir)
 {
-	struct file_name path;
-
-	(void)snprintf(path.text, sizeof path.text, "%s/%s", dir->path, name);
-	return path;
+	return (struct state_folder){.path = dir->path, .fd = dir->fd};
 }
 
-static struct owned_place place_of(const struct state_dir *dir, const char *name,
-				   const struct file_name *path)
+static enum status file_error(const struct state_dir *dir, const char *name,
+			      const char *what, struct error *err)
 {
-	return (struct owned_place){.dir_fd = dir->fd,
-				    .name = name,
-				    .path = path->text,
-				    .instead = INSTEAD,
-				    .closed = OWNED_PRIVATE};
+	return state_file_error(folder_of(dir), name, what, err);
 }
 
 /* Open a file of the folder for reading and writing; what is there must be ours. */
 static enum status open_or_make(const struct state_dir *dir, const char *name, int *fd,
 				struct error *err)
 {
-	struct file_name path = path_of(dir, name);
-	struct owned_place place = place_of(dir, name, &path);
+	struct state_file_name path = state_file_path(folder_of(dir), name);
+	struct owned_place place = state_file_place(folder_of(dir), name, &path);
 
 	return owned_file_open(&place, O_RDWR | O_CREAT, fd, NULL, err);
-}
-
-static enum status file_error(const struct state_dir *dir, const char *name,
-			      const char *what, struct error *err)
-{
-	int reason = errno;
-	struct file_name path = path_of(dir, name);
-
-	return error_set_errno(err, reason, "%s cannot be %s", quote(path.text).text,
-			       what);
 }
 
 static enum status damaged(const struct state_dir *dir, const char *name,
 			   const char *why, struct error *err)
 {
-	struct file_name path = path_of(dir, name);
+	struct state_file_name path = state_file_path(folder_of(dir), name);
 
 	return error_set(err, ST_DAMAGED, "%s is damaged (%s); " START_AGAIN,
 			 quote(path.text).text, why, quote(dir->path).text);
-}
-
-/* --- the folder ---------------------------------------------------------------- */
-
-/* Who may not do what where, for a folder that this user may not use or make. */
-static enum status no_permission(const char *path, int reason, struct error *err)
-{
-	char *copy = strdup(path);
-	const char *parent = copy ? dirname(copy) : ".";
-	unsigned user = (unsigned)geteuid();
-	struct stat st;
-
-	if (lstat(path, &st) == 0) {
-		error_set(
-		    err, ST_CONFIG,
-		    "the state directory %s cannot be used by user %u, it belongs "
-		    "to user %u (mode %04o): run rowtail as that user, or " INSTEAD,
-		    quote(path).text, user, (unsigned)st.st_uid,
-		    (unsigned)(st.st_mode & 07777));
-	} else if (stat(parent, &st) != 0) {
-		error_set(
-		    err, ST_CONFIG,
-		    "the state directory %s cannot be reached by user %u, a folder "
-		    "above it is closed to that user: open that, or give --state a "
-		    "folder that this user may write to",
-		    quote(path).text, user);
-	} else {
-		error_set(
-		    err, ST_CONFIG,
-		    "the state directory %s cannot be made: user %u may not write "
-		    "in %s, which belongs to user %u (mode %04o; %s): allow that, "
-		    "or give --state a folder that this user may write to",
-		    quote(path).text, user, quote(parent).text, (unsigned)st.st_uid,
-		    (unsigned)(st.st_mode & 07777), strerror(reason));
-	}
-	free(copy);
-	return ST_CONFIG;
-}
-
-/* What keeps a folder from being used: another --state helps, or not. */
-static enum status folder_error(const char *path, int reason, struct error *err)
-{
-	switch (reason) {
-	case ENOTDIR:
-	case EEXIST:
-		return error_set(err, ST_CONFIG, "%s is not a directory; " INSTEAD,
-				 quote(path).text);
-	case ENOENT:
-		return error_set(err, ST_CONFIG,
-				 "the state directory %s cannot be made: there is no "
-				 "folder to make it in; make that first or " INSTEAD,
-				 quote(path).text);
-	case EACCES:
-	case EPERM:
-		return no_permission(path, reason, err);
-	case EROFS:
-	case ELOOP:
-	case ENAMETOOLONG:
-		error_set_errno(err, reason,
-				"the state directory %s cannot be used (" INSTEAD ")",
-				quote(path).text);
-		return err->status = ST_CONFIG;
-	default:
-		return error_set_errno(err, reason, "%s cannot be opened",
-				       quote(path).text);
-	}
-}
-
-/* The folder itself: by no link, and ours. */
-static enum status open_folder(struct state_dir *dir, struct error *err)
-{
-	struct owned_place place = {.dir_fd = AT_FDCWD,
-				    .name = dir->path,
-				    .path = dir->path,
-				    .instead = INSTEAD,
-				    .closed = OWNED_PRIVATE};
-	enum status status = owned_folder_open(&place, true, &dir->fd, NULL, err);
-
-	return status == ST_IO ? folder_error(dir->path, err->sys_errno, err) : status;
-}
-
-/* log- and 16 hexadecimal digits. */
-static bool is_segment(const char *name)
-{
-	return strncmp(name, "log-", 4) == 0 && strlen(name) == 20 &&
-	       strspn(name + 4, "0123456789abcdefABCDEF") == 16;
-}
-
-/* Files without which a first start can do, and which it makes anew. */
-static bool is_leftover(const char *name)
-{
-	static const char *const names[] = {
-	    META_NEW_FILE, POSITION_FILE, "shadow",  "hashes",   "frames",
-	    "error",       "error.new",   "log.new", "settings", "settings.new"};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (strcmp(name, names[i]) == 0) {
-			return true;
-		}
-	}
-	return is_segment(name);
-}
-
-/* What stands in any folder: not ours, and no reason to refuse one. */
-static bool is_of_any_folder(const char *name)
-{
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	       strcmp(name, "lost+found") == 0; /* of a volume that is mounted here */
-}
-
-/* Call `each` with the names in the folder, until it does not return ST_OK. */
-static enum status each_name(struct state_dir *dir,
-			     enum status (*each)(struct state_dir *dir,
-						 const char *name, struct error *err),
-			     struct error *err)
-{
-	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *names = fd < 0 ? NULL : fdopendir(fd);
-	enum status status = ST_OK;
-
-	if (!names) {
-		error_set_errno(err, errno, "%s cannot be listed",
-				quote(dir->path).text);
-		if (fd >= 0) {
-			(void)close(fd);
-		}
-		return ST_IO;
-	}
-	while (status == ST_OK) {
-		const struct dirent *entry;
-
-		errno = 0;
-		entry = readdir(names);
-		if (!entry) {
-			if (errno != 0) {
-				status =
-				    error_set_errno(err, errno, "%s cannot be listed",
-						    quote(dir->path).text);
-			}
-			break;
-		}
-		if (!is_of_any_folder(entry->d_name)) {
-			status = each(dir, entry->d_name, err);
-		}
-	}
-	(void)closedir(names);
-	return status;
-}
-
-static enum status refuse_foreign(struct state_dir *dir, const char *name,
-				  struct error *err)
-{
-	if (is_leftover(name) || strcmp(name, LOCK_FILE) == 0) {
-		return ST_OK;
-	}
-	return error_set(
-	    err, ST_CONFIG,
-	    "%s is no state directory and not empty (there is %s); " INSTEAD,
-	    quote(dir->path).text, quote(name).text);
-}
-
-static enum status remove_leftover(struct state_dir *dir, const char *name,
-				   struct error *err)
-{
-	if (is_leftover(name) && unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
-		return file_error(dir, name, "removed", err);
-	}
-	FAULT_POINT("state-leftover-removed");
-	return ST_OK;
-}
-
-static enum status look_at(struct state_dir *dir, const char *name, struct error *err)
-{
-	struct file_name path = path_of(dir, name);
-	struct owned_place place = place_of(dir, name, &path);
-
-	return is_leftover(name) || strcmp(name, LOCK_FILE) == 0 ||
-		       strcmp(name, META_FILE) == 0
-		   ? owned_file_look(&place, err)
-		   : ST_OK;
-}
-
-/*
- * Before anything is made in the folder: is it ours, or nobody's? One that an
- * administrator made for us may be open for reading as long as it is empty.
- */
-static enum status check_folder(struct state_dir *dir, struct error *err)
-{
-	struct owned_place place = {
-	    .path = dir->path, .instead = INSTEAD, .closed = OWNED_PRIVATE};
-	enum status status = ST_OK;
-	struct stat st;
-	bool is_new = fstatat(dir->fd, META_FILE, &st, AT_SYMLINK_NOFOLLOW) != 0;
-
-	if (is_new && errno != ENOENT) {
-		return folder_error(dir->path, errno, err);
-	}
-	if (faccessat(dir->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-		return folder_error(dir->path, errno, err);
-	}
-	if (is_new) {
-		status = each_name(dir, refuse_foreign, err);
-	}
-	if (status == ST_OK) {
-		status = owned_folder_close(&place, dir->fd, is_new, err);
-	}
-	return status == ST_OK ? each_name(dir, look_at, err) : status;
 }
 
 /* --- the lock ------------------------------------------------------------------ */
@@ -327,12 +94,13 @@ static enum status in_use(const struct state_dir *dir, struct error *err)
 	long pid = read_pid(dir);
 
 	if (pid <= 0) {
-		return error_set(err, ST_CONFIG,
-				 "%s is in use by another process; stop it or " INSTEAD,
-				 quote(dir->path).text);
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s is in use by another process; stop it or " STATE_INSTEAD,
+		    quote(dir->path).text);
 	}
 	return error_set(err, ST_CONFIG,
-			 "%s is in use by process %ld; stop it or " INSTEAD,
+			 "%s is in use by process %ld; stop it or " STATE_INSTEAD,
 			 quote(dir->path).text, pid);
 }
 
@@ -352,17 +120,17 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	if (open_or_make(dir, LOCK_FILE, &dir->lock_fd, err) != ST_OK) {
+	if (open_or_make(dir, STATE_LOCK_FILE, &dir->lock_fd, err) != ST_OK) {
 		return err->sys_errno == EACCES || err->sys_errno == EPERM ||
 			       err->sys_errno == EROFS
-			   ? folder_error(dir->path, err->sys_errno, err)
+			   ? state_folder_error(dir->path, err->sys_errno, err)
 			   : err->status;
 	}
 	if (fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
 		if (errno == EAGAIN || errno == EACCES) {
 			return in_use(dir, err);
 		}
-		return file_error(dir, LOCK_FILE, "locked", err);
+		return file_error(dir, STATE_LOCK_FILE, "locked", err);
 	}
 	write_pid(dir);
 	FAULT_POINT("state-locked");
@@ -374,20 +142,20 @@ static enum status share_lock(struct state_dir *dir, bool shared, struct error *
 {
 	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 
-	dir->lock_fd =
-	    openat(dir->fd, LOCK_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	dir->lock_fd = openat(dir->fd, STATE_LOCK_FILE,
+			      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (dir->lock_fd < 0 && errno == ENOENT) {
 		return error_set(err, ST_CONFIG,
-				 "%s is no state directory of rowtail: " INSTEAD,
+				 "%s is no state directory of rowtail: " STATE_INSTEAD,
 				 quote(dir->path).text);
 	}
 	if (dir->lock_fd < 0) {
-		return file_error(dir, LOCK_FILE, "opened", err);
+		return file_error(dir, STATE_LOCK_FILE, "opened", err);
 	}
 	if (shared && fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
 		return errno == EAGAIN || errno == EACCES
 			   ? in_use(dir, err)
-			   : file_error(dir, LOCK_FILE, "locked", err);
+			   : file_error(dir, STATE_LOCK_FILE, "locked", err);
 	}
 	return ST_OK;
 }
@@ -460,7 +228,7 @@ static enum status meta_parse(struct state_dir *dir, const uint8_t *bytes, size_
 	    meta_decode(bytes, len, &version, &dir->meta, &path, &path_len);
 
 	if (wrong) {
-		return damaged(dir, META_FILE, wrong, err);
+		return damaged(dir, STATE_META_FILE, wrong, err);
 	}
 	if (version != STATE_VERSION) {
 		return error_set(
@@ -476,16 +244,17 @@ static enum status read_meta(struct state_dir *dir, struct error *err)
 {
 	uint8_t bytes[META_MAX + 1];
 	ssize_t len;
-	int fd =
-	    openat(dir->fd, META_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(dir->fd, STATE_META_FILE,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0) {
-		return errno == ENOENT ? ST_OK
-				       : file_error(dir, META_FILE, "opened", err);
+		return errno == ENOENT
+			   ? ST_OK
+			   : file_error(dir, STATE_META_FILE, "opened", err);
 	}
 	len = file_read_at(fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
-		enum status status = file_error(dir, META_FILE, "read", err);
+		enum status status = file_error(dir, STATE_META_FILE, "read", err);
 
 		(void)close(fd);
 		return status;
@@ -503,10 +272,10 @@ static enum status write_meta_new(const struct state_dir *dir, const uint8_t *by
 	int reason;
 	int fd;
 
-	if (unlinkat(dir->fd, META_NEW_FILE, 0) != 0 && errno != ENOENT) {
-		return file_error(dir, META_NEW_FILE, "removed", err);
+	if (unlinkat(dir->fd, STATE_META_NEW_FILE, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, STATE_META_NEW_FILE, "removed", err);
 	}
-	if (open_or_make(dir, META_NEW_FILE, &fd, err) != ST_OK) {
+	if (open_or_make(dir, STATE_META_NEW_FILE, &fd, err) != ST_OK) {
 		return err->status;
 	}
 	FAULT_POINT("meta-new-made");
@@ -517,10 +286,11 @@ static enum status write_meta_new(const struct state_dir *dir, const uint8_t *by
 		reason = errno;
 	}
 	if (!is_written) {
-		(void)unlinkat(dir->fd, META_NEW_FILE, 0);
+		(void)unlinkat(dir->fd, STATE_META_NEW_FILE, 0);
 	}
 	errno = reason;
-	return is_written ? ST_OK : file_error(dir, META_NEW_FILE, "written", err);
+	return is_written ? ST_OK
+			  : file_error(dir, STATE_META_NEW_FILE, "written", err);
 }
 
 /* Make the name of the folder itself durable, where the folder above may be opened. */
@@ -591,8 +361,8 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 		return status;
 	}
 	FAULT_POINT("meta-new-synced");
-	if (renameat(dir->fd, META_NEW_FILE, dir->fd, META_FILE) != 0) {
-		return file_error(dir, META_FILE, "replaced", err);
+	if (renameat(dir->fd, STATE_META_NEW_FILE, dir->fd, STATE_META_FILE) != 0) {
+		return file_error(dir, STATE_META_FILE, "replaced", err);
 	}
 	FAULT_POINT("meta-renamed");
 	if (!file_sync_all(dir->fd)) {
@@ -617,8 +387,8 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	if (unlinkat(dir->fd, META_FILE, 0) != 0 && errno != ENOENT) {
-		return file_error(dir, META_FILE, "removed", err);
+	if (unlinkat(dir->fd, STATE_META_FILE, 0) != 0 && errno != ENOENT) {
+		return file_error(dir, STATE_META_FILE, "removed", err);
 	}
 	if (!file_sync_all(dir->fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced",
@@ -644,7 +414,7 @@ static enum status make_position(struct state_dir *dir, struct error *err)
 {
 	if (!write_position(dir, &dir->position, 0) ||
 	    !write_position(dir, &dir->position, 1)) {
-		return file_error(dir, POSITION_FILE, "written", err);
+		return file_error(dir, STATE_POSITION_FILE, "written", err);
 	}
 	dir->sequence = 1;
 	FAULT_POINT("position-made");
@@ -665,18 +435,18 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	uint8_t bytes[POSITION_FULL];
 	ssize_t len;
 
-	if (open_or_make(dir, POSITION_FILE, &dir->position_fd, err) != ST_OK) {
+	if (open_or_make(dir, STATE_POSITION_FILE, &dir->position_fd, err) != ST_OK) {
 		return err->status;
 	}
 	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
-		return file_error(dir, POSITION_FILE, "read", err);
+		return file_error(dir, STATE_POSITION_FILE, "read", err);
 	}
 	if (pick_position(dir, bytes, (size_t)len)) {
 		return ST_OK;
 	}
 	if (len == POSITION_FULL) {
-		return damaged(dir, POSITION_FILE, "checksum", err);
+		return damaged(dir, STATE_POSITION_FILE, "checksum", err);
 	}
 	return make_position(dir, err);
 }
@@ -687,19 +457,19 @@ static enum status look_at_position(struct state_dir *dir, struct error *err)
 	uint8_t bytes[POSITION_FULL];
 	ssize_t len;
 
-	dir->position_fd = openat(dir->fd, POSITION_FILE,
+	dir->position_fd = openat(dir->fd, STATE_POSITION_FILE,
 				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (dir->position_fd < 0) {
 		return errno == ENOENT && !dir->has_meta
 			   ? ST_OK
-			   : file_error(dir, POSITION_FILE, "opened", err);
+			   : file_error(dir, STATE_POSITION_FILE, "opened", err);
 	}
 	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
-		return file_error(dir, POSITION_FILE, "read", err);
+		return file_error(dir, STATE_POSITION_FILE, "read", err);
 	}
 	if (!pick_position(dir, bytes, (size_t)len) && dir->has_meta) {
-		return damaged(dir, POSITION_FILE, "checksum", err);
+		return damaged(dir, STATE_POSITION_FILE, "checksum", err);
 	}
 	return ST_OK;
 }
@@ -711,7 +481,7 @@ static enum status put_position(struct state_dir *dir,
 {
 	FAULT_POINT("position-before-record");
 	if (!write_position(dir, position, dir->sequence + 1)) {
-		return file_error(dir, POSITION_FILE, "written", err);
+		return file_error(dir, STATE_POSITION_FILE, "written", err);
 	}
 	FAULT_POINT("position-record");
 	dir->put = *position;
@@ -741,7 +511,7 @@ static enum status sync_position(struct state_dir *dir, struct error *err)
 	}
 	if (dir->sync_errno != 0) {
 		errno = dir->sync_errno;
-		return file_error(dir, POSITION_FILE, "synced", err);
+		return file_error(dir, STATE_POSITION_FILE, "synced", err);
 	}
 	FAULT_POINT("position-synced");
 	return ST_OK;
@@ -808,10 +578,10 @@ static char *copy_path(const char *path)
 
 static enum status open_locked(struct state_dir *dir, struct error *err)
 {
-	enum status status = open_folder(dir, err);
+	enum status status = state_folder_open(dir->path, &dir->fd, err);
 
 	if (status == ST_OK) {
-		status = check_folder(dir, err);
+		status = state_folder_check(folder_of(dir), err);
 	}
 	if (status == ST_OK) {
 		status = take_lock(dir, err);
@@ -827,8 +597,8 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	}
 	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
-		status = was_in_use(dir) ? damaged(dir, META_FILE, "missing", err)
-					 : each_name(dir, remove_leftover, err);
+		status = was_in_use(dir) ? damaged(dir, STATE_META_FILE, "missing", err)
+					 : state_folder_empty(folder_of(dir), err);
 	}
 	if (status == ST_OK) {
 		status = read_position(dir, err);
@@ -891,7 +661,7 @@ static enum status open_shared(struct state_dir *dir, bool shared, struct error 
 				 quote(dir->path).text);
 	}
 	if (dir->fd < 0) {
-		return folder_error(dir->path, errno, err);
+		return state_folder_error(dir->path, errno, err);
 	}
 	status = share_lock(dir, shared, err);
 	if (status == ST_OK) {
