@@ -25,10 +25,11 @@
 #define ALONE_NS       (2 * NS_PER_MS)   /* the same when nobody else is there */
 #define ALONE_LOOK_NS  (5 * NS_PER_MS)   /* between two looks at who else is there */
 #define TRUNCATE_NS    (1 * NS_PER_S)    /* alone without a commit: empty the WAL */
-#define TORN_NS        (50 * NS_PER_MS)  /* an unreadable header is recovered */
-#define NAMES_LOOK_NS  (50 * NS_PER_MS)  /* between two looks at the names, */
-#define GIVEN_LOOK_NS  (1 * NS_PER_S)    /* ... and at the path as it was given */
-#define ASIDE_NS       (5 * NS_PER_MS)   /* another slot, in case ours is waited for */
+#define CUT_GAP_NS     (20 * NS_PER_MS) /* ... or when it was closed; then twice that */
+#define TORN_NS        (50 * NS_PER_MS) /* an unreadable header is recovered */
+#define NAMES_LOOK_NS  (50 * NS_PER_MS) /* between two looks at the names, */
+#define GIVEN_LOOK_NS  (1 * NS_PER_S)   /* ... and at the path as it was given */
+#define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
 
@@ -47,6 +48,31 @@ static bool is_alone(const struct wal_hold *h)
 	return db_is_alone(h->db->db_fd, h->db->shm_fd);
 }
 
+/*
+ * Whether the WAL may be emptied. As soon as somebody has closed the database: a file
+ * that is put in its place meets what is in the WAL until then. Who opens and closes in
+ * a loop would wait for that each time, so it is less often while that goes on.
+ */
+static bool is_cut_due(struct wal_hold *h, int64_t now)
+{
+	if (now - h->news_ns >= TRUNCATE_NS) {
+		h->cut_gap_ns = 0;
+		return now >= h->truncate_ns;
+	}
+	if (!h->was_left || now < h->truncate_ns) {
+		return false;
+	}
+	h->cut_gap_ns = h->cut_gap_ns == 0 ? CUT_GAP_NS : 2 * h->cut_gap_ns;
+	return true;
+}
+
+/* How long to the next try after one of those. */
+static int64_t cut_gap(const struct wal_hold *h)
+{
+	return h->cut_gap_ns == 0 || h->cut_gap_ns > TRUNCATE_NS ? TRUNCATE_NS
+								 : h->cut_gap_ns;
+}
+
 /* In ZERO with nothing new. */
 static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -61,15 +87,16 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 		status = hold_unless_retry(hold_take_turn(h, err));
 	}
 	if (status != ST_OK || h->state != HOLD_ZERO || h->db->degraded ||
-	    now - h->news_ns < TRUNCATE_NS || now < h->truncate_ns) {
+	    !is_cut_due(h, now)) {
 		return status;
 	}
+	h->was_left = false;
 	h->truncate_ns = now + ZERO_TICK_NS;
 	if (fstat(h->db->wal_fd, &wal) != 0 || wal.st_size == 0 ||
 	    !look_alone(h, now)) {
 		return ST_OK;
 	}
-	h->truncate_ns = now + TRUNCATE_NS;
+	h->truncate_ns = now + cut_gap(h);
 	return is_alone(h) ? hold_cut(h, err) : ST_OK;
 }
 
@@ -306,6 +333,7 @@ void wal_hold_suspect_names(struct wal_hold *hold)
 void wal_hold_note_close(struct wal_hold *hold)
 {
 	hold->was_closed = true;
+	hold->was_left = true;
 	hold->alone_ns = 0;
 }
 

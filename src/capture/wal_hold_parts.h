@@ -74,6 +74,8 @@ struct wal_hold {
 	int64_t alone_ns;       /* when we last looked who else is there */
 	bool is_alone;          /* then */
 	bool was_closed;        /* by somebody, since the last look */
+	bool was_left;          /* ... since the last try to empty the WAL */
+	int64_t cut_gap_ns;     /* between two such tries while it is closed often; 0 */
 	bool holds_lock;        /* the checkpoint lock */
 	struct wal_gate gate;   /* its slots hold as well */
 	uint32_t limit;         /* where a checkpoint ended that a reader limited */
