@@ -43,7 +43,7 @@ enum status asked_check_first(const struct asked *asked, struct spool *spool,
 	if (status != ST_OK) {
 		return status;
 	}
-	view_use_store(view, any_page, NULL); /* the slots stay those of `first` */
+	view_use_copy(view, any_page, NULL); /* the slots stay those of `first` */
 	if (catalog_read(view_old(view), asked->filter, NULL, NULL, &catalog,
 			 &unreadable) == ST_OK) {
 		*is_checked = true;

@@ -38,13 +38,13 @@ struct pipeline {
 	struct history *history;
 	struct capture *capture;
 	struct captured_txn *first; /* until the history has it; or NULL */
-	struct view *view;
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
 	uint64_t lsn;       /* the view is of */
 	bool is_said;       /* the line that we are following */
 	bool is_checked;    /* what was asked for */
+	bool is_claimed;    /* the place where the sink goes on */
 	bool follows_path;  /* it was followed by the same path before */
 	bool starts_over;   /* the state directory was forgotten */
 	uint32_t page_size; /* of the database, if the store has another one */
@@ -92,18 +92,6 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
 }
 
-/* Without a store: over the database file. */
-static enum status open_view(struct pipeline *pipeline, struct error *err)
-{
-	enum status status = view_open(
-	    pipeline->history->spool, capture_database_fd(pipeline->capture),
-	    pipeline->config->database_path, capture_page_size(pipeline->capture),
-	    pipeline->first, &pipeline->view, err);
-
-	pipeline->lsn = pipeline->first->lsn;
-	return status;
-}
-
 /* What was met in the pages of the database: whose it is, and what to do. */
 static void name_database(const struct config *config, struct error *err)
 {
@@ -127,8 +115,8 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 	    .table = publisher_table,
 	    .change = publisher_change,
 	};
-	enum status status = decoder_open(pipeline->view, pipeline->filter, &events,
-					  &pipeline->decoder, err);
+	enum status status = decoder_open(pipeline->history->view, pipeline->filter,
+					  &events, &pipeline->decoder, err);
 
 	if (status == ST_CORRUPT) {
 		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
@@ -169,19 +157,34 @@ static enum status open_store(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
+static struct state_position first_position(void *context, uint64_t lsn)
+{
+	const struct pipeline *pipeline = context;
+
+	return delivery_first_position(pipeline->delivery, lsn);
+}
+
 /* Of the store, where there is one. */
 static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
 				struct error *err)
 {
-	return pipeline->store
-		   ? durable_open(pipeline->store, max_bytes, &pipeline->history, err)
-		   : temporary_open(max_bytes, &pipeline->history, err);
+	struct durable_settings settings = {.store = pipeline->store,
+					    .journal_max_bytes = max_bytes,
+					    .position = first_position,
+					    .context = pipeline};
+
+	return pipeline->store ? durable_open(&settings, &pipeline->history, err)
+			       : temporary_open(max_bytes, &pipeline->history, err);
 }
 
 static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 {
 	struct pipeline *pipeline = context;
 
+	if (!pipeline->progress.what) {
+		progress_start(&pipeline->progress, "copy", "pages",
+			       shows_progress(pipeline));
+	}
 	progress_update(&pipeline->progress, pages, pages, page_count);
 }
 
@@ -192,34 +195,26 @@ static enum status reach_now(void *context, uint64_t *lsn, struct error *err)
 	return capture_reach_now(pipeline->capture, &stop_requested, lsn, err);
 }
 
-static struct state_position first_position(void *context, uint64_t lsn)
+static enum status open_view(struct pipeline *pipeline, struct error *err)
 {
-	const struct pipeline *pipeline = context;
-
-	return delivery_first_position(pipeline->delivery, lsn);
-}
-
-/* A first start: copy the database while capture runs, and add what came meanwhile. */
-static enum status make_base(struct pipeline *pipeline, struct error *err)
-{
-	struct durable_base base = {
-	    .copy = {.source_fd = capture_database_fd(pipeline->capture),
-		     .first = pipeline->first,
-		     .stop = &stop_requested,
-		     .progress = show_copy,
-		     .context = pipeline},
+	struct history_base base = {
+	    .source_fd = capture_database_fd(pipeline->capture),
+	    .source_path = pipeline->config->database_path,
+	    .page_size = capture_page_size(pipeline->capture),
+	    .stop = &stop_requested,
 	    .stop_fd = stop_fd(),
+	    .progress = show_copy,
 	    .reach = reach_now,
-	    .position = first_position,
 	    .context = pipeline,
 	};
 	struct captured_txn *first = pipeline->first;
 	enum status status;
 
 	pipeline->first = NULL;
-	progress_start(&pipeline->progress, "copy", "pages", shows_progress(pipeline));
-	status = durable_make_base(pipeline->history, &base, first, err);
+	status = pipeline->history->open_view(pipeline->history, &base, first,
+					      &pipeline->lsn, err);
 	progress_end(&pipeline->progress);
+	pipeline->progress.what = NULL;
 	return status;
 }
 
@@ -228,15 +223,11 @@ static enum status flush(struct pipeline *pipeline, struct error *err)
 {
 	enum status status = delivery_flush(pipeline->delivery, err);
 
-	if (status == ST_OK && pipeline->store) {
-		status = store_fold_end(pipeline->store, pipeline->view, err);
-	}
-	/* Not all that was acknowledged needs to be noted at once. */
-	if (status == ST_OK && pipeline->store &&
-	    store_position(pipeline->store)->lsn == delivery_lsn(pipeline->delivery)) {
-		status = store_fold(pipeline->store, pipeline->view, false, err);
-	}
-	return status;
+	return status == ST_OK
+		   ? pipeline->history->acknowledged(pipeline->history,
+						     delivery_lsn(pipeline->delivery),
+						     false, err)
+		   : status;
 }
 
 /* ---- opening and closing all ---- */
@@ -261,32 +252,12 @@ static enum status claim(struct pipeline *pipeline, struct error *err)
 	enum status status = delivery_claim(pipeline->delivery, pipeline->store, waits,
 					    pipeline, &pipeline->starts_over, err);
 
+	pipeline->is_claimed = true;
 	if (status == ST_OK && pipeline->starts_over) {
 		status = store_forget(pipeline->store, err);
 		if (status == ST_OK) {
 			status = error_set(err, ST_RETRY, "starting over");
 		}
-	}
-	return status;
-}
-
-static enum status open_base(struct pipeline *pipeline, struct error *err)
-{
-	enum status status;
-
-	if (!pipeline->store) {
-		return open_view(pipeline, err);
-	}
-	status = capture_start(pipeline->capture, err);
-	if (status == ST_OK && store_is_new(pipeline->store)) {
-		status = make_base(pipeline, err);
-	} else if (status == ST_OK) {
-		/* Changes are captured from now on, whatever the sink is doing. */
-		status = claim(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = durable_open_view(pipeline->history, &pipeline->view,
-					   &pipeline->lsn, err);
 	}
 	return status;
 }
@@ -377,16 +348,20 @@ static enum status open_all(struct pipeline *pipeline, struct sink_floor floor,
 		status = check_first(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = open_base(pipeline, err);
+		status = capture_start(pipeline->capture, err);
+	}
+	/* Changes are captured from now on, whatever the sink is doing. */
+	if (status == ST_OK && pipeline->store && !pipeline->is_claimed) {
+		status = claim(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = open_view(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = check_asked(pipeline, err);
-	}
-	if (status == ST_OK && !pipeline->store) {
-		status = capture_start(pipeline->capture, err);
 	}
 	if (status == ST_OK) {
 		status = delivery_restore(pipeline->delivery, pipeline->store,
@@ -400,7 +375,6 @@ static void close_all(struct pipeline *pipeline)
 	progress_end(&pipeline->progress);
 	decoder_close(pipeline->decoder);
 	delivery_close(pipeline->delivery);
-	view_close(pipeline->view);
 	captured_txn_free(pipeline->first);
 	capture_close(pipeline->capture);
 	if (pipeline->history) {
@@ -451,9 +425,9 @@ static enum status read_rows(struct pipeline *pipeline,
 		selects[i] = (struct snapshot_select){config->overrides.list[i].table,
 						      config->overrides.list[i].sql};
 	}
-	status =
-	    snapshot_run(view_old(pipeline->view), decoder_catalog(pipeline->decoder),
-			 selects, config->overrides.count, events, err);
+	status = snapshot_run(view_old(pipeline->history->view),
+			      decoder_catalog(pipeline->decoder), selects,
+			      config->overrides.count, events, err);
 	free(selects);
 	return status;
 }
@@ -464,11 +438,9 @@ static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
 					 .table = snapshot_table,
 					 .change = snapshot_change,
 					 .progress = show_progress};
-	struct encoder_transaction txn = {
-	    .lsn = pipeline->lsn,
-	    .captured_ns =
-		pipeline->store ? store_begun_ns(pipeline->store) : clock_wall_ns(),
-	    .is_snapshot = true};
+	struct encoder_transaction txn = {.lsn = pipeline->lsn,
+					  .captured_ns = pipeline->history->begun_ns,
+					  .is_snapshot = true};
 	enum status status;
 
 	progress_start(&pipeline->progress, "snapshot", "rows",
@@ -526,8 +498,7 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	    {.fd = stop_fd(), .events = POLLIN},
 	    {.fd = delivery_watch_fd(pipeline->delivery), .events = 0},
 	    {.fd = reopen_fd(), .events = POLLIN},
-	    {.fd = pipeline->store ? store_fold_fd(pipeline->store) : -1,
-	     .events = POLLIN},
+	    {.fd = pipeline->history->work_fd, .events = POLLIN},
 	};
 
 	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <
@@ -566,7 +537,7 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 			status = apply(pipeline, txn, err);
 			if (status == ST_OK &&
 			    (delivery_wants_flush(pipeline->delivery) ||
-			     (pipeline->store && store_wants_fold(pipeline->store)))) {
+			     pipeline->history->is_full(pipeline->history))) {
 				status = flush(pipeline, err);
 			}
 			continue;
@@ -616,8 +587,8 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 {
 	struct error failure;
 
-	if (pipeline->store && ends_well(status) &&
-	    store_fold_finish(pipeline->store, pipeline->view, &failure) != ST_OK) {
+	if (ends_well(status) &&
+	    pipeline->history->finish(pipeline->history, &failure) != ST_OK) {
 		*err = failure;
 		return failure.status;
 	}
@@ -667,8 +638,8 @@ static enum status open_drain(struct pipeline *pipeline, struct error *err)
 		status = pipeline->history->start(pipeline->history, err);
 	}
 	if (status == ST_OK) {
-		status = durable_open_view(pipeline->history, &pipeline->view,
-					   &pipeline->lsn, err);
+		status = pipeline->history->open_view(pipeline->history, NULL, NULL,
+						      &pipeline->lsn, err);
 	}
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
@@ -719,8 +690,9 @@ static enum status drain(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = delivery_finish(pipeline->delivery, ST_OK, err);
 	}
-	if (status == ST_OK && store_position(pipeline->store)->lsn == end_lsn) {
-		status = store_fold(pipeline->store, pipeline->view, true, err);
+	if (status == ST_OK) {
+		status = pipeline->history->acknowledged(pipeline->history, end_lsn,
+							 true, err);
 	}
 	if (status == ST_OK && store_base_lsn(pipeline->store) != end_lsn) {
 		return error_set(err, ST_IO,

@@ -4,7 +4,7 @@
  * them to the one who decodes them.
  *
  *     capture: prepare ─► [find_end] ─► append … ─► [put_clean] ─► stop
- *     decoding:                 start ─► next ─► done ─► …              close
+ *     decoding:  start ─► open_view ─► next ─► done ─► … acknowledged … finish ─► close
  *
  * A history is temporary (src/history/temporary.h: as long as the run) or durable
  * (src/state/durable.h: a state directory, from which a later run goes on). What is
@@ -32,12 +32,27 @@
 #include "src/base/status.h"
 #include "src/history/spool.h"
 #include "src/history/transaction.h"
+#include "src/history/view.h"
 
 /* Where an earlier run has come to: D. */
 struct history_end {
 	uint64_t lsn;
 	uint32_t page_count;
 	struct wal_place place;
+};
+
+/* What the first view is made with. */
+struct history_base {
+	int source_fd;            /* the database file; borrowed */
+	const char *source_path;  /* for messages; borrowed until close */
+	uint32_t page_size;       /* bytes */
+	const volatile int *stop; /* ends a copy of the database: ST_STOPPED */
+	int stop_fd;              /* for poll: readable when *stop becomes true */
+	/* Of such a copy, now and then. */
+	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
+	/* Wait until all that is committed now was appended, and give its LSN. */
+	enum status (*reach)(void *context, uint64_t *lsn, struct error *err);
+	void *context;
 };
 
 struct history {
@@ -52,6 +67,9 @@ struct history {
 
 	struct spool *spool; /* from prepare on; the history's */
 	int wake_fd;         /* an eventfd: readable when next may have something new */
+	struct view *view;   /* from open_view on; the history's */
+	int64_t begun_ns;    /* wall clock of the state at the start; from there on */
+	int work_fd;         /* readable when acknowledged has something to do; -1 */
 	_Atomic uint64_t decoded_lsn; /* what was given to done last */
 
 	/* The page size is known. ST_CONFIG: it is not the one that the history has. */
@@ -96,6 +114,15 @@ struct history {
 	enum status (*start)(struct history *history, struct error *err);
 	/* No thread of its own runs any more; all that was appended is D. */
 	void (*stop)(struct history *history);
+	/*
+	 * The view as of what was acknowledged, `*lsn`. `first` is what capture_open
+	 * gave (NULL, and `base` is not asked: an earlier run has come to an end), and
+	 * the history's from now on. What is after `*lsn` comes out of next.
+	 */
+	enum status (*open_view)(struct history *history,
+				 const struct history_base *base,
+				 struct captured_txn *first, uint64_t *lsn,
+				 struct error *err);
 	/* The oldest one. ST_END: none yet. Other errors: nothing will come any more,
 	 * for that reason. */
 	enum status (*next)(struct history *history, struct captured_txn **txn,
@@ -103,6 +130,14 @@ struct history {
 	/* It is decoded past, or is the state at the start. The history's from now on:
 	 * the taker keeps nothing of it but slots (src/history/view.h). */
 	void (*done)(struct history *history, struct captured_txn *txn);
+	/* So much is kept that it should be acknowledged. */
+	bool (*is_full)(const struct history *history);
+	/* All up to `lsn` is out. With `now` everything that could then be given up is,
+	 * when it returns; else some of it, some time. */
+	enum status (*acknowledged)(struct history *history, uint64_t lsn, bool now,
+				    struct error *err);
+	/* The same of what is at work: its errors are seen. */
+	enum status (*finish)(struct history *history, struct error *err);
 	/* The error that next would give behind the last one; ST_OK: none. */
 	enum status (*check)(struct history *history, struct error *err);
 

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "src/base/clock.h"
+
 #define READ_BYTES (64u << 20)
 
 struct temporary {
@@ -125,6 +127,20 @@ static void stop(struct history *history)
 	(void)history;
 }
 
+static enum status open_view(struct history *history, const struct history_base *base,
+			     struct captured_txn *first, uint64_t *lsn,
+			     struct error *err)
+{
+	enum status status =
+	    view_open(history->spool, base->source_fd, base->source_path,
+		      base->page_size, first, &history->view, err);
+
+	*lsn = first->lsn;
+	history->begun_ns = clock_wall_ns();
+	captured_txn_free(first);
+	return status;
+}
+
 static enum status next(struct history *history, struct captured_txn **txn,
 			struct error *err)
 {
@@ -163,6 +179,30 @@ static void done(struct history *history, struct captured_txn *txn)
 	captured_txn_free(txn);
 }
 
+/* Nothing is kept. */
+static bool is_full(const struct history *history)
+{
+	(void)history;
+	return false;
+}
+
+static enum status acknowledged(struct history *history, uint64_t lsn, bool now,
+				struct error *err)
+{
+	(void)history;
+	(void)lsn;
+	(void)now;
+	(void)err;
+	return ST_OK;
+}
+
+static enum status finish(struct history *history, struct error *err)
+{
+	(void)history;
+	(void)err;
+	return ST_OK;
+}
+
 static enum status check(struct history *history, struct error *err)
 {
 	(void)history;
@@ -175,6 +215,7 @@ static void close_temporary(struct history *history)
 	struct temporary *t = temporary_of(history);
 
 	captured_txn_free(t->queue);
+	view_close(history->view);
 	spool_close(history->spool);
 	history_clear(history);
 	(void)pthread_mutex_destroy(&t->lock);
@@ -192,6 +233,7 @@ enum status temporary_open(uint64_t max_bytes, struct history **out, struct erro
 	t->history = (struct history){
 	    .read_bytes = READ_BYTES,
 	    .saves_preimages = true,
+	    .work_fd = -1,
 	    .slow_advice = "; with --state DIR the output may be slow",
 	    .prepare = prepare,
 	    .find_end = find_end,
@@ -204,8 +246,12 @@ enum status temporary_open(uint64_t max_bytes, struct history **out, struct erro
 	    .put_clean = put_clean,
 	    .start = start,
 	    .stop = stop,
+	    .open_view = open_view,
 	    .next = next,
 	    .done = done,
+	    .is_full = is_full,
+	    .acknowledged = acknowledged,
+	    .finish = finish,
 	    .check = check,
 	    .close = close_temporary,
 	};

@@ -358,7 +358,7 @@ static void set_usable_size(struct page_source *source)
 	}
 }
 
-void view_use_store(struct view *view, view_check check, void *context)
+void view_use_copy(struct view *view, view_check check, void *context)
 {
 	view->keeps_slots = true;
 	view->check = check;

@@ -46,13 +46,13 @@ struct page_source *view_old(struct view *view);
 struct page_source *view_new(struct view *view);
 
 /*
- * With a store the base is a copy of our own: slots belong to the transactions, nothing
- * is freed here, and each page that is read from the base is given to `check`, which
- * may ask with ST_RETRY to read it again.
+ * The base is a copy of our own, not the application's file: slots belong to the
+ * transactions, nothing is freed here, and each page that is read from the base is
+ * given to `check`, which may ask with ST_RETRY to read it again.
  */
 typedef enum status (*view_check)(void *context, uint32_t page_no, const uint8_t *bytes,
 				  struct error *err);
-void view_use_store(struct view *view, view_check check, void *context);
+void view_use_copy(struct view *view, view_check check, void *context);
 
 /* `slot` is the newest decoded version of the page. */
 bool view_is_newest(const struct view *view, uint32_t page_no, uint32_t slot);

@@ -16,6 +16,7 @@
 
 struct durable {
 	struct history history; /* first member */
+	struct durable_settings settings;
 	struct store *store;
 	struct backlog *backlog;
 	pthread_t thread; /* syncs */
@@ -290,12 +291,12 @@ static void done(struct history *history, struct captured_txn *txn)
 
 /* --- the base --- */
 
-static enum status absorb_until(struct durable *d, const struct durable_base *base,
-				uint64_t from_lsn, uint64_t lsn, struct error *err)
+static enum status absorb_until(struct durable *d, const struct history_base *base,
+				uint64_t lsn, struct error *err)
 {
 	enum status status = ST_OK;
 
-	while (status == ST_OK && from_lsn < lsn) {
+	while (status == ST_OK && store_base_lsn(d->store) < lsn) {
 		struct captured_txn *txn;
 		struct pollfd fds[2] = {
 		    {.fd = d->history.wake_fd, .events = POLLIN},
@@ -305,11 +306,9 @@ static enum status absorb_until(struct durable *d, const struct durable_base *ba
 		status = next(&d->history, &txn, err);
 		if (status == ST_END) {
 			(void)poll(fds, 2, -1);
-			status = *base->copy.stop
-				     ? error_set(err, ST_STOPPED, "stopped")
-				     : ST_OK;
+			status =
+			    *base->stop ? error_set(err, ST_STOPPED, "stopped") : ST_OK;
 		} else if (status == ST_OK) {
-			from_lsn = txn->lsn;
 			leave_backlog(d, txn);
 			status = store_absorb(d->store, txn, err);
 		}
@@ -317,14 +316,18 @@ static enum status absorb_until(struct durable *d, const struct durable_base *ba
 	return status;
 }
 
-enum status durable_make_base(struct history *history, const struct durable_base *base,
-			      struct captured_txn *first, struct error *err)
+/* Copy the database while it is captured, and add what came meanwhile. */
+static enum status make_base(struct durable *d, const struct history_base *base,
+			     struct captured_txn *first, struct error *err)
 {
-	struct durable *d = durable_of(history);
-	uint64_t first_lsn = first->lsn;
-	uint64_t lsn = first_lsn;
+	struct store_copy copy = {.source_fd = base->source_fd,
+				  .first = first,
+				  .stop = base->stop,
+				  .progress = base->progress,
+				  .context = base->context};
 	struct state_position position;
-	enum status status = store_copy_base(d->store, &base->copy, err);
+	uint64_t lsn;
+	enum status status = store_copy_base(d->store, &copy, err);
 
 	if (status != ST_OK) {
 		captured_txn_free(first);
@@ -335,35 +338,24 @@ enum status durable_make_base(struct history *history, const struct durable_base
 		status = base->reach(base->context, &lsn, err);
 	}
 	if (status == ST_OK) {
-		status = absorb_until(d, base, first_lsn, lsn, err);
+		status = absorb_until(d, base, lsn, err);
 	}
 	if (status != ST_OK) {
 		return status;
 	}
-	position = base->position(base->context, store_base_lsn(d->store));
+	position = d->settings.position(d->settings.context, store_base_lsn(d->store));
 	return store_begin(d->store, &position, err);
 }
 
-enum status durable_open_view(struct history *history, struct view **out, uint64_t *lsn,
-			      struct error *err)
+/* What was acknowledged lies over the base; the rest is to be taken. */
+static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 {
-	struct durable *d = durable_of(history);
-	struct store *store = d->store;
-	struct captured_txn base = {.lsn = store_base_lsn(store),
-				    .page_count = store_base_pages(store)};
+	struct view *view = d->history.view;
+	enum status status = ST_OK;
 	struct captured_txn *txn;
-	struct view *view;
-	enum status status =
-	    view_open(store_spool(store), store_base_fd(store), store_base_path(store),
-		      store_page_size(store), &base, &view, err);
 
-	if (status != ST_OK) {
-		return status;
-	}
-	view_use_store(view, store_check_page, store);
-	*lsn = base.lsn;
-	while (status == ST_OK && (txn = store_next_recovered(store)) != NULL) {
-		if (txn->lsn > store_position(store)->lsn) {
+	while (status == ST_OK && (txn = store_next_recovered(d->store)) != NULL) {
+		if (txn->lsn > store_position(d->store)->lsn) {
 			backlog_put_back(d->backlog, txn);
 			continue;
 		}
@@ -372,11 +364,59 @@ enum status durable_open_view(struct history *history, struct view **out, uint64
 		if (status == ST_OK) {
 			view_end(view);
 		}
-		store_keep(store, txn);
+		store_keep(d->store, txn);
 	}
 	backlog_is_back(d->backlog);
-	*out = view;
 	return status;
+}
+
+static enum status open_view(struct history *history, const struct history_base *base,
+			     struct captured_txn *first, uint64_t *lsn,
+			     struct error *err)
+{
+	struct durable *d = durable_of(history);
+	struct store *store = d->store;
+	enum status status = first ? make_base(d, base, first, err) : ST_OK;
+	struct captured_txn shadow = {.lsn = store_base_lsn(store),
+				      .page_count = store_base_pages(store)};
+
+	if (status == ST_OK) {
+		status = view_open(store_spool(store), store_base_fd(store),
+				   store_base_path(store), store_page_size(store),
+				   &shadow, &history->view, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	view_use_copy(history->view, store_check_page, store);
+	history->begun_ns = store_begun_ns(store);
+	history->work_fd = store_fold_fd(store);
+	*lsn = shadow.lsn;
+	return replay(d, lsn, err);
+}
+
+/* --- what is acknowledged --- */
+
+static bool is_full(const struct history *history)
+{
+	return store_wants_fold(const_durable_of(history)->store);
+}
+
+static enum status acknowledged(struct history *history, uint64_t lsn, bool now,
+				struct error *err)
+{
+	struct store *store = durable_of(history)->store;
+	enum status status = store_fold_end(store, history->view, err);
+
+	/* Not all that was acknowledged needs to be noted at once. */
+	return status == ST_OK && store_position(store)->lsn == lsn
+		   ? store_fold(store, history->view, now, err)
+		   : status;
+}
+
+static enum status finish(struct history *history, struct error *err)
+{
+	return store_fold_finish(durable_of(history)->store, history->view, err);
 }
 
 /* --- open and close --- */
@@ -386,6 +426,7 @@ static void close_durable(struct history *history)
 	struct durable *d = durable_of(history);
 
 	stop(history);
+	view_close(history->view);
 	backlog_close(d->backlog);
 	captured_txn_free(d->unsynced);
 	history_clear(history);
@@ -407,14 +448,14 @@ static void init_locks(struct durable *d)
 	(void)pthread_cond_init(&d->journalled, NULL);
 }
 
-enum status durable_open(struct store *store, uint64_t journal_max_bytes,
-			 struct history **out, struct error *err)
+enum status durable_open(const struct durable_settings *settings, struct history **out,
+			 struct error *err)
 {
 	struct durable *d = calloc(1, sizeof *d);
-	struct backlog_settings settings = {.store = store,
-					    .max_bytes = journal_max_bytes,
-					    .fail = merge_failed,
-					    .context = d};
+	struct backlog_settings backlog = {.store = settings->store,
+					   .max_bytes = settings->journal_max_bytes,
+					   .fail = merge_failed,
+					   .context = d};
 	enum status status;
 
 	if (!d) {
@@ -425,7 +466,8 @@ enum status durable_open(struct store *store, uint64_t journal_max_bytes,
 	    .keeps_places = true,
 	    .goes_on = true,
 	    .slow_advice = "",
-	    .spool = store_spool(store),
+	    .work_fd = -1,
+	    .spool = store_spool(settings->store),
 	    .prepare = prepare,
 	    .find_end = find_end,
 	    .is_untouched = is_untouched,
@@ -437,19 +479,24 @@ enum status durable_open(struct store *store, uint64_t journal_max_bytes,
 	    .put_clean = put_clean,
 	    .start = start,
 	    .stop = stop,
+	    .open_view = open_view,
 	    .next = next,
 	    .done = done,
+	    .is_full = is_full,
+	    .acknowledged = acknowledged,
+	    .finish = finish,
 	    .check = check,
 	    .close = close_durable,
 	};
-	d->store = store;
+	d->settings = *settings;
+	d->store = settings->store;
 	d->unsynced_end = &d->unsynced;
-	d->synced_lsn = store_end(store).lsn;
+	d->synced_lsn = store_end(settings->store).lsn;
 	init_locks(d);
 	status = history_init(&d->history, err);
-	settings.wake_fd = d->history.wake_fd;
+	backlog.wake_fd = d->history.wake_fd;
 	if (status == ST_OK) {
-		status = backlog_open(&settings, &d->backlog, err);
+		status = backlog_open(&backlog, &d->backlog, err);
 	}
 	if (status != ST_OK) {
 		close_durable(&d->history);

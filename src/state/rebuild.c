@@ -113,7 +113,7 @@ static enum status copy_rows(struct store *store, uint32_t page_size, int fd,
 	if (status != ST_OK) {
 		return status;
 	}
-	view_use_store(view, store_check_page, store);
+	view_use_copy(view, store_check_page, store);
 	status = vacuum(view_old(view), page_size, fd, stop, err);
 	view_close(view);
 	return status;

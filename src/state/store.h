@@ -140,7 +140,7 @@ enum status store_begin(struct store *store, const struct state_position *positi
 /* The shadow and its path; borrowed. */
 int store_base_fd(const struct store *store);
 const char *store_base_path(const struct store *store);
-/* For view_use_store: a page of the base is what was written there. */
+/* For view_use_copy: a page of the base is what was written there. */
 enum status store_check_page(void *store, uint32_t page_no, const uint8_t *bytes,
 			     struct error *err) MUST_CHECK;
 uint32_t store_base_pages(const struct store *store);

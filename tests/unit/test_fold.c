@@ -79,7 +79,7 @@ static void open_store(struct fixture *f)
 	check(view_open(store_spool(f->store), store_base_fd(f->store),
 			store_base_path(f->store), PAGE, &base, &f->view, &err),
 	      &err);
-	view_use_store(f->view, store_check_page, f->store);
+	view_use_copy(f->view, store_check_page, f->store);
 	(void)close(copy.source_fd);
 }
 
