@@ -169,13 +169,14 @@ static enum status open_page(struct tree_side *side, uint32_t page_no, unsigned 
 	return status;
 }
 
-/* Enter the overflow chain of a cell that the new tree has into the parent map; pages
- * outside the marked set have kept their place in their chain. */
+/* The overflow chain of a cell on page `holder` of the new tree. */
 struct chain_entry {
 	struct tree_diff *diff;
 	uint32_t holder;
 };
 
+/* Into the parent map. It ends at a page outside the marked set: what is behind it has
+ * kept its place in the chain. */
 static enum status enter_overflow(void *context, uint32_t page_no, uint32_t previous,
 				  struct error *err)
 {
@@ -216,7 +217,7 @@ static bool must_enter(const struct tree_diff *diff, uint32_t page_no)
 			     page_set_has(&diff->marks->holders, page_no));
 }
 
-/* The same for all cells of a page, if they can have changed. */
+/* Enter what the cells of a page point to, if that can have changed. */
 static enum status enter_cells(struct tree_diff *diff, const struct page *page,
 			       struct error *err)
 {

@@ -77,8 +77,7 @@ void catalog_close(struct catalog *catalog)
 	free(w);
 }
 
-/* --- rows of one type --------------------------------------------------------------
- */
+/* ---- rows of one type ---- */
 
 static bool is_type(const struct schema_row *row, const char *type)
 {
@@ -148,8 +147,7 @@ static size_t find_table(const struct whole_catalog *w, const char *name)
 	return w->public.table_count;
 }
 
-/* --- what changed ------------------------------------------------------------------
- */
+/* ---- what changed ---- */
 
 /* A table that is not as it was. */
 struct touched {
@@ -315,8 +313,7 @@ static bool is_to_describe(const struct changes *changes, const char *name)
 	return touched && !touched->is_moved;
 }
 
-/* --- entries ------------------------------------------------------------------------
- */
+/* ---- entries ---- */
 
 /* Is the entry right for the new row, and still what the filter said? */
 static bool is_shared_as_it_is(const struct entry *was, const struct schema_row *row)

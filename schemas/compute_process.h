@@ -8,8 +8,8 @@
  * a processor, and is killed when that is over. Time is what it spends on a processor,
  * so that a busy machine takes nothing away.
  *
- * OWNERSHIP  compute_process_open / compute_process_close (takes NULL, waits for its
- * end). THREADS    One thread at a time.
+ * OWNERSHIP  compute_process_open / compute_process_close, which takes NULL and waits
+ * for its end. THREADS    One thread at a time.
  */
 #ifndef SCHEMAS_COMPUTE_PROCESS_H
 #define SCHEMAS_COMPUTE_PROCESS_H

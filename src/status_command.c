@@ -40,8 +40,7 @@ struct report {
 	struct last_error error;
 };
 
-/* --- collecting --------------------------------------------------------------------
- */
+/* ---- collecting ---- */
 
 /* journal_scan's visit: what waits for the sink. */
 static enum status count_lag(void *context, const struct journal_head *head,
@@ -154,8 +153,7 @@ static enum status collect(struct report *report, struct error *err)
 	return status;
 }
 
-/* --- JSON --------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 /* Text of any bytes. */
 static json_t *json_text(const char *text)
@@ -266,8 +264,7 @@ static enum status print_json(const struct report *report, struct error *err)
 	return ST_OK;
 }
 
-/* --- lines -------------------------------------------------------------------------
- */
+/* ---- lines ---- */
 
 /* "name:" and blanks up to where all values begin. */
 static void print_name(const char *name)

@@ -52,8 +52,7 @@ static enum status no_memory(struct error *err)
 	return error_no_memory(err, "comparing pages");
 }
 
-/* --- one position of the source ----------------------------------------------------
- */
+/* ---- one position of the source ---- */
 
 static enum status begin_reading(struct verify *v, struct error *err)
 {
@@ -146,8 +145,7 @@ static enum status read_frame(const struct verify *v, uint32_t frame, uint8_t *p
 		       err);
 }
 
-/* --- free pages --------------------------------------------------------------------
- */
+/* ---- free pages ---- */
 
 /* page_source over the source; freelist_walk asks for trunks only, one at a time. */
 struct trunk_source {
@@ -222,8 +220,7 @@ static enum status find_free(struct verify *v, struct error *err)
 	return ST_OK;
 }
 
-/* --- comparing ---------------------------------------------------------------------
- */
+/* ---- comparing ---- */
 
 static enum status compare_page(struct verify *v, uint32_t page_no,
 				const uint8_t *in_file, struct error *err)
@@ -349,8 +346,7 @@ static enum status compare_once(struct verify *v, struct error *err)
 	return status;
 }
 
-/* --- the source --------------------------------------------------------------------
- */
+/* ---- the source ---- */
 
 static enum status compare_source(struct verify *v, const char *path, struct error *err)
 {
@@ -392,8 +388,7 @@ static enum status compare_source(struct verify *v, const char *path, struct err
 	return status;
 }
 
-/* --- the result --------------------------------------------------------------------
- */
+/* ---- the result ---- */
 
 static enum status report(const struct verify *v, const char *path, struct error *err)
 {

@@ -7,9 +7,10 @@
  * that comes too late goes on, and the next one waits for its end first.
  *
  * OWNERSHIP  bounded_sync_open / bounded_sync_close, which waits for a sync at work.
- * The descriptor must stay open until then. THREADS    One other than its own. ERRORS
- * Late is no error. A sync that failed is for good: what it lost, no later one would
- * report.
+ *            The descriptor must stay open until then.
+ * THREADS    One other than its own.
+ * ERRORS     Late is no error. A sync that failed is for good: what it lost, no later
+ *            one would report.
  */
 #ifndef BOUNDED_SYNC_H
 #define BOUNDED_SYNC_H

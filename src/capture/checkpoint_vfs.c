@@ -84,8 +84,7 @@ static int file_sync(sqlite3_file *file, int flags)
 	return rc;
 }
 
-/* --- everything else goes through ---------------------------------------------------
- */
+/* ---- everything else goes through ---- */
 
 static int file_close(sqlite3_file *file)
 {

@@ -381,8 +381,7 @@ uint32_t wal_hold_backfilled(const struct wal_hold *hold)
 	return hold->backfilled;
 }
 
-/* --- opening ------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 /* Begin to read; then capture what is there, again if the WAL restarts meanwhile. */
 static enum status take_hold(struct wal_hold *h, struct error *err)

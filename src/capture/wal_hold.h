@@ -42,16 +42,17 @@
  * the time, and where that is allowed, it takes the write lock for some milliseconds.
  *
  * INVARIANTS
- *   a reader ends only after the other, or a slot of the gate, stands in the way and
- *   everything up to a header read after that is captured; the gate likewise;
- *   only frames up to the header's frame count are read;
- *   checkpoints of ours run only while a reader or the gate stands in the way or we
- *   hold the write lock, only after the names were found right
- * (src/capture/db_names.h), and go no further than what is captured; of what is
- * captured, the header was read before the names were found right: nothing that came
- * after they were given to other files; nothing is locked for longer than a call, but
- * the checkpoint lock, and one slot where no reader could begin; nothing at all after a
- * call that failed.
+ *
+ * - A reader ends only after the other, or a slot of the gate, stands in the way and
+ *   everything up to a header read after that is captured; the gate likewise.
+ * - Only frames up to the header's frame count are read.
+ * - Checkpoints of ours run only while a reader or the gate stands in the way or we
+ * hold the write lock, and only after the names were found right
+ * (src/capture/db_names.h).
+ * - They go no further than what is captured, of which the header was read before the
+ *   names were found right: nothing of what came after they were given to other files.
+ * - Nothing is locked for longer than a call, but the checkpoint lock, and one slot
+ * where no reader could begin; nothing at all after a call that failed.
  *
  * OWNERSHIP  wal_hold_open / wal_hold_close; the handles are borrowed.
  * THREADS    The capture thread (wal_hold_open: before it runs).

@@ -107,9 +107,7 @@ struct wal_hold {
 	bool was_changed; /* the file differs from the baseline */
 };
 
-/* --- src/capture/wal_turn.c
- * -----------------------------------------------------------------
- */
+/* ---- src/capture/wal_turn.c ---- */
 
 /* The only place where the state changes; a move that is not drawn is our own mistake.
  */
@@ -150,9 +148,7 @@ enum status hold_unless_retry(enum status status) MUST_CHECK;
 void hold_want_lock(struct wal_hold *h);
 void hold_drop_lock(struct wal_hold *h);
 
-/* --- src/capture/wal_leave.c
- * ----------------------------------------------------------------
- */
+/* ---- src/capture/wal_leave.c ---- */
 
 /*
  * After a failure: nothing is locked any more, nothing held. Where it was lost to names
@@ -162,9 +158,7 @@ void hold_drop_lock(struct wal_hold *h);
  */
 void hold_leave(struct wal_hold *h);
 
-/* --- src/capture/wal_handover.c
- * -------------------------------------------------------------
- */
+/* ---- src/capture/wal_handover.c ---- */
 
 /* A handover in `tries` checkpoints; where a long reader is in the way, not again for a
  * while. */
@@ -176,9 +170,7 @@ enum status hold_escalate(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* Back to a reader, from a gate that could not be left at once. */
 enum status hold_leave_gate(struct wal_hold *h, struct error *err) MUST_CHECK;
 
-/* --- src/capture/wal_cut.c
- * ------------------------------------------------------------------
- */
+/* ---- src/capture/wal_cut.c ---- */
 
 /*
  * In ZERO, and when nobody else has the database open: cut the WAL to nothing, and

@@ -82,8 +82,7 @@ enum status hold_check_given(struct wal_hold *h, struct error *err)
 	return is_wrong ? hold_lost(h, err, name_fault_text(NAMES_LINK)) : ST_OK;
 }
 
-/* --- the database file between two commits ------------------------------------------
- */
+/* ---- the database file between two commits ---- */
 
 static bool is_same_time(const struct timespec *a, const struct timespec *b)
 {
@@ -108,8 +107,7 @@ enum status hold_check_baseline(struct wal_hold *h, struct error *err)
 	return ST_OK;
 }
 
-/* --- accepting a header -------------------------------------------------------------
- */
+/* ---- accepting a header ---- */
 
 /* The bytes that prove, later, that this generation is the same one. */
 static bool read_proof(const struct wal_hold *h, uint32_t frame_no,
@@ -286,8 +284,7 @@ enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
 		   : error_set(err, ST_RETRY, "the wal-index is being written");
 }
 
-/* --- taking turns -------------------------------------------------------------------
- */
+/* ---- taking turns ---- */
 
 enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 {

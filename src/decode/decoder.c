@@ -40,8 +40,8 @@ struct decoder {
 	struct row_diff rows;
 	struct page_set matched; /* roots of old trees that the new catalog still has */
 	struct table_renames renames; /* that the schema itself tells */
-	const struct table *
-	    *gone; /* tables of the old catalog that the new one lacks */
+	/* Tables of the old catalog that the new one lacks. */
+	const struct table **gone;
 	size_t gone_count;
 	struct tree_work *work;
 	size_t work_count;
@@ -198,7 +198,7 @@ static bool uses_map(const struct decoder *decoder, const struct db_header *head
 	return !has_ptrmap(header) || decoder->distrusts_ptrmap;
 }
 
-/* The page's image in the transaction, or NULL: pages are ascending. */
+/* Did it write the page? Its pages are ascending. */
 static bool txn_has_page(const struct captured_txn *txn, uint32_t page_no)
 {
 	size_t low = 0, high = txn->page_total;

@@ -2,9 +2,10 @@
 /*
  * src/decode/row_cursor.h -- the rows of one side of a comparison, one after the other.
  *
- * OWNERSHIP  row_cursor_open / row_cursor_close; the storage is the caller's. The page
- * of the row at hand is pinned. THREADS    One thread at a time. ERRORS     ST_CORRUPT
- * names the page; those of the page source.
+ * OWNERSHIP  row_cursor_open / row_cursor_close; the storage is the caller's.
+ *            The page of the row at hand is pinned.
+ * THREADS    One thread at a time.
+ * ERRORS     ST_CORRUPT names the page; those of the page source.
  */
 #ifndef ROW_CURSOR_H
 #define ROW_CURSOR_H

@@ -8,8 +8,9 @@
  * temporary file instead of memory, so that a transaction that moves every key
  * of a large table needs no more memory than a small one.
  *
- * OWNERSHIP  row_match_init / row_match_clear; entries live until then or
- * row_match_empty. THREADS    One thread at a time.
+ * OWNERSHIP  row_match_init / row_match_clear; entries live until then, or until
+ *            row_match_empty.
+ * THREADS    One thread at a time.
  */
 #ifndef ROW_MATCH_H
 #define ROW_MATCH_H

@@ -50,8 +50,7 @@ static enum status damaged(const struct merge *m, uint64_t start_lsn, struct err
 			 m->files->folder, start_lsn);
 }
 
-/* --- reading ------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static enum status read_file(struct merge *m, uint64_t start_lsn, struct error *err)
 {
@@ -175,8 +174,7 @@ static enum status read_segment(struct merge *m, uint64_t start_lsn, uint64_t en
 						    : status;
 }
 
-/* --- the net effect -----------------------------------------------------------------
- */
+/* ---- the net effect ---- */
 
 /* By page; of one page the newest first. */
 static int compare_pages(const void *a, const void *b)
@@ -245,8 +243,7 @@ static enum status take_pages(const struct merge *m, struct journal_merge *out,
 	return ST_OK;
 }
 
-/* --- writing ------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 static enum status put_record(struct merge *m, struct error *err)
 {

@@ -48,8 +48,7 @@ static enum status torn(struct journal_scan *scan, const char *why)
 	return ST_END;
 }
 
-/* --- segments ----------------------------------------------------------------------
- */
+/* ---- segments ---- */
 
 /* The LSN in the name of a segment; false: it is none. */
 static bool parse_name(const char *name, uint64_t *start_lsn)
@@ -177,8 +176,7 @@ static enum status load(const struct journal_scan *scan, uint64_t start_lsn,
 	return status;
 }
 
-/* --- records -----------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 static enum status check_header(struct journal_scan *scan, const struct bytes *bytes,
 				bool is_first, struct error *err)

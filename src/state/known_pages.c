@@ -42,8 +42,7 @@ void page_list_text(const struct page_list *list, char *text, size_t size)
 	}
 }
 
-/* --- the journal over the shadow ---------------------------------------------------
- */
+/* ---- the journal over the shadow ---- */
 
 /* What the visits of journal_scan work with. */
 struct overlay {
@@ -260,8 +259,7 @@ void known_pages_clear(struct known_pages *known)
 	*known = (struct known_pages){0};
 }
 
-/* --- the shadow --------------------------------------------------------------------
- */
+/* ---- the shadow ---- */
 
 /* All of `len` bytes; what lies past the end is zeros. */
 static enum status read_all(int fd, uint8_t *bytes, size_t len, off_t offset,

@@ -37,8 +37,7 @@ static enum status make_folder(int dir_fd, int *fd, struct error *err)
 	return status;
 }
 
-/* --- what SQLite does --------------------------------------------------------------
- */
+/* ---- what SQLite does ---- */
 
 static int is_stopped(void *stop)
 {
@@ -119,8 +118,7 @@ static enum status copy_rows(struct store *store, uint32_t page_size, int fd,
 	return status;
 }
 
-/* --- the new shadow ----------------------------------------------------------------
- */
+/* ---- the new shadow ---- */
 
 /* Of a database file; 0: it is none. */
 static uint32_t read_page_size(int fd)

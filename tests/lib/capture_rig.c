@@ -29,8 +29,7 @@
 
 extern char **environ;
 
-/* --- folder -------------------------------------------------------------------------
- */
+/* ---- folder ---- */
 
 static void run_sql(sqlite3 *db, const char *sql)
 {
@@ -94,8 +93,7 @@ int64_t rig_file_size(const char *path)
 	return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
 }
 
-/* --- replica ------------------------------------------------------------------------
- */
+/* ---- replica ---- */
 
 struct capture_settings rig_settings(const char *path)
 {
@@ -374,8 +372,7 @@ void rig_close_and_compare(struct rig *rig)
 	rig_close(rig);
 }
 
-/* --- starting applications ----------------------------------------------------------
- */
+/* ---- starting applications ---- */
 
 static const char *program;
 
@@ -483,8 +480,7 @@ int rig_sql(const char *path, const char *sql)
 	return rig_wait(rig_spawn("sql", path, sql, NULL));
 }
 
-/* --- what applications do
- * ------------------------------------------------------------- */
+/* ---- what applications do ---- */
 
 static void say_ready(void)
 {

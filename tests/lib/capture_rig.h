@@ -81,8 +81,7 @@ enum status rig_run_until_error(struct rig *rig, int ms, struct error *err);
 void rig_close_and_compare(struct rig *rig);
 void rig_close(struct rig *rig);
 
-/* --- applications -------------------------------------------------------------------
- */
+/* ---- applications ---- */
 
 void rig_set_program(const char *argv0);
 bool rig_is_child(int argc, char **argv);

@@ -252,8 +252,7 @@ static int take_all(struct fixture *f)
 	return several;
 }
 
-/* --- tests --------------------------------------------------------------------------
- */
+/* ---- tests ---- */
 
 static void test_a_short_backlog_is_given_out_as_it_came(void **state)
 {

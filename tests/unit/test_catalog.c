@@ -804,8 +804,7 @@ static void test_rows_with_foreign_definitions_do_no_harm(void **state)
 	}
 }
 
-/* --- a catalog from the one before --------------------------------------------------
- */
+/* ---- a catalog from the one before ---- */
 
 static void note_changed(struct page_source *old, struct page_source *new,
 			 struct page_set *changed)

@@ -135,8 +135,7 @@ static void test_an_index_that_is_there_is_not_cut(void **state)
 	(void)close(fd);
 }
 
-/* --- locks, one by one --------------------------------------------------------------
- */
+/* ---- locks, one by one ---- */
 
 static bool open_byte_is_shared(const char *path)
 {
@@ -215,8 +214,7 @@ static void test_each_lock_is_what_it_may_be(void **state)
 	     all_eight_are_exclusive);
 }
 
-/* --- who may make files -------------------------------------------------------------
- */
+/* ---- who may make files ---- */
 
 static bool may_make(const char *path)
 {

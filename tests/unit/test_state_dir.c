@@ -1150,8 +1150,7 @@ static void test_full_disk_at_a_first_start_is_an_error(void **state)
 	make_dir(f);
 }
 
-/* --- reading -----------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static struct state_dir *read_dir(const struct fixture *f, bool shared)
 {

@@ -416,8 +416,7 @@ static void test_checkpoints_of_the_application_get_through(void **state)
 	assert_true(f->generation > 5);
 }
 
-/* --- the gate -----------------------------------------------------------------------
- */
+/* ---- the gate ---- */
 
 /*
  * The exit code of a writer that nobody gave BUSY; one is SQLite's own affair: whoever
@@ -683,8 +682,7 @@ static void test_overlapping_readers_are_left_alone_without_escalation(void **st
 	turn_until(f, HOLD_ZERO);
 }
 
-/* --- readers and checkpoints of the application -------------------------------------
- */
+/* ---- readers and checkpoints of the application ---- */
 
 /* An application's checkpoint waits for a slot in which it saw a reader; it must get it
  * although its commit is not in the file yet, and cannot be as long as it waits. */
