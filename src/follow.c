@@ -3,492 +3,17 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "schemas/table_filter.h"
-#include "src/asked.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/base/progress.h"
-#include "src/base/quote.h"
 #include "src/base/stop.h"
-#include "src/capture/capture.h"
-#include "src/capture/source_state.h"
 #include "src/capture/source_wait.h"
-#include "src/decode/decoder.h"
-#include "src/decode/snapshot.h"
-#include "src/deliver/delivery.h"
-#include "src/history/temporary.h"
-#include "src/history/view.h"
-#include "src/state/durable.h"
+#include "src/page_size_change.h"
+#include "src/pipeline.h"
 #include "src/state/last_error.h"
-#include "src/state/rebuild.h"
-#include "src/state/same_database.h"
-#include "src/state/state_dir.h"
-#include "src/state/store.h"
 
-#define AGAIN_NS       (60 * NS_PER_S) /* a lost database is opened again, so long */
+#define AGAIN_NS       (60 * NS_PER_S) /* so long a lost database is opened again */
 #define AGAIN_PAUSE_NS NS_PER_S
-
-struct pipeline {
-	const struct config *config;
-	struct table_filter *filter;
-	struct store *store; /* NULL: no state directory */
-	struct history *history;
-	struct capture *capture;
-	struct captured_txn *first; /* until the history has it; or NULL */
-	struct delivery *delivery;
-	struct decoder *decoder;
-	struct progress progress;
-	uint64_t lsn;       /* the view is of */
-	bool is_said;       /* the line that we are following */
-	bool is_checked;    /* what was asked for */
-	bool is_claimed;    /* the place where the sink goes on */
-	bool follows_path;  /* it was followed by the same path before */
-	bool starts_over;   /* the state directory was forgotten */
-	uint32_t page_size; /* of the database, if the store has another one */
-};
-
-/* ---- opening ---- */
-
-/* It is no line, and no JSON. */
-static bool shows_progress(const struct pipeline *pipeline)
-{
-	return pipeline->config->log_most >= LOG_INFO && !pipeline->config->log_json;
-}
-
-/* capture_open compares. */
-static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
-{
-	struct pipeline *pipeline = context;
-
-	if (!pipeline->progress.what) {
-		progress_start(&pipeline->progress, "comparison", "pages",
-			       shows_progress(pipeline));
-	}
-	progress_update(&pipeline->progress, pages, pages, page_count);
-	if (pages >= page_count) {
-		progress_end(&pipeline->progress);
-		pipeline->progress.what = NULL;
-	}
-}
-
-static enum status open_capture(struct pipeline *pipeline, struct error *err)
-{
-	const struct config *config = pipeline->config;
-	struct capture_settings settings = {
-	    .path = config->database_path,
-	    .stop = &stop_requested,
-	    .is_once = config->once,
-	    .escalate = config->hold_escalate,
-	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
-	    .history = pipeline->history,
-	    .progress = show_comparison,
-	    .context = pipeline,
-	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
-	};
-
-	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
-}
-
-/* What was met in the pages of the database: whose it is, and what to do. */
-static void name_database(const struct config *config, struct error *err)
-{
-	struct quoted name = quote(config->database_path);
-
-	(void)error_wrap(err, "%s is corrupt", name.text);
-	(void)error_add(err, "; see what sqlite3 ");
-	(void)error_add(err, name.text);
-	(void)error_add(err, " 'PRAGMA integrity_check' says: REINDEX mends an index, "
-			     "for the rest restore a backup; then start rowtail again");
-}
-
-/* A database whose schema is broken at start cannot be followed. */
-static enum status open_decoder(struct pipeline *pipeline, struct error *err)
-{
-	struct decoder_events events = {
-	    .context = delivery_publisher(pipeline->delivery),
-	    .catalog = publisher_catalog,
-	    .ddl = publisher_ddl,
-	    .damaged = publisher_damaged,
-	    .table = publisher_table,
-	    .change = publisher_change,
-	};
-	enum status status = decoder_open(pipeline->history->view, pipeline->filter,
-					  &events, &pipeline->decoder, err);
-
-	if (status == ST_CORRUPT) {
-		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
-
-		name_database(pipeline->config, err);
-		if (is_start) { /* some ciphers leave the header readable */
-			(void)error_add(err, " (if it is encrypted: rowtail cannot "
-					     "read encrypted databases)");
-		}
-		return err->status = ST_UNFIT;
-	}
-	return status;
-}
-
-/* ---- with a state directory ---- */
-
-static enum status open_store(struct pipeline *pipeline, struct error *err)
-{
-	const struct config *config = pipeline->config;
-	char *real = realpath(config->database_path, NULL);
-	enum status status;
-
-	if (!real) {
-		return error_set(err, ST_UNFIT, "%s: %s; give the path of a database",
-				 config->database_path,
-				 errno == ENOENT ? "no such file" : strerror(errno));
-	}
-	if (same_database_owns(real, config->state_path)) {
-		status = error_set(err, ST_CONFIG,
-				   "--state %s is a name that SQLite uses for this "
-				   "database; use another --state",
-				   quote(config->state_path).text);
-	} else {
-		status = store_open(config->state_path, real, pipeline->follows_path,
-				    &pipeline->store, err);
-	}
-	free(real);
-	return status;
-}
-
-static struct state_position first_position(void *context, uint64_t lsn)
-{
-	const struct pipeline *pipeline = context;
-
-	return delivery_first_position(pipeline->delivery, lsn);
-}
-
-/* Of the store, where there is one. */
-static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
-				struct error *err)
-{
-	struct durable_settings settings = {.store = pipeline->store,
-					    .journal_max_bytes = max_bytes,
-					    .position = first_position,
-					    .context = pipeline};
-
-	return pipeline->store ? durable_open(&settings, &pipeline->history, err)
-			       : temporary_open(max_bytes, &pipeline->history, err);
-}
-
-static void show_copy(void *context, uint32_t pages, uint32_t page_count)
-{
-	struct pipeline *pipeline = context;
-
-	if (!pipeline->progress.what) {
-		progress_start(&pipeline->progress, "copy", "pages",
-			       shows_progress(pipeline));
-	}
-	progress_update(&pipeline->progress, pages, pages, page_count);
-}
-
-static enum status reach_now(void *context, uint64_t *lsn, struct error *err)
-{
-	const struct pipeline *pipeline = context;
-
-	return capture_reach_now(pipeline->capture, &stop_requested, lsn, err);
-}
-
-static enum status open_view(struct pipeline *pipeline, struct error *err)
-{
-	struct history_base base = {
-	    .source_fd = capture_database_fd(pipeline->capture),
-	    .source_path = pipeline->config->database_path,
-	    .page_size = capture_page_size(pipeline->capture),
-	    .stop = &stop_requested,
-	    .stop_fd = stop_fd(),
-	    .progress = show_copy,
-	    .reach = reach_now,
-	    .context = pipeline,
-	};
-	struct captured_txn *first = pipeline->first;
-	enum status status;
-
-	pipeline->first = NULL;
-	status = pipeline->history->open_view(pipeline->history, &base, first,
-					      &pipeline->lsn, err);
-	progress_end(&pipeline->progress);
-	pipeline->progress.what = NULL;
-	return status;
-}
-
-/* Everything that was put is out: the position moves, and the base may. */
-static enum status flush(struct pipeline *pipeline, struct error *err)
-{
-	enum status status = delivery_flush(pipeline->delivery, err);
-
-	return status == ST_OK
-		   ? pipeline->history->acknowledged(pipeline->history,
-						     delivery_lsn(pipeline->delivery),
-						     false, err)
-		   : status;
-}
-
-/* ---- opening and closing all ---- */
-
-/* Nothing that is committed from here on is missed. */
-static void say_following(void *context)
-{
-	struct pipeline *pipeline = context;
-
-	if (!pipeline->is_said) {
-		log_always("following %s", pipeline->config->database_path);
-	}
-	pipeline->is_said = true;
-}
-
-/* Where to go on, in the sink's eyes, too. */
-static enum status claim(struct pipeline *pipeline, struct error *err)
-{
-	/* A new directory holds nothing yet. */
-	void (*waits)(void *context) =
-	    store_is_new(pipeline->store) ? NULL : say_following;
-	enum status status = delivery_claim(pipeline->delivery, pipeline->store, waits,
-					    pipeline, &pipeline->starts_over, err);
-
-	pipeline->is_claimed = true;
-	if (status == ST_OK && pipeline->starts_over) {
-		status = store_forget(pipeline->store, err);
-		if (status == ST_OK) {
-			status = error_set(err, ST_RETRY, "starting over");
-		}
-	}
-	return status;
-}
-
-/* ST_RETRY: the store is to be brought to the database's page size first. */
-static enum status check_page_size(struct pipeline *pipeline, struct error *err)
-{
-	uint32_t page_size = database_page_size(pipeline->config->database_path);
-
-	if (store_is_new(pipeline->store) || page_size == 0 ||
-	    page_size == store_page_size(pipeline->store)) {
-		return ST_OK;
-	}
-	pipeline->page_size = page_size;
-	return error_set(err, ST_RETRY, "the database has another page size");
-}
-
-static struct asked asked_of(const struct pipeline *pipeline)
-{
-	return (struct asked){.config = pipeline->config,
-			      .filter = pipeline->filter,
-			      .rules = delivery_rules(pipeline->delivery)};
-}
-
-/* Of what was asked for, before the first copy of a database is made. */
-static enum status check_first(struct pipeline *pipeline, struct error *err)
-{
-	struct asked asked = asked_of(pipeline);
-
-	if (!pipeline->store || !store_is_new(pipeline->store) || pipeline->is_said) {
-		return ST_OK;
-	}
-	return asked_check_first(&asked, pipeline->history->spool, pipeline->capture,
-				 pipeline->first, &pipeline->is_checked, err);
-}
-
-/* What was asked for, against what is there; the first time it is opened. */
-static enum status check_asked(const struct pipeline *pipeline, struct error *err)
-{
-	const struct config *config = pipeline->config;
-	struct asked asked = asked_of(pipeline);
-
-	if (pipeline->is_said) {
-		return ST_OK;
-	}
-	/* That a later start has none is no surprise, where it is the default. */
-	if (config->snapshot_asked && pipeline->store &&
-	    !store_position(pipeline->store)->in_snapshot) {
-		log_warn(
-		    "%s: %s takes its snapshot at its first start only, and goes on "
-		    "from there now; for the rows that are there, run rowtail with "
-		    "another --state, or with --snapshot --once and no --state",
-		    config->snapshot_asked, quote(config->state_path).text);
-	}
-	return pipeline->is_checked
-		   ? ST_OK
-		   : asked_check(&asked, decoder_catalog(pipeline->decoder), err);
-}
-
-static enum status open_all(struct pipeline *pipeline, struct sink_floor floor,
-			    struct error *err)
-{
-	const struct config *config = pipeline->config;
-	enum status status =
-	    table_filter_open(config->table_include_list, config->table_exclude_list,
-			      &pipeline->filter, err);
-
-	if (status == ST_OK) {
-		status = delivery_open(config, &pipeline->delivery, err);
-	}
-	if (status == ST_OK && config->state_path) {
-		delivery_raise_floor(pipeline->delivery, floor);
-		status = open_store(pipeline, err);
-	}
-	if (status == ST_OK && pipeline->store) {
-		status = check_page_size(pipeline, err);
-	}
-	if (status == ST_OK && pipeline->store && store_is_new(pipeline->store)) {
-		status = claim(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = open_history(pipeline, config->journal_max_bytes, err);
-	}
-	if (status == ST_OK) {
-		status = open_capture(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = check_first(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = capture_start(pipeline->capture, err);
-	}
-	/* Changes are captured from now on, whatever the sink is doing. */
-	if (status == ST_OK && pipeline->store && !pipeline->is_claimed) {
-		status = claim(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = open_view(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = open_decoder(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = check_asked(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = delivery_restore(pipeline->delivery, pipeline->store,
-					  pipeline->lsn, err);
-	}
-	return status;
-}
-
-static void close_all(struct pipeline *pipeline)
-{
-	progress_end(&pipeline->progress);
-	decoder_close(pipeline->decoder);
-	delivery_close(pipeline->delivery);
-	captured_txn_free(pipeline->first);
-	capture_close(pipeline->capture);
-	if (pipeline->history) {
-		pipeline->history->close(pipeline->history);
-	}
-	store_close(pipeline->store);
-	table_filter_close(pipeline->filter);
-}
-
-/* ---- snapshot ---- */
-
-static void show_progress(void *context, uint64_t rows, uint64_t pages,
-			  uint64_t page_count)
-{
-	struct pipeline *pipeline = context;
-
-	progress_update(&pipeline->progress, rows, pages, page_count);
-}
-
-static enum status snapshot_table(void *context, const struct table *table,
-				  struct error *err)
-{
-	struct pipeline *pipeline = context;
-
-	return publisher_table(delivery_publisher(pipeline->delivery), table, err);
-}
-
-static enum status snapshot_change(void *context, const struct change *change,
-				   struct error *err)
-{
-	struct pipeline *pipeline = context;
-
-	return publisher_change(delivery_publisher(pipeline->delivery), change, err);
-}
-
-static enum status read_rows(struct pipeline *pipeline,
-			     const struct snapshot_events *events, struct error *err)
-{
-	const struct config *config = pipeline->config;
-	struct snapshot_select *selects =
-	    calloc(config->overrides.count + 1, sizeof *selects);
-	enum status status;
-
-	if (!selects) {
-		return error_set(err, ST_NOMEM, "out of memory for the snapshot");
-	}
-	for (size_t i = 0; i < config->overrides.count; i++) {
-		selects[i] = (struct snapshot_select){config->overrides.list[i].table,
-						      config->overrides.list[i].sql};
-	}
-	status = snapshot_run(view_old(pipeline->history->view),
-			      decoder_catalog(pipeline->decoder), selects,
-			      config->overrides.count, events, err);
-	free(selects);
-	return status;
-}
-
-static enum status take_snapshot(struct pipeline *pipeline, struct error *err)
-{
-	struct snapshot_events events = {.context = pipeline,
-					 .table = snapshot_table,
-					 .change = snapshot_change,
-					 .progress = show_progress};
-	struct encoder_transaction txn = {.lsn = pipeline->lsn,
-					  .captured_ns = pipeline->history->begun_ns,
-					  .is_snapshot = true};
-	enum status status;
-
-	progress_start(&pipeline->progress, "snapshot", "rows",
-		       shows_progress(pipeline));
-	status = delivery_begin(pipeline->delivery, &txn,
-				delivery_chain(pipeline->delivery), err);
-	if (status != ST_OK) {
-		return status;
-	}
-	status = publisher_structure(delivery_publisher(pipeline->delivery), err);
-	if (status == ST_OK) {
-		status = read_rows(pipeline, &events, err);
-	}
-	progress_end(&pipeline->progress);
-	if (status == ST_OK) {
-		status = delivery_end(pipeline->delivery, err);
-	}
-	if (status == ST_OK) {
-		status = flush(pipeline, err);
-	}
-	return status;
-}
-
-/* ---- following ---- */
-
-static enum status apply(struct pipeline *pipeline, struct captured_txn *captured,
-			 struct error *err)
-{
-	struct encoder_transaction txn = {.lsn = captured->lsn,
-					  .captured_ns = captured->captured_ns,
-					  .is_catch_up = captured->is_catch_up,
-					  .merged = captured->merged};
-	enum status status =
-	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
-
-	if (status == ST_OK) {
-		status = decoder_apply(pipeline->decoder, captured, err);
-	}
-	if (status == ST_OK) {
-		status = delivery_end(pipeline->delivery, err);
-	}
-	if (status == ST_OK) {
-		pipeline->history->done(pipeline->history, captured);
-	} else {
-		captured_txn_free(captured);
-	}
-	return status;
-}
 
 /* Sleep until capture, a signal or the reader has something to say. */
 static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
@@ -534,18 +59,18 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		}
 		status = capture_next(pipeline->capture, &txn, err);
 		if (status == ST_OK) {
-			status = apply(pipeline, txn, err);
+			status = pipeline_apply(pipeline, txn, err);
 			if (status == ST_OK &&
 			    (delivery_wants_flush(pipeline->delivery) ||
 			     pipeline->history->is_full(pipeline->history))) {
-				status = flush(pipeline, err);
+				status = pipeline_flush(pipeline, err);
 			}
 			continue;
 		}
 		if (status != ST_END) {
 			break;
 		}
-		status = flush(pipeline, err);
+		status = pipeline_flush(pipeline, err);
 		if (delivery_lsn(pipeline->delivery) >= until_lsn) {
 			return status;
 		}
@@ -563,7 +88,7 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 	enum status status = ST_OK;
 
 	if (delivery_in_snapshot(pipeline->delivery)) {
-		status = take_snapshot(pipeline, err);
+		status = pipeline_snapshot(pipeline, err);
 	}
 	if (status != ST_OK || config->snapshot_mode == SNAPSHOT_MODE_INITIAL_ONLY) {
 		return status;
@@ -595,150 +120,6 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 	return status;
 }
 
-/* For rowtail status: why the run ended. */
-static void note_failure(const struct pipeline *pipeline, enum status status,
-			 struct error *err)
-{
-	if (status == ST_CORRUPT) {
-		name_database(pipeline->config, err);
-	}
-	if (pipeline->store && status != ST_OK && status != ST_STOPPED &&
-	    status != ST_CLOSED) {
-		last_error_write(store_folder(pipeline->store), err->text);
-	}
-}
-
-/* ---- another page size ---- */
-
-/* As open_all, with what is in the store alone. */
-static enum status open_drain(struct pipeline *pipeline, struct error *err)
-{
-	const struct config *config = pipeline->config;
-	enum status status =
-	    table_filter_open(config->table_include_list, config->table_exclude_list,
-			      &pipeline->filter, err);
-
-	if (status == ST_OK) {
-		status = delivery_open(config, &pipeline->delivery, err);
-	}
-	if (status == ST_OK) {
-		status = open_store(pipeline, err);
-	}
-	if (status == ST_OK) {
-		status = claim(pipeline, err);
-	}
-	if (status == ST_OK) {
-		/* All of it is handed over now, whatever was before. */
-		status = store_put_unhanded(pipeline->store, 0, err);
-	}
-	if (status == ST_OK) {
-		status = open_history(pipeline, UINT64_MAX, err);
-	}
-	if (status == ST_OK) {
-		status = pipeline->history->start(pipeline->history, err);
-	}
-	if (status == ST_OK) {
-		status = pipeline->history->open_view(pipeline->history, NULL, NULL,
-						      &pipeline->lsn, err);
-	}
-	if (status == ST_OK) {
-		status = open_decoder(pipeline, err);
-	}
-	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->store,
-						  pipeline->lsn, err)
-			       : status;
-}
-
-/* Transactions without events move the sink's own position only now and then. */
-static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
-			       struct error *err)
-{
-	int64_t until = clock_mono_ns() + AGAIN_NS;
-	enum status status = delivery_flush(pipeline->delivery, err);
-
-	while (status == ST_OK && store_position(pipeline->store)->lsn < lsn &&
-	       clock_mono_ns() < until) {
-		status = source_pause(NS_PER_S / 10, err);
-		if (status == ST_OK) {
-			status = delivery_flush(pipeline->delivery, err);
-		}
-	}
-	return status;
-}
-
-/* Hand over and fold all that is in the journal. */
-static enum status drain(struct pipeline *pipeline, struct error *err)
-{
-	uint64_t end_lsn = store_end(pipeline->store).lsn;
-	enum status status = delivery_in_snapshot(pipeline->delivery)
-				 ? take_snapshot(pipeline, err)
-				 : ST_OK;
-
-	while (status == ST_OK) {
-		struct captured_txn *txn;
-
-		status = stop_requested
-			     ? error_set(err, ST_STOPPED, "stopped")
-			     : pipeline->history->next(pipeline->history, &txn, err);
-		if (status == ST_OK) {
-			status = apply(pipeline, txn, err);
-		}
-	}
-	if (status == ST_END) {
-		status = flush_until(pipeline, end_lsn, err);
-	}
-	if (status == ST_OK) {
-		status = delivery_finish(pipeline->delivery, ST_OK, err);
-	}
-	if (status == ST_OK) {
-		status = pipeline->history->acknowledged(pipeline->history, end_lsn,
-							 true, err);
-	}
-	if (status == ST_OK && store_base_lsn(pipeline->store) != end_lsn) {
-		return error_set(err, ST_IO,
-				 "%s cannot be brought up to date (see above)",
-				 pipeline->config->state_path);
-	}
-	return status;
-}
-
-/* The rest of the journal has pages of the size of before: it is handed over first.
- * Then the shadow gets the new size, and the next opening compares. */
-static enum status change_page_size(const struct config *config, uint32_t page_size,
-				    struct error *err)
-{
-	struct pipeline pipeline = {
-	    .config = config, .is_said = true, .follows_path = true};
-	enum status status = open_drain(&pipeline, err);
-
-	if (pipeline.starts_over) {
-		close_all(&pipeline);
-		return ST_OK;
-	}
-	if (status == ST_OK) {
-		log_info("%s has pages of %u bytes now, not %u: the copy in %s is made "
-			 "anew",
-			 config->database_path, (unsigned)page_size,
-			 (unsigned)store_page_size(pipeline.store), config->state_path);
-		status = drain(&pipeline, err);
-	}
-	if (status == ST_OK) {
-		status =
-		    rebuild_shadow(pipeline.store, page_size, &stop_requested, err);
-		if (status == ST_CONFIG) {
-			(void)error_wrap(err,
-					 "%s: its copy of the database cannot get "
-					 "pages of %u bytes as that has now; move it "
-					 "away and " STATE_BEGIN_ANEW,
-					 quote(config->state_path).text,
-					 (unsigned)page_size);
-		}
-	}
-	note_failure(&pipeline, status, err);
-	close_all(&pipeline);
-	return status;
-}
-
 /* How a life of all parts went. */
 struct life {
 	bool is_again; /* it is not the first one */
@@ -755,16 +136,16 @@ static enum status live(const struct config *config, struct life *life,
 				    .is_said = life->is_again,
 				    .follows_path = life->is_again};
 	struct error ignored;
-	enum status status = open_all(&pipeline, life->floor, err);
+	enum status status = pipeline_open(&pipeline, life->floor, err);
 
 	if (pipeline.page_size > 0 && status == ST_RETRY) {
-		close_all(&pipeline);
-		status = change_page_size(config, pipeline.page_size, err);
+		pipeline_close(&pipeline);
+		status = page_size_change(config, pipeline.page_size, err);
 		return status == ST_OK ? live(config, life, err) : status;
 	}
 	if (pipeline.starts_over && status == ST_RETRY) {
 		life->floor = delivery_floor(pipeline.delivery);
-		close_all(&pipeline);
+		pipeline_close(&pipeline);
 		return live(config, life, err);
 	}
 
@@ -773,7 +154,7 @@ static enum status live(const struct config *config, struct life *life,
 		if (pipeline.store) {
 			last_error_remove(store_folder(pipeline.store));
 		}
-		say_following(&pipeline);
+		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
 		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
 		    status == ST_OK) {
@@ -788,8 +169,8 @@ static enum status live(const struct config *config, struct life *life,
 	if (life->was_open && status == ST_LOST) {
 		life->left = capture_left(pipeline.capture);
 	}
-	note_failure(&pipeline, status, err);
-	close_all(&pipeline);
+	pipeline_note_failure(&pipeline, status, err);
+	pipeline_close(&pipeline);
 	return status;
 }
 

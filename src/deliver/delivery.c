@@ -8,6 +8,7 @@
 
 #include "schemas/encoder.h"
 #include "sinks/sink_settings.h"
+#include "src/base/array.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/stop.h"
@@ -326,16 +327,9 @@ static enum status mark_start(struct delivery *delivery, struct error *err)
 	if (!delivery->store || !delivery->sink->kind->count) {
 		return ST_OK;
 	}
-	if (delivery->mark_total == delivery->mark_cap) {
-		size_t cap = delivery->mark_cap ? 2 * delivery->mark_cap : 64;
-		void *grown =
-		    reallocarray(delivery->marks, cap, sizeof *delivery->marks);
-
-		if (!grown) {
-			return error_set(err, ST_NOMEM, "out of memory");
-		}
-		delivery->marks = grown;
-		delivery->mark_cap = cap;
+	if (!array_room(&delivery->marks, &delivery->mark_cap, delivery->mark_total + 1,
+			sizeof *delivery->marks)) {
+		return error_no_memory(err, "delivery");
 	}
 	delivery->marks[delivery->mark_total++] =
 	    (struct sent_mark){.put = delivery->sink->kind->count(delivery->sink).put,

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
+#include "src/base/array.h"
 #include "src/base/bytes.h"
+#include "src/base/file_io.h"
 #include "src/base/quote.h"
 
 #define CACHE_WAYS  4
@@ -67,25 +69,10 @@ static enum status read_page(struct view *view, uint32_t page_no, uint8_t *bytes
 {
 	uint32_t page_size = view->old_side.source.page_size;
 	off_t at = (off_t)(page_no - 1) * page_size;
-	size_t done = 0;
 
-	while (done < page_size) {
-		ssize_t n = pread(view->base_fd, bytes + done, page_size - done,
-				  at + (off_t)done);
-
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			return error_set_errno(err, errno, "%s: page %u cannot be read",
-					       quote(view->base_path).text,
-					       (unsigned)page_no);
-		}
-		if (n == 0) {
-			memset(bytes + done, 0, page_size - done);
-			break;
-		}
-		done += (size_t)n;
+	if (!file_read_padded(view->base_fd, bytes, page_size, at)) {
+		return error_set_errno(err, errno, "%s: page %u cannot be read",
+				       quote(view->base_path).text, (unsigned)page_no);
 	}
 	return ST_OK;
 }
@@ -307,20 +294,9 @@ static enum status grow_versions(struct view *view, uint32_t page_count,
 static enum status grow_list(uint32_t **list, size_t *cap, size_t need,
 			     struct error *err)
 {
-	uint32_t *grown;
-
-	if (need <= *cap) {
-		return ST_OK;
-	}
-	need += need / 2;
-	grown = realloc(*list, need * sizeof *grown);
-	if (!grown) {
-		return error_set(err, ST_NOMEM,
-				 "out of memory for the pages of a transaction");
-	}
-	*list = grown;
-	*cap = need;
-	return ST_OK;
+	return array_room(list, cap, need, sizeof **list)
+		   ? ST_OK
+		   : error_no_memory(err, "the pages of a transaction");
 }
 
 static void forget_retired(struct view *view, const struct captured_txn *txn)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/array.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
@@ -397,16 +398,9 @@ enum status store_append(struct store *store, struct captured_txn *txn,
 	    .page_total = txn->page_total,
 	};
 
-	if (txn->page_total > store->page_cap) {
-		void *grown =
-		    reallocarray(store->pages, txn->page_total, sizeof *store->pages);
-
-		if (!grown) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for the journal");
-		}
-		store->pages = grown;
-		store->page_cap = txn->page_total;
+	if (!array_room(&store->pages, &store->page_cap, txn->page_total,
+			sizeof *store->pages)) {
+		return error_no_memory(err, "the journal");
 	}
 	memcpy(record.salt, txn->place.salt, sizeof record.salt);
 	for (size_t i = 0; i < txn->page_total; i++) {

@@ -113,9 +113,6 @@ gate "sizes: a function that is too long" python3 \
 	"make layers" \
 	"{ printf 'void planted(void);\nvoid planted(void)\n{\n'; \
 		yes '\t;' | head -n 59; echo '}'; } >>btree/varint.c"
-gate "sizes: a long file that grows longer" python3 \
-	"make layers" \
-	"yes '/* planted */' | head -n 600 >>src/follow.c"
 gate "layers: include not from the root" python3 \
 	"make layers" \
 	"printf '#include \"varint.h\"\n' >>btree/varint.c"

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/pipeline.h -- capture, decode, encode, deliver: all parts, opened in the order
+ * that misses nothing and closed in the order that keeps locks right.
+ *
+ *     delivery ─► state directory ─► history ─► capture ─► view ─► decoder
+ *
+ * OWNERSHIP  The caller's struct, zeros but for `config`, is_said and follows_path;
+ *            pipeline_close, also after a failed opening. The configuration is
+ * borrowed. THREADS    The decoding thread. ERRORS     ST_RETRY of pipeline_open:
+ * page_size > 0, page_size_change is due first; or starts_over, all is to be opened
+ * again. Others: those of the parts.
+ */
+#ifndef PIPELINE_H
+#define PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "schemas/table_filter.h"
+#include "src/base/progress.h"
+#include "src/capture/capture.h"
+#include "src/config/config.h"
+#include "src/decode/decoder.h"
+#include "src/deliver/delivery.h"
+#include "src/history/history.h"
+#include "src/state/store.h"
+
+struct pipeline {
+	const struct config *config;
+	struct table_filter *filter;
+	struct store *store; /* NULL: no state directory */
+	struct history *history;
+	struct capture *capture;
+	struct captured_txn *first; /* until the history has it; or NULL */
+	struct delivery *delivery;
+	struct decoder *decoder;
+	struct progress progress;
+	uint64_t lsn;       /* the view is of */
+	bool is_said;       /* the line that we are following */
+	bool is_checked;    /* what was asked for */
+	bool is_claimed;    /* the place where the sink goes on */
+	bool follows_path;  /* it was followed by the same path before */
+	bool starts_over;   /* the state directory was forgotten */
+	uint32_t page_size; /* of the database, if the store has another one */
+};
+
+/* `floor`: of the numbers of a state directory that is begun anew. */
+enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
+			  struct error *err) MUST_CHECK;
+/* The same with what is in the state directory alone: there is no capture. */
+enum status pipeline_open_to_drain(struct pipeline *pipeline,
+				   struct error *err) MUST_CHECK;
+void pipeline_close(struct pipeline *pipeline);
+
+/* Once: nothing that is committed from here on is missed. */
+void pipeline_say_following(struct pipeline *pipeline);
+
+/* The rows that are there, as of the view. */
+enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err) MUST_CHECK;
+/* Decode and deliver `captured`, which is the history's then. */
+enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captured,
+			   struct error *err) MUST_CHECK;
+/* Everything that was put is out: the position moves, and the base may. */
+enum status pipeline_flush(struct pipeline *pipeline, struct error *err) MUST_CHECK;
+
+/* For rowtail status: why the run ended. */
+void pipeline_note_failure(const struct pipeline *pipeline, enum status status,
+			   struct error *err);
+
+#endif
