@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "src/config/reference.h"
+#include "src/config/config_provider.h"
 
 #define PRODUCER "producer."
 #define TOPICS   "topic.creation."
@@ -206,7 +206,7 @@ static enum status resolve(struct sink_property *p, struct error *err)
 	if (asprintf(&setting, "%s%s", p->where, p->name) < 0) {
 		return out_of_memory(err);
 	}
-	status = reference_resolve(setting, p->value, &value, err);
+	status = config_provider_resolve(setting, p->value, &value, err);
 	free(setting);
 	if (status == ST_OK) {
 		free_text(p->value);

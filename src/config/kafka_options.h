@@ -3,7 +3,7 @@
  * src/config/kafka_options.h -- what the user asked for of Kafka: the properties
  * producer.* and topic.creation.*, and the few others that only --to kafka: has.
  *
- * Values of producer.* may have references (src/config/reference.h).
+ * Values of producer.* may have references (src/config/config_provider.h).
  *
  * OWNERSHIP  kafka_options_init / kafka_options_clear; all texts are its own.
  * ERRORS     ST_CONFIG: names the property, and never a value of producer.*. ST_NOMEM.

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "schemas/topic_name.h"
-#include "src/config/properties_file.h"
+#include "src/config/property_file.h"
 #include "src/config/property_table.h"
 #include "src/config/property_value.h"
 
@@ -210,7 +210,7 @@ enum status config_load(struct config *config, const char *path, struct error *e
 {
 	struct file_load load = {.config = config, .path = path};
 
-	return properties_file_load(path, set_from_file, &load, err);
+	return property_file_load(path, set_from_file, &load, err);
 }
 
 /* ---- checks and defaults ---- */

@@ -10,7 +10,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/thread.h"
-#include "src/state/backlog.h"
+#include "src/state/queue.h"
 
 #define SYNC_BYTES (8u << 20) /* are synced while the next are read */
 
@@ -18,7 +18,7 @@ struct durable {
 	struct history history; /* first member */
 	struct durable_settings settings;
 	struct store *store;
-	struct backlog *backlog;
+	struct queue *queue;
 	pthread_t thread; /* syncs */
 	bool is_syncing;
 
@@ -163,7 +163,7 @@ static enum status sync_gathered(struct durable *d, struct error *err)
 	}
 	(void)pthread_mutex_lock(&d->lock);
 	d->synced_lsn = last->lsn;
-	backlog_put(d->backlog, first, last);
+	queue_put(d->queue, first, last);
 	(void)pthread_cond_broadcast(&d->synced);
 	history_wake(&d->history);
 	return ST_OK;
@@ -222,7 +222,7 @@ static enum status start(struct history *history, struct error *err)
 {
 	struct durable *d = durable_of(history);
 	/* D at the start: what was captured since is not durable yet. */
-	enum status status = backlog_start(d->backlog, d->synced_lsn, err);
+	enum status status = queue_start(d->queue, d->synced_lsn, err);
 
 	if (status == ST_OK) {
 		status = thread_start(&d->thread, run_sync, d, "journal", err);
@@ -235,7 +235,7 @@ static void stop(struct history *history)
 {
 	struct durable *d = durable_of(history);
 
-	backlog_stop(d->backlog);
+	queue_stop(d->queue);
 	if (d->is_syncing) {
 		(void)pthread_mutex_lock(&d->lock);
 		d->stops = true;
@@ -264,7 +264,7 @@ static enum status next(struct history *history, struct captured_txn **txn,
 			struct error *err)
 {
 	struct durable *d = durable_of(history);
-	enum status status = backlog_next(d->backlog, txn, err);
+	enum status status = queue_next(d->queue, txn, err);
 	struct error failure;
 
 	if (status == ST_END && check(history, &failure) != ST_OK) {
@@ -275,9 +275,9 @@ static enum status next(struct history *history, struct captured_txn **txn,
 }
 
 /* It is not waited for any more, whatever becomes of it. */
-static void leave_backlog(struct durable *d, struct captured_txn *txn)
+static void leave_queue(struct durable *d, struct captured_txn *txn)
 {
-	backlog_done(d->backlog, txn);
+	queue_done(d->queue, txn);
 	atomic_store_explicit(&d->history.decoded_lsn, txn->lsn, memory_order_release);
 }
 
@@ -285,7 +285,7 @@ static void done(struct history *history, struct captured_txn *txn)
 {
 	struct durable *d = durable_of(history);
 
-	leave_backlog(d, txn);
+	leave_queue(d, txn);
 	store_keep(d->store, txn);
 }
 
@@ -309,7 +309,7 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 			status =
 			    *base->stop ? error_set(err, ST_STOPPED, "stopped") : ST_OK;
 		} else if (status == ST_OK) {
-			leave_backlog(d, txn);
+			leave_queue(d, txn);
 			status = store_absorb(d->store, txn, err);
 		}
 	}
@@ -356,7 +356,7 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 
 	while (status == ST_OK && (txn = store_next_recovered(d->store)) != NULL) {
 		if (txn->lsn > store_position(d->store)->lsn) {
-			backlog_put_back(d->backlog, txn);
+			queue_put_back(d->queue, txn);
 			continue;
 		}
 		*lsn = txn->lsn;
@@ -366,7 +366,7 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 		}
 		store_keep(d->store, txn);
 	}
-	backlog_is_back(d->backlog);
+	queue_is_back(d->queue);
 	return status;
 }
 
@@ -427,7 +427,7 @@ static void close_durable(struct history *history)
 
 	stop(history);
 	view_close(history->view);
-	backlog_close(d->backlog);
+	queue_close(d->queue);
 	captured_txn_free(d->unsynced);
 	history_clear(history);
 	(void)pthread_cond_destroy(&d->journalled);
@@ -452,10 +452,10 @@ enum status durable_open(const struct durable_settings *settings, struct history
 			 struct error *err)
 {
 	struct durable *d = calloc(1, sizeof *d);
-	struct backlog_settings backlog = {.store = settings->store,
-					   .max_bytes = settings->journal_max_bytes,
-					   .fail = merge_failed,
-					   .context = d};
+	struct queue_settings queue = {.store = settings->store,
+				       .max_bytes = settings->journal_max_bytes,
+				       .fail = merge_failed,
+				       .context = d};
 	enum status status;
 
 	if (!d) {
@@ -494,9 +494,9 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	d->synced_lsn = store_end(settings->store).lsn;
 	init_locks(d);
 	status = history_init(&d->history, err);
-	backlog.wake_fd = d->history.wake_fd;
+	queue.wake_fd = d->history.wake_fd;
 	if (status == ST_OK) {
-		status = backlog_open(&backlog, &d->backlog, err);
+		status = queue_open(&queue, &d->queue, err);
 	}
 	if (status != ST_OK) {
 		close_durable(&d->history);

@@ -4,7 +4,7 @@
  *
  * What is appended is written to the journal at once; a thread of its own makes it
  * durable, all that has gathered with one sync, and only then may it be taken. What
- * waits for the decoder takes no more than journal.max.bytes (src/state/backlog.h);
+ * waits for the decoder takes no more than journal.max.bytes (src/state/queue.h);
  * what was decoded past is kept until it is acknowledged and folded into the shadow
  * (src/state/fold.h).
  *

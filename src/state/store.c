@@ -416,7 +416,7 @@ enum status store_sync(struct store *store, struct error *err)
 	return journal_sync(store->journal, err);
 }
 
-/* --- a backlog -----------------------------------------------------------------------
+/* --- the queue -----------------------------------------------------------------------
  */
 
 uint64_t store_unhanded(const struct store *store)

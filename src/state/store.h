@@ -85,7 +85,7 @@ enum status store_append(struct store *store, struct captured_txn *txn,
 /* What was appended before the call is durable. */
 enum status store_sync(struct store *store, struct error *err) MUST_CHECK;
 
-/* --- a backlog -----------------------------------------------------------------------
+/* --- the queue -----------------------------------------------------------------------
  */
 
 /* What is known of an earlier run: nothing from this LSN on was handed to a sink. 0:

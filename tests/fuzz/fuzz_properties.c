@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/config/properties_file.h"
+#include "src/config/property_file.h"
 #include "src/config/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = {.text = ""};
 
 	config_init(&config);
-	if (properties_file_parse("f", (const char *)data, size, set, &config, &err) !=
+	if (property_file_parse("f", (const char *)data, size, set, &config, &err) !=
 		ST_OK &&
 	    !err.text[0]) {
 		abort();

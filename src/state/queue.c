@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/state/backlog.h"
+#include "src/state/queue.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -20,8 +20,8 @@
 #define STEP_BYTES   (1u << 20) /* or so far */
 #define FULL_DISK_NS NS_PER_S   /* until the next try */
 
-struct backlog {
-	struct backlog_settings settings;
+struct queue {
+	struct queue_settings settings;
 	bool is_started;
 	pthread_t thread;
 
@@ -29,7 +29,7 @@ struct backlog {
 	pthread_cond_t
 	    changed; /* there may be something to merge, or to take, or stop */
 	bool stops;
-	struct captured_txn *queue;
+	struct captured_txn *oldest;
 	struct captured_txn **end;
 	struct captured_txn **back; /* where the next one is put back */
 	uint64_t found;       /* D at the start; 0: what is up to there was put back */
@@ -51,68 +51,68 @@ struct backlog {
 /* --- taking and putting -------------------------------------------------------------
  */
 
-void backlog_put(struct backlog *backlog, struct captured_txn *first,
-		 struct captured_txn *last)
+void queue_put(struct queue *queue, struct captured_txn *first,
+	       struct captured_txn *last)
 {
-	(void)pthread_mutex_lock(&backlog->lock);
+	(void)pthread_mutex_lock(&queue->lock);
 	for (struct captured_txn *txn = first;; txn = txn->next) {
-		assert(txn->lsn > backlog->listed);
-		backlog->listed = txn->lsn;
-		backlog->bytes += txn->bytes;
-		backlog->fresh += txn->bytes;
+		assert(txn->lsn > queue->listed);
+		queue->listed = txn->lsn;
+		queue->bytes += txn->bytes;
+		queue->fresh += txn->bytes;
 		if (txn == last) {
 			break;
 		}
 	}
 	last->next = NULL;
-	*backlog->end = first;
-	backlog->end = &last->next;
-	(void)pthread_cond_broadcast(&backlog->changed);
-	(void)pthread_mutex_unlock(&backlog->lock);
+	*queue->end = first;
+	queue->end = &last->next;
+	(void)pthread_cond_broadcast(&queue->changed);
+	(void)pthread_mutex_unlock(&queue->lock);
 }
 
-void backlog_put_back(struct backlog *backlog, struct captured_txn *txn)
+void queue_put_back(struct queue *queue, struct captured_txn *txn)
 {
-	(void)pthread_mutex_lock(&backlog->lock);
-	assert(txn->lsn <= backlog->found);
-	backlog->bytes += txn->bytes;
-	txn->next = *backlog->back;
-	*backlog->back = txn;
-	if (backlog->end == backlog->back) {
-		backlog->end = &txn->next;
+	(void)pthread_mutex_lock(&queue->lock);
+	assert(txn->lsn <= queue->found);
+	queue->bytes += txn->bytes;
+	txn->next = *queue->back;
+	*queue->back = txn;
+	if (queue->end == queue->back) {
+		queue->end = &txn->next;
 	}
-	backlog->back = &txn->next;
-	(void)pthread_mutex_unlock(&backlog->lock);
+	queue->back = &txn->next;
+	(void)pthread_mutex_unlock(&queue->lock);
 }
 
-void backlog_is_back(struct backlog *backlog)
+void queue_is_back(struct queue *queue)
 {
-	(void)pthread_mutex_lock(&backlog->lock);
-	backlog->found = 0;
-	(void)pthread_cond_broadcast(&backlog->changed);
-	(void)pthread_mutex_unlock(&backlog->lock);
+	(void)pthread_mutex_lock(&queue->lock);
+	queue->found = 0;
+	(void)pthread_cond_broadcast(&queue->changed);
+	(void)pthread_mutex_unlock(&queue->lock);
 }
 
 /* With the lock: what waits behind the oldest one. */
-static uint64_t waiting(const struct backlog *b)
+static uint64_t waiting(const struct queue *b)
 {
-	return b->bytes - (b->taken_total == 0 && b->queue ? b->queue->bytes : 0);
+	return b->bytes - (b->taken_total == 0 && b->oldest ? b->oldest->bytes : 0);
 }
 
-uint64_t backlog_bytes(struct backlog *backlog)
+uint64_t queue_bytes(struct queue *queue)
 {
 	uint64_t bytes;
 
-	(void)pthread_mutex_lock(&backlog->lock);
-	bytes = waiting(backlog);
-	(void)pthread_mutex_unlock(&backlog->lock);
+	(void)pthread_mutex_lock(&queue->lock);
+	bytes = waiting(queue);
+	(void)pthread_mutex_unlock(&queue->lock);
 	return bytes;
 }
 
 /* With the lock: what H should be before the oldest one is handed over. */
-static uint64_t step_from(const struct backlog *b)
+static uint64_t step_from(const struct queue *b)
 {
-	const struct captured_txn *txn = b->queue;
+	const struct captured_txn *txn = b->oldest;
 	uint64_t bytes = txn->bytes;
 
 	for (int i = 1; i < STEP_TXNS && txn->next && bytes < STEP_BYTES; i++) {
@@ -123,14 +123,14 @@ static uint64_t step_from(const struct backlog *b)
 }
 
 /* With the lock, which is let go of meanwhile: the gate lets the oldest one through. */
-static enum status pass_gate(struct backlog *b, struct error *err)
+static enum status pass_gate(struct queue *b, struct error *err)
 {
 	enum status status = ST_OK;
 
 	while (b->is_merging && !b->stops) {
 		(void)pthread_cond_wait(&b->changed, &b->lock);
 	}
-	if (b->is_shut && b->queue->lsn > b->handed) {
+	if (b->is_shut && b->oldest->lsn > b->handed) {
 		bool opens = b->bytes < b->settings.max_bytes / 2;
 		uint64_t lsn = step_from(b);
 
@@ -150,17 +150,17 @@ static enum status pass_gate(struct backlog *b, struct error *err)
 	return status;
 }
 
-static void take(struct backlog *b, struct captured_txn **txn)
+static void take(struct queue *b, struct captured_txn **txn)
 {
-	struct captured_txn *taken = b->queue;
+	struct captured_txn *taken = b->oldest;
 
 	assert(taken->lsn > b->taken_lsn);
-	b->queue = taken->next;
+	b->oldest = taken->next;
 	if (b->end == &taken->next) {
-		b->end = &b->queue;
+		b->end = &b->oldest;
 	}
 	if (b->back == &taken->next) {
-		b->back = &b->queue;
+		b->back = &b->oldest;
 	}
 	taken->next = NULL;
 	taken->is_taken = true;
@@ -169,42 +169,42 @@ static void take(struct backlog *b, struct captured_txn **txn)
 	*txn = taken;
 }
 
-enum status backlog_next(struct backlog *backlog, struct captured_txn **txn,
-			 struct error *err)
+enum status queue_next(struct queue *queue, struct captured_txn **txn,
+		       struct error *err)
 {
 	enum status status = ST_OK;
 	uint64_t count;
 
-	(void)pthread_mutex_lock(&backlog->lock);
-	if (!backlog->queue) {
+	(void)pthread_mutex_lock(&queue->lock);
+	if (!queue->oldest) {
 		status = error_set(err, ST_END, "nothing committed");
-		(void)!read(backlog->settings.wake_fd, &count, sizeof count);
-	} else if (backlog->is_shut && backlog->queue->lsn > backlog->handed) {
-		status = pass_gate(backlog, err);
+		(void)!read(queue->settings.wake_fd, &count, sizeof count);
+	} else if (queue->is_shut && queue->oldest->lsn > queue->handed) {
+		status = pass_gate(queue, err);
 	}
 	if (status == ST_OK) {
-		take(backlog, txn);
+		take(queue, txn);
 	}
-	(void)pthread_mutex_unlock(&backlog->lock);
+	(void)pthread_mutex_unlock(&queue->lock);
 	return status;
 }
 
-void backlog_done(struct backlog *backlog, struct captured_txn *txn)
+void queue_done(struct queue *queue, struct captured_txn *txn)
 {
-	(void)pthread_mutex_lock(&backlog->lock);
+	(void)pthread_mutex_lock(&queue->lock);
 	if (txn->is_taken) {
 		txn->is_taken = false;
-		backlog->taken_total--;
-		backlog->bytes -= txn->bytes;
+		queue->taken_total--;
+		queue->bytes -= txn->bytes;
 	}
-	(void)pthread_mutex_unlock(&backlog->lock);
+	(void)pthread_mutex_unlock(&queue->lock);
 }
 
 /* --- merging ------------------------------------------------------------------------
  */
 
 /* With the lock. */
-static bool wants_work(const struct backlog *b)
+static bool wants_work(const struct queue *b)
 {
 	uint64_t most = b->settings.max_bytes;
 
@@ -219,9 +219,9 @@ static uint64_t total_of(const struct captured_txn *txn)
 
 /* With the lock: the transactions after merged->start_lsn, up to that one, make way
  * for it: the very ones that it is made of. */
-static void replace(struct backlog *b, const struct store_merged *merged)
+static void replace(struct queue *b, const struct store_merged *merged)
 {
-	struct captured_txn **at = &b->queue;
+	struct captured_txn **at = &b->oldest;
 	struct captured_txn *txn;
 	uint64_t total = 0;
 	uint64_t lsn = 0;
@@ -245,7 +245,7 @@ static void replace(struct backlog *b, const struct store_merged *merged)
 	}
 }
 
-static void say_merged(struct backlog *b, const struct captured_txn *txn)
+static void say_merged(struct queue *b, const struct captured_txn *txn)
 {
 	if (!b->has_said) {
 		log_warn(
@@ -259,7 +259,7 @@ static void say_merged(struct backlog *b, const struct captured_txn *txn)
 }
 
 /* With the lock, which is let go of meanwhile. */
-static enum status shut_gate(struct backlog *b, struct error *err)
+static enum status shut_gate(struct queue *b, struct error *err)
 {
 	uint64_t lsn = b->taken_lsn > b->handed ? b->taken_lsn : b->handed;
 	enum status status;
@@ -276,7 +276,7 @@ static enum status shut_gate(struct backlog *b, struct error *err)
 }
 
 /* With the lock, which is let go of meanwhile. */
-static enum status merge(struct backlog *b, struct error *err)
+static enum status merge(struct queue *b, struct error *err)
 {
 	struct store_merged merged = {0};
 	uint64_t from = b->handed > b->found ? b->handed : b->found;
@@ -304,7 +304,7 @@ static enum status merge(struct backlog *b, struct error *err)
 }
 
 /* With the lock. */
-static void wait_for_work(struct backlog *b, int64_t until)
+static void wait_for_work(struct queue *b, int64_t until)
 {
 	struct timespec t = {.tv_sec = (time_t)(until / NS_PER_S),
 			     .tv_nsec = (long)(until % NS_PER_S)};
@@ -318,7 +318,7 @@ static void wait_for_work(struct backlog *b, int64_t until)
 
 static void *run(void *context)
 {
-	struct backlog *b = context;
+	struct queue *b = context;
 	enum status status = ST_OK;
 	int64_t until = 0; /* the disk is full */
 	struct error err;
@@ -348,25 +348,25 @@ static void *run(void *context)
 /* --- open and close -----------------------------------------------------------------
  */
 
-enum status backlog_open(const struct backlog_settings *settings, struct backlog **out,
-			 struct error *err)
+enum status queue_open(const struct queue_settings *settings, struct queue **out,
+		       struct error *err)
 {
-	struct backlog *backlog = calloc(1, sizeof *backlog);
+	struct queue *queue = calloc(1, sizeof *queue);
 
-	if (!backlog) {
+	if (!queue) {
 		return error_set(err, ST_NOMEM, "out of memory");
 	}
-	backlog->settings = *settings;
-	backlog->end = &backlog->queue;
-	backlog->back = &backlog->queue;
-	(void)pthread_mutex_init(&backlog->lock, NULL);
-	(void)pthread_cond_init(&backlog->changed, NULL);
-	*out = backlog;
+	queue->settings = *settings;
+	queue->end = &queue->oldest;
+	queue->back = &queue->oldest;
+	(void)pthread_mutex_init(&queue->lock, NULL);
+	(void)pthread_cond_init(&queue->changed, NULL);
+	*out = queue;
 	return ST_OK;
 }
 
 /* What an earlier run may have handed over. */
-static void recall_handed(struct backlog *b, uint64_t start_lsn)
+static void recall_handed(struct queue *b, uint64_t start_lsn)
 {
 	uint64_t unhanded = store_unhanded(b->settings.store);
 
@@ -376,50 +376,49 @@ static void recall_handed(struct backlog *b, uint64_t start_lsn)
 	b->is_shut = unhanded > 0;
 }
 
-enum status backlog_start(struct backlog *backlog, uint64_t start_lsn,
-			  struct error *err)
+enum status queue_start(struct queue *queue, uint64_t start_lsn, struct error *err)
 {
 	enum status status;
 
-	(void)pthread_mutex_lock(&backlog->lock);
-	recall_handed(backlog, start_lsn);
-	(void)pthread_mutex_unlock(&backlog->lock);
-	if (backlog->settings.max_bytes == UINT64_MAX) {
+	(void)pthread_mutex_lock(&queue->lock);
+	recall_handed(queue, start_lsn);
+	(void)pthread_mutex_unlock(&queue->lock);
+	if (queue->settings.max_bytes == UINT64_MAX) {
 		return ST_OK; /* nothing is too much */
 	}
-	store_limit_segments(backlog->settings.store,
-			     backlog->settings.max_bytes / SEGMENTS);
-	status = thread_start(&backlog->thread, run, backlog, "merge", err);
-	backlog->is_started = status == ST_OK;
+	store_limit_segments(queue->settings.store,
+			     queue->settings.max_bytes / SEGMENTS);
+	status = thread_start(&queue->thread, run, queue, "merge", err);
+	queue->is_started = status == ST_OK;
 	return status;
 }
 
-void backlog_stop(struct backlog *backlog)
+void queue_stop(struct queue *queue)
 {
-	if (!backlog || !backlog->is_started) {
+	if (!queue || !queue->is_started) {
 		return;
 	}
-	(void)pthread_mutex_lock(&backlog->lock);
-	backlog->stops = true;
-	(void)pthread_cond_broadcast(&backlog->changed);
-	(void)pthread_mutex_unlock(&backlog->lock);
-	(void)pthread_join(backlog->thread, NULL);
-	backlog->is_started = false;
+	(void)pthread_mutex_lock(&queue->lock);
+	queue->stops = true;
+	(void)pthread_cond_broadcast(&queue->changed);
+	(void)pthread_mutex_unlock(&queue->lock);
+	(void)pthread_join(queue->thread, NULL);
+	queue->is_started = false;
 }
 
-void backlog_close(struct backlog *backlog)
+void queue_close(struct queue *queue)
 {
-	if (!backlog) {
+	if (!queue) {
 		return;
 	}
-	backlog_stop(backlog);
-	while (backlog->queue) {
-		struct captured_txn *txn = backlog->queue;
+	queue_stop(queue);
+	while (queue->oldest) {
+		struct captured_txn *txn = queue->oldest;
 
-		backlog->queue = txn->next;
+		queue->oldest = txn->next;
 		free(txn);
 	}
-	(void)pthread_cond_destroy(&backlog->changed);
-	(void)pthread_mutex_destroy(&backlog->lock);
-	free(backlog);
+	(void)pthread_cond_destroy(&queue->changed);
+	(void)pthread_mutex_destroy(&queue->lock);
+	free(queue);
 }

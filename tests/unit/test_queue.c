@@ -20,7 +20,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
-#include "src/state/backlog.h"
+#include "src/state/queue.h"
 #include "src/state/store.h"
 
 #define PAGE   512
@@ -34,7 +34,7 @@ struct fixture {
 	char state[80];
 	char database[80];
 	struct store *store;
-	struct backlog *backlog;
+	struct queue *queue;
 	int wake_fd;
 	uint32_t page_count;
 	int written; /* transactions */
@@ -55,25 +55,25 @@ static void no_failure(void *context, const struct error *err)
 	fail_msg("merging failed: %s", err->text);
 }
 
-static void open_backlog(struct fixture *f, uint64_t max_bytes)
+static void open_queue(struct fixture *f, uint64_t max_bytes)
 {
-	struct backlog_settings settings = {.store = f->store,
-					    .max_bytes = max_bytes,
-					    .wake_fd = f->wake_fd,
-					    .fail = no_failure};
+	struct queue_settings settings = {.store = f->store,
+					  .max_bytes = max_bytes,
+					  .wake_fd = f->wake_fd,
+					  .fail = no_failure};
 	struct captured_txn *txn;
 	struct error err;
 
-	check(backlog_open(&settings, &f->backlog, &err), &err);
-	check(backlog_start(f->backlog, store_end(f->store).lsn, &err), &err);
+	check(queue_open(&settings, &f->queue, &err), &err);
+	check(queue_start(f->queue, store_end(f->store).lsn, &err), &err);
 	while ((txn = store_next_recovered(f->store)) != NULL) {
 		if (txn->lsn > store_position(f->store)->lsn) {
-			backlog_put_back(f->backlog, txn);
+			queue_put_back(f->queue, txn);
 		} else {
 			store_keep(f->store, txn);
 		}
 	}
-	backlog_is_back(f->backlog);
+	queue_is_back(f->queue);
 }
 
 static void open_store(struct fixture *f, uint64_t max_bytes)
@@ -98,14 +98,14 @@ static void open_store(struct fixture *f, uint64_t max_bytes)
 		check(store_begin(f->store, &position, &err), &err);
 		(void)close(copy.source_fd);
 	}
-	open_backlog(f, max_bytes);
+	open_queue(f, max_bytes);
 }
 
 static void close_store(struct fixture *f)
 {
-	backlog_close(f->backlog);
+	queue_close(f->queue);
 	store_close(f->store);
-	f->backlog = NULL;
+	f->queue = NULL;
 	f->store = NULL;
 }
 
@@ -116,7 +116,7 @@ static int setup(void **state)
 	int fd;
 
 	log_setup(LOG_ERROR, false);
-	(void)snprintf(f->folder, sizeof f->folder, "/tmp/test-backlog-XXXXXX");
+	(void)snprintf(f->folder, sizeof f->folder, "/tmp/test-queue-XXXXXX");
 	assert_non_null(mkdtemp(f->folder));
 	(void)snprintf(f->state, sizeof f->state, "%s/state", f->folder);
 	(void)snprintf(f->database, sizeof f->database, "%s/db", f->folder);
@@ -174,7 +174,7 @@ static void commit(struct fixture *f, uint32_t page_no, uint32_t page_count)
 {
 	struct captured_txn *txn = append(f, page_no, page_count);
 
-	backlog_put(f->backlog, txn, txn);
+	queue_put(f->queue, txn, txn);
 }
 
 static void commit_many(struct fixture *f, int count)
@@ -187,10 +187,10 @@ static void commit_many(struct fixture *f, int count)
 /* Until what waits is no more than its limit; false: it stays more. */
 static bool shrinks(struct fixture *f)
 {
-	for (int i = 0; i < 200 && backlog_bytes(f->backlog) > LIMIT; i++) {
+	for (int i = 0; i < 200 && queue_bytes(f->queue) > LIMIT; i++) {
 		clock_sleep_ns(5 * NS_PER_MS);
 	}
-	return backlog_bytes(f->backlog) <= LIMIT;
+	return queue_bytes(f->queue) <= LIMIT;
 }
 
 /* What a later run would know of H. */
@@ -212,7 +212,7 @@ static uint64_t take(struct fixture *f)
 {
 	struct captured_txn *txn;
 	struct error err;
-	enum status status = backlog_next(f->backlog, &txn, &err);
+	enum status status = queue_next(f->queue, &txn, &err);
 	uint64_t merged;
 
 	if (status == ST_END) {
@@ -234,7 +234,7 @@ static uint64_t take(struct fixture *f)
 		assert_true(txn->pages[i].page_no <= txn->page_count);
 		f->model[txn->pages[i].page_no] = bytes[0];
 	}
-	backlog_done(f->backlog, txn);
+	queue_done(f->queue, txn);
 	store_keep(f->store, txn);
 	return merged;
 }
@@ -254,7 +254,7 @@ static int take_all(struct fixture *f)
 
 /* ---- tests ---- */
 
-static void test_a_short_backlog_is_given_out_as_it_came(void **state)
+static void test_a_short_queue_is_given_out_as_it_came(void **state)
 {
 	struct fixture *f = *state;
 
@@ -289,13 +289,13 @@ static void test_what_was_taken_is_merged_with_nothing(void **state)
 
 	open_store(f, LIMIT);
 	commit_many(f, 20);
-	check(backlog_next(f->backlog, &txn, &err), &err);
+	check(queue_next(f->queue, &txn, &err), &err);
 	commit_many(f, 100);
 	assert_true(shrinks(f));
 	assert_int_equal(txn->lsn, LSN(1));
 	assert_int_equal(txn->merged, 0);
 	assert_int_equal(durable_unhanded(f), LSN(1) + 1);
-	backlog_done(f->backlog, txn);
+	queue_done(f->queue, txn);
 	store_keep(f->store, txn);
 	f->taken = 1;
 	assert_true(take_all(f) > 0);
@@ -373,9 +373,9 @@ static void test_what_is_durable_and_not_listed_is_not_merged(void **state)
 		struct captured_txn *first = append_many(f, 8 * PAGES, &last[0]);
 		struct captured_txn *late = append_many(f, 4 * PAGES, &last[1]);
 
-		backlog_put(f->backlog, first, last[0]);
+		queue_put(f->queue, first, last[0]);
 		assert_true(shrinks(f));
-		backlog_put(f->backlog, late, last[1]);
+		queue_put(f->queue, late, last[1]);
 	}
 	assert_true(take_all(f) > 0);
 	for (uint32_t p = 1; p <= PAGES; p++) {
@@ -437,7 +437,7 @@ static void test_what_was_handed_over_behind_the_gate_stays_as_it_was(void **sta
 	(void)take_all(f);
 }
 
-static void test_the_gate_opens_when_the_backlog_is_short(void **state)
+static void test_the_gate_opens_when_the_queue_is_short(void **state)
 {
 	struct fixture *f = *state;
 
@@ -477,7 +477,7 @@ static void test_the_gate_lets_through_in_steps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_a_short_backlog_is_given_out_as_it_came),
+	    TEST(test_a_short_queue_is_given_out_as_it_came),
 	    TEST(test_past_its_limit_it_becomes_its_net_effect),
 	    TEST(test_what_was_taken_is_merged_with_nothing),
 	    TEST(test_pages_cut_off_in_between_are_not_kept),
@@ -486,8 +486,8 @@ int main(void)
 	    TEST(test_what_may_have_been_handed_over_comes_again_as_it_was),
 	    TEST(test_what_was_handed_over_behind_the_gate_stays_as_it_was),
 	    TEST(test_the_gate_lets_through_in_steps),
-	    TEST(test_the_gate_opens_when_the_backlog_is_short),
+	    TEST(test_the_gate_opens_when_the_queue_is_short),
 	};
 
-	return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
 }

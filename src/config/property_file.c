@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/config/properties_file.h"
+#include "src/config/property_file.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -227,8 +227,8 @@ static enum status read_property(struct parser *r, property_set *set, void *cont
 	return set(context, r->key.bytes, r->value.bytes, r->start_line, err);
 }
 
-enum status properties_file_parse(const char *name, const char *text, size_t len,
-				  property_set *set, void *context, struct error *err)
+enum status property_file_parse(const char *name, const char *text, size_t len,
+				property_set *set, void *context, struct error *err)
 {
 	struct parser r = {.name = name, .p = text, .end = text + len, .line = 1};
 	enum status status = ST_OK;
@@ -276,8 +276,8 @@ static enum status read_file(const char *path, FILE *file, struct buffer *b,
 	return buffer_ok(b) ? ST_OK : error_no_memory(err, "%s", path);
 }
 
-enum status properties_file_load(const char *path, property_set *set, void *context,
-				 struct error *err)
+enum status property_file_load(const char *path, property_set *set, void *context,
+			       struct error *err)
 {
 	FILE *file = fopen(path, "re");
 	struct buffer b;
@@ -291,8 +291,8 @@ enum status properties_file_load(const char *path, property_set *set, void *cont
 	buffer_init(&b);
 	status = read_file(path, file, &b, err);
 	if (status == ST_OK) {
-		status = properties_file_parse(path, b.bytes ? b.bytes : "", b.len, set,
-					       context, err);
+		status = property_file_parse(path, b.bytes ? b.bytes : "", b.len, set,
+					     context, err);
 	}
 	buffer_clear(&b);
 	(void)fclose(file);

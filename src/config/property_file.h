@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/config/properties_file.h -- Java-style .properties files.
+ * src/config/property_file.h -- Java-style .properties files.
  *
  * As java.util.Properties.load, but UTF-8: '#' and '!' begin a comment line; key and
  * value are separated by '=', ':' or white space; a line that ends in an odd number of
@@ -13,8 +13,8 @@
  * ERRORS     ST_CONFIG with "FILE:LINE: …" (bad \u escape, NUL byte; the file
  *            cannot be read), ST_NOMEM; whatever `set` returns is handed on.
  */
-#ifndef PROPERTIES_FILE_H
-#define PROPERTIES_FILE_H
+#ifndef PROPERTY_FILE_H
+#define PROPERTY_FILE_H
 
 #include <stddef.h>
 
@@ -25,12 +25,12 @@ typedef enum status property_set(void *context, const char *key, const char *val
 				 unsigned line, struct error *err);
 
 /* Call `set` for each property of the `len` bytes, in order. `name` is for messages. */
-enum status properties_file_parse(const char *name, const char *text, size_t len,
-				  property_set *set, void *context,
-				  struct error *err) MUST_CHECK;
+enum status property_file_parse(const char *name, const char *text, size_t len,
+				property_set *set, void *context,
+				struct error *err) MUST_CHECK;
 
 /* Read the file `path` and parse it. */
-enum status properties_file_load(const char *path, property_set *set, void *context,
-				 struct error *err) MUST_CHECK;
+enum status property_file_load(const char *path, property_set *set, void *context,
+			       struct error *err) MUST_CHECK;
 
 #endif

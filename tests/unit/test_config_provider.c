@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/config/reference.h"
+#include "src/config/config_provider.h"
 
 #define SECRET "s3cr:et}"
 
@@ -49,7 +49,7 @@ static void expect_resolved(const char *text, const char *expected)
 	struct error err = {0};
 	char *value = NULL;
 
-	if (reference_resolve("-D producer.x", text, &value, &err) != ST_OK) {
+	if (config_provider_resolve("-D producer.x", text, &value, &err) != ST_OK) {
 		fail_msg("%s: %s", text, err.text);
 	}
 	assert_string_equal(value, expected);
@@ -61,7 +61,7 @@ static void expect_refusal(const char *text, const char *expected)
 	struct error err = {0};
 	char *value = NULL;
 
-	assert_int_equal(reference_resolve("-D producer.x", text, &value, &err),
+	assert_int_equal(config_provider_resolve("-D producer.x", text, &value, &err),
 			 ST_CONFIG);
 	assert_non_null(strstr(err.text, "-D producer.x"));
 	if (!strstr(err.text, expected)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/config/reference.h -- values that stand somewhere else, so that no secret has to
- * be in a configuration or on a command line.
+ * src/config/config_provider.h -- values that stand somewhere else, so that no secret
+ * has to be in a configuration or on a command line.
  *
  * As Kafka's own providers write them, anywhere in a value:
  *
@@ -12,14 +12,14 @@
  * THREADS  One at a time.
  * ERRORS   ST_CONFIG: names the setting and what is not there; never a value. ST_NOMEM.
  */
-#ifndef REFERENCE_H
-#define REFERENCE_H
+#ifndef CONFIG_PROVIDER_H
+#define CONFIG_PROVIDER_H
 
 #include "src/base/status.h"
 
 /* `value` with its references replaced; the caller frees it. `setting` is for
  * messages. */
-enum status reference_resolve(const char *setting, const char *value, char **out,
-			      struct error *err) MUST_CHECK;
+enum status config_provider_resolve(const char *setting, const char *value, char **out,
+				    struct error *err) MUST_CHECK;
 
 #endif

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "src/base/buffer.h"
-#include "src/config/properties_file.h"
+#include "src/config/property_file.h"
 
 /* Gathers "LINE KEY=VALUE|" for each property. */
 static enum status gather(void *context, const char *key, const char *value,
@@ -35,8 +35,7 @@ static void check_bytes(const char *text, size_t len, const char *expected)
 	struct error err;
 
 	buffer_init(&b);
-	assert_int_equal(properties_file_parse("f", text, len, gather, &b, &err),
-			 ST_OK);
+	assert_int_equal(property_file_parse("f", text, len, gather, &b, &err), ST_OK);
 	buffer_add_char(&b, '\0');
 	assert_string_equal(b.bytes, expected);
 	buffer_clear(&b);
@@ -53,7 +52,7 @@ static void check_error(const char *text, size_t len, const char *expected)
 	struct error err;
 
 	buffer_init(&b);
-	assert_int_equal(properties_file_parse("f", text, len, gather, &b, &err),
+	assert_int_equal(property_file_parse("f", text, len, gather, &b, &err),
 			 ST_CONFIG);
 	assert_string_equal(err.text, expected);
 	buffer_clear(&b);
@@ -155,8 +154,8 @@ static void test_an_error_of_the_taker_ends_the_parse(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(
-	    properties_file_parse("f", "a=1\nb=2", 7, refuse, &calls, &err), ST_CONFIG);
+	assert_int_equal(property_file_parse("f", "a=1\nb=2", 7, refuse, &calls, &err),
+			 ST_CONFIG);
 	assert_string_equal(err.text, "refused");
 	assert_int_equal(calls, 1);
 }
@@ -173,14 +172,14 @@ static void test_files_are_read(void **state)
 	assert_int_equal(write(fd, "a=1\n", 4), 4);
 	(void)close(fd);
 	buffer_init(&b);
-	assert_int_equal(properties_file_load(path, gather, &b, &err), ST_OK);
+	assert_int_equal(property_file_load(path, gather, &b, &err), ST_OK);
 	buffer_add_char(&b, '\0');
 	assert_string_equal(b.bytes, "1 a=1|");
 	buffer_clear(&b);
 	(void)unlink(path);
-	assert_int_equal(properties_file_load(path, gather, &b, &err), ST_CONFIG);
+	assert_int_equal(property_file_load(path, gather, &b, &err), ST_CONFIG);
 	assert_non_null(strstr(err.text, path));
-	assert_int_equal(properties_file_load("/tmp", gather, &b, &err), ST_CONFIG);
+	assert_int_equal(property_file_load("/tmp", gather, &b, &err), ST_CONFIG);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/state/backlog.h -- captured transactions that wait to be decoded.
+ * src/state/queue.h -- captured transactions that wait to be decoded.
  *
  * In commit order. With a store they are durable, and where the sink cannot keep up the
  * oldest of them that no sink has seen become one, their net effect, so that what waits
@@ -11,7 +11,7 @@
  *     | handed over,   | merged: one   | not yet: whole segments ... |
  *
  * H, the last that may have been handed to the sink, has to last over a kill: what a
- * consumer may have seen a part of has to come again as it was. While the backlog is
+ * consumer may have seen a part of has to come again as it was. While the queue is
  * short that is not written down: then all of it counts as handed over. Once it is
  * longer than its limit the gate is shut: H is made durable first, and from then on
  * before anything beyond it is handed over, in steps. When half of the limit waits it
@@ -23,22 +23,22 @@
  * they are a part of, with slots that it has given back. So a merge is bounded by the
  * last one that was put, and what it took is what leaves the list (asserted).
  *
- * OWNERSHIP  backlog_open / backlog_close. Store and descriptor are borrowed.
+ * OWNERSHIP  queue_open / queue_close. Store and descriptor are borrowed.
  * THREADS    put: one thread. put_back, next, done: the decoding thread. The rest: any.
  *            A thread of its own merges.
  * ERRORS     ST_IO, ST_DAMAGED: from the store.
  */
-#ifndef BACKLOG_H
-#define BACKLOG_H
+#ifndef QUEUE_H
+#define QUEUE_H
 
 #include <stdint.h>
 
 #include "src/base/status.h"
 #include "src/history/transaction.h"
 
-struct backlog;
+struct queue;
 
-struct backlog_settings {
+struct queue_settings {
 	struct store *store; /* NULL: nothing is merged */
 	uint64_t max_bytes;  /* of page images: past it merging begins */
 	int wake_fd;         /* an eventfd: readable when there may be more to take */
@@ -47,34 +47,34 @@ struct backlog_settings {
 	void *context;
 };
 
-enum status backlog_open(const struct backlog_settings *settings, struct backlog **out,
-			 struct error *err) MUST_CHECK;
+enum status queue_open(const struct queue_settings *settings, struct queue **out,
+		       struct error *err) MUST_CHECK;
 /*
  * With a store, once: H is where the last run left it, and merging begins with what is
  * put. What the journal has up to `start_lsn` is put back, or never comes.
  */
-enum status backlog_start(struct backlog *backlog, uint64_t start_lsn,
-			  struct error *err) MUST_CHECK;
+enum status queue_start(struct queue *queue, uint64_t start_lsn,
+			struct error *err) MUST_CHECK;
 /* Merge no more. */
-void backlog_stop(struct backlog *backlog);
-void backlog_close(struct backlog *backlog); /* takes NULL; frees what is in it */
+void queue_stop(struct queue *queue);
+void queue_close(struct queue *queue); /* takes NULL; frees what is in it */
 
 /* A list of transactions behind those that are there; theirs `bytes` are set. With a
  * store all of them are durable. */
-void backlog_put(struct backlog *backlog, struct captured_txn *first,
-		 struct captured_txn *last);
+void queue_put(struct queue *queue, struct captured_txn *first,
+	       struct captured_txn *last);
 /* One of an earlier run, behind those that were put back before, in front of others. */
-void backlog_put_back(struct backlog *backlog, struct captured_txn *txn);
+void queue_put_back(struct queue *queue, struct captured_txn *txn);
 /* All of them are: they may be merged, too. */
-void backlog_is_back(struct backlog *backlog);
+void queue_is_back(struct queue *queue);
 
 /* The oldest one. ST_END: there is none; wake_fd is not readable any more. */
-enum status backlog_next(struct backlog *backlog, struct captured_txn **txn,
-			 struct error *err) MUST_CHECK;
+enum status queue_next(struct queue *queue, struct captured_txn **txn,
+		       struct error *err) MUST_CHECK;
 /* `txn` is decoded past. */
-void backlog_done(struct backlog *backlog, struct captured_txn *txn);
+void queue_done(struct queue *queue, struct captured_txn *txn);
 
 /* Bytes of images that wait behind the oldest one. */
-uint64_t backlog_bytes(struct backlog *backlog);
+uint64_t queue_bytes(struct queue *queue);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/config/reference.h"
+#include "src/config/config_provider.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/base/buffer.h"
-#include "src/config/properties_file.h"
+#include "src/config/property_file.h"
 
 #define FILE_MAX 65536 /* bytes: a secret, or a certificate */
 
@@ -59,7 +59,7 @@ static enum status add_from_properties(const struct reference *r, struct error *
 	enum status status;
 
 	buffer_init(&wanted.value);
-	status = properties_file_load(r->path, take_key, &wanted, err);
+	status = property_file_load(r->path, take_key, &wanted, err);
 	if (status != ST_OK) {
 		(void)error_wrap(err, "%s", r->setting);
 	} else if (!wanted.is_there) {
@@ -151,8 +151,8 @@ static enum status resolve_one(const char *setting, const char *text, size_t len
 	return status;
 }
 
-enum status reference_resolve(const char *setting, const char *value, char **out,
-			      struct error *err)
+enum status config_provider_resolve(const char *setting, const char *value, char **out,
+				    struct error *err)
 {
 	struct buffer text;
 	enum status status = ST_OK;
