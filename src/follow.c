@@ -151,8 +151,8 @@ static enum status live(const struct config *config, struct life *life,
 
 	life->was_open = status == ST_OK;
 	if (status == ST_OK) {
-		if (pipeline.store) {
-			last_error_remove(store_folder(pipeline.store));
+		if (pipeline.state) {
+			last_error_remove(state_dir_fd(pipeline.state->dir));
 		}
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);

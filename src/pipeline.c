@@ -98,7 +98,7 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 
 /* ---- with a state directory ---- */
 
-static enum status open_store(struct pipeline *pipeline, struct error *err)
+static enum status open_state(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
 	char *real = realpath(config->database_path, NULL);
@@ -115,8 +115,8 @@ static enum status open_store(struct pipeline *pipeline, struct error *err)
 				   "database; use another --state",
 				   quote(config->state_path).text);
 	} else {
-		status = store_open(config->state_path, real, pipeline->follows_path,
-				    &pipeline->store, err);
+		status = state_open(config->state_path, real, pipeline->follows_path,
+				    &pipeline->state, err);
 	}
 	free(real);
 	return status;
@@ -129,16 +129,16 @@ static struct state_position first_position(void *context, uint64_t lsn)
 	return delivery_first_position(pipeline->delivery, lsn);
 }
 
-/* Of the store, where there is one. */
+/* Of the state directory, where there is one. */
 static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
 				struct error *err)
 {
-	struct durable_settings settings = {.store = pipeline->store,
+	struct durable_settings settings = {.state = pipeline->state,
 					    .journal_max_bytes = max_bytes,
 					    .position = first_position,
 					    .context = pipeline};
 
-	return pipeline->store ? durable_open(&settings, &pipeline->history, err)
+	return pipeline->state ? durable_open(&settings, &pipeline->history, err)
 			       : temporary_open(max_bytes, &pipeline->history, err);
 }
 
@@ -202,13 +202,13 @@ static void say_so(void *context)
 static enum status claim(struct pipeline *pipeline, struct error *err)
 {
 	/* A new directory holds nothing yet. */
-	void (*waits)(void *context) = store_is_new(pipeline->store) ? NULL : say_so;
-	enum status status = delivery_claim(pipeline->delivery, pipeline->store, waits,
+	void (*waits)(void *context) = pipeline->state->is_new ? NULL : say_so;
+	enum status status = delivery_claim(pipeline->delivery, pipeline->state, waits,
 					    pipeline, &pipeline->starts_over, err);
 
 	pipeline->is_claimed = true;
 	if (status == ST_OK && pipeline->starts_over) {
-		status = store_forget(pipeline->store, err);
+		status = state_dir_forget(pipeline->state->dir, err);
 		if (status == ST_OK) {
 			status = error_set(err, ST_RETRY, "starting over");
 		}
@@ -216,13 +216,13 @@ static enum status claim(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
-/* ST_RETRY: the store is to be brought to the database's page size first. */
+/* ST_RETRY: the state directory is to be brought to the database's page size first. */
 static enum status check_page_size(struct pipeline *pipeline, struct error *err)
 {
 	uint32_t page_size = database_page_size(pipeline->config->database_path);
 
-	if (store_is_new(pipeline->store) || page_size == 0 ||
-	    page_size == store_page_size(pipeline->store)) {
+	if (pipeline->state->is_new || page_size == 0 ||
+	    page_size == pipeline->state->meta.page_size) {
 		return ST_OK;
 	}
 	pipeline->page_size = page_size;
@@ -241,7 +241,7 @@ static enum status check_first(struct pipeline *pipeline, struct error *err)
 {
 	struct asked asked = asked_of(pipeline);
 
-	if (!pipeline->store || !store_is_new(pipeline->store) || pipeline->is_said) {
+	if (!pipeline->state || !pipeline->state->is_new || pipeline->is_said) {
 		return ST_OK;
 	}
 	return asked_check_first(&asked, pipeline->history->spool, pipeline->capture,
@@ -258,8 +258,8 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 		return ST_OK;
 	}
 	/* That a later start has none is no surprise, where it is the default. */
-	if (config->snapshot_asked && pipeline->store &&
-	    !store_position(pipeline->store)->in_snapshot) {
+	if (config->snapshot_asked && pipeline->state &&
+	    !pipeline->state->position.in_snapshot) {
 		log_warn(
 		    "%s: %s takes its snapshot at its first start only, and goes on "
 		    "from there now; for the rows that are there, run rowtail with "
@@ -284,12 +284,12 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	}
 	if (status == ST_OK && config->state_path) {
 		delivery_raise_floor(pipeline->delivery, floor);
-		status = open_store(pipeline, err);
+		status = open_state(pipeline, err);
 	}
-	if (status == ST_OK && pipeline->store) {
+	if (status == ST_OK && pipeline->state) {
 		status = check_page_size(pipeline, err);
 	}
-	if (status == ST_OK && pipeline->store && store_is_new(pipeline->store)) {
+	if (status == ST_OK && pipeline->state && pipeline->state->is_new) {
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
@@ -305,7 +305,7 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 		status = capture_start(pipeline->capture, err);
 	}
 	/* Changes are captured from now on, whatever the sink is doing. */
-	if (status == ST_OK && pipeline->store && !pipeline->is_claimed) {
+	if (status == ST_OK && pipeline->state && !pipeline->is_claimed) {
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
@@ -318,7 +318,7 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 		status = check_asked(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = delivery_restore(pipeline->delivery, pipeline->store,
+		status = delivery_restore(pipeline->delivery, pipeline->state,
 					  pipeline->lsn, err);
 	}
 	return status;
@@ -334,7 +334,7 @@ void pipeline_close(struct pipeline *pipeline)
 	if (pipeline->history) {
 		pipeline->history->close(pipeline->history);
 	}
-	store_close(pipeline->store);
+	state_close(pipeline->state);
 	table_filter_close(pipeline->filter);
 }
 
@@ -349,14 +349,14 @@ enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
 	if (status == ST_OK) {
-		status = open_store(pipeline, err);
+		status = open_state(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
 		/* All of it is handed over now, whatever was before. */
-		status = store_put_unhanded(pipeline->store, 0, err);
+		status = state_dir_put_unhanded(pipeline->state->dir, 0, err);
 	}
 	if (status == ST_OK) {
 		status = open_history(pipeline, UINT64_MAX, err);
@@ -371,7 +371,7 @@ enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
-	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->store,
+	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->state,
 						  pipeline->lsn, err)
 			       : status;
 }
@@ -499,8 +499,8 @@ void pipeline_note_failure(const struct pipeline *pipeline, enum status status,
 	if (status == ST_CORRUPT) {
 		name_database(pipeline->config, err);
 	}
-	if (pipeline->store && status != ST_OK && status != ST_STOPPED &&
+	if (pipeline->state && status != ST_OK && status != ST_STOPPED &&
 	    status != ST_CLOSED) {
-		last_error_write(store_folder(pipeline->store), err->text);
+		last_error_write(state_dir_fd(pipeline->state->dir), err->text);
 	}
 }

@@ -24,25 +24,26 @@
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
 #include "src/history/history.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
-	struct store *store; /* NULL: no state directory */
+	struct state *state; /* NULL: no state directory */
 	struct history *history;
 	struct capture *capture;
 	struct captured_txn *first; /* until the history has it; or NULL */
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
-	uint64_t lsn;       /* the view is of */
-	bool is_said;       /* the line that we are following */
-	bool is_checked;    /* what was asked for */
-	bool is_claimed;    /* the place where the sink goes on */
-	bool follows_path;  /* it was followed by the same path before */
-	bool starts_over;   /* the state directory was forgotten */
-	uint32_t page_size; /* of the database, if the store has another one */
+	uint64_t lsn;      /* the view is of */
+	bool is_said;      /* the line that we are following */
+	bool is_checked;   /* what was asked for */
+	bool is_claimed;   /* the place where the sink goes on */
+	bool follows_path; /* it was followed by the same path before */
+	bool starts_over;  /* the state directory was forgotten */
+	uint32_t
+	    page_size; /* of the database, if the state directory has another one */
 };
 
 /* `floor`: of the numbers of a state directory that is begun anew. */

@@ -33,7 +33,7 @@ struct delivery {
 	struct buffer settings; /* src/config/shaping.h; a NUL behind its end */
 	uint64_t settings_hash;
 	bool settings_kept;  /* in the state directory */
-	struct store *store; /* NULL: no state directory, or not restored yet */
+	struct state *state; /* NULL: no state directory, or not restored yet */
 	struct sink *sink;
 	struct column_rules *rules; /* NULL: none */
 	struct encoder *encoder;
@@ -266,8 +266,8 @@ static struct state_position position_now(const struct delivery *delivery)
 		position.txn_change_id = mark.change_id;
 		position.previous_lsn = mark.previous_lsn;
 	}
-	if (delivery->store) {
-		position.in_sink = store_position(delivery->store)->in_sink;
+	if (delivery->state) {
+		position.in_sink = delivery->state->position.in_sink;
 	}
 	if (position.change_id < delivery->least_change_id) {
 		position.change_id = delivery->least_change_id;
@@ -285,20 +285,21 @@ static void keep_settings(struct delivery *delivery)
 	struct error failure;
 
 	if (!delivery->settings_kept &&
-	    last_settings_write(store_folder(delivery->store), delivery->settings.bytes,
-				delivery->settings.len, &failure) != ST_OK) {
+	    last_settings_write(state_dir_fd(delivery->state->dir),
+				delivery->settings.bytes, delivery->settings.len,
+				&failure) != ST_OK) {
 		log_warn("%s/%s; a later run cannot show which settings differ",
 			 delivery->config->state_path, failure.text);
 	}
 	delivery->settings_kept = true;
 }
 
-static enum status store_new_position(struct delivery *delivery,
-				      const struct state_position *position,
-				      struct error *err)
+static enum status put_new_position(struct delivery *delivery,
+				    const struct state_position *position,
+				    struct error *err)
 {
 	keep_settings(delivery);
-	return store_put_position(delivery->store, position, err);
+	return state_put_position(delivery->state, position, err);
 }
 
 /* A: everything that was given to the sink, which has been flushed. */
@@ -306,7 +307,7 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 {
 	struct state_position position;
 
-	if (!delivery->store) {
+	if (!delivery->state) {
 		return ST_OK;
 	}
 	position = position_now(delivery);
@@ -318,13 +319,13 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 		position.in_sink =
 		    position.in_sink || delivery->config->kafka.exactly_once;
 	}
-	return store_new_position(delivery, &position, err);
+	return put_new_position(delivery, &position, err);
 }
 
 /* At the beginning of a transaction. */
 static enum status mark_start(struct delivery *delivery, struct error *err)
 {
-	if (!delivery->store || !delivery->sink->kind->count) {
+	if (!delivery->state || !delivery->sink->kind->count) {
 		return ST_OK;
 	}
 	if (!array_room(&delivery->marks, &delivery->mark_cap, delivery->mark_total + 1,
@@ -354,7 +355,7 @@ static enum status put_counted(struct delivery *delivery, struct error *err)
 	}
 	position = last->position;
 	position.messages += count - last->put;
-	return store_new_position(delivery, &position, err);
+	return put_new_position(delivery, &position, err);
 }
 
 static enum status acknowledged(void *context, bool durable, struct error *err)
@@ -362,13 +363,14 @@ static enum status acknowledged(void *context, bool durable, struct error *err)
 	struct delivery *delivery = context;
 	enum status status;
 
-	if (!delivery->store) {
+	if (!delivery->state) {
 		return ST_OK;
 	}
 	status = delivery->sink->kind->count ? put_counted(delivery, err)
 					     : put_position(delivery, err);
-	return status == ST_OK && durable ? store_sync_position(delivery->store, err)
-					  : status;
+	return status == ST_OK && durable
+		   ? state_dir_sync_position(delivery->state->dir, err)
+		   : status;
 }
 
 static void tell_position(void *context, struct sink_position *out)
@@ -390,15 +392,15 @@ static void out_of_reach(void *context)
 
 /* ---- a sink that keeps a position of its own ---- */
 
-static enum status adopt(const struct sink_position *from, struct store *store,
+static enum status adopt(const struct sink_position *from, struct state *state,
 			 struct error *err)
 {
-	struct state_position position = *store_position(store);
+	struct state_position position = state->position;
 	enum status status;
 
 	resume_adopt(from, &position);
-	status = store_put_position(store, &position, err);
-	return status == ST_OK ? store_sync_position(store, err) : status;
+	status = state_put_position(state, &position, err);
+	return status == ST_OK ? state_dir_sync_position(state->dir, err) : status;
 }
 
 /* Once, though a directory that is in use comes here twice. */
@@ -414,7 +416,7 @@ static void say_new_snapshot(const struct delivery *delivery)
 		 delivery->config->topic_prefix);
 }
 
-enum status delivery_claim(struct delivery *delivery, struct store *store,
+enum status delivery_claim(struct delivery *delivery, struct state *state,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
 {
@@ -422,18 +424,18 @@ enum status delivery_claim(struct delivery *delivery, struct store *store,
 	enum status status;
 
 	*starts_over = false;
-	if (!delivery->sink->kind->claim || !store) {
+	if (!delivery->sink->kind->claim || !state) {
 		return ST_OK;
 	}
 	delivery->waits = waits;
 	delivery->waits_context = context;
-	status = resume_claim(delivery->sink, delivery->config, store, &claim, err);
+	status = resume_claim(delivery->sink, delivery->config, state, &claim, err);
 	delivery->waits = NULL;
 	if (status == ST_OK && claim.verdict == SINK_ADOPT) {
-		status = adopt(&claim.position, store, err);
+		status = adopt(&claim.position, state, err);
 	}
 	if (status == ST_OK && claim.verdict == SINK_START_OVER) {
-		*starts_over = !store_is_new(store);
+		*starts_over = !state->is_new;
 		say_new_snapshot(delivery);
 		delivery_raise_floor(delivery, claim.floor);
 	}
@@ -544,17 +546,18 @@ static void say_other_settings(const struct delivery *delivery,
 /* Number events as before, and do not send again what was acknowledged. */
 static void restore_position(struct delivery *delivery)
 {
-	const struct state_position *at = store_position(delivery->store);
+	const struct state_position *at = &delivery->state->position;
 	uint64_t kept_hash = 0;
 	struct buffer kept;
 	bool has_kept;
 
 	buffer_init(&kept);
-	has_kept = last_settings_read(store_folder(delivery->store), &kept, &kept_hash);
+	has_kept =
+	    last_settings_read(state_dir_fd(delivery->state->dir), &kept, &kept_hash);
 	delivery->settings_kept = has_kept && kept_hash == delivery->settings_hash;
 	delivery->in_snapshot = at->in_snapshot;
 	delivery->least_change_id = at->change_id;
-	(void)store_chain_at(delivery->store, delivery->lsn, &delivery->chain);
+	(void)state_chain_at(delivery->state, delivery->lsn, &delivery->chain);
 	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
 	if (at->settings_hash == delivery->settings_hash) {
 		publisher_skip(delivery->publisher, at->messages);
@@ -571,17 +574,17 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 {
 	struct state_position position;
 	struct sink_start start;
-	char uuid[STORE_UUID_BYTES];
+	char uuid[STATE_UUID_TEXT_BYTES];
 	enum status status;
 
-	if (!delivery->store) {
+	if (!delivery->state) {
 		return sink_begin(delivery->sink, NULL, err);
 	}
-	position = *store_position(delivery->store);
-	store_uuid(delivery->store, uuid);
+	position = delivery->state->position;
+	state_uuid(delivery->state, uuid);
 	start = (struct sink_start){
 	    .uuid = uuid,
-	    .database = store_database(delivery->store),
+	    .database = state_dir_database(delivery->state->dir),
 	    .place = {.inode = position.sink_inode,
 		      .length = position.sink_length,
 		      .start = position.sink_start,
@@ -598,18 +601,19 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 		position.messages = 0;
 		position.change_id = position.txn_change_id;
 	}
-	status = store_put_position(delivery->store, &position, err);
-	return status == ST_OK ? store_sync_position(delivery->store, err) : status;
+	status = state_put_position(delivery->state, &position, err);
+	return status == ST_OK ? state_dir_sync_position(delivery->state->dir, err)
+			       : status;
 }
 
-enum status delivery_restore(struct delivery *delivery, struct store *store,
+enum status delivery_restore(struct delivery *delivery, struct state *state,
 			     uint64_t lsn, struct error *err)
 {
 	delivery->lsn = lsn;
 	delivery->in_snapshot =
 	    delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA;
-	if (store) {
-		delivery->store = store;
+	if (state) {
+		delivery->state = state;
 		restore_position(delivery);
 	}
 	return begin_sink(delivery, err);
@@ -666,7 +670,7 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 	if (ended != ST_CLOSED && ended != ST_IO) {
 		status = sink_flush(delivery->sink, err);
 	}
-	if (!delivery->store || kind->keeps_position) {
+	if (!delivery->state || kind->keeps_position) {
 		return status;
 	}
 	if (kind->count) {

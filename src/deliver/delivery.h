@@ -8,9 +8,10 @@
  *
  *     open ─► [claim] ─► restore ─► begin ─► changes ─► end ─► … ─► finish ─► close
  *
- * OWNERSHIP  delivery_open / delivery_close. Configuration and store are borrowed.
+ * OWNERSHIP  delivery_open / delivery_close. Configuration and state are borrowed.
  * THREADS    The decoding thread only.
- * ERRORS     Those of the sink (sinks/sink.h), of the encoder and of the store.
+ * ERRORS     Those of the sink (sinks/sink.h), of the encoder and of the state
+ * directory.
  */
 #ifndef DELIVERY_H
 #define DELIVERY_H
@@ -21,7 +22,7 @@
 #include "sinks/sink.h"
 #include "src/config/config.h"
 #include "src/deliver/publisher.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 struct delivery;
 
@@ -38,13 +39,13 @@ struct publisher *delivery_publisher(struct delivery *delivery);
 
 /*
  * Settle where to go on with a sink that keeps a position of its own, and put an end to
- * whoever wrote there before; other sinks: nothing. May move the store's position.
+ * whoever wrote there before; other sinks: nothing. May move the state's position.
  * Waits for the sink.
  * `*starts_over`: the directory's content is of no use; forget it and open all again,
  * with delivery_floor taken over. `waits` (may be NULL) is called when the sink is
  * found to be out of reach meanwhile.
  */
-enum status delivery_claim(struct delivery *delivery, struct store *store,
+enum status delivery_claim(struct delivery *delivery, struct state *state,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err) MUST_CHECK;
 /* Where LSNs of a new state directory begin, and which change_ids are used up. */
@@ -56,11 +57,12 @@ struct state_position delivery_first_position(const struct delivery *delivery,
 					      uint64_t lsn);
 
 /*
- * Everything up to `lsn` is delivered. With a store (NULL: none) events go on with the
- * numbers of its position, what was acknowledged of the next transaction is not put
- * again, and the sink is brought to where it was. From now on the position moves.
+ * Everything up to `lsn` is delivered. With a state directory (NULL: none) events go on
+ * with the numbers of its position, what was acknowledged of the next transaction is
+ * not put again, and the sink is brought to where it was. From now on the position
+ * moves.
  */
-enum status delivery_restore(struct delivery *delivery, struct store *store,
+enum status delivery_restore(struct delivery *delivery, struct state *state,
 			     uint64_t lsn, struct error *err) MUST_CHECK;
 
 /* The initial snapshot is not wholly out. */

@@ -32,10 +32,10 @@ void resume_adopt(const struct sink_position *from, struct state_position *to)
 
 static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
 {
-	const struct store *store = context;
+	const struct state *state = context;
 	uint64_t ours;
 
-	return store_chain_at(store, lsn, &ours) && ours == chain;
+	return state_chain_at(state, lsn, &ours) && ours == chain;
 }
 
 /* Where the last run wrote. */
@@ -52,7 +52,7 @@ static bool find_text(const char *settings, const char *name, struct buffer *out
 	return found && buffer_ok(out);
 }
 
-static void last_run_read(struct last_run *last, const struct store *store)
+static void last_run_read(struct last_run *last, const struct state *state)
 {
 	struct buffer kept;
 	uint64_t hash;
@@ -61,8 +61,8 @@ static void last_run_read(struct last_run *last, const struct store *store)
 	buffer_init(&last->kind);
 	buffer_init(&last->prefix);
 	buffer_init(&last->delimiter);
-	last->is_known = last_settings_read(store_folder(store), &kept, &hash) &&
-			 hash == store_position(store)->settings_hash &&
+	last->is_known = last_settings_read(state_dir_fd(state->dir), &kept, &hash) &&
+			 hash == state->position.settings_hash &&
 			 find_text(kept.bytes, "--to", &last->kind) &&
 			 find_text(kept.bytes, "topic.prefix", &last->prefix) &&
 			 find_text(kept.bytes, "topic.delimiter", &last->delimiter);
@@ -77,25 +77,25 @@ static void last_run_clear(struct last_run *last)
 }
 
 enum status resume_claim(struct sink *sink, const struct config *config,
-			 const struct store *store, struct sink_claim *out,
+			 const struct state *state, struct sink_claim *out,
 			 struct error *err)
 {
-	char uuid[STORE_UUID_BYTES];
-	struct sink_own own = {.is_new = store_is_new(store),
+	char uuid[STATE_UUID_TEXT_BYTES];
+	struct sink_own own = {.is_new = state->is_new,
 			       .uuid = uuid,
-			       .database = store_database(store),
-			       .was_kept = store_position(store)->in_sink,
+			       .database = state_dir_database(state->dir),
+			       .was_kept = state->position.in_sink,
 			       .has = has_transaction,
-			       .context = store,
+			       .context = state,
 			       .when_needed =
 				   config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
 	struct last_run last = {.is_known = false};
 	enum status status;
 
-	store_uuid(store, uuid);
-	resume_tell(store_position(store), 0, &own.position);
+	state_uuid(state, uuid);
+	resume_tell(&state->position, 0, &own.position);
 	if (!own.is_new) {
-		last_run_read(&last, store);
+		last_run_read(&last, state);
 	}
 	if (last.is_known) {
 		own.last_kind = last.kind.bytes;

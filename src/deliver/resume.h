@@ -10,11 +10,11 @@
 
 #include "sinks/sink.h"
 #include "src/config/config.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 /* Settle it with the sink, whose kind has a claim. Errors are those of the claim. */
 enum status resume_claim(struct sink *sink, const struct config *config,
-			 const struct store *store, struct sink_claim *out,
+			 const struct state *state, struct sink_claim *out,
 			 struct error *err) MUST_CHECK;
 
 /* A position of the state directory; `chain` is the journal's checksum there. */

@@ -46,7 +46,7 @@ struct captured_txn {
 	uint32_t low_pages;     /* merged: the smallest size in between */
 	uint64_t bytes;         /* that it takes in the spool, pre-images too */
 	bool is_taken;          /* by capture_next */
-	struct wal_place place; /* with a store: where it stands */
+	struct wal_place place; /* where it stands, if the history wants that */
 	uint64_t chain;         /* and the journal's checksum after it */
 };
 

@@ -17,7 +17,7 @@
 struct durable {
 	struct history history; /* first member */
 	struct durable_settings settings;
-	struct store *store;
+	struct state *state;
 	struct queue *queue;
 	pthread_t thread; /* syncs */
 	bool is_syncing;
@@ -47,9 +47,9 @@ static enum status prepare(struct history *history, uint32_t page_size,
 			   struct error *err)
 {
 	struct durable *d = durable_of(history);
-	enum status status = store_prepare(d->store, page_size, err);
+	enum status status = state_prepare(d->state, page_size, err);
 
-	history->spool = store_spool(d->store);
+	history->spool = d->state->spool;
 	return status;
 }
 
@@ -59,18 +59,19 @@ static bool find_end(const struct history *history, struct history_end *end)
 {
 	const struct durable *d = const_durable_of(history);
 
-	*end = store_end(d->store);
-	return !store_is_new(d->store);
+	*end = d->state->end;
+	return !d->state->is_new;
 }
 
 static bool is_untouched(const struct history *history, const struct stat *database)
 {
-	return store_is_untouched(const_durable_of(history)->store, database);
+	return meta_is_untouched(&const_durable_of(history)->state->meta,
+				 const_durable_of(history)->state->end.lsn, database);
 }
 
 static bool hash_at_end(const struct history *history, uint32_t page_no, uint64_t *hash)
 {
-	return store_hash_at_end(const_durable_of(history)->store, page_no, hash);
+	return state_hash_at_end(const_durable_of(history)->state, page_no, hash);
 }
 
 /* The journal begins with a record of the state at the start, without images: the base
@@ -84,7 +85,7 @@ static enum status begin(struct history *history, struct captured_txn *first,
 
 	record.page_total = 0;
 	if (first->lsn > 0) {
-		status = store_append(d->store, &record, err);
+		status = state_append(d->state, &record, err);
 		first->chain = record.chain;
 	}
 	d->synced_lsn = first->lsn;
@@ -94,7 +95,7 @@ static enum status begin(struct history *history, struct captured_txn *first,
 static enum status put_clean(struct history *history, const struct stat *database,
 			     uint64_t lsn, struct error *err)
 {
-	return store_put_clean(durable_of(history)->store, database, lsn, err);
+	return state_put_clean(durable_of(history)->state, database, lsn, err);
 }
 
 /* --- capture --- */
@@ -110,7 +111,7 @@ static enum status append(struct history *history, struct captured_txn *txn,
 			  struct error *err)
 {
 	struct durable *d = durable_of(history);
-	enum status status = store_append(d->store, txn, err);
+	enum status status = state_append(d->state, txn, err);
 
 	if (status != ST_OK) {
 		return status;
@@ -149,7 +150,7 @@ static enum status sync_gathered(struct durable *d, struct error *err)
 	d->unsynced = NULL;
 	d->unsynced_end = &d->unsynced;
 	(void)pthread_mutex_unlock(&d->lock);
-	status = store_sync(d->store, err);
+	status = journal_sync(d->state->journal, err);
 	/* They are durable, and maybe more that was appended meanwhile; but not in the
 	 * list yet. */
 	FAULT_POINT("capture-synced");
@@ -200,7 +201,7 @@ static enum status settle(struct history *history, uint64_t lsn, int64_t until_n
 	enum status status = ST_OK;
 
 	if (!d->is_syncing) {
-		return store_sync(d->store, err);
+		return journal_sync(d->state->journal, err);
 	}
 	(void)pthread_mutex_lock(&d->lock);
 	while (d->synced_lsn < lsn && !d->has_failed && clock_mono_ns() < until_ns) {
@@ -286,7 +287,7 @@ static void done(struct history *history, struct captured_txn *txn)
 	struct durable *d = durable_of(history);
 
 	leave_queue(d, txn);
-	store_keep(d->store, txn);
+	fold_keep(d->state->fold, txn);
 }
 
 /* --- the base --- */
@@ -296,7 +297,7 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 {
 	enum status status = ST_OK;
 
-	while (status == ST_OK && store_base_lsn(d->store) < lsn) {
+	while (status == ST_OK && d->state->meta.base_lsn < lsn) {
 		struct captured_txn *txn;
 		struct pollfd fds[2] = {
 		    {.fd = d->history.wake_fd, .events = POLLIN},
@@ -310,7 +311,7 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 			    *base->stop ? error_set(err, ST_STOPPED, "stopped") : ST_OK;
 		} else if (status == ST_OK) {
 			leave_queue(d, txn);
-			status = store_absorb(d->store, txn, err);
+			status = state_absorb(d->state, txn, err);
 		}
 	}
 	return status;
@@ -320,20 +321,20 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 static enum status make_base(struct durable *d, const struct history_base *base,
 			     struct captured_txn *first, struct error *err)
 {
-	struct store_copy copy = {.source_fd = base->source_fd,
+	struct state_copy copy = {.source_fd = base->source_fd,
 				  .first = first,
 				  .stop = base->stop,
 				  .progress = base->progress,
 				  .context = base->context};
 	struct state_position position;
 	uint64_t lsn;
-	enum status status = store_copy_base(d->store, &copy, err);
+	enum status status = state_copy_base(d->state, &copy, err);
 
 	if (status != ST_OK) {
 		captured_txn_free(first);
 		return status;
 	}
-	status = store_absorb(d->store, first, err);
+	status = state_absorb(d->state, first, err);
 	if (status == ST_OK) {
 		status = base->reach(base->context, &lsn, err);
 	}
@@ -343,8 +344,8 @@ static enum status make_base(struct durable *d, const struct history_base *base,
 	if (status != ST_OK) {
 		return status;
 	}
-	position = d->settings.position(d->settings.context, store_base_lsn(d->store));
-	return store_begin(d->store, &position, err);
+	position = d->settings.position(d->settings.context, d->state->meta.base_lsn);
+	return state_begin(d->state, &position, err);
 }
 
 /* What was acknowledged lies over the base; the rest is to be taken. */
@@ -354,8 +355,8 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 	enum status status = ST_OK;
 	struct captured_txn *txn;
 
-	while (status == ST_OK && (txn = store_next_recovered(d->store)) != NULL) {
-		if (txn->lsn > store_position(d->store)->lsn) {
+	while (status == ST_OK && (txn = state_next_recovered(d->state)) != NULL) {
+		if (txn->lsn > d->state->position.lsn) {
 			queue_put_back(d->queue, txn);
 			continue;
 		}
@@ -364,7 +365,7 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 		if (status == ST_OK) {
 			view_end(view);
 		}
-		store_keep(d->store, txn);
+		fold_keep(d->state->fold, txn);
 	}
 	queue_is_back(d->queue);
 	return status;
@@ -375,22 +376,22 @@ static enum status open_view(struct history *history, const struct history_base 
 			     struct error *err)
 {
 	struct durable *d = durable_of(history);
-	struct store *store = d->store;
+	struct state *state = d->state;
 	enum status status = first ? make_base(d, base, first, err) : ST_OK;
-	struct captured_txn shadow = {.lsn = store_base_lsn(store),
-				      .page_count = store_base_pages(store)};
+	struct captured_txn shadow = {.lsn = state->meta.base_lsn,
+				      .page_count = state->meta.base_pages};
 
 	if (status == ST_OK) {
-		status = view_open(store_spool(store), store_base_fd(store),
-				   store_base_path(store), store_page_size(store),
-				   &shadow, &history->view, err);
+		status =
+		    view_open(state->spool, shadow_fd(state->shadow), state->base_path,
+			      state->meta.page_size, &shadow, &history->view, err);
 	}
 	if (status != ST_OK) {
 		return status;
 	}
-	view_use_copy(history->view, store_check_page, store);
-	history->begun_ns = store_begun_ns(store);
-	history->work_fd = store_fold_fd(store);
+	view_use_copy(history->view, state_check_page, state);
+	history->begun_ns = state->meta.begun_ns;
+	history->work_fd = fold_fd(state->fold);
 	*lsn = shadow.lsn;
 	return replay(d, lsn, err);
 }
@@ -399,24 +400,27 @@ static enum status open_view(struct history *history, const struct history_base 
 
 static bool is_full(const struct history *history)
 {
-	return store_wants_fold(const_durable_of(history)->store);
+	return fold_is_due(const_durable_of(history)->state->fold);
 }
 
 static enum status acknowledged(struct history *history, uint64_t lsn, bool now,
 				struct error *err)
 {
-	struct store *store = durable_of(history)->store;
-	enum status status = store_fold_end(store, history->view, err);
+	struct state *state = durable_of(history)->state;
+	enum status status = fold_end(state->fold, history->view, err);
 
 	/* Not all that was acknowledged needs to be noted at once. */
-	return status == ST_OK && store_position(store)->lsn == lsn
-		   ? store_fold(store, history->view, now, err)
+	return status == ST_OK && state->position.lsn == lsn
+		   ? fold_begin(state->fold, history->view, now, err)
 		   : status;
 }
 
 static enum status finish(struct history *history, struct error *err)
 {
-	return store_fold_finish(durable_of(history)->store, history->view, err);
+	struct fold *fold = durable_of(history)->state->fold;
+
+	(void)fold_wait(fold);
+	return fold_end(fold, history->view, err);
 }
 
 /* --- open and close --- */
@@ -452,7 +456,7 @@ enum status durable_open(const struct durable_settings *settings, struct history
 			 struct error *err)
 {
 	struct durable *d = calloc(1, sizeof *d);
-	struct queue_settings queue = {.store = settings->store,
+	struct queue_settings queue = {.state = settings->state,
 				       .max_bytes = settings->journal_max_bytes,
 				       .fail = merge_failed,
 				       .context = d};
@@ -467,7 +471,7 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	    .goes_on = true,
 	    .slow_advice = "",
 	    .work_fd = -1,
-	    .spool = store_spool(settings->store),
+	    .spool = settings->state->spool,
 	    .prepare = prepare,
 	    .find_end = find_end,
 	    .is_untouched = is_untouched,
@@ -489,9 +493,9 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	    .close = close_durable,
 	};
 	d->settings = *settings;
-	d->store = settings->store;
+	d->state = settings->state;
 	d->unsynced_end = &d->unsynced;
-	d->synced_lsn = store_end(settings->store).lsn;
+	d->synced_lsn = settings->state->end.lsn;
 	init_locks(d);
 	status = history_init(&d->history, err);
 	queue.wake_fd = d->history.wake_fd;

@@ -18,10 +18,10 @@
 
 #include "src/history/history.h"
 #include "src/history/view.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 struct durable_settings {
-	struct store *store; /* borrowed, and closed after the history */
+	struct state *state; /* borrowed, and closed after the history */
 	uint64_t journal_max_bytes;
 	/* The position that a new one begins with, at `lsn`. */
 	struct state_position (*position)(void *context, uint64_t lsn);

@@ -12,7 +12,7 @@
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/thread.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 #define SEGMENTS     8          /* of the journal in max_bytes */
 #define MERGE_PART   4          /* of max_bytes is new before the next merge */
@@ -136,8 +136,8 @@ static enum status pass_gate(struct queue *b, struct error *err)
 
 		b->is_stepping = true;
 		(void)pthread_mutex_unlock(&b->lock);
-		status =
-		    store_put_unhanded(b->settings.store, opens ? 0 : lsn + 1, err);
+		status = state_dir_put_unhanded(b->settings.state->dir,
+						opens ? 0 : lsn + 1, err);
 		(void)pthread_mutex_lock(&b->lock);
 		b->is_stepping = false;
 		if (status == ST_OK) {
@@ -219,7 +219,7 @@ static uint64_t total_of(const struct captured_txn *txn)
 
 /* With the lock: the transactions after merged->start_lsn, up to that one, make way
  * for it: the very ones that it is made of. */
-static void replace(struct queue *b, const struct store_merged *merged)
+static void replace(struct queue *b, const struct state_merged *merged)
 {
 	struct captured_txn **at = &b->oldest;
 	struct captured_txn *txn;
@@ -268,7 +268,7 @@ static enum status shut_gate(struct queue *b, struct error *err)
 	b->is_shut = true;
 	b->handed = lsn;
 	(void)pthread_mutex_unlock(&b->lock);
-	status = store_put_unhanded(b->settings.store, lsn + 1, err);
+	status = state_dir_put_unhanded(b->settings.state->dir, lsn + 1, err);
 	(void)pthread_mutex_lock(&b->lock);
 	b->is_merging = false;
 	b->is_shut = status == ST_OK;
@@ -278,14 +278,14 @@ static enum status shut_gate(struct queue *b, struct error *err)
 /* With the lock, which is let go of meanwhile. */
 static enum status merge(struct queue *b, struct error *err)
 {
-	struct store_merged merged = {0};
+	struct state_merged merged = {0};
 	uint64_t from = b->handed > b->found ? b->handed : b->found;
 	uint64_t end = b->listed;
 	enum status status;
 
 	b->is_merging = true;
 	(void)pthread_mutex_unlock(&b->lock);
-	status = store_merge(b->settings.store, from, end, &merged, err);
+	status = state_merge(b->settings.state, from, end, &merged, err);
 	(void)pthread_mutex_lock(&b->lock);
 	b->is_merging = false;
 	if (status == ST_OK) {
@@ -294,7 +294,7 @@ static enum status merge(struct queue *b, struct error *err)
 		say_merged(b, merged.txn);
 		(void)pthread_mutex_unlock(&b->lock);
 		FAULT_POINT("merge-done");
-		store_merged_done(b->settings.store, &merged);
+		state_merged_done(b->settings.state, &merged);
 		(void)pthread_mutex_lock(&b->lock);
 	} else if (status == ST_END) {
 		b->fresh = 0;
@@ -368,7 +368,7 @@ enum status queue_open(const struct queue_settings *settings, struct queue **out
 /* What an earlier run may have handed over. */
 static void recall_handed(struct queue *b, uint64_t start_lsn)
 {
-	uint64_t unhanded = store_unhanded(b->settings.store);
+	uint64_t unhanded = state_dir_position(b->settings.state->dir)->unhanded_lsn;
 
 	b->found = start_lsn;
 	b->listed = start_lsn;
@@ -386,8 +386,8 @@ enum status queue_start(struct queue *queue, uint64_t start_lsn, struct error *e
 	if (queue->settings.max_bytes == UINT64_MAX) {
 		return ST_OK; /* nothing is too much */
 	}
-	store_limit_segments(queue->settings.store,
-			     queue->settings.max_bytes / SEGMENTS);
+	journal_limit_segments(queue->settings.state->journal,
+			       queue->settings.max_bytes / SEGMENTS);
 	status = thread_start(&queue->thread, run, queue, "merge", err);
 	queue->is_started = status == ST_OK;
 	return status;

@@ -2,7 +2,7 @@
 /*
  * src/state/queue.h -- captured transactions that wait to be decoded.
  *
- * In commit order. With a store they are durable, and where the sink cannot keep up the
+ * In commit order. They are durable, and where the sink cannot keep up the
  * oldest of them that no sink has seen become one, their net effect, so that what waits
  * takes no more of the disk than journal.max.bytes, or, where the database is larger,
  * than the database and a quarter of that.
@@ -26,7 +26,7 @@
  * OWNERSHIP  queue_open / queue_close. Store and descriptor are borrowed.
  * THREADS    put: one thread. put_back, next, done: the decoding thread. The rest: any.
  *            A thread of its own merges.
- * ERRORS     ST_IO, ST_DAMAGED: from the store.
+ * ERRORS     ST_IO, ST_DAMAGED: from the journal.
  */
 #ifndef QUEUE_H
 #define QUEUE_H
@@ -39,7 +39,7 @@
 struct queue;
 
 struct queue_settings {
-	struct store *store; /* NULL: nothing is merged */
+	struct state *state; /* NULL: nothing is merged */
 	uint64_t max_bytes;  /* of page images: past it merging begins */
 	int wake_fd;         /* an eventfd: readable when there may be more to take */
 	/* Merging failed, for good. THREAD: the one that merges. */
@@ -50,7 +50,7 @@ struct queue_settings {
 enum status queue_open(const struct queue_settings *settings, struct queue **out,
 		       struct error *err) MUST_CHECK;
 /*
- * With a store, once: H is where the last run left it, and merging begins with what is
+ * Once: H is where the last run left it, and merging begins with what is
  * put. What the journal has up to `start_lsn` is put back, or never comes.
  */
 enum status queue_start(struct queue *queue, uint64_t start_lsn,
@@ -59,8 +59,8 @@ enum status queue_start(struct queue *queue, uint64_t start_lsn,
 void queue_stop(struct queue *queue);
 void queue_close(struct queue *queue); /* takes NULL; frees what is in it */
 
-/* A list of transactions behind those that are there; theirs `bytes` are set. With a
- * store all of them are durable. */
+/* A list of transactions, all durable, behind those that are there; their `bytes` are
+ * set. */
 void queue_put(struct queue *queue, struct captured_txn *first,
 	       struct captured_txn *last);
 /* One of an earlier run, behind those that were put back before, in front of others. */

@@ -100,19 +100,19 @@ static enum status vacuum(struct page_source *source, uint32_t page_size, int fd
 	return status;
 }
 
-static enum status copy_rows(struct store *store, uint32_t page_size, int fd,
+static enum status copy_rows(struct state *state, uint32_t page_size, int fd,
 			     const volatile int *stop, struct error *err)
 {
-	struct captured_txn base = {.page_count = store_base_pages(store)};
+	struct captured_txn base = {.page_count = state->meta.base_pages};
 	struct view *view;
 	enum status status =
-	    view_open(store_spool(store), store_base_fd(store), store_base_path(store),
-		      store_page_size(store), &base, &view, err);
+	    view_open(state->spool, shadow_fd(state->shadow), state->base_path,
+		      state->meta.page_size, &base, &view, err);
 
 	if (status != ST_OK) {
 		return status;
 	}
-	view_use_copy(view, store_check_page, store);
+	view_use_copy(view, state_check_page, state);
 	status = vacuum(view_old(view), page_size, fd, stop, err);
 	view_close(view);
 	return status;
@@ -162,26 +162,26 @@ static enum status make_shadow(int fd, uint32_t page_size, const volatile int *s
 	return status;
 }
 
-enum status rebuild_shadow(struct store *store, uint32_t page_size,
+enum status rebuild_shadow(struct state *state, uint32_t page_size,
 			   const volatile int *stop, struct error *err)
 {
 	uint32_t pages = 0;
 	int fd = -1;
-	enum status status = make_folder(store_folder(store), &fd, err);
+	enum status status = make_folder(state_dir_fd(state->dir), &fd, err);
 
 	if (status == ST_OK) {
-		status = copy_rows(store, page_size, fd, stop, err);
+		status = copy_rows(state, page_size, fd, stop, err);
 	}
 	FAULT_POINT("convert-copied");
 	if (status == ST_OK) {
 		status = make_shadow(fd, page_size, stop, &pages, err);
 	}
 	if (status == ST_IO) {
-		status = error_wrap(err, "%s", store_path(store));
+		status = error_wrap(err, "%s", state_dir_path(state->dir));
 	}
 	FAULT_POINT("convert-made");
 	if (status == ST_OK) {
-		status = store_put_rebuilt(store, page_size, pages, err);
+		status = state_put_rebuilt(state, page_size, pages, err);
 	}
 	FAULT_POINT("convert-put");
 	if (fd >= 0) {

@@ -14,11 +14,11 @@
 #ifndef REBUILD_H
 #define REBUILD_H
 
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 /* All of the journal is folded. ST_CONFIG: SQLite could not, the text says why. After
- * it the store can only be closed. */
-enum status rebuild_shadow(struct store *store, uint32_t page_size,
+ * it the state can only be closed. */
+enum status rebuild_shadow(struct state *state, uint32_t page_size,
 			   const volatile int *stop, struct error *err) MUST_CHECK;
 
 #endif

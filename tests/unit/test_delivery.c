@@ -34,7 +34,7 @@ struct rig {
 	struct config config;
 	struct catalog_fixture f;
 	struct delivery *delivery;
-	struct store *store;
+	struct state *opened;
 };
 
 static void check(enum status status, const struct error *err)
@@ -89,7 +89,7 @@ static void rig_close(struct rig *rig)
 	char command[128];
 
 	delivery_close(rig->delivery);
-	store_close(rig->store);
+	state_close(rig->opened);
 	fixture_close(&rig->f);
 	config_clear(&rig->config);
 	(void)snprintf(command, sizeof command, "rm -rf %s", rig->folder);
@@ -97,24 +97,24 @@ static void rig_close(struct rig *rig)
 }
 
 /* A new state directory of a database of one page, at LSN 0. */
-static void open_store(struct rig *rig)
+static void open_state(struct rig *rig)
 {
 	static const int stop;
 	static const uint8_t page[PAGE];
 	struct state_position position = {.previous_lsn = ENCODER_NO_LSN};
 	struct captured_txn base = {.page_count = 1};
 	struct captured_txn *first = calloc(1, sizeof *first);
-	struct store_copy copy = {.first = &base, .stop = &stop};
+	struct state_copy copy = {.first = &base, .stop = &stop};
 	struct error err;
 
 	copy.source_fd = open(rig->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(file_write_at(copy.source_fd, page, PAGE, 0));
 	first->page_count = 1;
-	check(store_open(rig->state, rig->database, false, &rig->store, &err), &err);
-	check(store_prepare(rig->store, PAGE, &err), &err);
-	check(store_copy_base(rig->store, &copy, &err), &err);
-	check(store_absorb(rig->store, first, &err), &err);
-	check(store_begin(rig->store, &position, &err), &err);
+	check(state_open(rig->state, rig->database, false, &rig->opened, &err), &err);
+	check(state_prepare(rig->opened, PAGE, &err), &err);
+	check(state_copy_base(rig->opened, &copy, &err), &err);
+	check(state_absorb(rig->opened, first, &err), &err);
+	check(state_begin(rig->opened, &position, &err), &err);
 	(void)close(copy.source_fd);
 }
 
@@ -122,7 +122,7 @@ static void restore(struct rig *rig)
 {
 	struct error err;
 
-	check(delivery_restore(rig->delivery, rig->store, 0, &err), &err);
+	check(delivery_restore(rig->delivery, rig->opened, 0, &err), &err);
 }
 
 static void begin(struct rig *rig, uint64_t lsn)
@@ -214,15 +214,15 @@ static void test_the_position_moves_with_a_flush_and_not_before(void **state)
 
 	(void)state;
 	rig_open(&rig, NULL);
-	open_store(&rig);
+	open_state(&rig);
 	restore(&rig);
-	position = store_position(rig.store);
+	position = &rig.opened->position;
 	begin(&rig, 7);
 	insert(&rig, 1);
 	end(&rig);
 	assert_int_equal(position->lsn, 0);
 	flush(&rig);
-	position = store_position(rig.store);
+	position = &rig.opened->position;
 	assert_int_equal(position->lsn, 7);
 	assert_int_equal(position->messages, 0);
 	rig_close(&rig);
@@ -235,13 +235,13 @@ static void test_a_flush_inside_a_transaction_counts_its_messages(void **state)
 
 	(void)state;
 	rig_open(&rig, NULL);
-	open_store(&rig);
+	open_state(&rig);
 	restore(&rig);
 	begin(&rig, 7);
 	insert(&rig, 1);
 	insert(&rig, 2);
 	flush(&rig);
-	position = store_position(rig.store);
+	position = &rig.opened->position;
 	assert_int_equal(position->lsn, 0);
 	assert_int_equal(position->messages, 2);
 	rig_close(&rig);
@@ -254,7 +254,7 @@ static void test_a_later_run_does_not_repeat_what_was_acknowledged(void **state)
 
 	(void)state;
 	rig_open(&rig, NULL);
-	open_store(&rig);
+	open_state(&rig);
 	restore(&rig);
 	begin(&rig, 7);
 	insert(&rig, 1);
@@ -272,7 +272,7 @@ static void test_a_later_run_does_not_repeat_what_was_acknowledged(void **state)
 	flush(&rig);
 	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 2);
 	assert_int_equal(lines_with(&rig, "\"x\":1"), 1);
-	assert_int_equal(store_position(rig.store)->lsn, 7);
+	assert_int_equal(rig.opened->position.lsn, 7);
 	rig_close(&rig);
 }
 
@@ -283,17 +283,17 @@ static void test_a_stop_acknowledges_what_was_put_by_then(void **state)
 
 	(void)state;
 	rig_open(&rig, NULL);
-	open_store(&rig);
+	open_state(&rig);
 	restore(&rig);
 	begin(&rig, 7);
 	insert(&rig, 1);
 	check(delivery_finish(rig.delivery, ST_OK, &err), &err);
 	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 1);
-	assert_int_equal(store_position(rig.store)->messages, 1);
+	assert_int_equal(rig.opened->position.messages, 1);
 	insert(&rig, 2); /* never flushed */
 	delivery_close(rig.delivery);
 	rig.delivery = NULL;
-	assert_int_equal(store_position(rig.store)->messages, 1);
+	assert_int_equal(rig.opened->position.messages, 1);
 	rig_close(&rig);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store in a folder and a view over it. What a transaction wrote into a page is its
+ * A state directory and a view over it. What a transaction wrote into a page is its
  * own number; one that writes many pages is a batch for the fold thread.
  */
 #include <setjmp.h>
@@ -22,7 +22,7 @@
 
 #include "src/base/log.h"
 #include "src/history/view.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 #define PAGE  65536
 #define PAGES 300 /* of the database */
@@ -33,7 +33,7 @@ struct fixture {
 	char folder[64];
 	char state[80];
 	char database[80];
-	struct store *store;
+	struct state *opened;
 	struct view *view;
 	uint32_t page_count;
 	uint64_t lsn;
@@ -59,27 +59,27 @@ static void make_database(const char *path)
 	free(page);
 }
 
-static void open_store(struct fixture *f)
+static void open_state(struct fixture *f)
 {
 	static const int stop;
 	struct state_position position = {0};
 	struct captured_txn base = {.page_count = PAGES};
 	struct captured_txn *first = calloc(1, sizeof *first);
-	struct store_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
+	struct state_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
 				  .first = &base,
 				  .stop = &stop};
 	struct error err;
 
 	first->page_count = PAGES;
-	check(store_open(f->state, f->database, false, &f->store, &err), &err);
-	check(store_prepare(f->store, PAGE, &err), &err);
-	check(store_copy_base(f->store, &copy, &err), &err);
-	check(store_absorb(f->store, first, &err), &err);
-	check(store_begin(f->store, &position, &err), &err);
-	check(view_open(store_spool(f->store), store_base_fd(f->store),
-			store_base_path(f->store), PAGE, &base, &f->view, &err),
+	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
+	check(state_prepare(f->opened, PAGE, &err), &err);
+	check(state_copy_base(f->opened, &copy, &err), &err);
+	check(state_absorb(f->opened, first, &err), &err);
+	check(state_begin(f->opened, &position, &err), &err);
+	check(view_open(f->opened->spool, shadow_fd(f->opened->shadow),
+			f->opened->base_path, PAGE, &base, &f->view, &err),
 	      &err);
-	view_use_copy(f->view, store_check_page, f->store);
+	view_use_copy(f->view, state_check_page, f->opened);
 	(void)close(copy.source_fd);
 }
 
@@ -94,7 +94,7 @@ static int setup(void **state)
 	(void)snprintf(f->database, sizeof f->database, "%s/db", f->folder);
 	f->page_count = PAGES;
 	make_database(f->database);
-	open_store(f);
+	open_state(f);
 	*state = f;
 	return 0;
 }
@@ -105,7 +105,7 @@ static int teardown(void **state)
 	char command[128];
 
 	view_close(f->view);
-	store_close(f->store);
+	state_close(f->opened);
 	(void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
 	assert_int_equal(system(command), 0);
 	free(f);
@@ -131,25 +131,31 @@ static void commit(struct fixture *f, uint32_t total, uint32_t page_count)
 		struct captured_page *page = &txn->pages[i];
 
 		page->page_no = i + 1;
-		check(spool_alloc(store_spool(f->store), &page->slot, &err), &err);
-		check(spool_put(store_spool(f->store), page->slot, image, &err), &err);
+		check(spool_alloc(f->opened->spool, &page->slot, &err), &err);
+		check(spool_put(f->opened->spool, page->slot, image, &err), &err);
 	}
 	free(image);
 	check(view_begin(f->view, txn, &err), &err);
 	view_end(f->view);
-	check(store_put_position(f->store, &position, &err), &err);
-	store_keep(f->store, txn);
+	check(state_put_position(f->opened, &position, &err), &err);
+	fold_keep(f->opened->fold, txn);
 }
 
 /* Begin a batch, and sleep until it is done, without being told so. */
 static void fold_behind_the_back(struct fixture *f)
 {
-	struct pollfd done = {.fd = store_fold_fd(f->store), .events = POLLIN};
+	struct pollfd done = {.fd = fold_fd(f->opened->fold), .events = POLLIN};
 	struct error err;
 
-	check(store_fold(f->store, f->view, false, &err), &err);
-	assert_int_equal(store_base_lsn(f->store), 0);
+	check(fold_begin(f->opened->fold, f->view, false, &err), &err);
+	assert_int_equal(f->opened->meta.base_lsn, 0);
 	assert_int_equal(poll(&done, 1, 20000), 1);
+}
+
+static enum status finish_fold(struct fixture *f, struct error *err)
+{
+	(void)fold_wait(f->opened->fold);
+	return fold_end(f->opened->fold, f->view, err);
 }
 
 static enum status look(struct fixture *f, uint32_t page_no, int *byte,
@@ -186,8 +192,8 @@ static void test_a_page_that_a_batch_cut_off_is_not_damage(void **state)
 	commit(f, 1, PAGES);
 	expect_page(f, PAGES - 1, 0);
 	expect_page(f, 1, 3);
-	check(store_fold_finish(f->store, f->view, &err), &err);
-	assert_int_equal(store_base_pages(f->store), 1);
+	check(finish_fold(f, &err), &err);
+	assert_int_equal(f->opened->meta.base_pages, 1);
 	expect_page(f, PAGES - 2, 0);
 }
 
@@ -201,10 +207,10 @@ static void test_a_page_that_is_damaged_is_found_after_a_batch(void **state)
 	fold_behind_the_back(f);
 	expect_page(f, PAGES - 1, BASE);
 	assert_int_equal(
-	    pwrite(store_base_fd(f->store), "x", 1, (PAGES - 2) * (off_t)PAGE), 1);
+	    pwrite(shadow_fd(f->opened->shadow), "x", 1, (PAGES - 2) * (off_t)PAGE), 1);
 	assert_int_equal(look(f, PAGES - 1, &unused, &err), ST_OK); /* kept in memory */
 	assert_int_equal(
-	    pwrite(store_base_fd(f->store), "x", 1, (PAGES - 1) * (off_t)PAGE), 1);
+	    pwrite(shadow_fd(f->opened->shadow), "x", 1, (PAGES - 1) * (off_t)PAGE), 1);
 	assert_int_equal(look(f, PAGES, &unused, &err), ST_DAMAGED);
 }
 
@@ -227,13 +233,13 @@ static void test_a_batch_that_is_put_off_leaves_no_damage(void **state)
 	commit(f, 1, 1);
 	commit(f, 1, 2 * PAGES);
 	limit_files(PAGES * (rlim_t)PAGE);
-	check(store_fold(f->store, f->view, true, &err), &err);
+	check(fold_begin(f->opened->fold, f->view, true, &err), &err);
 	limit_files(RLIM_INFINITY);
-	assert_int_equal(store_base_lsn(f->store), 0);
+	assert_int_equal(f->opened->meta.base_lsn, 0);
 	expect_page(f, PAGES - 1, 0);
-	check(store_fold(f->store, f->view, true, &err), &err);
-	assert_int_equal(store_base_lsn(f->store), 2);
-	assert_int_equal(store_base_pages(f->store), 2 * PAGES);
+	check(fold_begin(f->opened->fold, f->view, true, &err), &err);
+	assert_int_equal(f->opened->meta.base_lsn, 2);
+	assert_int_equal(f->opened->meta.base_pages, 2 * PAGES);
 	expect_page(f, 1, 2);
 	expect_page(f, PAGES - 2, 0);
 	expect_page(f, 2 * PAGES, 0);
@@ -245,10 +251,10 @@ static void test_now_waits_for_a_batch_that_took_all(void **state)
 	struct error err;
 
 	commit(f, MANY, PAGES);
-	check(store_fold(f->store, f->view, false, &err), &err);
-	check(store_fold(f->store, f->view, true, &err), &err);
-	assert_int_equal(store_base_lsn(f->store), 1);
-	assert_int_equal(spool_used_bytes(store_spool(f->store)), 0);
+	check(fold_begin(f->opened->fold, f->view, false, &err), &err);
+	check(fold_begin(f->opened->fold, f->view, true, &err), &err);
+	assert_int_equal(f->opened->meta.base_lsn, 1);
+	assert_int_equal(spool_used_bytes(f->opened->spool), 0);
 }
 
 /* Without this the run would end as if all were well. */
@@ -256,15 +262,15 @@ static void test_the_last_batch_says_how_it_failed(void **state)
 {
 	struct fixture *f = *state;
 	struct error err;
-	int kept = dup(store_base_fd(f->store));
-	int read_only = open(store_base_path(f->store), O_RDONLY | O_CLOEXEC);
+	int kept = dup(shadow_fd(f->opened->shadow));
+	int read_only = open(f->opened->base_path, O_RDONLY | O_CLOEXEC);
 
 	commit(f, MANY, PAGES);
-	assert_true(dup2(read_only, store_base_fd(f->store)) >= 0);
-	check(store_fold(f->store, f->view, false, &err), &err);
-	assert_int_equal(store_fold_finish(f->store, f->view, &err), ST_IO);
+	assert_true(dup2(read_only, shadow_fd(f->opened->shadow)) >= 0);
+	check(fold_begin(f->opened->fold, f->view, false, &err), &err);
+	assert_int_equal(finish_fold(f, &err), ST_IO);
 	assert_non_null(strstr(err.text, "shadow"));
-	assert_int_equal(store_base_lsn(f->store), 0);
+	assert_int_equal(f->opened->meta.base_lsn, 0);
 	(void)close(read_only);
 	(void)close(kept);
 }

@@ -33,7 +33,7 @@ struct fixture {
 	char state[80];
 	char database[80];
 	int fd;
-	struct store *store;
+	struct state *opened;
 	struct history *history;
 	int appended;
 };
@@ -66,8 +66,8 @@ static void open_durable(struct fixture *f)
 					    .position = position_at};
 	struct error err;
 
-	check(store_open(f->state, f->database, false, &f->store, &err), &err);
-	settings.store = f->store;
+	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
+	settings.state = f->opened;
 	check(durable_open(&settings, &f->history, &err), &err);
 }
 
@@ -98,7 +98,7 @@ static void end(struct fixture *f)
 	if (f->history) {
 		f->history->close(f->history);
 	}
-	store_close(f->store);
+	state_close(f->opened);
 	(void)close(f->fd);
 	(void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
 	assert_int_equal(system(command), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store in a folder, whose pages are all of one byte: what a transaction wrote into
+ * A state directory, whose pages are all of one byte: what a transaction wrote into
  * page n is its own number.
  */
 #include <setjmp.h>
@@ -21,7 +21,7 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/state/queue.h"
-#include "src/state/store.h"
+#include "src/state/state.h"
 
 #define PAGE   512
 #define PAGES  12            /* of the database */
@@ -33,7 +33,7 @@ struct fixture {
 	char folder[64];
 	char state[80];
 	char database[80];
-	struct store *store;
+	struct state *opened;
 	struct queue *queue;
 	int wake_fd;
 	uint32_t page_count;
@@ -57,7 +57,7 @@ static void no_failure(void *context, const struct error *err)
 
 static void open_queue(struct fixture *f, uint64_t max_bytes)
 {
-	struct queue_settings settings = {.store = f->store,
+	struct queue_settings settings = {.state = f->opened,
 					  .max_bytes = max_bytes,
 					  .wake_fd = f->wake_fd,
 					  .fail = no_failure};
@@ -65,48 +65,48 @@ static void open_queue(struct fixture *f, uint64_t max_bytes)
 	struct error err;
 
 	check(queue_open(&settings, &f->queue, &err), &err);
-	check(queue_start(f->queue, store_end(f->store).lsn, &err), &err);
-	while ((txn = store_next_recovered(f->store)) != NULL) {
-		if (txn->lsn > store_position(f->store)->lsn) {
+	check(queue_start(f->queue, f->opened->end.lsn, &err), &err);
+	while ((txn = state_next_recovered(f->opened)) != NULL) {
+		if (txn->lsn > f->opened->position.lsn) {
 			queue_put_back(f->queue, txn);
 		} else {
-			store_keep(f->store, txn);
+			fold_keep(f->opened->fold, txn);
 		}
 	}
 	queue_is_back(f->queue);
 }
 
-static void open_store(struct fixture *f, uint64_t max_bytes)
+static void open_state(struct fixture *f, uint64_t max_bytes)
 {
 	struct error err;
 
-	check(store_open(f->state, f->database, false, &f->store, &err), &err);
-	check(store_prepare(f->store, PAGE, &err), &err);
-	if (store_is_new(f->store)) {
+	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
+	check(state_prepare(f->opened, PAGE, &err), &err);
+	if (f->opened->is_new) {
 		struct state_position position = {0};
 		struct captured_txn none = {.page_count = PAGES};
 		static const int stop;
-		struct store_copy copy = {.source_fd =
+		struct state_copy copy = {.source_fd =
 					      open(f->database, O_RDONLY | O_CLOEXEC),
 					  .first = &none,
 					  .stop = &stop};
 		struct captured_txn *first = calloc(1, sizeof *first);
 
 		first->page_count = PAGES;
-		check(store_copy_base(f->store, &copy, &err), &err);
-		check(store_absorb(f->store, first, &err), &err);
-		check(store_begin(f->store, &position, &err), &err);
+		check(state_copy_base(f->opened, &copy, &err), &err);
+		check(state_absorb(f->opened, first, &err), &err);
+		check(state_begin(f->opened, &position, &err), &err);
 		(void)close(copy.source_fd);
 	}
 	open_queue(f, max_bytes);
 }
 
-static void close_store(struct fixture *f)
+static void close_state(struct fixture *f)
 {
 	queue_close(f->queue);
-	store_close(f->store);
+	state_close(f->opened);
 	f->queue = NULL;
-	f->store = NULL;
+	f->opened = NULL;
 }
 
 static int setup(void **state)
@@ -134,7 +134,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	char command[128];
 
-	close_store(f);
+	close_state(f);
 	(void)close(f->wake_fd);
 	(void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
 	assert_int_equal(system(command), 0);
@@ -158,15 +158,14 @@ static struct captured_txn *append(struct fixture *f, uint32_t page_no,
 	if (page_no > 0) {
 		txn->page_total = 1;
 		txn->pages[0].page_no = page_no;
-		check(spool_alloc(store_spool(f->store), &txn->pages[0].slot, &err),
-		      &err);
+		check(spool_alloc(f->opened->spool, &txn->pages[0].slot, &err), &err);
 		memset(image, f->written, PAGE);
-		check(spool_put(store_spool(f->store), txn->pages[0].slot, image, &err),
+		check(spool_put(f->opened->spool, txn->pages[0].slot, image, &err),
 		      &err);
 	}
 	txn->bytes = txn->page_total * PAGE;
-	check(store_append(f->store, txn, &err), &err);
-	check(store_sync(f->store, &err), &err);
+	check(state_append(f->opened, txn, &err), &err);
+	check(journal_sync(f->opened->journal, &err), &err);
 	return txn;
 }
 
@@ -229,13 +228,13 @@ static uint64_t take(struct fixture *f)
 	}
 	for (size_t i = 0; i < txn->page_total; i++) {
 		const uint8_t *bytes =
-		    spool_bytes(store_spool(f->store), txn->pages[i].slot);
+		    spool_bytes(f->opened->spool, txn->pages[i].slot);
 
 		assert_true(txn->pages[i].page_no <= txn->page_count);
 		f->model[txn->pages[i].page_no] = bytes[0];
 	}
 	queue_done(f->queue, txn);
-	store_keep(f->store, txn);
+	fold_keep(f->opened->fold, txn);
 	return merged;
 }
 
@@ -258,7 +257,7 @@ static void test_a_short_queue_is_given_out_as_it_came(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 60);
 	clock_sleep_ns(50 * NS_PER_MS);
 	assert_int_equal(take_all(f), 0);
@@ -269,12 +268,12 @@ static void test_past_its_limit_it_becomes_its_net_effect(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	for (int i = 0; i < 20; i++) {
 		commit_many(f, 60);
 		assert_true(shrinks(f));
 	}
-	assert_true(spool_used_bytes(store_spool(f->store)) < 2 * LIMIT + PAGES * PAGE);
+	assert_true(spool_used_bytes(f->opened->spool) < 2 * LIMIT + PAGES * PAGE);
 	assert_true(take_all(f) > 0);
 	for (uint32_t p = 1; p <= PAGES; p++) {
 		assert_int_equal(f->model[p], (uint8_t)(1200 - PAGES + p));
@@ -287,7 +286,7 @@ static void test_what_was_taken_is_merged_with_nothing(void **state)
 	struct captured_txn *txn;
 	struct error err;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 20);
 	check(queue_next(f->queue, &txn, &err), &err);
 	commit_many(f, 100);
@@ -296,7 +295,7 @@ static void test_what_was_taken_is_merged_with_nothing(void **state)
 	assert_int_equal(txn->merged, 0);
 	assert_int_equal(durable_unhanded(f), LSN(1) + 1);
 	queue_done(f->queue, txn);
-	store_keep(f->store, txn);
+	fold_keep(f->opened->fold, txn);
 	f->taken = 1;
 	assert_true(take_all(f) > 0);
 }
@@ -306,7 +305,7 @@ static void test_pages_cut_off_in_between_are_not_kept(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit(f, 12, PAGES);
 	commit(f, 7, PAGES);
 	commit(f, 1, 5);
@@ -327,12 +326,12 @@ static void test_a_merged_backlog_is_found_again(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 120);
 	assert_true(shrinks(f));
 	for (int i = 0; i < 3; i++) {
-		close_store(f);
-		open_store(f, LIMIT);
+		close_state(f);
+		open_state(f, LIMIT);
 		commit_many(f, 60);
 		assert_true(shrinks(f));
 	}
@@ -367,7 +366,7 @@ static void test_what_is_durable_and_not_listed_is_not_merged(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	for (int round = 0; round < 5; round++) {
 		struct captured_txn *last[2];
 		struct captured_txn *first = append_many(f, 8 * PAGES, &last[0]);
@@ -390,12 +389,12 @@ static void test_what_may_have_been_handed_over_comes_again_as_it_was(void **sta
 {
 	struct fixture *f = *state;
 
-	open_store(f, ALL);
+	open_state(f, ALL);
 	commit_many(f, 100);
 	assert_int_equal(take_all(f), 0);
-	close_store(f);
+	close_state(f);
 	f->taken = 0;
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 100);
 	clock_sleep_ns(100 * NS_PER_MS);
 	for (int i = 0; i < 100; i++) {
@@ -412,7 +411,7 @@ static void test_what_was_handed_over_behind_the_gate_stays_as_it_was(void **sta
 	uint64_t merged[3];
 	int taken;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 150);
 	assert_true(shrinks(f));
 	for (int i = 0; i < 3; i++) {
@@ -420,9 +419,9 @@ static void test_what_was_handed_over_behind_the_gate_stays_as_it_was(void **sta
 	}
 	taken = f->taken;
 	assert_true(merged[0] > 1 || merged[1] > 1);
-	close_store(f);
+	close_state(f);
 	f->taken = 0;
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 100);
 	clock_sleep_ns(100 * NS_PER_MS);
 	for (int i = 0; i < 3; i++) {
@@ -430,9 +429,9 @@ static void test_what_was_handed_over_behind_the_gate_stays_as_it_was(void **sta
 	}
 	assert_int_equal(f->taken, taken);
 	(void)take_all(f);
-	close_store(f);
+	close_state(f);
 	f->taken = 0;
-	open_store(f, ALL);
+	open_state(f, ALL);
 	commit_many(f, 5);
 	(void)take_all(f);
 }
@@ -441,7 +440,7 @@ static void test_the_gate_opens_when_the_queue_is_short(void **state)
 {
 	struct fixture *f = *state;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 200);
 	assert_true(shrinks(f));
 	assert_int_equal(durable_unhanded(f), 1);
@@ -457,7 +456,7 @@ static void test_the_gate_lets_through_in_steps(void **state)
 	struct fixture *f = *state;
 	uint64_t step;
 
-	open_store(f, LIMIT);
+	open_state(f, LIMIT);
 	commit_many(f, 200);
 	assert_true(shrinks(f));
 	commit_many(f, 25);
