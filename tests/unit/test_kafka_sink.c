@@ -613,7 +613,7 @@ static void test_a_stop_ends_the_waiting(void **state)
 	start = clock_mono_ns();
 	rig.stop = 1;
 	assert_int_equal(sink_flush(rig.sink, &err), ST_STOPPED);
-	assert_true(clock_mono_ns() - start < 4 * NS_PER_S);
+	assert_true(clock_mono_ns() - start < 30 * NS_PER_S);
 	assert_int_equal(rig.acknowledged, 0);
 	rig_close(&rig);
 }

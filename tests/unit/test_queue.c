@@ -186,7 +186,7 @@ static void commit_many(struct fixture *f, int count)
 /* Until what waits is no more than its limit; false: it stays more. */
 static bool shrinks(struct fixture *f)
 {
-	for (int i = 0; i < 200 && queue_bytes(f->queue) > LIMIT; i++) {
+	for (int i = 0; i < 4000 && queue_bytes(f->queue) > LIMIT; i++) {
 		clock_sleep_ns(5 * NS_PER_MS);
 	}
 	return queue_bytes(f->queue) <= LIMIT;

@@ -224,7 +224,7 @@ static void test_the_slot_that_holds_on_attracts_nobody(void **state)
 	wal_gate_open_most(&f->gate);
 	start = clock_mono_ns();
 	begin(f, 0); /* gives up after 10 s */
-	assert_true(clock_mono_ns() - start < NS_PER_S);
+	assert_true(clock_mono_ns() - start < 8 * NS_PER_S);
 	assert_int_equal(rig_sql(f->folder.path, NO_WAIT INSERT), 0);
 	end(f, 0);
 	for (int i = 0; i < 3; i++) {

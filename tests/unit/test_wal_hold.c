@@ -410,7 +410,8 @@ static void test_checkpoints_of_the_application_get_through(void **state)
 			       i, modes[i % 3]);
 		app = rig_spawn("sql", f->folder.path, sql, NULL);
 		assert_int_equal(turn_beside(f, app), 0);
-		assert_true(clock_mono_ns() - start < 2 * NS_PER_S);
+		/* Who gives up does so after 10 s. */
+		assert_true(clock_mono_ns() - start < 8 * NS_PER_S);
 	}
 	assert_int_equal(f->commits, 30);
 	assert_true(f->generation > 5);
