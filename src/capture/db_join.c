@@ -21,7 +21,9 @@
 #define PAGE_BYTES 4096
 
 #define ALONE_NS      (10 * NS_PER_MS) /* without anybody */
-#define ON_THE_WAY_NS (30 * NS_PER_MS) /* one who has the first lock is awaited */
+#define ACTIVE_NS     (50 * NS_PER_MS) /* ... where somebody wrote a moment ago, */
+#define RECENT_NS     (2 * NS_PER_S)   /* ... not longer ago than that */
+#define ON_THE_WAY_NS (80 * NS_PER_MS) /* one who has the first lock is awaited */
 #define SPIN_NS       (20 * NS_PER_US)
 
 static bool lock(int fd, short type, off_t at, off_t len)
@@ -225,6 +227,20 @@ static enum status prepare(const char *path, int shm_fd, struct index_header *be
 		   : failed(path, "-shm: cannot be made longer", err);
 }
 
+/* How long nobody has to be there. A busy machine lets one who opens and closes in a
+ * loop stand still for longer than he is away. */
+static int64_t patience(int db_fd)
+{
+	struct stat st;
+	int64_t written;
+
+	if (fstat(db_fd, &st) != 0) {
+		return ACTIVE_NS;
+	}
+	written = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+	return clock_wall_ns() - written < RECENT_NS ? ACTIVE_NS : ALONE_NS;
+}
+
 /*
  * Best is to come while somebody has it open. So one who opens and closes in a loop is
  * awaited for a while; and to be first only a moment is needed in which nobody can get
@@ -233,6 +249,7 @@ static enum status prepare(const char *path, int shm_fd, struct index_header *be
 static enum status join_shm(const char *path, int db_fd, int shm_fd, struct error *err)
 {
 	int64_t start = clock_mono_ns();
+	int64_t alone = patience(db_fd);
 	struct index_header before;
 	bool is_first;
 	enum status status = prepare(path, shm_fd, &before, &is_first, err);
@@ -246,7 +263,7 @@ static enum status join_shm(const char *path, int db_fd, int shm_fd, struct erro
 			return join_others(path, shm_fd, err);
 		}
 		if (openers == OPEN_TO_NOBODY &&
-		    waited >= (db_file_is_used(db_fd) ? ON_THE_WAY_NS : ALONE_NS)) {
+		    waited >= (db_file_is_used(db_fd) ? ON_THE_WAY_NS : alone)) {
 			return join_first(path, shm_fd, &before, err);
 		}
 		if (waited >= 2 * ON_THE_WAY_NS) {
