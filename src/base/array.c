@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/array.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,11 @@ bool array_grow(void *list, size_t *cap, size_t need, size_t size)
 	/* Pointers to objects look all alike, but only as bytes may they be taken so.
 	 */
 	memcpy(&old, list, sizeof old);
-	grown = reallocarray(old, want, size);
+	/* More than an object can be: sanitizers end the program for asking. */
+	if (want > PTRDIFF_MAX / size) {
+		return false;
+	}
+	grown = realloc(old, want * size);
 	if (!grown) {
 		return false;
 	}
