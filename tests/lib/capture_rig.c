@@ -821,6 +821,7 @@ static int child_follow(char **args)
 	status = capture_open(&settings, &capture, &txn, &err);
 	if (status != ST_OK) {
 		(void)fprintf(stderr, "%s\n", err.text);
+		settings.history->close(settings.history);
 		return 10 + (int)status;
 	}
 	settings.history->done(settings.history, txn);
