@@ -48,7 +48,6 @@ static void *run(void *context)
 enum status bounded_sync_open(struct bounded_sync **out, struct error *err)
 {
 	struct bounded_sync *sync = calloc(1, sizeof *sync);
-	pthread_condattr_t monotonic;
 	enum status status;
 
 	if (!sync) {
@@ -56,10 +55,7 @@ enum status bounded_sync_open(struct bounded_sync **out, struct error *err)
 	}
 	sync->fd = -1;
 	(void)pthread_mutex_init(&sync->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&sync->changed, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	thread_cond_init(&sync->changed);
 	status = thread_start(&sync->thread, run, sync, "sync", err);
 	if (status != ST_OK) {
 		(void)pthread_cond_destroy(&sync->changed);
@@ -89,8 +85,7 @@ void bounded_sync_close(struct bounded_sync *sync)
 /* Until the thread has nothing to do; false: not by `until_ns`. The lock is held. */
 static bool await_idle(struct bounded_sync *sync, int64_t until_ns)
 {
-	struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-				 .tv_nsec = (long)(until_ns % NS_PER_S)};
+	struct timespec until = clock_timespec(until_ns);
 
 	while (sync->fd >= 0 && clock_mono_ns() < until_ns) {
 		(void)pthread_cond_timedwait(&sync->changed, &sync->lock, &until);

@@ -14,13 +14,24 @@
 #define NS_PER_MS 1000000LL
 #define NS_PER_S  1000000000LL
 
+static inline int64_t clock_ns_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static inline struct timespec clock_timespec(int64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+				 .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
 /* Since the Unix epoch. */
 static inline int64_t clock_wall_ns(void)
 {
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+	return clock_ns_of(t);
 }
 
 /* Since an arbitrary point; never goes back. */
@@ -29,13 +40,12 @@ static inline int64_t clock_mono_ns(void)
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+	return clock_ns_of(t);
 }
 
 static inline void clock_sleep_ns(int64_t ns)
 {
-	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
-			     .tv_nsec = (long)(ns % NS_PER_S)};
+	struct timespec t = clock_timespec(ns);
 
 	(void)nanosleep(&t, NULL);
 }

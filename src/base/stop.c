@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/stop.h"
+#include "src/base/event_fd.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "src/base/bus_error.h"
@@ -20,29 +20,23 @@ static int hangup_fd = -1;
 static void on_stop(int signal_no)
 {
 	int saved = errno;
-	uint64_t one = 1;
 
 	(void)signal_no;
 	if (!stop_requested) {
 		stop_requested = 1;
 		(void)alarm(STOP_SECONDS);
 	}
-	if (write(wake_fd, &one, sizeof one) < 0) {
-		/* The descriptor is readable already. */
-	}
+	event_fd_wake(wake_fd);
 	errno = saved;
 }
 
 static void on_hangup(int signal_no)
 {
 	int saved = errno;
-	uint64_t one = 1;
 
 	(void)signal_no;
 	__atomic_store_n(&reopen_requested, 1, __ATOMIC_RELAXED);
-	if (write(hangup_fd, &one, sizeof one) < 0) {
-		/* The descriptor is readable already. */
-	}
+	event_fd_wake(hangup_fd);
 	errno = saved;
 }
 
@@ -67,13 +61,11 @@ static enum status install(int signal_no, void (*handler)(int), struct error *er
 
 enum status stop_setup(struct error *err)
 {
-	enum status status;
+	enum status status = event_fd_open(&wake_fd, err);
 
-	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (wake_fd < 0) {
-		return error_set_errno(err, errno, "cannot make an event descriptor");
+	if (status == ST_OK) {
+		status = install(SIGINT, on_stop, err);
 	}
-	status = install(SIGINT, on_stop, err);
 	if (status == ST_OK) {
 		status = install(SIGTERM, on_stop, err);
 	}
@@ -99,11 +91,9 @@ int stop_fd(void)
 
 enum status stop_catch_hangup(struct error *err)
 {
-	hangup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (hangup_fd < 0) {
-		return error_set_errno(err, errno, "cannot make an event descriptor");
-	}
-	return install(SIGHUP, on_hangup, err);
+	enum status status = event_fd_open(&hangup_fd, err);
+
+	return status == ST_OK ? install(SIGHUP, on_hangup, err) : status;
 }
 
 int reopen_fd(void)
@@ -113,9 +103,5 @@ int reopen_fd(void)
 
 void reopen_seen(void)
 {
-	uint64_t count;
-
-	if (read(hangup_fd, &count, sizeof count) < 0) {
-		/* It was not readable. */
-	}
+	event_fd_clear(hangup_fd);
 }

@@ -2,6 +2,7 @@
 #include "src/base/thread.h"
 
 #include <signal.h>
+#include <time.h>
 
 enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
 			 const char *what, struct error *err)
@@ -17,4 +18,14 @@ enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc == 0 ? ST_OK
 		       : error_set_errno(err, rc, "cannot start the %s thread", what);
+}
+
+void thread_cond_init(pthread_cond_t *condition)
+{
+	pthread_condattr_t monotonic;
+
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(condition, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 }

@@ -12,4 +12,7 @@
 enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context,
 			 const char *what, struct error *err) MUST_CHECK;
 
+/* A condition that pthread_cond_timedwait waits for by the clock of clock_mono_ns. */
+void thread_cond_init(pthread_cond_t *condition);
+
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
@@ -69,14 +70,13 @@ static void fail(struct capture *c, const struct error *err)
 	c->failure = *err;
 	(void)pthread_cond_broadcast(&c->reached);
 	(void)pthread_mutex_unlock(&c->lock);
-	history_wake(c->history);
+	event_fd_wake(c->history->wake_fd);
 }
 
 /* Until something was reached, or a time of clock_mono_ns. The lock is held. */
 static void wait_reached(struct capture *c, int64_t until_ns)
 {
-	struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-				 .tv_nsec = (long)(until_ns % NS_PER_S)};
+	struct timespec until = clock_timespec(until_ns);
 
 	(void)pthread_cond_timedwait(&c->reached, &c->lock, &until);
 }
@@ -228,7 +228,6 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 			 struct captured_txn **first, struct error *err)
 {
 	struct capture *c = calloc(1, sizeof *c);
-	pthread_condattr_t monotonic;
 	enum status status;
 
 	if (!c) {
@@ -241,10 +240,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	c->db.shm_fd = -1;
 	c->history = settings->history;
 	(void)pthread_mutex_init(&c->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&c->reached, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	thread_cond_init(&c->reached);
 	status = open_parts(c, settings->path, err);
 	if (status != ST_OK) {
 		capture_close(c);
@@ -274,8 +270,7 @@ static bool await_settled_stat(int fd, struct stat *st)
 		return false;
 	}
 	for (int i = 0; i < 100; i++) {
-		int64_t changed =
-		    (int64_t)st->st_ctim.tv_sec * NS_PER_S + st->st_ctim.tv_nsec;
+		int64_t changed = clock_ns_of(st->st_ctim);
 		int64_t margin = st->st_ctim.tv_nsec ? STAT_NS : STAT_COARSE_NS;
 
 		if (clock_wall_ns() > changed + margin) {

@@ -237,7 +237,7 @@ static int64_t patience(int db_fd)
 	if (fstat(db_fd, &st) != 0) {
 		return ACTIVE_NS;
 	}
-	written = (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec;
+	written = clock_ns_of(st.st_mtim);
 	return clock_wall_ns() - written < RECENT_NS ? ACTIVE_NS : ALONE_NS;
 }
 

@@ -62,8 +62,7 @@ static bool is_encrypted(const uint8_t header[DB_HEADER_SIZE])
 /* Sleep; ST_STOPPED when asked to stop, or, where nobody can ask, by a signal. */
 static enum status wait_a_while(int64_t ns, const volatile int *stop, struct error *err)
 {
-	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
-			     .tv_nsec = (long)(ns % NS_PER_S)};
+	struct timespec t = clock_timespec(ns);
 	bool interrupted = nanosleep(&t, NULL) != 0;
 
 	if (stop ? *stop != 0 : interrupted) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
@@ -201,7 +202,7 @@ static enum status take_news(struct taker *t, const struct wal_index_header *hea
 		t->misfit_ns = 0;
 		status = accept_drafts(t, header, taken, err);
 		txn_builder_discard(&t->builder);
-		history_wake(t->history);
+		event_fd_wake(t->history->wake_fd);
 	}
 	if (status == ST_OK && t->history->saves_preimages) {
 		txn_builder_retire(&t->builder, wal_hold_backfilled(t->hold),

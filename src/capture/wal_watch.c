@@ -5,11 +5,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 
@@ -64,14 +64,15 @@ enum status wal_watch_open(const char *db_path, const char *wal_path,
 			   struct error *err)
 {
 	struct wal_watch *watch = calloc(1, sizeof *watch);
+	enum status status;
 
 	if (!watch) {
 		return error_no_memory(err, "watching the WAL");
 	}
-	watch->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (watch->wake_fd < 0) {
+	status = event_fd_open(&watch->wake_fd, err);
+	if (status != ST_OK) {
 		free(watch);
-		return error_set_errno(err, errno, "cannot make an event descriptor");
+		return status;
 	}
 	add_watches(watch, db_path, wal_path, shm_path);
 	*out = watch;
@@ -81,7 +82,7 @@ enum status wal_watch_open(const char *db_path, const char *wal_path,
 void wal_watch_close(struct wal_watch *watch)
 {
 	if (watch) {
-		(void)close(watch->wake_fd);
+		event_fd_close(watch->wake_fd);
 		if (watch->inotify_fd >= 0) {
 			(void)close(watch->inotify_fd);
 		}
@@ -94,9 +95,7 @@ static bool sleep_on(struct wal_watch *watch, nfds_t total, int64_t ns)
 {
 	struct pollfd fds[2] = {{.fd = watch->wake_fd, .events = POLLIN},
 				{.fd = watch->inotify_fd, .events = POLLIN}};
-	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S),
-			     .tv_nsec = (long)(ns % NS_PER_S)};
-	uint64_t count;
+	struct timespec t = clock_timespec(ns);
 	int ready = ppoll(fds, total, &t, NULL);
 
 	if (ready < 0 && errno != EINTR) { /* too few descriptors are allowed */
@@ -106,7 +105,7 @@ static bool sleep_on(struct wal_watch *watch, nfds_t total, int64_t ns)
 		return false;
 	}
 	if (fds[0].revents != 0) {
-		(void)!read(watch->wake_fd, &count, sizeof count);
+		event_fd_clear(watch->wake_fd);
 	}
 	return fds[1].revents != 0;
 }
@@ -176,7 +175,5 @@ bool wal_watch_names_changed(struct wal_watch *watch)
 
 void wal_watch_wake(struct wal_watch *watch)
 {
-	uint64_t one = 1;
-
-	(void)!write(watch->wake_fd, &one, sizeof one);
+	event_fd_wake(watch->wake_fd);
 }

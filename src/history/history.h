@@ -95,7 +95,7 @@ struct history {
 	/* False: what waits to be decoded has reached journal.max.bytes. */
 	bool (*has_room)(struct history *history);
 	/* On failure the transaction is still the caller's. Who waits for wake_fd is
-	 * not woken: history_wake, once for all that come together. */
+	 * not woken: event_fd_wake, once for all that come together. */
 	enum status (*append)(struct history *history, struct captured_txn *txn,
 			      struct error *err);
 	/*
@@ -143,13 +143,5 @@ struct history {
 
 	void (*close)(struct history *history);
 };
-
-/* Opens wake_fd; ST_IO. `history` is zeros but for what it is like, and its calls. */
-enum status history_init(struct history *history, struct error *err) MUST_CHECK;
-void history_clear(struct history *history);
-
-void history_wake(const struct history *history);
-/* Until the next wake, wake_fd is not readable. */
-void history_slept(const struct history *history);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/history/temporary.h"
+#include "src/base/event_fd.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -159,7 +160,7 @@ static enum status next(struct history *history, struct captured_txn **txn,
 		t->taken_total++;
 		*txn = oldest;
 	} else {
-		history_slept(history);
+		event_fd_clear(history->wake_fd);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	return oldest ? ST_OK : error_set(err, ST_END, "nothing committed");
@@ -217,7 +218,7 @@ static void close_temporary(struct history *history)
 	captured_txn_free(t->queue);
 	view_close(history->view);
 	spool_close(history->spool);
-	history_clear(history);
+	event_fd_close(history->wake_fd);
 	(void)pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -258,7 +259,7 @@ enum status temporary_open(uint64_t max_bytes, struct history **out, struct erro
 	t->max_bytes = max_bytes;
 	t->end = &t->queue;
 	(void)pthread_mutex_init(&t->lock, NULL);
-	status = history_init(&t->history, err);
+	status = event_fd_open(&t->history.wake_fd, err);
 	if (status != ST_OK) {
 		close_temporary(&t->history);
 		return status;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/thread.h"
 #include "src/state/queue.h"
@@ -131,7 +132,7 @@ static void fail(struct durable *d, const struct error *err)
 	d->failure = *err;
 	(void)pthread_cond_broadcast(&d->synced);
 	(void)pthread_mutex_unlock(&d->lock);
-	history_wake(&d->history);
+	event_fd_wake(d->history.wake_fd);
 }
 
 static void merge_failed(void *context, const struct error *err)
@@ -166,7 +167,7 @@ static enum status sync_gathered(struct durable *d, struct error *err)
 	d->synced_lsn = last->lsn;
 	queue_put(d->queue, first, last);
 	(void)pthread_cond_broadcast(&d->synced);
-	history_wake(&d->history);
+	event_fd_wake(d->history.wake_fd);
 	return ST_OK;
 }
 
@@ -196,8 +197,7 @@ static enum status settle(struct history *history, uint64_t lsn, int64_t until_n
 			  bool may_outrun, struct error *err)
 {
 	struct durable *d = durable_of(history);
-	struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-				 .tv_nsec = (long)(until_ns % NS_PER_S)};
+	struct timespec until = clock_timespec(until_ns);
 	enum status status = ST_OK;
 
 	if (!d->is_syncing) {
@@ -433,7 +433,7 @@ static void close_durable(struct history *history)
 	view_close(history->view);
 	queue_close(d->queue);
 	captured_txn_free(d->unsynced);
-	history_clear(history);
+	event_fd_close(history->wake_fd);
 	(void)pthread_cond_destroy(&d->journalled);
 	(void)pthread_cond_destroy(&d->synced);
 	(void)pthread_mutex_destroy(&d->lock);
@@ -442,13 +442,9 @@ static void close_durable(struct history *history)
 
 static void init_locks(struct durable *d)
 {
-	pthread_condattr_t monotonic;
 
 	(void)pthread_mutex_init(&d->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&d->synced, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	thread_cond_init(&d->synced);
 	(void)pthread_cond_init(&d->journalled, NULL);
 }
 
@@ -497,7 +493,7 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	d->unsynced_end = &d->unsynced;
 	d->synced_lsn = settings->state->end.lsn;
 	init_locks(d);
-	status = history_init(&d->history, err);
+	status = event_fd_open(&d->history.wake_fd, err);
 	queue.wake_fd = d->history.wake_fd;
 	if (status == ST_OK) {
 		status = queue_open(&queue, &d->queue, err);

@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/thread.h"
@@ -227,7 +227,6 @@ static enum status run_batch(struct fold *fold, struct state_meta *next,
 static void *run(void *context)
 {
 	struct fold *fold = context;
-	uint64_t one = 1;
 
 	(void)prctl(PR_SET_NAME, "fold");
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FOLD_NICE);
@@ -250,7 +249,7 @@ static void *run(void *context)
 		fold->failure = err;
 		fold->state = FOLD_DONE;
 		(void)pthread_cond_broadcast(&fold->changed);
-		(void)!write(fold->done_fd, &one, sizeof one);
+		event_fd_wake(fold->done_fd);
 	}
 	(void)pthread_mutex_unlock(&fold->lock);
 	return NULL;
@@ -263,6 +262,7 @@ enum status fold_open(const struct fold_settings *settings, struct fold **out,
 		      struct error *err)
 {
 	struct fold *fold = calloc(1, sizeof *fold);
+	enum status status;
 
 	if (!fold) {
 		return error_set(err, ST_NOMEM, "out of memory for folding");
@@ -273,10 +273,10 @@ enum status fold_open(const struct fold_settings *settings, struct fold **out,
 	list_init(&fold->batch);
 	(void)pthread_mutex_init(&fold->lock, NULL);
 	(void)pthread_cond_init(&fold->changed, NULL);
-	fold->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (fold->done_fd < 0) {
+	status = event_fd_open(&fold->done_fd, err);
+	if (status != ST_OK) {
 		fold_close(fold);
-		return error_set_errno(err, errno, "cannot make an event descriptor");
+		return status;
 	}
 	*out = fold;
 	return ST_OK;
@@ -297,9 +297,7 @@ void fold_close(struct fold *fold)
 	}
 	captured_txn_free(fold->kept.first);
 	captured_txn_free(fold->batch.first);
-	if (fold->done_fd >= 0) {
-		(void)close(fold->done_fd);
-	}
+	event_fd_close(fold->done_fd);
 	(void)pthread_cond_destroy(&fold->changed);
 	(void)pthread_mutex_destroy(&fold->lock);
 	free(fold);
@@ -466,13 +464,11 @@ static void forget_batch(struct fold *fold, struct view *view)
 
 enum status fold_end(struct fold *fold, struct view *view, struct error *err)
 {
-	uint64_t count;
-
 	if (state_of(fold) != FOLD_DONE) {
 		return ST_OK;
 	}
 	(void)fold_wait(fold);
-	(void)!read(fold->done_fd, &count, sizeof count);
+	event_fd_clear(fold->done_fd);
 	(void)pthread_mutex_lock(&fold->lock);
 	fold->state = FOLD_IDLE;
 	(void)pthread_mutex_unlock(&fold->lock);

@@ -108,11 +108,6 @@ const char *meta_decode(const uint8_t *bytes, size_t len, uint32_t *version,
 	return page_size_is_valid(meta->page_size) ? NULL : "page size";
 }
 
-static int64_t nanoseconds(const struct timespec *t)
-{
-	return (int64_t)t->tv_sec * NS_PER_S + t->tv_nsec;
-}
-
 bool meta_is_untouched(const struct state_meta *meta, uint64_t lsn,
 		       const struct stat *database)
 {
@@ -120,8 +115,8 @@ bool meta_is_untouched(const struct state_meta *meta, uint64_t lsn,
 	       meta->clean_device == database->st_dev &&
 	       meta->clean_inode == database->st_ino &&
 	       meta->clean_size == (uint64_t)database->st_size &&
-	       meta->clean_mtime_ns == nanoseconds(&database->st_mtim) &&
-	       meta->clean_ctime_ns == nanoseconds(&database->st_ctim);
+	       meta->clean_mtime_ns == clock_ns_of(database->st_mtim) &&
+	       meta->clean_ctime_ns == clock_ns_of(database->st_ctim);
 }
 
 void meta_set_clean(struct state_meta *meta, uint64_t lsn, const struct stat *database)
@@ -131,6 +126,6 @@ void meta_set_clean(struct state_meta *meta, uint64_t lsn, const struct stat *da
 	meta->clean_device = database->st_dev;
 	meta->clean_inode = database->st_ino;
 	meta->clean_size = (uint64_t)database->st_size;
-	meta->clean_mtime_ns = nanoseconds(&database->st_mtim);
-	meta->clean_ctime_ns = nanoseconds(&database->st_ctim);
+	meta->clean_mtime_ns = clock_ns_of(database->st_mtim);
+	meta->clean_ctime_ns = clock_ns_of(database->st_ctim);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/thread.h"
@@ -173,12 +174,11 @@ enum status queue_next(struct queue *queue, struct captured_txn **txn,
 		       struct error *err)
 {
 	enum status status = ST_OK;
-	uint64_t count;
 
 	(void)pthread_mutex_lock(&queue->lock);
 	if (!queue->oldest) {
 		status = error_set(err, ST_END, "nothing committed");
-		(void)!read(queue->settings.wake_fd, &count, sizeof count);
+		event_fd_clear(queue->settings.wake_fd);
 	} else if (queue->is_shut && queue->oldest->lsn > queue->handed) {
 		status = pass_gate(queue, err);
 	}
@@ -306,8 +306,7 @@ static enum status merge(struct queue *b, struct error *err)
 /* With the lock. */
 static void wait_for_work(struct queue *b, int64_t until)
 {
-	struct timespec t = {.tv_sec = (time_t)(until / NS_PER_S),
-			     .tv_nsec = (long)(until % NS_PER_S)};
+	struct timespec t = clock_timespec(until);
 
 	if (until == 0) {
 		(void)pthread_cond_wait(&b->changed, &b->lock);

@@ -135,8 +135,7 @@ static bool is_as_left(const struct state_meta *meta, const struct stat *now)
 	return meta->is_clean && meta->clean_device == now->st_dev &&
 	       meta->clean_inode == now->st_ino &&
 	       meta->clean_size == (uint64_t)now->st_size &&
-	       meta->clean_mtime_ns ==
-		   (int64_t)now->st_mtim.tv_sec * NS_PER_S + now->st_mtim.tv_nsec;
+	       meta->clean_mtime_ns == clock_ns_of(now->st_mtim);
 }
 
 bool same_database(const struct state_meta *meta, int shadow_fd, const char *old_path,

@@ -19,6 +19,7 @@
 
 #include "btree/page_source.h"
 #include "src/base/clock.h"
+#include "src/base/event_fd.h"
 #include "src/base/log.h"
 #include "src/history/temporary.h"
 #include "src/state/durable.h"
@@ -135,7 +136,7 @@ static void append(struct fixture *f, uint32_t page_no, int byte)
 
 	txn->lsn = LSN(++f->appended);
 	check(f->history->append(f->history, txn, &err), &err);
-	history_wake(f->history);
+	event_fd_wake(f->history->wake_fd);
 }
 
 static enum status reach(void *context, uint64_t *lsn, struct error *err)
