@@ -38,7 +38,7 @@ static enum status read_sizes(const uint8_t *bytes, struct db_header *h,
 	if (size == 1) { /* 65536 does not fit into the two bytes */
 		size = PAGE_SIZE_MAX;
 	}
-	if (size < PAGE_SIZE_MIN || (size & (size - 1)) != 0) {
+	if (!db_page_size_is_valid(size)) {
 		return error_set(err, ST_CORRUPT,
 				 "database header: page size %u is not a power of two "
 				 "from %d to %d",

@@ -44,6 +44,13 @@ struct db_header {
 enum status db_header_read(const uint8_t *bytes, struct db_header *out,
 			   struct error *err) MUST_CHECK;
 
+/* A power of two from 512 to 65536. */
+static inline bool db_page_size_is_valid(uint32_t page_size)
+{
+	return page_size >= 512 && page_size <= 65536 &&
+	       (page_size & (page_size - 1)) == 0;
+}
+
 /* The page that holds the lock byte. */
 static inline uint32_t db_lock_byte_page(uint32_t page_size)
 {

@@ -81,29 +81,15 @@ static enum status begin_reading(struct verify *v, struct error *err)
 	return ST_OK;
 }
 
-static bool is_same_life(const struct wal_index_header *header,
-			 const struct wal_place *place)
-{
-	return place->frame > 0 &&
-	       memcmp(header->salt, place->salt, sizeof place->salt) == 0;
-}
-
 /* Which frames came after D: as capture has it at a start. */
 static void find_end(struct verify *v)
 {
-	const struct wal_place *place = &v->known->place;
 	struct stat st;
+	bool is_untouched = fstat(v->db.db_fd, &st) == 0 &&
+			    meta_is_untouched(v->meta, v->known->lsn, &st);
 
-	v->is_proven = true;
-	if (source_continues(&v->db, &v->header, place, v->page)) {
-		v->end_frame = place->frame;
-	} else if (fstat(v->db.db_fd, &st) == 0 &&
-		   meta_is_untouched(v->meta, v->known->lsn, &st) &&
-		   !is_same_life(&v->header, place)) {
-		v->end_frame = 0;
-	} else {
-		v->is_proven = false;
-	}
+	v->is_proven = source_find_end(&v->db, &v->header, &v->known->place,
+				       is_untouched, v->page, &v->end_frame);
 }
 
 static enum status find_frames(struct verify *v, struct error *err)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/log.h"
+#include "src/base/text.h"
 
 /*
  * All of what follows, up to bus_error_setup, runs in the handler, with no memory but
@@ -78,14 +79,6 @@ static bool find_path(uintptr_t address, char line[LINE_BYTES], const char **pat
 	return *path != NULL;
 }
 
-static bool ends_with(const char *path, const char *end)
-{
-	size_t len = strlen(path);
-	size_t end_len = strlen(end);
-
-	return len >= end_len && strcmp(path + len - end_len, end) == 0;
-}
-
 #define SHM_TEXT                                                                   \
 	"%.1500s: was cut while it was in use (SIGBUS); restart the applications " \
 	"that "                                                                    \
@@ -100,9 +93,10 @@ static bool ends_with(const char *path, const char *end)
 
 static void name_file(const char *path)
 {
-	if (ends_with(path, "-shm") || ends_with(path, "-shm (deleted)")) {
+	if (text_ends_with(path, "-shm") || text_ends_with(path, "-shm (deleted)")) {
 		log_error(SHM_TEXT, path);
-	} else if (ends_with(path, "/frames") || ends_with(path, "/frames (deleted)")) {
+	} else if (text_ends_with(path, "/frames") ||
+		   text_ends_with(path, "/frames (deleted)")) {
 		log_error(FRAMES_TEXT, path);
 	} else {
 		log_error(TEMPORARY_TEXT);

@@ -14,16 +14,9 @@
 #include <unistd.h>
 
 #include "src/base/lock_bytes.h"
+#include "src/base/text.h"
 
 #define SHM_CUT_BYTES 3
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t len = strlen(text);
-	size_t end_len = strlen(end);
-
-	return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
 
 /* --- locks ------------------------------------------------------------------------ */
 
@@ -64,8 +57,8 @@ static int guarded_fcntl(int fd, int cmd, ...)
 
 static int guarded_unlink(const char *path)
 {
-	if (ends_with(path, "-wal") || ends_with(path, "-shm") ||
-	    ends_with(path, "-journal")) {
+	if (text_ends_with(path, "-wal") || text_ends_with(path, "-shm") ||
+	    text_ends_with(path, "-journal")) {
 		errno = EPERM;
 		return -1;
 	}
@@ -125,7 +118,8 @@ static bool may_make_beside(const char *path)
 
 static int guarded_open(const char *path, int flags, int mode)
 {
-	if ((flags & O_CREAT) && (ends_with(path, "-wal") || ends_with(path, "-shm")) &&
+	if ((flags & O_CREAT) &&
+	    (text_ends_with(path, "-wal") || text_ends_with(path, "-shm")) &&
 	    !may_make_beside(path)) {
 		flags &= ~O_CREAT;
 	}

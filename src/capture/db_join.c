@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/base/lock_bytes.h"
 #include "src/base/quote.h"
 #include "src/base/sqlite_guard.h"
@@ -155,8 +156,7 @@ struct index_header {
 
 static bool read_header(int shm_fd, struct index_header *header)
 {
-	return pread(shm_fd, header->bytes, sizeof header->bytes, 0) ==
-	       (ssize_t)sizeof header->bytes;
+	return file_read_exactly(shm_fd, header->bytes, sizeof header->bytes, 0);
 }
 
 /* Somebody came and went since `before`: as we were there, he did not remove the WAL,

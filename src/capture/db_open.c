@@ -12,6 +12,7 @@
 #include "btree/db_header.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/sqlite_guard.h"
@@ -138,27 +139,6 @@ static enum status open_file(const char *path, struct db_handles *db, struct sta
 	return ST_OK;
 }
 
-/* Read up to `want` bytes from the start of the file. */
-static enum status read_start(const char *path, int fd, uint8_t *bytes, size_t want,
-			      size_t *got, struct error *err)
-{
-	*got = 0;
-	while (*got < want) {
-		ssize_t n = pread(fd, bytes + *got, want - *got, (off_t)*got);
-
-		if (n < 0 && errno != EINTR) {
-			error_set_errno(err, errno, "%s: cannot be read",
-					quote(path).text);
-			return of_the_database(err);
-		}
-		if (n == 0) {
-			break;
-		}
-		*got += n > 0 ? (size_t)n : 0;
-	}
-	return ST_OK;
-}
-
 /* The 100 bytes that every database begins with; they do not change in WAL mode
  * without being in the file as well (but for counters). */
 static enum status check_header(const char *path, struct db_handles *db,
@@ -167,17 +147,16 @@ static enum status check_header(const char *path, struct db_handles *db,
 	static const char magic[16] = "SQLite format 3";
 	uint8_t bytes[DB_HEADER_SIZE] = {0};
 	struct db_header header;
-	size_t got;
-	enum status status =
-	    read_start(path, db->db_fd, bytes, sizeof bytes, &got, err);
+	ssize_t got = file_read_at(db->db_fd, bytes, sizeof bytes, 0);
 
-	if (status != ST_OK) {
-		return status;
+	if (got < 0) {
+		error_set_errno(err, errno, "%s: cannot be read", quote(path).text);
+		return of_the_database(err);
 	}
-	if (got < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0) {
+	if ((size_t)got < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0) {
 		return error_set(err, ST_UNFIT, NO_DATABASE, quote(path).text);
 	}
-	if (got < sizeof bytes) {
+	if ((size_t)got < sizeof bytes) {
 		return error_set(
 		    err, ST_UNFIT,
 		    "%s: is cut off within its header; restore it from a backup",

@@ -13,17 +13,36 @@
 #include "src/base/quote.h"
 #include "src/capture/wal_frame.h"
 
-bool source_continues(const struct db_handles *db,
+static bool is_same_life(const struct wal_index_header *header,
+			 const struct wal_place *end)
+{
+	return end->frame > 0 && memcmp(header->salt, end->salt, sizeof end->salt) == 0;
+}
+
+/* The WAL goes on from `end`: the same frame stands there. */
+static bool continues(const struct db_handles *db,
 		      const struct wal_index_header *header,
 		      const struct wal_place *end, uint8_t *page)
 {
 	uint64_t proof;
 
-	return end->frame > 0 && end->proof != 0 && header->frame_count >= end->frame &&
-	       memcmp(header->salt, end->salt, sizeof end->salt) == 0 &&
+	return is_same_life(header, end) && end->proof != 0 &&
+	       header->frame_count >= end->frame &&
 	       header->page_size == db->page_size &&
 	       wal_frame_proof(db->wal_fd, db->page_size, end->frame, page, &proof) &&
 	       proof == end->proof;
+}
+
+bool source_find_end(const struct db_handles *db, const struct wal_index_header *header,
+		     const struct wal_place *end, bool is_untouched, uint8_t *page,
+		     uint32_t *frame)
+{
+	if (continues(db, header, end, page)) {
+		*frame = end->frame;
+		return true;
+	}
+	*frame = 0;
+	return is_untouched && !is_same_life(header, end);
 }
 
 enum status source_page_count(const struct db_handles *db, uint32_t *pages,

@@ -16,11 +16,15 @@
 #include "src/capture/wal_index.h"
 #include "src/history/transaction.h"
 
-/* The WAL goes on from `end`: the same frame stands there. `page` is page_size bytes of
- * scratch. */
-bool source_continues(const struct db_handles *db,
-		      const struct wal_index_header *header,
-		      const struct wal_place *end, uint8_t *page);
+/*
+ * The frame after which the WAL has what came after `end`: that of `end` itself, if it
+ * still stands there; or 0, if all of the WAL came after a clean stop and the database
+ * file `is_untouched` since then (src/state/meta_record.h). False: neither is proven.
+ * `page` is page_size bytes of scratch.
+ */
+bool source_find_end(const struct db_handles *db, const struct wal_index_header *header,
+		     const struct wal_place *end, bool is_untouched, uint8_t *page,
+		     uint32_t *frame);
 
 /* The size of the database in pages where no frame tells it, from page 1 and the file.
  * ST_UNFIT: corrupt or cut off. */

@@ -267,13 +267,6 @@ static enum status take_first(struct taker *t, const struct wal_index_header *he
 	return status;
 }
 
-static bool is_same_life(const struct wal_index_header *header,
-			 const struct wal_place *place)
-{
-	return place->frame > 0 &&
-	       memcmp(header->salt, place->salt, sizeof place->salt) == 0;
-}
-
 /* The file changes only where a checkpoint has something to bring into it. */
 static bool may_change(const struct taker *t, const struct wal_index_header *header)
 {
@@ -364,27 +357,23 @@ static enum status take_resumed(struct taker *t, const struct wal_index_header *
 				struct error *err)
 {
 	struct stat st;
+	bool is_untouched =
+	    fstat(t->db->db_fd, &st) == 0 && t->history->is_untouched(t->history, &st);
+	uint32_t frame;
 	enum status status;
 
 	t->builder.lsn = end.lsn;
 	t->builder.page_count = end.page_count;
 	t->builder.last_frame = 0;
-	if (!source_continues(t->db, header, &end.place, t->proof_page)) {
-		/* All that is in the WAL came after a clean stop, if the file is as it
-		 * was then. */
-		if (fstat(t->db->db_fd, &st) == 0 &&
-		    t->history->is_untouched(t->history, &st) &&
-		    !is_same_life(header, &end.place)) {
-			end.place.frame = 0;
-		} else {
-			return take_difference(t, header, taken, err);
-		}
+	if (!source_find_end(t->db, header, &end.place, is_untouched, t->proof_page,
+			     &frame)) {
+		return take_difference(t, header, taken, err);
 	}
-	t->builder.last_frame = end.place.frame;
+	t->builder.last_frame = frame;
 	/* What is journalled now must not be taken a second time: where not all of it
 	 * could be, the hold goes on from there. */
 	t->is_following = true;
-	status = take_news(t, header, 0, end.place.frame, taken, err);
+	status = take_news(t, header, 0, frame, taken, err);
 	return status == ST_RETRY ? ST_OK : status;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "btree/db_header.h"
 #include "src/base/bytes.h"
 #include "src/base/file_io.h"
 
@@ -51,8 +52,7 @@ enum status wal_header_parse(const uint8_t *bytes, struct wal_header *out,
 		return error_set(err, ST_CORRUPT,
 				 "the WAL's header has no known magic");
 	}
-	if (page_size < 512 || page_size > 65536 ||
-	    (page_size & (page_size - 1)) != 0) {
+	if (!db_page_size_is_valid(page_size)) {
 		return error_set(err, ST_CORRUPT, "the WAL's header has page size %u",
 				 (unsigned)page_size);
 	}

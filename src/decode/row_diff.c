@@ -147,45 +147,38 @@ static bool same_place(struct row_place a, struct row_place b)
 	return a.page_no == b.page_no && a.cell == b.cell;
 }
 
-/* The entry of the old row that is decoded in old_row and stands at `place`. */
-static struct row_match_entry *entry_of_old(struct row_diff *rows,
-					    struct row_place place)
+/* The entry of the row that is decoded in `values` and stands at `place`: of the old
+ * row that it was made of, or of the new one that it was matched to. */
+static struct row_match_entry *entry_of(struct row_diff *rows,
+					const struct value *values,
+					struct row_place place, bool is_old)
 {
 	uint64_t hash;
 	size_t at = 0;
 	struct row_match_entry *entry;
 
-	if (rows->match.count == 0 || !has_identity(rows, rows->old_row.values)) {
+	if (rows->match.count == 0 || !has_identity(rows, values)) {
 		return NULL;
 	}
-	hash = identity_hash(rows, rows->old_row.values);
+	hash = identity_hash(rows, values);
 	while ((entry = row_match_next(&rows->match, hash, &at))) {
-		if (same_place(entry->old_place, place)) {
+		if (same_place(is_old ? entry->old_place : entry->new_place, place)) {
 			return entry;
 		}
 	}
 	return NULL;
 }
 
-/* The entry that was matched to the new row decoded in new_row and standing at `place`.
- */
+static struct row_match_entry *entry_of_old(struct row_diff *rows,
+					    struct row_place place)
+{
+	return entry_of(rows, rows->old_row.values, place, true);
+}
+
 static struct row_match_entry *entry_of_new(struct row_diff *rows,
 					    struct row_place place)
 {
-	uint64_t hash;
-	size_t at = 0;
-	struct row_match_entry *entry;
-
-	if (rows->match.count == 0 || !has_identity(rows, rows->new_row.values)) {
-		return NULL;
-	}
-	hash = identity_hash(rows, rows->new_row.values);
-	while ((entry = row_match_next(&rows->match, hash, &at))) {
-		if (same_place(entry->new_place, place)) {
-			return entry;
-		}
-	}
-	return NULL;
+	return entry_of(rows, rows->new_row.values, place, false);
 }
 
 /* ---- the steps of a pass ---- */

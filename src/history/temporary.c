@@ -229,7 +229,7 @@ enum status temporary_open(uint64_t max_bytes, struct history **out, struct erro
 	enum status status;
 
 	if (!t) {
-		return error_set(err, ST_NOMEM, "out of memory for transactions");
+		return error_no_memory(err, "transactions");
 	}
 	t->history = (struct history){
 	    .read_bytes = READ_BYTES,

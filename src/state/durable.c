@@ -459,7 +459,7 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	enum status status;
 
 	if (!d) {
-		return error_set(err, ST_NOMEM, "out of memory for the journal");
+		return error_no_memory(err, "the journal");
 	}
 	d->history = (struct history){
 	    .read_bytes = SYNC_BYTES,

@@ -265,7 +265,7 @@ enum status fold_open(const struct fold_settings *settings, struct fold **out,
 	enum status status;
 
 	if (!fold) {
-		return error_set(err, ST_NOMEM, "out of memory for folding");
+		return error_no_memory(err, "folding");
 	}
 	fold->settings = *settings;
 	fold->base_pages = settings->meta->base_pages;

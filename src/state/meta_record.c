@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "btree/db_header.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
 #include "src/base/fields.h"
@@ -69,12 +70,6 @@ static uint32_t get_fields(struct field_reader *r, struct state_meta *meta)
 	return get_field_u32(r);
 }
 
-static bool page_size_is_valid(uint32_t page_size)
-{
-	return page_size >= 512 && page_size <= 65536 &&
-	       (page_size & (page_size - 1)) == 0;
-}
-
 const char *meta_decode(const uint8_t *bytes, size_t len, uint32_t *version,
 			struct state_meta *meta, const char **path, size_t *path_len)
 {
@@ -105,7 +100,7 @@ const char *meta_decode(const uint8_t *bytes, size_t len, uint32_t *version,
 	if (*path_len != sum_at - META_FIXED) {
 		return "length";
 	}
-	return page_size_is_valid(meta->page_size) ? NULL : "page size";
+	return db_page_size_is_valid(meta->page_size) ? NULL : "page size";
 }
 
 bool meta_is_untouched(const struct state_meta *meta, uint64_t lsn,

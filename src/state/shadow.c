@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "btree/db_header.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
@@ -509,8 +510,7 @@ static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 {
 	struct shadow *shadow;
 
-	if (page_size < 512 || page_size > 65536 ||
-	    (page_size & (page_size - 1)) != 0) {
+	if (!db_page_size_is_valid(page_size)) {
 		return error_set(err, ST_DAMAGED,
 				 SHADOW_FILE ": pages of %u bytes; " STATE_MOVE_AWAY,
 				 page_size);

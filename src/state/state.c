@@ -62,7 +62,7 @@ static enum status recover(void *context, const struct journal_record *record,
 
 	if (!txn || status != ST_OK) {
 		free(txn);
-		return error_set(err, ST_NOMEM, "out of memory for the journal");
+		return error_no_memory(err, "the journal");
 	}
 	for (size_t i = 0; i < record->page_total; i++) {
 		struct page_version version = {.page_no = record->pages[i].page_no,
@@ -158,14 +158,14 @@ enum status state_open(const char *path, const char *database_path, bool follows
 	enum status status;
 
 	if (!state) {
-		return error_set(err, ST_NOMEM, "out of memory for the state");
+		return error_no_memory(err, "the state");
 	}
 	page_versions_init(&state->versions);
 	state->recovered_end = &state->recovered;
 	if (asprintf(&state->base_path, "%s/shadow", path) < 0) {
 		state->base_path = NULL;
 		state_close(state);
-		return error_set(err, ST_NOMEM, "out of memory for the state");
+		return error_no_memory(err, "the state");
 	}
 	status = state_dir_open_for(path, database_path, follows_path, &state->dir,
 				    &state->is_new, err);
@@ -353,7 +353,7 @@ enum status state_merge(struct state *state, uint64_t from_lsn, uint64_t end_lsn
 	txn = new_txn(&merge.record, merge.record.chain, state->meta.page_size);
 	if (!txn) {
 		journal_merge_clear(&merge);
-		return error_set(err, ST_NOMEM, "out of memory for the journal");
+		return error_no_memory(err, "the journal");
 	}
 	*merged = (struct state_merged){.start_lsn = merge.start_lsn,
 					.txn = txn,

@@ -222,7 +222,6 @@ static void test_the_position_moves_with_a_flush_and_not_before(void **state)
 	end(&rig);
 	assert_int_equal(position->lsn, 0);
 	flush(&rig);
-	position = &rig.opened->position;
 	assert_int_equal(position->lsn, 7);
 	assert_int_equal(position->messages, 0);
 	rig_close(&rig);
