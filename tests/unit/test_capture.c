@@ -153,6 +153,7 @@ static void test_committed_frames_without_checksum_are_captured(void **state)
 	struct rig_folder *f = *state;
 	struct rig rig;
 	unsigned long before;
+	pid_t other; /* while it has the file open the WAL is not emptied */
 
 	assert_int_equal(
 	    rig_sql(f->path,
@@ -160,6 +161,7 @@ static void test_committed_frames_without_checksum_are_captured(void **state)
 		    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
 		    "WHERE i<3000) INSERT INTO t(v) SELECT randomblob(900) FROM n"),
 	    0);
+	other = rig_spawn_ready("stay", f->path, "SELECT count(*) FROM t", NULL);
 	open_rig(&rig, f);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(
@@ -179,6 +181,7 @@ static void test_committed_frames_without_checksum_are_captured(void **state)
 		rig_catch_up(&rig);
 		assert_int_equal(rig.txns, before + 3);
 	}
+	rig_kill(other);
 	rig_close_and_compare(&rig);
 }
 
@@ -234,12 +237,14 @@ static void test_preimages_are_exact_though_nobody_decodes(void **state)
 	struct rig_folder *f = *state;
 	struct rig rig;
 	char sql[400];
+	pid_t other; /* while it has the file open the WAL is not emptied */
 
 	assert_int_equal(
 	    rig_sql(f->path,
 		    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
 		    "WHERE i<3000) INSERT INTO t(v) SELECT randomblob(200) FROM n"),
 	    0);
+	other = rig_spawn_ready("stay", f->path, "SELECT count(*) FROM t", NULL);
 	open_rig(&rig, f);
 	for (int i = 0; i < 60; i++) {
 		(void)snprintf(sql, sizeof sql,
@@ -254,6 +259,7 @@ static void test_preimages_are_exact_though_nobody_decodes(void **state)
 	}
 	/* Restarted though nobody has taken anything. */
 	assert_true(rig_wal_restarts(f->wal) > 0);
+	rig_kill(other);
 	rig_catch_up(&rig);
 	assert_true(rig.txns >= 180);
 	rig_close_and_compare(&rig);
