@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "schemas/encoder.h"
+#include "schemas/table_plan.h"
 #include "src/base/clock.h"
 
 #define COLUMNS 5
