@@ -13,18 +13,78 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
+#include "src/base/file_io.h"
 #include "src/base/lock_bytes.h"
 #include "src/base/text.h"
 
 #define SHM_CUT_BYTES 3
 
+#define SHM_HEADER_BYTES 96              /* both copies of the wal-index's header */
+#define LEFT_TORN_NS     (5 * NS_PER_MS) /* nobody is writing it any more */
+#define FORGOTTEN_NS     (1 * NS_PER_S)  /* SQLite asks again within some 300 ms */
+
 /* --- locks ------------------------------------------------------------------------ */
+
+static int refused(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* The header of a wal-index that SQLite could not read, as it was when it asked for the
+ * write lock to make it anew. Of another -shm the inode may be the same. */
+struct torn_header {
+	ino_t file;
+	struct timespec changed;
+	uint8_t bytes[SHM_HEADER_BYTES];
+	int64_t since_ns; /* it has been like this */
+	int64_t asked_ns; /* last; 0: never */
+};
+
+static _Thread_local struct torn_header torn;
+static _Thread_local bool may_lock_write;
+
+void sqlite_guard_let_write(bool may)
+{
+	may_lock_write = may;
+}
+
+/* Who writes a header has the write lock. A moment after we saw half of it he is done,
+ * and would find the lock taken by us when he writes the next time. */
+static bool is_left_torn(int shm_fd)
+{
+	uint8_t now[SHM_HEADER_BYTES] = {0};
+	int64_t now_ns = clock_mono_ns();
+	struct stat st = {0};
+	bool is_same;
+
+	(void)!fstat(shm_fd, &st);
+	(void)!file_read_at(shm_fd, now, sizeof now, 0);
+	is_same = torn.asked_ns != 0 && now_ns - torn.asked_ns < FORGOTTEN_NS &&
+		  st.st_ino == torn.file &&
+		  clock_ns_of(st.st_ctim) == clock_ns_of(torn.changed) &&
+		  memcmp(now, torn.bytes, sizeof now) == 0;
+	torn.asked_ns = now_ns;
+	if (!is_same) {
+		torn.file = st.st_ino;
+		torn.changed = st.st_ctim;
+		memcpy(torn.bytes, now, sizeof now);
+		torn.since_ns = now_ns;
+	}
+	return now_ns - torn.since_ns >= LEFT_TORN_NS;
+}
+
+static bool is_write_lock(const struct flock *lock)
+{
+	return lock->l_start == LOCK_SHM_START && lock->l_len == 1;
+}
 
 static int exclusive_lock(int fd, int cmd, struct flock lock)
 {
-	if (lock.l_start >= LOCK_DB_START) {
-		errno = EAGAIN;
-		return -1;
+	if (lock.l_start >= LOCK_DB_START ||
+	    (is_write_lock(&lock) && !may_lock_write && !is_left_torn(fd))) {
+		return refused();
 	}
 	if (lock.l_start == LOCK_SHM_OPEN) {
 		lock.l_type = F_RDLCK;
@@ -38,19 +98,35 @@ static int exclusive_lock(int fd, int cmd, struct flock lock)
 	return fcntl(fd, cmd, &lock);
 }
 
+/* Who may only read -shm looks this way whether somebody is writing the header. */
+static int shared_write_lock(int fd, struct flock lock)
+{
+	lock.l_type = F_WRLCK;
+	if (fcntl(fd, F_GETLK, &lock) != 0) {
+		return -1;
+	}
+	return lock.l_type == F_UNLCK && is_left_torn(fd) ? 0 : refused();
+}
+
 static int guarded_fcntl(int fd, int cmd, ...)
 {
 	va_list more;
+	const struct flock *lock;
 	void *argument;
 
 	va_start(more, cmd);
 	argument = va_arg(more, void *);
 	va_end(more);
-	if ((cmd == F_SETLK || cmd == F_SETLKW) &&
-	    ((const struct flock *)argument)->l_type == F_WRLCK) {
-		return exclusive_lock(fd, cmd, *(const struct flock *)argument);
+	if (cmd != F_SETLK && cmd != F_SETLKW) {
+		return fcntl(fd, cmd, argument);
 	}
-	return fcntl(fd, cmd, argument);
+	lock = argument;
+	if (lock->l_type == F_WRLCK) {
+		return exclusive_lock(fd, cmd, *lock);
+	}
+	return lock->l_type == F_RDLCK && is_write_lock(lock)
+		   ? shared_write_lock(fd, *lock)
+		   : fcntl(fd, cmd, argument);
 }
 
 /* --- files ------------------------------------------------------------------------ */

@@ -14,6 +14,11 @@
  * has done what the exclusive one is for. On the recovery byte: none, as the write lock
  *   excludes other recoveries; who reads meanwhile tries again after some microseconds,
  *   and is not told SQLITE_BUSY_RECOVERY.
+ * - fcntl for the write lock of -shm, exclusive or shared, which SQLite wants where it
+ *   cannot read the header of the wal-index: EAGAIN, until that has been the same for 5
+ *   ms. Its writer has the lock, and when we get it he is done: his next transaction
+ *   would be told SQLITE_BUSY. SQLite tries again without a word. To write to the
+ *   database is thereby impossible, too.
  * - ftruncate of -shm to 3 bytes, for want of that lock: nothing.
  * - open that would make a -wal or -shm which locks the application out: ENOENT.
  *
@@ -21,7 +26,7 @@
  * files and reads are not touched.
  *
  * FORMAT   SQLite's os_unix.c: aSyscall, unixLockSharedMemory, unixLock; wal.c,
- *          walIndexRecover.
+ *          walIndexReadHdr, walIndexRecover.
  * THREADS  Once, before the first connection; again does no harm.
  * ERRORS   ST_IO where SQLite is built so that its calls cannot be looked at.
  */
@@ -36,6 +41,9 @@ enum status sqlite_guard(struct error *err) MUST_CHECK;
 /* Until the next sqlite_guard: for databases of our own, while none of others is open.
  */
 void sqlite_guard_lift(void);
+
+/* In this thread the write lock of -shm is asked for on purpose. */
+void sqlite_guard_let_write(bool may);
 
 /*
  * Whether a -wal or -shm that we made beside the database at `path` could be used by

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "src/base/bytes.h"
+#include "src/base/sqlite_guard.h"
 #include "src/capture/wal_frame.h"
 
 #define IS_INIT_AT     12
@@ -162,9 +163,13 @@ bool wal_index_same(const struct wal_index_header *a, const struct wal_index_hea
 
 bool wal_index_lock(const struct wal_index *index, enum wal_lock lock)
 {
-	return index->file->pMethods->xShmLock(index->file, (int)lock, 1,
-					       SQLITE_SHM_LOCK |
-						   SQLITE_SHM_EXCLUSIVE) == SQLITE_OK;
+	int rc;
+
+	sqlite_guard_let_write(lock == WAL_LOCK_WRITE);
+	rc = index->file->pMethods->xShmLock(index->file, (int)lock, 1,
+					     SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+	sqlite_guard_let_write(false);
+	return rc == SQLITE_OK;
 }
 
 void wal_index_unlock(const struct wal_index *index, enum wal_lock lock)

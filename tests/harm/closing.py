@@ -252,7 +252,7 @@ print("\\n".join(problems))
 """
 
 
-def storm(box, args, count, pause, seed):
+def storm(box, args, count, pause, seed, env=None):
     """`count` starts and stops of rowtail; (commits, what the program complained of)."""
     rng = random.Random(seed)
     program = subprocess.Popen(
@@ -260,7 +260,7 @@ def storm(box, args, count, pause, seed):
         stdout=subprocess.PIPE, text=True)
     try:
         for i in range(count):
-            tail = box.tail(*args, wait=False)
+            tail = box.tail(*args, wait=False, env=env)
             if rng.random() < 0.8:
                 tail.wait_following(30)
                 time.sleep(rng.random() * 0.03)
@@ -295,6 +295,14 @@ def test_starts_and_stops_cost_no_busy(box):
     return 160, "%d commits beside 160 starts and stops" % total
 
 
+def test_starts_and_stops_cost_no_busy_however_long_their_locks_last(box):
+    slow = box.preloading("slow_lock", SLOW_LOCK_US="3000")
+    writer, path = box.database(TABLE)
+    writer.close()
+    commits = storm(box, [path, "--quiet"], 60, 0, 4, slow)
+    return 60, "%d commits beside 60 slow starts and stops" % commits
+
+
 def test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event(box):
     writer, path = box.database(TABLE)
     writer.close()
@@ -310,6 +318,64 @@ def test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event(box):
 
 test_starts_and_stops_cost_no_busy.timeout = 180
 test_starts_and_stops_with_a_state_directory_cost_no_busy_and_no_event.timeout = 180
+test_starts_and_stops_cost_no_busy_however_long_their_locks_last.timeout = 180
+
+
+TEARER = """
+import fcntl, mmap, os, sqlite3, sys, time
+path, stop = sys.argv[1:]
+db = sqlite3.connect(path, isolation_level=None)
+db.execute("SELECT count(*) FROM t").fetchone()
+fd = os.open(path + "-shm", os.O_RDWR)       # never closed: that drops SQLite's locks
+header = mmap.mmap(fd, 136)
+writes = refused = 0
+
+def lock():
+    global refused
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 120)
+        return True
+    except OSError:
+        refused += 1
+        return False
+
+while not os.path.exists(stop):
+    for _ in range(200):
+        if lock():
+            whole = header[48:96]            # the second copy; SQLite writes it first
+            header[48:96] = bytes(48)
+            time.sleep(0.00005)
+            header[48:96] = whole
+            fcntl.lockf(fd, fcntl.LOCK_UN, 1, 120)
+            writes += 1
+        for _ in range(100):                 # the next transactions
+            if lock():
+                fcntl.lockf(fd, fcntl.LOCK_UN, 1, 120)
+print(writes, refused)
+"""
+
+
+def test_a_header_that_is_being_written_is_left_to_its_writer(box):
+    """SQLite takes the write lock to make it anew, and the writer's next transaction
+    is told SQLITE_BUSY. The more surely, the longer each lock lasts."""
+    writer, path = box.database(TABLE)
+    slow = box.preloading("slow_lock", SLOW_LOCK_US="1000")
+    program = subprocess.Popen([sys.executable, "-c", TEARER, path, box.path("end")],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        for _ in range(80):
+            result = box.run(path, "--once", "--snapshot", "--quiet", env=slow)
+            expect(result.code == 0, "%s", result)
+    finally:
+        with open(box.path("end"), "w"):
+            pass
+        writes, refused = map(int, program.communicate()[0].split())
+    writer.close()
+    expect(writes > 0 and refused == 0, "refused %d times, got %d", refused, writes)
+    return 80, "a header written %d times" % writes
+
+
+test_a_header_that_is_being_written_is_left_to_its_writer.timeout = 120
 
 
 def test_the_wal_is_emptied_as_soon_as_nobody_is_there(box):

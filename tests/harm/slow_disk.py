@@ -1,8 +1,5 @@
 """A disk whose syncs take long: what others wait for does not wait for the disk."""
 
-import os
-import re
-
 from harness.box import expect
 from harness.events import parse_line
 from harness.model import Model
@@ -13,14 +10,7 @@ TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
 
 def slow_down(box, ms):
     """The environment of a program whose syncs take so much longer."""
-    library = os.path.join(box.options.helpers, "..", "preload", "slow_sync.so")
-    kind = os.path.basename(os.path.dirname(os.path.realpath(box.options.rowtail)))
-    box.need("" if os.path.exists(library) else "slow_sync.so is not built")
-    box.need("a sanitizer's library has to come first"
-             if re.search("asan|tsan", kind) else "")
-    box.need("valgrind preloads its own" if box.options.wrapper else "")
-    return dict(os.environ, LD_PRELOAD=os.path.realpath(library),
-                SLOW_SYNC_US=str(ms * 1000))
+    return box.preloading("slow_sync", SLOW_SYNC_US=str(ms * 1000))
 
 
 ROWS = ("INSERT INTO t(a) SELECT randomblob(3000) FROM (WITH RECURSIVE n(i) AS "

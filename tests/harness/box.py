@@ -1,6 +1,7 @@
 """What one check gets: a folder of its own, the program, writers, and their end."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -141,6 +142,16 @@ class Box:
     def need(self, reason):
         if reason:
             raise NotRun(reason)
+
+    def preloading(self, name, **settings):
+        """The environment of a program into which tests/preload/NAME.c is loaded."""
+        library = os.path.join(self.options.helpers, "..", "preload", name + ".so")
+        kind = os.path.basename(os.path.dirname(os.path.realpath(self.options.rowtail)))
+        self.need("" if os.path.exists(library) else name + ".so is not built")
+        self.need("a sanitizer's library has to come first"
+                  if re.search("asan|tsan", kind) else "")
+        self.need("valgrind preloads its own" if self.options.wrapper else "")
+        return dict(os.environ, LD_PRELOAD=os.path.realpath(library), **settings)
 
     def need_tool(self, name):
         found = shutil.which(name)

@@ -16,6 +16,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/sqlite_guard.h"
 #include "src/capture/capture.h"
 #include "tests/lib/capture_rig.h"
 
@@ -877,6 +878,7 @@ static void test_each_commit_wakes_who_waits_for_it(void **state)
 	sqlite3 *db;
 
 	open_rig(&rig, f);
+	sqlite_guard_let_write(true); /* the application is this thread */
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
 	assert_int_equal(
 	    sqlite3_exec(db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL), 0);
@@ -900,6 +902,7 @@ static void test_each_commit_wakes_who_waits_for_it(void **state)
 	print_message("commit to capture: median %ld us, 9 of 10 within %ld us\n",
 		      (long)(late[100] / NS_PER_US), (long)(late[180] / NS_PER_US));
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	sqlite_guard_let_write(false);
 	rig_kill(other);
 	rig_close_and_compare(&rig);
 }

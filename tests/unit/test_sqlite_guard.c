@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "src/base/clock.h"
 #include "src/base/lock_bytes.h"
 #include "src/base/sqlite_guard.h"
 #include "tests/lib/capture_rig.h"
@@ -76,7 +77,9 @@ static void close_after_a_commit(const char *path)
 {
 	sqlite3 *db = open_db(path);
 
+	sqlite_guard_let_write(true);
 	assert_int_equal(run_sql(db, "INSERT INTO t(v) VALUES(1)"), SQLITE_OK);
+	sqlite_guard_let_write(false);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -133,6 +136,16 @@ static void test_an_index_that_is_there_is_not_cut(void **state)
 	assert_int_equal(rig_file_size(f->shm), 3 * 32768);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	(void)close(fd);
+}
+
+static void test_nothing_is_written(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db = open_db(f->path);
+
+	assert_int_equal(run_sql(db, "SELECT count(*) FROM t"), SQLITE_OK);
+	assert_int_equal(run_sql(db, "INSERT INTO t(v) VALUES(1)"), SQLITE_BUSY);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 /* ---- locks, one by one ---- */
@@ -214,6 +227,57 @@ static void test_each_lock_is_what_it_may_be(void **state)
 	     all_eight_are_exclusive);
 }
 
+static bool write_is_exclusive(const char *path)
+{
+	return other_lock_type(other_open(path, "-shm"), LOCK_SHM_START, 1) == F_WRLCK;
+}
+
+static void put_header(const struct fixture *f, const char *text)
+{
+	int fd = open(f->shm, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_int_equal(pwrite(fd, text, 8, 40), 8); /* in its first copy */
+	(void)close(fd);
+}
+
+/* It asks again and again, as SQLite does; a busy machine may have let it wait. */
+static bool gets(const struct fixture *f, struct flock lock)
+{
+	fcntl_call ask = (fcntl_call)call_of("fcntl");
+	int fd = other_open(f->path, "-shm");
+	int answer = -1;
+
+	lock.l_whence = SEEK_SET;
+	for (int i = 0; i < 1000 && answer < 0; i++) {
+		clock_sleep_ns(NS_PER_MS);
+		answer = ask(fd, F_SETLK, &lock);
+	}
+	(void)close(fd);
+	return answer == 0;
+}
+
+/* SQLite asks where it cannot read the header; who writes it is done in a moment. */
+static void test_the_write_lock_is_for_a_header_that_stays_unreadable(void **state)
+{
+	struct fixture *f = *state;
+	struct flock exclusive = bytes(F_WRLCK, LOCK_SHM_START, 1);
+	struct flock shared = bytes(F_RDLCK, LOCK_SHM_START, 1);
+
+	put_header(f, "one half");
+	asks(f, "-shm", exclusive, -1, nothing_is_locked);
+	put_header(f, "and more");
+	asks(f, "-shm", shared, -1, nothing_is_locked);
+	put_header(f, "the rest");
+	asks(f, "-shm", exclusive, -1, nothing_is_locked);
+	assert_true(gets(f, shared));
+	assert_true(gets(f, exclusive));
+	clock_sleep_ns(1100 * NS_PER_MS); /* that was another time */
+	asks(f, "-shm", exclusive, -1, nothing_is_locked);
+	sqlite_guard_let_write(true);
+	asks(f, "-shm", exclusive, 0, write_is_exclusive);
+	sqlite_guard_let_write(false);
+}
+
 /* ---- who may make files ---- */
 
 static bool may_make(const char *path)
@@ -285,7 +349,9 @@ int main(int argc, char **argv)
 	    CASE(test_only_temporary_files_are_removed),
 	    CASE(test_the_file_is_never_locked_exclusively),
 	    CASE(test_an_index_that_is_there_is_not_cut),
+	    CASE(test_nothing_is_written),
 	    CASE(test_each_lock_is_what_it_may_be),
+	    CASE(test_the_write_lock_is_for_a_header_that_stays_unreadable),
 	    CASE(test_who_may_make_files_beside_the_database),
 	};
 #undef CASE
