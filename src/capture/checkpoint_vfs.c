@@ -16,7 +16,8 @@ struct checkpoint_vfs {
 	int wal_fd;
 	int64_t until_ns;
 	bool was_late;
-	int64_t sync_ns;
+	int64_t sync_ns;    /* of all */
+	int64_t bounded_ns; /* of those with a deadline */
 	char name[48];
 };
 
@@ -40,9 +41,15 @@ static sqlite3_file *under(sqlite3_file *file)
 
 /* --- syncs ------------------------------------------------------------------------ */
 
+/* What is longer counts at once, what is shorter by and by. */
+static void count(int64_t *sync_ns, int64_t took_ns)
+{
+	*sync_ns += (took_ns - *sync_ns) / (took_ns > *sync_ns ? 1 : 2);
+}
+
 void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns)
 {
-	vfs->sync_ns += (took_ns - vfs->sync_ns) / (took_ns > vfs->sync_ns ? 1 : 2);
+	count(&vfs->sync_ns, took_ns);
 }
 
 static int sync_by_deadline(struct checkpoint_vfs *vfs, int fd)
@@ -52,7 +59,10 @@ static int sync_by_deadline(struct checkpoint_vfs *vfs, int fd)
 	    bounded_sync_run(vfs->sync, fd, vfs->until_ns, &took_ns);
 
 	if (result != SYNC_LATE || took_ns > vfs->sync_ns) {
-		checkpoint_vfs_count(vfs, took_ns);
+		count(&vfs->sync_ns, took_ns);
+	}
+	if (result != SYNC_LATE || took_ns > vfs->bounded_ns) {
+		count(&vfs->bounded_ns, took_ns);
 	}
 	switch (result) {
 	case SYNC_DONE:
@@ -287,4 +297,9 @@ bool checkpoint_vfs_was_late(const struct checkpoint_vfs *vfs)
 int64_t checkpoint_vfs_sync_ns(const struct checkpoint_vfs *vfs)
 {
 	return vfs->sync_ns;
+}
+
+int64_t checkpoint_vfs_bounded_ns(const struct checkpoint_vfs *vfs)
+{
+	return vfs->bounded_ns < vfs->sync_ns ? vfs->bounded_ns : vfs->sync_ns;
 }

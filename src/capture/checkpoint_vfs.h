@@ -43,6 +43,8 @@ bool checkpoint_vfs_was_late(const struct checkpoint_vfs *vfs);
 
 /* What one sync takes, about, in nanoseconds, by those that there were; 0: none. */
 int64_t checkpoint_vfs_sync_ns(const struct checkpoint_vfs *vfs);
+/* What one takes that has a deadline: little is left for it, mostly. */
+int64_t checkpoint_vfs_bounded_ns(const struct checkpoint_vfs *vfs);
 /* One that was made elsewhere took so long. */
 void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns);
 

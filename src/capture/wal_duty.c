@@ -153,6 +153,21 @@ static bool is_last_resort(const struct wal_hold *h)
 	       h->failed_shuts >= GATE_FAILS;
 }
 
+/* A handover without a quiet moment, or with the write lock. The next try is the later,
+ * the more have failed; where that was for want of a few milliseconds, soon. */
+static enum status pass(struct wal_hold *h, struct error *err)
+{
+	uint32_t step = pass_frames(h);
+	enum status status;
+
+	h->next_pass = h->header.frame_count + (step << h->failed_passes);
+	status = is_last_resort(h) ? hold_escalate(h, err) : hold_pass(h, err);
+	if (h->is_disk_slow) {
+		h->next_pass = h->header.frame_count + step / 2;
+	}
+	return status;
+}
+
 /* In MARK: is it time to hand over? */
 static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -179,9 +194,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 			return hold_attempt(h, NATURAL_TRIES, err);
 		}
 		if (frames >= h->next_pass && frames >= pass_frames(h)) {
-			h->next_pass = frames + (pass_frames(h) << h->failed_passes);
-			return is_last_resort(h) ? hold_escalate(h, err)
-						 : hold_pass(h, err);
+			return pass(h, err);
 		}
 	}
 	if (quiet >= quiet_enough(h) + slow_disk(h) || h->db->degraded) {

@@ -9,7 +9,8 @@
 #define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
 #define GATE_MOST_FRAMES 8000  /* ... what may be: a large commit may have come */
 #define GATE_LAST_FRAMES 50000 /* ... where the disk is as fast as that */
-#define URGENT_FRAMES    4000  /* transactions are waited for longer */
+#define SYNC_FRAMES      2000  /* from here on syncs there may take longer, and */
+#define URGENT_FRAMES    4000  /* ... transactions are waited for longer */
 #define SMALL_PASS       16    /* of a checkpoint that hands over, mostly */
 
 #define GATE_PASSES 3 /* checkpoints before the gate is shut */
@@ -245,8 +246,8 @@ static int64_t sync_budget(const struct wal_hold *h)
 {
 	int64_t budget = SYNC_MOST_NS;
 
-	if (h->header.frame_count > URGENT_FRAMES) {
-		budget += (h->header.frame_count - URGENT_FRAMES) * GATE_FRAME_NS;
+	if (h->header.frame_count > SYNC_FRAMES) {
+		budget += (h->header.frame_count - SYNC_FRAMES) * GATE_FRAME_NS;
 	}
 	return budget < STALL_NS ? budget : STALL_NS;
 }
@@ -255,7 +256,7 @@ static int64_t sync_budget(const struct wal_hold *h)
 static bool is_too_slow(const struct wal_hold *h)
 {
 	return h->is_disk_slow &&
-	       2 * checkpoint_vfs_sync_ns(h->db->vfs) > sync_budget(h);
+	       2 * checkpoint_vfs_bounded_ns(h->db->vfs) > sync_budget(h);
 }
 
 /* Bring the rest into the database file, and make what was captured safe, while the
@@ -354,18 +355,17 @@ enum status hold_pass(struct wal_hold *h, struct error *err)
 			return status;
 		}
 		left = h->header.frame_count - h->limit;
-		is_enough = left <= GATE_FRAMES || left >= before ||
-			    h->header.frame_count >= URGENT_FRAMES ||
-			    clock_mono_ns() >= slow;
-		if (i == 0 && h->header.frame_count < URGENT_FRAMES) {
-			sync_file(h); /* less is left to sync at the gate */
+		is_enough = i > 0 && (left <= GATE_FRAMES || left >= before ||
+				      clock_mono_ns() >= slow);
+		if (!is_enough) {
+			sync_file(h); /* the less is left to sync at the gate */
 		}
 	}
 	if (status == ST_OK && h->captured == h->header.frame_count) {
 		status = shut_gate(h, err);
 	}
 	if (h->state != HOLD_ZERO) {
-		h->failed_passes += h->failed_passes < GATE_FAILS;
+		h->failed_passes += !h->is_disk_slow && h->failed_passes < GATE_FAILS;
 		if (!wal_gate_holds(&h->gate)) {
 			hold_want_lock(h);
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/preload/slow_lock.c -- a scheduler that stops a program at the worst moment:
- * preloaded into it, each exclusive lock that it gets on a byte of a file is followed by
- * SLOW_LOCK_US microseconds of sleep.
+ * preloaded into it, each exclusive lock that it gets on a byte of a file is followed
+ * by SLOW_LOCK_US microseconds of sleep.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
