@@ -30,7 +30,8 @@
 #define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
 #define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
 #define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
-#define FLOW_NS        (500 * NS_PER_US) /* they flow: this long after the last one */
+#define FLOW_NS        (500 * NS_PER_US) /* they flow: not longer apart than this */
+#define STEP_QUIET     (300 * NS_PER_US) /* first look where they do not */
 #define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
 #define STOP_NS        (500 * NS_PER_MS) /* for a clean stop */
 #define SETTLE_NS      (1 * NS_PER_S)    /* ... and for the disk then */
@@ -110,30 +111,40 @@ static uint64_t requests(struct capture *c)
  * Sleep until the next look; gives the step after that. While commits flow, looks at a
  * steady pace cost less than being told of each write. Otherwise: a little longer each
  * time, until a file is written, which comes before the commit is to be seen. Events of
- * writes that were seen are thrown away in between, with one more look after that.
+ * writes that were seen are thrown away first, with one more look after that.
  */
 static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 {
 	int64_t idle = wal_hold_idle_ns(c->hold);
 
 	c->has_events = c->has_events || news;
-	if (is_flowing || c->has_events) {
-		if (!is_flowing) {
-			wal_watch_drain(c->watch);
-			c->has_events = false;
-		}
+	if (is_flowing) {
 		wal_watch_sleep(c->watch, news ? STEP_FLOOD : STEP_NEWS);
-		return 2 * STEP_NEWS;
+		return STEP_QUIET;
+	}
+	if (c->has_events) {
+		wal_watch_drain(c->watch);
+		c->has_events = false;
+		return STEP_QUIET;
 	}
 	if (step > idle) {
 		step = idle;
 	}
 	if (step <= STEP_BLIND) {
 		wal_watch_sleep(c->watch, step);
-	} else if (wal_watch_wait(c->watch, step)) {
+		return 2 * step;
+	}
+	if (wal_watch_wait(c->watch, step)) {
 		return STEP_EVENT;
 	}
-	return 2 * step;
+	return step == STEP_QUIET ? 4 * step : 2 * step;
+}
+
+/* Commits come so fast that each look sees some. */
+static bool is_flow(const struct capture *c, int64_t news_ns)
+{
+	return wal_hold_gap_ns(c->hold) < FLOW_NS &&
+	       clock_mono_ns() - news_ns < FLOW_NS;
 }
 
 /* This thread holds locks that writers wait for: started with nice, it would make them
@@ -185,7 +196,7 @@ static void *run(void *context)
 		if (news) {
 			news_ns = clock_mono_ns();
 		}
-		step = rest(c, step, news, clock_mono_ns() - news_ns < FLOW_NS);
+		step = rest(c, step, news, is_flow(c, news_ns));
 	}
 	return NULL;
 }

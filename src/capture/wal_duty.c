@@ -30,6 +30,7 @@
 #define NAMES_LOOK_NS  (50 * NS_PER_MS) /* between two looks at the names, */
 #define GIVEN_LOOK_NS  (1 * NS_PER_S)   /* ... and at the path as it was given */
 #define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
+#define GAP_MOST_NS    (10 * NS_PER_MS) /* between commits; a pause counts as this */
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
 #define MARK_TICK_NS   (10 * NS_PER_MS)
 
@@ -236,6 +237,7 @@ static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 	if (commits > 0 && commits < (1u << 20)) {
 		int64_t gap = (now - h->news_ns) / commits;
 
+		gap = gap < GAP_MOST_NS ? gap : GAP_MOST_NS;
 		h->gap_ns += (gap - h->gap_ns) / 8;
 		if (header->frame_count > h->header.frame_count) {
 			uint32_t frames = header->frame_count - h->header.frame_count;
@@ -371,6 +373,11 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
 int64_t wal_hold_idle_ns(const struct wal_hold *hold)
 {
 	return hold->state == HOLD_ZERO ? ZERO_TICK_NS : MARK_TICK_NS;
+}
+
+int64_t wal_hold_gap_ns(const struct wal_hold *hold)
+{
+	return hold->gap_ns;
 }
 
 uint64_t wal_hold_looks(const struct wal_hold *hold)

@@ -141,6 +141,9 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err) MUST_CHECK;
 /* How long nothing needs to be looked at unless something happens to the files. */
 int64_t wal_hold_idle_ns(const struct wal_hold *hold);
 
+/* Between two commits, about; a pause counts as some milliseconds. */
+int64_t wal_hold_gap_ns(const struct wal_hold *hold);
+
 /*
  * Counts the looks at which a header was read and taken into account: when it has grown
  * over a turn, wal_hold_waiting covers all that was committed before that turn.
