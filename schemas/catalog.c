@@ -529,7 +529,7 @@ static enum status fill_tables(struct whole_catalog *w,
 	return ST_OK;
 }
 
-/* --- trees ------------------------------------------------------------------------ */
+/* ---- trees ---- */
 
 /* Kind of a tree that SQLite tells nothing of, from its root page itself. What is no
  * b-tree page passes for a table: whoever walks the tree sees it. */
@@ -710,7 +710,7 @@ static enum status fill_roots(struct whole_catalog *w, struct page_source *sourc
 	return st == ST_OK ? renew_roots(w, source, err) : st;
 }
 
-/* --- the catalog ------------------------------------------------------------------ */
+/* ---- the catalog ---- */
 
 static enum status fill_changed(struct whole_catalog *w, struct page_source *source,
 				const struct table_filter *filter,

@@ -14,7 +14,7 @@
  * OWNERSHIP  column_rules_open / column_rules_close (takes NULL).
  * THREADS    One thread at a time.
  * ERRORS     ST_CONFIG: names the property; of a match that was given up the pattern
- * and the column, too. ST_NOMEM.
+ *            and the column, too. ST_NOMEM.
  */
 #ifndef SCHEMAS_COLUMN_RULES_H
 #define SCHEMAS_COLUMN_RULES_H

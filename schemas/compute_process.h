@@ -9,7 +9,8 @@
  * so that a busy machine takes nothing away.
  *
  * OWNERSHIP  compute_process_open / compute_process_close, which takes NULL and waits
- * for its end. THREADS    One thread at a time.
+ *            for its end.
+ * THREADS    One thread at a time.
  */
 #ifndef SCHEMAS_COMPUTE_PROCESS_H
 #define SCHEMAS_COMPUTE_PROCESS_H

@@ -8,7 +8,7 @@
 
 #define COLUMNS_MAX 65535 /* more than SQLite can have */
 
-/* --- pieces ----------------------------------------------------------------------- */
+/* ---- pieces ---- */
 
 static void add_u32(struct buffer *b, uint32_t v)
 {
@@ -53,7 +53,7 @@ static const char *take_text(struct wire_reader *r)
 	return text ? (const char *)text : "";
 }
 
-/* --- a table ---------------------------------------------------------------------- */
+/* ---- a table ---- */
 
 void wire_add_table(struct buffer *b, const struct table *table, const bool *is_off,
 		    uint32_t virtual_count)
@@ -117,7 +117,7 @@ void wire_free_table(struct table *table, bool *is_off)
 	free(is_off);
 }
 
-/* --- values ----------------------------------------------------------------------- */
+/* ---- values ---- */
 
 void wire_add_value(struct buffer *b, const struct value *value, const char *bytes)
 {
@@ -175,7 +175,7 @@ void wire_take_value(struct wire_reader *r, struct value *value)
 	}
 }
 
-/* --- the socket ------------------------------------------------------------------- */
+/* ---- the socket ---- */
 
 bool wire_send(int fd, const void *from, size_t len)
 {

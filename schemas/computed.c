@@ -85,7 +85,7 @@ struct row_at_hand {
 	struct compute_budget budget;
 };
 
-/* --- opening ---------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 enum status computed_open(const struct table *table, struct computed **out,
 			  struct error *err)
@@ -138,7 +138,7 @@ void computed_close(struct computed *computed)
 	free(computed);
 }
 
-/* --- warnings --------------------------------------------------------------------- */
+/* ---- warnings ---- */
 
 static void warn_column(struct computed *computed, uint32_t index, const char *why)
 {
@@ -169,7 +169,7 @@ static void warn_table(struct computed *computed, const char *why)
 	}
 }
 
-/* --- here ------------------------------------------------------------------------- */
+/* ---- here ---- */
 
 /* Part of an unquoted name. */
 static bool is_name_byte(char c)
@@ -272,7 +272,7 @@ static bool fill_here(struct computed *computed, struct row_at_hand *row)
 	return is_done;
 }
 
-/* --- apart ------------------------------------------------------------------------ */
+/* ---- apart ---- */
 
 static void set_null(struct computed *computed, struct row_at_hand *row)
 {
@@ -469,7 +469,7 @@ static void fill_apart(struct computed *computed, struct row_at_hand *row)
 	}
 }
 
-/* --- one row ---------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static enum status fill(struct computed *computed, struct row_at_hand *row,
 			struct error *err)

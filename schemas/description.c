@@ -8,7 +8,7 @@
 #include "schemas/sandbox.h"
 #include "schemas/table_list.h"
 
-/* --- memory that lives as long as its description --------------------------------- */
+/* ---- memory that lives as long as its description ---- */
 
 #define CHUNK_SIZE 2000 /* bytes */
 
@@ -77,7 +77,7 @@ void description_release(struct description *description)
 	free(description);
 }
 
-/* --- the sandbox that is asked ---------------------------------------------------- */
+/* ---- the sandbox that is asked ---- */
 
 struct describer {
 	struct sandbox *sandbox;
@@ -129,7 +129,7 @@ enum status describer_load(struct describer *describer, struct error *err)
 			   : st;
 }
 
-/* --- columns ---------------------------------------------------------------------- */
+/* ---- columns ---- */
 
 /* `word` is in lower case. */
 static bool contains(const char *text, const char *word)
@@ -237,7 +237,7 @@ static enum status read_columns(struct describer *describer,
 	return table->column_count == count && count > 0 ? ST_OK : unfit(err);
 }
 
-/* --- key and storage order -------------------------------------------------------- */
+/* ---- key and storage order ---- */
 
 /* Put the primary key's columns into its order, and number them without gaps. */
 static enum status read_key(struct description *description, struct error *err)
@@ -410,7 +410,7 @@ static enum status read_storage(struct describer *describer,
 	return read_declaration_order(description, err);
 }
 
-/* --- what short records read as --------------------------------------------------- */
+/* ---- what short records read as ---- */
 
 static bool has_default(const struct column *column)
 {
@@ -525,7 +525,7 @@ static enum status read_missing(struct describer *describer,
 		   : read_defaults(description, describer->sandbox, err);
 }
 
-/* --- one table -------------------------------------------------------------------- */
+/* ---- one table ---- */
 
 /* ST_CORRUPT: SQLite's answers make no table. */
 static enum status read_table(struct describer *describer,

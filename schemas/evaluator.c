@@ -24,7 +24,7 @@ struct evaluator {
 	struct virtual_column columns[];
 };
 
-/* --- opening ---------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 uint32_t evaluator_count(const struct table *table)
 {
@@ -73,7 +73,7 @@ void evaluator_close(struct evaluator *ev)
 	free(ev);
 }
 
-/* --- preparing -------------------------------------------------------------------- */
+/* ---- preparing ---- */
 
 /* A name for the bare table that the table itself does not have. */
 static const char *bare_name(const struct table *table)
@@ -221,7 +221,7 @@ void evaluator_limit(struct evaluator *ev, uint64_t bytes)
 	}
 }
 
-/* --- one row ---------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 /* SQLite takes a byte order mark off UTF-16 text that it is given; put one before
  * text that begins with one. */

@@ -34,7 +34,7 @@ static enum status out_of_memory(const char *property, struct error *err)
 	return error_no_memory(err, "%s", property);
 }
 
-/* --- one pattern ------------------------------------------------------------------ */
+/* ---- one pattern ---- */
 
 static enum status pattern_compile(struct pattern *pattern, const char *property,
 				   const char *text, size_t len, struct error *err)
@@ -94,7 +94,7 @@ static enum status pattern_match(const struct name_patterns *list,
 			 (const char *)reason);
 }
 
-/* --- a list ----------------------------------------------------------------------- */
+/* ---- a list ---- */
 
 /*
  * Copy the list's next pattern to `to`, "\," as ",", without the spaces around it;
@@ -218,7 +218,7 @@ const char *name_patterns_text(const struct name_patterns *patterns, size_t inde
 	return patterns->patterns[index].text;
 }
 
-/* --- matching --------------------------------------------------------------------- */
+/* ---- matching ---- */
 
 /* A name of which every byte is UTF-8. */
 static bool is_sound(const char *name)

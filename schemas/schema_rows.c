@@ -120,7 +120,7 @@ uint32_t schema_name_hash(const char *name)
 	return hash;
 }
 
-/* --- texts ------------------------------------------------------------------------ */
+/* ---- texts ---- */
 
 static void add_utf8(struct buffer *to, uint32_t c)
 {
@@ -185,7 +185,7 @@ static bool keep_text(struct reader *reader, const struct value *value, size_t *
 	return true;
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 static enum status row_corrupt(struct error *err, int64_t rowid, const char *why)
 {
@@ -267,7 +267,7 @@ static enum status add_row(struct reader *reader, const struct cell *cell,
 	return ST_OK;
 }
 
-/* --- pages ------------------------------------------------------------------------ */
+/* ---- pages ---- */
 
 static enum status add_page(struct reader *reader, uint32_t page_no, struct error *err)
 {
@@ -507,7 +507,7 @@ static enum status read_header(struct schema_rows *rows, struct page_source *sou
 	return st;
 }
 
-/* --- putting it in order ---------------------------------------------------------- */
+/* ---- putting it in order ---- */
 
 int schema_rows_compare(const struct schema_row *a, const struct schema_row *b)
 {

@@ -28,7 +28,7 @@ struct view_file {
 	struct view_vfs *view_vfs;
 };
 
-/* --- the file --------------------------------------------------------------------- */
+/* ---- the file ---- */
 
 static struct view_vfs *vfs_of_file(sqlite3_file *file)
 {
@@ -166,7 +166,7 @@ static const sqlite3_io_methods file_methods = {
     .xDeviceCharacteristics = file_device_characteristics,
 };
 
-/* --- the VFS ---------------------------------------------------------------------- */
+/* ---- the VFS ---- */
 
 static struct view_vfs *vfs_of(sqlite3_vfs *vfs)
 {
@@ -281,7 +281,7 @@ static const sqlite3_vfs vfs_methods = {
     .xGetLastError = vfs_get_last_error,
 };
 
-/* --- the handle ------------------------------------------------------------------- */
+/* ---- the handle ---- */
 
 enum status view_vfs_open(struct page_source *source, struct view_vfs **out,
 			  struct error *err)

@@ -6,10 +6,10 @@
  *     delivery ─► state directory ─► history ─► capture ─► view ─► decoder
  *
  * OWNERSHIP  The caller's struct, zeros but for `config`, is_said and follows_path;
- *            pipeline_close, also after a failed opening. The configuration is
- * borrowed. THREADS    The decoding thread. ERRORS     ST_RETRY of pipeline_open:
- * page_size > 0, page_size_change is due first; or starts_over, all is to be opened
- * again. Others: those of the parts.
+ *            pipeline_close, also after a failed opening. `config` is borrowed.
+ * THREADS    The decoding thread.
+ * ERRORS     ST_RETRY of pipeline_open: page_size > 0, page_size_change is due first;
+ *            or starts_over, open all again. Others: those of the parts.
  */
 #ifndef PIPELINE_H
 #define PIPELINE_H
@@ -36,14 +36,13 @@ struct pipeline {
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
-	uint64_t lsn;      /* the view is of */
-	bool is_said;      /* the line that we are following */
-	bool is_checked;   /* what was asked for */
-	bool is_claimed;   /* the place where the sink goes on */
-	bool follows_path; /* it was followed by the same path before */
-	bool starts_over;  /* the state directory was forgotten */
-	uint32_t
-	    page_size; /* of the database, if the state directory has another one */
+	uint64_t lsn;       /* the view is of */
+	bool is_said;       /* the line that we are following */
+	bool is_checked;    /* what was asked for */
+	bool is_claimed;    /* the place where the sink goes on */
+	bool follows_path;  /* it was followed by the same path before */
+	bool starts_over;   /* the state directory was forgotten */
+	uint32_t page_size; /* of the database, where the state directory has another */
 };
 
 /* `floor`: of the numbers of a state directory that is begun anew. */

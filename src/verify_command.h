@@ -13,7 +13,7 @@
  *
  * THREADS  One.
  * ERRORS   ST_DAMAGED: pages differ, or the directory is damaged (exit 1). ST_CONFIG:
- * in use, of another database. ST_UNFIT, ST_IO, ST_NOMEM.
+ *          in use, of another database. ST_UNFIT, ST_IO, ST_NOMEM.
  */
 #ifndef VERIFY_COMMAND_H
 #define VERIFY_COMMAND_H

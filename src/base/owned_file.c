@@ -14,7 +14,7 @@
 #define ACL         "system.posix_acl_access"
 #define DEFAULT_ACL "system.posix_acl_default"
 
-/* --- what is wrong ------------------------------------------------------------- */
+/* ---- what is wrong ---- */
 
 static enum status is_link(const struct owned_place *place, struct error *err)
 {
@@ -109,7 +109,7 @@ static enum status is_open(const struct owned_place *place, const struct stat *s
 	    place->instead);
 }
 
-/* --- judging ------------------------------------------------------------------- */
+/* ---- judging ---- */
 
 static enum status check_owner(const struct owned_place *place, const struct stat *st,
 			       struct error *err)
@@ -163,7 +163,7 @@ enum status owned_file_look(const struct owned_place *place, struct error *err)
 	return check_file(place, &st, -1, err);
 }
 
-/* --- files --------------------------------------------------------------------- */
+/* ---- files ---- */
 
 /* -1 with errno set. */
 static int open_or_make(const struct owned_place *place, int flags, bool *made)
@@ -219,7 +219,7 @@ enum status owned_file_open(const struct owned_place *place, int flags, int *fd,
 	return err->status;
 }
 
-/* --- folders ------------------------------------------------------------------- */
+/* ---- folders ---- */
 
 /* A folder that was just made has mode 0700 whatever the umask. By its descriptor: the
  * name may be another's by now. */

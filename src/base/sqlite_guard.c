@@ -24,7 +24,7 @@
 #define LEFT_TORN_NS     (5 * NS_PER_MS) /* nobody is writing it any more */
 #define FORGOTTEN_NS     (1 * NS_PER_S)  /* SQLite asks again within some 300 ms */
 
-/* --- locks ------------------------------------------------------------------------ */
+/* ---- locks ---- */
 
 static int refused(void)
 {
@@ -129,7 +129,7 @@ static int guarded_fcntl(int fd, int cmd, ...)
 		   : fcntl(fd, cmd, argument);
 }
 
-/* --- files ------------------------------------------------------------------------ */
+/* ---- files ---- */
 
 static int guarded_unlink(const char *path)
 {
@@ -202,7 +202,7 @@ static int guarded_open(const char *path, int flags, int mode)
 	return open(path, flags, mode);
 }
 
-/* --- */
+/* ---- all of them ---- */
 
 enum status sqlite_guard(struct error *err)
 {

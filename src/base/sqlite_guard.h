@@ -11,9 +11,9 @@
  * - unlink of a -wal, -shm or -journal: EPERM.
  * - fcntl for an exclusive lock on a database file (pending, reserved, shared): EAGAIN.
  *   On the byte of -shm that says it is open: a shared one, as src/capture/db_join.h
- * has done what the exclusive one is for. On the recovery byte: none, as the write lock
- *   excludes other recoveries; who reads meanwhile tries again after some microseconds,
- *   and is not told SQLITE_BUSY_RECOVERY.
+ *   has done what the exclusive one is for. On the recovery byte: none, as the write
+ *   lock excludes other recoveries; who reads meanwhile tries again after some
+ *   microseconds, and is not told SQLITE_BUSY_RECOVERY.
  * - fcntl for the write lock of -shm, exclusive or shared, which SQLite wants where it
  *   cannot read the header of the wal-index: EAGAIN, until that has been the same for 5
  *   ms. Its writer has the lock, and when we get it he is done: his next transaction

@@ -82,8 +82,7 @@ static void wait_reached(struct capture *c, int64_t until_ns)
 	(void)pthread_cond_timedwait(&c->reached, &c->lock, &until);
 }
 
-/* --- the thread ---------------------------------------------------------------------
- */
+/* ---- the thread ---- */
 
 /* Answer requests that were made before the turn that has just ended. */
 static void answer(struct capture *c, uint64_t asked)
@@ -201,8 +200,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* --- calls of the decoding thread
- * ----------------------------------------------------- */
+/* ---- calls of the decoding thread ---- */
 
 static enum status open_parts(struct capture *c, const char *path, struct error *err)
 {

@@ -39,7 +39,7 @@ static sqlite3_file *under(sqlite3_file *file)
 	return ours(file)->under;
 }
 
-/* --- syncs ------------------------------------------------------------------------ */
+/* ---- syncs ---- */
 
 /* What is longer counts at once, what is shorter by and by. */
 static void count(int64_t *sync_ns, int64_t took_ns)
@@ -224,7 +224,7 @@ static int vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *file, int
 	return rc;
 }
 
-/* --- the handle ------------------------------------------------------------------- */
+/* ---- the handle ---- */
 
 enum status checkpoint_vfs_open(struct checkpoint_vfs **out, struct error *err)
 {

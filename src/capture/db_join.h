@@ -6,14 +6,15 @@
  * out while he does: an application that comes just then, without a busy timeout, is
  * told SQLITE_BUSY. So before SQLite opens anything here, the two shared locks are
  * taken that it would take, on the file and on -shm, and the old contents of -shm are
- * made unreadable, all within some microseconds in which nobody is on the way in:
+ * replaced, all within some microseconds in which nobody is on the way in:
  *
  *     shared lock on the file ─► somebody else has one? ─► he has -shm open, too:
  *       from here on nobody          │                      a shared lock there, and
  *       is the last to close,        │ nobody               that was all
  *       who removes -wal and -shm    ▼
- *                         -shm: its header made unreadable (0) under an exclusive
- *                         lock, then the shared one
+ *                         -shm: under an exclusive lock its header becomes that of
+ *                         an empty WAL, or unreadable (0) where the WAL is not; then
+ *                         the shared lock
  *
  * Who has his first lock and not the second is on the way in or out, and is awaited for
  * some milliseconds. Who has -shm mapped and no lock on it has lost his
@@ -26,7 +27,7 @@
  * THREADS    One at a time.
  * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or it is
  *            not there and must not be made (src/base/sqlite_guard.h). ST_IO: for want
- * of descriptors, memory, locks or room on the disk; the text says of which.
+ *            of descriptors, memory, locks or room on the disk; the text says of which.
  */
 #ifndef DB_JOIN_H
 #define DB_JOIN_H

@@ -27,8 +27,7 @@ static bool is_file(const struct file_id *id, const struct stat *st)
 	return id->device == st->st_dev && id->inode == st->st_ino;
 }
 
-/* --- what is open -------------------------------------------------------------------
- */
+/* ---- what is open ---- */
 
 /* `link` is `path`, or was until its name was removed. */
 static bool names_path(const char *link, const char *path)
@@ -134,8 +133,7 @@ void db_names_clear(struct db_names *names)
 	names->shm_fd = -1;
 }
 
-/* --- looking them up ----------------------------------------------------------------
- */
+/* ---- looking them up ---- */
 
 /* A name that cannot be looked up for want of a permission, or of memory, proves
  * nothing. */

@@ -392,7 +392,7 @@ enum status taker_take(void *context, const struct wal_index_header *header,
 		   : take_first(t, header, taken, err);
 }
 
-/* --- open and close --- */
+/* ---- open and close ---- */
 
 enum status taker_init(struct taker *t, const struct taker_settings *settings,
 		       struct db_handles *db, struct error *err)

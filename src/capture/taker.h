@@ -7,9 +7,9 @@
  * to an end, what was committed since then, as the transactions that they were where
  * that can be proven, else as one made by comparing. Then: each commit.
  *
- * OWNERSHIP  taker_init / taker_clear, also after a failed one; storage is the
- * caller's. THREADS    The capture thread; before there is one, who opens. ERRORS As
- * wal_hold_settings.take: ST_RETRY, look again; ST_LOST, ST_UNFIT, ST_IO.
+ * OWNERSHIP  taker_init / taker_clear, also after a failed one; the caller's storage.
+ * THREADS    The capture thread; before there is one, who opens.
+ * ERRORS     As wal_hold_settings.take: ST_RETRY, look again; ST_LOST, ST_UNFIT, ST_IO.
  */
 #ifndef TAKER_H
 #define TAKER_H

@@ -67,7 +67,7 @@ void txn_builder_clear(struct txn_builder *builder)
 	*builder = (struct txn_builder){0};
 }
 
-/* --- slots ------------------------------------------------------------------------ */
+/* ---- slots ---- */
 
 static void return_scratch(struct txn_builder *b)
 {
@@ -98,7 +98,7 @@ static enum status want_scratch(struct txn_builder *b, size_t count, struct erro
 	return ST_OK;
 }
 
-/* --- drafts ----------------------------------------------------------------------- */
+/* ---- drafts ---- */
 
 static void open_pages_reset(struct txn_builder *b)
 {
@@ -180,7 +180,7 @@ static enum status finish_draft(struct txn_builder *b, uint32_t page_count,
 	return ST_OK;
 }
 
-/* --- frames ----------------------------------------------------------------------- */
+/* ---- frames ---- */
 
 /* What one call of txn_builder_read knows. */
 struct reading {
@@ -386,7 +386,7 @@ enum status txn_builder_read(struct txn_builder *builder,
 	return ST_OK;
 }
 
-/* --- comparison ------------------------------------------------------------------- */
+/* ---- comparison ---- */
 
 void txn_builder_filter(struct txn_builder *builder,
 			bool (*keeps)(const void *context, uint32_t page_no,
@@ -444,7 +444,7 @@ void txn_builder_sort(struct txn_builder *builder)
 	}
 }
 
-/* --- pre-images ------------------------------------------------------------------- */
+/* ---- pre-images ---- */
 
 /* Consecutive pages that are read from the database file with one call. */
 struct run {
@@ -573,7 +573,7 @@ static enum status save_preimages(struct txn_builder *b, const struct draft *dra
 	return status;
 }
 
-/* --- versions --------------------------------------------------------------------- */
+/* ---- versions ---- */
 
 static bool may_retire(const struct txn_builder *b, const struct page_version *version,
 		       uint32_t backfilled, uint64_t decoded_lsn)

@@ -10,8 +10,7 @@
  *
  * OWNERSHIP  delivery_open / delivery_close. Configuration and state are borrowed.
  * THREADS    The decoding thread only.
- * ERRORS     Those of the sink (sinks/sink.h), of the encoder and of the state
- * directory.
+ * ERRORS     Those of the sink (sinks/sink.h), the encoder and the state directory.
  */
 #ifndef DELIVERY_H
 #define DELIVERY_H

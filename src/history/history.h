@@ -76,7 +76,7 @@ struct history {
 	enum status (*prepare)(struct history *history, uint32_t page_size,
 			       struct error *err);
 
-	/* --- of an earlier run; before start --- */
+	/* ---- of an earlier run; before start ---- */
 
 	/* False: there was none, the state at the start is given to begin. */
 	bool (*find_end)(const struct history *history, struct history_end *end);
@@ -90,7 +90,7 @@ struct history {
 	enum status (*begin)(struct history *history, struct captured_txn *first,
 			     struct error *err);
 
-	/* --- capture --- */
+	/* ---- capture ---- */
 
 	/* False: what waits to be decoded has reached journal.max.bytes. */
 	bool (*has_room)(struct history *history);
@@ -108,7 +108,7 @@ struct history {
 	enum status (*put_clean)(struct history *history, const struct stat *database,
 				 uint64_t lsn, struct error *err);
 
-	/* --- decoding --- */
+	/* ---- decoding ---- */
 
 	/* From now on next has what was appended, as it becomes D. */
 	enum status (*start)(struct history *history, struct error *err);

@@ -31,7 +31,7 @@ static enum status prepare(struct history *history, uint32_t page_size,
 	return spool_open(page_size, &history->spool, err);
 }
 
-/* --- there was no earlier run --- */
+/* ---- there was no earlier run ---- */
 
 static bool find_end(const struct history *history, struct history_end *end)
 {
@@ -74,7 +74,7 @@ static enum status put_clean(struct history *history, const struct stat *databas
 	return ST_OK;
 }
 
-/* --- capture --- */
+/* ---- capture ---- */
 
 /* What waits behind the oldest one: that is wanted, however large it is. */
 static bool has_room(struct history *history)
@@ -114,7 +114,7 @@ static enum status settle(struct history *history, uint64_t lsn, int64_t until_n
 	return ST_OK;
 }
 
-/* --- decoding --- */
+/* ---- decoding ---- */
 
 static enum status start(struct history *history, struct error *err)
 {

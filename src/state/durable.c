@@ -54,7 +54,7 @@ static enum status prepare(struct history *history, uint32_t page_size,
 	return status;
 }
 
-/* --- of an earlier run --- */
+/* ---- of an earlier run ---- */
 
 static bool find_end(const struct history *history, struct history_end *end)
 {
@@ -99,7 +99,7 @@ static enum status put_clean(struct history *history, const struct stat *databas
 	return state_put_clean(durable_of(history)->state, database, lsn, err);
 }
 
-/* --- capture --- */
+/* ---- capture ---- */
 
 /* What is too much is merged instead. */
 static bool has_room(struct history *history)
@@ -217,7 +217,7 @@ static enum status settle(struct history *history, uint64_t lsn, int64_t until_n
 	return status;
 }
 
-/* --- decoding --- */
+/* ---- decoding ---- */
 
 static enum status start(struct history *history, struct error *err)
 {
@@ -290,7 +290,7 @@ static void done(struct history *history, struct captured_txn *txn)
 	fold_keep(d->state->fold, txn);
 }
 
-/* --- the base --- */
+/* ---- the base ---- */
 
 static enum status absorb_until(struct durable *d, const struct history_base *base,
 				uint64_t lsn, struct error *err)
@@ -396,7 +396,7 @@ static enum status open_view(struct history *history, const struct history_base 
 	return replay(d, lsn, err);
 }
 
-/* --- what is acknowledged --- */
+/* ---- what is acknowledged ---- */
 
 static bool is_full(const struct history *history)
 {
@@ -423,7 +423,7 @@ static enum status finish(struct history *history, struct error *err)
 	return fold_end(fold, history->view, err);
 }
 
-/* --- open and close --- */
+/* ---- open and close ---- */
 
 static void close_durable(struct history *history)
 {

@@ -56,8 +56,7 @@ struct fold {
 	struct error failure; /* if it did not end well */
 };
 
-/* --- lists --------------------------------------------------------------------------
- */
+/* ---- lists ---- */
 
 static void list_init(struct txn_list *list)
 {
@@ -99,8 +98,7 @@ static struct captured_txn *list_take(struct txn_list *list)
 	return txn;
 }
 
-/* --- writing a batch ----------------------------------------------------------------
- */
+/* ---- writing a batch ---- */
 
 /* The smallest size of the database since the transaction before. */
 static uint32_t low_pages(const struct captured_txn *txn)
@@ -255,8 +253,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* --- the decoding thread's side -----------------------------------------------------
- */
+/* ---- the decoding thread's side ---- */
 
 enum status fold_open(const struct fold_settings *settings, struct fold **out,
 		      struct error *err)

@@ -42,7 +42,7 @@ struct journal {
 	bool folder_unsynced;
 };
 
-/* --- segments --------------------------------------------------------------- */
+/* ---- segments ---- */
 
 /* A segment that is not the last. */
 static void close_synced(struct journal_segment *segment)
@@ -105,7 +105,7 @@ static bool is_full(const struct journal *journal)
 		journal->trimmed_lsn > last->start_lsn);
 }
 
-/* --- appending -------------------------------------------------------------- */
+/* ---- appending ---- */
 
 static void check_record(const struct journal *journal,
 			 const struct journal_record *record)
@@ -227,7 +227,7 @@ uint64_t journal_bytes(const struct journal *journal)
 	return bytes;
 }
 
-/* --- syncing and trimming --------------------------------------------------- */
+/* ---- syncing and trimming ---- */
 
 /* Take the first unsynced segment that begins at `from` or later. */
 static bool take_unsynced(struct journal *journal, uint64_t from,
@@ -380,7 +380,7 @@ enum status journal_trim(struct journal *journal, uint64_t lsn, struct error *er
 	return ST_OK;
 }
 
-/* --- merging ---------------------------------------------------------------- */
+/* ---- merging ---- */
 
 /* The segments that a merge takes: `*starts` is to be freed. `*end_lsn` is where they
  * may end, then where they do. */

@@ -49,8 +49,7 @@ struct queue {
 	bool has_said;    /* that it merges */
 };
 
-/* --- taking and putting -------------------------------------------------------------
- */
+/* ---- taking and putting ---- */
 
 void queue_put(struct queue *queue, struct captured_txn *first,
 	       struct captured_txn *last)
@@ -200,8 +199,7 @@ void queue_done(struct queue *queue, struct captured_txn *txn)
 	(void)pthread_mutex_unlock(&queue->lock);
 }
 
-/* --- merging ------------------------------------------------------------------------
- */
+/* ---- merging ---- */
 
 /* With the lock. */
 static bool wants_work(const struct queue *b)
@@ -344,8 +342,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* --- open and close -----------------------------------------------------------------
- */
+/* ---- open and close ---- */
 
 enum status queue_open(const struct queue_settings *settings, struct queue **out,
 		       struct error *err)

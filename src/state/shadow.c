@@ -38,7 +38,7 @@ struct shadow {
 	int sync_errno;
 };
 
-/* --- files --------------------------------------------------------------------- */
+/* ---- files ---- */
 
 /* A new, empty file of mode 0600 whatever the umask, in place of an old one. */
 static enum status make_file(int dir_fd, const char *name, int *fd, struct error *err)
@@ -84,7 +84,7 @@ static off_t page_offset(const struct shadow *shadow, uint64_t page_no)
 	return (off_t)((page_no - 1) * shadow->page_size);
 }
 
-/* --- hashes -------------------------------------------------------------------- */
+/* ---- hashes ---- */
 
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size)
 {
@@ -154,7 +154,7 @@ enum status shadow_sync(struct shadow *shadow, struct error *err)
 	return status;
 }
 
-/* --- pages --------------------------------------------------------------------- */
+/* ---- pages ---- */
 
 static enum status write_error(struct error *err)
 {
@@ -271,7 +271,7 @@ enum status shadow_write(struct shadow *shadow, uint32_t page_no, const uint8_t 
 	return shadow_write_run(shadow, page_no, 1, bytes, err);
 }
 
-/* --- a walk over all pages ----------------------------------------------------- */
+/* ---- a walk over all pages ---- */
 
 /* Pages `first` on, `count` of them, at most CHUNK_BYTES. */
 struct chunk {
@@ -364,7 +364,7 @@ enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
 	return status;
 }
 
-/* --- copy ---------------------------------------------------------------------- */
+/* ---- copy ---- */
 
 /* `bytes` more on the disk have to leave a tenth of it free. */
 static enum status check_room(int fd, uint64_t bytes, struct error *err)
@@ -503,7 +503,7 @@ uint32_t shadow_made_for(int dir_fd)
 	return page_hashes_made_for(dir_fd);
 }
 
-/* --- open and close ------------------------------------------------------------ */
+/* ---- open and close ---- */
 
 static enum status shadow_alloc(uint32_t page_size, uint32_t page_count,
 				struct shadow **out, struct error *err)

@@ -17,7 +17,7 @@
 
 #define FREE_AT_ONCE 1024 /* slots, under one lock */
 
-/* --- opening --- */
+/* ---- opening ---- */
 
 /* A transaction as the journal has it; NULL: no memory. */
 static struct captured_txn *new_txn(const struct journal_record *record, uint64_t chain,
@@ -295,7 +295,7 @@ bool state_hash_at_end(const struct state *state, uint32_t page_no, uint64_t *ha
 	return true;
 }
 
-/* --- clean stops --- */
+/* ---- clean stops ---- */
 
 enum status state_put_clean(struct state *state, const struct stat *database,
 			    uint64_t lsn, struct error *err)
@@ -308,7 +308,7 @@ enum status state_put_clean(struct state *state, const struct stat *database,
 	return state_dir_put_meta(state->dir, &state->meta, err);
 }
 
-/* --- journalling --- */
+/* ---- journalling ---- */
 
 enum status state_append(struct state *state, struct captured_txn *txn,
 			 struct error *err)
@@ -337,7 +337,7 @@ enum status state_append(struct state *state, struct captured_txn *txn,
 	return journal_append(state->journal, &record, &txn->chain, err);
 }
 
-/* --- merging --- */
+/* ---- merging ---- */
 
 enum status state_merge(struct state *state, uint64_t from_lsn, uint64_t end_lsn,
 			struct state_merged *merged, struct error *err)
@@ -377,7 +377,7 @@ void state_merged_done(struct state *state, struct state_merged *merged)
 	*merged = (struct state_merged){0};
 }
 
-/* --- the first start --- */
+/* ---- the first start ---- */
 
 enum status state_copy_base(struct state *state, const struct state_copy *copy,
 			    struct error *err)
@@ -453,7 +453,7 @@ enum status state_begin(struct state *state, const struct state_position *positi
 	return status == ST_OK ? open_fold(state, err) : status;
 }
 
-/* --- decoding --- */
+/* ---- decoding ---- */
 
 enum status state_check_page(void *context, uint32_t page_no, const uint8_t *bytes,
 			     struct error *err)

@@ -11,11 +11,11 @@
  * shadow, makes it durable, moves S, and gives their slots back.
  *
  * OWNERSHIP  state_open / state_close. The members are for all to read and for their
- * own calls; only the calls here change meta, position, end and is_new. THREADS
- * state_append: the capture thread. state_merge and state_merged_done: one that merges.
- * state_prepare and what reads the end: before there are threads. The rest: decoding.
- * The parts: as their headers say. ERRORS     as src/state/state_dir.h,
- * src/state/shadow.h and src/state/journal.h.
+ *            own calls; only the calls here change meta, position, end and is_new.
+ * THREADS    state_append: the capture thread. state_merge and state_merged_done: one
+ *            that merges. state_prepare and what reads the end: before there are
+ *            threads. The rest: decoding. The parts: as their headers say.
+ * ERRORS     As src/state/state_dir.h, src/state/shadow.h and src/state/journal.h.
  */
 #ifndef STATE_H
 #define STATE_H
@@ -93,7 +93,7 @@ enum status state_put_position(struct state *state,
 			       const struct state_position *position,
 			       struct error *err) MUST_CHECK;
 
-/* --- merging: for src/state/queue.h --- */
+/* ---- merging: for src/state/queue.h ---- */
 
 /* One transaction in place of several. */
 struct state_merged {
@@ -110,7 +110,7 @@ enum status state_merge(struct state *state, uint64_t from_lsn, uint64_t end_lsn
 /* Nobody can ask for what was merged any more. */
 void state_merged_done(struct state *state, struct state_merged *merged);
 
-/* --- the first start --- */
+/* ---- the first start ---- */
 
 struct state_copy {
 	int source_fd;
@@ -131,7 +131,7 @@ enum status state_absorb(struct state *state, struct captured_txn *txn,
 enum status state_begin(struct state *state, const struct state_position *position,
 			struct error *err) MUST_CHECK;
 
-/* --- decoding --- */
+/* ---- decoding ---- */
 
 /* For view_use_copy: a page of the base is what was written there. */
 enum status state_check_page(void *state, uint32_t page_no, const uint8_t *bytes,

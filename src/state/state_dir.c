@@ -44,7 +44,7 @@ struct state_dir {
 	bool is_moved;     /* the database has another path than in meta */
 };
 
-/* --- files -------------------------------------------------------- */
+/* ---- files ---- */
 
 static struct state_folder folder_of(const struct state_dir *dir)
 {
@@ -76,7 +76,7 @@ static enum status damaged(const struct state_dir *dir, const char *name,
 			 quote(path.text).text, why, quote(dir->path).text);
 }
 
-/* --- the lock ------------------------------------------------------------------ */
+/* ---- the lock ---- */
 
 /* What the lock file says, if there is such a process; 0 otherwise. */
 static long read_pid(const struct state_dir *dir)
@@ -172,7 +172,7 @@ long state_dir_holder(const struct state_dir *dir)
 	return pid > 0 ? pid : -1;
 }
 
-/* --- meta ---------------------------------------------------------------------- */
+/* ---- meta ---- */
 
 /* The database has another path now: is it the same one? */
 static enum status check_moved(struct state_dir *dir, const char *found,
@@ -397,7 +397,7 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 	return ST_OK;
 }
 
-/* --- position ------------------------------------------------------------------ */
+/* ---- position ---- */
 
 static bool write_position(const struct state_dir *dir,
 			   const struct state_position *position, uint64_t sequence)
@@ -563,7 +563,7 @@ static bool was_in_use(struct state_dir *dir)
 	return is_used;
 }
 
-/* --- open and close ------------------------------------------------------------ */
+/* ---- open and close ---- */
 
 /* Without slashes at the end: with one, a link would be followed. */
 static char *copy_path(const char *path)

@@ -5,8 +5,7 @@
  *
  * OWNERSHIP  Path and descriptor are the caller's.
  * THREADS    No shared state.
- * ERRORS     ST_CONFIG says what is wrong with the folder and to use another one;
- * ST_IO.
+ * ERRORS     ST_CONFIG says what is wrong with the folder and to use another; ST_IO.
  */
 #ifndef STATE_FOLDER_H
 #define STATE_FOLDER_H
