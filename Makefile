@@ -192,7 +192,7 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
 
-$(B)/preload/%.so: tests/preload/%.c $(B)/flags
+$(B)/preload/%.so: tests/preload/%.c $(wildcard tests/preload/*.h) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -std=c11 $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl

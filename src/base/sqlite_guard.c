@@ -36,7 +36,7 @@ static int refused(void)
  * write lock to make it anew. Of another -shm the inode may be the same. */
 struct torn_header {
 	ino_t file;
-	struct timespec changed;
+	int64_t changed_ns;
 	uint8_t bytes[SHM_HEADER_BYTES];
 	int64_t since_ns; /* it has been like this */
 	int64_t asked_ns; /* last; 0: never */
@@ -63,12 +63,12 @@ static bool is_left_torn(int shm_fd)
 	(void)!file_read_at(shm_fd, now, sizeof now, 0);
 	is_same = torn.asked_ns != 0 && now_ns - torn.asked_ns < FORGOTTEN_NS &&
 		  st.st_ino == torn.file &&
-		  clock_ns_of(st.st_ctim) == clock_ns_of(torn.changed) &&
+		  clock_ns_of(st.st_ctim) == torn.changed_ns &&
 		  memcmp(now, torn.bytes, sizeof now) == 0;
 	torn.asked_ns = now_ns;
 	if (!is_same) {
 		torn.file = st.st_ino;
-		torn.changed = st.st_ctim;
+		torn.changed_ns = clock_ns_of(st.st_ctim);
 		memcpy(torn.bytes, now, sizeof now);
 		torn.since_ns = now_ns;
 	}

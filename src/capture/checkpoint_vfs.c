@@ -52,18 +52,22 @@ void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns)
 	count(&vfs->sync_ns, took_ns);
 }
 
+/* One that was late took longer than the time that it had. */
+static void count_result(int64_t *sync_ns, enum sync_result result, int64_t took_ns)
+{
+	if (result != SYNC_LATE || took_ns > *sync_ns) {
+		count(sync_ns, took_ns);
+	}
+}
+
 static int sync_by_deadline(struct checkpoint_vfs *vfs, int fd)
 {
 	int64_t took_ns;
 	enum sync_result result =
 	    bounded_sync_run(vfs->sync, fd, vfs->until_ns, &took_ns);
 
-	if (result != SYNC_LATE || took_ns > vfs->sync_ns) {
-		count(&vfs->sync_ns, took_ns);
-	}
-	if (result != SYNC_LATE || took_ns > vfs->bounded_ns) {
-		count(&vfs->bounded_ns, took_ns);
-	}
+	count_result(&vfs->sync_ns, result, took_ns);
+	count_result(&vfs->bounded_ns, result, took_ns);
 	switch (result) {
 	case SYNC_DONE:
 		return SQLITE_OK;

@@ -237,26 +237,9 @@ def test_other_user_waits_until_the_application_has_the_database_open(box):
     expect(tail.wait_lines(1), "no event")
 
 
-NO_INOTIFY = r"""
-#include <errno.h>
-int inotify_init(void) { errno = EMFILE; return -1; }
-int inotify_init1(int flags) { (void)flags; errno = EMFILE; return -1; }
-"""
-
-
 def test_without_inotify(box):
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if not compiler:
-        raise NotRun("no C compiler")
-    if box.options.wrapper or box.slow > 1:
-        raise NotRun("LD_PRELOAD does not go with sanitizers or valgrind")
-    source = box.path("no_inotify.c")
-    with open(source, "w") as out:
-        out.write(NO_INOTIFY)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", box.path("no_inotify.so"),
-                    source], check=True)
+    environment = box.preloading("no_inotify")
     writer, path = box.database(TABLE)
-    environment = dict(os.environ, LD_PRELOAD=box.path("no_inotify.so"))
     tail = box.tail(path, wait=False, env=environment)
     expect(tail.following.wait(5), "neither follows nor ends within 5 s")
     expect(any("inotify" in e for e in tail.errors), "inotify is not named:\n%s",

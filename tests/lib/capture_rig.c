@@ -86,6 +86,19 @@ uint32_t rig_wal_restarts(const char *wal_path)
 	       (uint32_t)number[2] << 8 | number[3];
 }
 
+sqlite3 *rig_open_with_wal(const struct rig_folder *folder)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(folder->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "INSERT INTO t(v) VALUES(randomblob(3000));"
+				      "INSERT INTO t(v) VALUES(1); UPDATE t SET v=2;",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	return db;
+}
+
 int64_t rig_file_size(const char *path)
 {
 	struct stat st;

@@ -87,6 +87,9 @@ void rig_set_program(const char *argv0);
 bool rig_is_child(int argc, char **argv);
 int rig_child(int argc, char **argv);
 
+/* A connection that stays open, with a WAL of several commits; the caller closes it. */
+sqlite3 *rig_open_with_wal(const struct rig_folder *folder);
+
 /* Start a child with these arguments, ended by NULL. */
 pid_t rig_spawn(const char *name, ...);
 /* The same; returns when the child is ready. */

@@ -7,51 +7,27 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <time.h>
 
-static void slow_down(void)
-{
-	const char *us = getenv("SLOW_LOCK_US");
-	long wait = us ? atol(us) : 0;
-	struct timespec t = {wait / 1000000, wait % 1000000 * 1000};
+#include "tests/preload/slow.h"
 
-	while (wait > 0 && nanosleep(&t, &t) != 0) {
-	}
-}
-
-static int call_next(const char *name, int fd, int cmd, void *argument)
+int fcntl(int fd, int cmd, ...)
 {
 	int (*next)(int, int, ...);
+	va_list more;
+	void *argument;
 	int answer;
 
-	*(void **)&next = dlsym(RTLD_NEXT, name);
+	va_start(more, cmd);
+	argument = va_arg(more, void *);
+	va_end(more);
+	*(void **)&next = dlsym(RTLD_NEXT, "fcntl");
 	answer = next(fd, cmd, argument);
 	if (cmd == F_SETLK && answer == 0 &&
 	    ((const struct flock *)argument)->l_type == F_WRLCK) {
-		slow_down();
+		slow_down("SLOW_LOCK_US");
 	}
 	return answer;
 }
 
-int fcntl(int fd, int cmd, ...)
-{
-	va_list more;
-	void *argument;
-
-	va_start(more, cmd);
-	argument = va_arg(more, void *);
-	va_end(more);
-	return call_next("fcntl", fd, cmd, argument);
-}
-
-int fcntl64(int fd, int cmd, ...)
-{
-	va_list more;
-	void *argument;
-
-	va_start(more, cmd);
-	argument = va_arg(more, void *);
-	va_end(more);
-	return call_next("fcntl64", fd, cmd, argument);
-}
+/* With 64-bit offsets, as SQLite has them, it is the same call by another name. */
+int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));

@@ -8,28 +8,19 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tests/preload/slow.h"
+
 static atomic_long count;
-
-static void slow_down(void)
-{
-	const char *us = getenv("SLOW_SYNC_US");
-	long wait = us ? atol(us) : 0;
-	struct timespec t = {wait / 1000000, wait % 1000000 * 1000};
-
-	atomic_fetch_add(&count, 1);
-	while (wait > 0 && nanosleep(&t, &t) != 0) {
-	}
-}
 
 static int call_next(const char *name, int fd)
 {
 	int (*next)(int);
 
 	*(void **)&next = dlsym(RTLD_NEXT, name);
-	slow_down();
+	atomic_fetch_add(&count, 1);
+	slow_down("SLOW_SYNC_US");
 	return next(fd);
 }
 

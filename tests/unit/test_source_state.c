@@ -32,12 +32,7 @@ static int setup(void **state)
 	struct stat st;
 
 	rig_folder_init(&f->folder, PAGE_SIZE);
-	assert_int_equal(sqlite3_open(f->folder.path, &f->app), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(f->app,
-				      "INSERT INTO t(v) VALUES(randomblob(3000));"
-				      "INSERT INTO t(v) VALUES(1); UPDATE t SET v=2;",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
+	f->app = rig_open_with_wal(&f->folder);
 	f->db = (struct db_handles){.path = f->folder.path,
 				    .page_size = PAGE_SIZE,
 				    .db_fd = open(f->folder.path, O_RDONLY | O_CLOEXEC),

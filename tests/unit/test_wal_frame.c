@@ -27,12 +27,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	rig_folder_init(&f->folder, 1024);
-	assert_int_equal(sqlite3_open(f->folder.path, &f->db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(f->db,
-				      "INSERT INTO t(v) VALUES(randomblob(3000));"
-				      "INSERT INTO t(v) VALUES(1); UPDATE t SET v=2;",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
+	f->db = rig_open_with_wal(&f->folder);
 	f->wal_fd = open(f->folder.wal, O_RDWR | O_CLOEXEC);
 	assert_true(f->wal_fd >= 0);
 	*state = f;
