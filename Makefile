@@ -230,7 +230,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build soak cover bench demo
+.PHONY: check test suites chaos chaos-go kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -285,6 +285,7 @@ valgrind:
 
 # FUZZ_SECONDS for each target. What a run finds is kept in build/fuzz/corpus.
 FUZZ_SECONDS ?= 60
+fuzz-objects: $(FUZZ_SRCS:%.c=$(B)/%.o) # without libFuzzer: do they compile?
 fuzz-build: $(FUZZ)
 fuzz:
 	@$(call variant,fuzz) CC=clang fuzz-build

@@ -142,8 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 			struct captured_txn *txn;
 			uint64_t saved;
 
-			if (txn_builder_accept(&builder, 5, 3, &txn, &saved, &err) !=
-			    ST_OK) {
+			if (txn_builder_accept(&builder, &txn, &saved, &err) != ST_OK) {
 				abort();
 			}
 			release(spool, txn);
