@@ -4,12 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct sink_kind *const kinds[] = {
-    &stdout_kind,
-    &file_kind,
-    &kafka_kind,
-    &null_kind,
-};
+#define SINK_KIND_ENTRY(which) &(which),
+static const struct sink_kind *const kinds[] = {SINK_KINDS(SINK_KIND_ENTRY)};
 
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 

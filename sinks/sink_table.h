@@ -2,9 +2,9 @@
 /*
  * sinks/sink_table.h -- all kinds of sinks, each of them once.
  *
- * A new kind is a file that defines its struct sink_kind (sinks/sink.h), its
- * declaration here and one line in sinks/sink_table.c. Parsing of --to, its errors,
- * --help, defaults and what the pipeline does with it are made of that.
+ * A new kind is a file that defines its struct sink_kind (sinks/sink.h), and one line
+ * in SINK_KINDS. Parsing of --to, its errors, --help, defaults and what the pipeline
+ * does with it are made of that.
  *
  * THREADS  No shared state.
  */
@@ -15,12 +15,18 @@
 
 #include "sinks/sink.h"
 
-extern const struct sink_kind stdout_kind; /* sinks/stdout_sink.h */
-extern const struct sink_kind file_kind;   /* sinks/file_sink.h */
-extern const struct sink_kind kafka_kind;  /* sinks/kafka_sink.h */
-extern const struct sink_kind null_kind;   /* sinks/null_sink.c */
+/* In the order of --help; the first one is the default. NAME_kind is defined at the end
+ * of sinks/NAME_sink.c. */
+#define SINK_KINDS(X)  \
+	X(stdout_kind) \
+	X(file_kind)   \
+	X(kafka_kind)  \
+	X(null_kind)
 
-/* In the order of --help; the first one is the default. NULL: no more. */
+#define SINK_KIND_DECLARE(which) extern const struct sink_kind which;
+SINK_KINDS(SINK_KIND_DECLARE)
+
+/* NULL: no more. */
 const struct sink_kind *sink_table_at(size_t index);
 
 /*
