@@ -37,15 +37,7 @@
 #define VALUE_MARGIN 256
 
 struct encoder {
-	char *topic_prefix;
-	char *topic_delimiter;
-	char *database_name;
-	struct plan_settings plan_settings;
-	bool tombstones;
-	bool transaction_metadata;
-	bool wants_keys;
-	bool skip_create, skip_update, skip_delete;
-	bool schema_changes;
+	struct encoder_settings settings;
 	struct buffer transaction_topic;
 	struct buffer schema_topic;
 	struct buffer heartbeat_topic; /* empty: no heartbeats */
@@ -54,7 +46,6 @@ struct encoder {
 	struct message_heads heads;
 	struct context_headers context; /* with extended.headers.enabled */
 	bool has_context;
-	enum header_form header_form;
 
 	uint64_t change_id;
 	uint64_t previous_lsn; /* valid if has_previous */
@@ -144,8 +135,9 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 static enum status make_heads(struct encoder *e, const char *topic_prefix,
 			      struct error *err)
 {
-	if (e->plan_settings.schemas &&
-	    !message_heads_make(&e->heads, e->header_form == HEADER_WITH_SCHEMA)) {
+	if (e->settings.schemas &&
+	    !message_heads_make(&e->heads,
+				e->settings.header_form == HEADER_WITH_SCHEMA)) {
 		return out_of_memory(err);
 	}
 	message_begin(&e->catch_up, &e->heads.boolean);
@@ -158,8 +150,7 @@ static enum status make_heads(struct encoder *e, const char *topic_prefix,
 
 static bool constants_ok(const struct encoder *e)
 {
-	return e->topic_prefix && e->topic_delimiter && e->database_name &&
-	       buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
+	return buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
 	       buffer_ok(&e->transaction_topic) && buffer_ok(&e->schema_topic) &&
 	       buffer_ok(&e->heartbeat_topic) && buffer_ok(&e->catch_up);
 }
@@ -170,28 +161,8 @@ static enum status set_up(struct encoder *e, const struct encoder_settings *sett
 {
 	enum status status;
 
-	e->topic_prefix = strdup(settings->topic_prefix);
-	e->topic_delimiter = strdup(settings->topic_delimiter);
-	e->database_name = strdup(settings->database_name);
-	e->plan_settings = (struct plan_settings){
-	    .schemas = settings->schemas,
-	    .type_mapping = settings->type_mapping,
-	    .decimal_mode = settings->decimal_mode,
-	    .binary_mode = settings->binary_mode,
-	    .on_failure = settings->on_conversion_failure,
-	    .field_names = settings->field_names,
-	    .schema_names = settings->schema_names,
-	    .rules = settings->rules,
-	};
-	e->schema_changes = settings->schema_changes;
-	e->tombstones = settings->tombstones_on_delete;
-	e->transaction_metadata = settings->transaction_metadata;
-	e->wants_keys = settings->wants_keys;
-	e->header_form = settings->header_form;
+	e->settings = *settings;
 	e->has_context = settings->context_headers && settings->wants_keys;
-	e->skip_create = settings->skip_create;
-	e->skip_update = settings->skip_update;
-	e->skip_delete = settings->skip_delete;
 	add_constants(e, settings);
 	status = make_heads(e, settings->topic_prefix, err);
 	return status != ST_OK || constants_ok(e) ? status : out_of_memory(err);
@@ -220,9 +191,6 @@ void encoder_close(struct encoder *encoder)
 	if (!encoder) {
 		return;
 	}
-	free(encoder->topic_prefix);
-	free(encoder->topic_delimiter);
-	free(encoder->database_name);
 	buffer_clear(&encoder->schema_topic);
 	buffer_clear(&encoder->heartbeat_topic);
 	buffer_clear(&encoder->transaction_topic);
@@ -278,9 +246,9 @@ enum status encoder_plan(struct encoder *encoder, const struct table *table,
 	enum status status;
 
 	buffer_init(&topic);
-	topic_name_add(&topic, encoder->topic_prefix, encoder->topic_delimiter,
-		       table->name);
-	status = buffer_ok(&topic) ? table_plan_open(table, &encoder->plan_settings,
+	topic_name_add(&topic, encoder->settings.topic_prefix,
+		       encoder->settings.topic_delimiter, table->name);
+	status = buffer_ok(&topic) ? table_plan_open(table, &encoder->settings,
 						     span_of(&topic), out, err)
 				   : out_of_memory(err);
 	buffer_clear(&topic);
@@ -321,7 +289,7 @@ static void build_source(struct encoder *e)
 
 static bool has_block(const struct encoder *e)
 {
-	return e->transaction_metadata && !e->txn.is_snapshot;
+	return e->settings.transaction_metadata && !e->txn.is_snapshot;
 }
 
 static void build_tail(struct encoder *e)
@@ -338,7 +306,7 @@ static void build_tail(struct encoder *e)
 	buffer_add_i64(&e->tail, now_ns / NS_PER_US);
 	buffer_add_str(&e->tail, ",\"ts_ns\":");
 	buffer_add_i64(&e->tail, now_ns);
-	buffer_add_str(&e->tail, e->plan_settings.schemas ? "}}" : "}");
+	buffer_add_str(&e->tail, e->settings.schemas ? "}}" : "}");
 }
 
 static void add_transaction_header(struct encoder *e, const char *name,
@@ -354,7 +322,7 @@ static void build_transaction_headers(struct encoder *e)
 {
 	e->transaction_header_count = 0;
 	message_begin(&e->merged, &e->heads.integer);
-	if (!e->wants_keys) {
+	if (!e->settings.wants_keys) {
 		return;
 	}
 	if (e->txn.is_catch_up) {
@@ -542,7 +510,7 @@ static bool fill_control(struct encoder *e, struct message *m,
 			 const struct buffer *topic, enum own_headers headers)
 {
 	fill_message(e, m, span_of(topic),
-		     e->wants_keys ? span_of(&e->control_key) : absent,
+		     e->settings.wants_keys ? span_of(&e->control_key) : absent,
 		     span_of(&e->control_value), headers);
 	return buffer_ok(&e->control_key) && buffer_ok(&e->control_value);
 }
@@ -575,12 +543,12 @@ static bool set_own_header(struct encoder *e, const struct table_plan *plan,
 
 	header->name = (struct span){name, strlen(name)};
 	header->value = other;
-	if (!e->plan_settings.schemas || e->header_form == HEADER_WITH_SCHEMA) {
+	if (!e->settings.schemas || e->settings.header_form == HEADER_WITH_SCHEMA) {
 		return true;
 	}
 	header->value.bytes += plan->key_head.len;
 	header->value.len -= plan->key_head.len + 1; /* and the '}' behind it */
-	if (e->header_form == HEADER_FOR_CONNECT) {
+	if (e->settings.header_form == HEADER_FOR_CONNECT) {
 		buffer_reset(&e->other_header);
 		key_header_add(&e->other_header, header->value);
 		header->value = span_of(&e->other_header);
@@ -597,7 +565,7 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 	struct span other = absent;
 	enum own_headers headers;
 
-	if (e->wants_keys) {
+	if (e->settings.wants_keys) {
 		const struct value *row =
 		    change->after ? change->after : change->before;
 
@@ -617,7 +585,8 @@ static bool fill_event(struct encoder *e, const struct table_plan *plan,
 	}
 	headers = other.bytes ? HEADERS_OWN : HEADERS_COMMON;
 	fill_message(e, &out[(*count)++], topic, key, span_of(&e->value), headers);
-	if (change->op == CHANGE_DELETE && e->tombstones && e->wants_keys) {
+	if (change->op == CHANGE_DELETE && e->settings.tombstones_on_delete &&
+	    e->settings.wants_keys) {
 		fill_message(e, &out[(*count)++], topic, key, absent, headers);
 	}
 	return true;
@@ -627,11 +596,11 @@ static bool is_skipped(const struct encoder *e, enum change_op op)
 {
 	switch (op) {
 	case CHANGE_CREATE:
-		return e->skip_create;
+		return (e->settings.skipped_operations & SKIP_CREATE) != 0;
 	case CHANGE_UPDATE:
-		return e->skip_update;
+		return (e->settings.skipped_operations & SKIP_UPDATE) != 0;
 	case CHANGE_DELETE:
-		return e->skip_delete;
+		return (e->settings.skipped_operations & SKIP_DELETE) != 0;
 	case CHANGE_READ:
 		break;
 	}
@@ -669,7 +638,7 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 	if (is_skipped(e, change->op)) {
 		return ST_OK;
 	}
-	if (e->plan_settings.schemas) {
+	if (e->settings.schemas) {
 		bool skip;
 		enum status status = table_plan_check(plan, change, &skip, err);
 
@@ -740,22 +709,22 @@ enum status encoder_schema_change(struct encoder *encoder,
 				  struct message *out, size_t *count, struct error *err)
 {
 	struct encoder *e = encoder;
-	const struct plan_settings *settings = &e->plan_settings;
+	const struct encoder_settings *settings = &e->settings;
 
 	assert(e->serial > 0);
 	*count = 0;
-	if (!e->schema_changes) {
+	if (!e->settings.schema_changes) {
 		return ST_OK;
 	}
 	message_begin(&e->control_value, &e->heads.schema_change_value);
 	buffer_add_char(&e->control_value, '{');
 	add_plain_source(e, &e->control_value, change->table->name);
-	schema_change_add(&e->control_value, change, e->database_name,
+	schema_change_add(&e->control_value, change, e->settings.database_name,
 			  clock_wall_ns() / NS_PER_MS, settings->type_mapping,
 			  settings->decimal_mode);
 	message_end(&e->control_value, &e->heads.schema_change_value);
 	message_begin(&e->control_key, &e->heads.schema_change_key);
-	schema_change_add_key(&e->control_key, e->database_name);
+	schema_change_add_key(&e->control_key, e->settings.database_name);
 	message_end(&e->control_key, &e->heads.schema_change_key);
 	if (!pieces_ok(e) || !fill_control(e, out, &e->schema_topic, HEADERS_COMMON)) {
 		return out_of_memory(err);
@@ -769,28 +738,30 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 {
 	struct encoder *e = encoder;
 
-	message_heartbeat(&e->heads, e->topic_prefix, clock_wall_ns() / NS_PER_MS,
-			  &e->control_key, &e->control_value);
+	message_heartbeat(&e->heads, e->settings.topic_prefix,
+			  clock_wall_ns() / NS_PER_MS, &e->control_key,
+			  &e->control_value);
 	if (!buffer_ok(&e->control_key) || !buffer_ok(&e->control_value)) {
 		return out_of_memory(err);
 	}
-	*out =
-	    (struct message){.topic = span_of(&e->heartbeat_topic),
-			     .key = e->wants_keys ? span_of(&e->control_key) : absent,
-			     .value = span_of(&e->control_value),
-			     .lsn = e->txn.lsn,
-			     .index = MESSAGE_NO_INDEX};
+	*out = (struct message){.topic = span_of(&e->heartbeat_topic),
+				.key = e->settings.wants_keys ? span_of(&e->control_key)
+							      : absent,
+				.value = span_of(&e->control_value),
+				.lsn = e->txn.lsn,
+				.index = MESSAGE_NO_INDEX};
 	return ST_OK;
 }
 
 struct encoder_topics encoder_topics(const struct encoder *encoder)
 {
 	return (struct encoder_topics){
-	    .transaction = encoder->transaction_metadata
+	    .transaction = encoder->settings.transaction_metadata
 			       ? span_of(&encoder->transaction_topic)
 			       : absent,
-	    .schema_change =
-		encoder->schema_changes ? span_of(&encoder->schema_topic) : absent,
+	    .schema_change = encoder->settings.schema_changes
+				 ? span_of(&encoder->schema_topic)
+				 : absent,
 	    .heartbeat = encoder->heartbeat_topic.len > 0
 			     ? span_of(&encoder->heartbeat_topic)
 			     : absent};

@@ -4,9 +4,10 @@
  *
  * An appender over a per-table plan: names are escaped once, constant parts
  * copied, nothing is allocated per row. Field order and values are those of
- * the contract (docs/events.md). What depends on the table is in schemas/table_plan.h.
- * With schemas.enable=true each message is {"schema":…,"payload":…}; the schemas are
- * made once (schemas/connect_schema.h). Header values: enum header_form.
+ * the contract (README.md, docs/schemas.md). What depends on the table is in
+ * schemas/table_plan.h. With schemas.enable=true each message is
+ * {"schema":…,"payload":…}; the schemas are made once (schemas/connect_schema.h).
+ * Header values: enum header_form.
  *
  * A transaction is encoder_begin, encoder_change for each changed row in order,
  * encoder_end. With provide.transaction.metadata the BEGIN message comes out of
@@ -37,7 +38,7 @@ struct encoder;
 struct table_plan;
 
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
-			 struct error *err) MUST_CHECK; /* settings' texts are copied */
+			 struct error *err) MUST_CHECK;
 void encoder_close(struct encoder *encoder);
 
 /* Prepare `table`, which is borrowed for the plan's lifetime. */

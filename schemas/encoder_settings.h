@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * schemas/encoder_settings.h -- what shapes messages, as the properties have it.
+ *
+ * OWNERSHIP  Texts and rules are borrowed while the encoder is open.
  */
 #ifndef SCHEMAS_ENCODER_SETTINGS_H
 #define SCHEMAS_ENCODER_SETTINGS_H
@@ -23,12 +25,15 @@ enum conversion_failure { CONVERSION_WARN, CONVERSION_FAIL, CONVERSION_SKIP };
 /* field.name.adjustment.mode, schema.name.adjustment.mode: schemas/name_adjustment.h */
 enum name_adjustment { NAMES_AS_THEY_ARE, NAMES_AVRO, NAMES_AVRO_UNICODE };
 
+/* skipped.operations, added up. */
+enum { SKIP_CREATE = 1, SKIP_UPDATE = 2, SKIP_DELETE = 4 };
+
 struct encoder_settings {
-	const char *version;           /* source.version */
-	const char *database_name;     /* source.db */
-	const char *topic_prefix;      /* source.name */
-	const char *topic_delimiter;   /* "." */
-	const char *topic_transaction; /* "transaction" */
+	/* Properties; src/config/property_table.c has each. */
+	char *topic_prefix;      /* source.name */
+	char *topic_delimiter;   /* "." */
+	char *topic_transaction; /* "transaction" */
+	char *heartbeat_prefix;  /* topic.heartbeat.prefix; NULL: no heartbeats */
 	enum binary_mode binary_mode;
 	bool schemas; /* schemas.enable; the next four count only with it */
 	enum type_mapping type_mapping;
@@ -36,15 +41,18 @@ struct encoder_settings {
 	enum conversion_failure on_conversion_failure;
 	enum name_adjustment schema_names;
 	enum name_adjustment field_names;
-	const struct column_rules *rules; /* NULL: none; borrowed while it is open */
-	bool schema_changes;              /* include.schema.changes */
-	const char *heartbeat_prefix; /* topic.heartbeat.prefix; NULL: no heartbeats */
-	enum header_form header_form; /* counts only with schemas */
+	bool schema_changes;  /* include.schema.changes */
 	bool context_headers; /* extended.headers.enabled: schemas/context_headers.h */
 	bool tombstones_on_delete;
 	bool transaction_metadata;
+	unsigned skipped_operations;
+
+	/* What follows from others. */
+	const char *version;              /* source.version */
+	const char *database_name;        /* source.db */
+	const struct column_rules *rules; /* NULL: none */
+	enum header_form header_form;     /* counts only with schemas */
 	bool wants_keys; /* false: message keys, headers and tombstones are not made */
-	bool skip_create, skip_update, skip_delete; /* skipped.operations */
 };
 
 #endif

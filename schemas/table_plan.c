@@ -48,7 +48,7 @@ static void add_piece(struct table_plan *plan, struct plan_column *column,
 
 static void set_type(const struct table_plan *plan, struct plan_column *column)
 {
-	const struct plan_settings *settings = plan->settings;
+	const struct encoder_settings *settings = plan->settings;
 	const struct column *of = &plan->table->columns[column->index];
 
 	if (settings->schemas) { /* what is not filled in is not looked at */
@@ -165,7 +165,7 @@ static enum status check_names(const struct table_plan *plan, struct error *err)
 }
 
 enum status table_plan_open(const struct table *table,
-			    const struct plan_settings *settings, struct span topic,
+			    const struct encoder_settings *settings, struct span topic,
 			    struct table_plan **out, struct error *err)
 {
 	struct table_plan *plan = calloc(1, sizeof *plan);
@@ -356,7 +356,7 @@ static enum status handle_misfit(const struct table_plan *plan,
 				 const struct change *change, const struct value *value,
 				 bool *skip, struct error *err)
 {
-	enum conversion_failure how = plan->settings->on_failure;
+	enum conversion_failure how = plan->settings->on_conversion_failure;
 	const char *type = connect_type_name(column->type);
 	char place[400];
 

@@ -27,18 +27,6 @@
 #include "src/base/buffer.h"
 #include "src/base/status.h"
 
-/* What of the settings shapes rows and keys. */
-struct plan_settings {
-	bool schemas;
-	enum type_mapping type_mapping;
-	enum decimal_mode decimal_mode;
-	enum binary_mode binary_mode;
-	enum conversion_failure on_failure;
-	enum name_adjustment field_names;
-	enum name_adjustment schema_names;
-	const struct column_rules *rules; /* NULL: none */
-};
-
 /* A column of the row or of the key. */
 struct plan_column {
 	uint32_t offset; /* in table_plan.text, of {"a":  or  ,"b": */
@@ -53,7 +41,7 @@ struct plan_column {
 
 struct table_plan {
 	const struct table *table;
-	const struct plan_settings *settings; /* the encoder's */
+	const struct encoder_settings *settings; /* the encoder's */
 	struct buffer text; /* the names' pieces; JSON_OVERRUN bytes behind the last */
 	struct plan_column *columns;
 	struct plan_column *keys;
@@ -80,7 +68,7 @@ struct table_plan {
 
 /* `topic` is copied. */
 enum status table_plan_open(const struct table *table,
-			    const struct plan_settings *settings, struct span topic,
+			    const struct encoder_settings *settings, struct span topic,
 			    struct table_plan **out, struct error *err) MUST_CHECK;
 
 /* Does an update change what message.key.columns makes the key of? */

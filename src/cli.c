@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/command_table.h"
 #include "src/config/property_help.h"
 #include "src/config/settings.h"
 
@@ -41,85 +42,102 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static const char usage_first[] = "Usage: rowtail DATABASE [OPTION]...\n"
+				  "       rowtail --config FILE [OPTION]...\n";
+
 static const char usage_head[] =
-    "Usage: rowtail DATABASE [OPTION]...\n"
-    "       rowtail --config FILE [OPTION]...\n"
-    "       rowtail status --state DIR [--json]\n"
-    "       rowtail verify --state DIR DATABASE\n"
     "\n"
-    "Print a JSON event for each row that is inserted, updated or deleted "
-    "in\n"
+    "Print a JSON event for each row that is inserted, updated or deleted in\n"
     "a SQLite database in WAL mode, from now on, in Debezium's format.\n"
     "\n"
-    "  --snapshot          print the rows that are there first, then "
-    "follow\n"
-    "  --state DIR         remember the position there; a later run goes on "
-    "from\n"
+    "  --snapshot          print the rows that are there first, then follow\n"
+    "  --state DIR         remember the position there; a later run goes on from\n"
     "                      it, whatever happened meanwhile\n"
     "  --once              with --state or --snapshot: exit after what is\n"
     "                      committed by now\n";
 
 static const char usage_options[] =
     "  --lines=value       a line is the event's value; the default\n"
-    "  --lines=record      a line is "
-    "{\"topic\",\"key\",\"value\",\"headers\"}\n"
+    "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
     "  -D KEY=VALUE        set a property; may be repeated\n"
-    "  --config FILE       read properties from a Java-style .properties "
-    "file\n"
+    "  --config FILE       read properties from a Java-style .properties file\n"
     "  --quiet             of messages on stderr only warnings, errors and\n"
     "                      the line \"rowtail: following\"\n"
     "  --verbose           more messages on stderr\n"
     "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status: one JSON object\n"
+    "  --json              of status: print one JSON object\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
-    "Properties, and what they are when they are not set:\n";
+    "Commands on a state directory:\n";
+
+static const char usage_properties[] =
+    "\nProperties, and what they are when they are not set:\n";
 
 static const char usage_tail[] =
-    "\nMore about them: see rowtail(1).\n\n"
-    "status prints position, lag, sizes and health of a state directory, "
-    "also while\n"
-    "it is in use; verify compares it with the database, page by page.\n"
+    "\nMore about them: see rowtail(1).\n"
     "\n"
     "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
     "configuration, 3 this database cannot be followed. See rowtail(1).\n";
 
 #define HELP_COLUMN 22
 
-/* A line for each kind of sink, and more where its text has more. */
-static void add_sinks(struct buffer *out)
+/* The lines of `help`, the first of them beside `name` if there is room. */
+static void add_entry(struct buffer *out, const char *name, const char *argument,
+		      const char *help)
 {
-	const struct sink_kind *kind;
+	size_t column = out->len;
 
-	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
-		size_t column = out->len;
+	buffer_add_str(out, "  ");
+	buffer_add_str(out, name);
+	buffer_add_str(out, argument ? argument : "");
+	column = out->len - column;
+	if (column >= HELP_COLUMN) {
+		buffer_add_char(out, '\n');
+		column = 0;
+	}
+	for (const char *line = help; *line; column = 0) {
+		size_t len = strcspn(line, "\n") + 1;
 
-		buffer_add_str(out, "  --to ");
-		buffer_add_str(out, kind->scheme);
-		buffer_add_str(out, kind->target ? kind->target : "");
-		column = out->len - column;
-		if (column >= HELP_COLUMN) {
-			buffer_add_char(out, '\n');
-			column = 0;
+		for (; column < HELP_COLUMN; column++) {
+			buffer_add_char(out, ' ');
 		}
-		for (const char *line = kind->help; *line; column = 0) {
-			size_t len = strcspn(line, "\n") + 1;
+		buffer_add(out, line, len);
+		line += len;
+	}
+}
 
-			for (; column < HELP_COLUMN; column++) {
-				buffer_add_char(out, ' ');
-			}
-			buffer_add(out, line, len);
-			line += len;
-		}
+static void add_synopses(struct buffer *out)
+{
+	const struct command *command;
+
+	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
+		buffer_add_str(out, "       rowtail ");
+		buffer_add_str(out, command->name);
+		buffer_add_char(out, ' ');
+		buffer_add_str(out, command->usage);
+		buffer_add_char(out, '\n');
 	}
 }
 
 void cli_add_usage(struct buffer *out)
 {
+	const struct sink_kind *kind;
+	const struct command *command;
+	char option[64];
+
+	buffer_add_str(out, usage_first);
+	add_synopses(out);
 	buffer_add_str(out, usage_head);
-	add_sinks(out);
+	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
+		(void)snprintf(option, sizeof option, "--to %s", kind->scheme);
+		add_entry(out, option, kind->target, kind->help);
+	}
 	buffer_add_str(out, usage_options);
+	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
+		add_entry(out, command->name, NULL, command->help);
+	}
+	buffer_add_str(out, usage_properties);
 	property_help_add(out);
 	buffer_add_str(out, usage_tail);
 }
@@ -204,16 +222,15 @@ static enum status add_operand(struct config *config, struct operands *operands,
 			       const char *text, struct error *err)
 {
 	operands->count++;
-	if (operands->count == 1 && strcmp(text, "status") == 0) {
-		config->command = COMMAND_STATUS;
+	if (operands->count == 1 && (config->command = command_table_find(text))) {
+		config->needs_no_database = !config->command->takes_database;
 		return ST_OK;
 	}
-	if (operands->count == 1 && strcmp(text, "verify") == 0) {
-		config->command = COMMAND_VERIFY;
-		return ST_OK;
-	}
-	if (config->command == COMMAND_STATUS) {
-		return usage_error(err, "status takes no database, unexpected", text);
+	if (config->needs_no_database) {
+		return error_set(err, ST_CONFIG,
+				 "%s takes no database, unexpected %s; see "
+				 "rowtail --help",
+				 config->command->name, text);
 	}
 	operands->databases++;
 	if (operands->databases > 1) {
@@ -256,10 +273,10 @@ static enum status take_option(struct config *config, int option,
 		return set_define(config, optarg, err);
 	case 'h':
 	case OPTION_HELP:
-		config->command = COMMAND_HELP;
+		config->wants_help = true;
 		return ST_OK;
 	case OPTION_VERSION:
-		config->command = COMMAND_VERSION;
+		config->wants_version = true;
 		return ST_OK;
 	case OPTION_LINES:
 		return set_lines(config, optarg, err);
@@ -291,6 +308,40 @@ static enum status take_option(struct config *config, int option,
 	}
 }
 
+static enum status refuse_json(struct error *err)
+{
+	const struct command *command;
+	char names[128] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
+		if (command->takes_json && len < sizeof names) {
+			len += (size_t)snprintf(names + len, sizeof names - len,
+						"%srowtail %s", len > 0 ? " or " : "",
+						command->name);
+		}
+	}
+	return error_set(err, ST_CONFIG, "--json goes with %s only; leave it out",
+			 names);
+}
+
+/* What goes with a command, and what it cannot do without. */
+static enum status check_command(const struct config *config, struct error *err)
+{
+	const struct command *command = config->command;
+
+	if (config->json && !(command && command->takes_json)) {
+		return refuse_json(err);
+	}
+	if (command && !config->state_path) {
+		return error_set(err, ST_CONFIG,
+				 "no state directory given: rowtail %s %s (a database "
+				 "of that name is ./%s)",
+				 command->name, command->usage, command->name);
+	}
+	return ST_OK;
+}
+
 /* What is wrong with an option before it is told in the form that is asked for. */
 static bool asks_for_json(int argc, char **argv)
 {
@@ -320,8 +371,7 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 			break;
 		}
 		status = take_option(config, option, &operands, argv[optind - 1], err);
-		if (status != ST_OK || config->command == COMMAND_HELP ||
-		    config->command == COMMAND_VERSION) {
+		if (status != ST_OK || config->wants_help || config->wants_version) {
 			return status;
 		}
 	}
@@ -331,5 +381,6 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 			return status;
 		}
 	}
-	return config_finish(config, err);
+	return check_command(config, err) == ST_OK ? config_finish(config, err)
+						   : err->status;
 }

@@ -15,7 +15,7 @@
 /*
  * Read the command line and the files it names into `*config`, which the caller has
  * initialised; it must be cleared also after an error, and its log settings hold
- * then as far as they were read. With --help or --version only `command` is set.
+ * then as far as they were read. With --help or --version nothing else is set.
  */
 enum status cli_parse(int argc, char **argv, struct config *config,
 		      struct error *err) MUST_CHECK;

@@ -10,10 +10,9 @@
 #include "src/base/standard_fds.h"
 #include "src/base/stop.h"
 #include "src/cli.h"
+#include "src/command_table.h"
 #include "src/config/settings.h"
 #include "src/follow.h"
-#include "src/status_command.h"
-#include "src/verify_command.h"
 
 /* The contract's exit codes (README.md, "Options"). */
 static int exit_code(enum status status)
@@ -61,14 +60,8 @@ static enum status run(const struct config *config, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	switch (config->command) {
-	case COMMAND_STATUS:
-		return status_command(config, err);
-	case COMMAND_VERIFY:
-		return verify_command(config, err);
-	default:
-		return follow_run(config, err);
-	}
+	return config->command ? config->command->run(config, err)
+			       : follow_run(config, err);
 }
 
 /* What was printed; a reader that has gone is no error. */
@@ -93,9 +86,9 @@ int main(int argc, char **argv)
 	config_init(&config);
 	status = cli_parse(argc, argv, &config, &err);
 	log_setup(config.log_most, config.log_json);
-	if (status == ST_OK && config.command == COMMAND_HELP) {
+	if (status == ST_OK && config.wants_help) {
 		status = print_usage(&err);
-	} else if (status == ST_OK && config.command == COMMAND_VERSION) {
+	} else if (status == ST_OK && config.wants_version) {
 		(void)puts("rowtail " ROWTAIL_VERSION);
 	} else if (status == ST_OK) {
 		say_warnings(&config);

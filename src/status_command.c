@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/status_command.h"
-
+/*
+ * src/status_command.c -- rowtail status: what a state directory says, as lines
+ * "name: value" or one JSON object.
+ *
+ * Nothing is taken or changed: a process may go on with the directory meanwhile.
+ *
+ * ERRORS  As state_dir_read and journal_scan; ST_IO when stdout takes nothing.
+ */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,6 +18,7 @@
 #include "src/base/clock.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
+#include "src/command_table.h"
 #include "src/state/journal_scan.h"
 #include "src/state/last_error.h"
 #include "src/state/state_dir.h"
@@ -346,7 +353,7 @@ static void print_lines(const struct report *report)
 	(void)puts(report->has_error ? report->error.text : "none");
 }
 
-enum status status_command(const struct config *config, struct error *err)
+static enum status run(const struct config *config, struct error *err)
 {
 	struct report report = {.path = config->state_path};
 	enum status status = collect(&report, err);
@@ -362,3 +369,11 @@ enum status status_command(const struct config *config, struct error *err)
 	free(report.database);
 	return status;
 }
+
+const struct command status_command = {
+    .name = "status",
+    .usage = "--state DIR [--json]",
+    .help = "print its position, lag, sizes and health, also in use\n",
+    .takes_json = true,
+    .run = run,
+};

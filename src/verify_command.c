@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/verify_command.h"
-
+/*
+ * src/verify_command.c -- rowtail verify: is what a state directory has the database?
+ *
+ * The state as of D (the shadow, over it the images of the journal) is compared with
+ * the source at one position. Where the WAL goes on from D, pages that have a frame
+ * after it are left out; where that cannot be proven, those that have a frame at all
+ * and differ. Free pages that differ mean nothing. Every page of the shadow that the
+ * journal does not replace must have its hash, every image its own.
+ *
+ * The directory is held against other processes meanwhile, and neither it nor the
+ * database is changed.
+ *
+ * ERRORS   ST_DAMAGED: pages differ, or the directory is damaged (exit 1). ST_CONFIG:
+ *          in use, of another database. ST_UNFIT, ST_IO, ST_NOMEM.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +32,7 @@
 #include "src/capture/db_open.h"
 #include "src/capture/source_state.h"
 #include "src/capture/wal_frame.h"
+#include "src/command_table.h"
 #include "src/state/known_pages.h"
 #include "src/state/shadow.h"
 
@@ -452,7 +466,7 @@ static enum status verify_contents(const struct config *config,
 	return status;
 }
 
-enum status verify_command(const struct config *config, struct error *err)
+static enum status run(const struct config *config, struct error *err)
 {
 	struct state_dir *dir;
 	bool is_new;
@@ -477,3 +491,11 @@ enum status verify_command(const struct config *config, struct error *err)
 	state_dir_close(dir);
 	return status;
 }
+
+const struct command verify_command = {
+    .name = "verify",
+    .usage = "--state DIR DATABASE",
+    .help = "compare it with the database, page by page\n",
+    .takes_database = true,
+    .run = run,
+};

@@ -22,14 +22,6 @@
 #include "src/config/kafka_options.h"
 #include "src/config/select_overrides.h"
 
-enum command {
-	COMMAND_FOLLOW,
-	COMMAND_STATUS,
-	COMMAND_VERIFY,
-	COMMAND_HELP,
-	COMMAND_VERSION,
-};
-
 enum line_format { LINES_VALUE, LINES_RECORD };
 
 enum snapshot_mode {
@@ -40,16 +32,17 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_WHEN_NEEDED, /* initial, and anew when Kafka has lost its place */
 };
 
-/* skipped.operations, added up. */
-enum { SKIP_CREATE = 1, SKIP_UPDATE = 2, SKIP_DELETE = 4 };
-
 struct config_setting; /* src/config/settings.c */
+struct command;        /* src/command_table.h */
 
 struct config {
-	enum command command;
-	enum log_level log_most; /* --quiet, --verbose */
-	bool log_json;           /* --log-format=json */
-	bool json;               /* --json of status */
+	const struct command *command; /* NULL: follow the database */
+	bool wants_help;               /* --help, and nothing else counts */
+	bool wants_version;            /* --version, and nothing else counts */
+	bool needs_no_database;        /* the command does without one */
+	enum log_level log_most;       /* --quiet, --verbose */
+	bool log_json;                 /* --log-format=json */
+	bool json;                     /* --json of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */
@@ -69,24 +62,9 @@ struct config {
 	struct column_options columns;
 	char *override_list; /* snapshot.select.statement.overrides; NULL: not given */
 	struct select_overrides overrides;
-	char *topic_prefix;
-	char *topic_delimiter;
-	char *topic_transaction;
-	bool context_headers; /* extended.headers.enabled */
-	bool schema_changes;  /* include.schema.changes */
-	bool header_schemas;  /* header.converter.schemas.enable */
-	char *heartbeat_prefix;
-	int heartbeat_ms; /* 0: no heartbeats */
-	enum binary_mode binary_mode;
-	bool schemas;
-	enum type_mapping type_mapping;
-	enum decimal_mode decimal_mode;
-	enum conversion_failure on_conversion_failure;
-	enum name_adjustment field_names;
-	enum name_adjustment schema_names;
-	bool tombstones_on_delete;
-	bool transaction_metadata;
-	unsigned skipped_operations;
+	struct encoder_settings encoder; /* its properties; the rest is not filled in */
+	bool header_schemas;             /* header.converter.schemas.enable */
+	int heartbeat_ms;                /* 0: no heartbeats */
 
 	struct kafka_options kafka;
 

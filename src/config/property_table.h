@@ -7,7 +7,8 @@
  * it shapes the messages, and what people are told of it. Parsing (property_value.h),
  * the settings that a state directory remembers (shaping.h), --help (property_help.h),
  * the man page and the README's table (make docs) are made of it. A new property is one
- * entry here, one field of struct config, and its use.
+ * entry here, one field (of struct encoder_settings if it shapes messages, else of
+ * struct config), and its use.
  *
  * Behind them stand those of Debezium and Kafka Connect that rowtail does not have:
  * some cannot matter here and are passed over with a warning, so that configurations

@@ -31,7 +31,6 @@ void config_init(struct config *config)
 	struct error ignored;
 
 	*config = (struct config){
-	    .command = COMMAND_FOLLOW,
 	    .log_most = LOG_INFO,
 	    .snapshot_mode = SNAPSHOT_MODE_NO_DATA,
 	};
@@ -352,7 +351,7 @@ static void derive(struct config *config)
 	const struct config_setting *s = config->settings;
 
 	if (!s || !s[property_find("include.schema.changes")].where) {
-		config->schema_changes = config->sink->tells_structure;
+		config->encoder.schema_changes = config->sink->tells_structure;
 	}
 	if (config->state_path && (!s || !s[property_find("snapshot.mode")].where)) {
 		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
@@ -411,7 +410,7 @@ static enum status default_prefix(struct config *config, struct error *err)
 		buffer_clear(&b);
 		return out_of_memory(err);
 	}
-	config->topic_prefix = b.bytes;
+	config->encoder.topic_prefix = b.bytes;
 	return ST_OK;
 }
 
@@ -431,7 +430,7 @@ static enum status set_defaults(struct config *config, struct error *err)
 			return err->status;
 		}
 	}
-	return config->topic_prefix ? ST_OK : default_prefix(config, err);
+	return config->encoder.topic_prefix ? ST_OK : default_prefix(config, err);
 }
 
 /* Beside the database itself, by whatever link it was named. */
@@ -447,29 +446,6 @@ static enum status default_state(struct config *config, struct error *err)
 		return out_of_memory(err);
 	}
 	config->state_is_default = true;
-	return ST_OK;
-}
-
-/* What status and verify cannot do without. */
-static enum status check_command(const struct config *config, struct error *err)
-{
-	bool is_status = config->command == COMMAND_STATUS;
-
-	if (config->json && !is_status) {
-		return error_set(err, ST_CONFIG,
-				 "--json goes with rowtail status only; leave it out");
-	}
-	if (config->command == COMMAND_FOLLOW) {
-		return ST_OK;
-	}
-	if (!config->state_path) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "no state directory given: rowtail %s --state DIR%s (a database of "
-		    "that name is ./%s)",
-		    is_status ? "status" : "verify", is_status ? "" : " DATABASE",
-		    is_status ? "status" : "verify");
-	}
 	return ST_OK;
 }
 
@@ -495,7 +471,7 @@ static enum status check_pairs(const struct config *config, struct error *err)
 		    "table.include.list and table.exclude.list exclude each "
 		    "other; give one of them");
 	}
-	if (config->header_schemas && !config->schemas) {
+	if (config->header_schemas && !config->encoder.schemas) {
 		return error_set(err, ST_CONFIG,
 				 "header.converter.schemas.enable=true needs "
 				 "schemas.enable=true, as a header's schema is that of "
@@ -542,10 +518,7 @@ enum status config_finish(struct config *config, struct error *err)
 {
 	enum status status = apply_settings(config, err);
 
-	if (status == ST_OK) {
-		status = check_command(config, err);
-	}
-	if (status == ST_OK && config->command != COMMAND_STATUS) {
+	if (status == ST_OK && !config->needs_no_database) {
 		status = finish_run(config, err);
 	}
 	if (status == ST_OK) {

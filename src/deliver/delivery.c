@@ -69,8 +69,8 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 	    .database_path = config->database_path,
 	    .state_path = config->state_path,
 	    .record_lines = config->lines == LINES_RECORD,
-	    .prefix = config->topic_prefix,
-	    .delimiter = config->topic_delimiter,
+	    .prefix = config->encoder.topic_prefix,
+	    .delimiter = config->encoder.topic_delimiter,
 	    .topics = {.may_make = kafka->may_make_topics,
 		       .partitions = kafka->partitions,
 		       .replication_factor = kafka->replication_factor,
@@ -107,33 +107,17 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	const struct config *config = delivery->config;
 	enum status status =
 	    column_options_open(&config->columns, &delivery->rules, err);
-	struct encoder_settings settings = {
-	    .version = ROWTAIL_VERSION,
-	    .database_name = config->database_name,
-	    .topic_prefix = config->topic_prefix,
-	    .topic_delimiter = config->topic_delimiter,
-	    .topic_transaction = config->topic_transaction,
-	    .binary_mode = config->binary_mode,
-	    .schema_changes = config->schema_changes,
-	    .heartbeat_prefix =
-		config->heartbeat_ms > 0 ? config->heartbeat_prefix : NULL,
-	    .context_headers = config->context_headers,
-	    .header_form = header_form_of(config),
-	    .schemas = config->schemas,
-	    .type_mapping = config->type_mapping,
-	    .decimal_mode = config->decimal_mode,
-	    .on_conversion_failure = config->on_conversion_failure,
-	    .field_names = config->field_names,
-	    .rules = delivery->rules,
-	    .schema_names = config->schema_names,
-	    .tombstones_on_delete = config->tombstones_on_delete,
-	    .transaction_metadata = config->transaction_metadata,
-	    .wants_keys = sink_wants_keys(config->sink, config->lines == LINES_RECORD),
-	    .skip_create = (config->skipped_operations & SKIP_CREATE) != 0,
-	    .skip_update = (config->skipped_operations & SKIP_UPDATE) != 0,
-	    .skip_delete = (config->skipped_operations & SKIP_DELETE) != 0,
-	};
+	struct encoder_settings settings = config->encoder;
 
+	settings.version = ROWTAIL_VERSION;
+	settings.database_name = config->database_name;
+	settings.rules = delivery->rules;
+	settings.header_form = header_form_of(config);
+	settings.wants_keys =
+	    sink_wants_keys(config->sink, config->lines == LINES_RECORD);
+	if (config->heartbeat_ms == 0) {
+		settings.heartbeat_prefix = NULL;
+	}
 	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
 			       : status;
 }
@@ -413,7 +397,7 @@ static void say_new_snapshot(const struct delivery *delivery)
 		 "%s's position of topic.prefix %s and the state directory do not go "
 		 "together; deletes made meanwhile are not announced",
 		 delivery->config->state_path, delivery->config->sink->title,
-		 delivery->config->topic_prefix);
+		 delivery->config->encoder.topic_prefix);
 }
 
 enum status delivery_claim(struct delivery *delivery, struct state *state,

@@ -42,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (config_finish(&config, &err) == ST_OK) {
 		if (!config.database_path || !config.database_name ||
-		    !config.topic_prefix || !config.topic_prefix[0] ||
-		    !config.topic_delimiter || !config.topic_transaction) {
+		    !config.encoder.topic_prefix || !config.encoder.topic_prefix[0] ||
+		    !config.encoder.topic_delimiter ||
+		    !config.encoder.topic_transaction) {
 			abort();
 		}
 	} else if (!err.text[0]) {

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "src/cli.h"
+#include "src/command_table.h"
 #include "src/config/settings.h"
 
 #define ARGS_MAX 16
@@ -73,7 +74,7 @@ static void test_a_database_alone_is_followed_from_now(void **state)
 
 	(void)state;
 	parse_ok("app.db", &c);
-	assert_int_equal(c.command, COMMAND_FOLLOW);
+	assert_null(c.command);
 	assert_string_equal(c.database_path, "app.db");
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
 	assert_int_equal(c.lines, LINES_VALUE);
@@ -97,8 +98,8 @@ static void test_options_may_stand_anywhere(void **state)
 	assert_int_equal(c.lines, LINES_RECORD);
 	assert_int_equal(c.log_most, LOG_WARN);
 	assert_true(c.log_json);
-	assert_string_equal(c.topic_prefix, "p");
-	assert_string_equal(c.topic_delimiter, "-");
+	assert_string_equal(c.encoder.topic_prefix, "p");
+	assert_string_equal(c.encoder.topic_delimiter, "-");
 	config_clear(&c);
 
 	(void)setenv("POSIXLY_CORRECT", "1", 1);
@@ -139,10 +140,10 @@ static void test_help_and_version_need_nothing_else(void **state)
 
 	(void)state;
 	parse_ok("--help", &c);
-	assert_int_equal(c.command, COMMAND_HELP);
+	assert_true(c.wants_help);
 	config_clear(&c);
 	parse_ok("app.db --version --no-such-option", &c);
-	assert_int_equal(c.command, COMMAND_VERSION);
+	assert_true(c.wants_version);
 	config_clear(&c);
 	assert_usage_has("rowtail DATABASE");
 }
@@ -232,20 +233,20 @@ static void test_commands_have_what_they_need(void **state)
 
 	(void)state;
 	parse_ok("status --state d", &c);
-	assert_int_equal(c.command, COMMAND_STATUS);
+	assert_ptr_equal(c.command, &status_command);
 	assert_string_equal(c.state_path, "d");
 	assert_false(c.json);
 	config_clear(&c);
 	parse_ok("--state d --json status", &c);
-	assert_int_equal(c.command, COMMAND_STATUS);
+	assert_ptr_equal(c.command, &status_command);
 	assert_true(c.json);
 	config_clear(&c);
 	parse_ok("verify --state d app.db", &c);
-	assert_int_equal(c.command, COMMAND_VERIFY);
+	assert_ptr_equal(c.command, &verify_command);
 	assert_string_equal(c.database_path, "app.db");
 	config_clear(&c);
 	parse_ok("./status", &c);
-	assert_int_equal(c.command, COMMAND_FOLLOW);
+	assert_null(c.command);
 	config_clear(&c);
 	check_refused("status", "no state directory given: rowtail status --state DIR");
 	check_refused("verify app.db", "no state directory given: rowtail verify");

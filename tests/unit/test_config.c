@@ -86,19 +86,19 @@ static void test_defaults_are_debeziums_and_ours(void **state)
 	(void)state;
 	init(&c);
 	finish(&c);
-	assert_int_equal(c.command, COMMAND_FOLLOW);
+	assert_null(c.command);
 	assert_string_equal(c.database_path, "/data/shop.db");
 	assert_string_equal(c.database_name, "shop.db");
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_NO_DATA);
 	assert_null(c.table_include_list);
 	assert_null(c.table_exclude_list);
-	assert_string_equal(c.topic_prefix, "shop");
-	assert_string_equal(c.topic_delimiter, ".");
-	assert_string_equal(c.topic_transaction, "transaction");
-	assert_int_equal(c.binary_mode, BINARY_BYTES);
-	assert_true(c.tombstones_on_delete);
-	assert_false(c.transaction_metadata);
-	assert_int_equal(c.skipped_operations, 0);
+	assert_string_equal(c.encoder.topic_prefix, "shop");
+	assert_string_equal(c.encoder.topic_delimiter, ".");
+	assert_string_equal(c.encoder.topic_transaction, "transaction");
+	assert_int_equal(c.encoder.binary_mode, BINARY_BYTES);
+	assert_true(c.encoder.tombstones_on_delete);
+	assert_false(c.encoder.transaction_metadata);
+	assert_int_equal(c.encoder.skipped_operations, 0);
 	assert_true(c.hold_escalate);
 	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(1) << 30);
 	assert_int_equal(c.journal_max_bytes, UINT64_C(1) << 30);
@@ -127,13 +127,13 @@ static void test_values_reach_their_fields(void **state)
 	set(&c, "journal.max.bytes", "0");
 	finish(&c);
 	assert_string_equal(c.table_include_list, "a,b\\,c");
-	assert_string_equal(c.topic_prefix, "My-App_1.x");
-	assert_string_equal(c.topic_delimiter, "-");
-	assert_string_equal(c.topic_transaction, "tx");
-	assert_true(c.transaction_metadata);
-	assert_false(c.tombstones_on_delete);
-	assert_int_equal(c.binary_mode, BINARY_BASE64_URL_SAFE);
-	assert_int_equal(c.skipped_operations, SKIP_CREATE | SKIP_UPDATE);
+	assert_string_equal(c.encoder.topic_prefix, "My-App_1.x");
+	assert_string_equal(c.encoder.topic_delimiter, "-");
+	assert_string_equal(c.encoder.topic_transaction, "tx");
+	assert_true(c.encoder.transaction_metadata);
+	assert_false(c.encoder.tombstones_on_delete);
+	assert_int_equal(c.encoder.binary_mode, BINARY_BASE64_URL_SAFE);
+	assert_int_equal(c.encoder.skipped_operations, SKIP_CREATE | SKIP_UPDATE);
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL_ONLY);
 	assert_false(c.hold_escalate);
 	assert_int_equal(c.hold_max_wal_bytes, UINT64_C(123456789012));
@@ -156,8 +156,8 @@ static void test_rank_wins_whatever_the_order(void **state)
 	set_as(&c, CONFIG_FILE, "database.file.path", "other.db");
 	finish(&c);
 	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
-	assert_string_equal(c.topic_prefix, "define");
-	assert_string_equal(c.topic_delimiter, "-"); /* of equals the later */
+	assert_string_equal(c.encoder.topic_prefix, "define");
+	assert_string_equal(c.encoder.topic_delimiter, "-"); /* of equals the later */
 	assert_string_equal(c.database_path, "/data/shop.db");
 	config_clear(&c);
 }
@@ -337,7 +337,7 @@ static void test_schemas_have_the_names_that_connect_has(void **state)
 	set(&c, "value.converter.schemas.enable", "true");
 	set(&c, "key.converter.schemas.enable", "TRUE");
 	finish(&c);
-	assert_true(c.schemas);
+	assert_true(c.encoder.schemas);
 	assert_int_equal(c.warning_count, 0);
 	config_clear(&c);
 
@@ -346,13 +346,13 @@ static void test_schemas_have_the_names_that_connect_has(void **state)
 	set_as(&c, CONFIG_FILE, "value.converter.schemas.enable", "true");
 	set(&c, "schemas.enable", "false");
 	finish(&c);
-	assert_false(c.schemas);
+	assert_false(c.encoder.schemas);
 	config_clear(&c);
 	init(&c);
 	set_as(&c, CONFIG_FILE, "schemas.enable", "false");
 	set(&c, "value.converter.schemas.enable", "true");
 	finish(&c);
-	assert_true(c.schemas);
+	assert_true(c.encoder.schemas);
 	config_clear(&c);
 
 	init(&c);
@@ -369,7 +369,7 @@ static void test_schemas_have_the_names_that_connect_has(void **state)
 	init(&c);
 	set(&c, "value.converter", "org.apache.kafka.connect.json.JsonConverter");
 	finish(&c);
-	assert_false(c.schemas);
+	assert_false(c.encoder.schemas);
 	assert_int_equal(c.warning_count, 1);
 	assert_non_null(strstr(c.warnings[0], "set schemas.enable"));
 	config_clear(&c);
@@ -415,7 +415,7 @@ static void check_prefix(const char *path, const char *name, const char *prefix)
 	set(&c, "database.file.path", path);
 	finish(&c);
 	assert_string_equal(c.database_name, name);
-	assert_string_equal(c.topic_prefix, prefix);
+	assert_string_equal(c.encoder.topic_prefix, prefix);
 	config_clear(&c);
 }
 
@@ -487,7 +487,7 @@ static void test_files_name_their_lines(void **state)
 	assert_string_equal(err.text, expected);
 	finish(&c);
 	assert_string_equal(c.table_include_list, "a,b");
-	assert_string_equal(c.topic_prefix, "s");
+	assert_string_equal(c.encoder.topic_prefix, "s");
 	(void)snprintf(expected, sizeof expected, "%s:5: slot.name", path);
 	assert_int_equal(c.warning_count, 1);
 	assert_memory_equal(c.warnings[0], expected, strlen(expected));

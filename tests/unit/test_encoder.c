@@ -368,7 +368,7 @@ static void test_changed_key_has_headers_on_all_three_messages(void **state)
 	struct fixture f;
 
 	(void)state;
-	settings.skip_update = true; /* without effect on these */
+	settings.skipped_operations = SKIP_UPDATE; /* without effect on these */
 	settings.transaction_metadata = true;
 	open_fixture(&f, &settings, &orders);
 	begin(&f, 5);
@@ -533,7 +533,7 @@ static void test_sequence_has_the_previous_transaction_with_events(void **state)
 	struct fixture f;
 
 	(void)state;
-	settings.skip_delete = true;
+	settings.skipped_operations = SKIP_DELETE;
 	open_fixture(&f, &settings, &orders);
 	encoder_begin(f.encoder, &snapshot);
 	change(&f, CHANGE_READ, row);
@@ -566,7 +566,7 @@ static void test_skipped_operations_take_no_number(void **state)
 
 	(void)state;
 	settings.transaction_metadata = true;
-	settings.skip_create = settings.skip_update = true;
+	settings.skipped_operations = SKIP_CREATE | SKIP_UPDATE;
 	open_fixture(&f, &settings, &orders);
 	begin(&f, 5);
 	change(&f, CHANGE_CREATE, row);

@@ -330,7 +330,7 @@ static void test_the_kind_of_sink_shapes_the_messages(void **state)
 	    config_set(&config, CONFIG_DEFINE, "", "database.file.path", "a", &err),
 	    ST_OK);
 	assert_int_equal(config_finish(&config, &err), ST_OK);
-	assert_true(config.schema_changes);
+	assert_true(config.encoder.schema_changes);
 	config_clear(&config);
 }
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/command_table.h -- all commands that work on a state directory, each of them
+ * once.
+ *
+ * A new one is a file that defines its struct command, and one line in COMMANDS. The
+ * command line, its errors and --help are made of that. Without a command the database
+ * is followed (src/follow.h).
+ *
+ * THREADS  No shared state. A command runs on the main thread.
+ */
+#ifndef COMMAND_TABLE_H
+#define COMMAND_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/config/config.h"
+
+struct command {
+	const char *name;  /* the first word that is no option */
+	const char *usage; /* what follows it in --help: "--state DIR DATABASE" */
+	const char *help;  /* of --help; each line ends with \n and has 57 characters */
+	bool takes_database; /* one, always; else none */
+	bool takes_json;     /* --json: it prints one JSON object */
+	/* With a state directory given, and config->json as asked for; prints on
+	 * stdout. ST_OK: exit 0. Otherwise the error says why. */
+	enum status (*run)(const struct config *config, struct error *err);
+};
+
+/* In the order of --help. */
+#define COMMANDS(X)       \
+	X(status_command) \
+	X(verify_command)
+
+#define COMMAND_DECLARE(which) extern const struct command which;
+COMMANDS(COMMAND_DECLARE)
+
+/* NULL: no more. */
+const struct command *command_table_at(size_t index);
+
+/* NULL: there is none of that name. */
+const struct command *command_table_find(const char *name);
+
+#endif
