@@ -116,7 +116,8 @@ static struct stable_cells stable_cells(const struct page *old_page,
 
 /* Is cell `i` of the old page cell `j` of the new one? Where the span does not tell,
  * because the page's cells were moved or the cell lies between two that changed, the
- * cells themselves do. What cannot be read is not the same, and found out later. */
+ * cells themselves do. A cell that cannot be read is not the same: who reads its row
+ * finds the damage. */
 static bool same_cell(const struct page_marks *marks, const struct stable_cells *stable,
 		      const struct page *old_page, uint32_t i,
 		      const struct page *new_page, uint32_t j)

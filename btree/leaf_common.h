@@ -25,13 +25,14 @@ struct leaf_common {
 	uint32_t suffix; /* cells, not overlapping prefix in either page */
 };
 
-/* Of `old_page` and `new_page`, one page number in both views. Nothing where an
- * overflow page of theirs is marked, or the kinds differ. */
+/* What `old_page` and `new_page`, one page number in two views, have in common: nothing
+ * where an overflow page of theirs is marked, or the kinds differ. */
 struct leaf_common leaf_common_find(const struct page_marks *marks,
 				    const struct page *old_page,
 				    const struct page *new_page);
 
-/* The same bytes, overflow pages too: none of those is marked. */
+/* True when both cells have the same bytes, and no overflow page of theirs is marked.
+ */
 bool leaf_common_cell_same(const struct page_marks *marks, const struct cell *a,
 			   const struct cell *b);
 

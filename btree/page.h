@@ -69,7 +69,7 @@ static inline uint32_t page_cells_start(const struct page *page)
 	return (uint32_t)(page->pointers - page->bytes) + 2 * page->cell_count;
 }
 
-/* The byte offset from which on, the header says, there are cells; it may lie. */
+/* The byte offset where cell content starts, as the header says; it may lie. */
 static inline uint32_t page_content_start(const struct page *page)
 {
 	uint32_t start = get_u16be(page->pointers - (page->is_leaf ? 3 : 7));

@@ -50,9 +50,8 @@ enum status page_marks_add_dirty(struct page_marks *marks, uint32_t page_no,
 /*
  * Fill marked, holders and roots from dirty. `old` is the view before the
  * transaction; `map` is its derived parent map, NULL when the database has
- * ptrmap pages. A dirty page that the map does not know makes it complete, once,
- * from `trees`. With a map only needed trees are climbed and have their roots in
- * `roots`.
+ * ptrmap pages. When the map does not know a dirty page it is completed, once, from
+ * `trees`. With a map only needed trees are climbed and have their roots in `roots`.
  */
 enum status page_marks_climb(struct page_marks *marks, struct page_source *old,
 			     struct parent_map *map, struct map_trees *trees,

@@ -390,7 +390,7 @@ static enum status scan_cells(struct parent_map *map, struct page_source *source
 		}
 		status = overflow_walk(source, &cell, enter_chain, &chain, err);
 		if (status == ST_CORRUPT) {
-			status = ST_OK; /* nobody, we neither, can read that row */
+			status = ST_OK; /* nobody can read that row, nor can we */
 		}
 	}
 	return status;

@@ -10,22 +10,22 @@
  * (parent_map_complete).
  *
  * So that this does not happen with every index page, the interior pages of all other
- * trees and the freelist are read, too: their pages are FREE, as nothing is to be
- * climbed from there. For trees that is a hint, marked OTHER, which what a needed tree
- * says wins over, and which counts when the page, met for the first time, is a b-tree
- * page; else it is as good as UNKNOWN. So damage there costs a scan at most, and no
- * row. (A freelist must be whole to be believed.) No later transaction looks at those
- * trees.
+ * trees and the freelist are read, too: their pages are FREE, as nothing has to be
+ * climbed from there. For pages of trees that is only a hint, marked OTHER: what a
+ * needed tree says wins over it, and it counts only if the page, when it is first met,
+ * is a b-tree page; else the page is as good as UNKNOWN. So damage there costs a scan
+ * at most, and no row. (A freelist must be whole to be believed.) No later transaction
+ * looks at those trees.
  *
  * The map is kept up to date only from pages that a walk of a new tree reaches,
  * never from a frame that merely stands in the WAL: without SECURE_DELETE,
  * freed interior pages look alive there and would poison it.
  *
- * An entry of a page that is in a needed tree is always right. A page that left all of
- * them may keep an entry as an overflow page: whoever climbs looks whether it is still
- * pointed to (parent_map_points). As a child it must not (tree_diff_end; trees
+ * The entry of a page that is in a needed tree is always right. A page that left all of
+ * them may keep an entry as an overflow page: whoever climbs checks whether it is still
+ * pointed to (parent_map_points). It must not keep one as a child (tree_diff_end; trees
  * that are gone are walked for that): a page that did not change is not searched for
- * its marked child, it is taken from here.
+ * its marked child, which is taken from here.
  *
  * OWNERSHIP  parent_map_init / parent_map_clear.
  * THREADS    One thread at a time.
@@ -93,14 +93,15 @@ enum status parent_map_complete(struct parent_map *map, struct page_source *sour
 /*
  * Is `page_no`, an overflow page by its entry, still pointed to by the page that the
  * entry names? `*points` is true also where that page cannot be made out: whoever reads
- * its rows finds out. What is no more becomes FREE.
+ * its rows finds out. A page that is not becomes FREE.
  */
 enum status parent_map_points(struct parent_map *map, struct page_source *source,
 			      uint32_t page_no, bool *points,
 			      struct error *err) MUST_CHECK;
 
 /*
- * Is `page_no` UNKNOWN, or OTHER and yet no b-tree page? One that is is FREE for good.
+ * Is `page_no` UNKNOWN, or OTHER and yet no b-tree page? An OTHER page that is a b-tree
+ * page becomes FREE for good.
  */
 enum status parent_map_doubts(struct parent_map *map, struct page_source *source,
 			      uint32_t page_no, bool *doubts,

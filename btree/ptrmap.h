@@ -31,9 +31,9 @@ uint32_t ptrmap_page_of(uint32_t page_no, uint32_t page_size, uint32_t usable_si
 
 /*
  * Look up `page_no`. The parent is given as 0 for PTRMAP_ROOT and PTRMAP_FREE,
- * which have none. ST_CORRUPT for an unknown kind, a parent out of range, or one of a
- * page that has none.
- * Asked about a ptrmap page, the lock-byte page or page 1 it is ST_CORRUPT, too.
+ * which have none. ST_CORRUPT for an unknown kind, a parent out of range, a parent
+ * where there can be none, and when asked about a ptrmap page, the lock-byte page or
+ * page 1.
  */
 enum status ptrmap_read(struct page_source *source, uint32_t page_no,
 			enum ptrmap_kind *kind, uint32_t *parent,

@@ -175,8 +175,8 @@ struct chain_entry {
 	uint32_t holder;
 };
 
-/* Into the parent map. It ends at a page outside the marked set: what is behind it has
- * kept its place in the chain. */
+/* Enter one page of the chain into the parent map. The walk ends at a page outside the
+ * marked set: what is behind it has kept its place in the chain. */
 static enum status enter_overflow(void *context, uint32_t page_no, uint32_t previous,
 				  struct error *err)
 {
@@ -227,7 +227,7 @@ static enum status enter_cells(struct tree_diff *diff, const struct page *page,
 	return enter_range(diff, page, 0, page->cell_count, err);
 }
 
-/* Child `index` joins the next level, behind it the cell that follows it. */
+/* Child `index` joins the next level, and after it the cell that follows it. */
 static enum status emit(struct tree_diff *diff, struct tree_side *side,
 			const struct page *page, uint32_t index, struct error *err)
 {
