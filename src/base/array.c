@@ -17,7 +17,8 @@ bool array_grow(void *list, size_t *cap, size_t need, size_t size)
 		want = need;
 	}
 	want = want < FIRST_CAP ? FIRST_CAP : want;
-	/* Pointers to objects look all alike, but only as bytes may they be taken so.
+	/* All pointers to objects look alike, but only a copy of their bytes may say
+	 * so.
 	 */
 	memcpy(&old, list, sizeof old);
 	/* More than an object can be: sanitizers end the program for asking. */

@@ -23,9 +23,9 @@
 bool array_grow(void *list, size_t *cap, size_t need, size_t size) MUST_CHECK;
 
 /* Room for `need` elements of `size` bytes in the array that the pointer at `list`
- * points to (NULL while *cap is 0); it may move. What is too small grows to twice its
- * size at least. False: memory ran out, or so many have no size; nothing has changed
- * then. */
+ * points to (NULL while *cap is 0); it may move. One that is too small grows to at
+ * least twice its size. False: memory ran out, or the size does not fit into a size_t;
+ * nothing has changed then. */
 static inline bool array_room(void *list, size_t *cap, size_t need,
 			      size_t size) MUST_CHECK;
 static inline bool array_room(void *list, size_t *cap, size_t need, size_t size)

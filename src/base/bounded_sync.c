@@ -82,7 +82,8 @@ void bounded_sync_close(struct bounded_sync *sync)
 	free(sync);
 }
 
-/* Until the thread has nothing to do; false: not by `until_ns`. The lock is held. */
+/* Wait until the thread has nothing to do; false: not by `until_ns`. The lock is held.
+ */
 static bool await_idle(struct bounded_sync *sync, int64_t until_ns)
 {
 	struct timespec until = clock_timespec(until_ns);

@@ -2,15 +2,15 @@
 /*
  * src/base/bounded_sync.h -- fdatasync with a deadline.
  *
- * A sync cannot be called off, and on a slow disk takes seconds. Who holds a lock that
- * others wait for has it done by a thread of its own and waits only so long; a sync
- * that comes too late goes on, and the next one waits for its end first.
+ * A sync cannot be called off, and on a slow disk takes seconds. A caller that holds a
+ * lock which others wait for has it done by another thread, and waits for it only until
+ * a deadline; a sync that is late goes on, and the next one waits for its end first.
  *
  * OWNERSHIP  bounded_sync_open / bounded_sync_close, which waits for a sync at work.
  *            The descriptor must stay open until then.
- * THREADS    One other than its own.
- * ERRORS     Late is no error. A sync that failed is for good: what it lost, no later
- *            one would report.
+ * THREADS    One caller; it has a thread of its own for the syncs.
+ * ERRORS     Late is no error. After a sync that failed all fail: none of them would
+ *            report what that one lost.
  */
 #ifndef BOUNDED_SYNC_H
 #define BOUNDED_SYNC_H

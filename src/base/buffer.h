@@ -2,9 +2,9 @@
 /*
  * src/base/buffer.h -- bytes that grow at the end.
  *
- * Appending never fails visibly: when memory runs out the buffer becomes
- * `failed` for good, and the one check at the end of a
- * message (buffer_ok) sees it. That keeps formatting code free of checks.
+ * Appending never fails visibly: when memory runs out the buffer is `failed` until it
+ * is reset, and the one check at the end of a message (buffer_ok) sees it. That keeps
+ * formatting code free of checks.
  *
  * OWNERSHIP  buffer_init / buffer_clear; the storage of the struct is the caller's.
  * THREADS    One thread at a time.

@@ -18,7 +18,7 @@
 
 #include "src/base/status.h"
 
-/* Bytes that were there, up to `len`, from `offset`; -1: not to be read. */
+/* Read up to `len` bytes from `offset`; returns how many there were, -1: unreadable. */
 ssize_t file_read_at(int fd, void *bytes, size_t len, off_t offset) MUST_CHECK;
 
 /* All of them, or false; errno is ENODATA if the file ends before. */
@@ -31,7 +31,7 @@ bool file_read_padded(int fd, void *bytes, size_t len, off_t offset) MUST_CHECK;
 ssize_t file_read_vector(int fd, const struct iovec *vec, int count,
 			 off_t offset) MUST_CHECK;
 
-/* All of them, or false: so much of them as is written. */
+/* All of them, or false: some of them may be written. */
 bool file_write_at(int fd, const void *bytes, size_t len, off_t offset) MUST_CHECK;
 
 bool file_set_length(int fd, off_t length) MUST_CHECK;

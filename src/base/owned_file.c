@@ -58,7 +58,7 @@ static enum status has_names(const struct owned_place *place, const struct stat 
 			 name.text, name.text, name.text, place->instead);
 }
 
-/* Of file systems that have modes from their mount options alone, or may have. */
+/* Do the modes of this file system come from its mount options alone, or may they? */
 static bool may_keep_no_modes(int fd)
 {
 	static const unsigned long kinds[] = {

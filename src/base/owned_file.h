@@ -58,7 +58,8 @@ enum status owned_folder_open(const struct owned_place *place, bool make, int *f
 enum status owned_folder_close(const struct owned_place *place, int fd, bool may_close,
 			       struct error *err) MUST_CHECK;
 
-/* Judge what is open, or what bears the name: a link is an error, nothing is none. */
+/* Judge a file that is open, or what has the name: a link is an error; that there is
+ * nothing is none. */
 enum status owned_file_check(const struct owned_place *place, int fd,
 			     struct error *err) MUST_CHECK;
 enum status owned_file_look(const struct owned_place *place,

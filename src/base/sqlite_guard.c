@@ -33,7 +33,7 @@ static int refused(void)
 }
 
 /* The header of a wal-index that SQLite could not read, as it was when it asked for the
- * write lock to make it anew. Of another -shm the inode may be the same. */
+ * write lock to make it anew. Another -shm may have the same inode. */
 struct torn_header {
 	ino_t file;
 	int64_t changed_ns;
@@ -50,8 +50,8 @@ void sqlite_guard_let_write(bool may)
 	may_lock_write = may;
 }
 
-/* Who writes a header has the write lock. A moment after we saw half of it he is done,
- * and would find the lock taken by us when he writes the next time. */
+/* Whoever writes a header has the write lock. A moment after we saw half of it that
+ * writer is done, and its next transaction would find the lock taken by us. */
 static bool is_left_torn(int shm_fd)
 {
 	uint8_t now[SHM_HEADER_BYTES] = {0};
@@ -98,7 +98,8 @@ static int exclusive_lock(int fd, int cmd, struct flock lock)
 	return fcntl(fd, cmd, &lock);
 }
 
-/* Who may only read -shm looks this way whether somebody is writing the header. */
+/* A process that may only read -shm finds out by a shared lock whether somebody is
+ * writing the header. */
 static int shared_write_lock(int fd, struct flock lock)
 {
 	lock.l_type = F_WRLCK;
@@ -146,8 +147,8 @@ static int guarded_ftruncate(int fd, off_t length)
 	return length == SHM_CUT_BYTES ? 0 : ftruncate(fd, length);
 }
 
-/* A root that was left without this capability, as in a container, is one user as any
- * other here: the files that it makes stay its own. */
+/* Root without this capability, as in some containers, is a user like any other: the
+ * files that it makes stay its own. */
 static bool may_give_away(void)
 {
 	struct __user_cap_header_struct header = {.version =
@@ -221,10 +222,11 @@ enum status sqlite_guard(struct error *err)
 		if (!vfs || vfs->iVersion < 3 || !vfs->xSetSystemCall ||
 		    vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
 			SQLITE_OK) {
-			return error_set(err, ST_IO,
-					 "this build of SQLite lets nobody look at its "
-					 "calls of %s; use another one",
-					 calls[i].name);
+			return error_set(
+			    err, ST_IO,
+			    "this build of SQLite does not let its calls of %s be "
+			    "intercepted; use another build",
+			    calls[i].name);
 		}
 	}
 	return ST_OK;

@@ -23,7 +23,7 @@ const char *status_text(enum status status)
 	return "unknown status";
 }
 
-/* Of what did not fit no half of a character stays. */
+/* Where the text did not fit, no half of a character stays at its end. */
 static void trim(char *text, size_t size, int len)
 {
 	if (len >= (int)size) {
@@ -122,7 +122,7 @@ struct error_reason error_reason(int sys_errno)
 			       "its container, the sysctl vm.max_map_count)",
 			       plain);
 		break;
-	case EAGAIN: /* of fork and of threads; who waits for something else asks */
+	case EAGAIN: /* of fork and of threads; elsewhere callers handle it */
 		(void)snprintf(text, sizeof reason.text,
 			       "no more threads or processes are allowed, or there is "
 			       "no memory for one (limits: ulimit -u, TasksMax= of a "

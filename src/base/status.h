@@ -47,8 +47,8 @@ enum status error_set(struct error *err, enum status status, const char *fmt, ..
 enum status error_no_memory(struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The text of an errno; of limits, which it is and how it is raised. EAGAIN is that of
- * threads and processes. */
+/* The text of an errno; where a limit is behind it, which one and how it is raised.
+ * EAGAIN is taken for that of threads and processes. */
 struct error_reason {
 	char text[256];
 };
@@ -72,7 +72,8 @@ bool errno_is_limit(int sys_errno);
 /* Append to the text that is there; returns err->status. */
 enum status error_add(struct error *err, const char *text);
 
-/* Of ST_NOMEM that does not say so: which limits there are, and how they are raised. */
+/* Append to an ST_NOMEM which limits there are, and how they are raised, unless it says
+ * so. */
 void error_name_limits(struct error *err);
 
 const char *status_text(enum status status);

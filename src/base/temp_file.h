@@ -2,9 +2,9 @@
 /*
  * src/base/temp_file.h -- an unlinked temporary file that nobody else can open.
  *
- * It lies in $TMPDIR, else in /var/tmp, mode 0600. A tmpfs (it would take memory,
- * not disk) is used only when $TMPDIR names it.
- * A file system on which others could open it is an error.
+ * It lies in $TMPDIR, else in /var/tmp, mode 0600. A tmpfs (it would take memory, not
+ * disk) is used only when $TMPDIR names it. A file system on which others could open it
+ * is an error.
  *
  * THREADS  Any.
  */

@@ -12,7 +12,8 @@ enum status thread_start(pthread_t *thread, void *(*body)(void *), void *context
 	int rc;
 
 	(void)sigfillset(&all);
-	(void)sigdelset(&all, SIGBUS); /* of its own making: blocked, it kills */
+	(void)sigdelset(&all,
+			SIGBUS); /* the thread itself raises it: blocked, it kills */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(thread, NULL, body, context);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);

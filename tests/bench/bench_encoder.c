@@ -4,7 +4,7 @@
  *
  *     bench_encoder [EVENTS]        default 2000000
  *
- * Five columns as in the measurement of DEBEZIUM.md: id, name, amount, status, note.
+ * Five columns: id, name, amount, status, note.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -26,8 +26,8 @@ void fixture_close(struct catalog_fixture *f);
 /* Run statements, printf style as sqlite3_mprintf knows it. */
 void fixture_run(struct catalog_fixture *f, const char *fmt, ...);
 
-/* Put a row into sqlite_schema as it is; SQLite does not look at it before the next
- * fixture_reopen. */
+/* Put a row into sqlite_schema as it is: SQLite does not look at it before it reads the
+ * schema again. */
 void fixture_add_row(struct catalog_fixture *f, const char *type, const char *name,
 		     const char *table_name, int64_t root_page, const char *sql);
 
