@@ -22,7 +22,7 @@ struct entry {
 	atomic_uint references;
 	struct description *description;
 	bool has_index;
-	const char *reason; /* to be left out, of the filter; readers may have others */
+	const char *reason; /* why the filter leaves it out; readers may have others */
 	char *own_reason;   /* the same, if it is the entry's own */
 };
 
@@ -33,7 +33,8 @@ struct whole_catalog {
 	size_t first_table; /* public.rows from here on are public.tables */
 	size_t first_index; /* and from here on indexes */
 	size_t index_count;
-	const struct table_filter *filter; /* compared only: may be gone */
+	const struct table_filter
+	    *filter; /* its address is compared only: it may be closed */
 };
 
 static const struct whole_catalog *whole(const struct catalog *catalog)

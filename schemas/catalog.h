@@ -60,8 +60,8 @@ struct catalog {
  * root pages aside) did not change take their description from it without
  * asking SQLite again, and a table of which nothing changed is the same object in both;
  * the filter is asked about new ones only, if it is the same; `previous` stays the
- * caller's and stays valid. `changed` (may be NULL: any) are
- * the pages that are other ones than in `previous`: of the schema only those are read.
+ * caller's and stays valid. `changed` are the pages that differ from `previous` (NULL:
+ * any may): of the schema only those are read.
  */
 enum status catalog_read(struct page_source *source, const struct table_filter *filter,
 			 const struct catalog *previous, const struct page_set *changed,

@@ -38,7 +38,7 @@ enum status column_mask_open(const char *property, struct column_mask **out,
 void column_mask_close(struct column_mask *mask);
 
 enum mask_kind column_mask_kind(const struct column_mask *mask);
-/* Of asterisks, or of the text that is left. */
+/* How many asterisks there are, or characters of the text that are left. */
 size_t column_mask_chars(const struct column_mask *mask);
 
 /* MASK_TRUNCATE: the part of the value that is left; its bytes are the value's. */

@@ -199,7 +199,7 @@ void column_rules_close(struct column_rules *rules)
 
 /* ---- columns ---- */
 
-/* Is `name` in the list? In a list that was not given is nothing. */
+/* Is `name` in the list? A list that was not given has nothing in it. */
 static enum status find_in(const struct name_patterns *patterns, const char *name,
 			   bool *is_listed, struct error *err)
 {

@@ -4,8 +4,8 @@
  *
  *     column.include.list, column.exclude.list   which columns rows have; keys keep
  *                                                 theirs
- *     column.mask.*, column.truncate.*           schemas/column_mask.h; of several
- *                                                 for one column the first set counts
+ *     column.mask.*, column.truncate.*           schemas/column_mask.h; where several
+ *                                                 name one column the first set counts
  *     message.key.columns                        "TABLES:COLUMN,COLUMN;TABLES:COLUMN"
  *
  * All but TABLES and COLUMN are lists as schemas/name_patterns.h has them, matched

@@ -2,10 +2,11 @@
 /*
  * schemas/compute_child.h -- the process in which columns are computed.
  *
- * It is this program, started again by schemas/compute_process.c with COMPUTE_ARGUMENT,
- * and a main() that knows nothing of that gives it no columns. It has one descriptor,
- * COMPUTE_FD, a socket to the one that started it, answers one request after the other
- * (schemas/compute_wire.h), and ends with it. It may be killed at any time.
+ * It is this program, started again by schemas/compute_process.c with COMPUTE_ARGUMENT;
+ * in one whose main() does not ask compute_child_is nothing is computed. It has one
+ * descriptor, COMPUTE_FD, a socket to the one that started it, answers one request
+ * after the other (schemas/compute_wire.h), and ends with it. It may be killed at any
+ * time.
  *
  * THREADS  One.
  */

@@ -19,9 +19,8 @@
 
 #define LOOK_MS  10              /* how often its time is looked at */
 #define PATIENCE (30 * NS_PER_S) /* in which it must answer, on a processor or not */
-#define IN_CHILD                                                            \
-	"ROWTAIL_COMPUTES" /* set in its environment: it starts none itself \
-			    */
+/* Set in its environment: it starts none itself. */
+#define IN_CHILD "ROWTAIL_COMPUTES"
 
 struct compute_process {
 	const struct table *table;
@@ -37,7 +36,7 @@ struct compute_process {
 
 /* ---- starting and ending ---- */
 
-/* It holds nothing open of what others wait for the end of, not even stderr. */
+/* It keeps nothing open whose end others wait for, not even stderr. */
 static bool add_descriptors(posix_spawn_file_actions_t *actions, int fd)
 {
 	return posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDWR, 0) ==

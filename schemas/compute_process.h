@@ -3,10 +3,10 @@
  * schemas/compute_process.h -- virtual columns, computed where it can be stopped.
  *
  * A call of a SQL function cannot be interrupted, whether it takes an hour or all
- * memory, and a thread cannot be ended from outside. A process can: what is computed is
- * asked of one (schemas/compute_child.h), which gets so much memory and so much time on
- * a processor, and is killed when that is over. Time is what it spends on a processor,
- * so that a busy machine takes nothing away.
+ * memory, and a thread cannot be ended from outside. A process can: so columns are
+ * computed in one (schemas/compute_child.h), which has a budget of memory and time and
+ * is killed when it exceeds that. Time is what it spends on a processor, so that a busy
+ * machine takes nothing away.
  *
  * OWNERSHIP  compute_process_open / compute_process_close, which takes NULL and waits
  *            for its end.
@@ -41,8 +41,9 @@ struct compute_budget {
 /*
  * Start a process for `table`, whose virtual columns are computed but for those that
  * are off: `is_off`, which stays as it is while the process is used. NULL, and errno,
- * when it cannot be started. `*result` says whether it can be asked; `complaint` is set
- * if not, and, else empty, if SQLite does not understand all of the definition.
+ * when it cannot be started. `*result` says whether it can be asked, and `complaint`
+ * why not; if it can, that is empty, or says what of the definition SQLite does not
+ * understand.
  */
 struct compute_process *compute_process_open(const struct table *table,
 					     const bool *is_off,

@@ -14,9 +14,10 @@
  *       COLUMN    nothing; head.index is that of a virtual column of the row at hand
  *     answer    head, then
  *       WIRE_OK      the values that were asked for; to OPEN a complaint, if SQLite
- * does not understand all of the definition WIRE_FAILED  SQLite's complaint WIRE_BROKEN
- * the same, and it will be so for every row WIRE_MEMORY  nothing: it needs more than it
- * may have
+ *                    does not understand all of the definition
+ *       WIRE_FAILED  SQLite's complaint
+ *       WIRE_BROKEN  the same, and it will be so for every row
+ *       WIRE_MEMORY  nothing: it needs more than it may have
  *
  * OWNERSHIP  Readers borrow from the bytes they are given.
  * THREADS    No shared state.

@@ -56,9 +56,9 @@ struct encoder_transaction {
 void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn);
 
 /*
- * True for an update that changes the key of message.key.columns: in its place the two
- * changes in `parts` are to be encoded, one after the other. They borrow what the
- * change does.
+ * True for an update that changes the key of message.key.columns: the two changes in
+ * `parts` are to be encoded in its place, one after the other. They borrow what the
+ * change borrows.
  */
 bool encoder_splits(const struct table_plan *plan, const struct change *change,
 		    struct change parts[2]);
@@ -104,13 +104,13 @@ struct encoder_topics {
 };
 struct encoder_topics encoder_topics(const struct encoder *encoder);
 
-/* Counts so far: events after the filters. */
+/* The last change_id: how many events there were after the filters. */
 uint64_t encoder_change_id(const struct encoder *encoder);
 /* The last transaction that gave an event, the current one included; ENCODER_NO_LSN. */
 uint64_t encoder_previous_lsn(const struct encoder *encoder);
 #define ENCODER_NO_LSN UINT64_MAX
 
-/* Go on as after these. */
+/* Go on as if these had been the last. */
 void encoder_restore(struct encoder *encoder, uint64_t change_id,
 		     uint64_t previous_lsn);
 

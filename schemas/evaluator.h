@@ -40,28 +40,28 @@ void evaluator_close(struct evaluator *evaluator);
 uint32_t evaluator_count(const struct table *table);
 
 /*
- * Prepare what all rows need. `*complaint` is set if the definition is not all that
- * SQLite understands: some column will be NULL.
+ * Prepare what all rows need. `*has_complaint`: SQLite does not understand all of the
+ * definition, `*complaint` says what, and some column will be NULL.
  */
 enum status evaluator_prepare(struct evaluator *evaluator, bool *has_complaint,
 			      struct error *complaint, struct error *err) MUST_CHECK;
 
-/* After evaluator_prepare: how many calls of functions reading a row makes. */
+/* After evaluator_prepare: how often reading one row calls a function. */
 enum status evaluator_function_calls(struct evaluator *evaluator, uint32_t *calls,
 				     struct error *err) MUST_CHECK;
 
 /* No value may be longer than that from now on. */
 void evaluator_limit(struct evaluator *evaluator, uint64_t bytes);
 
-/* Make it the row that is read from: its `values` but for the virtual ones, in
- * declaration order; `rowid` is ignored for WITHOUT ROWID tables. */
+/* Make this the row that is read from: its `values` in declaration order, of which the
+ * virtual ones are not looked at; `rowid` is ignored for WITHOUT ROWID tables. */
 enum status evaluator_write(struct evaluator *evaluator, int64_t rowid,
 			    const struct value *values, struct error *err) MUST_CHECK;
 
 /*
  * Compute all virtual columns that are not off: values[i] of each of them. TEXT and
- * BLOB bytes are appended to `bytes`, in whose place value.integer has their offset
- * there. The first that fails ends it, and nothing in `values` counts.
+ * BLOB bytes are appended to `bytes`; value.integer has their offset there. The first
+ * column that fails ends it, and nothing in `values` counts.
  */
 enum status evaluator_read_all(struct evaluator *evaluator, struct value *values,
 			       struct buffer *bytes, struct error *err) MUST_CHECK;

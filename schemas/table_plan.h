@@ -99,7 +99,7 @@ bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
 void table_plan_close(struct table_plan *plan); /* takes NULL */
 /* The topic of its messages, sanitised; borrowed from the plan. */
 struct span table_plan_topic(const struct table_plan *plan);
-/* Messages without a key are all that come. */
+/* No message of the table has a key. */
 bool table_plan_is_keyless(const struct table_plan *plan);
 /* message.key.columns says what its key is. */
 bool table_plan_has_own_key(const struct table_plan *plan);

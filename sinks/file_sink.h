@@ -8,7 +8,7 @@
  *               itself.
  * START         begin: what the file has beyond the stored place are lines of a crash:
  *               it is cut back. A shorter file is appended to, never extended, with a
- *               warning; to another one as well, behind a newline if it does not end in
+ *               warning; so is another file, behind a newline if it does not end in
  *               one. A file is the stored one if inode and proof (a hash of the bytes
  *               before the place) are; it is also cut back under another name that
  *               begins with PATH's, which a rotation gave it. Another file is never

@@ -38,12 +38,13 @@ struct kafka_config {
 enum status kafka_config_producer(struct kafka_config *config, rd_kafka_t **out,
 				  struct error *err) MUST_CHECK;
 
-/* A consumer without a group that shows the end of a partition; of aborted and open
- * transactions it sees the messages, or does not. */
+/* A consumer without a group that shows the end of a partition. `committed_only`: it
+ * does not see the messages of aborted and open transactions. */
 enum status kafka_config_reader(struct kafka_config *config, bool committed_only,
 				rd_kafka_t **out, struct error *err) MUST_CHECK;
 
-/* What a producer's setting is in effect; `text` gets at most `len` bytes. */
+/* The value of a producer's setting that is in effect; `text` has room for `len`
+ * bytes. */
 void kafka_config_get(rd_kafka_t *rk, const char *name, char *text, size_t len);
 
 #endif

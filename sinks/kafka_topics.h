@@ -60,7 +60,7 @@ struct kafka_topic *kafka_topics_find(const struct kafka_topics *topics,
 enum status kafka_topics_prepare(struct kafka_topics *topics, rd_kafka_t *rk,
 				 struct error *err) MUST_CHECK;
 
-/* Nothing is left for prepare. */
+/* kafka_topics_prepare has nothing to do. */
 bool kafka_topics_are_ready(const struct kafka_topics *topics);
 
 /* Is it still there? ST_IO if it is known not to be; asks once, and waits for nothing.

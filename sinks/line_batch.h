@@ -7,7 +7,7 @@
  *        Topic and header names are taken as sanitised, they are not escaped.
  * BATCH  Lines gather in LINE_BATCH_BYTES, which are written when the next line does
  *        not fit, or on flush. A longer line is written by itself.
- * ERRORS Those of `write`. What was to be written then is gone.
+ * ERRORS Those of `write`; the lines that it did not take are gone.
  */
 #ifndef SINKS_LINE_BATCH_H
 #define SINKS_LINE_BATCH_H

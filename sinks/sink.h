@@ -28,8 +28,8 @@
 struct sink;
 struct sink_settings; /* sinks/sink_settings.h */
 
-/* Where in what a sink writes all that was acknowledged ends, for a later run to bring
- * it back there. */
+/* Where, in what a sink has written, the acknowledged part ends: a later run brings it
+ * back to there. */
 struct sink_place {
 	uint64_t inode;  /* 0: nowhere */
 	uint64_t length; /* bytes */
@@ -159,10 +159,10 @@ struct sink_kind {
 /* What every sink begins with. */
 struct sink {
 	const struct sink_kind *kind;
-	struct error failure; /* once there was one, for good; sink.c's */
+	struct error failure; /* the first one, which stays; sink.c's */
 };
 
-/* Of messages: keys, headers and tombstones; `record_lines` as in sink_settings. */
+/* Does it take keys, headers and tombstones? `record_lines` as in sink_settings. */
 bool sink_wants_keys(const struct sink_kind *kind, bool record_lines);
 
 /* The calls of its kind, and what is done where it has none. */

@@ -17,7 +17,7 @@
 /* A setting that is handed on by name. */
 struct sink_property {
 	const char *where; /* in front of the name in messages: "-D producer." */
-	const char *name;  /* as who takes it has it */
+	const char *name;  /* as the library that takes it has it */
 	const char *value; /* never printed */
 };
 
@@ -49,13 +49,14 @@ struct sink_settings {
 	volatile int *reopen;     /* may be NULL; set back to 0 */
 	int64_t patience_ns; /* with a full disk, or what is out of reach; 0: no end */
 
-	/* What was put up to this moment leads to; of a kind that keeps a position. */
+	/* The position that all that was put leads to; for a kind that keeps one. */
 	void (*position)(void *context, struct sink_position *out);
-	/* Of the sink's own accord, not by a flush of the caller's, more is
-	 * acknowledged; with a kind that keeps a position always, and then all that was
-	 * put. Durable when it returns, if asked. */
+	/* The sink calls it when more is acknowledged though the caller has not called
+	 * flush; a kind that keeps a position always, for all that was put. With
+	 * `durable` the position is on disk when it returns. */
 	enum status (*acknowledged)(void *context, bool durable, struct error *err);
-	/* It is out of reach, and that is going to be said. May be NULL. */
+	/* What it writes to is out of reach; called before the log says so. May be
+	 * NULL. */
 	void (*on_outage)(void *context);
 	void *context;
 };

@@ -70,7 +70,7 @@ static enum status stop_check(struct stdout_sink *s, struct error *err)
 			 "stopped while the reader of standard output took nothing");
 }
 
-/* Until the reader takes something or has gone. */
+/* Wait until the reader takes something or has gone. */
 static enum status wait_writable(struct stdout_sink *s, struct error *err)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
@@ -134,7 +134,7 @@ static ssize_t write_some(const struct stdout_sink *s, const char *bytes, size_t
 	return write(s->fd, bytes, len);
 }
 
-/* These were written. */
+/* Count what was written, and where its last line stands. */
 static void note_written(struct stdout_sink *s, const char *bytes, size_t len)
 {
 	const char *last = len > 0 ? memrchr(bytes, '\n', len) : NULL;
@@ -263,7 +263,7 @@ static enum status write_lines(void *context, const char *bytes, size_t len,
 	return status;
 }
 
-/* Say so when lines were written. */
+/* Tell the owner when more lines were written. */
 static enum status tell(struct stdout_sink *s, uint64_t before, enum status status,
 			struct error *err)
 {
