@@ -16,7 +16,7 @@ enum status asked_check(const struct asked *asked, const struct catalog *catalog
 	return unmatched_check(&unmatched, err);
 }
 
-/* The database is the base for once, and has no hashes. */
+/* The base is the database itself here, and it has no hashes. */
 static enum status any_page(void *context, uint32_t page_no, const uint8_t *bytes,
 			    struct error *err)
 {

@@ -4,8 +4,8 @@
  *
  * OWNERSHIP  All is borrowed for the call.
  * THREADS    The one that opens everything.
- * ERRORS     ST_CONFIG: nothing is left to capture. Those of reading the schema, which
- *            are told as what they are when it is opened for decoding.
+ * ERRORS     ST_CONFIG: nothing is left to capture. Those of reading the schema; they
+ *            are reported when it is opened for decoding.
  */
 #ifndef ASKED_H
 #define ASKED_H
@@ -28,10 +28,9 @@ enum status asked_check(const struct asked *asked, const struct catalog *catalog
 			struct error *err) MUST_CHECK;
 
 /*
- * The same before a first copy of the database, which may take long: the schema is read
- * from the database as capture_open found it, which `first`, with its images in
- * `spool`, is of. ST_OK also if it
- * cannot be read; `*is_checked` says so.
+ * The same before the first copy of the database, which may take long: the schema is
+ * read from the database as capture_open found it (`first`, whose images are in
+ * `spool`). ST_OK also if it cannot be read: `*is_checked` is false then.
  */
 enum status asked_check_first(const struct asked *asked, struct spool *spool,
 			      const struct capture *capture,

@@ -342,7 +342,7 @@ static enum status check_command(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-/* What is wrong with an option before it is told in the form that is asked for. */
+/* Asked before options are read, so that an error in any of them is told as JSON. */
 static bool asks_for_json(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {

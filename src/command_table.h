@@ -18,9 +18,9 @@
 #include "src/config/config.h"
 
 struct command {
-	const char *name;  /* the first word that is no option */
-	const char *usage; /* what follows it in --help: "--state DIR DATABASE" */
-	const char *help;  /* of --help; each line ends with \n and has 57 characters */
+	const char *name;    /* the first word that is no option */
+	const char *usage;   /* what follows it in --help: "--state DIR DATABASE" */
+	const char *help;    /* of --help: lines of at most 57 characters and "\n" */
 	bool takes_database; /* one, always; else none */
 	bool takes_json;     /* --json: it prints one JSON object */
 	/* With a state directory given, and config->json as asked for; prints on

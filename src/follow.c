@@ -12,7 +12,7 @@
 #include "src/pipeline.h"
 #include "src/state/last_error.h"
 
-#define AGAIN_NS       (60 * NS_PER_S) /* so long a lost database is opened again */
+#define AGAIN_NS       (60 * NS_PER_S) /* for how long a lost database is tried again */
 #define AGAIN_PAUSE_NS NS_PER_S
 
 /* Sleep until capture, a signal or the reader has something to say. */
@@ -105,7 +105,7 @@ static bool ends_well(enum status status)
 	return status == ST_OK || status == ST_STOPPED || status == ST_CLOSED;
 }
 
-/* What the fold thread is at ends here, so that its errors are seen, and before the
+/* Wait for what the fold thread is doing, so that its errors are seen; before the
  * capture thread lets the database go. */
 static enum status finish_fold(struct pipeline *pipeline, enum status status,
 			       struct error *err)
@@ -120,15 +120,15 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 	return status;
 }
 
-/* How a life of all parts went. */
+/* One life of all parts, from their opening to their end. */
 struct life {
 	bool is_again; /* it is not the first one */
-	bool was_open; /* it came to following */
+	bool was_open; /* it got as far as following */
 	struct source_left left;
-	struct sink_floor floor; /* of numbers, after a start that was one too many */
+	struct sink_floor floor; /* of the numbers of a new snapshot that Kafka needs */
 };
 
-/* All parts, from their opening to their end. */
+/* Live one life. */
 static enum status live(const struct config *config, struct life *life,
 			struct error *err)
 {
@@ -174,7 +174,8 @@ static enum status live(const struct config *config, struct life *life,
 	return status;
 }
 
-/* What keeps the database from being followed again, but may pass by itself. */
+/* Does the error keep the database from being followed again, but may pass by itself?
+ */
 static bool may_pass(enum status status, const struct error *err)
 {
 	return status == ST_LOST || status == ST_UNFIT || error_is_full(err);

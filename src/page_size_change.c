@@ -9,7 +9,7 @@
 #include "src/pipeline.h"
 #include "src/state/rebuild.h"
 
-#define SETTLE_NS (60 * NS_PER_S) /* so long the last acknowledgement is awaited */
+#define SETTLE_NS (60 * NS_PER_S) /* how long to wait for the last acknowledgement */
 
 /* Transactions without events move the sink's own position only now and then. */
 static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,

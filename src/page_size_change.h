@@ -3,7 +3,7 @@
  * src/page_size_change.h -- the state directory of a database that has another page
  * size now.
  *
- * The rest of the journal has pages of the size of before: it is handed over first.
+ * The rest of the journal has pages of the old size: it is handed over first.
  * Then the shadow gets the new size (src/state/rebuild.h), and the next opening
  * compares.
  *

@@ -17,7 +17,7 @@
 
 /* ---- opening ---- */
 
-/* It is no line, and no JSON. */
+/* Progress is neither a line of the log nor JSON. */
 static bool shows_progress(const struct pipeline *pipeline)
 {
 	return pipeline->config->log_most >= LOG_INFO && !pipeline->config->log_json;
@@ -57,7 +57,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
 }
 
-/* What was met in the pages of the database: whose it is, and what to do. */
+/* Damage was met in the pages of the database: name it, and say what to do. */
 static void name_database(const struct config *config, struct error *err)
 {
 	struct quoted name = quote(config->database_path);
@@ -129,7 +129,7 @@ static struct state_position first_position(void *context, uint64_t lsn)
 	return delivery_first_position(pipeline->delivery, lsn);
 }
 
-/* Of the state directory, where there is one. */
+/* A durable history where there is a state directory. */
 static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
 				struct error *err)
 {
@@ -198,7 +198,7 @@ static void say_so(void *context)
 	pipeline_say_following(context);
 }
 
-/* Where to go on, in the sink's eyes, too. */
+/* Settle with the sink where to go on. */
 static enum status claim(struct pipeline *pipeline, struct error *err)
 {
 	/* A new directory holds nothing yet. */
@@ -236,7 +236,7 @@ static struct asked asked_of(const struct pipeline *pipeline)
 			      .rules = delivery_rules(pipeline->delivery)};
 }
 
-/* Of what was asked for, before the first copy of a database is made. */
+/* Check what was asked for before the first copy of a database is made. */
 static enum status check_first(struct pipeline *pipeline, struct error *err)
 {
 	struct asked asked = asked_of(pipeline);
@@ -248,7 +248,8 @@ static enum status check_first(struct pipeline *pipeline, struct error *err)
 				 pipeline->first, &pipeline->is_checked, err);
 }
 
-/* What was asked for, against what is there; the first time it is opened. */
+/* Check what was asked for against what is there, when it is opened for the first
+ * time. */
 static enum status check_asked(const struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
@@ -304,7 +305,7 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	if (status == ST_OK) {
 		status = capture_start(pipeline->capture, err);
 	}
-	/* Changes are captured from now on, whatever the sink is doing. */
+	/* From here on changes are captured, whatever the sink is doing. */
 	if (status == ST_OK && pipeline->state && !pipeline->is_claimed) {
 		status = claim(pipeline, err);
 	}

@@ -36,35 +36,35 @@ struct pipeline {
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct progress progress;
-	uint64_t lsn;       /* the view is of */
-	bool is_said;       /* the line that we are following */
-	bool is_checked;    /* what was asked for */
-	bool is_claimed;    /* the place where the sink goes on */
-	bool follows_path;  /* it was followed by the same path before */
-	bool starts_over;   /* the state directory was forgotten */
+	uint64_t lsn;       /* that the view is as of */
+	bool is_said;       /* "following …" is in the log */
+	bool is_checked;    /* what was asked for is there */
+	bool is_claimed;    /* the sink knows where it goes on */
+	bool follows_path;  /* the database was followed by this path before */
+	bool starts_over;   /* the state directory was emptied for a new snapshot */
 	uint32_t page_size; /* of the database, where the state directory has another */
 };
 
 /* `floor`: of the numbers of a state directory that is begun anew. */
 enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 			  struct error *err) MUST_CHECK;
-/* The same with what is in the state directory alone: there is no capture. */
+/* Open all but capture, to deliver what is in the state directory. */
 enum status pipeline_open_to_drain(struct pipeline *pipeline,
 				   struct error *err) MUST_CHECK;
 void pipeline_close(struct pipeline *pipeline);
 
-/* Once: nothing that is committed from here on is missed. */
+/* Say once that nothing that is committed from here on is missed. */
 void pipeline_say_following(struct pipeline *pipeline);
 
-/* The rows that are there, as of the view. */
+/* Deliver the rows that are there, as of the view. */
 enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err) MUST_CHECK;
 /* Decode and deliver `captured`, which is the history's then. */
 enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captured,
 			   struct error *err) MUST_CHECK;
-/* Everything that was put is out: the position moves, and the base may. */
+/* Flush the sink: the position moves, and the shadow may. */
 enum status pipeline_flush(struct pipeline *pipeline, struct error *err) MUST_CHECK;
 
-/* For rowtail status: why the run ended. */
+/* Keep for rowtail status why the run ended. */
 void pipeline_note_failure(const struct pipeline *pipeline, enum status status,
 			   struct error *err);
 

@@ -134,7 +134,8 @@ static enum status read_contents(struct report *report, struct state_dir *dir,
 	return status;
 }
 
-/* What goes wrong while a process works with it may be only half done. */
+/* Beside a process that works with the directory an error may be a step half done: try
+ * again. */
 static enum status collect(struct report *report, struct error *err)
 {
 	const char *path = report->path;
@@ -279,7 +280,7 @@ static void print_name(const char *name)
 	(void)printf("%s:%*s", name, (int)(18 - strlen(name)), "");
 }
 
-/* One line that steers no terminal, whatever a path has in it. */
+/* Print one line, and nothing of a path that steers a terminal. */
 static void print_text(const char *name, const char *text)
 {
 	char *safe = strdup(text);

@@ -95,7 +95,7 @@ static enum status begin_reading(struct verify *v, struct error *err)
 	return ST_OK;
 }
 
-/* Which frames came after D: as capture has it at a start. */
+/* Which frames came after D; capture asks the same at a start. */
 static void find_end(struct verify *v)
 {
 	struct stat st;
@@ -123,7 +123,7 @@ static enum status find_frames(struct verify *v, struct error *err)
 	return ST_OK;
 }
 
-/* `len` bytes; what lies past the end is zeros. */
+/* Read `len` bytes; what lies past the end of the file is zeros. */
 static enum status read_at(const struct verify *v, int fd, uint8_t *bytes, size_t len,
 			   uint64_t offset, struct error *err)
 {
@@ -312,7 +312,7 @@ static enum status compare_all(struct verify *v, struct error *err)
 	return status;
 }
 
-/* At one position; ST_RETRY when it went away meanwhile. */
+/* Compare at one position; ST_RETRY when it went away meanwhile. */
 static enum status compare_once(struct verify *v, struct error *err)
 {
 	struct wal_index_header now;
@@ -424,7 +424,7 @@ static enum status check_database(const struct config *config,
 	char *real = realpath(config->database_path, NULL);
 	enum status status = ST_OK;
 
-	/* What is not there, db_open names. */
+	/* A database that is not there is named by db_open. */
 	if (real && strcmp(real, state_dir_database(dir)) != 0) {
 		status = error_set(
 		    err, ST_CONFIG,

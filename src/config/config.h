@@ -52,8 +52,8 @@ struct config {
 	bool state_is_none;           /* --state=none */
 	bool state_is_default;        /* beside the database, as --state is not given */
 	enum snapshot_mode snapshot_mode;
-	char *snapshot_asked; /* who asked for a snapshot, and how, for messages; or
-				 NULL */
+	char *snapshot_asked; /* where a snapshot was asked for, for messages; NULL: it
+			       * was not */
 	bool once;
 	enum line_format lines;
 

@@ -19,7 +19,7 @@ static enum status out_of_memory(struct error *err)
 	return error_no_memory(err, "the configuration");
 }
 
-/* Texts that are ours are const to all others. */
+/* The texts are ours, though others see them as const. */
 static void free_text(const char *text)
 {
 	free((char *)(uintptr_t)text);

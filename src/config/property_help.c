@@ -16,7 +16,7 @@ static const char *name_of(const struct property *property)
 	return property->shown_name ? property->shown_name : property->name;
 }
 
-/* NULL: there is none to be told. */
+/* The default that people are told of; NULL: none. */
 static const char *fallback_of(const struct property *property)
 {
 	return property->shown_fallback ? property->shown_fallback : property->fallback;

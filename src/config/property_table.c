@@ -618,7 +618,7 @@ size_t property_find(const char *key)
 	return family;
 }
 
-/* Rather one that does something. */
+/* A name that does nothing must be so much nearer. */
 #define IDLE_HANDICAP 3
 
 const char *property_nearest(const char *key)

@@ -30,7 +30,8 @@ enum status property_value_set(struct config *config, const struct property *pro
 			       const struct given_value *given,
 			       struct error *err) MUST_CHECK;
 
-/* The fallback of `property`, if it has one; texts only where the field is NULL. */
+/* Give the field the fallback of `property`, if it has one; a text only if it is NULL.
+ */
 enum status property_value_fall_back(struct config *config,
 				     const struct property *property,
 				     struct error *err) MUST_CHECK;

@@ -38,7 +38,7 @@ enum status select_overrides_set(struct select_overrides *overrides, int rank,
 				 const char *table, const char *sql,
 				 struct error *err) MUST_CHECK;
 
-/* Each table of `list` (NULL: none) has a statement, and each statement's is in it. */
+/* Has each table of `list` (NULL: none) a statement, and each statement its table? */
 enum status select_overrides_check(struct select_overrides *overrides, const char *list,
 				   struct error *err) MUST_CHECK;
 

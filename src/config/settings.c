@@ -325,7 +325,7 @@ static enum status warn_of_converter(struct config *config, const char *name,
 	return status;
 }
 
-/* Who wants a snapshot: those that must be told when there is none. */
+/* Note where a snapshot was asked for: the run says so when there will be none. */
 static enum status note_asked(struct config *config, struct error *err)
 {
 	const struct config_setting *s = setting_of(config, "snapshot.mode");
@@ -345,7 +345,7 @@ static enum status note_asked(struct config *config, struct error *err)
 	return config->snapshot_asked ? ST_OK : out_of_memory(err);
 }
 
-/* Where defaults depend on others. */
+/* Set the defaults that depend on other settings. */
 static void derive(struct config *config)
 {
 	const struct config_setting *s = config->settings;

@@ -4,8 +4,8 @@
  *
  * Properties (Debezium's names and rowtail's own) come from the command line, from -D
  * and from --config files, in this order of precedence, whatever order they are set
- * in; of two with the same rank the later one counts. A key is known at once or an
- * error; values are checked by config_finish, the ones that count only.
+ * in; of two with the same rank the later one counts. An unknown key is an error at
+ * once; values are checked by config_finish, and only those that count.
  *
  * OWNERSHIP  config_init / config_clear; all texts belong to the config.
  * THREADS    One thread at a time; read-only after config_finish.

@@ -66,7 +66,7 @@ static bool add_mask(struct buffer *out, const struct column_option *mask)
 	return true;
 }
 
-/* Of all families, as the first that names a column counts. */
+/* The masks of all families in one order, as the first that names a column counts. */
 static bool add_masks(const struct config *config, struct buffer *out)
 {
 	bool ok = true;
@@ -111,7 +111,7 @@ static void add_property(const struct config *config, const struct property *pro
 			 struct buffer *value, struct buffer *out)
 {
 	buffer_reset(value);
-	/* Of the path the events have the last part. */
+	/* Events have only the last part of the path. */
 	if (property->type == TAKES_PATH) {
 		add_line(out, property->name, config->database_name);
 	} else if (property_value_add(config, property, value)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/config/shaping.h -- the settings that shape the messages of a transaction, as a
- * text: what a position inside a transaction holds for, and what a later run shows the
- * differences from.
+ * text. A position inside a transaction holds only for the same text; a later run shows
+ * what differs from it.
  *
  *     order.version=1
  *     --to=kafka

@@ -65,7 +65,7 @@ static bool matches(void *context, const char *name)
 	struct error ignored;
 	bool yes = false;
 
-	/* One that gives up on a name is told of elsewhere. */
+	/* A pattern that gives up on a name is reported elsewhere. */
 	return name_patterns_match_one(p->list, p->index, name, &yes, &ignored) !=
 		   ST_OK ||
 	       yes;
@@ -89,7 +89,7 @@ static bool offer(void *context, const char *name)
 	return n->name.distance == 0;
 }
 
-/* A pattern as the name that it would be: without '\', and without the groups that
+/* A pattern as the name that it may stand for: without '\', and without the groups that
  * lists of keys are made of. */
 static void plain_text(const char *pattern, bool is_key, char *out, size_t size)
 {

@@ -86,7 +86,7 @@ static void tell_damage(void *context, uint32_t root, const struct error *why)
 	struct error unused;
 	bool is_new = false;
 
-	if (root == 1 || /* whoever reads the schema says what is wrong with it */
+	if (root == 1 || /* what is wrong with the schema is said when it is read */
 	    page_set_add(&decoder->named, root, &is_new, &unused) != ST_OK || !is_new) {
 		return;
 	}
@@ -198,7 +198,7 @@ static bool uses_map(const struct decoder *decoder, const struct db_header *head
 	return !has_ptrmap(header) || decoder->distrusts_ptrmap;
 }
 
-/* Did it write the page? Its pages are ascending. */
+/* Did the transaction write the page? Its pages are ascending. */
 static bool txn_has_page(const struct captured_txn *txn, uint32_t page_no)
 {
 	size_t low = 0, high = txn->page_total;
@@ -322,7 +322,7 @@ static enum status add_work(struct decoder *decoder, const struct tree_work *wor
 	return ST_OK;
 }
 
-/* Tables in the order of the contract, trees without rows behind them. */
+/* Tables by name, then trees without rows. */
 static int compare_work(const void *a, const void *b)
 {
 	const struct tree_work *x = a;
@@ -462,8 +462,8 @@ static enum status plan_table(struct decoder *decoder, const struct table *old_t
 	return wants_rows ? add_work(decoder, &work, err) : ST_OK;
 }
 
-/* Is there a table called like `table`, at or after *at? Both stand by name, and *at
- * goes on behind it. */
+/* The table called like `table`, at or after *at; NULL: none. Both lists are by name,
+ * and *at moves behind it. */
 static const struct table *next_named(const struct catalog *catalog, size_t *at,
 				      const struct table *table)
 {
@@ -523,7 +523,7 @@ static enum status plan_gone(struct decoder *decoder, bool has_map, struct error
 	return status;
 }
 
-/* Renames that the schema tells come first: their old tables are no others'. */
+/* Renames that the schema tells of come first: no other table can have been theirs. */
 static enum status find_told_renames(struct decoder *decoder,
 				     const struct catalog *fresh,
 				     const struct captured_txn *txn, struct error *err)
@@ -603,7 +603,7 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 	return status;
 }
 
-/* Damage in a tree that is needed for the map. */
+/* Name the table whose tree is damaged and is needed for the map. */
 static enum status name_needed(const struct decoder *decoder, enum status status,
 			       struct error *err)
 {
@@ -637,8 +637,8 @@ static enum status prepare_map(struct decoder *decoder, const struct captured_tx
 	return name_needed(decoder, status, err);
 }
 
-/* M, and the map that it was made with. Where a ptrmap page cannot be, the map is
- * derived from here on. */
+/* Mark the pages (M). Where a ptrmap page says what cannot be, the map is derived from
+ * here on. */
 static enum status mark_pages(struct decoder *decoder, const struct captured_txn *txn,
 			      bool any_ptrmap, struct parent_map **map,
 			      struct error *err)
@@ -729,7 +729,8 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 		return status;
 	}
 	decoder->work_count = 0;
-	/* A comparison finds no page that is equal, whoever has it now. */
+	/* A catch-up has no frame for a page whose bytes are equal, though another tree
+	 * may have it now. */
 	decoder->map_is_stale = txn->is_catch_up;
 	if (txn_has_page(txn, 1)) {
 		status = read_header(view_new(decoder->view), &header, err);

@@ -23,8 +23,8 @@ struct likeness_sides {
 	const struct page_marks *marks;
 };
 
-/* How strongly the trees of two tables look like one: 0 not at all, 1 an equal row, or
- * both are empty under one root, else 2 and the pages that they share. */
+/* How much the trees of two tables look like one: 0 not at all; 1 they have an equal
+ * row, or both are empty under one root; else 2 plus the pages that they share. */
 enum status likeness_of(const struct likeness_sides *sides,
 			const struct table *old_table, const struct table *new_table,
 			uint64_t *out, struct error *err) MUST_CHECK;

@@ -507,8 +507,8 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Column `i` of the new table under the name it had in the old one: that name is gone,
- * and place and declaration are the same. */
+/* Was column `i` of the new table renamed: is the name in its place of the old one
+ * gone, and the declaration the same? */
 static bool is_renamed(const struct table_pair *pair, uint32_t i)
 {
 	const struct column *new_column = &pair->new_table->columns[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/history/advice.h -- what a message about a state directory says is to be done.
+ * src/history/advice.h -- what messages about a state directory say to do.
  */
 #ifndef ADVICE_H
 #define ADVICE_H

@@ -17,8 +17,8 @@
  * OWNERSHIP  Whoever opened it calls close. A transaction is the history's from append
  *            on, its taker's from next to done. captured_txn_free: one that was not
  *            appended, or is not given to done.
- * THREADS    Up to settle: the capture thread, or who opens, before there is one.
- *            The rest: the decoding thread. check: any.
+ * THREADS    The calls up to put_clean: the capture thread, or before there is one the
+ *            thread that opens. The rest: the decoding thread. check: any.
  * ERRORS     ST_IO (error_is_full: may be tried again), ST_DAMAGED, ST_NOMEM.
  */
 #ifndef HISTORY_H
@@ -59,11 +59,11 @@ struct history {
 	/* What it is like; does not change. */
 	uint64_t read_bytes;  /* most images that are read before they are appended */
 	bool saves_preimages; /* pages that no transaction has are read from the
-			       * database file: before that may change, they are
-			       * saved, and what it has need not be kept twice */
+			       * database file: they are saved before it may change,
+			       * and versions that it has are not kept */
 	bool keeps_places;    /* wants captured_txn.place */
 	bool goes_on;         /* what a stop captures is of use to a later run */
-	const char *slow_advice; /* behind a message that the output is too slow */
+	const char *slow_advice; /* ends a message that the output is too slow */
 
 	struct spool *spool; /* from prepare on; the history's */
 	int wake_fd;         /* an eventfd: readable when next may have something new */
@@ -94,13 +94,14 @@ struct history {
 
 	/* False: what waits to be decoded has reached journal.max.bytes. */
 	bool (*has_room)(struct history *history);
-	/* On failure the transaction is still the caller's. Who waits for wake_fd is
-	 * not woken: event_fd_wake, once for all that come together. */
+	/* On failure the transaction is still the caller's. It does not wake who waits
+	 * for wake_fd: the caller does (event_fd_wake), once for all that come
+	 * together. */
 	enum status (*append)(struct history *history, struct captured_txn *txn,
 			      struct error *err);
 	/*
-	 * Until D is `lsn`, or the time is `until_ns` (clock_mono_ns): then ST_RETRY,
-	 * or with `may_outrun` ST_OK: a kill cannot take it away, a power cut could.
+	 * Wait until D is `lsn`. At `until_ns` (clock_mono_ns) ST_RETRY, or ST_OK with
+	 * `may_outrun`: then a kill cannot take it away, but a power cut could.
 	 */
 	enum status (*settle)(struct history *history, uint64_t lsn, int64_t until_ns,
 			      bool may_outrun, struct error *err);
@@ -123,8 +124,8 @@ struct history {
 				 const struct history_base *base,
 				 struct captured_txn *first, uint64_t *lsn,
 				 struct error *err);
-	/* The oldest one. ST_END: none yet. Other errors: nothing will come any more,
-	 * for that reason. */
+	/* The oldest one that was not taken. ST_END: none yet. Other errors: nothing
+	 * will come any more, for that reason. */
 	enum status (*next)(struct history *history, struct captured_txn **txn,
 			    struct error *err);
 	/* It is decoded past, or is the state at the start. The history's from now on:
@@ -132,11 +133,11 @@ struct history {
 	void (*done)(struct history *history, struct captured_txn *txn);
 	/* So much is kept that it should be acknowledged. */
 	bool (*is_full)(const struct history *history);
-	/* All up to `lsn` is out. With `now` everything that could then be given up is,
-	 * when it returns; else some of it, some time. */
+	/* The sink has acknowledged all up to `lsn`: what was kept for it may be given
+	 * up, with `now` before this returns, else some of it at some time. */
 	enum status (*acknowledged)(struct history *history, uint64_t lsn, bool now,
 				    struct error *err);
-	/* The same of what is at work: its errors are seen. */
+	/* Wait for what `acknowledged` has begun, so that its errors are seen. */
 	enum status (*finish)(struct history *history, struct error *err);
 	/* The error that next would give behind the last one; ST_OK: none. */
 	enum status (*check)(struct history *history, struct error *err);

@@ -3,8 +3,7 @@
  * src/history/transaction.h -- a transaction of the followed database: which pages it
  * has, and where they lie.
  *
- * LSN  count of frames since the start of the generation found at open; a transaction's
- *      is that of its commit frame.
+ * LSN  docs/design.md, Words; a transaction's is that of its commit frame.
  */
 #ifndef TRANSACTION_H
 #define TRANSACTION_H
@@ -45,12 +44,13 @@ struct captured_txn {
 	uint64_t merged;        /* net effect of so many; 0: it is one */
 	uint32_t low_pages;     /* merged: the smallest size in between */
 	uint64_t bytes;         /* that it takes in the spool, pre-images too */
-	bool is_taken;          /* by capture_next */
+	bool is_taken;          /* by history.next */
 	struct wal_place place; /* where it stands, if the history wants that */
 	uint64_t chain;         /* and the journal's checksum after it */
 };
 
-/* Free a transaction and all that are linked behind it; not their slots. NULL: none. */
+/* Free a transaction and all that are linked behind it, but not their slots; takes
+ * NULL. */
 void captured_txn_free(struct captured_txn *first);
 
 #endif

@@ -271,7 +271,7 @@ static enum status grow_versions(struct view *view, uint32_t page_count,
 		return ST_OK;
 	}
 	limit += limit / 4 + 1024;
-	/* Anonymous pages that nobody touched cost nothing, so room is cheap. */
+	/* Anonymous memory that nobody touched costs nothing, so room is cheap. */
 	if (view->versions) {
 		mapped =
 		    mremap(view->versions, view->version_limit * sizeof *view->versions,

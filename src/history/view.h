@@ -31,8 +31,8 @@
 struct view;
 
 /*
- * `first` is what capture_open gave: the state to start from. Its slots go over to
- * the view. `spool`, `base_fd` and `base_path`, which is for messages, are borrowed.
+ * `first` is what capture_open gave: the state to start from. Its slots become the
+ * view's. `spool`, `base_fd` and `base_path` (for messages) are borrowed.
  * `usable_size` comes from page 1.
  */
 enum status view_open(struct spool *spool, int base_fd, const char *base_path,
