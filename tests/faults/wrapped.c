@@ -73,7 +73,7 @@ static int ask_fd(const char *call, int fd)
 	return ask(call, path);
 }
 
-/* Of `len` bytes, how many to write or read; -1 with errno set. *after: what then. */
+/* Of `len` bytes, how many to write or read; -1 with errno set. *how: what is done. */
 static ssize_t ask_bytes(const char *call, int fd, size_t len, enum failing_how *how)
 {
 	int sys_errno = 0;

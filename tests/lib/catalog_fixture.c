@@ -127,7 +127,7 @@ struct column *fixture_column(struct catalog_fixture *f, const char *table,
 	return NULL;
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 struct row_check {
 	struct catalog_fixture *f;

@@ -2,8 +2,8 @@
 /*
  * tests/lib/full_walk.h -- every page and cell of a b-tree, the plain way.
  *
- * What tests compare the program's own, cleverer walks with, and what fuzzing
- * drives through hostile files: depth and number of pages are limited.
+ * Tests compare the program's own, cleverer walks with it, and fuzzing drives it
+ * through hostile files: depth and number of pages are limited.
  *
  * THREADS  One thread per page source.
  */

@@ -51,9 +51,9 @@ int64_t temp_database_number(struct temp_database *t, const char *query);
 struct memory_source *temp_database_read(struct temp_database *t);
 
 /*
- * Make a table without rowid, a table `t` of `rows` rows with an index and rows that
- * overflow, delete some of it, so that there is a freelist. The same rows for
- * the same shape.
+ * Make a table without rowid, and a table `t` of `rows` rows with an index and rows
+ * that overflow; delete some of it, so that there is a freelist. The same rows for the
+ * same shape.
  */
 void temp_database_fill(struct temp_database *t, int rows);
 

@@ -14,7 +14,7 @@
 
 static const char *const encodings[] = {"UTF-8", "UTF-16le", "UTF-16be"};
 
-/* --- what a catalog says ---------------------------------------------------------- */
+/* ---- what a catalog says ---- */
 
 static void test_tables_stand_by_name_and_are_found_in_any_case(void **state)
 {
@@ -310,7 +310,7 @@ static void test_an_empty_database(void **state)
 	fixture_close(&f);
 }
 
-/* --- what is left out ------------------------------------------------------------- */
+/* ---- what is left out ---- */
 
 static void check_left_out(struct catalog_fixture *f, const char *table,
 			   const char *reason)
@@ -428,7 +428,7 @@ static void test_what_sqlite_cannot_parse_stops_no_others(void **state)
 	}
 }
 
-/* --- a catalog from the one before ------------------------------------------------ */
+/* ---- a catalog from the one before ---- */
 
 static void test_unchanged_tables_keep_their_description(void **state)
 {
@@ -509,7 +509,7 @@ static void test_names_and_roots_are_those_of_the_new_schema(void **state)
 	fixture_close(&f);
 }
 
-/* --- hostile databases ------------------------------------------------------------ */
+/* ---- hostile databases ---- */
 
 static void check_refused(struct catalog_fixture *f, const char *text)
 {

@@ -67,7 +67,7 @@ static void check_text(const struct value *value, const char *wanted)
 	assert_memory_equal(value->bytes, wanted, value->len);
 }
 
-/* --- what is written to stderr while it lasts ------------------------------------- */
+/* ---- what is written to stderr while it lasts ---- */
 
 struct caught {
 	int saved;
@@ -100,7 +100,7 @@ static int catch_end(struct caught *c)
 	return lines;
 }
 
-/* --- tests ------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void test_an_unknown_function_is_null_and_named_once(void **state)
 {

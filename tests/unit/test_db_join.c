@@ -132,7 +132,7 @@ static bool is_all_zero(const uint8_t *bytes, size_t len)
 	return len == 0;
 }
 
-/* -- looks from another process -- */
+/* ---- looks from another process ---- */
 
 static bool both_are_shared(const char *path)
 {
@@ -158,7 +158,7 @@ static bool is_readable(const char *path)
 			    NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* -- nobody is there -- */
+/* ---- nobody is there ---- */
 
 static void test_with_an_empty_wal_the_first_writes_its_index(void **state)
 {
@@ -263,7 +263,7 @@ static void test_leaving_lets_go_of_the_file(void **state)
 	assert_true(other_sees(file_is_free, f->path));
 }
 
-/* -- somebody is there -- */
+/* ---- somebody is there ---- */
 
 static bool has_it_open(const char *path)
 {
@@ -355,7 +355,7 @@ static void test_who_makes_the_index_is_asked_again_later(void **state)
 	stays_out_beside(*state, makes_the_index);
 }
 
-/* -- what we may not do -- */
+/* ---- what we may not do ---- */
 
 static void need_root(void)
 {
@@ -440,7 +440,7 @@ static void test_root_gives_the_index_to_the_owner(void **state)
 	assert_int_equal(st.st_gid, 65533);
 }
 
-/* -- what runs out -- */
+/* ---- what runs out ---- */
 
 static void test_want_of_descriptors_is_no_lock_of_others(void **state)
 {

@@ -45,7 +45,7 @@ struct rig {
 	uint64_t lsn;
 };
 
-/* --- what the decoder tells --------------------------------------------------- */
+/* ---- what the decoder tells ---- */
 
 static void tell(struct rig *rig, const char *what, const char *name)
 {
@@ -111,7 +111,7 @@ static void expect(struct rig *rig, const char *told)
 	buffer_reset(&rig->told);
 }
 
-/* --- databases and transactions ----------------------------------------------- */
+/* ---- databases and transactions ---- */
 
 static void run(struct rig *rig, const char *sql)
 {
@@ -281,7 +281,7 @@ static void damage(struct rig *rig, uint32_t page_no)
 	rig->now.bytes[(size_t)(page_no - 1) * PAGE_SIZE] = 7;
 }
 
-/* --- tests -------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void test_tables_come_by_name_whatever_the_order_of_writing(void **state)
 {

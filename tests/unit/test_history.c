@@ -199,7 +199,7 @@ static int byte_of(struct page_source *source, uint32_t page_no)
 	return byte;
 }
 
-/* --- tests --- */
+/* ---- tests ---- */
 
 static void transactions_come_in_order(struct fixture *f)
 {
@@ -256,7 +256,7 @@ static void what_nobody_takes_is_freed(struct fixture *f)
 	f->history->stop(f->history);
 }
 
-/* Nothing is to be read before it is there, whatever came during the first copy. */
+/* next gives nothing before it is there, whatever came during the first copy. */
 static void what_comes_before_the_view_is_in_it_or_behind_it(struct fixture *f)
 {
 	struct history_base base = {.source_fd = f->fd,

@@ -133,7 +133,7 @@ static void test_a_directory_from_a_backup_is_an_error(void **state)
 	(void)state;
 	expect_refusal(&own, &unknown, "from a backup", true);
 	expect_verdict(&own, &unknown, SINK_START_OVER);
-	other_history.position.at.chain++; /* it was run on since */
+	other_history.position.at.chain++; /* a run went on from it since */
 	expect_refusal(&own, &other_history, "from a backup", true);
 	other_history = found_at(100, 0); /* even at the very same LSN */
 	other_history.position.at.chain++;

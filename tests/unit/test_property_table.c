@@ -98,7 +98,7 @@ static void run_sql(const char *path, const char *sql)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* One that fails gives fewer messages, and nothing else is asked of it. */
+/* A run that fails gives fewer messages; nothing else is asked of it. */
 static void quiet_run(const struct config *config)
 {
 	int kept = dup(STDERR_FILENO);
@@ -344,7 +344,7 @@ static void test_entries_are_whole(void **state)
 		if (p->kind == PROPERTY_BUILT) {
 			assert_true(has_field || p->type == TAKES_FAMILY);
 			assert_true(p->text || p->family == FAMILY_OVERRIDES);
-			/* All that is told to be the default is told. */
+			/* People are told what the default is. */
 			assert_true(p->fallback || p->shown_fallback ||
 				    p->family == FAMILY_OVERRIDES);
 			assert_true(property_find(p->name) == i);

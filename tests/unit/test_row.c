@@ -207,7 +207,7 @@ static void test_a_wide_table(void **state)
 	check_all(&f, 2);
 }
 
-/* --- decoding of records made here ------------------------------------------------ */
+/* ---- decoding of records made here ---- */
 
 static void test_a_record_that_breaks_the_format_is_named(void **state)
 {
@@ -259,7 +259,7 @@ static void test_the_rowid_wins_over_what_is_stored(void **state)
 	fixture_close(&f);
 }
 
-/* --- identity --------------------------------------------------------------------- */
+/* ---- identity ---- */
 
 static struct value text(enum value_class class, const char *bytes)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Identity rules of the contract, on two states of a database in memory: what a
- * transaction did is read as text, "d ROWID:KEY" and so on.
+ * The rules of identity (src/decode/row_diff.h), on two states of a database in memory:
+ * what a transaction did is read as text, "d ROWID:KEY" and so on.
  */
 #include <setjmp.h>
 #include <stdarg.h>

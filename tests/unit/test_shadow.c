@@ -26,7 +26,7 @@
 
 static const uint32_t page_sizes[] = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
 
-/* --- a folder and a database file ---------------------------------------------- */
+/* ---- a folder and a database file ---- */
 
 struct fixture {
 	char folder[64];
@@ -245,7 +245,7 @@ static int in_child(int (*act)(const struct fixture *f), const struct fixture *f
 	return WEXITSTATUS(status);
 }
 
-/* --- the copy ------------------------------------------------------------------ */
+/* ---- the copy ---- */
 
 static void test_shadow_is_the_database_page_for_page(void **state)
 {
@@ -577,7 +577,7 @@ static void test_copy_of_a_source_that_cannot_be_read_is_an_error(void **state)
 	assert_int_equal(unlinkat(f->dir_fd, "shadow", AT_REMOVEDIR), 0);
 }
 
-/* --- writing ------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void test_pages_written_come_back_after_a_sync(void **state)
 {
@@ -885,7 +885,7 @@ static void test_random_writes_and_sizes_follow_a_model(void **state)
 	shadow_close(shadow);
 }
 
-/* --- damage -------------------------------------------------------------------- */
+/* ---- damage ---- */
 
 static void test_verify_finds_a_change_in_every_byte_of_the_shadow(void **state)
 {
@@ -1053,7 +1053,7 @@ static void test_open_takes_a_longer_file_and_cuts_it(void **state)
 	shadow_close(shadow);
 }
 
-/* --- a full disk --------------------------------------------------------------- */
+/* ---- a full disk ---- */
 
 static void limit_files(rlim_t bytes)
 {
@@ -1118,7 +1118,7 @@ static void test_a_shadow_that_cannot_grow_stays_as_it_is(void **state)
 	assert_int_equal(shadow_sync(shadow, &err), ST_IO);
 	limit_files(RLIM_INFINITY);
 	assert_non_null(strstr(err.text, "hashes: cannot be written"));
-	sync_shadow(shadow); /* nothing was taken for written */
+	sync_shadow(shadow); /* nothing counts as written */
 	shadow_close(shadow);
 	shadow = reopen(f, 512, 20);
 	verify(shadow);

@@ -82,7 +82,8 @@ static void test_entries_are_whole(void **state)
 
 		assert_true(kind->name && kind->title && kind->scheme);
 		assert_true(kind->open && kind->close && kind->put && kind->flush);
-		/* Who keeps a position settles it; a place is brought back to. */
+		/* A kind that keeps a position has claim, one with a place has begin.
+		 */
 		assert_int_equal(kind->keeps_position, kind->claim != NULL);
 		assert_true(!kind->place || kind->begin);
 		/* One way to say what is acknowledged. */
@@ -151,7 +152,7 @@ static void aim_at_file(struct rig *rig)
 	assert_non_null(mkdtemp(rig->folder));
 	(void)snprintf(rig->path, sizeof rig->path, "%s/out", rig->folder);
 	rig->settings.target = rig->path;
-	rig->reopen = 1; /* the next flush has it acknowledged */
+	rig->reopen = 1; /* so that the next flush calls `acknowledged` */
 }
 
 static void aim_at_mock(struct rig *rig)

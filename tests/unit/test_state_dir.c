@@ -24,7 +24,7 @@
 
 #define DATABASE "/srv/shop/app.db"
 
-/* --- a folder with a state directory in it ------------------------------------- */
+/* ---- a folder with a state directory in it ---- */
 
 struct fixture {
 	char folder[64];
@@ -245,7 +245,7 @@ static int in_child(int (*act)(const struct fixture *f), const struct fixture *f
 	return WEXITSTATUS(status);
 }
 
-/* --- the folder ---------------------------------------------------------------- */
+/* ---- the folder ---- */
 
 static void test_state_dir_makes_a_private_folder_under_any_umask(void **state)
 {
@@ -539,7 +539,7 @@ static void test_state_dir_names_a_leftover_that_is_no_file(void **state)
 		       "state/shadow is not a regular file");
 }
 
-/* --- the lock ------------------------------------------------------------------ */
+/* ---- the lock ---- */
 
 static int open_in_use(const struct fixture *f)
 {
@@ -599,7 +599,7 @@ static void test_state_dir_lock_of_an_unreadable_pid_is_still_a_lock(void **stat
 	state_dir_close(dir);
 }
 
-/* --- meta ---------------------------------------------------------------------- */
+/* ---- meta ---- */
 
 static void assert_meta(const struct state_meta *got, const struct state_meta *want)
 {
@@ -912,7 +912,7 @@ static void test_state_dir_survives_kills_at_any_instruction(void **state)
 	assert_true(lsn > 100);
 }
 
-/* --- position ------------------------------------------------------------------ */
+/* ---- position ---- */
 
 static void test_position_is_zeros_at_first(void **state)
 {
@@ -1087,7 +1087,7 @@ static void test_position_goes_on_after_a_torn_record(void **state)
 	assert_int_equal(bytes[4096 - newer + 8], 1);
 }
 
-/* --- a full disk --------------------------------------------------------------- */
+/* ---- a full disk ---- */
 
 static void limit_files(rlim_t bytes)
 {

@@ -139,7 +139,7 @@ static void test_views_live_side_by_side(void **state)
 	view_vfs_close(NULL);
 }
 
-/* --- a source that fails ---------------------------------------------------------- */
+/* ---- a source that fails ---- */
 
 struct failing_source {
 	struct page_source pages;

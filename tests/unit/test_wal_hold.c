@@ -410,7 +410,7 @@ static void test_checkpoints_of_the_application_get_through(void **state)
 			       i, modes[i % 3]);
 		app = rig_spawn("sql", f->folder.path, sql, NULL);
 		assert_int_equal(turn_beside(f, app), 0);
-		/* Who gives up does so after 10 s. */
+		/* A reader that gives up does so after 10 s. */
 		assert_true(clock_mono_ns() - start < 8 * NS_PER_S);
 	}
 	assert_int_equal(f->commits, 30);
@@ -452,8 +452,8 @@ static void test_hot_writer_is_handed_over_at_the_gate(void **state)
 	assert_true(f->generation > 0);
 }
 
-/* Of 100 MB: as long as that only if it was never restarted. How short it stays on a
- * machine that is not busy, `make bench` tells. */
+/* Of the 100 MB that are written: the WAL gets that long only if it is never restarted.
+ * How short it stays on a machine that is not busy, `make bench` tells. */
 #define SHORT_WAL (64 << 20)
 
 static void test_wal_of_a_writer_that_never_pauses_stays_short(void **state)
