@@ -2,12 +2,11 @@
 /*
  * schemas/encoder.h -- changes to Debezium messages.
  *
- * An appender over a per-table plan: names are escaped once, constant parts
- * copied, nothing is allocated per row. Field order and values are those of
- * the contract (README.md, docs/schemas.md). What depends on the table is in
- * schemas/table_plan.h. With schemas.enable=true each message is
- * {"schema":…,"payload":…}; the schemas are made once (schemas/connect_schema.h).
- * Header values: enum header_form.
+ * An appender over a per-table plan: names are escaped once, constant parts copied,
+ * nothing is allocated per row. README.md and docs/schemas.md have the fields, their
+ * order and values. What depends on the table is in schemas/table_plan.h. With
+ * schemas.enable=true each message is {"schema":…,"payload":…}; the schemas are made
+ * once (schemas/connect_schema.h). Header values: enum header_form.
  *
  * A transaction is encoder_begin, encoder_change for each changed row in order,
  * encoder_end. With provide.transaction.metadata the BEGIN message comes out of

@@ -14,7 +14,7 @@
 #include "src/config/settings.h"
 #include "src/follow.h"
 
-/* The contract's exit codes (README.md, "Options"). */
+/* Exit codes: README.md, "Options". */
 static int exit_code(enum status status)
 {
 	switch (status) {
