@@ -201,7 +201,7 @@ static json_t *json_error(const struct report *report)
 				 : json_null();
 }
 
-/* What there is once the first start has got so far. */
+/* What there is once the first start has got that far. */
 static int add_contents(json_t *all, const struct report *report)
 {
 	const struct state_position *at = &report->position;
@@ -338,7 +338,7 @@ static void print_lines(const struct report *report)
 {
 	print_text("database", report->database
 				   ? report->database
-				   : "not known, the first start has not got so far");
+				   : "not known, the first start has not got that far");
 	print_text("state directory", report->path);
 	print_process(report);
 	if (!report->is_new) {

@@ -479,7 +479,7 @@ static enum status run(const struct config *config, struct error *err)
 	if (is_new) {
 		status = error_set(err, ST_CONFIG,
 				   "%s has no state yet: its first start has not got "
-				   "so far; start rowtail with it",
+				   "that far; start rowtail with it",
 				   quote(config->state_path).text);
 	}
 	if (status == ST_OK) {

@@ -112,8 +112,8 @@ static const struct property properties[] = {
      FIELD(columns.include_list),
      .shapes = true,
      .shown_fallback = "all",
-     .text = "regular expressions of columns to give, `TABLE.COLUMN`",
-     .more = "Keys keep theirs"},
+     .text = "regular expressions of the columns that rows have, `TABLE.COLUMN`",
+     .more = "Keys keep all of their columns"},
     {.name = "column.exclude.list",
      .type = TAKES_TEXT,
      FIELD(columns.exclude_list),
@@ -207,7 +207,7 @@ static const struct property properties[] = {
      .most = INT_MAX,
      .unit = "milliseconds (0: no heartbeats)",
      .fallback = "0",
-     .text = "a message each so many milliseconds; 0: none",
+     .text = "a heartbeat message every so many milliseconds; 0: none",
      .more = "Between transactions, also while nothing else happens"},
     {.name = "topic.heartbeat.prefix",
      .type = TAKES_TOPIC_PART,
@@ -302,9 +302,10 @@ static const struct property properties[] = {
      FIELD(snapshot_mode),
      .choices = snapshot_modes,
      .shown_fallback = "no_data; with a state directory initial",
-     .text = "`initial`, `always`, `initial_only`, `no_data`, `when_needed`",
+     .text = "do the rows that are there come first? `initial`, `no_data` or others",
      .more = "`initial` (as `--snapshot`): the rows that are there first; `always` is "
-	     "the same; `initial_only`: they alone, then exit; `no_data`: follow from "
+	     "the same; `initial_only`: those rows alone, then exit; `no_data`: follow "
+	     "from "
 	     "now. With a state directory the snapshot is taken once in its life, and "
 	     "`when_needed` also takes a new one when Kafka and the directory do not "
 	     "go together; rows deleted meanwhile are not announced",
@@ -317,7 +318,7 @@ static const struct property properties[] = {
      .text = "tables whose snapshot rows come from a SELECT of yours",
      .more = "Separated by commas; the statement of each in "
 	     "`snapshot.select.statement.overrides.TABLE`. Its result must have every "
-	     "column of the table; it is run on the moment of the snapshot, without a "
+	     "column of the table; it reads the moment of the snapshot and takes no "
 	     "lock"},
     {.name = SELECT_OVERRIDE_PREFIX "*",
      .type = TAKES_FAMILY,
