@@ -10,6 +10,7 @@
  * NOT OURS No file of the database, and none in the state directory, by whatever name:
  *          another spelling, a link, a hard link, a bind mount. Opening one of the
  *          database's would already cost SQLite its locks, so this is asked before.
+ *
  * What the file itself must be is judged when it is open: src/base/owned_file.h.
  */
 #ifndef SINKS_OUTPUT_PATH_H

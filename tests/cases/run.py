@@ -15,7 +15,7 @@ Lines of SQL files that begin with "-- !" are for the runner: see Script.
     tests/cases/run.py [--rowtail PATH] [--write] [NAME...]
 
 --write writes expected.jsonl from what the program prints (meant for the stand-in
-tests/oracle/fake_rowtail.py, which works from the contract): read it before you keep it.
+tests/oracle/fake_rowtail.py, which works from the documents): read it before you keep it.
 """
 
 import argparse

@@ -15,7 +15,7 @@
  *     O 0 len              bytes for stdout
  *
  * THREADS  Any. trace_begin and trace_end enclose a call and its record, so that
- * records stand in the order of the calls; not a sync, which takes long.
+ *          records stand in the order of the calls; not a sync, which takes long.
  */
 #ifndef FAULTS_TRACE_H
 #define FAULTS_TRACE_H

@@ -14,7 +14,7 @@ RECORD_FIELDS = ["topic", "key", "value", "headers"]
 
 
 class Mismatch(Exception):
-    """An emitted line is not what the contract demands."""
+    """An emitted line is not what the documents demand."""
 
 
 class JsonFloat(float):

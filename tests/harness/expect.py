@@ -1,4 +1,4 @@
-"""What the contract says that a step from one state to the next must emit.
+"""What the documents say that a step from one state to the next must emit.
 
 Works from two states of the whole database (harness/state.py) and from nothing
 that the program under test could tell.
@@ -11,7 +11,7 @@ from .state import ascii_lower, column_default, exact
 
 
 class AnyValue:
-    """Stands in a row where the contract leaves the value open."""
+    """Stands in a row where the documents leave the value open."""
 
     def __repr__(self):
         return "<any>"
@@ -35,7 +35,7 @@ class Event:
         self.rowid = rowid
         self.key = key                  # {column: value} or None
         self.other_key = None           # of headers newkey (d) and oldkey (c)
-        self.other_key_open = False     # the contract leaves the headers open
+        self.other_key_open = False     # the documents leave the headers open
         self.ordered = schema.ordered
         self.marker = "false"           # source.snapshot
 
@@ -136,8 +136,8 @@ def is_insertion(short, long):
 
 
 class Renames:
-    """Decides which vanished table is which new one (DESIGN.md section 3, Tables
-    match by name). Where the two states cannot tell, several answers are given."""
+    """Decides which vanished table is which new one (docs/design.md, Schema). Where the
+    two states cannot tell, several answers are given."""
 
     def __init__(self, old, new):
         self.gone = [n for n in old.tables if n not in new.tables]

@@ -23,7 +23,7 @@ from kafka.scene import Scene, own_broker
 KILLS = int(os.environ.get("KILLS", "24"))
 
 # A column: its declared type, how a random value of it is made, and what the sink has
-# to store for what SQLite holds. The mapping is the contract's.
+# to store for what SQLite holds. The mapping is that of docs/schemas.md.
 TEXTS = ["", "plain", "it's", 'say "x"', "back\\slash", "tab\tline\nend", "naïve 漢字 🎈",
          "1", "1.5", "null", "x" * 3000]
 
