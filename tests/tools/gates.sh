@@ -122,7 +122,7 @@ gate "docs: a default that the README does not have" gcc \
 		src/config/property_table.c"
 gate "unit tests: a property that is forgotten" gcc \
 	"make B=build/gate unit T=test_property_table" \
-	"sed -i '/FIELD(schema_changes)/,/shapes/ s/.shapes = true/.shapes = false/' \
+	"sed -i '/FIELD(encoder.schema_changes)/,/shapes/ s/.shapes = true/.shapes = false/' \
 		src/config/property_table.c"
 for compiler in gcc clang; do
 	gate "warnings: conversion, $compiler" "$compiler" \
