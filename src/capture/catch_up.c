@@ -22,7 +22,7 @@ static bool differs(const void *context, uint32_t page_no, const uint8_t *bytes,
 	       hash != shadow_hash_of(page_no, bytes, page_size);
 }
 
-/* `total` pages from `first` on; what lies past the end is zeros. */
+/* Read `total` pages from `first` on; what lies past the end is zeros. */
 static enum status read_pages(const struct catch_up *c, uint32_t page_size,
 			      uint32_t first, size_t total, uint8_t *bytes,
 			      struct error *err)
@@ -34,7 +34,8 @@ static enum status read_pages(const struct catch_up *c, uint32_t page_size,
 	return ST_OK;
 }
 
-/* The pages that have no frame: `framed` (ascending, `framed_total`) are skipped. */
+/* Compare the pages that have no frame: `framed` (ascending, `framed_total`) are
+ * skipped. */
 static enum status scan(struct catch_up *c, struct txn_builder *b,
 			const uint32_t *framed, size_t framed_total, uint8_t *bytes,
 			struct error *err)

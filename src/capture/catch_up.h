@@ -10,7 +10,7 @@
  * but for backfill of frames up to there; of pages that have such a frame the newest
  * one is compared instead.
  *
- * THREADS  The capture thread's functions, before it runs.
+ * THREADS  The thread that opens, before the capture thread runs.
  */
 #ifndef CATCH_UP_H
 #define CATCH_UP_H

@@ -41,7 +41,7 @@ static sqlite3_file *under(sqlite3_file *file)
 
 /* ---- syncs ---- */
 
-/* What is longer counts at once, what is shorter by and by. */
+/* A longer time counts at once, a shorter one by and by. */
 static void count(int64_t *sync_ns, int64_t took_ns)
 {
 	*sync_ns += (took_ns - *sync_ns) / (took_ns > *sync_ns ? 1 : 2);
@@ -52,7 +52,7 @@ void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns)
 	count(&vfs->sync_ns, took_ns);
 }
 
-/* One that was late took longer than the time that it had. */
+/* A sync that was late took longer than the time that it had. */
 static void count_result(int64_t *sync_ns, enum sync_result result, int64_t took_ns)
 {
 	if (result != SYNC_LATE || took_ns > *sync_ns) {

@@ -5,10 +5,9 @@
  *
  * A checkpoint syncs the WAL, copies pages into the database file, syncs that, and only
  * then says in the wal-index how far it came. Where a sync fails the last step is left
- * out, and nothing else has happened but that pages were copied which will be copied
- * again. So a sync that is not done by the deadline is reported as SQLITE_BUSY, and
- * goes on beside (src/base/bounded_sync.h): writers that wait at the gate wait no
- * longer.
+ * out: all that has happened is that pages were copied which will be copied again. So a
+ * sync that is not done by the deadline is reported as SQLITE_BUSY and goes on in the
+ * background (src/base/bounded_sync.h), and writers at the gate wait no longer.
  *
  * FORMAT     SQLite's wal.c, walCheckpoint: an error of xSync keeps nBackfill.
  * OWNERSHIP  checkpoint_vfs_open / checkpoint_vfs_close, after the last connection that
@@ -38,14 +37,14 @@ void checkpoint_vfs_use(struct checkpoint_vfs *vfs, int db_fd, int wal_fd);
 
 /* From now on syncs end by this time of clock_mono_ns; 0: they take their time. */
 void checkpoint_vfs_limit(struct checkpoint_vfs *vfs, int64_t until_ns);
-/* Since the last checkpoint_vfs_limit one was not done in time. */
+/* Was a sync since the last checkpoint_vfs_limit not done in time? */
 bool checkpoint_vfs_was_late(const struct checkpoint_vfs *vfs);
 
-/* What one sync takes, about, in nanoseconds, by those that there were; 0: none. */
+/* About how many nanoseconds a sync takes, by those that there were; 0: none. */
 int64_t checkpoint_vfs_sync_ns(const struct checkpoint_vfs *vfs);
-/* What one takes that has a deadline: little is left for it, mostly. */
+/* The same of those with a deadline: mostly little is left for them to write. */
 int64_t checkpoint_vfs_bounded_ns(const struct checkpoint_vfs *vfs);
-/* One that was made elsewhere took so long. */
+/* Count a sync that was made elsewhere. */
 void checkpoint_vfs_count(struct checkpoint_vfs *vfs, int64_t took_ns);
 
 #endif

@@ -21,11 +21,13 @@
 
 #define PAGE_BYTES 4096
 
-#define ALONE_NS      (10 * NS_PER_MS) /* without anybody */
-#define ACTIVE_NS     (50 * NS_PER_MS) /* ... where somebody wrote a moment ago, */
+#define ALONE_NS      (10 * NS_PER_MS) /* without anybody, before we come first, */
+#define ACTIVE_NS     (50 * NS_PER_MS) /* ... or this where the file was written */
 #define RECENT_NS     (2 * NS_PER_S)   /* ... not longer ago than that */
-#define ON_THE_WAY_NS (80 * NS_PER_MS) /* one who has the first lock is awaited */
+#define ON_THE_WAY_NS (80 * NS_PER_MS) /* to wait for one with the first lock */
 #define SPIN_NS       (20 * NS_PER_US)
+
+#define PAGE_BYTES 4096
 
 static bool lock(int fd, short type, off_t at, off_t len)
 {
@@ -35,7 +37,8 @@ static bool lock(int fd, short type, off_t at, off_t len)
 	return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
-/* Of a lock, or of a file that is too short: others are in the way, or what is said. */
+/* A lock, or making a file longer, has failed: others are in the way (ST_RETRY), or
+ * `what`. */
 static enum status failed(const char *path, const char *what, struct error *err)
 {
 	if (errno == EACCES || errno == EAGAIN || errno == EINTR) {
@@ -94,7 +97,7 @@ static int open_shm(const char *path, int db_fd)
 
 enum openers { OPEN_TO_NOBODY, OPEN_TO_OTHERS, OPEN_TO_ONE };
 
-/* Who, but us, has locked the byte of -shm. */
+/* Who else has locked the byte of -shm that says it is open. */
 static enum openers who_has_open(int shm_fd)
 {
 	struct flock lock = {.l_type = F_WRLCK,
@@ -120,10 +123,10 @@ static bool is_wal_empty(const char *path)
 }
 
 /*
- * As long as SQLite maps it, and with room on the disk, so that a full one is an error
- * here and not a signal later. Nothing is written: somebody may come just then, and
- * write there himself. Where the file system has no such call it is a byte of each
- * page, as SQLite does it.
+ * Make -shm as long as SQLite maps it, with room on the disk, so that a full disk is an
+ * error here and not a signal later. Nothing is written: somebody may come just then
+ * and write there. Where the file system has no such call a byte of each page is
+ * written, as SQLite does it.
  */
 static bool make_room(int shm_fd)
 {
@@ -159,8 +162,8 @@ static bool read_header(int shm_fd, struct index_header *header)
 	return file_read_exactly(shm_fd, header->bytes, sizeof header->bytes, 0);
 }
 
-/* Somebody came and went since `before`: as we were there, he did not remove the WAL,
- * and left an index that is right. */
+/* Has somebody come and gone since `before`? As we were there, that one did not remove
+ * the WAL, and left an index that is right. */
 static bool was_made_since(int shm_fd, const struct index_header *before)
 {
 	struct index_header now;
@@ -178,9 +181,9 @@ static enum status join_others(const char *path, int shm_fd, struct error *err)
 }
 
 /*
- * Nobody has it open: what it has is of no use. With an empty WAL it becomes what a
- * recovery would make of it, so that none is needed; else its header becomes 0, and
- * SQLite makes all of it anew from the WAL.
+ * Nobody has -shm open: its contents are of no use. With an empty WAL they become what
+ * a recovery would make, so that none is needed; else the header becomes 0, and SQLite
+ * makes all of it anew from the WAL.
  */
 static enum status join_first(const char *path, int shm_fd,
 			      const struct index_header *before, struct error *err)
@@ -201,9 +204,9 @@ static enum status join_first(const char *path, int shm_fd,
 	return join_others(path, shm_fd, err);
 }
 
-/* `*is_first`: as long as nobody has it open, we come first; else the contents are
- * those of somebody who is there, and has perhaps lost his lock. Without /proc nobody
- * has. */
+/* `*is_first`: nobody has it open, so that we come first; else its contents are those
+ * of somebody who is there, perhaps without the lock. Without /proc nobody counts as
+ * having lost it. */
 static enum status prepare(const char *path, int shm_fd, struct index_header *before,
 			   bool *is_first, struct error *err)
 {
@@ -227,8 +230,9 @@ static enum status prepare(const char *path, int shm_fd, struct index_header *be
 		   : failed(path, "-shm: cannot be made longer", err);
 }
 
-/* How long nobody has to be there. A busy machine lets one who opens and closes in a
- * loop stand still for longer than he is away. */
+/* How long nobody has to be there before we come first. On a busy machine a process
+ * that opens and closes in a loop may be stopped for longer than it takes to come
+ * again. */
 static int64_t patience(int db_fd)
 {
 	struct stat st;
@@ -242,9 +246,9 @@ static int64_t patience(int db_fd)
 }
 
 /*
- * Best is to come while somebody has it open. So one who opens and closes in a loop is
- * awaited for a while; and to be first only a moment is needed in which nobody can get
- * from the first lock to the second one.
+ * It is best to come while somebody has it open. So one that opens and closes in a loop
+ * is awaited for a while. To be first takes only a moment in which nobody can get from
+ * the first lock to the second one.
  */
 static enum status join_shm(const char *path, int db_fd, int shm_fd, struct error *err)
 {

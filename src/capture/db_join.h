@@ -2,11 +2,11 @@
 /*
  * src/capture/db_join.h -- to come to a database without being in anybody's way.
  *
- * Who opens a database in WAL mode first makes the wal-index anew, and keeps all others
- * out while he does: an application that comes just then, without a busy timeout, is
- * told SQLITE_BUSY. So before SQLite opens anything here, the two shared locks are
- * taken that it would take, on the file and on -shm, and the old contents of -shm are
- * replaced, all within some microseconds in which nobody is on the way in:
+ * The first process that opens a database in WAL mode makes the wal-index anew, and
+ * keeps all others out meanwhile: an application that comes just then, without a busy
+ * timeout, is told SQLITE_BUSY. So before SQLite opens anything here, we take the two
+ * shared locks that it would take, on the file and on -shm, and replace the old
+ * contents of -shm, all within some microseconds in which nobody is on the way in:
  *
  *     shared lock on the file ─► somebody else has one? ─► he has -shm open, too:
  *       from here on nobody          │                      a shared lock there, and
@@ -16,18 +16,18 @@
  *                         an empty WAL, or unreadable (0) where the WAL is not; then
  *                         the shared lock
  *
- * Who has his first lock and not the second is on the way in or out, and is awaited for
- * some milliseconds. Who has -shm mapped and no lock on it has lost his
- * (src/capture/db_users.h), and what he wrote there is left alone: SQLite would cut the
- * file under him.
+ * A process that has its first lock and not the second is on the way in or out, and is
+ * awaited for some milliseconds. One that has -shm mapped and no lock on it has lost
+ * its lock (src/capture/db_users.h), and what it wrote there is left alone: SQLite
+ * would cut the file under it.
  *
  * OWNERSHIP  The descriptor on -shm is the caller's, who closes it after the last
  *            connection: closing it drops SQLite's locks on -shm.
  * FORMAT     SQLite's os_unix.c, unixLock and unixLockSharedMemory.
  * THREADS    One at a time.
  * ERRORS     ST_RETRY: somebody is in the way, or -shm was just removed, or it is
- *            not there and must not be made (src/base/sqlite_guard.h). ST_IO: for want
- *            of descriptors, memory, locks or room on the disk; the text says of which.
+ *            not there and must not be made (src/base/sqlite_guard.h). ST_IO: no
+ *            descriptors, memory, locks or room on the disk; the text says which.
  */
 #ifndef DB_JOIN_H
 #define DB_JOIN_H

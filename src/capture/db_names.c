@@ -38,8 +38,8 @@ static bool names_path(const char *link, const char *path)
 	       (link[len] == '\0' || strcmp(link + len, " (deleted)") == 0);
 }
 
-/* One descriptor of this process. False: it is of another -wal or -shm than the name.
- */
+/* Note one descriptor of this process. False: it is of another -wal or -shm than the
+ * one at the name. */
 static bool note_descriptor(struct db_names *names, int proc_fd, const char *entry)
 {
 	char link[PATH_MAX + sizeof " (deleted)"];
@@ -68,7 +68,7 @@ static bool note_descriptor(struct db_names *names, int proc_fd, const char *ent
 	return true;
 }
 
-/* Without /proc the names are taken at their word. */
+/* Without /proc the names are believed. */
 static enum status check_open(struct db_names *names, struct error *err)
 {
 	DIR *folder = opendir("/proc/self/fd");

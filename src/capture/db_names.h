@@ -62,14 +62,15 @@ void db_names_clear(struct db_names *names);
 /* Look up the three names: three calls of stat. `*wal_bytes`: how long the WAL is. */
 enum name_fault db_names_look(const struct db_names *names, int64_t *wal_bytes);
 
-/* Look up the path as it was given. True: it leads to the database; or nowhere, which
- * is for the caller to ask again (a link is replaced in two steps), `*is_gone`. */
+/* Look up the path as it was given. True: it leads to the database; or, with
+ * `*is_gone`, nowhere: then the caller asks again, as a link is replaced in two steps.
+ */
 bool db_names_leads_here(const struct db_names *names, bool *is_gone);
 
 /* The -shm that we have open is at its name. */
 bool db_names_has_shm(const struct db_names *names);
 
-/* What a person is told of it, behind the name of the database. */
+/* What messages say of it, behind the name of the database. */
 const char *name_fault_text(enum name_fault fault);
 
 #endif

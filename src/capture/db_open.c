@@ -37,7 +37,7 @@
 #define SCHEMA_FORMAT_MAX 4
 #define TEXT_ENCODING_MAX 3
 
-/* The database cannot be followed, unless it is for want of something else. */
+/* Make the error one of the database (ST_UNFIT), unless something else is lacking. */
 static enum status of_the_database(struct error *err)
 {
 	if (!errno_is_limit(err->sys_errno)) {
@@ -47,9 +47,9 @@ static enum status of_the_database(struct error *err)
 }
 
 /*
- * Noise where three fields of the header have few values: damage of one field is
- * something else. Ciphers may leave the header readable up to some byte, so that the
- * system knows the file.
+ * Is there noise where three fields of the header have few values? Damage would be in
+ * one of them. Ciphers may leave the header readable up to some byte, so that the
+ * system knows what kind of file it is.
  */
 static bool is_encrypted(const uint8_t header[DB_HEADER_SIZE])
 {
@@ -260,7 +260,7 @@ static enum status beside_init(const char *path, struct beside_paths *paths,
 	return ST_OK;
 }
 
-/* Also what is not there: -wal and -shm come and go with the application. */
+/* True also for what is not there: -wal and -shm come and go with the application. */
 static bool is_allowed(const char *path, int mode)
 {
 	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 || errno == ENOENT;
@@ -307,7 +307,7 @@ static bool are_beside(const struct beside_paths *paths)
 	return exists(paths->shm) && exists(paths->wal);
 }
 
-/* For an application that opens the database. */
+/* Waiting for an application to open the database. */
 struct waiting {
 	const struct db_patience *patience;
 	int64_t until;
@@ -323,7 +323,7 @@ static const char *why_not_first(bool degraded)
 			      : "runs as another user than its owner";
 }
 
-/* One step of it. ST_UNFIT: that was long enough. */
+/* One step of that wait. ST_UNFIT: it was long enough. */
 static enum status wait_for_opener(const char *path, bool degraded,
 				   struct waiting *waiting, struct error *err)
 {
@@ -358,7 +358,7 @@ static bool has_journal(const char *path)
 	return is_there;
 }
 
-/* Who keeps us out; the text is for the case that it stays so. */
+/* What keeps us out; the text is for the case that it stays so. */
 static enum status locked_error(const char *path, struct error *err)
 {
 	if (has_journal(path)) {

@@ -16,7 +16,7 @@
  *                         closed after the last (closing it drops SQLite's locks)
  *   wal_fd                the WAL; carries no locks
  *   shm_fd                -shm, to lock it before SQLite does (src/capture/db_join.h);
- * closed after the last connection, too
+ *                         closed after the last connection, too
  *
  * All run with SQLITE_DBCONFIG_WRITABLE_SCHEMA (never DEFENSIVE): a schema that this
  * SQLite cannot parse must not stop it. None ever writes a page of its own making,
@@ -73,8 +73,8 @@ struct db_patience {
 /*
  * Check `path` and open everything; it is borrowed until db_close. A database that
  * another process has locked exclusively is tried for 4 s; where rowtail must not be
- * the first to open it, it waits for as long as `patience` has. Both are said on
- * stderr. Nothing is left open on failure.
+ * the first to open it, it waits as long as `patience` allows. It says so on stderr in
+ * both cases. Nothing is left open on failure.
  */
 enum status db_open(const char *path, const struct db_patience *patience,
 		    struct db_handles *out, struct error *err) MUST_CHECK;

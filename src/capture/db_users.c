@@ -16,7 +16,7 @@
 
 #define KEY_BYTES 64 /* "fd:01 123456 " of a line in maps */
 
-/* Another process has locked one of these bytes, or that cannot be told. */
+/* Has another process locked one of these bytes? True also if that cannot be told. */
 static bool is_locked(int fd, off_t at, off_t len)
 {
 	struct flock lock = {
@@ -35,7 +35,7 @@ bool db_shm_is_used(int shm_fd)
 	return is_locked(shm_fd, LOCK_SHM_OPEN, 1);
 }
 
-/* Whether the line shows the mapping at `page`, and which file that is of. */
+/* Is it the line of the mapping at `page`? `key` is then the file that is mapped. */
 static bool read_key(const char *line, const void *page, char key[KEY_BYTES])
 {
 	char device[16];
@@ -112,7 +112,8 @@ static enum db_mapping maps_have(const char *pid, const char *key)
 	return errno_is_limit(reason) ? MAPPED_UNKNOWN : MAPPED_BY_NOBODY;
 }
 
-/* This process as /proc counts, which may be that of another PID namespace; 0. */
+/* The pid of this process in /proc, which may be that of another PID namespace; 0: it
+ * cannot be told. */
 static long self_in_proc(void)
 {
 	char link[32];

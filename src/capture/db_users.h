@@ -5,11 +5,11 @@
  * Every SQLite that has read a database in WAL mode holds a shared lock on the file
  * and one on -shm. An application that opens and closes one of the two by other means
  * (a backup, a hash, a copy made in its own process) has cancelled its lock there
- * without knowing, and goes on. So a lock proves that somebody is there, and no lock
- * proves nothing; who has -shm mapped is there as well. Of those three an application
- * in another PID namespace that has lost both locks shows none.
+ * without knowing, and goes on. So a lock proves that somebody is there, but no lock
+ * proves nothing; a process that has -shm mapped is there as well. An application in
+ * another PID namespace that has lost both locks shows none of the three.
  *
- * What cannot be told counts as: somebody is there.
+ * Where it cannot be told, somebody counts as being there.
  *
  * OWNERSHIP  Any descriptors on the files; borrowed.
  * THREADS    Any.
@@ -22,7 +22,7 @@
 /* Another process holds a lock on the database file. Cheap. */
 bool db_file_is_used(int db_fd);
 
-/* Another process has this -shm open, by whatever name. -1: true. Cheap. */
+/* Another process has this -shm open, by whatever name. True for -1. Cheap. */
 bool db_shm_is_used(int shm_fd);
 
 enum db_mapping {

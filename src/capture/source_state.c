@@ -19,7 +19,7 @@ static bool is_same_life(const struct wal_index_header *header,
 	return end->frame > 0 && memcmp(header->salt, end->salt, sizeof end->salt) == 0;
 }
 
-/* The WAL goes on from `end`: the same frame stands there. */
+/* Does the WAL go on from `end`: is the same frame still there? */
 static bool continues(const struct db_handles *db,
 		      const struct wal_index_header *header,
 		      const struct wal_place *end, uint8_t *page)

@@ -20,8 +20,8 @@
 
 #define LOOK_NS     (50 * NS_PER_MS)
 #define STILL_NS    NS_PER_S
-#define GONE_NS     (5 * NS_PER_S)  /* a missing file is waited for */
-#define PATIENCE_NS (60 * NS_PER_S) /* and one that does not become whole */
+#define GONE_NS     (5 * NS_PER_S)  /* how long to wait for a file that is missing */
+#define PATIENCE_NS (60 * NS_PER_S) /* and for one that does not become whole */
 
 #define SALT_BYTES  8
 #define SALT_IN_SHM 32 /* src/capture/wal_index.h */
@@ -195,7 +195,7 @@ static enum status give_up(const char *path, const struct seen *seen, struct err
 			 quote(path).text);
 }
 
-/* Told once, and again when it was over in between. */
+/* Say it once, and again if it was over in between. */
 static void say_kept(const char *path, const struct seen *seen, bool *is_said)
 {
 	if (seen->is_kept && !*is_said) {
@@ -208,7 +208,7 @@ static void say_kept(const char *path, const struct seen *seen, bool *is_said)
 	*is_said = seen->is_kept;
 }
 
-/* Nothing more is to be waited for. SQLite's word counts for who uses the file. */
+/* Is there nothing more to wait for? A user of the file is known by SQLite's locks. */
 static bool is_ready(const struct seen *seen, int64_t still)
 {
 	return seen->is_whole && !seen->is_kept &&

@@ -3,10 +3,10 @@
  * src/capture/source_wait.h -- a database file that was replaced or written over: wait
  * until it is whole.
  *
- * Who copies a file into the place of another takes none of SQLite's locks. It is taken
- * for whole when it has stood still for a second and has the pages that its header
- * speaks of; or has them, and another process has it open through SQLite, which then
- * keeps it from standing still.
+ * Copying a file into the place of another takes none of SQLite's locks. The file
+ * counts as whole when it has the pages that its header speaks of, and either has not
+ * changed for a second, or another process has it open through SQLite, and so keeps
+ * changing it.
  *
  * THREADS  One that has nothing of this process open on the file: closing a descriptor
  *          on it would drop SQLite's locks.

@@ -95,8 +95,8 @@ static struct wal_place place_of(const struct taker *t,
 	return place;
 }
 
-/* Hand the transaction over that has been made; when the disk is full it stays, to be
- * tried again. */
+/* Append the transaction that was made; when the disk is full it stays, to be tried
+ * again. */
 static enum status append(struct taker *t, struct error *err)
 {
 	struct captured_txn *txn = t->unappended;
@@ -113,8 +113,8 @@ static enum status append(struct taker *t, struct error *err)
 	return status;
 }
 
-/* wal_hold's settle: everything that was made is durable, or, where the disk is too
- * slow for writers to wait for it, in the journal at least. */
+/* wal_hold's settle: make everything that was taken durable, or, where the disk is too
+ * slow for writers to wait for it, have it at least in the journal. */
 enum status taker_settle(void *context, int64_t until_ns, bool may_outrun,
 			 struct error *err)
 {
@@ -212,8 +212,8 @@ static enum status take_news(struct taker *t, const struct wal_index_header *hea
 	return status;
 }
 
-/* Without frames the header knows no page count: the file's. ST_RETRY: the WAL is not
- * of this file as it was opened. */
+/* Without frames the header has no page count: take the file's. ST_RETRY: the WAL is
+ * not of the file that was opened. */
 static enum status complete_header(const struct taker *t,
 				   struct wal_index_header *header, struct error *err)
 {
@@ -267,13 +267,14 @@ static enum status take_first(struct taker *t, const struct wal_index_header *he
 	return status;
 }
 
-/* The file changes only where a checkpoint has something to bring into it. */
+/* Can the file change? Only where a checkpoint has something to bring into it. */
 static bool may_change(const struct taker *t, const struct wal_index_header *header)
 {
 	return wal_index_backfilled(&t->db->index) < header->frame_count;
 }
 
-/* What was written past SQLite while the file was compared is half of something. */
+/* A file that was written past SQLite while it was compared may be half of something.
+ */
 static enum status check_still(const struct taker *t, const struct stat *before,
 			       struct error *err)
 {

@@ -8,7 +8,7 @@
  * that can be proven, else as one made by comparing. Then: each commit.
  *
  * OWNERSHIP  taker_init / taker_clear, also after a failed one; the caller's storage.
- * THREADS    The capture thread; before there is one, who opens.
+ * THREADS    The capture thread; before there is one, the thread that opens.
  * ERRORS     As wal_hold_settings.take: ST_RETRY, look again; ST_LOST, ST_UNFIT, ST_IO.
  */
 #ifndef TAKER_H

@@ -123,10 +123,10 @@ enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn 
 			       uint64_t *preimage_bytes, struct error *err) MUST_CHECK;
 
 /*
- * Let versions retire, with the next transaction, that are decoded (lsn <= decoded_lsn)
- * and backfilled, now and then. Only when everything up to a header is accepted that
- * was read after `backfilled`: an older frame counts as backfilled, but is not in the
- * file, if the checkpoint saw a newer one of the same page beyond its end.
+ * Now and then, have versions that are decoded (lsn <= decoded_lsn) and backfilled
+ * retire with the next transaction. Call it only when everything is accepted up to a
+ * header that was read after `backfilled`: an older frame counts as backfilled, but is
+ * not in the file, if the checkpoint saw a newer one of the same page beyond its end.
  */
 void txn_builder_retire(struct txn_builder *builder, uint32_t backfilled,
 			uint64_t decoded_lsn);

@@ -7,10 +7,10 @@
 #include "src/base/fault.h"
 #include "src/base/log.h"
 
-#define SHUT_NS (5 * NS_PER_MS) /* transactions are waited for */
+#define SHUT_NS (5 * NS_PER_MS) /* how long to wait for transactions to end */
 #define SPIN_NS (5 * NS_PER_US)
 
-/* Nothing can begin, and nothing is open: not to read, not to write. */
+/* Get to where nothing can begin and nothing is open, neither to read nor to write. */
 static bool shut_all(struct wal_hold *h)
 {
 	const struct wal_index *index = &h->db->index;
@@ -33,7 +33,7 @@ static bool shut_all(struct wal_hold *h)
 	return true;
 }
 
-/* Everything that is committed is captured and in the file, now. */
+/* Is everything that is committed captured, and in the file, now? */
 static bool is_spent(struct wal_hold *h)
 {
 	struct wal_index_header now;
@@ -56,7 +56,7 @@ static void cut(struct wal_hold *h)
 		return;
 	}
 	FAULT_POINT("cut-restarted");
-	/* What stays when this fails has the salt of before: nobody takes it for his.
+	/* What stays when this fails has the old salt: nobody takes it for the new WAL.
 	 */
 	(void)wal->pMethods->xTruncate(wal, 0);
 	FAULT_POINT("cut-done");

@@ -14,9 +14,10 @@
  *        | 24 checksum        |  2 x u32 over bytes 0 to 23
  *     32 +--------------------+  frame 1
  *        |  0 page number     |
- *        |  4 commit          |  database size in pages after the commit; 0: more
- * follow |  8 salt            |  the header's | 16 checksum        |  2 x u32, chained
- * from the frame before | 24 page            |
+ *        |  4 commit          |  pages in the database after it; 0: no commit frame
+ *        |  8 salt            |  the header's
+ *        | 16 checksum        |  2 x u32, chained from the frame before
+ *        | 24 page            |
  *        +--------------------+  frame 2 ...
  *
  * Checksums decide nothing here: SQLite 3.40.1 can commit frames whose salt and

@@ -8,9 +8,10 @@
  * While all four are locked exclusively, none can begin: SQLite then tries again after
  * some microseconds, more each time, without asking its busy handler, and gives up
  * only after ten seconds. Each slot that is locked also forbids a restart of the WAL
- * and limits backfill to its mark, as a reader in it does. Who begins takes the slot
- * with the highest mark that is not too high, and of equal ones the last: as long as
- * one slot is locked that has the mark to take, nobody gets past it, ourselves least.
+ * and limits backfill to its mark, as a reader in it does. A transaction that begins
+ * takes the slot with the highest mark that is not too high, and of equal ones the
+ * last: as long as one slot is locked that has the mark to take, nobody gets past it,
+ * and we do not either.
  *
  * OWNERSHIP  The wal-index is borrowed. Locked slots must be opened again.
  * THREADS    The thread that uses the connection of the wal-index.

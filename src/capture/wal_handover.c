@@ -18,19 +18,19 @@
 #define BUSY_PASS_NS  (2 * NS_PER_MS)   /* tries of a checkpoint that is busy */
 #define BUSY_WRITE_NS (20 * NS_PER_MS)  /* the same while we hold the write lock */
 #define WRITE_LOCK_NS (100 * NS_PER_MS) /* tries of the write lock */
-#define LIMITED_NS    (3 * NS_PER_MS)   /* readers are waited for with the write lock */
+#define LIMITED_NS    (3 * NS_PER_MS)   /* wait for readers, with the write lock */
 #define GATE_NS       (1 * NS_PER_MS)   /* a writer is awaited between two commits: */
 #define GATE_MOST_NS  (20 * NS_PER_MS)  /* this and two commits, up to this; for each */
 #define GATE_FRAME_NS (10 * NS_PER_US)  /* ... frame so long from URGENT_FRAMES on, */
 #define GATE_LAST_NS  (200 * NS_PER_MS) /* ... up to this */
-#define STALL_NS      (1 * NS_PER_S)    /* so long a writer may have to wait there */
+#define STALL_NS      (1 * NS_PER_S)    /* a writer may have to wait there so long */
 #define BUSY_GATE_NS  (200 * NS_PER_MS) /* tries of a checkpoint there */
 #define SLOW_NS       (50 * NS_PER_MS)  /* checkpoints do not gain on the writer */
 #define SPIN_NS       (5 * NS_PER_US)
 #define BACK_OFF_MIN  (10 * NS_PER_MS)
 #define BACK_OFF_MAX  (2 * NS_PER_S)
 
-/* Not again for a while, and longer each time. */
+/* Put the next try off for a while, longer each time. */
 static void put_off(struct wal_hold *h, int64_t now)
 {
 	h->back_off = h->back_off == 0 ? BACK_OFF_MIN : 2 * h->back_off;
@@ -67,10 +67,10 @@ static void count_speed(struct wal_hold *h, uint32_t done, int64_t took)
 }
 
 /*
- * SQLite's PASSIVE checkpoint up to our mark; while another one is at work, for
- * `busy_ns`. ST_RETRY: its syncs would not be done by `until_ns` (0: they take their
- * time), nothing is as if it had been. Sets is_limited: a long reader of the
- * application keeps it from going so far.
+ * SQLite's PASSIVE checkpoint up to our mark; tried for `busy_ns` while another one is
+ * at work. ST_RETRY: its syncs were not done by `until_ns` (0: no deadline), and it
+ * counts for nothing. Sets is_limited: a long reader of the application keeps it from
+ * going so far.
  */
 static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until_ns,
 			      struct error *err)
@@ -125,7 +125,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until
 	return ST_OK;
 }
 
-/* Until just after a commit: then the time to the next one is the longest. */
+/* Wait until just after a commit: then the time to the next one is the longest. */
 static void await_commit(const struct wal_hold *h)
 {
 	int64_t until = clock_mono_ns() + QUIET_MOST_NS;
@@ -186,7 +186,7 @@ enum status hold_attempt(struct wal_hold *h, int tries, struct error *err)
 	return status;
 }
 
-/* Back to a reader; until it reads, one slot of the gate holds. */
+/* Go back to a reader; until it reads, one slot of the gate holds. */
 enum status hold_leave_gate(struct wal_hold *h, struct error *err)
 {
 	enum status status;
@@ -213,9 +213,10 @@ static enum status catch_up_at_gate(struct wal_hold *h, struct error *err)
 }
 
 /*
- * The slots that are free hold instead of the reader. As in any turn it ends only after
- * everything up to a header read later than that is captured: a checkpoint may be at
- * work that looked at those slots before they were ours, and will find the reader gone.
+ * Lock the slots that are free, to hold instead of the reader. As in any turn the
+ * reader ends only after everything up to a header read after that is captured: a
+ * checkpoint may be at work that looked at those slots before they were ours, and will
+ * find the reader gone.
  */
 static enum status take_gate(struct wal_hold *h, struct error *err)
 {
@@ -240,7 +241,8 @@ static enum status take_gate(struct wal_hold *h, struct error *err)
 
 /*
  * How long writers may wait at the gate for the disk. Alone they would wait for two
- * syncs at each thousand frames; here it is so long when they have written for longer.
+ * syncs every thousand frames; here they may wait the longer the more they have
+ * written.
  */
 static int64_t sync_budget(const struct wal_hold *h)
 {
@@ -252,7 +254,7 @@ static int64_t sync_budget(const struct wal_hold *h)
 	return budget < STALL_NS ? budget : STALL_NS;
 }
 
-/* Two syncs, as slow as those that were seen last, would be late at the gate again. */
+/* Would two syncs, as slow as the last ones, be late at the gate again? */
 static bool is_too_slow(const struct wal_hold *h)
 {
 	return h->is_disk_slow &&
@@ -332,8 +334,8 @@ static void sync_file(const struct wal_hold *h)
 
 /*
  * Under a writer that is never quiet: most of it is backfilled and synced first, then
- * the rest while the writer waits; where that does not gain on the writer, which is
- * faster than the disk, it waits for more. If that fails, the checkpoint lock again.
+ * the rest while the writer waits. A writer that is faster than the disk waits for
+ * more. If it fails, the checkpoint lock is kept again.
  */
 enum status hold_pass(struct wal_hold *h, struct error *err)
 {

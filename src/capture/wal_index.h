@@ -12,7 +12,7 @@
  *      0 +-----------------+ copy 0 of the header
  *        |  0 version      |   3007000
  *        |  8 change       |   + 1 with each commit; 0 after a recovery
- *        | 12 is_init      |   u8, then u8: checksums are big-endian
+ *        | 12 initialised  |   u8 (isInit), then u8: checksums are big-endian
  *        | 14 page size    |   u16; 1 means 65536
  *        | 16 frame_count  |   frames that are committed (mxFrame)
  *        | 20 page_count   |   database size after the last commit (nPage)
@@ -82,7 +82,7 @@ enum status wal_index_init(struct wal_index *index, sqlite3 *db,
 /* What a recovery makes of a WAL that is empty, up to the page numbers. */
 void wal_index_make_empty(uint8_t start[WAL_INDEX_START_BYTES]);
 
-/* It can be read at all: the first block of the shared memory is there. */
+/* Is the first block of the shared memory there, so that it can be read at all? */
 bool wal_index_is_mapped(const struct wal_index *index);
 
 /*
@@ -113,8 +113,8 @@ bool wal_index_same(const struct wal_index_header *a, const struct wal_index_hea
 /* Take one lock byte exclusively, without waiting; false when it is not to be had. */
 bool wal_index_lock(const struct wal_index *index, enum wal_lock lock) MUST_CHECK;
 void wal_index_unlock(const struct wal_index *index, enum wal_lock lock);
-/* All eight locks at once: nobody is within a transaction, a checkpoint or a recovery.
- * Without ones of our own. */
+/* Take all eight locks at once: nobody is within a transaction, a checkpoint or a
+ * recovery. This process must have none of them. */
 bool wal_index_lock_all(const struct wal_index *index) MUST_CHECK;
 void wal_index_unlock_all(const struct wal_index *index);
 
@@ -126,8 +126,8 @@ void wal_index_set_mark(const struct wal_index *index, unsigned slot,
  * Begin a new life of the WAL, without frames, as SQLite does when it restarts the WAL:
  * the first word of the salt + 1, the second one random. Page size and page count are
  * left to the file, as after a recovery of an empty WAL. The header is valid all the
- * time. The caller holds all locks, but perhaps that of recovery, and everything is in
- * the database file. False: there is no random number, and nothing was done.
+ * time. The caller holds all locks, except perhaps that of recovery, and everything is
+ * in the database file. False: there is no random number, and nothing was done.
  */
 bool wal_index_restart(const struct wal_index *index) MUST_CHECK;
 

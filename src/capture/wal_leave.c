@@ -10,8 +10,8 @@
 #include "src/base/log.h"
 #include "src/capture/db_users.h"
 
-#define ASK_NS  (2 * NS_PER_MS)  /* tries of a lock that others take for an instant */
-#define BUSY_NS (20 * NS_PER_MS) /* tries of a checkpoint */
+#define ASK_NS  (2 * NS_PER_MS)  /* to try a lock that others take for an instant */
+#define BUSY_NS (20 * NS_PER_MS) /* to try a checkpoint */
 #define SPIN_NS (20 * NS_PER_US)
 
 #define WAL_SALT_AT 16 /* in its header, src/capture/wal_frame.h */
@@ -24,7 +24,7 @@ static bool lock_byte(int fd, off_t at, short type)
 	return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
-/* Who begins to use the database file takes the pending byte for an instant. */
+/* Whoever begins to use the database file takes the pending byte for an instant. */
 static bool keep_openers_out(const struct wal_hold *h)
 {
 	int64_t until = clock_mono_ns() + ASK_NS;
@@ -43,7 +43,7 @@ static void let_openers_in(const struct wal_hold *h)
 	(void)lock_byte(h->db->names.db_fd, LOCK_DB_PENDING, F_UNLCK);
 }
 
-/* The WAL that we have open is what its header says. */
+/* Is the WAL that we have open what its header says? */
 static bool is_wal_whole(const struct wal_hold *h,
 			 const struct wal_index_header *header)
 {
@@ -64,7 +64,7 @@ static bool is_backfilled(const struct wal_hold *h,
 	return wal_index_backfilled(&h->db->index) >= header->frame_count;
 }
 
-/* Nobody reads or writes but us: our readers have ended. */
+/* Nobody else reads or writes, and our readers have ended: bring all into the file. */
 static bool backfill_all(struct wal_hold *h, const struct wal_index_header *header)
 {
 	int64_t until = clock_mono_ns() + BUSY_NS;
@@ -124,7 +124,7 @@ static int lock_new_shm(const struct wal_hold *h)
 	return fd;
 }
 
-/* He reads anew what he has read, then: SQLite makes the header again. */
+/* Its user then reads anew what it has read: SQLite makes the header again. */
 static void wipe_new_shm(int fd)
 {
 	static const uint8_t nothing[2 * WAL_INDEX_HEADER_BYTES];
@@ -134,8 +134,8 @@ static void wipe_new_shm(int fd)
 	}
 }
 
-/* Both files have lost their names: who comes now has another wal-index than we, and
- * only the lock of the database file in common. */
+/* Both files have lost their names: a process that comes now has another wal-index, and
+ * only the lock on the database file in common with us. */
 static bool complete_alone(struct wal_hold *h, const struct wal_index_header *header)
 {
 	bool is_done = false;
@@ -160,8 +160,8 @@ static bool complete_alone(struct wal_hold *h, const struct wal_index_header *he
 /*
  * -wal or -shm has lost its name, and what is committed and not in the file would be
  * lost with it. As long as nobody has committed since, it is brought into the file, as
- * the close of the last connection would have done. With the wal-index that others
- * have, too, that is a checkpoint like any other.
+ * the close of the last connection would have done. Where others have the same
+ * wal-index, that is a checkpoint like any other.
  */
 static void complete_file(struct wal_hold *h)
 {
@@ -176,7 +176,7 @@ static void complete_file(struct wal_hold *h)
 	log_debug("hold: what was in the WAL is%s in the file", is_done ? "" : " not");
 }
 
-/* The WAL with our inode gets a length of 0. */
+/* Set the length of the WAL with our inode to 0. */
 static bool cut_wal(const struct wal_hold *h)
 {
 	int fd = open(h->db->names.wal_path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -191,8 +191,8 @@ static bool cut_wal(const struct wal_hold *h)
 	return is_cut;
 }
 
-/* All that is in the WAL was there before another file took the name of ours: that
- * changed its ctime. */
+/* Was all that is in the WAL there before another file took the name of ours? That
+ * changed the ctime of ours. */
 static bool is_wal_older(const struct wal_hold *h)
 {
 	struct stat wal;
@@ -213,10 +213,11 @@ static bool is_old_header(const struct wal_hold *h,
 }
 
 /*
- * Another database is in the place of ours, or was copied over it, and who opens it
- * finds our WAL and wal-index beside it. All of that is in the old file (`may_write`:
- * or is brought there): so they are emptied, as if the old one had been closed. With
- * all locks, nobody is within a transaction; who was between two of them reads anew.
+ * Another database is in the place of ours, or was copied over it, and whoever opens it
+ * finds our WAL and wal-index beside it. What they have is in the old file (with
+ * `may_write` it is brought there): so they are emptied, as if the old one had been
+ * closed. Under all locks nobody is within a transaction; who is between two of them
+ * reads anew.
  */
 static void forget_wal(struct wal_hold *h, bool may_write)
 {

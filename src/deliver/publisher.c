@@ -150,14 +150,14 @@ static enum status settle_pair(const struct planning *p, size_t i, size_t j,
 		   : refuse(table, p->previous, topic, other->name, err);
 }
 
-/* Table i against those before it; of two that are not new nothing is to be settled. */
+/* Settle table i against those before it; two that are not new are settled already. */
 static enum status settle_topic(const struct planning *p, size_t i, struct error *err)
 {
 	struct table *const *tables = p->catalog->tables;
 	struct span topic = table_plan_topic(p->plans[i]);
 	enum status status = ST_OK;
 
-	/* Not new itself, it is compared with new ones alone. */
+	/* A table that is not new is compared only with new ones. */
 	for (size_t j = p->is_new[i] ? 0 : p->first; status == ST_OK && j < i; j++) {
 		if (!p->is_new[i] && j >= p->last) {
 			break;
@@ -266,8 +266,8 @@ static enum status check_decided(const struct catalog *catalog, struct error *er
 	return ST_OK;
 }
 
-/* Which tables are new, and the plans of those that are not. Tables of both catalogs
- * stand by name. */
+/* Find out which tables are new, and keep the plans of the others. Both catalogs list
+ * their tables by name. */
 static void keep_plans(struct publisher *publisher, struct planning *p)
 {
 	const struct catalog *previous = p->previous;

@@ -16,7 +16,7 @@
 #include "src/base/thread.h"
 
 #ifndef FOLD_BYTES             /* tests have a smaller one */
-#define FOLD_BYTES (16u << 20) /* of images that are kept: folded at once */
+#define FOLD_BYTES (16u << 20) /* of images that are kept: a batch */
 #endif
 #define FOLD_MOST     (16ull * FOLD_BYTES) /* the same: decoding waits */
 #define FOLD_AGAIN_NS NS_PER_S             /* after a full disk */
@@ -73,7 +73,7 @@ static void list_add(struct txn_list *list, struct captured_txn *txn,
 	list->bytes += (uint64_t)txn->page_total * page_size;
 }
 
-/* All of `more` behind `list`; `more` is empty then. */
+/* Move all of `more` to the end of `list`. */
 static void list_append(struct txn_list *list, struct txn_list *more)
 {
 	if (more->first) {
@@ -154,7 +154,7 @@ static uint32_t run_length(const struct fold *fold, const struct captured_txn *t
 	return n;
 }
 
-/* What was found to be the newest image of its page. */
+/* Write the images of `txn` that are the newest of their pages. */
 static enum status write_images(struct fold *fold, const struct captured_txn *txn,
 				struct error *err)
 {
@@ -203,7 +203,7 @@ static enum status write_batch(struct fold *fold, struct state_meta *next,
 	return status == ST_OK ? shadow_sync(shadow, err) : status;
 }
 
-/* From A on disk to S on disk. */
+/* Bring S forward: A on disk first, then the pages, then meta. */
 static enum status run_batch(struct fold *fold, struct state_meta *next,
 			     struct error *err)
 {
@@ -418,7 +418,7 @@ bool fold_wait(struct fold *fold)
 	}
 	(void)pthread_mutex_unlock(&fold->lock);
 	if (fold->status == ST_OK) {
-		/* Not the rest of meta: other threads have its page size. */
+		/* Not all of meta: other threads read its page size. */
 		while (last->next) {
 			last = last->next;
 		}
@@ -429,7 +429,7 @@ bool fold_wait(struct fold *fold)
 	return true;
 }
 
-/* A full disk can wait: all of it is in the journal, and tried again. */
+/* A full disk is waited for: all of it is in the journal. The batch is tried again. */
 static enum status put_off(struct fold *fold, struct error *err)
 {
 	*err = fold->failure;

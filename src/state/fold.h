@@ -13,7 +13,7 @@
  * OWNERSHIP  fold_open / fold_close; what is kept belongs to it, the rest of the
  *            settings is borrowed. While a batch is at work, shadow and meta are the
  *            thread's.
- * THREADS    one other than its own: the decoding thread.
+ * THREADS    The decoding thread; the batches are written by a thread of its own.
  * ERRORS     ST_IO, ST_NOMEM; of a batch: by fold_end. A full disk is no error: it says
  *            so, once, and the batch is kept and tried again later.
  */
@@ -52,14 +52,14 @@ void fold_keep(struct fold *fold, struct captured_txn *txn);
 /* The journal's checksum after transaction `lsn`, if that is kept. */
 bool fold_chain_at(const struct fold *fold, uint64_t lsn, uint64_t *chain);
 
-/* Bytes of images that are kept are many: fold_begin would take them, or, with a batch
- * at work, wait for that. Or one is done. */
+/* So much is kept that fold_begin would take it, or, with a batch at work, wait for
+ * that one; or a batch is done. */
 bool fold_is_due(const struct fold *fold);
 
 /*
- * Give all that is kept to the thread, if it is much, or `now`, which waits for it as
- * well; all of it has been acknowledged, and `view` is as of its end. With a batch at
- * work: nothing, but when too much is kept, which waits for that one first.
+ * Give all that is kept to the thread, if it is much; with `now` in any case, and wait
+ * for it. All of it has been acknowledged, and `view` is as of its end. With a batch at
+ * work nothing is done, unless too much is kept: then wait for that batch first.
  */
 enum status fold_begin(struct fold *fold, struct view *view, bool now,
 		       struct error *err) MUST_CHECK;
@@ -85,7 +85,7 @@ uint32_t fold_base_pages(const struct fold *fold);
 enum status fold_cut(struct shadow *shadow, const struct captured_txn *txn,
 		     struct error *err) MUST_CHECK;
 
-/* S is where a transaction left the database. */
+/* Set S of `meta` to the end of a transaction. */
 void fold_set_base(struct state_meta *meta, const struct captured_txn *end);
 
 #endif

@@ -23,24 +23,24 @@
 struct page_hashes {
 	int fd;
 	uint64_t *table; /* page n at n - 1, little-endian as in the file; mapped */
-	uint8_t *dirty;  /* a flag for many entries, that they are not written */
+	uint8_t *dirty;  /* a flag for a group of entries: it is not written */
 	size_t cap;      /* entries */
 };
 
 /* Room in memory. */
 enum status page_hashes_reserve(struct page_hashes *h, uint32_t page_count,
 				struct error *err) MUST_CHECK;
-/* Of a page that there is room for. */
+/* The hash of a page that there is room for. */
 uint64_t page_hashes_get(const struct page_hashes *h, uint32_t page_no);
 void page_hashes_set(struct page_hashes *h, uint32_t page_no, uint64_t hash);
 
-/* All of the file, which has that many at least. */
+/* Read all of the file, which must have at least `page_count` entries. */
 enum status page_hashes_read(struct page_hashes *h, uint32_t page_size,
 			     uint32_t page_count, struct error *err) MUST_CHECK;
-/* What changed, to the file; not what lies past `page_count`. */
+/* Write what changed to the file; not what lies past `page_count`. */
 enum status page_hashes_write(const struct page_hashes *h, uint32_t page_count,
 			      struct error *err) MUST_CHECK;
-/* All of that is on the disk now. */
+/* All that was written is on the disk: forget the flags. */
 void page_hashes_are_written(struct page_hashes *h);
 enum status page_hashes_write_head(const struct page_hashes *h, uint32_t page_size,
 				   struct error *err) MUST_CHECK;

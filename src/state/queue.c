@@ -17,8 +17,8 @@
 
 #define SEGMENTS     8          /* of the journal in max_bytes */
 #define MERGE_PART   4          /* of max_bytes is new before the next merge */
-#define STEP_TXNS    1000       /* H goes ahead so far, */
-#define STEP_BYTES   (1u << 20) /* or so far */
+#define STEP_TXNS    1000       /* H goes ahead by so many transactions, */
+#define STEP_BYTES   (1u << 20) /* or so many bytes */
 #define FULL_DISK_NS NS_PER_S   /* until the next try */
 
 struct queue {
@@ -93,7 +93,7 @@ void queue_is_back(struct queue *queue)
 	(void)pthread_mutex_unlock(&queue->lock);
 }
 
-/* With the lock: what waits behind the oldest one. */
+/* With the lock: bytes that wait behind the oldest one. */
 static uint64_t waiting(const struct queue *b)
 {
 	return b->bytes - (b->taken_total == 0 && b->oldest ? b->oldest->bytes : 0);
@@ -122,7 +122,8 @@ static uint64_t step_from(const struct queue *b)
 	return txn->lsn;
 }
 
-/* With the lock, which is let go of meanwhile: the gate lets the oldest one through. */
+/* With the lock, which is let go of meanwhile: have the gate let the oldest one
+ * through. */
 static enum status pass_gate(struct queue *b, struct error *err)
 {
 	enum status status = ST_OK;
@@ -361,7 +362,7 @@ enum status queue_open(const struct queue_settings *settings, struct queue **out
 	return ST_OK;
 }
 
-/* What an earlier run may have handed over. */
+/* Set H to what an earlier run may have handed over. */
 static void recall_handed(struct queue *b, uint64_t start_lsn)
 {
 	uint64_t unhanded = state_dir_position(b->settings.state->dir)->unhanded_lsn;

@@ -2,17 +2,17 @@
 /*
  * src/state/queue.h -- captured transactions that wait to be decoded.
  *
- * In commit order. They are durable, and where the sink cannot keep up the
- * oldest of them that no sink has seen become one, their net effect, so that what waits
- * takes no more of the disk than journal.max.bytes, or, where the database is larger,
- * than the database and a quarter of that.
+ * In commit order, and durable. Where the sink cannot keep up, the oldest of them that
+ * no sink has seen become one, their net effect, so that what waits takes no more of
+ * the disk than journal.max.bytes, or, where the database is larger, than the database
+ * and a quarter of that.
  *
  *     A                H                                             D
  *     | handed over,   | merged: one   | not yet: whole segments ... |
  *
- * H, the last that may have been handed to the sink, has to last over a kill: what a
+ * H, the last that may have been handed to the sink, must survive a kill: what a
  * consumer may have seen a part of has to come again as it was. While the queue is
- * short that is not written down: then all of it counts as handed over. Once it is
+ * short H is not written down: then all of it counts as handed over. Once it is
  * longer than its limit the gate is shut: H is made durable first, and from then on
  * before anything beyond it is handed over, in steps. When half of the limit waits it
  * is opened again.
@@ -23,7 +23,7 @@
  * they are a part of, with slots that it has given back. So a merge is bounded by the
  * last one that was put, and what it took is what leaves the list (asserted).
  *
- * OWNERSHIP  queue_open / queue_close. Store and descriptor are borrowed.
+ * OWNERSHIP  queue_open / queue_close. State and descriptor are borrowed.
  * THREADS    put: one thread. put_back, next, done: the decoding thread. The rest: any.
  *            A thread of its own merges.
  * ERRORS     ST_IO, ST_DAMAGED: from the journal.
@@ -59,13 +59,14 @@ enum status queue_start(struct queue *queue, uint64_t start_lsn,
 void queue_stop(struct queue *queue);
 void queue_close(struct queue *queue); /* takes NULL; frees what is in it */
 
-/* A list of transactions, all durable, behind those that are there; their `bytes` are
- * set. */
+/* Add a list of transactions, all durable, behind those that are there; their `bytes`
+ * are set. */
 void queue_put(struct queue *queue, struct captured_txn *first,
 	       struct captured_txn *last);
-/* One of an earlier run, behind those that were put back before, in front of others. */
+/* Put one of an earlier run behind those that were put back before, in front of the
+ * others. */
 void queue_put_back(struct queue *queue, struct captured_txn *txn);
-/* All of them are: they may be merged, too. */
+/* All of them are put back: they may be merged, too. */
 void queue_is_back(struct queue *queue);
 
 /* The oldest one. ST_END: there is none; wake_fd is not readable any more. */

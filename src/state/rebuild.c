@@ -17,7 +17,7 @@
 #include "src/state/rebuilt.h"
 #include "src/state/shadow.h"
 
-/* The folder with nothing in it that an earlier try left. */
+/* Make the folder, and empty it of what an earlier try left. */
 static enum status make_folder(int dir_fd, int *fd, struct error *err)
 {
 	enum status status;
@@ -120,7 +120,7 @@ static enum status copy_rows(struct state *state, uint32_t page_size, int fd,
 
 /* ---- the new shadow ---- */
 
-/* Of a database file; 0: it is none. */
+/* The page size of a database file; 0: it is none. */
 static uint32_t read_page_size(int fd)
 {
 	uint8_t bytes[DB_HEADER_SIZE];
@@ -133,7 +133,7 @@ static uint32_t read_page_size(int fd)
 		   : 0;
 }
 
-/* Of `copy`; `*pages`: how many it has. */
+/* Make the new shadow of `copy`; `*pages`: how many it has. */
 static enum status make_shadow(int fd, uint32_t page_size, const volatile int *stop,
 			       uint32_t *pages, struct error *err)
 {

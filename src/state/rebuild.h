@@ -2,12 +2,10 @@
 /*
  * src/state/rebuild.h -- the shadow with pages of another size.
  *
- * A database gets another page size by VACUUM out of WAL mode, or another file takes
- * its place. Pages of two sizes cannot be compared. So SQLite makes of the shadow a
- * database of the same rows with pages of the new size, and a catch-up compares with
- * that.
- *
- * What becomes of it: src/state/rebuilt.h.
+ * A database gets another page size by VACUUM outside of WAL mode, or when another file
+ * takes its place. Pages of two sizes cannot be compared. So SQLite makes a database of
+ * the shadow's rows with pages of the new size, and a catch-up compares with that. How
+ * it takes the shadow's place: src/state/rebuilt.h.
  *
  * THREADS  Before there are threads.
  */

@@ -128,8 +128,8 @@ static bool has_our_pages(const struct state_meta *meta, int shadow_fd,
 	return is_ours;
 }
 
-/* The file of the last clean stop, unchanged. The inode alone says nothing: that of a
- * file that was removed is given to the next one that is made. */
+/* Is it the file of the last clean stop, unchanged? The inode alone says nothing: that
+ * of a file that was removed is given to the next one that is made. */
 static bool is_as_left(const struct state_meta *meta, const struct stat *now)
 {
 	return meta->is_clean && meta->clean_device == now->st_dev &&

@@ -4,11 +4,11 @@
  * directory is of, moved together with it or mounted elsewhere?
  *
  * It is, if it is the file as the last clean stop left it, or the file at the old path;
- * or if nothing is at the old path any more and at least half of the pages that say
- * something are those of our copy. (Page 1 has the schema, and counters: it says
- * nothing unless it is all that there is. Nor do pages that are empty.) A copy, of
- * which the original is still there, is another one: two processes with one position
- * would harm each other.
+ * or if nothing is at the old path any more and at least half of the pages that tell
+ * something are those of our copy. (Empty pages tell nothing, nor does page 1, which
+ * has the schema and counters, unless it is all that there is.) A copy whose original
+ * is still there is another database: two processes with one position would harm each
+ * other.
  *
  * THREADS  One that has nothing of this process open on the databases.
  */

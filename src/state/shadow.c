@@ -117,7 +117,8 @@ enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
 	return page_hashes_reserve(&shadow->hashes, page_count, err);
 }
 
-/* What once failed fails for good; but on a full disk it is all written again. */
+/* After one failure all later syncs fail, unless the disk was full: then everything is
+ * written again. */
 static enum status sync_file(struct shadow *shadow, int fd, const char *name,
 			     struct error *err)
 {
@@ -366,7 +367,7 @@ enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
 
 /* ---- copy ---- */
 
-/* `bytes` more on the disk have to leave a tenth of it free. */
+/* Would `bytes` more leave a tenth of the disk free? */
 static enum status check_room(int fd, uint64_t bytes, struct error *err)
 {
 	struct statvfs fs;

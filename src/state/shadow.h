@@ -48,7 +48,7 @@ enum status shadow_open_read(int dir_fd, uint32_t page_size, uint32_t page_count
 			     struct shadow **out, struct error *err) MUST_CHECK;
 void shadow_close(struct shadow *shadow); /* takes NULL */
 
-/* To read pages from; borrowed. */
+/* The file, to read pages from; borrowed. */
 int shadow_fd(const struct shadow *shadow);
 uint32_t shadow_page_count(const struct shadow *shadow);
 
@@ -56,9 +56,8 @@ uint32_t shadow_page_count(const struct shadow *shadow);
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size);
 uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no);
 
-/* Have room for the hashes of so many pages: then another thread may write these pages
- * while this one asks for the hashes of others, of which it knows that they are there.
- */
+/* Make room for the hashes of so many pages: then another thread may write these pages
+ * while this one asks for the hashes of others that it knows to be there. */
 enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,
 			   struct error *err) MUST_CHECK;
 uint64_t shadow_known_hash(const struct shadow *shadow, uint32_t page_no);
@@ -74,10 +73,9 @@ enum status shadow_write_run(struct shadow *shadow, uint32_t first, uint32_t cou
  * size the old one counts. */
 enum status shadow_resize(struct shadow *shadow, uint32_t page_count,
 			  struct error *err) MUST_CHECK;
-/* Pages and hashes are durable when it returns. Once it has failed it always does: what
- * could not be written is lost, and only a new start writes it again. Not so where the
- * disk was full: the caller writes all pages since the last sync anew, and tries again.
- */
+/* Pages and hashes are durable when it returns. Once it has failed it always fails:
+ * what could not be written is lost, and only a new start writes it again. After a full
+ * disk it may be called again, once all pages since the last sync are written anew. */
 enum status shadow_sync(struct shadow *shadow, struct error *err) MUST_CHECK;
 
 /* Read all of it and compare with the hashes: ST_DAMAGED names the first page. */

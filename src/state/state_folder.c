@@ -41,7 +41,7 @@ enum status state_file_error(struct state_folder folder, const char *name,
 			       what);
 }
 
-/* Who may not do what where, for a folder that this user may not use or make. */
+/* The error for a folder that this user may not use or make: who may not do what. */
 static enum status no_permission(const char *path, int reason, struct error *err)
 {
 	char *copy = strdup(path);
@@ -151,7 +151,7 @@ static bool is_leftover(const char *name)
 	return is_segment(name);
 }
 
-/* What stands in any folder: not ours, and no reason to refuse one. */
+/* Names that any folder may have: not ours, and no reason to refuse it. */
 static bool is_of_any_folder(const char *name)
 {
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||

@@ -31,7 +31,7 @@ struct state_file_name {
 	char text[QUOTED_BYTES];
 };
 struct state_file_name state_file_path(struct state_folder folder, const char *name);
-/* What owned_file_open wants to know of that file; borrows all of it. */
+/* The argument of owned_file_open for that file; borrows all of its own. */
 struct owned_place state_file_place(struct state_folder folder, const char *name,
 				    const struct state_file_name *path);
 
@@ -41,7 +41,7 @@ enum status state_file_error(struct state_folder folder, const char *name,
 /* What keeps a folder from being used, and whether another --state helps. */
 enum status state_folder_error(const char *path, int reason, struct error *err);
 
-/* Make it if it is not there. By no link, and ours. */
+/* Open it, made if it is not there; not through a link, and it must be ours. */
 enum status state_folder_open(const char *path, int *fd, struct error *err) MUST_CHECK;
 
 /*
