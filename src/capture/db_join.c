@@ -27,8 +27,6 @@
 #define ON_THE_WAY_NS (80 * NS_PER_MS) /* to wait for one with the first lock */
 #define SPIN_NS       (20 * NS_PER_US)
 
-#define PAGE_BYTES 4096
-
 static bool lock(int fd, short type, off_t at, off_t len)
 {
 	struct flock lock = {
