@@ -5,7 +5,7 @@
  *
  * Nothing is taken or changed: a process may go on with the directory meanwhile.
  *
- * ERRORS  As state_dir_read and journal_scan; ST_IO when stdout takes nothing.
+ * ERRORS  As state_dir_read and known_journal_read; ST_IO when stdout takes nothing.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/command_table.h"
-#include "src/state/journal_scan.h"
+#include "src/state/known_journal.h"
 #include "src/state/last_error.h"
 #include "src/state/state_dir.h"
 
@@ -49,24 +49,24 @@ struct report {
 
 /* ---- collecting ---- */
 
-/* journal_scan's visit: what waits for the sink. */
-static enum status count_lag(void *context, const struct journal_head *head,
-			     const uint8_t *record, struct error *err)
+/* journal_read's visit: what waits for the sink. */
+static enum status count_lag(void *context, const struct journal_found *found,
+			     struct error *err)
 {
 	struct report *report = context;
+	const struct journal_record *record = &found->record;
 	uint64_t bytes =
-	    head->length + (uint64_t)head->record.page_total * report->meta.page_size;
+	    found->length + (uint64_t)record->page_total * report->meta.page_size;
 
-	(void)record;
 	(void)err;
-	if (head->record.lsn <= report->position.lsn) {
+	if (record->lsn <= report->position.lsn) {
 		return ST_OK;
 	}
 	if (report->lag_transactions == 0) {
 		report->first_bytes = bytes;
-		report->oldest_ns = head->record.captured_ns;
+		report->oldest_ns = record->captured_ns;
 	}
-	report->lag_transactions += head->record.merged > 0 ? head->record.merged : 1;
+	report->lag_transactions += record->merged > 0 ? record->merged : 1;
 	report->lag_bytes += bytes;
 	return ST_OK;
 }
@@ -80,30 +80,35 @@ static uint64_t size_of(int dir_fd, const char *name)
 		   : 0;
 }
 
-static enum status read_journal(struct report *report, int dir_fd, struct error *err)
+/* All segments, whatever is in them. */
+static enum status size_log(struct report *report, int dir_fd, struct error *err)
 {
-	struct journal_scan scan = {
-	    .dir_fd = dir_fd,
-	    .folder = report->path,
-	    .page_size = report->meta.page_size,
-	    .start = {.lsn = report->meta.base_lsn, .chain = report->meta.base_chain},
-	    .visit = count_lag,
-	    .context = report,
-	};
-	enum status status = journal_scan(&scan, err);
+	struct journal_files files = {.dir_fd = dir_fd, .folder = report->path};
+	enum status status = journal_files_list(&files, err);
 
-	report->end_lsn = scan.lsn;
-	report->log_bytes = scan.disk_bytes;
-	if (status == ST_OK && scan.lsn < report->position.lsn) {
-		return error_set(
-		    err, ST_DAMAGED,
-		    "%s: its journal ends at LSN %" PRIu64 "%s%s, before LSN %" PRIu64
-		    " which was acknowledged: move it away "
-		    "and " STATE_BEGIN_ANEW,
-		    quote(report->path).text, scan.lsn, scan.torn ? ", where " : "",
-		    scan.torn ? scan.torn : "", report->position.lsn);
+	for (size_t i = 0; i < files.total; i++) {
+		char name[JOURNAL_NAME_BYTES];
+
+		journal_file_name(name, files.segments[i].start_lsn);
+		report->log_bytes += size_of(dir_fd, name);
 	}
+	journal_files_clear(&files);
 	return status;
+}
+
+static enum status read_journal(struct report *report, const struct state_dir *dir,
+				struct error *err)
+{
+	/* What a power cut has torn is found by images, too. A process that runs has
+	 * seen to that, and may use slots again meanwhile. */
+	struct journal_reading how = {.checks_images = report->holder == 0,
+				      .visit = count_lag,
+				      .context = report};
+	struct journal_end end;
+	enum status status = known_journal_read(dir, &how, &end, err);
+
+	report->end_lsn = end.lsn;
+	return status == ST_OK ? size_log(report, state_dir_fd(dir), err) : status;
 }
 
 static enum status read_contents(struct report *report, struct state_dir *dir,
@@ -118,7 +123,7 @@ static enum status read_contents(struct report *report, struct state_dir *dir,
 	report->position = *state_dir_position(dir);
 	if (!report->is_new) {
 		report->database = strdup(state_dir_database(dir));
-		status = report->database ? read_journal(report, fd, err)
+		status = report->database ? read_journal(report, dir, err)
 					  : error_no_memory(err, "the status");
 	}
 	age = clock_wall_ns() - report->oldest_ns;

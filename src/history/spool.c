@@ -21,7 +21,7 @@
 #include "src/history/advice.h"
 
 #define START_AGAIN   "move %s away and " STATE_BEGIN_ANEW
-#define SEGMENT_BYTES (4u << 20)
+#define SEGMENT_BYTES SPOOL_SEGMENT_BYTES
 #define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
 /*
  * The first segments of a temporary spool lie in memory, not in the file: while

@@ -30,6 +30,9 @@
 struct spool;
 
 #define SPOOL_NO_SLOT UINT32_MAX
+/* The file grows by so many bytes; slots in a piece of that at its end are not there.
+ */
+#define SPOOL_SEGMENT_BYTES (4u << 20)
 
 /* ST_IO names the folder and says to set TMPDIR. */
 enum status spool_open(uint32_t page_size, struct spool **out,

@@ -2,6 +2,8 @@
 #include "src/state/journal.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
+#include "src/base/log.h"
 #include "src/state/journal_file.h"
 #include "src/state/journal_merge.h"
 #include "src/state/journal_reader.h"
@@ -57,6 +60,7 @@ static enum status add_segment(struct journal *journal, struct error *err)
 {
 	struct journal_segment segment = {
 	    .start_lsn = journal->lsn,
+	    .start_chain = journal->chain,
 	    .length = JOURNAL_HEADER_BYTES,
 	    .is_unsynced = true,
 	};
@@ -382,33 +386,34 @@ enum status journal_trim(struct journal *journal, uint64_t lsn, struct error *er
 
 /* ---- merging ---- */
 
-/* The segments that a merge takes: `*starts` is to be freed. `*end_lsn` is where they
- * may end, then where they do. */
-static size_t pick_segments(struct journal *journal, uint64_t from_lsn,
-			    uint64_t **starts, uint64_t *end_lsn)
+/* The segments that a merge takes: part->segments is to be freed. `*end_lsn` is where
+ * they may end, then where they do. False: no memory. */
+static bool pick_segments(struct journal *journal, uint64_t from_lsn,
+			  struct journal_files *part, uint64_t *end_lsn)
 {
 	const uint64_t most_lsn = *end_lsn;
 	const struct journal_segment *segments;
-	size_t total = 0;
 	size_t i = 0;
 
 	(void)pthread_mutex_lock(&journal->lock);
+	*part = journal->files;
+	part->total = 0;
+	part->segments = calloc(journal->files.total + 1, sizeof *part->segments);
 	segments = journal->files.segments;
-	*starts = calloc(journal->files.total + 1, sizeof **starts);
 	while (i < journal->files.total && segments[i].start_lsn < from_lsn) {
 		i++;
 	}
-	for (; *starts && i + 1 < journal->files.total; i++) {
+	for (; part->segments && i + 1 < journal->files.total; i++) {
 		if (segments[i].is_unsynced || segments[i].is_syncing ||
 		    segments[i + 1].start_lsn > most_lsn) {
 			break;
 		}
 		assert(segments[i + 1].start_lsn <= journal->durable_lsn);
-		(*starts)[total++] = segments[i].start_lsn;
+		part->segments[part->total++] = segments[i];
 		*end_lsn = segments[i + 1].start_lsn;
 	}
 	(void)pthread_mutex_unlock(&journal->lock);
-	return total;
+	return part->segments != NULL;
 }
 
 /* In the table, the first of `total` segments from `start_lsn` on is all of them. */
@@ -435,39 +440,49 @@ static void join_segments(struct journal *journal, uint64_t start_lsn, size_t to
 	(void)pthread_mutex_unlock(&journal->lock);
 }
 
+/* What was made of `part` takes its place. */
+static enum status put_merged(struct journal *journal, const struct journal_files *part,
+			      const struct journal_merge *merge, struct error *err)
+{
+	uint64_t start_lsn = part->segments[0].start_lsn;
+	enum status status = journal_file_put_new(&journal->files, start_lsn, err);
+
+	FAULT_POINT("merge-renamed");
+	if (status == ST_OK) {
+		join_segments(journal, start_lsn, part->total,
+			      JOURNAL_HEADER_BYTES +
+				  journal_merged_bytes(&merge->record));
+	}
+	for (size_t i = 1; status == ST_OK && i < part->total; i++) {
+		status = journal_file_remove(&journal->files,
+					     part->segments[i].start_lsn, err);
+		FAULT_POINT("merge-removed");
+	}
+	return status;
+}
+
 enum status journal_merge(struct journal *journal, uint64_t from_lsn, uint64_t end_lsn,
 			  struct journal_merge *out, struct error *err)
 {
-	uint64_t *starts;
-	size_t total = pick_segments(journal, from_lsn, &starts, &end_lsn);
-	enum status status = ST_OK;
+	struct journal_files part;
+	enum status status;
 
-	if (!starts) {
+	if (!pick_segments(journal, from_lsn, &part, &end_lsn)) {
 		return journal_no_memory(err);
 	}
-	if (total < 2) {
-		free(starts);
+	if (part.total < 2) {
+		free(part.segments);
 		return error_set(err, ST_END, "nothing to merge");
 	}
-	status = journal_merge_write(&journal->files, starts, total, end_lsn, out, err);
+	status = journal_merge_write(&part, end_lsn, out, err);
 	FAULT_POINT("merge-synced");
 	if (status == ST_OK) {
-		status = journal_file_put_new(&journal->files, starts[0], err);
+		status = put_merged(journal, &part, out, err);
+		if (status != ST_OK) {
+			journal_merge_clear(out);
+		}
 	}
-	FAULT_POINT("merge-renamed");
-	if (status == ST_OK) {
-		join_segments(journal, starts[0], total,
-			      JOURNAL_HEADER_BYTES +
-				  journal_merged_bytes(&out->record));
-	}
-	for (size_t i = 1; status == ST_OK && i < total; i++) {
-		status = journal_file_remove(&journal->files, starts[i], err);
-		FAULT_POINT("merge-removed");
-	}
-	free(starts);
-	if (status != ST_OK) {
-		journal_merge_clear(out);
-	}
+	free(part.segments);
 	return status;
 }
 
@@ -491,32 +506,145 @@ static void end_last(struct journal_files *files)
 	}
 }
 
-/* Where the journal stands once it has been read. */
-static enum status read_files(struct journal *journal, const struct journal_read *how,
-			      struct error *err)
+/* A start reads the journal. */
+struct replay {
+	struct spool *spool;
+	enum status (*call)(void *context, const struct journal_found *found,
+			    struct error *err);
+	void *context;
+};
+
+/* journal_read's visit: mark the slots of a record as used. */
+static enum status claim(void *context, const struct journal_found *found,
+			 struct error *err)
 {
+	const struct replay *replay = context;
+	const struct journal_record *record = &found->record;
+
+	for (size_t i = 0; i < record->page_total; i++) {
+		enum status status =
+		    spool_claim(replay->spool, record->pages[i].slot, err);
+
+		if (status != ST_OK) {
+			return status;
+		}
+	}
+	return replay->call(replay->context, found, err);
+}
+
+/* A segment that stays is durable when it returns; open if it is the last one. */
+static enum status keep_segment(struct journal_files *files,
+				struct journal_segment *segment, bool is_last,
+				const char *torn, struct error *err)
+{
+	int rc;
+
+	segment->fd = journal_file_open(files, segment->start_lsn);
+	if (segment->fd < 0) {
+		return journal_file_error(files, "open", segment->start_lsn, errno,
+					  err);
+	}
+	if (is_last && torn) {
+		log_debug("%s/" JOURNAL_NAME_FORMAT " ends at byte %" PRIu64
+			  ": %s, and was not synced",
+			  files->folder, segment->start_lsn, segment->length, torn);
+		FAULT_POINT("journal-before-cut");
+		rc = journal_file_cut(segment->fd, segment->length);
+		if (rc != 0) {
+			return journal_file_error(files, "cut", segment->start_lsn, rc,
+						  err);
+		}
+		FAULT_POINT("journal-cut");
+	}
+	rc = journal_file_sync(segment->fd);
+	if (rc != 0) {
+		return journal_file_error(files, "sync", segment->start_lsn, rc, err);
+	}
+	segment->durable_length = segment->length;
+	if (!is_last) {
+		journal_segment_close(segment);
+	}
+	return ST_OK;
+}
+
+/* Remove the segments of which nothing counts. */
+static enum status drop_rest(struct journal_files *files, struct error *err)
+{
+	const size_t total = files->total;
+	enum status status = ST_OK;
+
+	for (size_t i = total; status == ST_OK && i > 0; i--) {
+		if (files->segments[i - 1].length == 0) {
+			status = journal_files_drop(files, i - 1, i, err);
+		}
+	}
+	return status == ST_OK && files->total < total ? journal_files_sync(files, err)
+						       : status;
+}
+
+/* What was read is durable when this returns, and all that there is. What stands in
+ * place of something is durable before that goes. */
+static enum status keep_read(struct journal *journal, const char *torn,
+			     struct error *err)
+{
+	struct journal_files *files = &journal->files;
+	size_t last = files->total;
+	enum status status = ST_OK;
+
+	while (last > 0 && files->segments[last - 1].length == 0) {
+		last--;
+	}
+	for (size_t i = 0; status == ST_OK && i < last; i++) {
+		if (files->segments[i].length > 0) {
+			status = keep_segment(files, &files->segments[i], i + 1 == last,
+					      torn, err);
+		}
+	}
+	FAULT_POINT("journal-read");
+	if (status == ST_OK) {
+		status = spool_sync(journal->spool, err);
+	}
+	if (status == ST_OK) {
+		status = journal_files_sync(files, err);
+	}
+	return status == ST_OK ? drop_rest(files, err) : status;
+}
+
+/* Where the journal stands once it has been read. */
+static enum status read_files(struct journal *journal,
+			      const struct journal_reading *how, struct error *err)
+{
+	struct journal_end end = {0};
 	enum status status = journal_files_list(&journal->files, err);
 
 	journal_file_remove_new(&journal->files); /* a merge was cut short */
 	if (status == ST_OK) {
-		status = journal_read(&journal->files, how, &journal->lsn,
-				      &journal->chain, err);
+		status = journal_read(&journal->files, how, &end, err);
+	}
+	if (status == ST_OK) {
+		status = keep_read(journal, end.torn, err);
 	}
 	end_last(&journal->files);
+	journal->lsn = end.lsn;
+	journal->chain = end.chain;
 	journal->written_lsn = journal->lsn;
 	journal->durable_lsn = journal->lsn;
-	journal->trimmed_lsn = how->start->lsn;
+	journal->trimmed_lsn = how->start.lsn;
 	return status;
 }
 
 enum status journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
 			 const struct journal_start *start,
 			 enum status (*replay)(void *context,
-					       const struct journal_record *record,
-					       uint64_t chain, struct error *err),
+					       const struct journal_found *found,
+					       struct error *err),
 			 void *context, struct journal **out, struct error *err)
 {
-	const struct journal_read how = {spool, start, replay, context};
+	struct replay claims = {spool, replay, context};
+	const struct journal_reading how = {.start = *start,
+					    .checks_images = true,
+					    .visit = replay ? claim : NULL,
+					    .context = &claims};
 	struct journal *journal = calloc(1, sizeof *journal);
 	enum status status;
 

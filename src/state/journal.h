@@ -46,8 +46,8 @@ struct journal;
 enum status
 journal_open(int dir_fd, uint32_t page_size, struct spool *spool,
 	     const struct journal_start *start,
-	     enum status (*replay)(void *context, const struct journal_record *record,
-				   uint64_t chain, struct error *err),
+	     enum status (*replay)(void *context, const struct journal_found *found,
+				   struct error *err),
 	     void *context, struct journal **out, struct error *err) MUST_CHECK;
 void journal_close(struct journal *journal); /* takes NULL */
 

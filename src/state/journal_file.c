@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/array.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
+#include "src/history/advice.h"
 
-#define NAME_BYTES 21 /* "log-", 16 digits, NUL */
-
-static void segment_name(char name[NAME_BYTES], uint64_t start_lsn)
+void journal_file_name(char name[JOURNAL_NAME_BYTES], uint64_t start_lsn)
 {
-	(void)snprintf(name, NAME_BYTES, JOURNAL_NAME_FORMAT, start_lsn);
+	(void)snprintf(name, JOURNAL_NAME_BYTES, JOURNAL_NAME_FORMAT, start_lsn);
 }
 
 enum status journal_no_memory(struct error *err)
@@ -33,16 +33,18 @@ enum status journal_file_error(const struct journal_files *files, const char *ve
 			       verb, files->folder, start_lsn);
 }
 
+enum status journal_file_damaged(const struct journal_files *files, uint64_t start_lsn,
+				 uint64_t offset, const char *why, struct error *err)
+{
+	return error_set(err, ST_DAMAGED,
+			 "%s/" JOURNAL_NAME_FORMAT " is damaged at byte %" PRIu64
+			 " (%s): " STATE_MOVE_AWAY,
+			 files->folder, start_lsn, offset, why);
+}
+
 int journal_file_write(int fd, const void *bytes, size_t len, uint64_t offset)
 {
 	return file_write_at(fd, bytes, len, (off_t)offset) ? 0 : errno;
-}
-
-int journal_file_read(int fd, void *bytes, size_t len, uint64_t offset)
-{
-	ssize_t got = file_read_at(fd, bytes, len, (off_t)offset);
-
-	return got < 0 ? errno : (size_t)got < len ? EIO : 0;
 }
 
 int journal_file_sync(int fd)
@@ -67,9 +69,9 @@ int journal_file_cut(int fd, uint64_t length)
 enum status journal_file_remove(const struct journal_files *files, uint64_t start_lsn,
 				struct error *err)
 {
-	char name[NAME_BYTES];
+	char name[JOURNAL_NAME_BYTES];
 
-	segment_name(name, start_lsn);
+	journal_file_name(name, start_lsn);
 	if (unlinkat(files->dir_fd, name, 0) < 0 && errno != ENOENT) {
 		return journal_file_error(files, "remove", start_lsn, errno, err);
 	}
@@ -78,19 +80,64 @@ enum status journal_file_remove(const struct journal_files *files, uint64_t star
 
 int journal_file_open(const struct journal_files *files, uint64_t start_lsn)
 {
-	char name[NAME_BYTES];
+	char name[JOURNAL_NAME_BYTES];
 
-	segment_name(name, start_lsn);
+	journal_file_name(name, start_lsn);
 	return openat(files->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static enum status load(const struct journal_files *files, uint64_t start_lsn, int fd,
+			struct buffer *bytes, struct error *err)
+{
+	struct stat file;
+	ssize_t got;
+
+	if (fstat(fd, &file) < 0) {
+		return journal_file_error(files, "open", start_lsn, errno, err);
+	}
+	if (!S_ISREG(file.st_mode)) {
+		return journal_file_damaged(files, start_lsn, 0, "it is no file", err);
+	}
+	buffer_reset(bytes);
+	if (!buffer_reserve(bytes, (size_t)file.st_size + 1)) {
+		return journal_no_memory(err);
+	}
+	got = file_read_at(fd, bytes->bytes, (size_t)file.st_size, 0);
+	if (got < 0) {
+		return journal_file_error(files, "read", start_lsn, errno, err);
+	}
+	bytes->len = (size_t)got; /* less if it was cut meanwhile */
+	return ST_OK;
+}
+
+enum status journal_file_load(const struct journal_files *files, uint64_t start_lsn,
+			      struct buffer *bytes, struct error *err)
+{
+	char name[JOURNAL_NAME_BYTES];
+	enum status status;
+	int fd;
+
+	journal_file_name(name, start_lsn);
+	fd =
+	    openat(files->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT) {
+		return journal_file_damaged(files, start_lsn, 0, "it is missing", err);
+	}
+	if (fd < 0) {
+		return journal_file_error(files, "open", start_lsn, errno, err);
+	}
+	status = load(files, start_lsn, fd, bytes, err);
+	(void)close(fd);
+	return status;
 }
 
 static int create_file(const struct journal_files *files, uint64_t start_lsn)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-	char name[NAME_BYTES];
+	char name[JOURNAL_NAME_BYTES];
 	int fd;
 
-	segment_name(name, start_lsn);
+	journal_file_name(name, start_lsn);
 	fd = openat(files->dir_fd, name, flags, 0600);
 	if (fd < 0 && errno == EEXIST && unlinkat(files->dir_fd, name, 0) == 0) {
 		fd = openat(files->dir_fd, name, flags, 0600);
@@ -136,9 +183,9 @@ void journal_file_remove_new(const struct journal_files *files)
 enum status journal_file_put_new(const struct journal_files *files, uint64_t start_lsn,
 				 struct error *err)
 {
-	char name[NAME_BYTES];
+	char name[JOURNAL_NAME_BYTES];
 
-	segment_name(name, start_lsn);
+	journal_file_name(name, start_lsn);
 	if (renameat(files->dir_fd, JOURNAL_NEW_NAME, files->dir_fd, name) < 0) {
 		return journal_file_error(files, "replace", start_lsn, errno, err);
 	}
@@ -173,7 +220,7 @@ static bool parse_name(const char *name, uint64_t *start_lsn)
 {
 	uint64_t lsn = 0;
 
-	if (strlen(name) != NAME_BYTES - 1 || strncmp(name, "log-", 4) != 0) {
+	if (strlen(name) != JOURNAL_NAME_BYTES - 1 || strncmp(name, "log-", 4) != 0) {
 		return false;
 	}
 	for (const char *p = name + 4; *p; p++) {

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/buffer.h"
 #include "src/base/status.h"
 #include "src/state/journal_record.h"
 
@@ -24,6 +25,7 @@
 /* A file of the journal. The last one is appended to. */
 struct journal_segment {
 	uint64_t start_lsn;
+	uint64_t start_chain;
 	uint64_t length;         /* bytes up to the end of the last record */
 	uint64_t syncing_length; /* the same when the last sync began */
 	uint64_t durable_length; /* and when the last one that succeeded did; 0: none */
@@ -41,6 +43,9 @@ struct journal_files {
 	size_t total;
 	size_t cap;
 };
+
+#define JOURNAL_NAME_BYTES 21 /* "log-", 16 digits, NUL */
+void journal_file_name(char name[JOURNAL_NAME_BYTES], uint64_t start_lsn);
 
 /* The table, of what the folder has; nothing is opened. */
 enum status journal_files_list(struct journal_files *files,
@@ -60,7 +65,10 @@ enum status journal_files_sync(const struct journal_files *files,
 enum status journal_file_create(const struct journal_files *files,
 				const struct journal_header *header, int *fd,
 				struct error *err) MUST_CHECK;
-/* -1, errno. */
+/* All of it, at most what it had when it was opened. ST_DAMAGED: there is none. */
+enum status journal_file_load(const struct journal_files *files, uint64_t start_lsn,
+			      struct buffer *bytes, struct error *err) MUST_CHECK;
+/* For writing; -1, errno. */
 int journal_file_open(const struct journal_files *files, uint64_t start_lsn);
 /* No error if there is none. */
 enum status journal_file_remove(const struct journal_files *files, uint64_t start_lsn,
@@ -74,15 +82,17 @@ enum status journal_file_put_new(const struct journal_files *files, uint64_t sta
 				 struct error *err) MUST_CHECK;
 void journal_segment_close(struct journal_segment *segment);
 
-/* All of it, or an error; EIO when the file ends before. */
+/* All of it, or an error. */
 int journal_file_write(int fd, const void *bytes, size_t len, uint64_t offset);
-int journal_file_read(int fd, void *bytes, size_t len, uint64_t offset);
 int journal_file_sync(int fd);
 int journal_file_cut(int fd, uint64_t length);
 
 /* "cannot <verb> DIR/log-LSN: ..." */
 enum status journal_file_error(const struct journal_files *files, const char *verb,
 			       uint64_t start_lsn, int sys_errno, struct error *err);
+/* "DIR/log-LSN is damaged at byte ...: move the state directory away ..." */
+enum status journal_file_damaged(const struct journal_files *files, uint64_t start_lsn,
+				 uint64_t offset, const char *why, struct error *err);
 enum status journal_no_memory(struct error *err);
 
 #endif

@@ -2,17 +2,14 @@
 #include "src/state/journal_merge.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/array.h"
 #include "src/base/buffer.h"
 #include "src/base/fault.h"
-#include "src/history/advice.h"
-#include "src/state/journal_record.h"
+#include "src/state/journal_reader.h"
 
 /* An image of one of the transactions. */
 struct merge_page {
@@ -25,9 +22,7 @@ struct merge {
 	const struct journal_files *files;
 	struct journal_record record; /* that comes of it */
 	uint64_t start_chain;
-	uint64_t chain; /* after what was read */
-	uint64_t lsn;
-	struct buffer bytes; /* a segment; then the record */
+	struct buffer bytes; /* the record */
 	struct merge_page *pages;
 	size_t page_total;
 	size_t page_cap;
@@ -43,39 +38,7 @@ void journal_merge_clear(struct journal_merge *merge)
 	*merge = (struct journal_merge){0};
 }
 
-static enum status damaged(const struct merge *m, uint64_t start_lsn, struct error *err)
-{
-	return error_set(err, ST_DAMAGED,
-			 "%s/" JOURNAL_NAME_FORMAT " is damaged: " STATE_MOVE_AWAY,
-			 m->files->folder, start_lsn);
-}
-
 /* ---- reading ---- */
-
-static enum status read_file(struct merge *m, uint64_t start_lsn, struct error *err)
-{
-	int fd = journal_file_open(m->files, start_lsn);
-	struct stat file;
-	int rc = 0;
-
-	if (fd < 0 || fstat(fd, &file) < 0) {
-		rc = errno;
-	}
-	buffer_reset(&m->bytes);
-	if (rc == 0 && !buffer_reserve(&m->bytes, (size_t)file.st_size + 1)) {
-		(void)close(fd);
-		return journal_no_memory(err);
-	}
-	if (rc == 0) {
-		rc = journal_file_read(fd, m->bytes.bytes, (size_t)file.st_size, 0);
-		m->bytes.len = (size_t)file.st_size;
-	}
-	if (fd >= 0) {
-		(void)close(fd);
-	}
-	return rc == 0 ? ST_OK
-		       : journal_file_error(m->files, "read", start_lsn, rc, err);
-}
 
 /* The transaction is behind those before it now. */
 static void note_head(struct merge *m, const struct journal_record *one, uint64_t chain)
@@ -105,73 +68,52 @@ static void note_head(struct merge *m, const struct journal_record *one, uint64_
 	}
 }
 
-static enum status add_record(struct merge *m, const struct journal_head *head,
-			      const uint8_t *bytes, uint64_t chain, struct error *err)
+/* journal_read's visit. */
+static enum status add_record(void *context, const struct journal_found *found,
+			      struct error *err)
 {
-	struct journal_record one = head->record;
+	struct merge *m = context;
+	const struct journal_record *one = &found->record;
 
-	if (!array_room(&m->pages, &m->page_cap, m->page_total + one.page_total,
+	if (!array_room(&m->pages, &m->page_cap, m->page_total + one->page_total,
 			sizeof *m->pages) ||
 	    !array_room(&m->sizes, &m->size_cap, m->size_total + 1, sizeof *m->sizes)) {
 		return journal_no_memory(err);
 	}
-	journal_merged_get(bytes, &one);
-	note_head(m, &one, chain);
-	for (size_t i = 0; i < one.page_total; i++) {
-		struct journal_entry entry = journal_entry_get(bytes, i);
-
+	note_head(m, one, found->chain);
+	for (size_t i = 0; i < one->page_total; i++) {
 		m->pages[m->page_total++] =
-		    (struct merge_page){.page_no = entry.page.page_no,
+		    (struct merge_page){.page_no = one->pages[i].page_no,
 					.order = (uint32_t)m->size_total,
-					.entry = entry};
+					.entry = journal_entry_get(found->bytes, i)};
 	}
-	m->sizes[m->size_total++] = one.page_count;
-	m->lsn = one.lsn;
-	m->chain = chain;
+	m->sizes[m->size_total++] = one->page_count;
 	return ST_OK;
 }
 
-/* All of its records, up to `end_lsn`. */
-static enum status read_segment(struct merge *m, uint64_t start_lsn, uint64_t end_lsn,
-				struct error *err)
+/* All of these segments are durable, so what is torn is damaged. */
+static enum status read_all(struct merge *m, struct journal_files *part,
+			    uint64_t end_lsn, struct error *err)
 {
-	const uint8_t *bytes;
-	size_t offset = JOURNAL_HEADER_BYTES;
-	struct journal_header header;
-	enum status status = read_file(m, start_lsn, err);
+	const struct journal_reading how = {
+	    .start = {part->segments[0].start_lsn, part->segments[0].start_chain},
+	    .visit = add_record,
+	    .context = m};
+	struct journal_end end;
+	enum status status = journal_read(part, &how, &end, err);
 
-	if (status != ST_OK) {
-		return status;
-	}
-	bytes = (const uint8_t *)m->bytes.bytes;
-	if (m->bytes.len < JOURNAL_HEADER_BYTES ||
-	    !journal_header_get(bytes, &header) || header.start_lsn != start_lsn ||
-	    header.page_size != m->files->page_size ||
-	    (m->size_total > 0 && header.start_chain != m->chain)) {
-		return damaged(m, start_lsn, err);
-	}
-	if (m->size_total == 0) {
-		m->start_chain = header.start_chain;
-	}
-	m->lsn = start_lsn;
-	m->chain = header.start_chain;
-	while (status == ST_OK && m->lsn < end_lsn) {
-		size_t left = m->bytes.len - offset;
-		struct journal_head head;
-		uint64_t chain;
+	if (status == ST_OK && (end.torn || end.lsn != end_lsn)) {
+		size_t last = 0;
 
-		if (left < JOURNAL_HEAD_BYTES ||
-		    !journal_head_get(bytes + offset, &head) ||
-		    head.length != journal_head_length(&head) || head.length > left ||
-		    head.chain_before != m->chain || head.record.lsn <= m->lsn ||
-		    !journal_record_sum(bytes + offset, head.length, &chain)) {
-			return damaged(m, start_lsn, err);
+		while (last + 1 < part->total &&
+		       part->segments[last + 1].start_lsn <= end.lsn) {
+			last++;
 		}
-		status = add_record(m, &head, bytes + offset, chain, err);
-		offset += head.length;
+		return journal_file_damaged(
+		    part, part->segments[last].start_lsn, part->segments[last].length,
+		    end.torn ? end.torn : "records are missing", err);
 	}
-	return status == ST_OK && m->lsn != end_lsn ? damaged(m, start_lsn, err)
-						    : status;
+	return status;
 }
 
 /* ---- the net effect ---- */
@@ -291,19 +233,16 @@ static enum status write_file(const struct merge *m, uint64_t start_lsn,
 	return ST_OK;
 }
 
-enum status journal_merge_write(const struct journal_files *files,
-				const uint64_t *starts, size_t total, uint64_t end_lsn,
+enum status journal_merge_write(struct journal_files *part, uint64_t end_lsn,
 				struct journal_merge *out, struct error *err)
 {
-	struct merge m = {.files = files};
-	enum status status = ST_OK;
+	const struct journal_segment *first = &part->segments[0];
+	struct merge m = {.files = part, .start_chain = first->start_chain};
+	enum status status;
 
-	*out = (struct journal_merge){.start_lsn = starts[0]};
+	*out = (struct journal_merge){.start_lsn = first->start_lsn};
 	buffer_init(&m.bytes);
-	for (size_t i = 0; status == ST_OK && i < total; i++) {
-		status = read_segment(&m, starts[i],
-				      i + 1 < total ? starts[i + 1] : end_lsn, err);
-	}
+	status = read_all(&m, part, end_lsn, err);
 	if (status == ST_OK) {
 		status = reduce(&m, out, err);
 	}
@@ -314,7 +253,7 @@ enum status journal_merge_write(const struct journal_files *files,
 		status = put_record(&m, err);
 	}
 	if (status == ST_OK) {
-		status = write_file(&m, starts[0], err);
+		status = write_file(&m, first->start_lsn, err);
 	}
 	buffer_clear(&m.bytes);
 	free(m.pages);

@@ -25,10 +25,9 @@ struct journal_merge {
 	size_t freed_total;
 };
 
-/* The segments that begin at `starts`, the last of which ends at `end_lsn`. All of them
- * are durable, and so is the file when this returns. */
-enum status journal_merge_write(const struct journal_files *files,
-				const uint64_t *starts, size_t total, uint64_t end_lsn,
+/* The segments of `part`, the last of which ends at `end_lsn`. All of them are durable,
+ * and so is the file when this returns. */
+enum status journal_merge_write(struct journal_files *part, uint64_t end_lsn,
 				struct journal_merge *out,
 				struct error *err) MUST_CHECK;
 void journal_merge_clear(struct journal_merge *merge); /* frees */

@@ -2,7 +2,6 @@
 #include "src/state/known_pages.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
-#include "src/state/journal_scan.h"
+#include "src/state/known_journal.h"
 #include "src/state/shadow.h"
 #include "src/state/state_dir.h"
 
@@ -43,13 +42,6 @@ void page_list_text(const struct page_list *list, char *text, size_t size)
 }
 
 /* ---- the journal over the shadow ---- */
-
-/* What the visits of journal_scan work with. */
-struct overlay {
-	struct known_pages *known;
-	int frames_fd;
-	uint8_t *page; /* scratch */
-};
 
 static enum status no_memory(struct error *err)
 {
@@ -96,38 +88,14 @@ static enum status resize(struct known_pages *known, uint32_t page_count,
 	return status;
 }
 
-/* Slot n of DIR/frames lies at n times the page size. */
-static bool image_is_right(const struct overlay *overlay, struct journal_entry entry)
+/* journal_read's visit. */
+static enum status lay_over(void *context, const struct journal_found *found,
+			    struct error *err)
 {
-	uint32_t page_size = overlay->known->page_size;
-	off_t offset = (off_t)entry.page.slot * page_size;
-
-	return file_read_exactly(overlay->frames_fd, overlay->page, page_size,
-				 offset) &&
-	       journal_image_hash(entry.page.page_no, overlay->page, page_size) ==
-		   entry.hash;
-}
-
-/* journal_scan's visit. All images are looked at before any counts. */
-static enum status lay_over(void *context, const struct journal_head *head,
-			    const uint8_t *record, struct error *err)
-{
-	const struct overlay *overlay = context;
-	struct known_pages *known = overlay->known;
-	const struct journal_record *r = &head->record;
-	uint32_t before = 0;
+	struct known_pages *known = context;
+	const struct journal_record *r = &found->record;
 	enum status status = ST_OK;
 
-	for (size_t i = 0; i < r->page_total; i++) {
-		struct journal_entry entry = journal_entry_get(record, i);
-
-		if (entry.page.page_no <= before ||
-		    entry.page.page_no > r->page_count ||
-		    !image_is_right(overlay, entry)) {
-			return ST_END;
-		}
-		before = entry.page.page_no;
-	}
 	if (r->kind == JOURNAL_MERGED) {
 		status = resize(known, r->low_pages, err);
 	}
@@ -138,7 +106,7 @@ static enum status lay_over(void *context, const struct journal_head *head,
 		return status;
 	}
 	for (size_t i = 0; i < r->page_total; i++) {
-		struct journal_entry entry = journal_entry_get(record, i);
+		struct journal_entry entry = journal_entry_get(found->bytes, i);
 
 		known->hashes[entry.page.page_no - 1] = entry.hash;
 		known->origins[entry.page.page_no - 1] = KNOWN_JOURNAL;
@@ -151,51 +119,14 @@ static enum status lay_over(void *context, const struct journal_head *head,
 static enum status read_journal(struct known_pages *known, const struct state_dir *dir,
 				struct error *err)
 {
-	const struct state_meta *meta = state_dir_meta(dir);
-	struct overlay overlay = {.known = known, .page = malloc(meta->page_size)};
-	struct journal_scan scan = {
-	    .dir_fd = state_dir_fd(dir),
-	    .folder = state_dir_path(dir),
-	    .page_size = meta->page_size,
-	    .start = {.lsn = meta->base_lsn, .chain = meta->base_chain},
-	    .visit = lay_over,
-	    .context = &overlay,
-	};
-	enum status status;
+	struct journal_reading how = {
+	    .checks_images = true, .visit = lay_over, .context = known};
+	struct journal_end end;
+	enum status status = known_journal_read(dir, &how, &end, err);
 
-	if (!overlay.page) {
-		return no_memory(err);
-	}
-	overlay.frames_fd =
-	    openat(scan.dir_fd, "frames", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	status =
-	    overlay.frames_fd < 0
-		? error_set_errno(err, errno, "%s/frames cannot be opened", scan.folder)
-		: journal_scan(&scan, err);
-	known->lsn = scan.lsn;
-	known->torn = scan.torn;
-	if (overlay.frames_fd >= 0) {
-		(void)close(overlay.frames_fd);
-	}
-	free(overlay.page);
+	known->lsn = end.lsn;
+	known->torn = end.torn;
 	return status;
-}
-
-/* What the sink has acknowledged, the journal must have. */
-static enum status check_end(const struct known_pages *known,
-			     const struct state_dir *dir, struct error *err)
-{
-	uint64_t acknowledged = state_dir_position(dir)->lsn;
-
-	if (known->lsn >= acknowledged) {
-		return ST_OK;
-	}
-	return error_set(err, ST_DAMAGED,
-			 "%s: its journal ends at LSN %" PRIu64 "%s%s, before LSN "
-			 "%" PRIu64 " which was acknowledged: " START_AGAIN,
-			 quote(state_dir_path(dir)).text, known->lsn,
-			 known->torn ? ", where " : "", known->torn ? known->torn : "",
-			 acknowledged, quote(state_dir_path(dir)).text);
 }
 
 static enum status read_hashes(struct known_pages *known, const struct shadow *shadow,
@@ -229,6 +160,13 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 	struct shadow *shadow;
 	enum status status;
 
+	if (known_is_rebuilt(dir)) {
+		return error_set(err, ST_CONFIG,
+				 "%s: its next start has to end what a change of the "
+				 "page size has begun; start rowtail with it, then "
+				 "verify again",
+				 quote(state_dir_path(dir)).text);
+	}
 	*known = (struct known_pages){
 	    .page_size = meta->page_size,
 	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
@@ -242,9 +180,6 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 	shadow_close(shadow);
 	if (status == ST_OK) {
 		status = read_journal(known, dir, err);
-	}
-	if (status == ST_OK) {
-		status = check_end(known, dir, err);
 	}
 	if (status != ST_OK) {
 		known_pages_clear(known);

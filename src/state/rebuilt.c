@@ -74,20 +74,40 @@ static enum status remove_all(int dir_fd, int fd, struct error *err)
 	return status;
 }
 
+static int open_folder(int dir_fd)
+{
+	return openat(dir_fd, REBUILT_FOLDER,
+		      O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* The head of `hashes` comes last when they are made, and first when they go. */
+static bool counts(int fd, uint32_t page_size)
+{
+	return shadow_made_for(fd) == page_size ||
+	       (is_there(fd, "shadow") && !is_there(fd, "hashes"));
+}
+
+bool rebuilt_counts(int dir_fd, uint32_t page_size)
+{
+	int fd = open_folder(dir_fd);
+	bool result = fd >= 0 && counts(fd, page_size);
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return result;
+}
+
 enum status rebuilt_install(int dir_fd, const char *folder, uint32_t page_size,
 			    struct error *err)
 {
 	enum status status = ST_OK;
-	int fd = openat(dir_fd, REBUILT_FOLDER,
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open_folder(dir_fd);
 
 	if (fd < 0) {
 		return errno == ENOENT ? ST_OK : rebuilt_failed("opened", err);
 	}
-	/* The head of `hashes` comes last when they are made, and first when they go.
-	 */
-	if (shadow_made_for(fd) == page_size ||
-	    (is_there(fd, "shadow") && !is_there(fd, "hashes"))) {
+	if (counts(fd, page_size)) {
 		status = put_in_place(dir_fd, fd, folder, err);
 	}
 	if (status == ST_OK) {

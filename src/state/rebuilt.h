@@ -13,11 +13,15 @@
 #ifndef REBUILT_H
 #define REBUILT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/status.h"
 
 #define REBUILT_FOLDER "convert"
+
+/* What stands in DIR/convert counts, and not what is in its place. */
+bool rebuilt_counts(int dir_fd, uint32_t page_size);
 
 /* Before anything of the state directory but meta is opened. */
 enum status rebuilt_install(int dir_fd, const char *folder, uint32_t page_size,

@@ -52,11 +52,12 @@ static struct captured_txn *new_txn(const struct journal_record *record, uint64_
 }
 
 /* journal_open's replay: a transaction of the journal. */
-static enum status recover(void *context, const struct journal_record *record,
-			   uint64_t chain, struct error *err)
+static enum status recover(void *context, const struct journal_found *found,
+			   struct error *err)
 {
 	struct state *state = context;
-	struct captured_txn *txn = new_txn(record, chain, state->meta.page_size);
+	const struct journal_record *record = &found->record;
+	struct captured_txn *txn = new_txn(record, found->chain, state->meta.page_size);
 	enum status status =
 	    page_versions_reserve(&state->versions, record->page_total, err);
 
@@ -84,23 +85,6 @@ static enum status of_shadow(const struct state *state, enum status status,
 	return status == ST_OK || status == ST_STOPPED
 		   ? status
 		   : error_wrap(err, "%s", quote(state_dir_path(state->dir)).text);
-}
-
-/* S <= A <= D, whatever happened. */
-static enum status check_position(const struct state *state, struct error *err)
-{
-	uint64_t lsn = state->position.lsn;
-
-	if (lsn < state->meta.base_lsn || lsn > state->end.lsn) {
-		return error_set(err, ST_DAMAGED,
-				 "%s/%s is damaged (position %" PRIu64
-				 ", shadow and journal have %" PRIu64 " to %" PRIu64
-				 "): " STATE_MOVE_AWAY,
-				 state_dir_path(state->dir),
-				 lsn < state->meta.base_lsn ? "position" : "log", lsn,
-				 state->meta.base_lsn, state->end.lsn);
-	}
-	return ST_OK;
 }
 
 static enum status open_fold(struct state *state, struct error *err)
@@ -146,7 +130,7 @@ static enum status open_contents(struct state *state, struct error *err)
 				      recover, state, &state->journal, err);
 	}
 	if (status == ST_OK) {
-		status = check_position(state, err);
+		status = state_dir_check_end(state->dir, state->end.lsn, NULL, err);
 	}
 	return status == ST_OK ? open_fold(state, err) : status;
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
@@ -735,4 +736,26 @@ const struct state_meta *state_dir_meta(const struct state_dir *dir)
 const struct state_position *state_dir_position(const struct state_dir *dir)
 {
 	return &dir->position;
+}
+
+enum status state_dir_check_end(const struct state_dir *dir, uint64_t end_lsn,
+				const char *torn, struct error *err)
+{
+	uint64_t lsn = dir->position.lsn;
+
+	if (lsn > end_lsn) {
+		return error_set(err, ST_DAMAGED,
+				 "%s: its journal (log) ends at LSN %" PRIu64
+				 "%s%s, before LSN %" PRIu64
+				 " which was acknowledged: " STATE_MOVE_AWAY,
+				 quote(dir->path).text, end_lsn, torn ? ", where " : "",
+				 torn ? torn : "", lsn);
+	}
+	if (lsn < dir->meta.base_lsn) {
+		return error_set(err, ST_DAMAGED,
+				 "%s/position is damaged (LSN %" PRIu64
+				 ", the shadow has %" PRIu64 "): " STATE_MOVE_AWAY,
+				 dir->path, lsn, dir->meta.base_lsn);
+	}
+	return ST_OK;
 }

@@ -77,6 +77,11 @@ const char *state_dir_path(const struct state_dir *dir);
 const struct state_meta *state_dir_meta(const struct state_dir *dir);
 const struct state_position *state_dir_position(const struct state_dir *dir);
 
+/* S <= A <= D, whatever happened; else ST_DAMAGED. The journal ends at `end_lsn`;
+ * `torn` says why, or is NULL. */
+enum status state_dir_check_end(const struct state_dir *dir, uint64_t end_lsn,
+				const char *torn, struct error *err) MUST_CHECK;
+
 /* Durable when it returns, and with a first one the position. The uuid is drawn by the
  * first one and stays, whatever `meta` has; an `epoch` of 0 draws a new one. */
 enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *meta,

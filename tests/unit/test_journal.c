@@ -70,13 +70,14 @@ static struct seen remember(const struct journal_record *record, uint64_t chain)
 	return seen;
 }
 
-static enum status replay(void *context, const struct journal_record *record,
-			  uint64_t chain, struct error *err)
+static enum status replay(void *context, const struct journal_found *found,
+			  struct error *err)
 {
 	struct fixture *f = context;
+	const struct journal_record *record = &found->record;
 
 	assert_true(f->replayed_total < LAST);
-	f->replayed[f->replayed_total++] = remember(record, chain);
+	f->replayed[f->replayed_total++] = remember(record, found->chain);
 	for (size_t i = 0; f->free_replayed && i < record->page_total; i++) {
 		spool_free(f->spool, &record->pages[i].slot, 1);
 	}

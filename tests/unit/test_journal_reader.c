@@ -16,7 +16,7 @@
 
 #include "src/history/spool.h"
 #include "src/state/journal.h"
-#include "src/state/journal_scan.h"
+#include "src/state/journal_reader.h"
 
 #define PAGE 512
 
@@ -28,9 +28,9 @@ struct fixture {
 	uint64_t lsn;
 	uint64_t chains[64]; /* after record i, 0: before all */
 
-	struct journal_scan scan;
+	uint64_t from;
+	struct journal_end end;
 	size_t seen;
-	size_t ends_at; /* visit says ST_END to this one; 0: to none */
 	struct error err;
 };
 
@@ -40,7 +40,7 @@ static int setup(void **state)
 	const struct journal_start start = {0};
 
 	assert_non_null(f);
-	(void)snprintf(f->folder, sizeof f->folder, "/tmp/rowtail-scan-XXXXXX");
+	(void)snprintf(f->folder, sizeof f->folder, "/tmp/rowtail-reader-XXXXXX");
 	assert_non_null(mkdtemp(f->folder));
 	f->dir_fd = open(f->folder, O_RDONLY | O_DIRECTORY);
 	assert_true(f->dir_fd >= 0);
@@ -95,28 +95,37 @@ static void append(struct fixture *f, int count, bool sync)
 	}
 }
 
-static enum status visit(void *context, const struct journal_head *head,
-			 const uint8_t *record, struct error *err)
+static enum status visit(void *context, const struct journal_found *found,
+			 struct error *err)
 {
 	struct fixture *f = context;
 
 	(void)err;
 	f->seen++;
-	assert_int_equal(head->record.lsn, f->scan.start.lsn + f->seen);
-	assert_int_equal(journal_entry_get(record, 0).page.page_no, 1);
-	return f->seen == f->ends_at ? ST_END : ST_OK;
+	assert_int_equal(found->record.lsn, f->from + f->seen);
+	assert_int_equal(found->record.pages[0].page_no, 1);
+	assert_int_equal(journal_entry_get(found->bytes, 0).page.page_no, 1);
+	assert_true(found->chain == f->chains[found->record.lsn]);
+	return ST_OK;
 }
 
-static enum status scan_from(struct fixture *f, uint64_t lsn)
+static enum status read_from(struct fixture *f, uint64_t lsn)
 {
+	const struct journal_reading how = {
+	    .start = {.lsn = lsn, .chain = f->chains[lsn]},
+	    .checks_images = true,
+	    .visit = visit,
+	    .context = f};
+	struct journal_files files = {
+	    .dir_fd = f->dir_fd, .folder = f->folder, .page_size = PAGE};
+	enum status status = journal_files_list(&files, &f->err);
+
+	assert_int_equal(status, ST_OK);
 	f->seen = 0;
-	f->scan = (struct journal_scan){.dir_fd = f->dir_fd,
-					.folder = f->folder,
-					.page_size = PAGE,
-					.start = {.lsn = lsn, .chain = f->chains[lsn]},
-					.visit = visit,
-					.context = f};
-	return journal_scan(&f->scan, &f->err);
+	f->from = lsn;
+	status = journal_read(&files, &how, &f->end, &f->err);
+	journal_files_clear(&files);
+	return status;
 }
 
 static int open_log(const struct fixture *f, off_t *size)
@@ -146,9 +155,9 @@ static void test_an_empty_journal_ends_at_its_start(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(scan_from(f, 0), ST_OK);
-	assert_int_equal(f->scan.lsn, 0);
-	assert_null(f->scan.torn);
+	assert_int_equal(read_from(f, 0), ST_OK);
+	assert_int_equal(f->end.lsn, 0);
+	assert_null(f->end.torn);
 	assert_int_equal(f->seen, 0);
 }
 
@@ -158,12 +167,11 @@ static void test_all_records_after_the_start_are_given_in_order(void **state)
 
 	append(f, 20, true);
 	for (uint64_t from = 0; from <= 20; from++) {
-		assert_int_equal(scan_from(f, from), ST_OK);
+		assert_int_equal(read_from(f, from), ST_OK);
 		assert_int_equal(f->seen, 20 - from);
-		assert_int_equal(f->scan.lsn, 20);
-		assert_int_equal(f->scan.chain, f->chains[20]);
-		assert_null(f->scan.torn);
-		assert_true(f->scan.disk_bytes > 0);
+		assert_int_equal(f->end.lsn, 20);
+		assert_int_equal(f->end.chain, f->chains[20]);
+		assert_null(f->end.torn);
 	}
 }
 
@@ -173,10 +181,10 @@ static void test_a_start_of_another_journal_is_damage(void **state)
 
 	append(f, 5, true);
 	f->chains[3]++;
-	assert_int_equal(scan_from(f, 3), ST_DAMAGED);
+	assert_int_equal(read_from(f, 3), ST_DAMAGED);
 	f->chains[3]--;
 	f->chains[0] = 7;
-	assert_int_equal(scan_from(f, 0), ST_DAMAGED);
+	assert_int_equal(read_from(f, 0), ST_DAMAGED);
 }
 
 static void test_a_cut_at_any_byte_is_an_end_and_nothing_is_changed(void **state)
@@ -191,9 +199,9 @@ static void test_a_cut_at_any_byte_is_an_end_and_nothing_is_changed(void **state
 		struct stat st;
 
 		assert_int_equal(ftruncate(fd, cut), 0);
-		assert_int_equal(scan_from(f, 0), ST_OK);
-		assert_int_equal(f->scan.lsn, f->seen);
-		assert_true(f->scan.torn ||
+		assert_int_equal(read_from(f, 0), ST_OK);
+		assert_int_equal(f->end.lsn, f->seen);
+		assert_true(f->end.torn ||
 			    (cut - JOURNAL_HEADER_BYTES) %
 				    ((size - JOURNAL_HEADER_BYTES) / 4) ==
 				0);
@@ -209,29 +217,30 @@ static void test_what_was_not_synced_ends_it_and_what_was_is_damage(void **state
 
 	append(f, 6, false);
 	flip(f, -20);
-	assert_int_equal(scan_from(f, 0), ST_OK);
-	assert_int_equal(f->scan.lsn, 5);
-	assert_non_null(f->scan.torn);
+	assert_int_equal(read_from(f, 0), ST_OK);
+	assert_int_equal(f->end.lsn, 5);
+	assert_non_null(f->end.torn);
 	flip(f, -20);
 	assert_int_equal(journal_sync(f->journal, &f->err), ST_OK);
 	append(f, 1, true); /* says that the six were durable */
 	flip(f, JOURNAL_HEADER_BYTES + 10);
-	assert_int_equal(scan_from(f, 0), ST_DAMAGED);
+	assert_int_equal(read_from(f, 0), ST_DAMAGED);
 	assert_non_null(strstr(f->err.text, "log-0000000000000000 is damaged"));
 }
 
 static void test_an_image_that_is_not_right_ends_it_likewise(void **state)
 {
 	struct fixture *f = *state;
+	uint8_t image[PAGE] = {0};
 
 	append(f, 6, false);
-	f->ends_at = 4;
-	assert_int_equal(scan_from(f, 0), ST_OK);
-	assert_int_equal(f->scan.lsn, 3);
-	assert_string_equal(f->scan.torn, "an image is not right");
+	assert_int_equal(spool_put(f->spool, 3, image, &f->err), ST_OK);
+	assert_int_equal(read_from(f, 0), ST_OK);
+	assert_int_equal(f->end.lsn, 3);
+	assert_string_equal(f->end.torn, "an image is not right");
 	append(f, 1, true);
 	append(f, 1, false);
-	assert_int_equal(scan_from(f, 0), ST_DAMAGED);
+	assert_int_equal(read_from(f, 0), ST_DAMAGED);
 }
 
 static void test_a_missing_segment_is_damage_or_an_end(void **state)
@@ -240,8 +249,8 @@ static void test_a_missing_segment_is_damage_or_an_end(void **state)
 
 	append(f, 3, true);
 	assert_int_equal(unlinkat(f->dir_fd, "log-0000000000000000", 0), 0);
-	assert_int_equal(scan_from(f, 0), ST_OK);
-	assert_int_equal(f->scan.lsn, 0);
+	assert_int_equal(read_from(f, 0), ST_OK);
+	assert_int_equal(f->end.lsn, 0);
 }
 
 int main(void)
