@@ -28,7 +28,7 @@
 struct capture_settings {
 	const char *path;            /* as the user gave it */
 	const volatile int *stop;    /* may be NULL: ends the waits of capture_open */
-	bool is_once;                /* waits for no application, but 4 s */
+	bool is_once;                /* waits for an application 4 s at most */
 	bool escalate;               /* hold.escalate: may take the write lock */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
 	struct history *history;     /* borrowed; closed after capture_close */
@@ -58,10 +58,10 @@ enum status capture_start(struct capture *capture, struct error *err) MUST_CHECK
 
 /*
  * Before capture_close of a run that ends well. Where all that is committed can be
- * brought into the database file within 500 ms, it is; where a later run
- * goes on from it, it is appended before, and the file's stat is noted while nobody can
- * change it (meta.clean_*); and if nobody else has the database open, the WAL is
- * emptied. Else the WAL stays as it is. Takes at most about 3 s.
+ * brought into the database file within 500 ms, it is, and if nobody else has the
+ * database open, the WAL is emptied; else the WAL stays as it is. Where a later run
+ * goes on, all of it is appended first, and the file's stat is noted while nobody can
+ * change it (meta.clean_*). Takes at most about 3 s.
  */
 void capture_stop_clean(struct capture *capture);
 
@@ -85,7 +85,7 @@ enum status capture_reach_now(struct capture *capture, const volatile int *stop,
  * locks). */
 int capture_database_fd(const struct capture *capture);
 uint32_t capture_page_size(const struct capture *capture);
-/* What a file that was moved away leaves behind at its path. */
+/* What is still open of a database whose hold was lost, for source_wait. */
 struct source_left capture_left(const struct capture *capture);
 
 #endif

@@ -47,7 +47,7 @@ struct journal {
 
 /* ---- segments ---- */
 
-/* A segment that is not the last. */
+/* Close a segment that is synced and not the last. */
 static void close_synced(struct journal_segment *segment)
 {
 	if (!segment->is_unsynced && !segment->is_syncing) {
@@ -124,7 +124,7 @@ static void check_record(const struct journal *journal,
 	}
 }
 
-/* As it is now; only the appending thread moves its end. */
+/* A copy of it as it is now; only the appending thread moves its end. */
 static struct journal_segment last_segment(struct journal *journal)
 {
 	struct journal_segment last;
@@ -135,7 +135,8 @@ static struct journal_segment last_segment(struct journal *journal)
 	return last;
 }
 
-/* Before there is a segment behind the last one: it ends with its last record. */
+/* Before a segment is added behind it, the last one is cut at the end of its last
+ * record. */
 static enum status trim_ragged(struct journal *journal, struct error *err)
 {
 	struct journal_segment last;
@@ -416,7 +417,8 @@ static bool pick_segments(struct journal *journal, uint64_t from_lsn,
 	return part->segments != NULL;
 }
 
-/* In the table, the first of `total` segments from `start_lsn` on is all of them. */
+/* In the table, the first of `total` segments from `start_lsn` on stands for all of
+ * them. */
 static void join_segments(struct journal *journal, uint64_t start_lsn, size_t total,
 			  uint64_t length)
 {
@@ -491,8 +493,8 @@ void journal_limit_segments(struct journal *journal, uint64_t image_bytes)
 	journal->segment_images = image_bytes;
 }
 
-/* What an earlier run wrote is merged, or not, as a whole. A segment without records
- * stays: the next one would have its name. */
+/* Have the next record begin a segment: what an earlier run wrote is merged, or not, as
+ * a whole. A last segment without records stays: the new one would have its name. */
 static void end_last(struct journal_files *files)
 {
 	struct journal_segment *last;
@@ -610,7 +612,7 @@ static enum status keep_read(struct journal *journal, const char *torn,
 	return status == ST_OK ? drop_rest(files, err) : status;
 }
 
-/* Where the journal stands once it has been read. */
+/* Read the files, and set the journal to their end. */
 static enum status read_files(struct journal *journal,
 			      const struct journal_reading *how, struct error *err)
 {

@@ -59,7 +59,8 @@ enum status journal_append(struct journal *journal, const struct journal_record 
 			   uint64_t *chain, struct error *err) MUST_CHECK;
 
 /* Everything appended before the call is durable when it returns: images, then
- * records. One failure is for good: what it lost, no later fsync would report. */
+ * records. After a failure it always fails: no later fsync would report what was lost.
+ */
 enum status journal_sync(struct journal *journal, struct error *err) MUST_CHECK;
 
 /* The base is durable up to `lsn`: remove segments that hold nothing later. The
@@ -70,8 +71,8 @@ enum status journal_trim(struct journal *journal, uint64_t lsn,
 /*
  * Put one record in place of all in the whole segments that begin at `from_lsn` or
  * later and end at `end_lsn` or before; all of that is durable, and the caller has each
- * of these transactions. ST_END: there are fewer than two of them, not counting the
- * last one. The caller frees the slots. Clear it (journal_merge_clear), if it is ST_OK.
+ * of these transactions. ST_END: there are fewer than two such segments, not counting
+ * the last one. The caller frees the slots, and after ST_OK calls journal_merge_clear.
  * THREAD: any one, while nobody trims at or after `from_lsn`.
  */
 enum status journal_merge(struct journal *journal, uint64_t from_lsn, uint64_t end_lsn,

@@ -47,7 +47,7 @@ struct journal_files {
 #define JOURNAL_NAME_BYTES 21 /* "log-", 16 digits, NUL */
 void journal_file_name(char name[JOURNAL_NAME_BYTES], uint64_t start_lsn);
 
-/* The table, of what the folder has; nothing is opened. */
+/* Make the table from what the folder has; nothing is opened. */
 enum status journal_files_list(struct journal_files *files,
 			       struct error *err) MUST_CHECK;
 void journal_files_clear(struct journal_files *files);
@@ -60,24 +60,24 @@ enum status journal_files_drop(struct journal_files *files, size_t from, size_t 
 enum status journal_files_sync(const struct journal_files *files,
 			       struct error *err) MUST_CHECK;
 
-/* A file with a header. One that is there is replaced: an append that failed has left
- * it. */
+/* Make a file with a header. One that is there was left by an append that failed, and
+ * is replaced. */
 enum status journal_file_create(const struct journal_files *files,
 				const struct journal_header *header, int *fd,
 				struct error *err) MUST_CHECK;
-/* All of it, at most what it had when it was opened. ST_DAMAGED: there is none. */
+/* Read all of it, at most what it had when it was opened. ST_DAMAGED: there is none. */
 enum status journal_file_load(const struct journal_files *files, uint64_t start_lsn,
 			      struct buffer *bytes, struct error *err) MUST_CHECK;
-/* For writing; -1, errno. */
+/* The descriptor, for writing; -1: errno. */
 int journal_file_open(const struct journal_files *files, uint64_t start_lsn);
 /* No error if there is none. */
 enum status journal_file_remove(const struct journal_files *files, uint64_t start_lsn,
 				struct error *err) MUST_CHECK;
-/* DIR/log.new, empty; -1, errno. */
+/* Make DIR/log.new, empty; -1: errno. */
 int journal_file_create_new(const struct journal_files *files);
 void journal_file_remove_new(const struct journal_files *files);
-/* It becomes the segment that begins at `start_lsn`, in place of the one that is there;
- * durable when it returns. */
+/* DIR/log.new becomes the segment that begins at `start_lsn`, in place of the one that
+ * is there; durable when it returns. */
 enum status journal_file_put_new(const struct journal_files *files, uint64_t start_lsn,
 				 struct error *err) MUST_CHECK;
 void journal_segment_close(struct journal_segment *segment);

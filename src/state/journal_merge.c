@@ -40,7 +40,7 @@ void journal_merge_clear(struct journal_merge *merge)
 
 /* ---- reading ---- */
 
-/* The transaction is behind those before it now. */
+/* Add the head of a transaction to what the merged record says. */
 static void note_head(struct merge *m, const struct journal_record *one, uint64_t chain)
 {
 	struct journal_record *all = &m->record;

@@ -29,7 +29,7 @@ struct reader {
 	uint8_t *image;       /* scratch */
 };
 
-/* What stands here may be what a power cut left: judge decides. */
+/* What is here may be what a power cut left: judge decides. */
 static enum status torn(struct reader *reader, const char *why)
 {
 	reader->end->torn = why;

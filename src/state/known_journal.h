@@ -19,7 +19,7 @@
  * that meta speaks of. */
 bool known_is_rebuilt(const struct state_dir *dir);
 
-/* how->start is set here; `dir` has a meta. */
+/* Read the journal; how->start is set here. `dir` has a meta. */
 enum status known_journal_read(const struct state_dir *dir, struct journal_reading *how,
 			       struct journal_end *end, struct error *err) MUST_CHECK;
 

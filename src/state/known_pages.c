@@ -72,7 +72,7 @@ static enum status reserve(struct known_pages *known, uint32_t page_count,
 	return ST_OK;
 }
 
-/* Of a page that was cut off nothing is known when it comes again. */
+/* A page that was cut off and comes again is not known. */
 static enum status resize(struct known_pages *known, uint32_t page_count,
 			  struct error *err)
 {

@@ -6,7 +6,7 @@
  * OWNERSHIP  known_pages_init / known_pages_clear; storage is the caller's.
  * THREADS    No shared state.
  * ERRORS     ST_DAMAGED names the file, the pages and what to do. ST_STOPPED.
- * ST_CONFIG: a start has to come first.
+ *            ST_CONFIG: a start has to come first.
  */
 #ifndef KNOWN_PAGES_H
 #define KNOWN_PAGES_H

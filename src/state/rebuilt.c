@@ -31,7 +31,7 @@ static bool is_there(int fd, const char *name)
 	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* All that was of the old page size goes, and the new shadow takes its place. Done
+/* Remove all that has the old page size, and put the new shadow in its place. Called
  * again after a kill it does what is left. */
 static enum status put_in_place(int dir_fd, int fd, const char *folder,
 				struct error *err)

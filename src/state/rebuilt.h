@@ -2,10 +2,10 @@
 /*
  * src/state/rebuilt.h -- a shadow that was made anew takes the place of the old one.
  *
- * It is made in DIR/convert (src/state/rebuild.h): `copy`, what SQLite wrote, and of
- * that `shadow` and `hashes`. When both are durable, meta gets the new page size. What
- * then stands in DIR/convert counts, and the next opening puts it in its place; with
- * any other page size it is left over from a kill, and removed.
+ * It is made in DIR/convert (src/state/rebuild.h): `copy`, what SQLite wrote, and from
+ * that `shadow` and `hashes`. When both are durable, meta gets the new page size. Then
+ * what is in DIR/convert counts, and the next opening puts it in its place; with any
+ * other page size it is left over from a kill, and removed.
  *
  * THREADS  Before there are threads.
  * ERRORS   ST_IO.
