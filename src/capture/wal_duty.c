@@ -43,16 +43,16 @@ static bool look_alone(struct wal_hold *h, int64_t now)
 	return h->is_alone;
 }
 
-/* As far as can be seen; takes milliseconds. */
+/* Has nobody else the database open, as far as can be seen? Takes milliseconds. */
 static bool is_alone(const struct wal_hold *h)
 {
 	return db_is_alone(h->db->db_fd, h->db->shm_fd);
 }
 
 /*
- * Whether the WAL may be emptied. As soon as somebody has closed the database: a file
- * that is put in its place meets what is in the WAL until then. Who opens and closes in
- * a loop would wait for that each time, so it is less often while that goes on.
+ * Should the WAL be emptied? As soon as somebody has closed the database: a file that
+ * is put in its place would meet what is in the WAL. A process that opens and closes in
+ * a loop would wait for that each time, so it is done less often while that goes on.
  */
 static bool is_cut_due(struct wal_hold *h, int64_t now)
 {
@@ -67,7 +67,7 @@ static bool is_cut_due(struct wal_hold *h, int64_t now)
 	return true;
 }
 
-/* How long to the next try after one of those. */
+/* How long until the next try after one of those. */
 static int64_t cut_gap(const struct wal_hold *h)
 {
 	return h->cut_gap_ns == 0 || h->cut_gap_ns > TRUNCATE_NS ? TRUNCATE_NS
@@ -129,10 +129,10 @@ static int64_t slow_disk(const struct wal_hold *h)
 }
 
 /*
- * Take another slot. An application's checkpoint that waits with its busy handler waits
- * for a slot to be free, not for its mark to move on, and decided so before we were in
- * it, if it was unlucky; it has the checkpoint lock and the write lock all that time.
- * Of slots with equal marks a reader takes the last one.
+ * Take another slot. A checkpoint of the application that waits with its busy handler
+ * waits for a slot to be free, not for its mark to move on, and may have decided to
+ * before we were in it; it has the checkpoint lock and the write lock all that time. Of
+ * slots with equal marks a reader takes the last one.
  */
 static enum status step_aside(struct wal_hold *h, struct error *err)
 {
@@ -147,15 +147,16 @@ static uint32_t pass_frames(const struct wal_hold *h)
 	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
 }
 
-/* The gate could not be shut again and again. */
+/* Has the gate failed so often that only the write lock is left? */
 static bool is_last_resort(const struct wal_hold *h)
 {
 	return h->settings.escalate && h->header.frame_count >= ESCALATE_FRAMES &&
 	       h->failed_shuts >= GATE_FAILS;
 }
 
-/* A handover without a quiet moment, or with the write lock. The next try is the later,
- * the more have failed; where that was for want of a few milliseconds, soon. */
+/* A handover without a quiet moment, or with the write lock. The more tries have
+ * failed, the later is the next one; but soon, where only a few milliseconds were
+ * lacking. */
 static enum status pass(struct wal_hold *h, struct error *err)
 {
 	uint32_t step = pass_frames(h);
@@ -229,7 +230,7 @@ static enum status wait_for_header(struct wal_hold *h, int64_t now, struct error
 	    hold_take_turn(h, err)); /* SQLite recovers as it begins to read */
 }
 
-/* What has come since the last look that saw something. */
+/* Measure the time between commits: what has come since the last look that saw some. */
 static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 		      int64_t now)
 {
@@ -248,7 +249,7 @@ static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 	h->news_ns = now;
 }
 
-/* Whether others can still find the files that we have open. */
+/* Can others still find the files that we have open? */
 static enum status look_at_names(struct wal_hold *h, int64_t now,
 				 const struct wal_index_header *header,
 				 struct error *err)
@@ -267,8 +268,8 @@ static enum status look_at_names(struct wal_hold *h, int64_t now,
 	return status;
 }
 
-/* The file is as it was, if nobody had anything to write to it until this commit. After
- * a recovery, which counts from 0, somebody may have had. */
+/* Until this commit nobody had anything to write to the file: is it as it was? After a
+ * recovery, which counts from 0, somebody may have had. */
 static enum status check_until(struct wal_hold *h,
 			       const struct wal_index_header *header, struct error *err)
 {
@@ -319,7 +320,7 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 		if (status == ST_OK) {
 			status = hold_take_turn(hold, err);
 		}
-		/* Without a mark to be had, slot 0 keeps the new frames as well. */
+		/* If no mark can be had, slot 0 keeps the new frames as well. */
 		return hold_unless_retry(
 		    status == ST_RETRY ? hold_catch_up(hold, &header, err) : status);
 	}

@@ -27,8 +27,8 @@
 #define TAKE_FRAMES 800 /* of the WAL: the checkpoint lock is ours from here */
 #define GATE_FAILS  2   /* each failure doubles the frames to the next try, so often */
 
-/* What others wait for waits for the disk so long at most, at the write lock; at the
- * gate longer where the WAL has grown long (src/capture/wal_handover.c). */
+/* The longest that others may wait for the disk while we have the write lock; at the
+ * gate it is longer where the WAL has grown long (src/capture/wal_handover.c). */
 #define SYNC_MOST_NS  (20 * NS_PER_MS)
 #define QUIET_MOST_NS (2 * NS_PER_MS)  /* the longest that a quiet moment has to be */
 #define MARK_NS       (50 * NS_PER_US) /* without a commit: the mark may move on */
@@ -129,7 +129,7 @@ bool hold_look(struct wal_hold *h, struct wal_index_header *now) MUST_CHECK;
 /* Capture everything up to `now`. ST_RETRY: not all of it. */
 enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 			struct error *err) MUST_CHECK;
-/* Both. ST_RETRY also when the header is being written. */
+/* hold_look, then hold_accept. ST_RETRY also when the header is being written. */
 enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
 			  struct error *err) MUST_CHECK;
 
@@ -144,7 +144,7 @@ enum status hold_take_turn(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* ST_OK for ST_RETRY, where the next look tries again. */
 enum status hold_unless_retry(enum status status) MUST_CHECK;
 
-/* The checkpoint lock, if it is free; and let go of it, if it is ours. */
+/* Take the checkpoint lock, if it is free; and let go of it, if it is ours. */
 void hold_want_lock(struct wal_hold *h);
 void hold_drop_lock(struct wal_hold *h);
 

@@ -45,7 +45,8 @@ enum status hold_lost(struct wal_hold *h, struct error *err, const char *what)
 	return error_set(err, ST_LOST, "%s: %s", quote(h->db->path).text, what);
 }
 
-/* It is too short for `header`, and no restart has cut it since that was read. */
+/* Is the WAL too short for `header`, though no restart has cut it since that was read?
+ */
 static bool is_cut(const struct wal_hold *h, const struct wal_index_header *header,
 		   int64_t wal_bytes)
 {
@@ -109,7 +110,7 @@ enum status hold_check_baseline(struct wal_hold *h, struct error *err)
 
 /* ---- accepting a header ---- */
 
-/* The bytes that prove, later, that this generation is the same one. */
+/* Read the bytes that prove, later, that this generation is the same one. */
 static bool read_proof(const struct wal_hold *h, uint32_t frame_no,
 		       struct past_generation *out)
 {
@@ -138,7 +139,8 @@ static void remember(struct wal_hold *h)
 	h->past.is_known = read_proof(h, h->captured, &h->past);
 }
 
-/* A writer that died just after a restart can leave the WAL as it was before. */
+/* Is the previous generation back? A writer that died just after a restart can leave
+ * the WAL as it was before. */
 static bool is_resurrected(const struct wal_hold *h, const struct wal_index_header *now)
 {
 	struct past_generation seen = {0};
@@ -212,9 +214,9 @@ static enum status check_count(struct wal_hold *h, const struct wal_index_header
 }
 
 /*
- * The header, and before it how much is backfilled. Only in this order does the second
- * say what is in the file: a checkpoint leaves out a page of which it sees a newer
- * frame that it may not copy yet, and counts the older one as done all the same.
+ * Read how much is backfilled, then the header. Only in this order does the first say
+ * what is in the file: a checkpoint leaves out a page of which it sees a newer frame
+ * that it may not copy yet, and counts the older one as done all the same.
  */
 bool hold_look(struct wal_hold *h, struct wal_index_header *now)
 {
@@ -338,8 +340,8 @@ static void enter_zero(struct wal_hold *h)
 }
 
 /*
- * Whether the WAL may restart although a reader has begun before this header was read.
- * A restart may come between any two of the reads, and counts from 0 after its header.
+ * May the WAL restart although a reader has begun before this header was read? A
+ * restart may come between any two of the reads, and counts from 0 after its header.
  */
 bool hold_can_restart(const struct wal_hold *h, const struct wal_index_header *now)
 {
@@ -366,7 +368,7 @@ enum status hold_settle(struct wal_hold *h, struct error *err)
 }
 
 /*
- * The other reader takes over, and everything that it could see is captured first.
+ * Let the other reader take over; everything that it could see is captured first.
  * ST_RETRY: it did not; the old one stays.
  */
 enum status hold_take_turn(struct wal_hold *h, struct error *err)

@@ -36,10 +36,10 @@ bool wal_watch_wait(struct wal_watch *watch, int64_t ns);
 /* Forget what happened to the files until now. */
 void wal_watch_drain(struct wal_watch *watch);
 
-/* Something other than a write happened to one of them, as when a name is removed,
- * since the last time that this was asked: as far as waits and drains have seen. */
+/* Has something other than a write happened to one of them, such as the removal of a
+ * name, since this was last asked? As far as waits and drains have seen. */
 bool wal_watch_names_changed(struct wal_watch *watch);
-/* Somebody closed the database file, likewise. */
+/* The same for a close of the database file by somebody. */
 bool wal_watch_was_closed(struct wal_watch *watch);
 
 /* End the current or the next sleep. */

@@ -7,8 +7,8 @@
  *                     src/config/shaping.h; HASH is its hash in hexadecimal
  *
  * Replaced whole: DIR/settings.new is written and synced, renamed, the folder synced.
- * For people alone: what a position holds for is said by the hash in `position`. A file
- * that does not fit its hash is as good as none.
+ * For people alone: which settings a position holds for is said by the hash in
+ * `position`. A file that does not fit its own hash counts as none.
  *
  * THREADS  The decoding thread.
  */

@@ -13,7 +13,7 @@
 #include "src/base/thread.h"
 #include "src/state/queue.h"
 
-#define SYNC_BYTES (8u << 20) /* are synced while the next are read */
+#define SYNC_BYTES (8u << 20) /* as many are synced while the next are read */
 
 struct durable {
 	struct history history; /* first member */
@@ -101,7 +101,7 @@ static enum status put_clean(struct history *history, const struct stat *databas
 
 /* ---- capture ---- */
 
-/* What is too much is merged instead. */
+/* Always: what is too much is merged. */
 static bool has_room(struct history *history)
 {
 	(void)history;
@@ -140,8 +140,8 @@ static void merge_failed(void *context, const struct error *err)
 	fail(context, err);
 }
 
-/* With the lock, which is let go of meanwhile: what has gathered is durable, and may be
- * taken. */
+/* With the lock, which is let go of meanwhile: sync what has gathered, and list it to
+ * be taken. */
 static enum status sync_gathered(struct durable *d, struct error *err)
 {
 	struct captured_txn *first = d->unsynced;
@@ -275,7 +275,7 @@ static enum status next(struct history *history, struct captured_txn **txn,
 	return status;
 }
 
-/* It is not waited for any more, whatever becomes of it. */
+/* It does not wait to be decoded any more, whatever becomes of it. */
 static void leave_queue(struct durable *d, struct captured_txn *txn)
 {
 	queue_done(d->queue, txn);

@@ -78,7 +78,7 @@ static enum status recover(void *context, const struct journal_found *found,
 	return ST_OK;
 }
 
-/* What the shadow says of its files, with the folder that they are in. */
+/* Put the folder before what the shadow says of its files. */
 static enum status of_shadow(const struct state *state, enum status status,
 			     struct error *err)
 {

@@ -347,7 +347,7 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	enum status status = complete_meta(dir, &complete, err);
 	uint8_t bytes[META_MAX];
 
-	/* From here on the files beside meta count: they have to be there. */
+	/* Once there is a meta the files beside it count: they have to be there. */
 	if (status == ST_OK && !dir->has_meta) {
 		status = state_dir_sync_position(dir, err);
 	}
@@ -452,7 +452,7 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	return make_position(dir, err);
 }
 
-/* The same without making what is not there; the other record may be half written. */
+/* The same, and nothing is made; a process at work may have half written a record. */
 static enum status look_at_position(struct state_dir *dir, struct error *err)
 {
 	uint8_t bytes[POSITION_FULL];
@@ -546,7 +546,7 @@ enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
 	return status;
 }
 
-/* Something was acknowledged: that comes after meta. */
+/* Was something acknowledged? That comes after meta. */
 static bool was_in_use(struct state_dir *dir)
 {
 	struct error ignored;

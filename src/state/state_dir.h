@@ -21,8 +21,8 @@
  * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded and
  *            state_dir_sync_position: any; the rest: one at a time.
  * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
- *            version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong (exit
- * 1). ST_IO. Each names the file and what to do.
+ *            version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong
+ *            (exit 1). ST_IO. Each names the file and what to do.
  */
 #ifndef STATE_DIR_H
 #define STATE_DIR_H
@@ -54,16 +54,16 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock */
 
 /*
- * Open `path` to read what is there, whose ever it is, and change nothing; nothing may
- * be put into it.
- * With `shared` no process can take it until it is closed: one that has is ST_CONFIG.
- * Without, it is as it was at some moment, and a process may go on with it. A folder
- * that no process ever had as its own is ST_CONFIG. `*is_new` as state_dir_open.
+ * Open `path` to read what is there, whosever it is, and change nothing; nothing may be
+ * put into it. With `shared` no process can take it until it is closed; ST_CONFIG if
+ * one has it. Without, what is read is of some moment, and a process may go on with it.
+ * A folder that never was a state directory is ST_CONFIG. `*is_new` as state_dir_open.
  */
 enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
 			   bool *is_new, struct error *err) MUST_CHECK;
 
-/* The process that has taken it: 0 is none, -1 one that is not known. */
+/* The pid of the process that has taken it; 0: none has, -1: one whose pid is not
+ * known. */
 long state_dir_holder(const struct state_dir *dir);
 
 /* The real path of the database that it is of; NULL: not known yet. */
@@ -73,7 +73,8 @@ const char *state_dir_database(const struct state_dir *dir);
 int state_dir_fd(const struct state_dir *dir);
 const char *state_dir_path(const struct state_dir *dir);
 
-/* What open read (zeros: nothing yet); of meta, what was put since. */
+/* What was read when it was opened (zeros: nothing yet); for meta, what was put since.
+ */
 const struct state_meta *state_dir_meta(const struct state_dir *dir);
 const struct state_position *state_dir_position(const struct state_dir *dir);
 
@@ -94,9 +95,9 @@ enum status state_dir_put_position(struct state_dir *dir,
 enum status state_dir_sync_position(struct state_dir *dir,
 				    struct error *err) MUST_CHECK;
 
-/* What is in it counts no more: the next start begins anew. Durable. */
+/* Its content counts no more: the next start begins anew. Durable when it returns. */
 enum status state_dir_forget(struct state_dir *dir, struct error *err) MUST_CHECK;
-/* That one; durable when it returns. The rest of the position stays. */
+/* Set unhanded_lsn alone; durable when it returns. */
 enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
 				   struct error *err) MUST_CHECK;
 
