@@ -19,12 +19,16 @@ from faults.kills import Counts
 from harness.box import Failed, expect
 
 SECTOR = 512
-# What a run is: into a file or not, and a sync that fails in its first part.
+# What a run is: into a file or not, and more of its environment (%s is the folder) in its
+# first part: a sync that fails; or in all: syncs that take long.
 RUNS = {
-    "stdout": (False, None),
-    "file": (True, None),
-    "after-a-failed-sync-of-records": (False, "sync %s/state/log-* 12 1 EIO"),
-    "after-a-failed-sync-of-images": (False, "sync %s/state/frames 12 1 EIO"),
+    "stdout": (False, {}),
+    "file": (True, {}),
+    "after-a-failed-sync-of-records": (False, {
+        "ROWTAIL_FAIL": "sync %s/state/log-* 12 1 EIO"}),
+    "after-a-failed-sync-of-images": (False, {
+        "ROWTAIL_FAIL": "sync %s/state/frames 12 1 EIO"}),
+    "slow-syncs": (False, {"ROWTAIL_SLEEP": "journal-images-synced:4000"}),
 }
 
 
@@ -192,6 +196,7 @@ class Cuts:
         self.directory = os.path.join(self.folder, "state")
         self.out = os.path.join(self.folder, "out")
         self.trace = box.path("trace")
+        self.inode = None
         self.sources = []           # (length of the trace, folder with a copy)
         os.mkdir(self.folder)
         self.application = Application(box, seed)
@@ -212,10 +217,13 @@ class Cuts:
                 shutil.copyfile(self.box.path(name), os.path.join(copy, name))
         self.sources.append((length, copy, self.application.number))
 
-    def run(self, error=None):
+    def run(self, more_env):
         """First start, work, kill; work, start, work, stop; work, start, work, kill. With
-        `error`, a sync fails in the first part."""
+        an error, a sync fails in the first part."""
         env = dict(os.environ, ROWTAIL_TRACE="%s %s" % (self.folder, self.trace))
+        error = more_env.get("ROWTAIL_FAIL")
+        if not error:
+            env.update(more_env)
         for part in range(3):
             more = {}
             if error and part == 0:
@@ -245,10 +253,12 @@ class Cuts:
         self.copy_source()
         self.records = read_trace(self.trace)
         expect(len(self.records) > 500, "%d records", len(self.records))
-        if self.to_file:            # its inode has to stay
-            os.link(self.out, self.box.path("same-inode"))
+        self.lengths = self.find_lengths()
+        if self.to_file:
+            self.inode = os.stat(self.out).st_ino
+            self.take_out()
 
-    def lengths(self):
+    def find_lengths(self):
         """Of the trace, before each record: to place the copies of the source."""
         at, found = 0, []
         for r in self.records:
@@ -258,18 +268,27 @@ class Cuts:
             at += len(r.data) + 1 if r.data is not None else 0
         return found
 
+    def take_out(self):
+        """The file of the sink goes; what the run wrote to is kept, as its inode has to
+        stay, with one name."""
+        if os.path.exists(self.out):
+            if os.stat(self.out).st_ino == self.inode:
+                os.rename(self.out, self.box.path("same-inode"))
+            else:
+                os.unlink(self.out)
+
     def restore(self, files, source):
         shutil.rmtree(self.directory, ignore_errors=True)
-        if os.path.exists(self.out):
-            os.unlink(self.out)
+        self.take_out()
         if any(os.path.dirname(path) == self.directory for path in files):
             os.mkdir(self.directory, 0o700)
         for path, data in files.items():
             if path == self.out:
-                os.link(self.box.path("same-inode"), path)
+                os.rename(self.box.path("same-inode"), path)
             with open(path, "r+b" if path == self.out else "wb") as target:
                 target.truncate(0)
                 target.write(data)
+                os.chmod(path, 0o600)       # as it was: others it would refuse
         for suffix in ("", "-wal", "-shm"):
             kept = os.path.join(source, "app.db" + suffix)
             if os.path.exists(kept):
@@ -277,43 +296,61 @@ class Cuts:
             elif os.path.exists(self.path + suffix):
                 os.unlink(self.path + suffix)
 
-    def cut(self, end, mode, source, number):
-        """`number`: of the last commit that the source has."""
+    def ends_of_output(self):
+        """Places right behind something that the consumer was given."""
+        return [n + 1 for n, r in enumerate(self.records)
+                if r.kind == "O" and b"\n" in r.data]
+
+    def choose_source(self, end, delivered):
+        """As the run left it, or as it was before, when commits that are in the WAL were
+        not synced (synchronous=NORMAL, OFF). With `delivered`, it has lost that one."""
+        before = [s for s in self.sources if s[0] <= self.lengths[end - 1]]
+        if delivered is not None:
+            before = [s for s in before if s[2] < delivered][-1:]
+        elif self.chance.random() >= 0.4:
+            before = []
+        return self.chance.choice(before[-3:]) if before else self.sources[-1]
+
+    def cut(self, end, mode, loses_delivered):
+        """Whether the source has lost commits."""
         disk = Disk(self.records, end, self.folder)
-        self.restore(disk.survive(self.chance, mode), source)
         consumer = Consumer()
         if not self.to_file:
             consumer.take(disk.output.splitlines(keepends=True)[
                 :disk.output.count(b"\n")], clean=False)
+        source = self.choose_source(end, consumer.number if loses_delivered else None)
+        self.restore(disk.survive(self.chance, mode), source[1])
         result = self.box.run(*self.arguments("--once"), timeout=30)
-        expect(result.code == 0, "%s", result)
+        expect(result.code == 0, "commit %d: %s", source[2], result)
         lines = result.out
         if self.to_file:
             with open(self.out, "rb") as target:
                 lines = target.read()
         consumer.take(lines.splitlines(keepends=True), clean=True)
-        consumer.complete(self.path, number)
-        return consumer
+        consumer.complete(self.path, source[2])
+        return source is not self.sources[-1]
 
 
-def run_cuts(box, to_file, seed, count, error=None):
+def run_cuts(box, to_file, seed, count, more_env):
     cuts = Cuts(box, seed, to_file)
-    cuts.run(error)
-    lengths = cuts.lengths()
+    cuts.run(more_env)
+    outputs = cuts.ends_of_output()
     chance = cuts.chance
-    undone = 0
+    undone = behind = 0
     for i in range(count):
-        end = chance.randrange(1, len(cuts.records) + 1)
+        # What was delivered is in the journal, also where the source has lost it and
+        # nothing was synced since.
+        is_behind = bool(outputs) and chance.random() < 0.5
+        if is_behind:
+            end = chance.choice(outputs)
+        else:
+            end = chance.randrange(1, len(cuts.records) + 1)
         mode = chance.choice(["none", "all", "calls", "calls", "sectors"])
-        before = [s for s in cuts.sources if s[0] <= lengths[end - 1]]
-        source = cuts.sources[-1]
-        if before and chance.random() < 0.4:
-            source = chance.choice(before[-3:])
-            undone += 1
         try:
-            cuts.cut(end, mode, source[1], source[2])
+            undone += cuts.cut(end, mode, is_behind)
+            behind += is_behind
         except Failed as problem:
-            raise Failed("seed %d, cut %d (before record %d of %d, %s, commit %d):"
-                         " %s" % (seed, i, end, len(cuts.records), mode, source[2],
-                                  problem))
-    return 1, Counts({"power cuts": count, "with commits undone": undone})
+            raise Failed("seed %d, cut %d (before record %d of %d, %s):"
+                         " %s" % (seed, i, end, len(cuts.records), mode, problem))
+    return 1, Counts({"power cuts": count, "with commits undone": undone,
+                      "right behind a delivery": behind})

@@ -37,7 +37,7 @@ def fault_checks(options, settings):
     for way in full.WAYS if more else full.SHORT:
         yield check("full/" + way, lambda place, way=way: full.run_full(
             place, way, seed), 120)
-    for name, (to_file, error) in cuts.RUNS.items() if more else []:
-        yield check("power/" + name, lambda place, to_file=to_file, error=error:
-                    cuts.run_cuts(place, to_file, seed, 25 * options.faults, error),
+    for name, (to_file, more_env) in cuts.RUNS.items() if more else []:
+        yield check("power/" + name, lambda place, to_file=to_file, env=more_env:
+                    cuts.run_cuts(place, to_file, seed, 25 * options.faults, env),
                     300 * options.faults)
