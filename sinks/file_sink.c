@@ -218,7 +218,7 @@ static enum status check_folder(const struct file_sink *s, struct error *err)
 	enum status status = ST_OK;
 
 	if (!folder) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "the path of the output");
 	}
 	if (*output_path_name(s->real) == '\0') {
 		status = error_set(err, ST_CONFIG, "--to file:%s: must name a file",
@@ -424,7 +424,7 @@ static enum status file_open(const struct sink_settings *settings, struct sink *
 	enum status status;
 
 	if (!s) {
-		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
+		return error_no_memory(err, "the output buffer");
 	}
 	s->sink.kind = &file_kind;
 	s->settings = *settings;

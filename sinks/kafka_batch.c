@@ -15,7 +15,7 @@ enum status kafka_batch_init(struct kafka_batch *batch, struct error *err)
 	};
 	if (!batch->block || !batch->entries) {
 		kafka_batch_clear(batch);
-		return error_set(err, ST_NOMEM, "out of memory for messages to Kafka");
+		return error_no_memory(err, "messages to Kafka");
 	}
 	return ST_OK;
 }
@@ -98,9 +98,7 @@ enum status kafka_batch_add(struct kafka_batch *batch, const struct message *mes
 	if (KAFKA_BATCH_BYTES - batch->block_len < len) {
 		batch->extra = malloc(len);
 		if (!batch->extra) {
-			return error_set(err, ST_NOMEM,
-					 "out of memory for a message of %zu bytes",
-					 len);
+			return error_no_memory(err, "a message of %zu bytes", len);
 		}
 		to = batch->extra;
 	}

@@ -88,11 +88,11 @@ static enum status encode(const struct kafka_sink *s,
 
 	buffer_init(text);
 	if (!kafka_position_add_key(text, s->settings.prefix)) {
-		return error_set(err, ST_NOMEM, "out of memory for the position");
+		return error_no_memory(err, "the position");
 	}
 	key_len = text->len;
 	if (!kafka_position_add(text, position)) {
-		return error_set(err, ST_NOMEM, "out of memory for the position");
+		return error_no_memory(err, "the position");
 	}
 	*out = (struct message){.key = {text->bytes, key_len},
 				.value = {text->bytes + key_len, text->len - key_len}};
@@ -619,7 +619,7 @@ static enum status kafka_open(const struct sink_settings *settings, struct sink 
 	enum status status;
 
 	if (!s) {
-		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
+		return error_no_memory(err, "the Kafka sink");
 	}
 	s->sink.kind = &kafka_kind;
 	s->settings = *settings;
@@ -630,7 +630,7 @@ static enum status kafka_open(const struct sink_settings *settings, struct sink 
 	}
 	if (!s->position_topic || !s->transactional_id || !draw_run(s)) {
 		kafka_close(&s->sink);
-		return error_set(err, ST_NOMEM, "out of memory for the Kafka sink");
+		return error_no_memory(err, "the Kafka sink");
 	}
 	s->wait = (struct kafka_wait){.brokers = settings->target,
 				      .stop = settings->stop,

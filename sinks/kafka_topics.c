@@ -71,7 +71,7 @@ enum status kafka_topics_open(const struct sink_topics *settings,
 	struct kafka_topics *topics = calloc(1, sizeof *topics);
 
 	if (!topics) {
-		return error_set(err, ST_NOMEM, "out of memory for the topics");
+		return error_no_memory(err, "the topics");
 	}
 	topics->settings = *settings;
 	topics->wait = wait;
@@ -194,7 +194,7 @@ enum status kafka_topics_note(struct kafka_topics *topics, struct span name,
 		copy = strdup(table);
 	}
 	if (!topic || (table && !copy && !topic->table)) {
-		return error_set(err, ST_NOMEM, "out of memory for the topics");
+		return error_no_memory(err, "the topics");
 	}
 	if (copy) {
 		free(topic->table);
@@ -440,8 +440,7 @@ static enum status make_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *
 	    calloc(topics->count, sizeof(rd_kafka_NewTopic_t *));
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_AdminOptions_t *options = admin_options(rk, MAKE_MS);
-	enum status status =
-	    made ? ST_OK : error_set(err, ST_NOMEM, "out of memory for the topics");
+	enum status status = made ? ST_OK : error_no_memory(err, "the topics");
 	size_t count = 0;
 
 	for (size_t i = 0; status == ST_OK && i < topics->count; i++) {
@@ -525,8 +524,7 @@ static enum status check(struct kafka_topics *topics, rd_kafka_t *rk, struct err
 	    calloc(topics->count, sizeof(rd_kafka_ConfigResource_t *));
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_AdminOptions_t *options = admin_options(rk, DESCRIBE_MS);
-	enum status status =
-	    asked ? ST_OK : error_set(err, ST_NOMEM, "out of memory for the topics");
+	enum status status = asked ? ST_OK : error_no_memory(err, "the topics");
 	size_t count = 0;
 
 	for (size_t i = 0; status == ST_OK && i < topics->count; i++) {

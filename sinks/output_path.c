@@ -14,7 +14,7 @@
 
 static enum status out_of_memory(struct error *err)
 {
-	return error_set(err, ST_NOMEM, "out of memory for the path of the output");
+	return error_no_memory(err, "the path of the output");
 }
 
 static enum status refuse(const struct output_path *place, const char *why,

@@ -378,7 +378,7 @@ static enum status stdout_open(const struct sink_settings *settings, struct sink
 	enum status status;
 
 	if (!s) {
-		return error_set(err, ST_NOMEM, "out of memory for the output buffer");
+		return error_no_memory(err, "the output buffer");
 	}
 	s->sink.kind = &stdout_kind;
 	s->batch.write = write_lines;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/base/lock_bytes.h -- which bytes of its files SQLite locks.
+ * src/base/lock_bytes.h -- which bytes of its files SQLite locks, and before them in
+ * -shm the header of the wal-index.
  *
  * FORMAT  os_unix.c. Locks are fcntl's, of the process: closing any descriptor of a
  *         file drops all that the process has on it.
@@ -29,5 +30,7 @@
 #define LOCK_SHM_LEN     8
 #define LOCK_SHM_RECOVER 122
 #define LOCK_SHM_OPEN    128
+
+#define WAL_INDEX_HEADER_BYTES 48 /* -shm begins with two copies of it */
 
 #endif

@@ -20,9 +20,8 @@
 
 #define SHM_CUT_BYTES 3
 
-#define SHM_HEADER_BYTES 96              /* both copies of the wal-index's header */
-#define LEFT_TORN_NS     (5 * NS_PER_MS) /* nobody is writing it any more */
-#define FORGOTTEN_NS     (1 * NS_PER_S)  /* SQLite asks again within some 300 ms */
+#define LEFT_TORN_NS (5 * NS_PER_MS) /* nobody is writing it any more */
+#define FORGOTTEN_NS (1 * NS_PER_S)  /* SQLite asks again within some 300 ms */
 
 /* ---- locks ---- */
 
@@ -37,7 +36,7 @@ static int refused(void)
 struct torn_header {
 	ino_t file;
 	int64_t changed_ns;
-	uint8_t bytes[SHM_HEADER_BYTES];
+	uint8_t bytes[2 * WAL_INDEX_HEADER_BYTES];
 	int64_t since_ns; /* it has been like this */
 	int64_t asked_ns; /* last; 0: never */
 };
@@ -54,7 +53,7 @@ void sqlite_guard_let_write(bool may)
  * writer is done, and its next transaction would find the lock taken by us. */
 static bool is_left_torn(int shm_fd)
 {
-	uint8_t now[SHM_HEADER_BYTES] = {0};
+	uint8_t now[2 * WAL_INDEX_HEADER_BYTES] = {0};
 	int64_t now_ns = clock_mono_ns();
 	struct stat st = {0};
 	bool is_same;

@@ -240,7 +240,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 	enum status status;
 
 	if (!c) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "the capture");
 	}
 	c->settings = *settings;
 	c->settings.path = NULL;

@@ -107,7 +107,7 @@ enum status db_names_init(struct db_names *names, const char *given, const char 
 				   .shm_fd = -1};
 	if (asprintf(&names->shm_path, "%s-shm", path) < 0) {
 		names->shm_path = NULL;
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "the names of the database");
 	}
 	if (fstat(db_fd, &st) == 0) {
 		names->db = id_of(&st);

@@ -253,7 +253,7 @@ static enum status beside_init(const char *path, struct beside_paths *paths,
 	paths->shm = beside(paths->real, "-shm");
 	paths->folder = beside(paths->real, "");
 	if (!paths->wal || !paths->shm || !paths->folder) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "the names of the database");
 	}
 	slash = strrchr(paths->folder, '/');
 	slash[slash == paths->folder] = '\0';

@@ -42,13 +42,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/lock_bytes.h"
 #include "src/base/status.h"
 
-#define WAL_INDEX_BLOCK_BYTES  32768
-#define WAL_INDEX_HEADER_BYTES 48 /* one copy */
-#define WAL_INDEX_START_BYTES  136
-#define WAL_INDEX_MARKS        5
-#define WAL_INDEX_NO_MARK      UINT32_MAX
+#define WAL_INDEX_BLOCK_BYTES 32768
+#define WAL_INDEX_START_BYTES 136
+#define WAL_INDEX_MARKS       5
+#define WAL_INDEX_NO_MARK     UINT32_MAX
 
 /* Lock bytes, as xShmLock numbers them. */
 enum wal_lock {

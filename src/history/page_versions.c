@@ -45,8 +45,7 @@ enum status page_versions_reserve(struct page_versions *versions, size_t more,
 	}
 	grown.entries = calloc(grown.cap, sizeof *grown.entries);
 	if (!grown.entries) {
-		return error_set(err, ST_NOMEM, "out of memory for %zu pages",
-				 versions->total + more);
+		return error_no_memory(err, "%zu pages", versions->total + more);
 	}
 	for (size_t i = 0; i < versions->cap; i++) {
 		if (versions->entries[i].page_no != 0) {

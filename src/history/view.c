@@ -160,8 +160,7 @@ static enum status cache_get(struct view *view, uint32_t page_no,
 
 		entry = cache_take(view, page_no);
 		if (!entry) {
-			return error_set(err, ST_NOMEM, "out of memory for page %u",
-					 page_no);
+			return error_no_memory(err, "page %u", page_no);
 		}
 		do {
 			status = read_page(view, page_no, entry->bytes, err);
@@ -282,9 +281,7 @@ static enum status grow_versions(struct view *view, uint32_t page_count,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
 	if (mapped == MAP_FAILED) {
-		return error_set(err, ST_NOMEM,
-				 "out of memory for a database of %u pages",
-				 page_count);
+		return error_no_memory(err, "a database of %u pages", page_count);
 	}
 	view->versions = mapped;
 	view->version_limit = limit;
@@ -490,7 +487,7 @@ enum status view_open(struct spool *spool, int base_fd, const char *base_path,
 	enum status status;
 
 	if (!view) {
-		return error_set(err, ST_NOMEM, "out of memory for a view");
+		return error_no_memory(err, "a view");
 	}
 	view->spool = spool;
 	view->base_fd = base_fd;
@@ -502,7 +499,7 @@ enum status view_open(struct spool *spool, int base_fd, const char *base_path,
 	    calloc((size_t)view->cache_sets * CACHE_WAYS, sizeof *view->cache);
 	if (!view->cache) {
 		view_close(view);
-		return error_set(err, ST_NOMEM, "out of memory for the page cache");
+		return error_no_memory(err, "the page cache");
 	}
 	status = grow_versions(view, first->page_count, err);
 	for (size_t i = 0; status == ST_OK && i < first->page_total; i++) {

@@ -321,11 +321,11 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 static enum status make_base(struct durable *d, const struct history_base *base,
 			     struct captured_txn *first, struct error *err)
 {
-	struct state_copy copy = {.source_fd = base->source_fd,
-				  .first = first,
-				  .stop = base->stop,
-				  .progress = base->progress,
-				  .context = base->context};
+	struct shadow_copy copy = {.source_fd = base->source_fd,
+				   .page_count = first->page_count,
+				   .stop = base->stop,
+				   .progress = base->progress,
+				   .context = base->context};
 	struct state_position position;
 	uint64_t lsn;
 	enum status status = state_copy_base(d->state, &copy, err);

@@ -351,7 +351,7 @@ enum status queue_open(const struct queue_settings *settings, struct queue **out
 	struct queue *queue = calloc(1, sizeof *queue);
 
 	if (!queue) {
-		return error_set(err, ST_NOMEM, "out of memory");
+		return error_no_memory(err, "the queue");
 	}
 	queue->settings = *settings;
 	queue->end = &queue->oldest;

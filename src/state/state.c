@@ -363,21 +363,12 @@ void state_merged_done(struct state *state, struct state_merged *merged)
 
 /* ---- the first start ---- */
 
-enum status state_copy_base(struct state *state, const struct state_copy *copy,
+enum status state_copy_base(struct state *state, struct shadow_copy *copy,
 			    struct error *err)
 {
-	struct shadow_copy settings = {
-	    .source_fd = copy->source_fd,
-	    .page_size = state->meta.page_size,
-	    .page_count = copy->first->page_count,
-	    .stop = copy->stop,
-	    .progress = copy->progress,
-	    .context = copy->context,
-	};
-
+	copy->page_size = state->meta.page_size;
 	return of_shadow(
-	    state,
-	    shadow_create(state_dir_fd(state->dir), &settings, &state->shadow, err),
+	    state, shadow_create(state_dir_fd(state->dir), copy, &state->shadow, err),
 	    err);
 }
 

@@ -112,17 +112,10 @@ void state_merged_done(struct state *state, struct state_merged *merged);
 
 /* ---- the first start ---- */
 
-struct state_copy {
-	int source_fd;
-	const struct captured_txn *first; /* of capture_open */
-	const volatile int *stop;
-	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
-	void *context;
-};
-
-/* Copy the database file while it is being followed. Only with everything that was
- * captured up to the end of the copy is it a state of the database: absorb that. */
-enum status state_copy_base(struct state *state, const struct state_copy *copy,
+/* Copy the database file while it is being followed; copy->page_size is set here. Only
+ * with everything that was captured up to the end of the copy is it a state of the
+ * database: absorb that. */
+enum status state_copy_base(struct state *state, struct shadow_copy *copy,
 			    struct error *err) MUST_CHECK;
 /* Takes txn, and frees its slots. meta.base_lsn is its LSN then. */
 enum status state_absorb(struct state *state, struct captured_txn *txn,

@@ -102,9 +102,8 @@ static void open_state(struct rig *rig)
 	static const int stop;
 	static const uint8_t page[PAGE];
 	struct state_position position = {.previous_lsn = ENCODER_NO_LSN};
-	struct captured_txn base = {.page_count = 1};
 	struct captured_txn *first = calloc(1, sizeof *first);
-	struct state_copy copy = {.first = &base, .stop = &stop};
+	struct shadow_copy copy = {.page_count = 1, .stop = &stop};
 	struct error err;
 
 	copy.source_fd = open(rig->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -65,9 +65,9 @@ static void open_state(struct fixture *f)
 	struct state_position position = {0};
 	struct captured_txn base = {.page_count = PAGES};
 	struct captured_txn *first = calloc(1, sizeof *first);
-	struct state_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
-				  .first = &base,
-				  .stop = &stop};
+	struct shadow_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
+				   .page_count = PAGES,
+				   .stop = &stop};
 	struct error err;
 
 	first->page_count = PAGES;

@@ -84,12 +84,11 @@ static void open_state(struct fixture *f, uint64_t max_bytes)
 	check(state_prepare(f->opened, PAGE, &err), &err);
 	if (f->opened->is_new) {
 		struct state_position position = {0};
-		struct captured_txn none = {.page_count = PAGES};
 		static const int stop;
-		struct state_copy copy = {.source_fd =
-					      open(f->database, O_RDONLY | O_CLOEXEC),
-					  .first = &none,
-					  .stop = &stop};
+		struct shadow_copy copy = {.source_fd =
+					       open(f->database, O_RDONLY | O_CLOEXEC),
+					   .page_count = PAGES,
+					   .stop = &stop};
 		struct captured_txn *first = calloc(1, sizeof *first);
 
 		first->page_count = PAGES;
