@@ -31,7 +31,8 @@
 #define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
 #define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
 #define FLOW_NS        (500 * NS_PER_US) /* they flow: not longer apart than this */
-#define STEP_QUIET     (300 * NS_PER_US) /* first look where they do not */
+#define STEP_QUIET     (300 * NS_PER_US) /* where they do not: first look after one */
+#define STEP_PAUSE     (4 * STEP_QUIET)  /* ... if nobody has begun another, that is */
 #define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
 #define STOP_NS        (500 * NS_PER_MS) /* for a clean stop */
 #define SETTLE_NS      (1 * NS_PER_S)    /* ... and for the disk then */
@@ -50,8 +51,7 @@ struct capture {
 
 	/* The capture thread's own (capture_open's, before there is one). */
 	struct taker taker;
-	bool has_left;   /* the database file was made complete */
-	bool has_events; /* of writes that looks without inotify have seen */
+	bool has_left; /* the database file was made complete */
 
 	atomic_bool stop;
 
@@ -109,22 +109,23 @@ static uint64_t requests(struct capture *c)
 /*
  * Sleep until the next look; gives the step after that. While commits flow, looks at a
  * steady pace cost less than being told of each write. Otherwise: a little longer each
- * time, until a file is written, which comes before the commit is to be seen. Events of
- * writes that were seen are thrown away first, with one more look after that.
+ * time, until a file is written, which comes before the commit is to be seen. What was
+ * told of before the last commit was seen may be the beginning of the next: there is
+ * one more look then, and another soon after.
  */
 static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 {
 	int64_t idle = wal_hold_idle_ns(c->hold);
 
-	c->has_events = c->has_events || news;
 	if (is_flowing) {
 		wal_watch_sleep(c->watch, news ? STEP_FLOOD : STEP_NEWS);
 		return STEP_QUIET;
 	}
-	if (c->has_events) {
-		wal_watch_drain(c->watch);
-		c->has_events = false;
-		return STEP_QUIET;
+	if (news) {
+		if (wal_watch_has_drained(c->watch) || wal_watch_is_blind(c->watch)) {
+			return STEP_QUIET;
+		}
+		step = STEP_PAUSE;
 	}
 	if (step > idle) {
 		step = idle;
@@ -136,7 +137,7 @@ static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 	if (wal_watch_wait(c->watch, step)) {
 		return STEP_EVENT;
 	}
-	return step == STEP_QUIET ? 4 * step : 2 * step;
+	return step == STEP_QUIET ? STEP_PAUSE : 2 * step;
 }
 
 /* Commits come so fast that each look sees some. */
@@ -179,12 +180,6 @@ static void *run(void *context)
 		struct error err;
 		bool news;
 
-		if (wal_watch_names_changed(c->watch)) {
-			wal_hold_suspect_names(c->hold);
-		}
-		if (wal_watch_was_closed(c->watch)) {
-			wal_hold_note_close(c->hold);
-		}
 		if (wal_hold_turn(c->hold, &news, &err) != ST_OK) {
 			fail(c, &err);
 			break;
@@ -227,6 +222,7 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 					c->db.names.shm_path, &c->watch, err);
 	}
 	if (status == ST_OK) {
+		hold.watch = c->watch;
 		status = wal_hold_open(&c->db, &hold, &c->hold, err);
 		c->taker.hold = c->hold;
 	}

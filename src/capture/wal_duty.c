@@ -142,6 +142,13 @@ static enum status step_aside(struct wal_hold *h, struct error *err)
 	return hold_take_turn(h, err);
 }
 
+/* A quiet moment is enough for a handover. */
+static bool is_natural(const struct wal_hold *h, uint32_t frames)
+{
+	return frames >= NATURAL_FRAMES && frames < NATURAL_LAST &&
+	       frames >= h->next_try;
+}
+
 static uint32_t pass_frames(const struct wal_hold *h)
 {
 	return h->is_bulk ? PASS_BULK_FRAMES : PASS_FRAMES;
@@ -185,8 +192,7 @@ static enum status work(struct wal_hold *h, int64_t now, struct error *err)
 		return hold_take_turn(h, err);
 	}
 	if (all_captured && !h->db->degraded && now >= h->not_before) {
-		if (quiet >= quiet_enough(h) && frames >= NATURAL_FRAMES &&
-		    frames < NATURAL_LAST && frames >= h->next_try) {
+		if (quiet >= quiet_enough(h) && is_natural(h, frames)) {
 			h->next_try = frames + NATURAL_STEP;
 			h->failed_tries++;
 			return hold_attempt(h, NATURAL_TRIES, err);
@@ -280,6 +286,19 @@ static enum status check_until(struct wal_hold *h,
 	return is_next ? hold_check_baseline(h, err) : ST_OK;
 }
 
+/* What the watch was told of: a name that changed, or that somebody closed the
+ * database. If that was the last one, what it committed is brought into the file. */
+static void note_events(struct wal_hold *h)
+{
+	h->suspects_names =
+	    wal_watch_names_changed(h->settings.watch) || h->suspects_names;
+	if (wal_watch_was_closed(h->settings.watch)) {
+		h->was_closed = true;
+		h->was_left = true;
+		h->alone_ns = 0;
+	}
+}
+
 static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 {
 	int64_t now = clock_mono_ns();
@@ -287,6 +306,7 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 	enum status status = ST_OK;
 
 	*news = false;
+	note_events(hold);
 	if (hold->suspects_names) { /* before the memory is touched: -shm may be cut */
 		hold->suspects_names = false;
 		hold->names_ns = 0;
@@ -341,18 +361,6 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	return status;
 }
 
-void wal_hold_suspect_names(struct wal_hold *hold)
-{
-	hold->suspects_names = true;
-}
-
-void wal_hold_note_close(struct wal_hold *hold)
-{
-	hold->was_closed = true;
-	hold->was_left = true;
-	hold->alone_ns = 0;
-}
-
 void wal_hold_end_taking(struct wal_hold *hold)
 {
 	hold->is_ending = true;
@@ -373,7 +381,13 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
 
 int64_t wal_hold_idle_ns(const struct wal_hold *hold)
 {
-	return hold->state == HOLD_ZERO ? ZERO_TICK_NS : MARK_TICK_NS;
+	if (hold->state == HOLD_ZERO) {
+		return ZERO_TICK_NS;
+	}
+	if (is_natural(hold, hold->header.frame_count)) {
+		return quiet_enough(hold);
+	}
+	return hold->mark_frame < hold->captured ? QUIET_NS : MARK_TICK_NS;
 }
 
 int64_t wal_hold_gap_ns(const struct wal_hold *hold)

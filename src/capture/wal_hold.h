@@ -67,6 +67,7 @@
 #include "src/base/status.h"
 #include "src/capture/db_open.h"
 #include "src/capture/wal_index.h"
+#include "src/capture/wal_watch.h"
 
 enum hold_state { HOLD_MARK, HOLD_ZERO, HOLD_LOST };
 #define HOLD_STATES 3
@@ -90,7 +91,8 @@ typedef enum status (*wal_hold_take)(void *context,
 				     struct hold_taken *taken, struct error *err);
 
 struct wal_hold_settings {
-	bool escalate; /* may take the write lock */
+	bool escalate;           /* may take the write lock */
+	struct wal_watch *watch; /* of the same files; borrowed */
 	wal_hold_take take;
 	/* Before the WAL may be restarted: all that was taken is safe. Waits for that
 	 * until `until_ns` of clock_mono_ns. ST_RETRY: not yet; where it `may_outrun`
@@ -124,11 +126,6 @@ void wal_hold_close(struct wal_hold *hold);
 enum status wal_hold_turn(struct wal_hold *hold, bool *news,
 			  struct error *err) MUST_CHECK;
 
-/* Something happened to a name of the files: the next turn looks at them first. */
-void wal_hold_suspect_names(struct wal_hold *hold);
-/* Somebody closed the database: if that was the last one, what it committed is brought
- * into the file at once. */
-void wal_hold_note_close(struct wal_hold *hold);
 /* The hold ends soon, without a state directory: nothing more is captured (`take` is
  * not called), so that all can go into the database file. */
 void wal_hold_end_taking(struct wal_hold *hold);
@@ -138,7 +135,8 @@ void wal_hold_end_taking(struct wal_hold *hold);
  */
 enum status wal_hold_cut(struct wal_hold *hold, struct error *err) MUST_CHECK;
 
-/* How long nothing needs to be looked at unless something happens to the files. */
+/* How long nothing needs to be looked at unless something happens to the files; at most
+ * some milliseconds. */
 int64_t wal_hold_idle_ns(const struct wal_hold *hold);
 
 /* Between two commits, about; a pause counts as some milliseconds. */

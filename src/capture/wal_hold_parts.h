@@ -70,7 +70,7 @@ struct wal_hold {
 	int64_t names_ns;       /* when we last looked at the names */
 	int64_t given_ns;       /* ... and at the path as it was given, */
 	bool was_gone;          /* which led nowhere then */
-	bool suspects_names;    /* look now */
+	bool suspects_names;    /* the next look is now */
 	int64_t alone_ns;       /* when we last looked who else is there */
 	bool is_alone;          /* then */
 	bool was_closed;        /* by somebody, since the last look */

@@ -21,6 +21,7 @@ struct wal_watch {
 	int shm_watch;  /* its number; nobody writes to that file but through memory */
 	bool names_changed; /* since it was asked for */
 	bool was_closed;    /* likewise */
+	bool has_drained;   /* since the last wait */
 };
 
 /* A name that is removed changes the count of links, which is an attribute. */
@@ -121,10 +122,12 @@ bool wal_watch_wait(struct wal_watch *watch, int64_t ns)
 		(void)sleep_on(watch, 1, ns < BLIND_NS ? ns : BLIND_NS);
 		return false;
 	}
+	watch->has_drained = false;
 	if (!sleep_on(watch, 2, ns)) {
 		return false;
 	}
 	wal_watch_drain(watch);
+	watch->has_drained = false; /* there is a look after this */
 	return true;
 }
 
@@ -152,9 +155,15 @@ void wal_watch_drain(struct wal_watch *watch)
 	while (len == (ssize_t)sizeof events) {
 		len = read(watch->inotify_fd, events, sizeof events);
 		if (len > 0) {
+			watch->has_drained = true;
 			note_events(watch, events, (size_t)len);
 		}
 	}
+}
+
+bool wal_watch_has_drained(const struct wal_watch *watch)
+{
+	return watch->has_drained;
 }
 
 bool wal_watch_was_closed(struct wal_watch *watch)
@@ -171,6 +180,11 @@ bool wal_watch_names_changed(struct wal_watch *watch)
 
 	watch->names_changed = false;
 	return have_changed;
+}
+
+bool wal_watch_is_blind(const struct wal_watch *watch)
+{
+	return watch->inotify_fd < 0;
 }
 
 void wal_watch_wake(struct wal_watch *watch)

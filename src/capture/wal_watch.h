@@ -33,14 +33,19 @@ void wal_watch_sleep(struct wal_watch *watch, int64_t ns);
 /* Sleep until something happens to a file, at most `ns`. True: something did. */
 bool wal_watch_wait(struct wal_watch *watch, int64_t ns);
 
-/* Forget what happened to the files until now. */
+/* Forget what was written until now. */
 void wal_watch_drain(struct wal_watch *watch);
+/* Drains since the last wait have met something: perhaps the write of a commit that is
+ * not to be seen yet, and will not be told of again. */
+bool wal_watch_has_drained(const struct wal_watch *watch);
 
 /* Has something other than a write happened to one of them, such as the removal of a
  * name, since this was last asked? As far as waits and drains have seen. */
 bool wal_watch_names_changed(struct wal_watch *watch);
 /* The same for a close of the database file by somebody. */
 bool wal_watch_was_closed(struct wal_watch *watch);
+/* There is no inotify: nothing is told. */
+bool wal_watch_is_blind(const struct wal_watch *watch);
 
 /* End the current or the next sleep. */
 void wal_watch_wake(struct wal_watch *watch);
