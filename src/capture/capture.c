@@ -74,7 +74,8 @@ static void fail(struct capture *c, const struct error *err)
 	event_fd_wake(c->history->wake_fd);
 }
 
-/* Until something was reached, or a time of clock_mono_ns. The lock is held. */
+/* Wait until something was reached, or until a time of clock_mono_ns. The lock is
+ * held. */
 static void wait_reached(struct capture *c, int64_t until_ns)
 {
 	struct timespec until = clock_timespec(until_ns);
@@ -140,7 +141,7 @@ static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 	return step == STEP_QUIET ? STEP_PAUSE : 2 * step;
 }
 
-/* Commits come so fast that each look sees some. */
+/* Do commits come so fast that each look sees some? */
 static bool is_flow(const struct capture *c, int64_t news_ns)
 {
 	return wal_hold_gap_ns(c->hold) < FLOW_NS &&
@@ -268,7 +269,8 @@ enum status capture_start(struct capture *capture, struct error *err)
 	return status;
 }
 
-/* Long enough after its last change that another one would show in its times. */
+/* Wait until the file's last change is so long ago that another one would show in its
+ * times. */
 static bool await_settled_stat(int fd, struct stat *st)
 {
 	if (fdatasync(fd) != 0 || fstat(fd, st) != 0) {
@@ -328,8 +330,8 @@ static void stop_capturing(struct capture *c)
 	}
 }
 
-/* Everything that is committed is captured, and in the database file. Where others have
- * that open, a run that nobody goes on from leaves it to them. */
+/* Get to where everything that is committed is captured, and in the database file.
+ * Where others have that open, a run that nobody goes on from leaves it to them. */
 static bool reach_zero(struct capture *c, struct error *err)
 {
 	int64_t until = clock_mono_ns() + STOP_NS;
@@ -350,7 +352,7 @@ static bool reach_zero(struct capture *c, struct error *err)
 	return false;
 }
 
-/* What SQLite's own last close would have done for those who copy the file. */
+/* Do what SQLite's own last close would have done for those who copy the file. */
 static void leave(struct capture *c, bool is_clean)
 {
 	struct error err;

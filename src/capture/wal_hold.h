@@ -47,12 +47,12 @@
  *   everything up to a header read after that is captured; the gate likewise.
  * - Only frames up to the header's frame count are read.
  * - Checkpoints of ours run only while a reader or the gate stands in the way or we
- * hold the write lock, and only after the names were found right
- * (src/capture/db_names.h).
+ *   hold the write lock, and only after the names were found right
+ *   (src/capture/db_names.h).
  * - They go no further than what is captured, of which the header was read before the
  *   names were found right: nothing of what came after they were given to other files.
  * - Nothing is locked for longer than a call, but the checkpoint lock, and one slot
- * where no reader could begin; nothing at all after a call that failed.
+ *   where no reader could begin; nothing at all after a call that failed.
  *
  * OWNERSHIP  wal_hold_open / wal_hold_close; the handles are borrowed.
  * THREADS    The capture thread (wal_hold_open: before it runs).
@@ -94,10 +94,10 @@ struct wal_hold_settings {
 	bool escalate;           /* may take the write lock */
 	struct wal_watch *watch; /* of the same files; borrowed */
 	wal_hold_take take;
-	/* Before the WAL may be restarted: all that was taken is safe. Waits for that
-	 * until `until_ns` of clock_mono_ns. ST_RETRY: not yet; where it `may_outrun`
-	 * only if it could not be taken down at all, however slow the disk is. NULL:
-	 * nothing to do. */
+	/* Called before the WAL may be restarted: make safe what was taken, by
+	 * `until_ns` of clock_mono_ns. ST_RETRY: it is not yet; with `may_outrun` only
+	 * if it could not even be written, however slow the disk is. NULL: nothing to
+	 * do. */
 	enum status (*settle)(void *context, int64_t until_ns, bool may_outrun,
 			      struct error *err);
 	void *context; /* of `take` and `settle` */

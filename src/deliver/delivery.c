@@ -16,13 +16,14 @@
 #include "src/deliver/last_settings.h"
 #include "src/deliver/resume.h"
 
-/* So long --once waits for room on a full disk, or for Kafka. */
+/* How long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
 
 #define FLUSH_TXNS 1000 /* the position moves at least so often */
 
-/* Where a transaction begins in what a sink counts: a run that ends while its reader
- * stands still, or is gone, has to know which message was the last one. */
+/* Where a transaction begins among the messages that a sink counts: when a run ends
+ * because its reader stands still or is gone, this tells which transaction the last
+ * acknowledged message is of. */
 struct sent_mark {
 	uint64_t put;
 	struct state_position position; /* before it; .messages: of it, left out */
@@ -231,7 +232,7 @@ static void set_place(struct state_position *position, const struct sink *sink)
 	position->sink_proof = place.proof;
 }
 
-/* Everything that was put, up to this moment. */
+/* The position of everything that was put up to this moment. */
 static struct state_position position_now(const struct delivery *delivery)
 {
 	struct state_position position = {
@@ -256,7 +257,7 @@ static struct state_position position_now(const struct delivery *delivery)
 	if (position.change_id < delivery->least_change_id) {
 		position.change_id = delivery->least_change_id;
 	}
-	/* A stop may come before the place is reached that the run goes on from. */
+	/* A stop may come before the run has got to where it goes on from. */
 	if (position.messages < publisher_skipped(delivery->publisher)) {
 		position.messages = publisher_skipped(delivery->publisher);
 	}
@@ -306,7 +307,7 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 	return put_new_position(delivery, &position, err);
 }
 
-/* At the beginning of a transaction. */
+/* Note where a transaction begins. */
 static enum status mark_start(struct delivery *delivery, struct error *err)
 {
 	if (!delivery->state || !delivery->sink->kind->count) {
@@ -387,7 +388,7 @@ static enum status adopt(const struct sink_position *from, struct state *state,
 	return status == ST_OK ? state_dir_sync_position(state->dir, err) : status;
 }
 
-/* Once, though a directory that is in use comes here twice. */
+/* Say it once, though a directory that is in use comes here twice. */
 static void say_new_snapshot(const struct delivery *delivery)
 {
 	if (delivery->floor.lsn > 0) {

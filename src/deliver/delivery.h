@@ -30,7 +30,7 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 			  struct error *err) MUST_CHECK;
 void delivery_close(struct delivery *delivery); /* takes NULL */
 
-/* What is asked of single columns; NULL: nothing. Borrowed. */
+/* The rules for single columns; NULL: none. Borrowed. */
 const struct column_rules *delivery_rules(const struct delivery *delivery);
 
 /* What decoding hands its changes to; borrowed. */
@@ -84,13 +84,14 @@ enum status delivery_flush(struct delivery *delivery, struct error *err) MUST_CH
 
 /* Between transactions: put a heartbeat if one is due. */
 enum status delivery_beat(struct delivery *delivery, struct error *err) MUST_CHECK;
-/* For poll: so long until the next one is, ms; -1: none will be. */
+/* For poll: milliseconds until the next heartbeat is due; -1: there are none. */
 int delivery_beat_ms(const struct delivery *delivery);
 
 /* For poll: shows POLLERR or POLLHUP when the reader goes away; -1: there is none. */
 int delivery_watch_fd(const struct delivery *delivery);
 
-/* The run has ended so: what was made goes out, if it can, and the position is kept. */
+/* The run has ended with `ended`: what was made goes out, if it can, and the position
+ * is kept. */
 enum status delivery_finish(struct delivery *delivery, enum status ended,
 			    struct error *err) MUST_CHECK;
 

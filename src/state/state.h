@@ -68,8 +68,8 @@ void state_uuid(const struct state *state, char text[STATE_UUID_TEXT_BYTES]);
  * until decoding begins, and of what is kept. */
 bool state_chain_at(const struct state *state, uint64_t lsn, uint64_t *chain);
 
-/* The shadow with pages of another size is there (src/state/rebuild.h): from the next
- * opening on that is what the state is, and it is to be compared with the source. */
+/* The shadow with pages of another size is made (src/state/rebuild.h): the next opening
+ * takes it for the state, and has to compare it with the source. */
 enum status state_put_rebuilt(struct state *state, uint32_t page_size, uint32_t pages,
 			      struct error *err) MUST_CHECK;
 
@@ -117,7 +117,8 @@ void state_merged_done(struct state *state, struct state_merged *merged);
  * database: absorb that. */
 enum status state_copy_base(struct state *state, struct shadow_copy *copy,
 			    struct error *err) MUST_CHECK;
-/* Takes txn, and frees its slots. meta.base_lsn is its LSN then. */
+/* Write `txn`, which it takes, into the shadow, and free its slots. meta.base_lsn is
+ * its LSN then. */
 enum status state_absorb(struct state *state, struct captured_txn *txn,
 			 struct error *err) MUST_CHECK;
 /* The shadow is the database as of what was absorbed last: S, A and the epoch begin. */
@@ -126,12 +127,12 @@ enum status state_begin(struct state *state, const struct state_position *positi
 
 /* ---- decoding ---- */
 
-/* For view_use_copy: a page of the base is what was written there. */
+/* For view_use_copy: is a page of the base what its hash says? */
 enum status state_check_page(void *state, uint32_t page_no, const uint8_t *bytes,
 			     struct error *err) MUST_CHECK;
 
-/* The transactions that open found, in order; NULL: no more. Then the hashes of the end
- * are forgotten. */
+/* The next of the transactions that state_open found; NULL: no more, and the hashes as
+ * of D are forgotten. */
 struct captured_txn *state_next_recovered(struct state *state);
 
 #endif
