@@ -230,10 +230,11 @@ static void put_segments(const struct rig *rig, const uint8_t *input, size_t len
 	}
 }
 
-static enum status replay(void *context, const struct journal_record *record,
-			  uint64_t chain, struct error *err)
+static enum status replay(void *context, const struct journal_found *found,
+			  struct error *err)
 {
 	struct replayed *r = context;
+	const struct journal_record *record = &found->record;
 
 	(void)err;
 	if (record->lsn <= r->lsn) {
@@ -257,7 +258,7 @@ static enum status replay(void *context, const struct journal_record *record,
 	}
 	r->total++;
 	r->lsn = record->lsn;
-	r->chain = chain;
+	r->chain = found->chain;
 	return ST_OK;
 }
 
