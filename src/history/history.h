@@ -17,9 +17,9 @@
  * OWNERSHIP  Whoever opened it calls close. A transaction is the history's from append
  *            on, its taker's from next to done. captured_txn_free: one that was not
  *            appended, or is not given to done.
- * THREADS    The calls up to settle: the capture thread, and while that does not run
- * the decoding thread. The rest: the decoding thread. check: any. ERRORS     ST_IO
- * (error_is_full: may be tried again), ST_DAMAGED, ST_NOMEM.
+ * THREADS    The calls up to settle: the capture thread; while there is none, and all
+ *            others: the decoding thread. check: any.
+ * ERRORS     ST_IO (error_is_full: may be tried again), ST_DAMAGED, ST_NOMEM.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
