@@ -42,6 +42,7 @@ int fdatasync(int fd)
 struct fixture {
 	struct rig_folder folder;
 	struct db_handles db;
+	struct wal_watch *watch;
 	struct wal_hold *hold;
 	bool is_full;           /* the taker has no room */
 	int refuse;             /* ... so often at a gate that is shut */
@@ -143,9 +144,12 @@ static int setup_with(void **state, bool escalate)
 	log_setup(getenv("RIG_VERBOSE") ? LOG_DEBUG : LOG_ERROR, false);
 	rig_folder_init(&f->folder, 4096);
 	if (db_open(f->folder.path, &patience, &f->db, &err) != ST_OK ||
+	    /* Of no file: what it finds by looking is tested here. */
+	    wal_watch_open("", "", "", &settings.watch, &err) != ST_OK ||
 	    wal_hold_open(&f->db, &settings, &f->hold, &err) != ST_OK) {
 		fail_msg("%s", err.text);
 	}
+	f->watch = settings.watch;
 	*state = f;
 	return 0;
 }
@@ -165,6 +169,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	wal_hold_close(f->hold);
+	wal_watch_close(f->watch);
 	db_close(&f->db);
 	rig_folder_clear(&f->folder);
 	free(f);
