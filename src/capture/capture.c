@@ -109,10 +109,10 @@ static uint64_t requests(struct capture *c)
 
 /*
  * Sleep until the next look; gives the step after that. While commits flow, looks at a
- * steady pace cost less than being told of each write. Otherwise: a little longer each
- * time, until a file is written, which comes before the commit is to be seen. What was
- * told of before the last commit was seen may be the beginning of the next: there is
- * one more look then, and another soon after.
+ * steady pace cost less than being told of each write. Otherwise it sleeps a little
+ * longer each time, until a file is written, which is before the commit can be seen. A
+ * write that was told of before the last commit was seen may be the beginning of the
+ * next one: then there is one more look, and another soon after.
  */
 static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 {

@@ -135,8 +135,8 @@ void wal_hold_end_taking(struct wal_hold *hold);
  */
 enum status wal_hold_cut(struct wal_hold *hold, struct error *err) MUST_CHECK;
 
-/* How long nothing needs to be looked at unless something happens to the files; at most
- * some milliseconds. */
+/* How long no look is needed unless something happens to the files; at most some
+ * milliseconds. */
 int64_t wal_hold_idle_ns(const struct wal_hold *hold);
 
 /* Between two commits, about; a pause counts as some milliseconds. */
