@@ -568,9 +568,8 @@ static enum status file_begin(struct sink *sink, const struct sink_start *start,
 	if (status != ST_OK) {
 		return status;
 	}
-	return start && start->place.inode
-		   ? settle(s, &start->place, start->at_start, err)
-		   : begin_file(s, err);
+	return start->place.inode ? settle(s, &start->place, start->at_start, err)
+				  : begin_file(s, err);
 }
 
 const struct sink_kind file_kind = {

@@ -725,6 +725,10 @@ static enum status kafka_claim(struct sink *sink, const struct sink_own *here,
 	    was_here ? position_topic(here->last_delimiter, here->last_prefix) : NULL;
 	enum status status;
 
+	if (!s->settings.state_path) { /* nothing that it could be compared with */
+		out->verdict = SINK_GO_ON;
+		return ST_OK;
+	}
 	kafka_position_path(database, here->database);
 	own.here.database = database;
 	own.last_topic = last;
@@ -739,10 +743,8 @@ static enum status kafka_begin(struct sink *sink, const struct sink_start *start
 	struct kafka_sink *s = sink_of(sink);
 	enum status status;
 
-	if (start) {
-		(void)snprintf(s->own.uuid, sizeof s->own.uuid, "%s", start->uuid);
-		kafka_position_path(s->own.database, start->database);
-	}
+	(void)snprintf(s->own.uuid, sizeof s->own.uuid, "%s", start->uuid);
+	kafka_position_path(s->own.database, start->database);
 	status = kafka_topics_prepare(s->topics, s->producer.rk, err);
 	if (status == ST_OK && s->settings.exactly_once) {
 		status = commit(s, err);

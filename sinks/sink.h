@@ -59,8 +59,8 @@ struct sink_position {
 
 /* What a run has to go on from, texts borrowed for the call. */
 struct sink_start {
-	const char *uuid;     /* of the state directory */
-	const char *database; /* its real path */
+	const char *uuid;     /* of the state directory; "": there is none */
+	const char *database; /* real path of the one that it is of; "" */
 	struct sink_place place;
 	bool at_start; /* go back to where its transaction began */
 };
@@ -130,8 +130,8 @@ struct sink_kind {
 
 	/* Any of these may be NULL. */
 
-	/* Settle where to go on, and put an end to whoever wrote there before. Only
-	 * with a state directory. ST_CONFIG: there is no place that loses or repeats
+	/* Settle where to go on, and put an end to whoever wrote there before; without
+	 * a state directory nothing. ST_CONFIG: there is no place that loses or repeats
 	 * nothing. */
 	enum status (*claim)(struct sink *sink, const struct sink_own *own,
 			     struct sink_claim *out, struct error *err);
@@ -139,7 +139,7 @@ struct sink_kind {
 	 * primary key. `table` is NULL for control messages. */
 	enum status (*announce)(struct sink *sink, struct span topic, const char *table,
 				bool is_keyless, struct error *err);
-	/* Puts come next. Bring it to the place; `start` NULL: no state directory. */
+	/* Puts come next. Bring it to the place. */
 	enum status (*begin)(struct sink *sink, const struct sink_start *start,
 			     struct error *err);
 	/* As of the last flush. The caller stores it beside its position. */

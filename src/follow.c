@@ -10,7 +10,6 @@
 #include "src/capture/source_wait.h"
 #include "src/page_size_change.h"
 #include "src/pipeline.h"
-#include "src/state/last_error.h"
 
 #define AGAIN_NS       (60 * NS_PER_S) /* for how long a lost database is tried again */
 #define AGAIN_PAUSE_NS NS_PER_S
@@ -124,6 +123,7 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 struct life {
 	bool is_again; /* it is not the first one */
 	bool was_open; /* it got as far as following */
+	bool goes_on;  /* another one can go on from where it ends */
 	struct source_left left;
 	struct sink_floor floor; /* of the numbers of a new snapshot that Kafka needs */
 };
@@ -151,9 +151,8 @@ static enum status live(const struct config *config, struct life *life,
 
 	life->was_open = status == ST_OK;
 	if (status == ST_OK) {
-		if (pipeline.state) {
-			last_error_remove(state_dir_fd(pipeline.state->dir));
-		}
+		life->goes_on = pipeline.history->goes_on;
+		pipeline.kept->note(pipeline.kept, NULL);
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
 		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
@@ -218,7 +217,7 @@ enum status follow_run(const struct config *config, struct error *err)
 	struct life life = {.left = source_left_none()};
 	enum status status = live(config, &life, err);
 
-	while (life.was_open && status == ST_LOST && config->state_path) {
+	while (life.was_open && status == ST_LOST && life.goes_on) {
 		status = live_again(config, &life, err);
 	}
 	if (status == ST_LOST) {

@@ -18,7 +18,7 @@ static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
 	int64_t until = clock_mono_ns() + SETTLE_NS;
 	enum status status = delivery_flush(pipeline->delivery, err);
 
-	while (status == ST_OK && pipeline->state->position.lsn < lsn &&
+	while (status == ST_OK && pipeline->kept->position.lsn < lsn &&
 	       clock_mono_ns() < until) {
 		status = source_pause(NS_PER_S / 10, err);
 		if (status == ST_OK) {
@@ -31,7 +31,8 @@ static enum status flush_until(struct pipeline *pipeline, uint64_t lsn,
 /* Hand over and fold all that is in the journal. */
 static enum status drain(struct pipeline *pipeline, struct error *err)
 {
-	uint64_t end_lsn = pipeline->state->end.lsn;
+	const struct state *state = state_of(pipeline->kept);
+	uint64_t end_lsn = state->end.lsn;
 	enum status status = delivery_in_snapshot(pipeline->delivery)
 				 ? pipeline_snapshot(pipeline, err)
 				 : ST_OK;
@@ -56,7 +57,7 @@ static enum status drain(struct pipeline *pipeline, struct error *err)
 		status = pipeline->history->acknowledged(pipeline->history, end_lsn,
 							 true, err);
 	}
-	if (status == ST_OK && pipeline->state->meta.base_lsn != end_lsn) {
+	if (status == ST_OK && state->meta.base_lsn != end_lsn) {
 		return error_set(err, ST_IO,
 				 "%s cannot be brought up to date (see above)",
 				 pipeline->config->state_path);
@@ -79,12 +80,12 @@ enum status page_size_change(const struct config *config, uint32_t page_size,
 		log_info("%s has pages of %u bytes now, not %u: the copy in %s is made "
 			 "anew",
 			 config->database_path, (unsigned)page_size,
-			 (unsigned)pipeline.state->meta.page_size, config->state_path);
+			 (unsigned)pipeline.kept->page_size, config->state_path);
 		status = drain(&pipeline, err);
 	}
 	if (status == ST_OK) {
-		status =
-		    rebuild_shadow(pipeline.state, page_size, &stop_requested, err);
+		status = rebuild_shadow(state_of(pipeline.kept), page_size,
+					&stop_requested, err);
 		if (status == ST_CONFIG) {
 			(void)error_wrap(err,
 					 "%s: its copy of the database cannot get "

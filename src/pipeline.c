@@ -12,7 +12,6 @@
 #include "src/decode/snapshot.h"
 #include "src/history/temporary.h"
 #include "src/state/durable.h"
-#include "src/state/last_error.h"
 #include "src/state/same_database.h"
 
 /* ---- opening ---- */
@@ -96,9 +95,10 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 	return status;
 }
 
-/* ---- with a state directory ---- */
+/* ---- with a state directory, or without ---- */
 
-static enum status open_state(struct pipeline *pipeline, struct error *err)
+static enum status open_state(struct pipeline *pipeline, struct state **state,
+			      struct error *err)
 {
 	const struct config *config = pipeline->config;
 	char *real = realpath(config->database_path, NULL);
@@ -116,31 +116,35 @@ static enum status open_state(struct pipeline *pipeline, struct error *err)
 				   quote(config->state_path).text);
 	} else {
 		status = state_open(config->state_path, real, pipeline->follows_path,
-				    &pipeline->state, err);
+				    state, err);
 	}
 	free(real);
 	return status;
 }
 
-static struct state_position first_position(void *context, uint64_t lsn)
-{
-	const struct pipeline *pipeline = context;
-
-	return delivery_first_position(pipeline->delivery, lsn);
-}
-
-/* A durable history where there is a state directory. */
-static enum status open_history(struct pipeline *pipeline, uint64_t max_bytes,
+static enum status open_durable(struct pipeline *pipeline, uint64_t max_bytes,
 				struct error *err)
 {
-	struct durable_settings settings = {.state = pipeline->state,
-					    .journal_max_bytes = max_bytes,
-					    .position = first_position,
-					    .context = pipeline};
+	struct state *state;
+	enum status status = open_state(pipeline, &state, err);
 
-	return pipeline->state ? durable_open(&settings, &pipeline->history, err)
-			       : temporary_open(max_bytes, &pipeline->history, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	pipeline->kept = &state->kept;
+	return durable_open(state, max_bytes, &pipeline->history, err);
 }
+
+static enum status open_temporary(struct pipeline *pipeline, uint64_t max_bytes,
+				  struct error *err)
+{
+	enum status status = kept_nowhere_open(&pipeline->kept, err);
+
+	return status == ST_OK ? temporary_open(max_bytes, &pipeline->history, err)
+			       : status;
+}
+
+/* ---- the first view ---- */
 
 static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 {
@@ -201,14 +205,13 @@ static void say_so(void *context)
 /* Settle with the sink where to go on. */
 static enum status claim(struct pipeline *pipeline, struct error *err)
 {
-	/* A new directory holds nothing yet. */
-	void (*waits)(void *context) = pipeline->state->is_new ? NULL : say_so;
-	enum status status = delivery_claim(pipeline->delivery, pipeline->state, waits,
+	/* A new position holds nothing yet. */
+	void (*waits)(void *context) = pipeline->kept->is_new ? NULL : say_so;
+	enum status status = delivery_claim(pipeline->delivery, pipeline->kept, waits,
 					    pipeline, &pipeline->starts_over, err);
 
-	pipeline->is_claimed = true;
 	if (status == ST_OK && pipeline->starts_over) {
-		status = state_dir_forget(pipeline->state->dir, err);
+		status = state_dir_forget(state_of(pipeline->kept)->dir, err);
 		if (status == ST_OK) {
 			status = error_set(err, ST_RETRY, "starting over");
 		}
@@ -219,10 +222,11 @@ static enum status claim(struct pipeline *pipeline, struct error *err)
 /* ST_RETRY: the state directory is to be brought to the database's page size first. */
 static enum status check_page_size(struct pipeline *pipeline, struct error *err)
 {
-	uint32_t page_size = database_page_size(pipeline->config->database_path);
+	uint32_t kept = pipeline->kept->page_size;
+	uint32_t page_size =
+	    kept > 0 ? database_page_size(pipeline->config->database_path) : 0;
 
-	if (pipeline->state->is_new || page_size == 0 ||
-	    page_size == pipeline->state->meta.page_size) {
+	if (page_size == 0 || page_size == kept) {
 		return ST_OK;
 	}
 	pipeline->page_size = page_size;
@@ -241,7 +245,7 @@ static enum status check_first(struct pipeline *pipeline, struct error *err)
 {
 	struct asked asked = asked_of(pipeline);
 
-	if (!pipeline->state || !pipeline->state->is_new || pipeline->is_said) {
+	if (!pipeline->history->copies || pipeline->is_said) {
 		return ST_OK;
 	}
 	return asked_check_first(&asked, pipeline->history->spool, pipeline->capture,
@@ -259,8 +263,7 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 		return ST_OK;
 	}
 	/* That a later start has none is no surprise, where it is the default. */
-	if (config->snapshot_asked && pipeline->state &&
-	    !pipeline->state->position.in_snapshot) {
+	if (config->snapshot_asked && !pipeline->kept->position.in_snapshot) {
 		log_warn(
 		    "%s: %s takes its snapshot at its first start only, and goes on "
 		    "from there now; for the rows that are there, run rowtail with "
@@ -270,6 +273,12 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 	return pipeline->is_checked
 		   ? ST_OK
 		   : asked_check(&asked, decoder_catalog(pipeline->decoder), err);
+}
+
+static enum status restore(struct pipeline *pipeline, struct error *err)
+{
+	return delivery_restore(pipeline->delivery, pipeline->lsn,
+				pipeline->history->chain, err);
 }
 
 enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
@@ -283,18 +292,17 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	if (status == ST_OK) {
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
-	if (status == ST_OK && config->state_path) {
+	if (status == ST_OK) {
 		delivery_raise_floor(pipeline->delivery, floor);
-		status = open_state(pipeline, err);
-	}
-	if (status == ST_OK && pipeline->state) {
-		status = check_page_size(pipeline, err);
-	}
-	if (status == ST_OK && pipeline->state && pipeline->state->is_new) {
-		status = claim(pipeline, err);
+		status = config->state_path
+			     ? open_durable(pipeline, config->journal_max_bytes, err)
+			     : open_temporary(pipeline, config->journal_max_bytes, err);
 	}
 	if (status == ST_OK) {
-		status = open_history(pipeline, config->journal_max_bytes, err);
+		status = check_page_size(pipeline, err);
+	}
+	if (status == ST_OK && pipeline->kept->is_new) {
+		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = open_capture(pipeline, err);
@@ -306,7 +314,7 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 		status = capture_start(pipeline->capture, err);
 	}
 	/* From here on changes are captured, whatever the sink is doing. */
-	if (status == ST_OK && pipeline->state && !pipeline->is_claimed) {
+	if (status == ST_OK && !pipeline->kept->is_new) {
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
@@ -318,11 +326,7 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	if (status == ST_OK) {
 		status = check_asked(pipeline, err);
 	}
-	if (status == ST_OK) {
-		status = delivery_restore(pipeline->delivery, pipeline->state,
-					  pipeline->lsn, err);
-	}
-	return status;
+	return status == ST_OK ? restore(pipeline, err) : status;
 }
 
 void pipeline_close(struct pipeline *pipeline)
@@ -335,7 +339,9 @@ void pipeline_close(struct pipeline *pipeline)
 	if (pipeline->history) {
 		pipeline->history->close(pipeline->history);
 	}
-	state_close(pipeline->state);
+	if (pipeline->kept) {
+		pipeline->kept->close(pipeline->kept);
+	}
 	table_filter_close(pipeline->filter);
 }
 
@@ -350,17 +356,14 @@ enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
 	if (status == ST_OK) {
-		status = open_state(pipeline, err);
+		status = open_durable(pipeline, UINT64_MAX, err);
 	}
 	if (status == ST_OK) {
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
 		/* All of it is handed over now, whatever was before. */
-		status = state_dir_put_unhanded(pipeline->state->dir, 0, err);
-	}
-	if (status == ST_OK) {
-		status = open_history(pipeline, UINT64_MAX, err);
+		status = state_dir_put_unhanded(state_of(pipeline->kept)->dir, 0, err);
 	}
 	if (status == ST_OK) {
 		status = pipeline->history->start(pipeline->history, err);
@@ -372,9 +375,7 @@ enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
-	return status == ST_OK ? delivery_restore(pipeline->delivery, pipeline->state,
-						  pipeline->lsn, err)
-			       : status;
+	return status == ST_OK ? restore(pipeline, err) : status;
 }
 
 enum status pipeline_flush(struct pipeline *pipeline, struct error *err)
@@ -500,8 +501,8 @@ void pipeline_note_failure(const struct pipeline *pipeline, enum status status,
 	if (status == ST_CORRUPT) {
 		name_database(pipeline->config, err);
 	}
-	if (pipeline->state && status != ST_OK && status != ST_STOPPED &&
+	if (pipeline->kept && status != ST_OK && status != ST_STOPPED &&
 	    status != ST_CLOSED) {
-		last_error_write(state_dir_fd(pipeline->state->dir), err->text);
+		pipeline->kept->note(pipeline->kept, err->text);
 	}
 }

@@ -3,7 +3,7 @@
  * src/pipeline.h -- capture, decode, encode, deliver: all parts, opened in the order
  * that misses nothing and closed in the order that keeps locks right.
  *
- *     delivery ─► state directory ─► history ─► capture ─► view ─► decoder
+ *     delivery ─► kept position ─► history ─► capture ─► view ─► decoder
  *
  * OWNERSHIP  The caller's struct, zeros but for `config`, is_said and follows_path;
  *            pipeline_close, also after a failed opening. `config` is borrowed.
@@ -24,12 +24,11 @@
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
 #include "src/history/history.h"
-#include "src/state/state.h"
 
 struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
-	struct state *state; /* NULL: no state directory */
+	struct kept_position *kept;
 	struct history *history;
 	struct capture *capture;
 	struct captured_txn *first; /* until the history has it; or NULL */
@@ -39,9 +38,8 @@ struct pipeline {
 	uint64_t lsn;       /* that the view is as of */
 	bool is_said;       /* "following …" is in the log */
 	bool is_checked;    /* what was asked for is there */
-	bool is_claimed;    /* the sink knows where it goes on */
 	bool follows_path;  /* the database was followed by this path before */
-	bool starts_over;   /* the state directory was emptied for a new snapshot */
+	bool starts_over;   /* what was kept is forgotten, for a new snapshot */
 	uint32_t page_size; /* of the database, where the state directory has another */
 };
 

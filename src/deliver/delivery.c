@@ -13,7 +13,6 @@
 #include "src/base/log.h"
 #include "src/base/stop.h"
 #include "src/config/shaping.h"
-#include "src/deliver/last_settings.h"
 #include "src/deliver/resume.h"
 
 /* How long --once waits for room on a full disk, or for Kafka. */
@@ -33,8 +32,7 @@ struct delivery {
 	const struct config *config;
 	struct buffer settings; /* src/config/shaping.h; a NUL behind its end */
 	uint64_t settings_hash;
-	bool settings_kept;  /* in the state directory */
-	struct state *state; /* NULL: no state directory, or not restored yet */
+	struct kept_position *kept; /* from claim on */
 	struct sink *sink;
 	struct column_rules *rules; /* NULL: none */
 	struct encoder *encoder;
@@ -242,6 +240,7 @@ static struct state_position position_now(const struct delivery *delivery)
 	    .txn_change_id = encoder_change_id(delivery->encoder),
 	    .previous_lsn = encoder_previous_lsn(delivery->encoder),
 	    .settings_hash = delivery->settings_hash,
+	    .in_sink = delivery->kept->position.in_sink,
 	};
 
 	if (delivery->in_transaction) {
@@ -250,9 +249,6 @@ static struct state_position position_now(const struct delivery *delivery)
 		position.messages = mark.messages;
 		position.txn_change_id = mark.change_id;
 		position.previous_lsn = mark.previous_lsn;
-	}
-	if (delivery->state) {
-		position.in_sink = delivery->state->position.in_sink;
 	}
 	if (position.change_id < delivery->least_change_id) {
 		position.change_id = delivery->least_change_id;
@@ -264,38 +260,22 @@ static struct state_position position_now(const struct delivery *delivery)
 	return position;
 }
 
-/* Before the first position that was made with them. Nothing depends on it. */
-static void keep_settings(struct delivery *delivery)
+/* One that this run has made. */
+static enum status put_new(struct delivery *delivery,
+			   const struct state_position *position, bool durable,
+			   struct error *err)
 {
-	struct error failure;
+	struct span settings = {delivery->settings.bytes, delivery->settings.len};
 
-	if (!delivery->settings_kept &&
-	    last_settings_write(state_dir_fd(delivery->state->dir),
-				delivery->settings.bytes, delivery->settings.len,
-				&failure) != ST_OK) {
-		log_warn("%s/%s; a later run cannot show which settings differ",
-			 delivery->config->state_path, failure.text);
-	}
-	delivery->settings_kept = true;
-}
-
-static enum status put_new_position(struct delivery *delivery,
-				    const struct state_position *position,
-				    struct error *err)
-{
-	keep_settings(delivery);
-	return state_put_position(delivery->state, position, err);
+	return delivery->kept->put(delivery->kept, position, &settings, durable, err);
 }
 
 /* A: everything that was given to the sink, which has been flushed. */
-static enum status put_position(struct delivery *delivery, struct error *err)
+static enum status put_position(struct delivery *delivery, bool durable,
+				struct error *err)
 {
-	struct state_position position;
+	struct state_position position = position_now(delivery);
 
-	if (!delivery->state) {
-		return ST_OK;
-	}
-	position = position_now(delivery);
 	if (delivery->sink->kind->place) {
 		set_place(&position, delivery->sink);
 	}
@@ -304,13 +284,13 @@ static enum status put_position(struct delivery *delivery, struct error *err)
 		position.in_sink =
 		    position.in_sink || delivery->config->kafka.exactly_once;
 	}
-	return put_new_position(delivery, &position, err);
+	return put_new(delivery, &position, durable, err);
 }
 
 /* Note where a transaction begins. */
 static enum status mark_start(struct delivery *delivery, struct error *err)
 {
-	if (!delivery->state || !delivery->sink->kind->count) {
+	if (!delivery->sink->kind->count) {
 		return ST_OK;
 	}
 	if (!array_room(&delivery->marks, &delivery->mark_cap, delivery->mark_total + 1,
@@ -324,7 +304,8 @@ static enum status mark_start(struct delivery *delivery, struct error *err)
 }
 
 /* A when not everything that was put is acknowledged: the last of what is counted. */
-static enum status put_counted(struct delivery *delivery, struct error *err)
+static enum status put_counted(struct delivery *delivery, bool durable,
+			       struct error *err)
 {
 	uint64_t count = delivery->sink->kind->count(delivery->sink).acknowledged;
 	const struct sent_mark *last = NULL;
@@ -340,22 +321,15 @@ static enum status put_counted(struct delivery *delivery, struct error *err)
 	}
 	position = last->position;
 	position.messages += count - last->put;
-	return put_new_position(delivery, &position, err);
+	return put_new(delivery, &position, durable, err);
 }
 
 static enum status acknowledged(void *context, bool durable, struct error *err)
 {
 	struct delivery *delivery = context;
-	enum status status;
 
-	if (!delivery->state) {
-		return ST_OK;
-	}
-	status = delivery->sink->kind->count ? put_counted(delivery, err)
-					     : put_position(delivery, err);
-	return status == ST_OK && durable
-		   ? state_dir_sync_position(delivery->state->dir, err)
-		   : status;
+	return delivery->sink->kind->count ? put_counted(delivery, durable, err)
+					   : put_position(delivery, durable, err);
 }
 
 static void tell_position(void *context, struct sink_position *out)
@@ -377,15 +351,13 @@ static void out_of_reach(void *context)
 
 /* ---- a sink that keeps a position of its own ---- */
 
-static enum status adopt(const struct sink_position *from, struct state *state,
+static enum status adopt(const struct sink_position *from, struct kept_position *kept,
 			 struct error *err)
 {
-	struct state_position position = state->position;
-	enum status status;
+	struct state_position position = kept->position;
 
 	resume_adopt(from, &position);
-	status = state_put_position(state, &position, err);
-	return status == ST_OK ? state_dir_sync_position(state->dir, err) : status;
+	return kept->put(kept, &position, NULL, true, err);
 }
 
 /* Say it once, though a directory that is in use comes here twice. */
@@ -401,28 +373,44 @@ static void say_new_snapshot(const struct delivery *delivery)
 		 delivery->config->encoder.topic_prefix);
 }
 
-enum status delivery_claim(struct delivery *delivery, struct state *state,
+/* What a new position begins with, but for its LSN. */
+static struct state_position first_position(const struct delivery *delivery)
+{
+	return (struct state_position){
+	    .in_snapshot = delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
+	    .change_id = delivery->floor.change_id,
+	    .txn_change_id = delivery->floor.change_id,
+	    .previous_lsn = ENCODER_NO_LSN,
+	    .settings_hash = delivery->settings_hash,
+	};
+}
+
+enum status delivery_claim(struct delivery *delivery, struct kept_position *kept,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err)
 {
-	struct sink_claim claim;
-	enum status status;
+	struct sink_claim claim = {.verdict = SINK_GO_ON};
+	enum status status = ST_OK;
 
 	*starts_over = false;
-	if (!delivery->sink->kind->claim || !state) {
-		return ST_OK;
-	}
+	delivery->kept = kept;
 	delivery->waits = waits;
 	delivery->waits_context = context;
-	status = resume_claim(delivery->sink, delivery->config, state, &claim, err);
+	if (delivery->sink->kind->claim) {
+		status =
+		    resume_claim(delivery->sink, delivery->config, kept, &claim, err);
+	}
 	delivery->waits = NULL;
 	if (status == ST_OK && claim.verdict == SINK_ADOPT) {
-		status = adopt(&claim.position, state, err);
+		status = adopt(&claim.position, kept, err);
 	}
 	if (status == ST_OK && claim.verdict == SINK_START_OVER) {
-		*starts_over = !state->is_new;
+		*starts_over = !kept->is_new;
 		say_new_snapshot(delivery);
 		delivery_raise_floor(delivery, claim.floor);
+	}
+	if (kept->is_new) {
+		kept->position = first_position(delivery);
 	}
 	return status;
 }
@@ -441,19 +429,6 @@ void delivery_raise_floor(struct delivery *delivery, struct sink_floor floor)
 }
 
 /* ---- going on after an earlier run ---- */
-
-struct state_position delivery_first_position(const struct delivery *delivery,
-					      uint64_t lsn)
-{
-	return (struct state_position){
-	    .lsn = lsn,
-	    .in_snapshot = delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
-	    .change_id = delivery->floor.change_id,
-	    .txn_change_id = delivery->floor.change_id,
-	    .previous_lsn = ENCODER_NO_LSN,
-	    .settings_hash = delivery->settings_hash,
-	};
-}
 
 /* A value of a setting as people read it: the whole, or so much of it. */
 #define SHOWN_BYTES 60
@@ -531,45 +506,30 @@ static void say_other_settings(const struct delivery *delivery,
 /* Number events as before, and do not send again what was acknowledged. */
 static void restore_position(struct delivery *delivery)
 {
-	const struct state_position *at = &delivery->state->position;
-	uint64_t kept_hash = 0;
-	struct buffer kept;
-	bool has_kept;
+	const struct kept_position *kept = delivery->kept;
+	const struct state_position *at = &kept->position;
 
-	buffer_init(&kept);
-	has_kept =
-	    last_settings_read(state_dir_fd(delivery->state->dir), &kept, &kept_hash);
-	delivery->settings_kept = has_kept && kept_hash == delivery->settings_hash;
 	delivery->in_snapshot = at->in_snapshot;
 	delivery->least_change_id = at->change_id;
-	(void)state_chain_at(delivery->state, delivery->lsn, &delivery->chain);
 	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
 	if (at->settings_hash == delivery->settings_hash) {
 		publisher_skip(delivery->publisher, at->messages);
 	} else {
-		bool is_of_it = has_kept && kept_hash == at->settings_hash;
-
-		say_other_settings(delivery, at, is_of_it ? kept.bytes : NULL);
+		say_other_settings(delivery, at,
+				   at->settings_hash == kept->last_hash
+				       ? kept->last_settings.bytes
+				       : NULL);
 	}
-	buffer_clear(&kept);
 }
 
 /* Bring the sink to what was acknowledged, and store where it stands. */
 static enum status begin_sink(struct delivery *delivery, struct error *err)
 {
-	struct state_position position;
-	struct sink_start start;
-	char uuid[STATE_UUID_TEXT_BYTES];
-	enum status status;
-
-	if (!delivery->state) {
-		return sink_begin(delivery->sink, NULL, err);
-	}
-	position = delivery->state->position;
-	state_uuid(delivery->state, uuid);
-	start = (struct sink_start){
-	    .uuid = uuid,
-	    .database = state_dir_database(delivery->state->dir),
+	struct kept_position *kept = delivery->kept;
+	struct state_position position = kept->position;
+	struct sink_start start = {
+	    .uuid = kept->uuid,
+	    .database = kept->database,
 	    .place = {.inode = position.sink_inode,
 		      .length = position.sink_length,
 		      .start = position.sink_start,
@@ -577,7 +537,8 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 	    .at_start = position.messages > 0 &&
 			position.settings_hash != delivery->settings_hash,
 	};
-	status = sink_begin(delivery->sink, &start, err);
+	enum status status = sink_begin(delivery->sink, &start, err);
+
 	if (status != ST_OK || !delivery->sink->kind->place) {
 		return status;
 	}
@@ -586,21 +547,15 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 		position.messages = 0;
 		position.change_id = position.txn_change_id;
 	}
-	status = state_put_position(delivery->state, &position, err);
-	return status == ST_OK ? state_dir_sync_position(delivery->state->dir, err)
-			       : status;
+	return kept->put(kept, &position, NULL, true, err);
 }
 
-enum status delivery_restore(struct delivery *delivery, struct state *state,
-			     uint64_t lsn, struct error *err)
+enum status delivery_restore(struct delivery *delivery, uint64_t lsn, uint64_t chain,
+			     struct error *err)
 {
 	delivery->lsn = lsn;
-	delivery->in_snapshot =
-	    delivery->config->snapshot_mode != SNAPSHOT_MODE_NO_DATA;
-	if (state) {
-		delivery->state = state;
-		restore_position(delivery);
-	}
+	delivery->chain = chain;
+	restore_position(delivery);
 	return begin_sink(delivery, err);
 }
 
@@ -641,7 +596,7 @@ enum status delivery_flush(struct delivery *delivery, struct error *err)
 
 	if (status == ST_OK && !delivery->sink->kind->keeps_position) {
 		delivery->mark_total = 0;
-		status = put_position(delivery, err);
+		status = put_position(delivery, false, err);
 	}
 	return status;
 }
@@ -655,17 +610,18 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 	if (ended != ST_CLOSED && ended != ST_IO) {
 		status = sink_flush(delivery->sink, err);
 	}
-	if (!delivery->state || kind->keeps_position) {
+	if (kind->keeps_position) {
 		return status;
 	}
 	if (kind->count) {
 		struct error ignored;
-		enum status stored = put_counted(delivery, &ignored);
+		enum status stored = put_counted(delivery, false, &ignored);
 
 		return status == ST_OK ? stored : status;
 	}
 	/* What was put and could not be flushed is not acknowledged. */
-	return status == ST_OK && ended != ST_IO ? put_position(delivery, err) : status;
+	return status == ST_OK && ended != ST_IO ? put_position(delivery, false, err)
+						 : status;
 }
 
 /* ---- heartbeats ---- */

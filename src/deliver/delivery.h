@@ -6,11 +6,12 @@
  * that a later run goes on from: it moves when the sink has acknowledged what was
  * put, also in the middle of a transaction, and never before.
  *
- *     open ─► [claim] ─► restore ─► begin ─► changes ─► end ─► … ─► finish ─► close
+ *     open ─► claim ─► restore ─► begin ─► changes ─► end ─► … ─► finish ─► close
  *
- * OWNERSHIP  delivery_open / delivery_close. Configuration and state are borrowed.
+ * OWNERSHIP  delivery_open / delivery_close. Configuration and kept position are
+ *            borrowed.
  * THREADS    The decoding thread only.
- * ERRORS     Those of the sink (sinks/sink.h), the encoder and the state directory.
+ * ERRORS     Those of the sink (sinks/sink.h), the encoder and the kept position.
  */
 #ifndef DELIVERY_H
 #define DELIVERY_H
@@ -21,7 +22,7 @@
 #include "sinks/sink.h"
 #include "src/config/config.h"
 #include "src/deliver/publisher.h"
-#include "src/state/state.h"
+#include "src/state/kept_position.h"
 
 struct delivery;
 
@@ -37,32 +38,28 @@ const struct column_rules *delivery_rules(const struct delivery *delivery);
 struct publisher *delivery_publisher(struct delivery *delivery);
 
 /*
- * Settle where to go on with a sink that keeps a position of its own, and put an end to
- * whoever wrote there before; other sinks: nothing. May move the state's position.
- * Waits for the sink.
- * `*starts_over`: the directory's content is of no use; forget it and open all again,
- * with delivery_floor taken over. `waits` (may be NULL) is called when the sink is
- * found to be out of reach meanwhile.
+ * The position is kept in `kept`. Settle where to go on with a sink that keeps one of
+ * its own, and put an end to whoever wrote there before; other sinks: nothing. May move
+ * the position. Waits for the sink.
+ * `*starts_over`: what was kept was of no use and is forgotten; open all again, with
+ * delivery_floor taken over. `waits` (may be NULL) is called when the sink is found to
+ * be out of reach meanwhile.
  */
-enum status delivery_claim(struct delivery *delivery, struct state *state,
+enum status delivery_claim(struct delivery *delivery, struct kept_position *kept,
 			   void (*waits)(void *context), void *context,
 			   bool *starts_over, struct error *err) MUST_CHECK;
-/* Where LSNs of a new state directory begin, and which change_ids are used up. */
+/* Where LSNs of a new history begin, and which change_ids are used up. */
 struct sink_floor delivery_floor(const struct delivery *delivery);
 void delivery_raise_floor(struct delivery *delivery, struct sink_floor floor);
 
-/* A new state directory begins here: all was seen up to `lsn`. */
-struct state_position delivery_first_position(const struct delivery *delivery,
-					      uint64_t lsn);
-
 /*
- * Everything up to `lsn` is delivered. With a state directory (NULL: none) events go on
- * with the numbers of its position, what was acknowledged of the next transaction is
- * not put again, and the sink is brought to where it was. From now on the position
+ * Everything up to `lsn` is delivered; `chain` is the journal's checksum there. Events
+ * go on with the numbers of the position, what was acknowledged of the next transaction
+ * is not put again, and the sink is brought to where it was. From now on the position
  * moves.
  */
-enum status delivery_restore(struct delivery *delivery, struct state *state,
-			     uint64_t lsn, struct error *err) MUST_CHECK;
+enum status delivery_restore(struct delivery *delivery, uint64_t lsn, uint64_t chain,
+			     struct error *err) MUST_CHECK;
 
 /* The initial snapshot is not wholly out. */
 bool delivery_in_snapshot(const struct delivery *delivery);

@@ -3,7 +3,6 @@
 
 #include "src/base/buffer.h"
 #include "src/config/shaping.h"
-#include "src/deliver/last_settings.h"
 
 void resume_tell(const struct state_position *from, uint64_t chain,
 		 struct sink_position *to)
@@ -32,10 +31,9 @@ void resume_adopt(const struct sink_position *from, struct state_position *to)
 
 static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
 {
-	const struct state *state = context;
-	uint64_t ours;
+	const struct kept_position *kept = context;
 
-	return state_chain_at(state, lsn, &ours) && ours == chain;
+	return kept->has(kept, lsn, chain);
 }
 
 /* Where the last run wrote. */
@@ -52,21 +50,17 @@ static bool find_text(const char *settings, const char *name, struct buffer *out
 	return found && buffer_ok(out);
 }
 
-static void last_run_read(struct last_run *last, const struct state *state)
+static void last_run_read(struct last_run *last, const struct kept_position *kept)
 {
-	struct buffer kept;
-	uint64_t hash;
+	const char *settings = kept->last_settings.bytes;
 
-	buffer_init(&kept);
 	buffer_init(&last->kind);
 	buffer_init(&last->prefix);
 	buffer_init(&last->delimiter);
-	last->is_known = last_settings_read(state_dir_fd(state->dir), &kept, &hash) &&
-			 hash == state->position.settings_hash &&
-			 find_text(kept.bytes, "--to", &last->kind) &&
-			 find_text(kept.bytes, "topic.prefix", &last->prefix) &&
-			 find_text(kept.bytes, "topic.delimiter", &last->delimiter);
-	buffer_clear(&kept);
+	last->is_known = settings && kept->last_hash == kept->position.settings_hash &&
+			 find_text(settings, "--to", &last->kind) &&
+			 find_text(settings, "topic.prefix", &last->prefix) &&
+			 find_text(settings, "topic.delimiter", &last->delimiter);
 }
 
 static void last_run_clear(struct last_run *last)
@@ -77,34 +71,28 @@ static void last_run_clear(struct last_run *last)
 }
 
 enum status resume_claim(struct sink *sink, const struct config *config,
-			 const struct state *state, struct sink_claim *out,
+			 const struct kept_position *kept, struct sink_claim *out,
 			 struct error *err)
 {
-	char uuid[STATE_UUID_TEXT_BYTES];
-	struct sink_own own = {.is_new = state->is_new,
-			       .uuid = uuid,
-			       .database = state_dir_database(state->dir),
-			       .was_kept = state->position.in_sink,
+	struct sink_own own = {.is_new = kept->is_new,
+			       .uuid = kept->uuid,
+			       .database = kept->database,
+			       .was_kept = kept->position.in_sink,
 			       .has = has_transaction,
-			       .context = state,
+			       .context = kept,
 			       .when_needed =
 				   config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
-	struct last_run last = {.is_known = false};
+	struct last_run last;
 	enum status status;
 
-	state_uuid(state, uuid);
-	resume_tell(&state->position, 0, &own.position);
-	if (!own.is_new) {
-		last_run_read(&last, state);
-	}
-	if (last.is_known) {
+	resume_tell(&kept->position, 0, &own.position);
+	last_run_read(&last, kept);
+	if (!own.is_new && last.is_known) {
 		own.last_kind = last.kind.bytes;
 		own.last_prefix = last.prefix.bytes;
 		own.last_delimiter = last.delimiter.bytes;
 	}
 	status = sink->kind->claim(sink, &own, out, err);
-	if (!own.is_new) {
-		last_run_clear(&last);
-	}
+	last_run_clear(&last);
 	return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/deliver/resume.h -- where a run goes on with a sink that keeps a position of its
- * own: what the state directory says, in the sink's words, and back.
+ * own: what is kept here, in the sink's words, and back.
  *
  * THREADS  The decoding thread.
  */
@@ -10,18 +10,18 @@
 
 #include "sinks/sink.h"
 #include "src/config/config.h"
-#include "src/state/state.h"
+#include "src/state/kept_position.h"
 
 /* Settle it with the sink, whose kind has a claim. Errors are those of the claim. */
 enum status resume_claim(struct sink *sink, const struct config *config,
-			 const struct state *state, struct sink_claim *out,
+			 const struct kept_position *kept, struct sink_claim *out,
 			 struct error *err) MUST_CHECK;
 
-/* A position of the state directory; `chain` is the journal's checksum there. */
+/* A position in the sink's words; `chain` is the journal's checksum there. */
 void resume_tell(const struct state_position *from, uint64_t chain,
 		 struct sink_position *to);
 
-/* What the sink has, as a position of the state directory. */
+/* What the sink has, as a position of ours. */
 void resume_adopt(const struct sink_position *from, struct state_position *to);
 
 #endif

@@ -63,12 +63,15 @@ struct history {
 			       * and versions that it has are not kept */
 	bool keeps_places;    /* wants captured_txn.place */
 	bool goes_on;         /* what a stop captures is of use to a later run */
+	bool copies;          /* open_view copies the database, which may take long */
 	const char *slow_advice; /* ends a message that the output is too slow */
 
 	struct spool *spool; /* from prepare on; the history's */
 	int wake_fd;         /* an eventfd: readable when next may have something new */
 	struct view *view;   /* from open_view on; the history's */
 	int64_t begun_ns;    /* wall clock of the state at the start; from there on */
+	uint64_t chain;      /* the journal's checksum at the first view; from there on;
+			      * 0: there is no journal */
 	int work_fd;         /* readable when acknowledged has something to do; -1 */
 	_Atomic uint64_t decoded_lsn; /* what was given to done last */
 

@@ -17,7 +17,6 @@
 
 struct durable {
 	struct history history; /* first member */
-	struct durable_settings settings;
 	struct state *state;
 	struct queue *queue;
 	pthread_t thread; /* syncs */
@@ -61,7 +60,7 @@ static bool find_end(const struct history *history, struct history_end *end)
 	const struct durable *d = const_durable_of(history);
 
 	*end = d->state->end;
-	return !d->state->is_new;
+	return !d->state->kept.is_new;
 }
 
 static bool is_untouched(const struct history *history, const struct stat *database)
@@ -326,7 +325,6 @@ static enum status make_base(struct durable *d, const struct history_base *base,
 				   .stop = base->stop,
 				   .progress = base->progress,
 				   .context = base->context};
-	struct state_position position;
 	uint64_t lsn;
 	enum status status = state_copy_base(d->state, &copy, err);
 
@@ -344,8 +342,7 @@ static enum status make_base(struct durable *d, const struct history_base *base,
 	if (status != ST_OK) {
 		return status;
 	}
-	position = d->settings.position(d->settings.context, d->state->meta.base_lsn);
-	return state_begin(d->state, &position, err);
+	return state_begin(d->state, err);
 }
 
 /* What was acknowledged lies over the base; the rest is to be taken. */
@@ -356,7 +353,7 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 	struct captured_txn *txn;
 
 	while (status == ST_OK && (txn = state_next_recovered(d->state)) != NULL) {
-		if (txn->lsn > d->state->position.lsn) {
+		if (txn->lsn > d->state->kept.position.lsn) {
 			queue_put_back(d->queue, txn);
 			continue;
 		}
@@ -393,7 +390,9 @@ static enum status open_view(struct history *history, const struct history_base 
 	history->begun_ns = state->meta.begun_ns;
 	history->work_fd = fold_fd(state->fold);
 	*lsn = shadow.lsn;
-	return replay(d, lsn, err);
+	status = replay(d, lsn, err);
+	(void)state_chain_at(state, *lsn, &history->chain);
+	return status;
 }
 
 /* ---- what is acknowledged ---- */
@@ -410,7 +409,7 @@ static enum status acknowledged(struct history *history, uint64_t lsn, bool now,
 	enum status status = fold_end(state->fold, history->view, err);
 
 	/* Not all that was acknowledged needs to be noted at once. */
-	return status == ST_OK && state->position.lsn == lsn
+	return status == ST_OK && state->kept.position.lsn == lsn
 		   ? fold_begin(state->fold, history->view, now, err)
 		   : status;
 }
@@ -448,12 +447,12 @@ static void init_locks(struct durable *d)
 	(void)pthread_cond_init(&d->journalled, NULL);
 }
 
-enum status durable_open(const struct durable_settings *settings, struct history **out,
-			 struct error *err)
+enum status durable_open(struct state *state, uint64_t journal_max_bytes,
+			 struct history **out, struct error *err)
 {
 	struct durable *d = calloc(1, sizeof *d);
-	struct queue_settings queue = {.state = settings->state,
-				       .max_bytes = settings->journal_max_bytes,
+	struct queue_settings queue = {.state = state,
+				       .max_bytes = journal_max_bytes,
 				       .fail = merge_failed,
 				       .context = d};
 	enum status status;
@@ -465,9 +464,10 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	    .read_bytes = SYNC_BYTES,
 	    .keeps_places = true,
 	    .goes_on = true,
+	    .copies = state->kept.is_new,
 	    .slow_advice = "",
 	    .work_fd = -1,
-	    .spool = settings->state->spool,
+	    .spool = state->spool,
 	    .prepare = prepare,
 	    .find_end = find_end,
 	    .is_untouched = is_untouched,
@@ -488,10 +488,9 @@ enum status durable_open(const struct durable_settings *settings, struct history
 	    .check = check,
 	    .close = close_durable,
 	};
-	d->settings = *settings;
-	d->state = settings->state;
+	d->state = state;
 	d->unsynced_end = &d->unsynced;
-	d->synced_lsn = settings->state->end.lsn;
+	d->synced_lsn = state->end.lsn;
 	init_locks(d);
 	status = event_fd_open(&d->history.wake_fd, err);
 	queue.wake_fd = d->history.wake_fd;

@@ -20,15 +20,8 @@
 #include "src/history/view.h"
 #include "src/state/state.h"
 
-struct durable_settings {
-	struct state *state; /* borrowed, and closed after the history */
-	uint64_t journal_max_bytes;
-	/* The position that a new one begins with, at `lsn`. */
-	struct state_position (*position)(void *context, uint64_t lsn);
-	void *context;
-};
-
-enum status durable_open(const struct durable_settings *settings, struct history **out,
-			 struct error *err) MUST_CHECK;
+/* `state` is borrowed, and closed after the history. */
+enum status durable_open(struct state *state, uint64_t journal_max_bytes,
+			 struct history **out, struct error *err) MUST_CHECK;
 
 #endif

@@ -13,9 +13,15 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/state/last_error.h"
+#include "src/state/last_settings.h"
 #include "src/state/rebuilt.h"
 
 #define FREE_AT_ONCE 1024 /* slots, under one lock */
+
+struct state *state_of(struct kept_position *kept)
+{
+	return (struct state *)kept;
+}
 
 /* ---- opening ---- */
 
@@ -135,6 +141,87 @@ static enum status open_contents(struct state *state, struct error *err)
 	return status == ST_OK ? open_fold(state, err) : status;
 }
 
+/* ---- A ---- */
+
+static bool has(const struct kept_position *kept, uint64_t lsn, uint64_t chain)
+{
+	uint64_t ours;
+
+	return state_chain_at((const struct state *)kept, lsn, &ours) && ours == chain;
+}
+
+/* Before the first position that was made with them. Nothing depends on it. */
+static void keep_settings(const struct state *state, const struct span *settings)
+{
+	struct error failure;
+
+	if (last_settings_write(state_dir_fd(state->dir), settings->bytes,
+				settings->len, &failure) != ST_OK) {
+		log_warn("%s/%s; a later run cannot show which settings differ",
+			 state_dir_path(state->dir), failure.text);
+	}
+}
+
+static enum status put(struct kept_position *kept,
+		       const struct state_position *position,
+		       const struct span *settings, bool durable, struct error *err)
+{
+	struct state *state = state_of(kept);
+	enum status status;
+
+	if (settings && kept->last_hash != position->settings_hash) {
+		keep_settings(state, settings);
+		kept->last_hash = position->settings_hash;
+	}
+	kept->position = *position;
+	status = state_dir_put_position(state->dir, position, err);
+	return status == ST_OK && durable ? state_dir_sync_position(state->dir, err)
+					  : status;
+}
+
+static void note(struct kept_position *kept, const char *why)
+{
+	int dir_fd = state_dir_fd(state_of(kept)->dir);
+
+	if (why) {
+		last_error_write(dir_fd, why);
+	} else {
+		last_error_remove(dir_fd);
+	}
+}
+
+static void close_kept(struct kept_position *kept)
+{
+	state_close(state_of(kept));
+}
+
+static void init_kept(struct state *state)
+{
+	struct kept_position *kept = &state->kept;
+
+	kept->database = state_dir_database(state->dir);
+	kept->has = has;
+	kept->put = put;
+	kept->note = note;
+	kept->close = close_kept;
+	if (!last_settings_read(state_dir_fd(state->dir), &kept->last_settings,
+				&kept->last_hash)) {
+		buffer_clear(&kept->last_settings);
+		kept->last_hash = 0;
+	}
+}
+
+/* What is in the directory once it has been made. */
+static void take_meta(struct state *state)
+{
+	state->meta = *state_dir_meta(state->dir);
+	state->kept.page_size = state->meta.page_size;
+	for (size_t i = 0; i < STATE_UUID_BYTES; i++) {
+		(void)snprintf(state->kept.uuid + 2 * i, 3, "%02x",
+			       state->meta.uuid[i]);
+	}
+}
+
 enum status state_open(const char *path, const char *database_path, bool follows_path,
 		       struct state **out, struct error *err)
 {
@@ -144,6 +231,7 @@ enum status state_open(const char *path, const char *database_path, bool follows
 	if (!state) {
 		return error_no_memory(err, "the state");
 	}
+	buffer_init(&state->kept.last_settings);
 	page_versions_init(&state->versions);
 	state->recovered_end = &state->recovered;
 	if (asprintf(&state->base_path, "%s/shadow", path) < 0) {
@@ -152,10 +240,13 @@ enum status state_open(const char *path, const char *database_path, bool follows
 		return error_no_memory(err, "the state");
 	}
 	status = state_dir_open_for(path, database_path, follows_path, &state->dir,
-				    &state->is_new, err);
-	if (status == ST_OK && !state->is_new) {
-		state->meta = *state_dir_meta(state->dir);
-		state->position = *state_dir_position(state->dir);
+				    &state->kept.is_new, err);
+	if (status == ST_OK) {
+		init_kept(state);
+	}
+	if (status == ST_OK && !state->kept.is_new) {
+		take_meta(state);
+		state->kept.position = *state_dir_position(state->dir);
 		status = open_contents(state, err);
 	}
 	if (status != ST_OK) {
@@ -178,6 +269,7 @@ void state_close(struct state *state)
 	captured_txn_free(state->recovered);
 	free(state->pages);
 	free(state->base_path);
+	buffer_clear(&state->kept.last_settings);
 	page_versions_clear(&state->versions);
 	journal_close(state->journal);
 	shadow_close(state->shadow);
@@ -186,17 +278,10 @@ void state_close(struct state *state)
 	free(state);
 }
 
-void state_uuid(const struct state *state, char text[STATE_UUID_TEXT_BYTES])
-{
-	for (size_t i = 0; i < STATE_UUID_BYTES; i++) {
-		(void)snprintf(text + 2 * i, 3, "%02x", state->meta.uuid[i]);
-	}
-}
-
 bool state_chain_at(const struct state *state, uint64_t lsn, uint64_t *chain)
 {
 	*chain = state->meta.base_chain;
-	if (state->is_new) {
+	if (state->kept.is_new) {
 		return false;
 	}
 	if (lsn == state->meta.base_lsn) {
@@ -245,7 +330,7 @@ enum status state_put_rebuilt(struct state *state, uint32_t page_size, uint32_t 
 
 enum status state_prepare(struct state *state, uint32_t page_size, struct error *err)
 {
-	if (state->is_new) {
+	if (state->kept.is_new) {
 		return make_contents(state, page_size, err);
 	}
 	if (page_size != state->meta.page_size) {
@@ -284,7 +369,7 @@ bool state_hash_at_end(const struct state *state, uint32_t page_no, uint64_t *ha
 enum status state_put_clean(struct state *state, const struct stat *database,
 			    uint64_t lsn, struct error *err)
 {
-	if (state->is_new) {
+	if (state->kept.is_new) {
 		return ST_OK;
 	}
 	(void)fold_wait(state->fold);
@@ -403,25 +488,23 @@ enum status state_absorb(struct state *state, struct captured_txn *txn,
 	return of_shadow(state, status, err);
 }
 
-enum status state_begin(struct state *state, const struct state_position *position,
-			struct error *err)
+enum status state_begin(struct state *state, struct error *err)
 {
+	struct state_position position = state->kept.position;
 	enum status status = of_shadow(state, shadow_sync(state->shadow, err), err);
 
 	if (status == ST_OK) {
 		FAULT_POINT("start-base-synced");
-		status = state_put_position(state, position, err);
-	}
-	if (status == ST_OK) {
-		status = state_dir_sync_position(state->dir, err);
+		position.lsn = state->meta.base_lsn;
+		status = put(&state->kept, &position, NULL, true, err);
 	}
 	if (status == ST_OK) {
 		state->meta.begun_ns = clock_wall_ns();
 		status = state_dir_put_meta(state->dir, &state->meta, err);
 	}
 	if (status == ST_OK) {
-		state->meta = *state_dir_meta(state->dir);
-		state->is_new = false;
+		take_meta(state);
+		state->kept.is_new = false;
 		FAULT_POINT("start-begun");
 		status = journal_trim(state->journal, state->meta.base_lsn, err);
 	}
@@ -462,11 +545,4 @@ struct captured_txn *state_next_recovered(struct state *state)
 		page_versions_clear(&state->versions);
 	}
 	return txn;
-}
-
-enum status state_put_position(struct state *state,
-			       const struct state_position *position, struct error *err)
-{
-	state->position = *position;
-	return state_dir_put_position(state->dir, position, err);
 }

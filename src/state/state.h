@@ -11,7 +11,7 @@
  * shadow, makes it durable, moves S, and gives their slots back.
  *
  * OWNERSHIP  state_open / state_close. The members are for all to read and for their
- *            own calls; only the calls here change meta, position, end and is_new.
+ *            own calls; only the calls here and of `kept` change meta, kept and end.
  * THREADS    state_append: the capture thread. state_merge and state_merged_done: one
  *            that merges. state_prepare and what reads the end: before there are
  *            threads. The rest: decoding. The parts: as their headers say.
@@ -28,16 +28,16 @@
 #include "src/history/page_versions.h"
 #include "src/state/fold.h"
 #include "src/state/journal.h"
+#include "src/state/kept_position.h"
 #include "src/state/shadow.h"
 #include "src/state/state_dir.h"
 
 struct state {
+	struct kept_position kept; /* A; first member */
 	struct state_dir *dir;
-	struct state_meta meta;         /* S; with a batch at work: fold_wait first */
-	struct state_position position; /* A */
-	bool is_new;                    /* state_begin has not been called */
-	struct spool *spool;            /* from state_prepare on; of one that is not new
-					 * from the beginning, as the rest */
+	struct state_meta meta; /* S; with a batch at work: fold_wait first */
+	struct spool *spool;    /* from state_prepare on; of one that is not new
+				 * from the beginning, as the rest */
 	struct journal *journal;
 	struct shadow *shadow; /* of a new one: from state_copy_base on */
 	char *base_path;       /* of the shadow, for messages */
@@ -60,9 +60,8 @@ enum status state_open(const char *path, const char *database_path, bool follows
 		       struct state **out, struct error *err) MUST_CHECK;
 void state_close(struct state *state); /* takes NULL */
 
-/* Whose it is: 32 hexadecimal digits. */
-#define STATE_UUID_TEXT_BYTES 33
-void state_uuid(const struct state *state, char text[STATE_UUID_TEXT_BYTES]);
+/* The one whose `kept` it is. */
+struct state *state_of(struct kept_position *kept);
 
 /* The journal's checksum at transaction `lsn`, if that is S or after it and at hand:
  * until decoding begins, and of what is kept. */
@@ -88,10 +87,6 @@ enum status state_put_clean(struct state *state, const struct stat *database,
 /* Journal a transaction: fills txn->chain. */
 enum status state_append(struct state *state, struct captured_txn *txn,
 			 struct error *err) MUST_CHECK;
-
-enum status state_put_position(struct state *state,
-			       const struct state_position *position,
-			       struct error *err) MUST_CHECK;
 
 /* ---- merging: for src/state/queue.h ---- */
 
@@ -121,9 +116,9 @@ enum status state_copy_base(struct state *state, struct shadow_copy *copy,
  * its LSN then. */
 enum status state_absorb(struct state *state, struct captured_txn *txn,
 			 struct error *err) MUST_CHECK;
-/* The shadow is the database as of what was absorbed last: S, A and the epoch begin. */
-enum status state_begin(struct state *state, const struct state_position *position,
-			struct error *err) MUST_CHECK;
+/* The shadow is the database as of what was absorbed last: S, the epoch and A, which
+ * kept.position has but for its LSN, begin. */
+enum status state_begin(struct state *state, struct error *err) MUST_CHECK;
 
 /* ---- decoding ---- */
 

@@ -10,7 +10,7 @@
  *     DIR/frames     page images of the journal    (src/history/spool.h)
  *     DIR/log-LSN    records of the journal        (src/state/journal.h)
  *     DIR/error      why the last run ended        (src/state/last_error.h)
- *     DIR/settings   what shaped its messages      (src/deliver/last_settings.h)
+ *     DIR/settings   what shaped its messages      (src/state/last_settings.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is
  * before it. Mode 0700, files 0600: they hold the whole database, so folder and files

@@ -22,6 +22,7 @@
 #include "src/cli.h"
 #include "src/config/settings.h"
 #include "src/deliver/delivery.h"
+#include "src/state/state.h"
 #include "tests/lib/catalog_fixture.h"
 
 #define PAGE 4096
@@ -34,7 +35,7 @@ struct rig {
 	struct config config;
 	struct catalog_fixture f;
 	struct delivery *delivery;
-	struct state *opened;
+	struct kept_position *kept;
 };
 
 static void check(enum status status, const struct error *err)
@@ -89,7 +90,7 @@ static void rig_close(struct rig *rig)
 	char command[128];
 
 	delivery_close(rig->delivery);
-	state_close(rig->opened);
+	rig->kept->close(rig->kept);
 	fixture_close(&rig->f);
 	config_clear(&rig->config);
 	(void)snprintf(command, sizeof command, "rm -rf %s", rig->folder);
@@ -101,27 +102,35 @@ static void open_state(struct rig *rig)
 {
 	static const int stop;
 	static const uint8_t page[PAGE];
-	struct state_position position = {.previous_lsn = ENCODER_NO_LSN};
 	struct captured_txn *first = calloc(1, sizeof *first);
 	struct shadow_copy copy = {.page_count = 1, .stop = &stop};
+	struct state *opened;
 	struct error err;
 
 	copy.source_fd = open(rig->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(file_write_at(copy.source_fd, page, PAGE, 0));
 	first->page_count = 1;
-	check(state_open(rig->state, rig->database, false, &rig->opened, &err), &err);
-	check(state_prepare(rig->opened, PAGE, &err), &err);
-	check(state_copy_base(rig->opened, &copy, &err), &err);
-	check(state_absorb(rig->opened, first, &err), &err);
-	check(state_begin(rig->opened, &position, &err), &err);
+	check(state_open(rig->state, rig->database, false, &opened, &err), &err);
+	rig->kept = &opened->kept;
+	check(state_prepare(opened, PAGE, &err), &err);
+	check(state_copy_base(opened, &copy, &err), &err);
+	check(state_absorb(opened, first, &err), &err);
+	rig->kept->position.previous_lsn = ENCODER_NO_LSN;
+	check(state_begin(opened, &err), &err);
 	(void)close(copy.source_fd);
 }
 
 static void restore(struct rig *rig)
 {
+	bool starts_over;
 	struct error err;
 
-	check(delivery_restore(rig->delivery, rig->opened, 0, &err), &err);
+	if (!rig->kept) {
+		check(kept_nowhere_open(&rig->kept, &err), &err);
+	}
+	check(delivery_claim(rig->delivery, rig->kept, NULL, NULL, &starts_over, &err),
+	      &err);
+	check(delivery_restore(rig->delivery, 0, 0, &err), &err);
 }
 
 static void begin(struct rig *rig, uint64_t lsn)
@@ -215,7 +224,7 @@ static void test_the_position_moves_with_a_flush_and_not_before(void **state)
 	rig_open(&rig, NULL);
 	open_state(&rig);
 	restore(&rig);
-	position = &rig.opened->position;
+	position = &rig.kept->position;
 	begin(&rig, 7);
 	insert(&rig, 1);
 	end(&rig);
@@ -239,7 +248,7 @@ static void test_a_flush_inside_a_transaction_counts_its_messages(void **state)
 	insert(&rig, 1);
 	insert(&rig, 2);
 	flush(&rig);
-	position = &rig.opened->position;
+	position = &rig.kept->position;
 	assert_int_equal(position->lsn, 0);
 	assert_int_equal(position->messages, 2);
 	rig_close(&rig);
@@ -270,7 +279,7 @@ static void test_a_later_run_does_not_repeat_what_was_acknowledged(void **state)
 	flush(&rig);
 	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 2);
 	assert_int_equal(lines_with(&rig, "\"x\":1"), 1);
-	assert_int_equal(rig.opened->position.lsn, 7);
+	assert_int_equal(rig.kept->position.lsn, 7);
 	rig_close(&rig);
 }
 
@@ -287,11 +296,11 @@ static void test_a_stop_acknowledges_what_was_put_by_then(void **state)
 	insert(&rig, 1);
 	check(delivery_finish(rig.delivery, ST_OK, &err), &err);
 	assert_int_equal(lines_with(&rig, "\"op\":\"c\""), 1);
-	assert_int_equal(rig.opened->position.messages, 1);
+	assert_int_equal(rig.kept->position.messages, 1);
 	insert(&rig, 2); /* never flushed */
 	delivery_close(rig.delivery);
 	rig.delivery = NULL;
-	assert_int_equal(rig.opened->position.messages, 1);
+	assert_int_equal(rig.kept->position.messages, 1);
 	rig_close(&rig);
 }
 

@@ -62,7 +62,6 @@ static void make_database(const char *path)
 static void open_state(struct fixture *f)
 {
 	static const int stop;
-	struct state_position position = {0};
 	struct captured_txn base = {.page_count = PAGES};
 	struct captured_txn *first = calloc(1, sizeof *first);
 	struct shadow_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
@@ -75,7 +74,7 @@ static void open_state(struct fixture *f)
 	check(state_prepare(f->opened, PAGE, &err), &err);
 	check(state_copy_base(f->opened, &copy, &err), &err);
 	check(state_absorb(f->opened, first, &err), &err);
-	check(state_begin(f->opened, &position, &err), &err);
+	check(state_begin(f->opened, &err), &err);
 	check(view_open(f->opened->spool, shadow_fd(f->opened->shadow),
 			f->opened->base_path, PAGE, &base, &f->view, &err),
 	      &err);
@@ -137,7 +136,8 @@ static void commit(struct fixture *f, uint32_t total, uint32_t page_count)
 	free(image);
 	check(view_begin(f->view, txn, &err), &err);
 	view_end(f->view);
-	check(state_put_position(f->opened, &position, &err), &err);
+	check(f->opened->kept.put(&f->opened->kept, &position, NULL, false, &err),
+	      &err);
 	fold_keep(f->opened->fold, txn);
 }
 

@@ -48,12 +48,6 @@ static void check(enum status status, const struct error *err)
 	}
 }
 
-static struct state_position position_at(void *context, uint64_t lsn)
-{
-	(void)context;
-	return (struct state_position){.lsn = lsn};
-}
-
 static void open_temporary(struct fixture *f)
 {
 	struct error err;
@@ -63,13 +57,10 @@ static void open_temporary(struct fixture *f)
 
 static void open_durable(struct fixture *f)
 {
-	struct durable_settings settings = {.journal_max_bytes = UINT64_C(1) << 30,
-					    .position = position_at};
 	struct error err;
 
 	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
-	settings.state = f->opened;
-	check(durable_open(&settings, &f->history, &err), &err);
+	check(durable_open(f->opened, UINT64_C(1) << 30, &f->history, &err), &err);
 }
 
 static void (*const openers[])(struct fixture *) = {open_temporary, open_durable};

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "src/config/shaping.h"
-#include "src/deliver/last_settings.h"
+#include "src/state/last_settings.h"
 
 #define TEXT "a=1\nb=2\n"
 

@@ -67,7 +67,7 @@ static void open_queue(struct fixture *f, uint64_t max_bytes)
 	check(queue_open(&settings, &f->queue, &err), &err);
 	check(queue_start(f->queue, f->opened->end.lsn, &err), &err);
 	while ((txn = state_next_recovered(f->opened)) != NULL) {
-		if (txn->lsn > f->opened->position.lsn) {
+		if (txn->lsn > f->opened->kept.position.lsn) {
 			queue_put_back(f->queue, txn);
 		} else {
 			fold_keep(f->opened->fold, txn);
@@ -82,8 +82,7 @@ static void open_state(struct fixture *f, uint64_t max_bytes)
 
 	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
 	check(state_prepare(f->opened, PAGE, &err), &err);
-	if (f->opened->is_new) {
-		struct state_position position = {0};
+	if (f->opened->kept.is_new) {
 		static const int stop;
 		struct shadow_copy copy = {.source_fd =
 					       open(f->database, O_RDONLY | O_CLOEXEC),
@@ -94,7 +93,7 @@ static void open_state(struct fixture *f, uint64_t max_bytes)
 		first->page_count = PAGES;
 		check(state_copy_base(f->opened, &copy, &err), &err);
 		check(state_absorb(f->opened, first, &err), &err);
-		check(state_begin(f->opened, &position, &err), &err);
+		check(state_begin(f->opened, &err), &err);
 		(void)close(copy.source_fd);
 	}
 	open_queue(f, max_bytes);

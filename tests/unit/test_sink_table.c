@@ -253,6 +253,7 @@ static void check_rule(struct rig *rig, const struct error *first)
 	struct sink_place place = {0}, place_after = {0};
 	struct sink_count count = {0}, count_after = {0};
 	unsigned acknowledged = rig->acknowledged;
+	struct sink_start start = {.uuid = "", .database = ""};
 	struct error err;
 
 	place = kind->place ? kind->place(rig->sink) : place;
@@ -264,7 +265,7 @@ static void check_rule(struct rig *rig, const struct error *first)
 		memset(&err, 0, sizeof err);
 		check_same(sink_flush(rig->sink, &err), &err, first);
 		memset(&err, 0, sizeof err);
-		check_same(sink_begin(rig->sink, NULL, &err), &err, first);
+		check_same(sink_begin(rig->sink, &start, &err), &err, first);
 	}
 	assert_int_equal(rig->acknowledged, acknowledged);
 	place_after = kind->place ? kind->place(rig->sink) : place;
@@ -331,10 +332,11 @@ static void test_what_a_kind_lacks_has_a_default(void **state)
 	    .name = "plain", .put = plain_put, .flush = plain_flush};
 	struct sink sink = {.kind = &plain};
 	struct rig rig = {.kind = &plain, .sink = &sink};
+	struct sink_start start = {.uuid = "", .database = ""};
 	struct error err;
 
 	(void)state;
-	assert_int_equal(sink_begin(&sink, NULL, &err), ST_OK);
+	assert_int_equal(sink_begin(&sink, &start, &err), ST_OK);
 	assert_int_equal(put(&rig, &err), ST_OK);
 	assert_false(sink_wants_flush(&sink));
 	assert_int_equal(sink_watch_fd(&sink), -1);

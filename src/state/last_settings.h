@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/deliver/last_settings.h -- the settings that shaped the messages of the last run,
+ * src/state/last_settings.h -- the settings that shaped the messages of the last run,
  * kept in the state directory for the next one to show what differs.
  *
  *     DIR/settings    a line "rowtail settings 1 HASH", then the text of
- *                     src/config/shaping.h; HASH is its hash in hexadecimal
+ *                     src/config/shaping.h; HASH is its XXH3 in hexadecimal
  *
  * Replaced whole: DIR/settings.new is written and synced, renamed, the folder synced.
  * For people alone: which settings a position holds for is said by the hash in

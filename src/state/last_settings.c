@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/deliver/last_settings.h"
+#include "src/state/last_settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
-#include "src/config/shaping.h"
 
 #define SETTINGS_FILE     "settings"
 #define SETTINGS_NEW_FILE "settings.new"
@@ -62,7 +62,7 @@ bool last_settings_read(int dir_fd, struct buffer *text, uint64_t *hash)
 	}
 	text->len -= HEAD_BYTES;
 	memmove(text->bytes, text->bytes + HEAD_BYTES, text->len);
-	return shaping_hash(text->bytes, text->len - 1) == *hash;
+	return XXH3_64bits(text->bytes, text->len - 1) == *hash;
 }
 
 static enum status file_error(const char *what, struct error *err)
@@ -75,7 +75,7 @@ static enum status write_new(int fd, const char *text, size_t len, struct error 
 	char head[HEAD_BYTES + 1];
 
 	(void)snprintf(head, sizeof head, HEAD "%016" PRIx64 "\n",
-		       shaping_hash(text, len));
+		       XXH3_64bits(text, len));
 	if (!file_write_at(fd, head, HEAD_BYTES, 0) ||
 	    !file_write_at(fd, text, len, HEAD_BYTES)) {
 		return file_error("written", err);

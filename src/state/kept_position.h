@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/state/kept_position.h -- where A is kept: in a state directory
+ * (src/state/state.h), for a later run to go on from, or nowhere.
+ *
+ * Who delivers cannot tell which. One that is kept nowhere begins anew with each run.
+ *
+ * OWNERSHIP  Whoever opened it calls close.
+ * THREADS    The decoding thread.
+ * ERRORS     Those of the state directory.
+ */
+#ifndef KEPT_POSITION_H
+#define KEPT_POSITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/buffer.h"
+#include "src/base/message.h"
+#include "src/base/status.h"
+#include "src/state/position_record.h"
+
+#define KEPT_UUID_BYTES 33
+
+struct kept_position {
+	bool is_new; /* nothing is kept; in a directory until the first view */
+	char uuid[KEPT_UUID_BYTES]; /* 32 hexadecimal digits; "" while it is new */
+	const char *database;       /* real path of the one that it is of; "": any */
+	uint32_t page_size;         /* of that; 0: any */
+
+	/* A: what was put last. Of a new one what it begins with, but for its LSN: who
+	 * delivers fills that in. */
+	struct state_position position;
+
+	/* The settings that made the positions of the last run, as a text for people
+	 * with a NUL behind it, and their hash; empty: they are not known. Until this
+	 * run has put one. */
+	struct buffer last_settings;
+	uint64_t last_hash;
+
+	/* The history has this transaction, with this checksum of the journal at it. */
+	bool (*has)(const struct kept_position *kept, uint64_t lsn, uint64_t chain);
+	/*
+	 * A is `position`. It survives kill -9 when this returns; with `durable` a
+	 * power cut, too. `settings`: those of this run, which made it; NULL: it did
+	 * not.
+	 */
+	enum status (*put)(struct kept_position *kept,
+			   const struct state_position *position,
+			   const struct span *settings, bool durable,
+			   struct error *err);
+	/* For rowtail status: why the run ended; NULL: it has begun well. */
+	void (*note)(struct kept_position *kept, const char *why);
+	void (*close)(struct kept_position *kept);
+};
+
+enum status kept_nowhere_open(struct kept_position **out, struct error *err) MUST_CHECK;
+
+#endif
