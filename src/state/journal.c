@@ -528,6 +528,9 @@ static enum status claim(void *context, const struct journal_found *found,
 		    spool_claim(replay->spool, record->pages[i].slot, err);
 
 		if (status != ST_OK) {
+			while (i > 0) {
+				spool_free(replay->spool, &record->pages[--i].slot, 1);
+			}
 			return status;
 		}
 	}

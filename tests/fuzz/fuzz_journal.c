@@ -52,8 +52,10 @@ static void remove_rig(void)
 	char command[128];
 
 	/* Only what a run of this process made. */
-	(void)snprintf(command, sizeof command, "/dev/shm/fuzz-journal-%d",
+	(void)snprintf(command, sizeof command, "/dev/shm/fuzz-journal-%d/frames",
 		       (int)getpid());
+	(void)unlink(command);
+	*strrchr(command, '/') = '\0';
 	(void)rmdir(command);
 }
 
@@ -87,7 +89,6 @@ static void make_rig(struct rig *rig)
 		abort();
 	}
 	(void)close(fd);
-	(void)unlinkat(rig->dir_fd, "frames", 0); /* the spool has it open */
 }
 
 static void store64(uint8_t *to, uint64_t v)
@@ -327,7 +328,9 @@ static void clear_folder(const struct rig *rig)
 	const struct dirent *entry;
 
 	while (folder && (entry = readdir(folder)) != NULL) {
-		(void)unlinkat(rig->dir_fd, entry->d_name, 0);
+		if (strcmp(entry->d_name, "frames") != 0) { /* the spool's */
+			(void)unlinkat(rig->dir_fd, entry->d_name, 0);
+		}
 	}
 	(void)closedir(folder);
 }
