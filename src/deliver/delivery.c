@@ -270,7 +270,7 @@ static enum status put_new(struct delivery *delivery,
 	return delivery->kept->put(delivery->kept, position, &settings, durable, err);
 }
 
-/* A: everything that was given to the sink, which has been flushed. */
+/* The sink has been flushed: move A to everything that was given to it. */
 static enum status put_position(struct delivery *delivery, bool durable,
 				struct error *err)
 {
@@ -303,7 +303,7 @@ static enum status mark_start(struct delivery *delivery, struct error *err)
 	return ST_OK;
 }
 
-/* A when not everything that was put is acknowledged: the last of what is counted. */
+/* Move A where the sink counts: to the last message that is acknowledged. */
 static enum status put_counted(struct delivery *delivery, bool durable,
 			       struct error *err)
 {
@@ -619,7 +619,7 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 
 		return status == ST_OK ? stored : status;
 	}
-	/* What was put and could not be flushed is not acknowledged. */
+	/* After an error of the sink what was put is not acknowledged. */
 	return status == ST_OK && ended != ST_IO ? put_position(delivery, false, err)
 						 : status;
 }

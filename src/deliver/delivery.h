@@ -39,11 +39,10 @@ struct publisher *delivery_publisher(struct delivery *delivery);
 
 /*
  * The position is kept in `kept`. Settle where to go on with a sink that keeps one of
- * its own, and put an end to whoever wrote there before; other sinks: nothing. May move
- * the position. Waits for the sink.
- * `*starts_over`: what was kept was of no use and is forgotten; open all again, with
- * delivery_floor taken over. `waits` (may be NULL) is called when the sink is found to
- * be out of reach meanwhile.
+ * its own, and put an end to whoever wrote there before; nothing is done for other
+ * sinks. May move the position. Waits for the sink; `waits` (may be NULL) is called if
+ * that is out of reach. `*starts_over`: what was kept was of no use and is forgotten;
+ * open all again, with delivery_floor taken over.
  */
 enum status delivery_claim(struct delivery *delivery, struct kept_position *kept,
 			   void (*waits)(void *context), void *context,

@@ -38,12 +38,12 @@ struct kept_position {
 	struct buffer last_settings;
 	uint64_t last_hash;
 
-	/* The history has this transaction, with this checksum of the journal at it. */
+	/* Does the history have this transaction, with this checksum of the journal? */
 	bool (*has)(const struct kept_position *kept, uint64_t lsn, uint64_t chain);
 	/*
-	 * A is `position`. It survives kill -9 when this returns; with `durable` a
-	 * power cut, too. `settings`: those of this run, which made it; NULL: it did
-	 * not.
+	 * Set A to `position`. It survives kill -9 when this returns; with `durable` a
+	 * power cut, too. `settings`: those of this run, if it made the position; else
+	 * NULL.
 	 */
 	enum status (*put)(struct kept_position *kept,
 			   const struct state_position *position,
