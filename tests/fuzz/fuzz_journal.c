@@ -280,7 +280,7 @@ static struct journal *open_journal(const struct rig *rig, struct replayed *r,
 	r->chain = start.chain;
 	*status = journal_open(rig->dir_fd, PAGE_SIZE, rig->spool, &start, replay, r,
 			       &journal, &err);
-	if (*status == ST_DAMAGED && !strstr(err.text, "move the state directory")) {
+	if (*status == ST_DAMAGED && !strstr(err.text, " away and start again")) {
 		abort();
 	}
 	return journal;
