@@ -88,6 +88,7 @@ C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
 uses = $(if $(shell grep -lE '^\# *include <$(1)' /dev/null $(SRCS) $(HDRS)),$(2))
 LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,xxhash\.h>,-lxxhash) \
+	$(call uses,lz4,-llz4) \
 	$(call uses,jansson\.h>,-ljansson) \
 	$(call uses,librdkafka/,-lrdkafka) \
 	$(call uses,openssl/,-lcrypto)
@@ -95,8 +96,8 @@ TEST_LDLIBS := -ljansson -lcmocka
 
 # --- dependencies -------------------------------------------------------------------
 
-DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev libjansson-dev \
-	     librdkafka-dev libssl-dev
+DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev \
+	     libjansson-dev librdkafka-dev libssl-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \

@@ -4,7 +4,8 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page and fuzz_record. Needs nothing but Python.
+Writes <folder>/fuzz_database, fuzz_page and fuzz_record, and fuzz_ltx from the archives
+of tests/archive/fixtures. Needs nothing but Python.
 """
 
 import pathlib
@@ -104,8 +105,24 @@ def write(folder, name, data):
     (folder / name).write_bytes(data)
 
 
+def seed_archives(folder):
+    """Two files each, as tests/fuzz/fuzz_ltx.c takes them: blocks, and frames."""
+    fixtures = pathlib.Path(__file__).parent.parent / "archive" / "fixtures"
+    for fixture in sorted(fixtures.iterdir()):
+        level = fixture / "archive" / "ltx" / "0"
+        first, second = (
+            (level / f"{n:016x}-{n:016x}.ltx").read_bytes() for n in (1, 2)
+        )
+        for signed in (0, 1):
+            head = struct.pack(">HB", len(first), signed)
+            write(folder, f"{fixture.name}-{signed}", head + first + second)
+            head = struct.pack(">HB", 0xFFFF, signed)
+            write(folder, f"{fixture.name}-{signed}-one", head + first)
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
+    seed_archives(out / "fuzz_ltx")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:
             for auto_vacuum in (0, 1, 2):

@@ -4,7 +4,8 @@
 
     src/base <- btree <- src/history <- src/state <- src/capture
                 btree, src/history, schemas <- src/decode
-                sinks include src/base only; schemas: btree and src/base
+                            btree, src/history <- src/archive
+    sinks include src/base only; schemas: btree and src/base
                 src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main and the commands)
 
@@ -29,10 +30,11 @@ LAYERS = {
     "src/history": {"src/history", "btree", "src/base"},
     "src/state": {"src/state", "src/history", "schemas", "btree", "src/base"},
     "src/capture": {"src/capture", "src/state", "src/history", "btree", "src/base"},
+    "src/archive": {"src/archive", "src/history", "btree", "src/base"},
     "src/decode": {"src/decode", "src/history", "schemas", "btree", "src/base"},
     "src/deliver": {"src/deliver", "src/decode", "src/state", "src/config", "sinks",
                     "schemas", "src/base"},
-    "src": {"src", "src/deliver", "src/decode", "src/capture", "src/state",
+    "src": {"src", "src/archive", "src/deliver", "src/decode", "src/capture", "src/state",
             "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
 }
 
@@ -46,6 +48,7 @@ LIBRARIES = {
     r"pcre2\.h": [r"schemas/.*"],
     r"jansson\.h": [r"schemas/.*", r"src/[^/]*", r"sinks/kafka_[^/]*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
+    r"lz4(frame)?\.h": [r"src/archive/.*"],
     r"openssl/.*": [r"schemas/.*", r"src/config/.*"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }

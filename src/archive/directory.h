@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/directory.h -- an archive in a folder: ROOT/ltx/LEVEL/MIN-MAX.ltx.
+ *
+ * LEVEL is decimal; MIN and MAX are TXIDs of 16 lower-case hex digits. The time of a
+ * file is its mtime. Whatever else lies there is none of ours.
+ *
+ * OWNERSHIP, THREADS, ERRORS  src/archive/storage.h.
+ */
+#ifndef DIRECTORY_H
+#define DIRECTORY_H
+
+#include "src/archive/storage.h"
+
+enum status directory_open(const char *root, struct storage **storage,
+			   struct error *err) MUST_CHECK;
+
+#endif

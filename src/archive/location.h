@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/location.h -- from what a person gives as an archive to its storage.
+ *
+ * THREADS  No shared state.
+ * ERRORS   As src/archive/storage.h; ST_CONFIG: no kind of storage that is built.
+ */
+#ifndef LOCATION_H
+#define LOCATION_H
+
+#include "src/archive/storage.h"
+
+/* `location` is file:PATH or a path; the caller closes the storage. */
+enum status location_open(const char *location, struct storage **storage,
+			  struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/plan.h -- which files of an archive give the database as it was at a
+ * moment.
+ *
+ * A state is what the last TXID of a file leads to. It can be reached from a file that
+ * has the whole database (its first TXID is 1) by way of files of any level, each
+ * of which begins no later than behind the last one. Where no file does, there is a
+ * gap: nothing behind it can be reached, until the next whole database.
+ *
+ * The plan for a state begins with the newest snapshot (level 9) at or before it, or
+ * with another whole database where there is none, and takes of all files that can be
+ * next the one that reaches farthest. A whole database makes what came before it
+ * unnecessary. No I/O is done here.
+ *
+ * The time of a state is the earliest time of the files that lead to it: one that was
+ * compacted or that is a snapshot may say when it was made.
+ *
+ * OWNERSHIP  plan_init / plan_clear; files are borrowed from the list.
+ * THREADS    No shared state.
+ * ERRORS     ST_UNFIT never; ST_CONFIG: the archive does not have that moment, the text
+ *            names the nearest ones. ST_CORRUPT: a gap is before it, the text names the
+ *            files on both sides. ST_NOMEM.
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "src/archive/storage.h"
+#include "src/archive/when.h"
+
+struct plan {
+	const struct archive_file **files; /* oldest first; the first is whole */
+	size_t count;
+	size_t cap;
+	uint64_t txid;   /* of the state */
+	int64_t time_ns; /* of the state */
+};
+
+/* A state that the archive has, in the order of TXIDs. */
+struct moment {
+	uint64_t txid;
+	int64_t time_ns;
+	bool is_reachable;
+};
+
+struct moments {
+	struct moment *all;
+	size_t count;
+};
+
+/* All states of a list that is sorted. ST_NOMEM. */
+enum status moments_init(struct moments *moments, const struct archive_list *list,
+			 struct error *err) MUST_CHECK;
+void moments_clear(struct moments *moments);
+
+/* A gap as a person sees it: no file leads on from `before`, and `after` begins behind
+ * the next TXID. The first one whose end is above `txid`; false: there is none. */
+struct gap {
+	const struct archive_file
+	    *before; /* NULL: nothing whole comes before `after` */
+	const struct archive_file *after;
+};
+bool gap_find(const struct archive_list *list, const struct moments *moments,
+	      uint64_t txid, struct gap *gap);
+
+/* "0/0000…-0000….ltx" of a file, for messages. */
+struct archive_name {
+	char text[48];
+};
+struct archive_name archive_name(const struct archive_file *file);
+
+/* Files of `list`, which is sorted and stays unchanged, for the state at `when`. */
+enum status plan_init(struct plan *plan, const struct archive_list *list,
+		      const struct when *when, struct error *err) MUST_CHECK;
+void plan_clear(struct plan *plan);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/archive/storage.h"
+
+#include <stdlib.h>
+
+#include "src/base/array.h"
+
+/* ---- lists ---- */
+
+void archive_list_clear(struct archive_list *list)
+{
+	free(list->files);
+	*list = (struct archive_list){0};
+}
+
+enum status archive_list_add(struct archive_list *list, const struct archive_file *file,
+			     struct error *err)
+{
+	if (!array_room(&list->files, &list->cap, list->count + 1,
+			sizeof *list->files)) {
+		return error_no_memory(err, "the list of an archive");
+	}
+	list->files[list->count++] = *file;
+	return ST_OK;
+}
+
+static int compare(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int compare_files(const void *left, const void *right)
+{
+	const struct archive_file *a = left;
+	const struct archive_file *b = right;
+	int order = compare(a->level, b->level);
+
+	if (order == 0) {
+		order = compare(a->max_txid, b->max_txid);
+	}
+	return order != 0 ? order : compare(a->min_txid, b->min_txid);
+}
+
+void archive_list_sort(struct archive_list *list)
+{
+	if (list->count > 1) {
+		qsort(list->files, list->count, sizeof *list->files, compare_files);
+	}
+}
+
+/* ---- storages ---- */
+
+void storage_close(struct storage *storage)
+{
+	if (storage) {
+		storage->calls->close(storage);
+	}
+}
+
+enum status storage_list(struct storage *storage, struct archive_list *list,
+			 struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (unsigned level = 0; status == ST_OK && level < ARCHIVE_LEVELS; level++) {
+		status = storage->calls->list(storage, level, list, err);
+	}
+	archive_list_sort(list);
+	return status;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/storage.h -- where the files of an archive lie.
+ *
+ * An archive has levels of files (docs/archive.md): level 0 as they were written, 1 to
+ * 8 compacted, 9 whole databases. A file is named by its level and its range of TXIDs,
+ * and never changes once it is there. A kind of storage is one table of calls: list a
+ * level, open a file, read a range of it, close it. Nothing is sought or mapped, so
+ * that a range may as well be a request to a server, and who lists does so once.
+ *
+ * OWNERSHIP  location_open / storage_close, storage_file_open / storage_file_close;
+ * files are closed before their storage. THREADS    One at a time. ERRORS ST_CONFIG: no
+ * archive is there, or not of a kind that can be read. ST_IO, ST_NOMEM. ST_LOST: the
+ * file has gone since it was listed.
+ */
+#ifndef STORAGE_H
+#define STORAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+
+#define ARCHIVE_LEVELS         10u
+#define ARCHIVE_SNAPSHOT_LEVEL 9u
+
+struct archive_file {
+	uint64_t min_txid; /* 1: it has the whole database */
+	uint64_t max_txid; /* the state that it leads to */
+	int64_t time_ns;   /* of that state, since 1970; what the storage says */
+	uint64_t size;     /* bytes */
+	unsigned level;
+};
+
+struct archive_list {
+	struct archive_file *files; /* by level, then by max_txid, then min_txid */
+	size_t count;
+	size_t cap;
+};
+
+void archive_list_clear(struct archive_list *list);
+
+/* Append; ST_NOMEM. For who lists, and for tests. */
+enum status archive_list_add(struct archive_list *list, const struct archive_file *file,
+			     struct error *err) MUST_CHECK;
+void archive_list_sort(struct archive_list *list);
+
+struct storage;
+struct storage_file;
+
+/* What a kind of storage does. */
+struct storage_calls {
+	/* Append the files of a level, in any order; what has another name is left out,
+	 * as is a level that is not there. */
+	enum status (*list)(struct storage *storage, unsigned level,
+			    struct archive_list *list, struct error *err);
+	enum status (*open)(struct storage *storage, const struct archive_file *file,
+			    struct storage_file **out, struct error *err);
+	/* Up to `len` bytes from `offset`: less only at the end of the file. */
+	enum status (*read)(struct storage_file *file, void *bytes, size_t len,
+			    uint64_t offset, size_t *got, struct error *err);
+	void (*close_file)(struct storage_file *file);
+	void (*close)(struct storage *storage);
+};
+
+struct storage {
+	const struct storage_calls *calls;
+};
+
+#define STORAGE_NAME_BYTES 400
+
+struct storage_file {
+	struct storage *storage;
+	uint64_t size;                 /* as it is now, bytes */
+	char name[STORAGE_NAME_BYTES]; /* for messages, quoted */
+};
+
+void storage_close(struct storage *storage);
+
+/* All levels, each listed once, into `*list`, which the caller clears also after an
+ * error. */
+enum status storage_list(struct storage *storage, struct archive_list *list,
+			 struct error *err) MUST_CHECK;
+
+static inline enum status storage_file_open(struct storage *storage,
+					    const struct archive_file *file,
+					    struct storage_file **out,
+					    struct error *err) MUST_CHECK;
+static inline enum status storage_file_open(struct storage *storage,
+					    const struct archive_file *file,
+					    struct storage_file **out,
+					    struct error *err)
+{
+	return storage->calls->open(storage, file, out, err);
+}
+
+static inline enum status storage_file_read(struct storage_file *file, void *bytes,
+					    size_t len, uint64_t offset, size_t *got,
+					    struct error *err) MUST_CHECK;
+static inline enum status storage_file_read(struct storage_file *file, void *bytes,
+					    size_t len, uint64_t offset, size_t *got,
+					    struct error *err)
+{
+	return file->storage->calls->read(file, bytes, len, offset, got, err);
+}
+
+static inline void storage_file_close(struct storage_file *file)
+{
+	if (file) {
+		file->storage->calls->close_file(file);
+	}
+}
+
+#endif

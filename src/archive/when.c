@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/archive/when.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/base/clock.h"
+
+/* A number that is all of the text, in 64 bits. */
+static bool read_number(const char *text, int base, uint64_t *n)
+{
+	size_t len = strspn(text, base == 16 ? "0123456789abcdefABCDEF" : "0123456789");
+
+	*n = 0;
+	if (len == 0 || text[len] != '\0') {
+		return false;
+	}
+	for (; *text; text++) {
+		unsigned digit =
+		    isdigit((unsigned char)*text)
+			? (unsigned)(*text - '0')
+			: (unsigned)(tolower((unsigned char)*text) - 'a') + 10;
+
+		if (__builtin_mul_overflow(*n, (uint64_t)base, n) ||
+		    __builtin_add_overflow(*n, (uint64_t)digit, n)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* "10m" of -10m: so many nanoseconds. */
+static bool read_ago(const char *text, int64_t *ns)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+	size_t len = strspn(text, "0123456789");
+	char digits[16];
+	uint64_t n;
+
+	if (len == 0 || len >= sizeof digits || strlen(text) != len + 1) {
+		return false;
+	}
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	if (!read_number(digits, 10, &n)) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (text[len] == units[i].unit) {
+			return !__builtin_mul_overflow(n, units[i].seconds, ns) &&
+			       !__builtin_mul_overflow(*ns, NS_PER_S, ns);
+		}
+	}
+	return false;
+}
+
+/* `count` digits, moved over. */
+static bool read_digits(const char **text, int count, int least, int most, int *n)
+{
+	*n = 0;
+	for (int i = 0; i < count; i++, (*text)++) {
+		if (!isdigit((unsigned char)**text)) {
+			return false;
+		}
+		*n = *n * 10 + (**text - '0');
+	}
+	return *n >= least && *n <= most;
+}
+
+static bool skip(const char **text, const char *one_of)
+{
+	if (**text == '\0' || !strchr(one_of, **text)) {
+		return false;
+	}
+	(*text)++;
+	return true;
+}
+
+/* ".123" if it is there: to the nanosecond. */
+static bool read_fraction(const char **text, int64_t *ns)
+{
+	int64_t unit = NS_PER_S;
+
+	*ns = 0;
+	if (!skip(text, ".")) {
+		return true;
+	}
+	if (!isdigit((unsigned char)**text)) {
+		return false;
+	}
+	for (; isdigit((unsigned char)**text); (*text)++) {
+		unit /= 10;
+		*ns += unit * (**text - '0');
+	}
+	return true;
+}
+
+/* "Z" or "+02:00": seconds east of UTC. */
+static bool read_offset(const char **text, int *seconds)
+{
+	int sign = **text == '-' ? -1 : 1;
+	int hours;
+	int minutes;
+
+	*seconds = 0;
+	if (skip(text, "Zz")) {
+		return true;
+	}
+	if (!skip(text, "+-") || !read_digits(text, 2, 0, 23, &hours) ||
+	    !skip(text, ":") || !read_digits(text, 2, 0, 59, &minutes)) {
+		return false;
+	}
+	*seconds = sign * (hours * 3600 + minutes * 60);
+	return true;
+}
+
+static bool read_time(const char *text, int64_t *time_ns)
+{
+	struct tm tm = {0};
+	struct tm made;
+	int64_t fraction;
+	int offset;
+	time_t seconds;
+
+	if (!read_digits(&text, 4, 1970, 2261, &tm.tm_year) || !skip(&text, "-") ||
+	    !read_digits(&text, 2, 1, 12, &tm.tm_mon) || !skip(&text, "-") ||
+	    !read_digits(&text, 2, 1, 31, &tm.tm_mday) || !skip(&text, "Tt ") ||
+	    !read_digits(&text, 2, 0, 23, &tm.tm_hour) || !skip(&text, ":") ||
+	    !read_digits(&text, 2, 0, 59, &tm.tm_min) || !skip(&text, ":") ||
+	    !read_digits(&text, 2, 0, 60, &tm.tm_sec) ||
+	    !read_fraction(&text, &fraction) || !read_offset(&text, &offset) ||
+	    *text != '\0') {
+		return false;
+	}
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	made = tm;
+	seconds = timegm(&made);
+	*time_ns = ((int64_t)seconds - offset) * NS_PER_S + fraction;
+	/* February 30 would be March 2. */
+	return made.tm_mday == tm.tm_mday || tm.tm_sec == 60;
+}
+
+enum status when_parse(const char *text, int64_t now_ns, struct when *when,
+		       struct error *err)
+{
+	int64_t ago;
+
+	*when = (struct when){.kind = WHEN_TXID};
+	if (strcmp(text, "latest") == 0 || strcmp(text, "first") == 0) {
+		when->kind = *text == 'l' ? WHEN_LATEST : WHEN_FIRST;
+		return ST_OK;
+	}
+	if (strncmp(text, "txid:", 5) == 0 && read_number(text + 5, 16, &when->txid) &&
+	    when->txid > 0) {
+		return ST_OK;
+	}
+	if (strncmp(text, "lsn:", 4) == 0 && read_number(text + 4, 10, &when->txid) &&
+	    when->txid < UINT64_MAX) {
+		when->txid++; /* the first LSN is 0, the first TXID 1 */
+		return ST_OK;
+	}
+	when->kind = WHEN_TIME;
+	if (*text == '-' && read_ago(text + 1, &ago)) {
+		when->time_ns = now_ns > ago ? now_ns - ago : 0;
+		return ST_OK;
+	}
+	if (read_time(text, &when->time_ns)) {
+		return ST_OK;
+	}
+	return error_set(err, ST_CONFIG,
+			 "--at %s: must be latest, first, txid:HEX, lsn:N, a time like "
+			 "2026-11-28T10:00:00Z, or one ago like -10m (s, m, h, d, w)",
+			 text);
+}
+
+struct when_text when_time_text(int64_t time_ns)
+{
+	struct when_text out;
+	time_t seconds = (time_t)(time_ns / NS_PER_S);
+	int64_t rest = time_ns % NS_PER_S;
+	struct tm tm = {0};
+	char day[24];
+
+	if (rest < 0) {
+		rest += NS_PER_S;
+		seconds--;
+	}
+	(void)gmtime_r(&seconds, &tm);
+	(void)strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(out.text, sizeof out.text, "%s.%03dZ", day,
+		       (int)(rest / NS_PER_MS));
+	return out;
+}
