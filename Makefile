@@ -213,7 +213,7 @@ helpers: $(HELPERS) $(PRELOADS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli harm state faults programs oracle chaos
+SUITES       ?= unit cases cli harm state faults programs archive oracle chaos
 ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
@@ -381,7 +381,7 @@ help:
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli harm'
-	@echo '                     state faults programs oracle chaos" TRANSACTIONS=10000'
+	@echo '                     state faults programs archive oracle chaos" TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make chaos           storms for CHAOS_SECONDS=600; chaos-go builds a writer for them'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'

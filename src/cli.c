@@ -12,7 +12,8 @@
 
 enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */
-	OPTION_CONFIG = 256,
+	OPTION_AT = 256,
+	OPTION_CONFIG,
 	OPTION_HELP,
 	OPTION_JSON,
 	OPTION_LINES,
@@ -27,6 +28,7 @@ enum option_id {
 };
 
 static const struct option options[] = {
+    {"at", required_argument, NULL, OPTION_AT},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"help", no_argument, NULL, OPTION_HELP},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -65,11 +67,16 @@ static const char usage_options[] =
     "                      the line \"rowtail: following\"\n"
     "  --verbose           more messages on stderr\n"
     "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status: print one JSON object\n"
+    "  --json              of status and archive list: print one JSON object\n"
+    "  --at WHEN           of restore: latest (default), first, txid:HEX, lsn:N, a\n"
+    "                      time like 2026-11-28T10:00:00Z, or -10m, -2h, -3d\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
     "Commands on a state directory:\n";
+
+static const char usage_archive[] = "\nCommands on an archive, a folder that "
+				    "Litestream 0.5 wrote:\n";
 
 static const char usage_properties[] =
     "\nProperties, and what they are when they are not set:\n";
@@ -120,10 +127,20 @@ static void add_synopses(struct buffer *out)
 	}
 }
 
+static void add_commands(struct buffer *out, bool take_words)
+{
+	const struct command *command;
+
+	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
+		if ((command->words > 0) == take_words) {
+			add_entry(out, command->name, NULL, command->help);
+		}
+	}
+}
+
 void cli_add_usage(struct buffer *out)
 {
 	const struct sink_kind *kind;
-	const struct command *command;
 	char option[64];
 
 	buffer_add_str(out, usage_first);
@@ -134,9 +151,9 @@ void cli_add_usage(struct buffer *out)
 		add_entry(out, option, kind->target, kind->help);
 	}
 	buffer_add_str(out, usage_options);
-	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
-		add_entry(out, command->name, NULL, command->help);
-	}
+	add_commands(out, false);
+	buffer_add_str(out, usage_archive);
+	add_commands(out, true);
 	buffer_add_str(out, usage_properties);
 	property_help_add(out);
 	buffer_add_str(out, usage_tail);
@@ -218,6 +235,24 @@ struct operands {
 	unsigned databases;
 };
 
+static enum status set_text(char **field, const char *text, struct error *err)
+{
+	free(*field);
+	*field = strdup(text);
+	return *field ? ST_OK : error_no_memory(err, "the options");
+}
+
+/* Behind a command that takes words. */
+static enum status add_word(struct config *config, const char *text, struct error *err)
+{
+	if (config->word_count == config->command->words) {
+		return error_set(err, ST_CONFIG,
+				 "rowtail %s %s: unexpected %s; see rowtail --help",
+				 config->command->name, config->command->usage, text);
+	}
+	return set_text(&config->words[config->word_count++], text, err);
+}
+
 static enum status add_operand(struct config *config, struct operands *operands,
 			       const char *text, struct error *err)
 {
@@ -225,6 +260,9 @@ static enum status add_operand(struct config *config, struct operands *operands,
 	if (operands->count == 1 && (config->command = command_table_find(text))) {
 		config->needs_no_database = !config->command->takes_database;
 		return ST_OK;
+	}
+	if (config->command && config->command->words > 0) {
+		return add_word(config, text, err);
 	}
 	if (config->needs_no_database) {
 		return error_set(err, ST_CONFIG,
@@ -267,6 +305,8 @@ static enum status take_option(struct config *config, int option,
 	switch (option) {
 	case OPTION_OPERAND:
 		return add_operand(config, operands, optarg, err);
+	case OPTION_AT:
+		return set_text(&config->at, optarg, err);
 	case OPTION_CONFIG:
 		return config_load(config, optarg, err);
 	case 'D':
@@ -325,6 +365,25 @@ static enum status refuse_json(struct error *err)
 			 names);
 }
 
+/* Of a command that takes words. */
+static enum status check_words(const struct config *config, struct error *err)
+{
+	const struct command *command = config->command;
+
+	if (config->word_count < command->words) {
+		return error_set(err, ST_CONFIG,
+				 "too few words: rowtail %s %s (a database of that "
+				 "name is ./%s)",
+				 command->name, command->usage, command->name);
+	}
+	if (config->state_path) {
+		return error_set(err, ST_CONFIG,
+				 "--state does not go with rowtail %s; leave it out",
+				 command->name);
+	}
+	return ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(const struct config *config, struct error *err)
 {
@@ -332,6 +391,13 @@ static enum status check_command(const struct config *config, struct error *err)
 
 	if (config->json && !(command && command->takes_json)) {
 		return refuse_json(err);
+	}
+	if (config->at && !(command && command->takes_at)) {
+		return error_set(err, ST_CONFIG,
+				 "--at goes with rowtail restore only; leave it out");
+	}
+	if (command && command->words > 0) {
+		return check_words(config, err);
 	}
 	if (command && !config->state_path) {
 		return error_set(err, ST_CONFIG,

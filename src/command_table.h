@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/command_table.h -- all commands that work on a state directory, each of them
- * once.
+ * src/command_table.h -- all commands, each of them once: those that work on a state
+ * directory, and those that work on what the words behind them name (an archive).
  *
  * A new one is a file that defines its struct command, and one line in COMMANDS. The
  * command line, its errors and --help are made of that. Without a command the database
@@ -18,20 +18,24 @@
 #include "src/config/config.h"
 
 struct command {
-	const char *name;    /* the first word that is no option */
-	const char *usage;   /* what follows it in --help: "--state DIR DATABASE" */
-	const char *help;    /* of --help: lines of at most 57 characters and "\n" */
+	const char *name;  /* the first word that is no option */
+	const char *usage; /* what follows it in --help: "--state DIR DATABASE" */
+	const char *help;  /* of --help: lines of at most 57 characters and "\n" */
+	unsigned words;    /* that follow it, exactly; 0: it takes a state directory */
 	bool takes_database; /* one, always; else none */
 	bool takes_json;     /* --json: it prints one JSON object */
-	/* With a state directory given, and config->json as asked for; prints on
-	 * stdout. ST_OK: exit 0. Otherwise the error says why. */
+	bool takes_at;       /* --at: a moment of an archive */
+	/* With its words or a state directory given, and config->json as asked for;
+	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
 	enum status (*run)(const struct config *config, struct error *err);
 };
 
 /* In the order of --help. */
-#define COMMANDS(X)       \
-	X(status_command) \
-	X(verify_command)
+#define COMMANDS(X)        \
+	X(status_command)  \
+	X(verify_command)  \
+	X(restore_command) \
+	X(archive_command)
 
 #define COMMAND_DECLARE(which) extern const struct command which;
 COMMANDS(COMMAND_DECLARE)

@@ -3,7 +3,7 @@
 
     tests/run.py SUITE... [options]
 
-    suites: unit cases cli harm state faults programs oracle chaos kafka
+    suites: unit cases cli harm state faults programs archive oracle chaos kafka
 
 What cannot run here is counted as "not run" and says why; it never passes. The exit
 code is 0 when nothing failed and something passed.
@@ -23,7 +23,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VENV = os.path.join(ROOT, "build", "venv", "bin", "python")
-SUITES = ["unit", "cases", "cli", "harm", "state", "faults", "programs", "oracle",
+SUITES = ["unit", "cases", "cli", "harm", "state", "faults", "programs", "archive",
+          "oracle",
           "chaos", "kafka"]
 
 

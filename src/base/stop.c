@@ -84,6 +84,11 @@ enum status stop_setup(struct error *err)
 	return status;
 }
 
+enum status stop_without_deadline(struct error *err)
+{
+	return install(SIGALRM, SIG_IGN, err);
+}
+
 int stop_fd(void)
 {
 	return wake_fd;

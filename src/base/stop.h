@@ -18,6 +18,10 @@
  * src/base/bus_error.h tells. */
 enum status stop_setup(struct error *err) MUST_CHECK;
 
+/* For who has nothing to show for exit code 0 when it is interrupted: it ends by
+ * itself, as soon as it can, and not by the deadline. */
+enum status stop_without_deadline(struct error *err) MUST_CHECK;
+
 /* 0 until a signal came. This and reopen_requested are the only globals. */
 extern volatile int stop_requested;
 

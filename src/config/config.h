@@ -35,6 +35,8 @@ enum snapshot_mode {
 struct config_setting; /* src/config/settings.c */
 struct command;        /* src/command_table.h */
 
+#define COMMAND_WORDS 2 /* that a command takes, at most */
+
 struct config {
 	const struct command *command; /* NULL: follow the database */
 	bool wants_help;               /* --help, and nothing else counts */
@@ -43,6 +45,9 @@ struct config {
 	enum log_level log_most;       /* --quiet, --verbose */
 	bool log_json;                 /* --log-format=json */
 	bool json;                     /* --json of a command */
+	char *words[COMMAND_WORDS]; /* what stands behind a command that takes them */
+	size_t word_count;
+	char *at; /* --at of a command; NULL: not given */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

@@ -74,6 +74,10 @@ void config_clear(struct config *config)
 	for (i = 0; i < property_count(); i++) {
 		property_value_clear(config, property_at(i));
 	}
+	for (i = 0; i < config->word_count; i++) {
+		free(config->words[i]);
+	}
+	free(config->at);
 	free(config->state_path);
 	free(config->sink_target);
 	free(config->snapshot_asked);

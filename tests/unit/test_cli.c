@@ -257,6 +257,39 @@ static void test_commands_have_what_they_need(void **state)
 	check_refused("verify --state d app.db --json", "--json goes with rowtail");
 }
 
+static void test_commands_on_an_archive_take_words(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("restore file:a out.db --at -10m", &c);
+	assert_string_equal(c.command->name, "restore");
+	assert_int_equal(c.word_count, 2);
+	assert_string_equal(c.words[0], "file:a");
+	assert_string_equal(c.words[1], "out.db");
+	assert_string_equal(c.at, "-10m");
+	assert_null(c.database_path);
+	config_clear(&c);
+	parse_ok("--json archive list a", &c);
+	assert_string_equal(c.command->name, "archive");
+	assert_string_equal(c.words[0], "list");
+	assert_null(c.at);
+	assert_true(c.json);
+	config_clear(&c);
+	parse_ok("restore -- -a -b", &c);
+	assert_string_equal(c.words[1], "-b");
+	config_clear(&c);
+	parse_ok("./restore", &c);
+	assert_null(c.command);
+	config_clear(&c);
+	check_refused("restore a", "too few words: rowtail restore ARCHIVE OUT");
+	check_refused("restore a b c", "unexpected c");
+	check_refused("restore a b --state d", "--state does not go with rowtail");
+	check_refused("archive list a --at first", "--at goes with rowtail restore");
+	check_refused("restore a b --json", "--json goes with rowtail status or");
+	check_refused("restore a b --at", "a value is missing behind --at");
+}
+
 static void test_words_behind_two_dashes_are_no_options(void **state)
 {
 	struct config c;
@@ -294,6 +327,7 @@ int main(void)
 	    cmocka_unit_test(test_kafka_has_brokers_and_a_state),
 	    cmocka_unit_test(test_a_file_has_its_state_beside_the_database),
 	    cmocka_unit_test(test_commands_have_what_they_need),
+	    cmocka_unit_test(test_commands_on_an_archive_take_words),
 	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),
 	    cmocka_unit_test(test_log_settings_hold_also_after_an_error),
 	};

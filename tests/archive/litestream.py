@@ -1,0 +1,169 @@
+"""Archives that the real Litestream writes beside changes: every state that it restores is
+restored byte for byte, and the newest is the database."""
+
+import json
+import os
+import shutil
+
+from harness.box import expect
+from harness.litestream import Litestream
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def listed(box, archive):
+    done = box.run("archive", "list", archive, "--json")
+    expect(done.code == 0, "archive list: %s", done)
+    return json.loads(done.out)
+
+
+def work(page_size):
+    """Growth, overflow, deletes, a VACUUM that shrinks, growth again, schema changes."""
+    many = 20000 // page_size * 40 + 60
+    wide = min(page_size * 3, 30000)
+    insert = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d)"
+              " INSERT INTO %s(v) SELECT hex(randomblob(%d)) FROM n")
+    yield "CREATE TABLE t(id INTEGER PRIMARY KEY, v)"
+    yield insert % (many, "t", 40)
+    yield "UPDATE t SET v = 'x' || id WHERE id % 7 = 0"
+    yield insert % (12, "t", wide)
+    yield "CREATE INDEX t_v ON t(substr(v, 1, 20))"
+    yield "DELETE FROM t WHERE id % 3 > 0"
+    yield "PRAGMA incremental_vacuum(20)"
+    yield "VACUUM"
+    yield "DELETE FROM t WHERE id > 9"
+    yield "VACUUM"
+    yield insert % (many * 2, "t", 40)
+    yield "CREATE TABLE u(id INTEGER PRIMARY KEY, v); ALTER TABLE t ADD COLUMN w"
+    yield insert % (many, "u", 10)
+    yield "DROP TABLE t"
+    yield insert % (5, "u", wide)
+
+
+def check_states(box, litestream, archive, expected=0):
+    """Of all ends of files each is restored by both, or by none."""
+    listing = listed(box, archive)
+    ends = sorted({file["max_txid"] for file in listing["files"]})
+    theirs, ours = box.path("theirs.db"), box.path("ours.db")
+    count = 0
+    for txid in ends:
+        for path in (theirs, ours):
+            if os.path.exists(path):
+                os.remove(path)
+        there = litestream.restore(theirs, "-txid", txid)
+        done = box.run("restore", archive, ours, "--at", "txid:" + txid, timeout=60)
+        expect(there == (done.code == 0), "txid %s: Litestream %s, but %s", txid,
+               "restores it" if there else "refuses it", done)
+        if there:
+            expect(content(theirs) == content(ours), "txid %s: another database", txid)
+            count += 1
+    expect(count >= expected, "only %d states of %d", count, len(ends))
+    os.remove(ours)
+    return count
+
+
+def replicate(box, page_size, auto_vacuum, **intervals):
+    writer, path = box.database("PRAGMA page_size=%d" % page_size,
+                                "PRAGMA auto_vacuum=%d" % auto_vacuum)
+    archive = box.path("archive")
+    litestream = Litestream(box, path, archive, **intervals)
+    for statements in work(page_size):
+        writer.sql("c", *statements.split("; "))
+        litestream.sync()
+    return writer, path, archive, litestream
+
+
+def check_latest(box, writer, path, archive):
+    """The newest state is the database after a complete checkpoint."""
+    writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
+    out = box.path("latest.db")
+    done = box.run("restore", archive, out, timeout=60)
+    expect(done.code == 0, "restore: %s", done)
+    expect(content(out) == content(path), "the newest state is not the database")
+    done = box.run("archive", "verify", archive, timeout=60)
+    expect(done.code == 0 and done.out.startswith(b"verified "), "verify: %s", done)
+    os.remove(out)
+
+
+def check_page_size(box, page_size, auto_vacuum):
+    writer, path, archive, litestream = replicate(box, page_size, auto_vacuum)
+    litestream.stop()
+    count = check_states(box, litestream, archive, 10)
+    check_latest(box, writer, path, archive)
+    return count, None
+
+
+def test_every_state_with_pages_of_512_bytes(box):
+    return check_page_size(box, 512, 1)
+
+
+def test_every_state_with_pages_of_4096_bytes(box):
+    return check_page_size(box, 4096, 0)
+
+
+def test_every_state_with_pages_of_65536_bytes(box):
+    return check_page_size(box, 65536, 2)
+
+
+def test_states_of_compacted_levels_and_of_snapshots(box):
+    """Once level 0 is gone, what is left leads to what Litestream can reach, too."""
+    writer, path, archive, litestream = replicate(
+        box, 4096, 2, first="1s", second="3s", snapshot="4s")
+    for n in range(10):
+        writer.sql("c", "INSERT INTO u(v) VALUES('late %d')" % n)
+        litestream.sync()
+    box.wait_until(lambda: {0, 1, 2, 9} <= {f["level"] for f in
+                                            listed(box, archive)["files"]},
+                   60, "not all levels are there")
+    litestream.stop()
+    count = check_states(box, litestream, archive, 3)
+    check_latest(box, writer, path, archive)
+    shutil.rmtree(os.path.join(archive, "ltx", "0"))
+    count += check_states(box, litestream, archive, 1)
+    for name in os.listdir(os.path.join(archive, "ltx", "9")):
+        if not name.endswith(max(os.listdir(os.path.join(archive, "ltx", "9")))):
+            os.remove(os.path.join(archive, "ltx", "9", name))
+    count += check_states(box, litestream, archive, 1)
+    return count, None
+
+
+def test_times_lead_to_the_newest_state_before_them(box):
+    writer, path, archive, litestream = replicate(box, 4096, 0)
+    litestream.stop()
+    files = [f for f in listed(box, archive)["files"] if f["level"] == 0]
+    by_txid, by_time = box.path("txid.db"), box.path("time.db")
+    for file in files[1::4]:
+        newest = max(f["max_txid"] for f in files if f["time"] <= file["time"])
+        for out, at in ((by_txid, "txid:" + newest), (by_time, file["time"])):
+            done = box.run("restore", archive, out, "--at", at, timeout=60)
+            expect(done.code == 0, "--at %s: %s", at, done)
+        expect(content(by_txid) == content(by_time), "another state at %s", file["time"])
+        os.remove(by_txid)
+        os.remove(by_time)
+
+
+def test_the_database_replaced_while_litestream_was_away(box):
+    """Litestream goes on with an increment that has all pages."""
+    writer, path, archive, litestream = replicate(box, 4096, 0)
+    litestream.stop()
+    writer.close()
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(path + suffix):
+            os.remove(path + suffix)
+    writer, path = box.database("CREATE TABLE other(x)")
+    litestream.start()
+    for n in range(3):
+        writer.sql("c", "INSERT INTO other VALUES(randomblob(5000))")
+        litestream.sync()
+    litestream.stop()
+    count = check_states(box, litestream, archive, 12)
+    check_latest(box, writer, path, archive)
+    return count, None
+
+
+for name, function in list(globals().items()):
+    if name.startswith("test_"):
+        function.timeout = 1500
