@@ -231,7 +231,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
+.PHONY: check test suites chaos chaos-go litestream kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -249,6 +249,13 @@ chaos: chaos-go
 chaos-go:
 	@cd tests/chaos/go && go build -o $(CURDIR)/build/chaos-loop-sql-go . || \
 		echo "chaos: no writer in Go (is Go installed, the module proxy in reach?)"
+
+# The program that judges what is read from an archive; what needs it goes without.
+LITESTREAM_VERSION := v0.5.18
+litestream:
+	@GOBIN=$(CURDIR)/build/litestream GOFLAGS= timeout 400 go install \
+		github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION) || \
+		echo "archive: no Litestream (is Go installed, the module proxy in reach?)"
 
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
@@ -384,6 +391,7 @@ help:
 	@echo '                     state faults programs archive oracle chaos" TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make chaos           storms for CHAOS_SECONDS=600; chaos-go builds a writer for them'
+	@echo 'make litestream      builds the program that the suite archive compares with'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

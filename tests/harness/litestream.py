@@ -1,17 +1,13 @@
-"""The real Litestream, which judges what is read from an archive. It is built once, where
-Go and its module can be had; LITESTREAM names another one."""
+"""The real Litestream, which judges what is read from an archive: `make litestream` builds
+it, LITESTREAM names another one."""
 
-import fcntl
 import os
-import shutil
 import signal
 import subprocess
 
 from .box import TESTS, Failed, NotRun, expect
 
-VERSION = "v0.5.18"
-MODULE = "github.com/benbjohnson/litestream/cmd/litestream@" + VERSION
-BUILT = os.path.join(os.path.dirname(TESTS), "build", "litestream-" + VERSION)
+BUILT = os.path.join(os.path.dirname(TESTS), "build", "litestream", "litestream")
 
 CONFIG = """
 socket:
@@ -33,36 +29,13 @@ dbs:
 """
 
 
-def build():
+def find():
     """The path of the program."""
-    given = os.environ.get("LITESTREAM")
-    if given:
-        return given
-    program = os.path.join(BUILT, "litestream")
-    if os.path.exists(program):
-        return program
-    if not shutil.which("go"):
-        raise NotRun("Go is not installed")
-    os.makedirs(BUILT, exist_ok=True)
-    # The checks run side by side: the first builds it, the others wait.
-    lock = open(os.path.join(BUILT, "lock"), "w", encoding="utf-8")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    if os.path.exists(program):
-        return program
-    mine = "%s.%d" % (BUILT, os.getpid())
-    try:
-        done = subprocess.run(["go", "install", MODULE], timeout=1200,
-                              env=dict(os.environ, GOBIN=mine, GOFLAGS=""),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode == 0:
-            os.rename(os.path.join(mine, "litestream"), program)
-            return program
-    except subprocess.TimeoutExpired:
-        raise NotRun("Litestream was not built within 1200 s")
-    finally:
-        shutil.rmtree(mine, ignore_errors=True)
-    raise NotRun("Litestream cannot be built: %s"
-                 % done.stdout.decode("utf-8", "replace").strip()[-300:])
+    program = os.environ.get("LITESTREAM") or BUILT
+    if not os.path.exists(program):
+        raise NotRun("no Litestream: make litestream builds it (with Go), "
+                     "LITESTREAM=PATH names one")
+    return program
 
 
 class Litestream:
@@ -70,7 +43,7 @@ class Litestream:
 
     def __init__(self, box, database, archive, first="30s", second="5m", snapshot="24h"):
         self.box = box
-        self.program = build()
+        self.program = find()
         self.database = database
         self.archive = archive
         self.socket = box.path("litestream.sock")
