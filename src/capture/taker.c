@@ -11,9 +11,9 @@
 #include "src/base/fault.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
-#include "src/capture/catch_up.h"
 #include "src/capture/source_state.h"
 #include "src/capture/wal_frame.h"
+#include "src/history/pair.h"
 
 #define MISFIT_NS (200 * NS_PER_MS) /* frames that differ from the wal-index: LOST */
 
@@ -289,38 +289,58 @@ static enum status check_still(const struct taker *t, const struct stat *before,
 			 quote(t->db->path).text);
 }
 
-/* Compare with the source; what differs is a transaction. */
-static enum status take_difference(struct taker *t,
-				   const struct wal_index_header *header,
-				   struct hold_taken *taken, struct error *err)
+/* For pair_compare: what the history ends with. */
+static enum status is_same_at_end(void *taker, uint32_t page_no, const uint8_t *bytes,
+				  bool *same, struct error *err)
 {
-	struct wal_index_header from_file = *header;
+	const struct taker *t = taker;
+
+	(void)err;
+	*same = t->history->is_same_at_end(t->history, page_no, bytes);
+	return ST_OK;
+}
+
+/*
+ * What differs between the end of the history and the source, in `*out`. The hold keeps
+ * a mark at `header`, so that the file stands still but for pages that have a frame in
+ * the WAL up to there: of those the newest one is compared. ST_RETRY: it did not stand
+ * still.
+ */
+static enum status compare(struct taker *t, const struct wal_index_header *header,
+			   const struct wal_index_header *from_file,
+			   struct captured_txn **out, struct error *err)
+{
+	uint32_t old_count = t->builder.page_count;
+	struct captured_txn *frames = NULL;
 	struct wal_index_header now;
-	struct catch_up catch_up = {.history = t->history,
-				    .database_fd = t->db->db_fd,
-				    .stop = t->settings.stop,
-				    .progress = t->settings.progress,
-				    .context = t->settings.context};
-	struct captured_txn *txn = NULL;
 	struct stat before = {0};
 	bool is_still = !may_change(t, header) && fstat(t->db->db_fd, &before) == 0;
 	uint64_t unused;
-	enum status status = complete_header(t, &from_file, err);
+	enum status status =
+	    txn_builder_read(&t->builder, from_file, 0, UINT64_MAX, true, err);
 
-	if (status == ST_RETRY) {
-		return status;
-	}
-	catch_up.page_count = from_file.page_count;
+	*out = NULL;
 	if (status == ST_OK) {
-		log_info("comparing %" PRIu32 " pages with the state of the last run, "
-			 "as the WAL has begun anew since then",
-			 catch_up.page_count);
-		status =
-		    txn_builder_read(&t->builder, &from_file, 0, UINT64_MAX, true, err);
+		status = txn_builder_accept(&t->builder, &frames, &unused, err);
 	}
+	txn_builder_discard(&t->builder);
 	if (status == ST_OK) {
-		status = catch_up_compare(&catch_up, &t->builder, err);
+		struct pair pair = {.page_size = t->db->page_size,
+				    .old_count = old_count,
+				    .is_same = is_same_at_end,
+				    .old = t,
+				    .fd = t->db->db_fd,
+				    .new_count = from_file->page_count,
+				    .over = frames->pages,
+				    .over_total = frames->page_total,
+				    .spool = t->history->spool,
+				    .stop = t->settings.stop,
+				    .progress = t->settings.progress,
+				    .context = t->settings.context};
+
+		status = pair_compare(&pair, out, err);
 	}
+	captured_txn_free(frames);
 	if (status == ST_OK && is_still) {
 		status = check_still(t, &before, err);
 	}
@@ -328,18 +348,38 @@ static enum status take_difference(struct taker *t,
 				!wal_index_same_salt(&now, header))) {
 		status = error_set(err, ST_RETRY, "the WAL was restarted");
 	}
+	if (status != ST_OK && *out) {
+		captured_pages_drop((*out)->pages, (*out)->page_total,
+				    t->history->spool);
+		captured_txn_free(*out);
+	}
+	return status;
+}
+
+/* Compare with the source; what differs is a transaction. */
+static enum status take_difference(struct taker *t,
+				   const struct wal_index_header *header,
+				   struct hold_taken *taken, struct error *err)
+{
+	struct wal_index_header from_file = *header;
+	struct captured_txn *txn;
+	enum status status = complete_header(t, &from_file, err);
+
 	if (status != ST_OK) {
-		txn_builder_discard(&t->builder);
 		return status;
 	}
+	log_info("comparing %" PRIu32 " pages with the state of the last run, as the "
+		 "WAL has begun anew since then",
+		 from_file.page_count);
+	status = compare(t, header, &from_file, &txn, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	log_info("%zu %s", txn->page_total,
+		 txn->page_total == 1 ? "page differs" : "pages differ");
 	t->builder.lsn += header->frame_count == 0;
-	status = txn_builder_accept(&t->builder, &txn, &unused, err);
-	txn_builder_discard(&t->builder);
-	if (status != ST_OK) {
-		return status;
-	}
-	log_info("%" PRIu32 " %s", catch_up.differ,
-		 catch_up.differ == 1 ? "page differs" : "pages differ");
+	txn->lsn = t->builder.lsn;
+	txn->captured_ns = clock_wall_ns();
 	txn->is_catch_up = true;
 	txn->bytes = (uint64_t)txn->page_total * t->db->page_size;
 	txn->place = place_of(t, header, header->frame_count);

@@ -386,64 +386,6 @@ enum status txn_builder_read(struct txn_builder *builder,
 	return ST_OK;
 }
 
-/* ---- comparison ---- */
-
-void txn_builder_filter(struct txn_builder *builder,
-			bool (*keeps)(const void *context, uint32_t page_no,
-				      const uint8_t *bytes, uint32_t page_size),
-			const void *context)
-{
-	size_t kept = 0;
-
-	assert(builder->draft_total == 1 && builder->draft_next == 0);
-	for (size_t i = 0; i < builder->page_total; i++) {
-		struct draft_page page = builder->pages[i];
-
-		if (keeps(context, page.page_no, spool_bytes(builder->spool, page.slot),
-			  builder->page_size)) {
-			builder->pages[kept++] = page;
-		} else {
-			recycle(builder, page.slot);
-		}
-	}
-	builder->page_total = kept;
-	builder->open_start = kept;
-	builder->drafts[0].page_total = kept;
-}
-
-enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
-			    const uint8_t *bytes, struct error *err)
-{
-	enum status status = page_room(builder, err);
-	uint32_t slot;
-
-	if (status == ST_OK) {
-		status = want_scratch(builder, 1, err);
-	}
-	if (status != ST_OK) {
-		return status;
-	}
-	slot = builder->scratch[--builder->scratch_total];
-	status = spool_put(builder->spool, slot, bytes, err);
-	if (status != ST_OK) {
-		recycle(builder, slot);
-		return status;
-	}
-	builder->pages[builder->page_total++] =
-	    (struct draft_page){.page_no = page_no, .slot = slot};
-	builder->open_start = builder->page_total;
-	builder->drafts[0].page_total = builder->page_total;
-	return ST_OK;
-}
-
-void txn_builder_sort(struct txn_builder *builder)
-{
-	if (builder->page_total > 1) {
-		qsort(builder->pages, builder->page_total, sizeof *builder->pages,
-		      page_order);
-	}
-}
-
 /* ---- pre-images ---- */
 
 /* Consecutive pages that are read from the database file with one call. */

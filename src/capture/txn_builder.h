@@ -96,18 +96,6 @@ enum status txn_builder_read(struct txn_builder *builder,
 			     uint64_t most_bytes, bool as_one,
 			     struct error *err) MUST_CHECK;
 
-/*
- * For a comparison, with the one draft that was read as one: leave out the pages for
- * which `keeps` is false; add copies of pages that it does not have; then sort.
- */
-void txn_builder_filter(struct txn_builder *builder,
-			bool (*keeps)(const void *context, uint32_t page_no,
-				      const uint8_t *bytes, uint32_t page_size),
-			const void *context);
-enum status txn_builder_add(struct txn_builder *builder, uint32_t page_no,
-			    const uint8_t *bytes, struct error *err) MUST_CHECK;
-void txn_builder_sort(struct txn_builder *builder);
-
 /* The oldest draft that is not accepted; NULL: none. */
 const struct draft *txn_builder_draft(const struct txn_builder *builder);
 

@@ -86,9 +86,9 @@ struct history {
 	/* The database file is as its clean stop has left it. */
 	bool (*is_untouched)(const struct history *history,
 			     const struct stat *database);
-	/* Hash (shadow_hash_of) of page `page_no` as of D; false: there is none. */
-	bool (*hash_at_end)(const struct history *history, uint32_t page_no,
-			    uint64_t *hash);
+	/* As of D, page `page_no` is `bytes`. */
+	bool (*is_same_at_end)(const struct history *history, uint32_t page_no,
+			       const uint8_t *bytes);
 	/* `first`: where it begins. It stays the caller's; its `chain` is filled. */
 	enum status (*begin)(struct history *history, struct captured_txn *first,
 			     struct error *err);

@@ -47,11 +47,12 @@ static bool is_untouched(const struct history *history, const struct stat *datab
 	return false;
 }
 
-static bool hash_at_end(const struct history *history, uint32_t page_no, uint64_t *hash)
+static bool is_same_at_end(const struct history *history, uint32_t page_no,
+			   const uint8_t *bytes)
 {
 	(void)history;
 	(void)page_no;
-	(void)hash;
+	(void)bytes;
 	return false;
 }
 
@@ -239,7 +240,7 @@ enum status temporary_open(uint64_t max_bytes, struct history **out, struct erro
 	    .prepare = prepare,
 	    .find_end = find_end,
 	    .is_untouched = is_untouched,
-	    .hash_at_end = hash_at_end,
+	    .is_same_at_end = is_same_at_end,
 	    .begin = begin,
 	    .has_room = has_room,
 	    .append = append,

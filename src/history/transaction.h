@@ -49,6 +49,12 @@ struct captured_txn {
 	uint64_t chain;         /* and the journal's checksum after it */
 };
 
+struct spool;
+
+/* Give the slots of `total` pages back. */
+void captured_pages_drop(const struct captured_page *pages, size_t total,
+			 struct spool *spool);
+
 /* Free a transaction and all that are linked behind it, but not their slots; takes
  * NULL. */
 void captured_txn_free(struct captured_txn *first);

@@ -69,9 +69,10 @@ static bool is_untouched(const struct history *history, const struct stat *datab
 				 const_durable_of(history)->state->end.lsn, database);
 }
 
-static bool hash_at_end(const struct history *history, uint32_t page_no, uint64_t *hash)
+static bool is_same_at_end(const struct history *history, uint32_t page_no,
+			   const uint8_t *bytes)
 {
-	return state_hash_at_end(const_durable_of(history)->state, page_no, hash);
+	return state_is_same_at_end(const_durable_of(history)->state, page_no, bytes);
 }
 
 /* The journal begins with a record of the state at the start, without images: the base
@@ -471,7 +472,7 @@ enum status durable_open(struct state *state, uint64_t journal_max_bytes,
 	    .prepare = prepare,
 	    .find_end = find_end,
 	    .is_untouched = is_untouched,
-	    .hash_at_end = hash_at_end,
+	    .is_same_at_end = is_same_at_end,
 	    .begin = begin,
 	    .has_room = has_room,
 	    .append = append,

@@ -343,8 +343,10 @@ enum status state_prepare(struct state *state, uint32_t page_size, struct error 
 	return ST_OK;
 }
 
-bool state_hash_at_end(const struct state *state, uint32_t page_no, uint64_t *hash)
+bool state_is_same_at_end(const struct state *state, uint32_t page_no,
+			  const uint8_t *bytes)
 {
+	uint32_t page_size = state->meta.page_size;
 	const struct page_version *version;
 
 	if (page_no == 0 || page_no > state->end.page_count) {
@@ -352,16 +354,12 @@ bool state_hash_at_end(const struct state *state, uint32_t page_no, uint64_t *ha
 	}
 	version = page_versions_find(&state->versions, page_no);
 	if (version) {
-		*hash =
-		    shadow_hash_of(page_no, spool_bytes(state->spool, version->slot),
-				   state->meta.page_size);
-		return true;
+		return memcmp(spool_bytes(state->spool, version->slot), bytes,
+			      page_size) == 0;
 	}
-	if (page_no > shadow_page_count(state->shadow)) {
-		return false;
-	}
-	*hash = shadow_hash(state->shadow, page_no);
-	return true;
+	return page_no <= shadow_page_count(state->shadow) &&
+	       shadow_hash(state->shadow, page_no) ==
+		   shadow_hash_of(page_no, bytes, page_size);
 }
 
 /* ---- clean stops ---- */
@@ -457,13 +455,6 @@ enum status state_copy_base(struct state *state, struct shadow_copy *copy,
 	    err);
 }
 
-static void free_slots(struct state *state, const struct captured_txn *txn)
-{
-	for (size_t i = 0; i < txn->page_total; i++) {
-		spool_free(state->spool, &txn->pages[i].slot, 1);
-	}
-}
-
 enum status state_absorb(struct state *state, struct captured_txn *txn,
 			 struct error *err)
 {
@@ -483,7 +474,7 @@ enum status state_absorb(struct state *state, struct captured_txn *txn,
 	}
 	fold_set_base(&state->meta, txn);
 	FAULT_POINT("start-absorbed");
-	free_slots(state, txn);
+	captured_pages_drop(txn->pages, txn->page_total, state->spool);
 	free(txn);
 	return of_shadow(state, status, err);
 }

@@ -76,9 +76,9 @@ enum status state_put_rebuilt(struct state *state, uint32_t page_size, uint32_t 
 enum status state_prepare(struct state *state, uint32_t page_size,
 			  struct error *err) MUST_CHECK;
 
-/* Hash of page `page_no` as of D; false: there is no such page. Until decoding begins.
- */
-bool state_hash_at_end(const struct state *state, uint32_t page_no, uint64_t *hash);
+/* As of D, page `page_no` is `bytes`, by its hash. Until decoding begins. */
+bool state_is_same_at_end(const struct state *state, uint32_t page_no,
+			  const uint8_t *bytes);
 
 /* A clean stop: the file is the state as of `lsn`, all of which is durable. */
 enum status state_put_clean(struct state *state, const struct stat *database,
