@@ -22,13 +22,11 @@ static bool shows_progress(const struct pipeline *pipeline)
 	return pipeline->config->log_most >= LOG_INFO && !pipeline->config->log_json;
 }
 
-/* capture_open compares. */
-static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
+static void show_pages(struct pipeline *pipeline, const char *what, uint32_t pages,
+		       uint32_t page_count)
 {
-	struct pipeline *pipeline = context;
-
 	if (!pipeline->progress.what) {
-		progress_start(&pipeline->progress, "comparison", "pages",
+		progress_start(&pipeline->progress, what, "pages",
 			       shows_progress(pipeline));
 	}
 	progress_update(&pipeline->progress, pages, pages, page_count);
@@ -36,6 +34,12 @@ static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
 		progress_end(&pipeline->progress);
 		pipeline->progress.what = NULL;
 	}
+}
+
+/* capture_open compares. */
+static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
+{
+	show_pages(context, "comparison", pages, page_count);
 }
 
 static enum status open_capture(struct pipeline *pipeline, struct error *err)
@@ -148,13 +152,7 @@ static enum status open_temporary(struct pipeline *pipeline, uint64_t max_bytes,
 
 static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 {
-	struct pipeline *pipeline = context;
-
-	if (!pipeline->progress.what) {
-		progress_start(&pipeline->progress, "copy", "pages",
-			       shows_progress(pipeline));
-	}
-	progress_update(&pipeline->progress, pages, pages, page_count);
+	show_pages(context, "copy", pages, page_count);
 }
 
 static enum status reach_now(void *context, uint64_t *lsn, struct error *err)

@@ -31,7 +31,8 @@
  * is given before the checksum of the file is known; who uses it waits for ST_END.
  *
  * OWNERSHIP  ltx_reader_open / ltx_reader_close; the file is the caller's and stays
- * open until then. A page is borrowed until the next call. THREADS    One at a time.
+ *            open until then. A page is borrowed until the next call.
+ * THREADS    One at a time.
  * ERRORS     ST_CORRUPT: the bytes break the format, the name or the checksum; the text
  *            names the file and what to do. ST_IO, ST_NOMEM.
  */
@@ -53,8 +54,7 @@
 /* For messages about a file that is damaged. */
 #define LTX_ADVICE                                                                   \
 	"the archive is damaged there: a moment that other files lead to can still " \
-	"be "                                                                        \
-	"restored with --at (rowtail archive list shows the files)"
+	"be restored with --at (rowtail archive list shows the files)"
 
 struct ltx_header {
 	uint32_t flags;

@@ -236,10 +236,10 @@ static void note_backfilled(struct wal_hold *h, const struct wal_index_header *n
 }
 
 /*
- * The same before a commit is taken. Looking the names up costs more than the commit,
- * and what happens to them is told before anything that is committed after it: they are
- * looked up when something was told, or can not be. (What is not told, as that a folder
- * above them was moved, is found some milliseconds later.)
+ * Check the names before a commit is taken. To look them up costs more than the commit,
+ * and what happens to them is told before anything that is committed after it: so they
+ * are looked up when something was told, or where nothing can be. What is not told, as
+ * that a folder above them was moved, is found some milliseconds later.
  */
 static enum status check_told(struct wal_hold *h, const struct wal_index_header *now,
 			      struct error *err)
