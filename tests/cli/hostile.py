@@ -250,11 +250,12 @@ def threads(tail):
 
 def test_the_thread_that_holds_locks_is_not_nice(box):
     writer, path = box.database("CREATE TABLE good(id INTEGER PRIMARY KEY, b)")
+    nice = min(os.nice(0) + 15, 19)     # the tests may be run with nice, too
     tail = box.tail(path, preexec=lambda: os.nice(15))
     followed(box, tail, writer)
-    if any("nice level of 15" in e for e in tail.errors):
-        expect(threads(tail)["capture"] == 15, "told of in vain: %s", threads(tail))
+    if any("nice level of %d" % nice in e for e in tail.errors):
+        expect(threads(tail)["capture"] == nice, "told of in vain: %s", threads(tail))
     else:
         expect(threads(tail)["capture"] == 0, "%s", threads(tail))
-    expect(max(threads(tail).values()) == 15, "the others are not: %s", threads(tail))
+    expect(max(threads(tail).values()) == nice, "the others are not: %s", threads(tail))
     box.stop(tail)
