@@ -564,23 +564,6 @@ static bool sweep_is_due(const struct txn_builder *b)
 	       b->frames_since_sweep >= b->versions.total / 2 && b->retired_total == 0;
 }
 
-/* The struct and its arrays in one block. */
-static struct captured_txn *txn_alloc(size_t page_total, size_t retired_total)
-{
-	struct captured_txn *txn =
-	    malloc(sizeof *txn + (page_total + retired_total) * sizeof *txn->pages);
-
-	if (txn) {
-		*txn = (struct captured_txn){
-		    .pages = (struct captured_page *)(void *)(txn + 1),
-		    .page_total = page_total,
-		    .retired_total = retired_total,
-		};
-		txn->retired = txn->pages + page_total;
-	}
-	return txn;
-}
-
 /* The taker gives the versions of pages up that are cut off. */
 static void forget_cut_off(struct txn_builder *b, uint32_t page_count)
 {
@@ -664,7 +647,7 @@ enum status txn_builder_accept(struct txn_builder *builder, struct captured_txn 
 	if (status != ST_OK) {
 		return status;
 	}
-	made = txn_alloc(draft->page_total, builder->retired_total);
+	made = captured_txn_alloc(draft->page_total, builder->retired_total);
 	if (!made) {
 		return no_memory(err);
 	}

@@ -290,8 +290,7 @@ static enum status check_until(struct wal_hold *h,
  * database. If that was the last one, what it committed is brought into the file. */
 static void note_events(struct wal_hold *h)
 {
-	h->suspects_names =
-	    wal_watch_names_changed(h->settings.watch) || h->suspects_names;
+	hold_hear_names(h);
 	if (wal_watch_was_closed(h->settings.watch)) {
 		h->was_closed = true;
 		h->was_left = true;

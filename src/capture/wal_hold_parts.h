@@ -114,6 +114,8 @@ struct wal_hold {
 void hold_move(struct wal_hold *h, enum hold_state state);
 /* ST_LOST, with the reason. */
 enum status hold_lost(struct wal_hold *h, struct error *err, const char *what);
+/* The next look at the names is now, if the watch was told that one has changed. */
+void hold_hear_names(struct wal_hold *h);
 /* ST_LOST when another file is at one of the names, or the WAL is too short for
  * `header`, which was read before; NULL: for none. */
 enum status hold_check_names(struct wal_hold *h, const struct wal_index_header *header,

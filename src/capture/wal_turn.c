@@ -235,6 +235,12 @@ static void note_backfilled(struct wal_hold *h, const struct wal_index_header *n
 	}
 }
 
+void hold_hear_names(struct wal_hold *h)
+{
+	h->suspects_names =
+	    wal_watch_names_changed(h->settings.watch) || h->suspects_names;
+}
+
 /*
  * Check the names before a commit is taken. To look them up costs more than the commit,
  * and what happens to them is told before anything that is committed after it: so they
@@ -247,8 +253,7 @@ static enum status check_told(struct wal_hold *h, const struct wal_index_header 
 	struct stat wal;
 
 	wal_watch_drain(h->settings.watch); /* after `now` was read */
-	h->suspects_names =
-	    wal_watch_names_changed(h->settings.watch) || h->suspects_names;
+	hold_hear_names(h);
 	if (h->suspects_names || wal_watch_is_blind(h->settings.watch) ||
 	    fstat(h->db->wal_fd, &wal) != 0 || is_cut(h, now, wal.st_size)) {
 		return hold_check_names(h, now, err);

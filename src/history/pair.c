@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "btree/db_header.h"
 #include "src/base/array.h"
@@ -117,18 +116,13 @@ static enum status compare(struct comparison *c, struct error *err)
 /* The transaction; NULL: no memory. */
 static struct captured_txn *make_txn(const struct comparison *c)
 {
-	size_t bytes = c->page_total * sizeof *c->pages;
-	struct captured_txn *txn = malloc(sizeof *txn + bytes);
+	struct captured_txn *txn = captured_txn_alloc(c->page_total, 0);
 
 	if (txn) {
-		*txn = (struct captured_txn){
-		    .page_count_before = c->pair->old_count,
-		    .page_count = c->pair->new_count,
-		    .pages = (struct captured_page *)(void *)(txn + 1),
-		    .page_total = c->page_total,
-		};
-		if (bytes > 0) {
-			memcpy(txn->pages, c->pages, bytes);
+		txn->page_count_before = c->pair->old_count;
+		txn->page_count = c->pair->new_count;
+		for (size_t i = 0; i < c->page_total; i++) {
+			txn->pages[i] = c->pages[i];
 		}
 	}
 	return txn;

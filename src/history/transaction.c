@@ -5,6 +5,23 @@
 
 #include "src/history/spool.h"
 
+/* The struct and its arrays in one block. */
+struct captured_txn *captured_txn_alloc(size_t page_total, size_t retired_total)
+{
+	struct captured_txn *txn =
+	    malloc(sizeof *txn + (page_total + retired_total) * sizeof *txn->pages);
+
+	if (txn) {
+		*txn = (struct captured_txn){
+		    .pages = (struct captured_page *)(void *)(txn + 1),
+		    .page_total = page_total,
+		    .retired_total = retired_total,
+		};
+		txn->retired = txn->pages + page_total;
+	}
+	return txn;
+}
+
 void captured_pages_drop(const struct captured_page *pages, size_t total,
 			 struct spool *spool)
 {

@@ -49,6 +49,10 @@ struct captured_txn {
 	uint64_t chain;         /* and the journal's checksum after it */
 };
 
+/* One with room for so many pages and retired ones, both counts set, the rest zeros;
+ * their contents are the caller's to fill. NULL: no memory. */
+struct captured_txn *captured_txn_alloc(size_t page_total, size_t retired_total);
+
 struct spool;
 
 /* Give the slots of `total` pages back. */

@@ -29,26 +29,22 @@ struct state *state_of(struct kept_position *kept)
 static struct captured_txn *new_txn(const struct journal_record *record, uint64_t chain,
 				    uint32_t page_size)
 {
-	struct captured_txn *txn =
-	    malloc(sizeof *txn + record->page_total * sizeof *txn->pages);
+	struct captured_txn *txn = captured_txn_alloc(record->page_total, 0);
 
 	if (!txn) {
 		return NULL;
 	}
-	*txn = (struct captured_txn){
-	    .lsn = record->lsn,
-	    .captured_ns = record->captured_ns,
-	    .page_count_before = record->page_count_before,
-	    .page_count = record->page_count,
-	    .pages = (struct captured_page *)(void *)(txn + 1),
-	    .page_total = record->page_total,
-	    .is_catch_up = record->kind == JOURNAL_CATCH_UP || record->has_catch_up,
-	    .merged = record->merged,
-	    .low_pages = record->low_pages,
-	    .bytes = (uint64_t)record->page_total * page_size,
-	    .place = {.frame = record->last_frame, .proof = record->proof},
-	    .chain = chain,
-	};
+	txn->lsn = record->lsn;
+	txn->captured_ns = record->captured_ns;
+	txn->page_count_before = record->page_count_before;
+	txn->page_count = record->page_count;
+	txn->is_catch_up = record->kind == JOURNAL_CATCH_UP || record->has_catch_up;
+	txn->merged = record->merged;
+	txn->low_pages = record->low_pages;
+	txn->bytes = (uint64_t)record->page_total * page_size;
+	txn->place.frame = record->last_frame;
+	txn->place.proof = record->proof;
+	txn->chain = chain;
 	memcpy(txn->place.salt, record->salt, sizeof txn->place.salt);
 	for (size_t i = 0; i < record->page_total; i++) {
 		txn->pages[i] = (struct captured_page){record->pages[i].page_no,
