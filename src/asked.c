@@ -35,9 +35,11 @@ enum status asked_check_first(const struct asked *asked, struct spool *spool,
 	struct catalog *catalog = NULL;
 	struct view *view;
 	struct error unreadable;
-	enum status status =
-	    view_open(spool, capture_database_fd(capture), asked->config->database_path,
-		      capture_page_size(capture), first, &view, err);
+	struct view_file file = {.fd = capture_database_fd(capture),
+				 .path = asked->config->database_path,
+				 .page_size = capture_page_size(capture)};
+	struct view_base base = view_base_of_file(&file);
+	enum status status = view_open(spool, &base, file.page_size, first, &view, err);
 
 	*is_checked = false;
 	if (status != ST_OK) {

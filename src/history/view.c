@@ -18,7 +18,7 @@
 #define CACHE_WAYS  4
 #define CACHE_BYTES (4u << 20)
 
-/* A page of the file. */
+/* A page of the base. */
 struct cached_page {
 	uint32_t page_no; /* 0: empty */
 	uint32_t pins;
@@ -43,8 +43,7 @@ struct view {
 	struct view_side old_side;
 	struct view_side new_side;
 	struct spool *spool;
-	int base_fd;
-	const char *base_path;
+	struct view_base base;
 	bool keeps_slots;
 	view_check check; /* of pages of the base; NULL: none */
 	void *check_context;
@@ -62,20 +61,27 @@ struct view {
 	uint32_t clock;
 };
 
-/* ---- the cache of pages of the file ---- */
+/* ---- a file as the base ---- */
 
-static enum status read_page(struct view *view, uint32_t page_no, uint8_t *bytes,
+static enum status read_file(void *context, uint32_t page_no, uint8_t *bytes,
 			     struct error *err)
 {
-	uint32_t page_size = view->old_side.source.page_size;
-	off_t at = (off_t)(page_no - 1) * page_size;
+	const struct view_file *file = context;
+	off_t at = (off_t)(page_no - 1) * file->page_size;
 
-	if (!file_read_padded(view->base_fd, bytes, page_size, at)) {
+	if (!file_read_padded(file->fd, bytes, file->page_size, at)) {
 		return error_set_errno(err, errno, "%s: page %u cannot be read",
-				       quote(view->base_path).text, (unsigned)page_no);
+				       quote(file->path).text, (unsigned)page_no);
 	}
 	return ST_OK;
 }
+
+struct view_base view_base_of_file(struct view_file *file)
+{
+	return (struct view_base){.read = read_file, .context = file};
+}
+
+/* ---- the cache of pages of the base ---- */
 
 static struct cached_page *cache_set(struct view *view, uint32_t page_no)
 {
@@ -149,7 +155,7 @@ static void cache_forget(struct view *view, uint32_t page_no)
 	}
 }
 
-/* The page from the file, by way of the cache. */
+/* The page from the base, by way of the cache. */
 static enum status cache_get(struct view *view, uint32_t page_no,
 			     struct cached_page **out, struct error *err)
 {
@@ -163,7 +169,8 @@ static enum status cache_get(struct view *view, uint32_t page_no,
 			return error_no_memory(err, "page %u", page_no);
 		}
 		do {
-			status = read_page(view, page_no, entry->bytes, err);
+			status = view->base.read(view->base.context, page_no,
+						 entry->bytes, err);
 			if (status == ST_OK && view->check) {
 				status = view->check(view->check_context, page_no,
 						     entry->bytes, err);
@@ -479,7 +486,7 @@ static void side_setup(struct view *view, struct view_side *side, bool is_new,
 					    .usable_size = page_size};
 }
 
-enum status view_open(struct spool *spool, int base_fd, const char *base_path,
+enum status view_open(struct spool *spool, const struct view_base *base,
 		      uint32_t page_size, const struct captured_txn *first,
 		      struct view **out, struct error *err)
 {
@@ -490,8 +497,7 @@ enum status view_open(struct spool *spool, int base_fd, const char *base_path,
 		return error_no_memory(err, "a view");
 	}
 	view->spool = spool;
-	view->base_fd = base_fd;
-	view->base_path = base_path;
+	view->base = *base;
 	side_setup(view, &view->old_side, false, page_size, first->page_count);
 	side_setup(view, &view->new_side, true, page_size, first->page_count);
 	view->cache_sets = CACHE_BYTES / page_size / CACHE_WAYS;

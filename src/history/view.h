@@ -3,18 +3,18 @@
  * src/history/view.h -- every page of the database as of two moments: before and after
  * the transaction that is being decoded.
  *
- * The base is the application's database file, the overlay what capture put into
- * the spool. Page N of the old view is, in this order:
+ * The base is the application's database file, or whatever else gives pages by their
+ * number; the overlay is what capture put into the spool. Page N of the old view is, in
+ * this order:
  *
  *   1. the newest decoded version in the spool;
  *   2. its pre-image, saved with the first later transaction that touches it or
  *      cuts it off;
- *   3. the database file; and then look for the pre-image again, because it may
- *      have been saved, and the page been overwritten, during the read. What lies
- *      past the end of the file reads as zeros.
+ *   3. the base; and then look for the pre-image again, because it may have been
+ *      saved, and the page been overwritten, during the read.
  *
  * The new view is the transaction's own frames over the old view. Pages read from
- * the file are kept in a small cache; a transaction's pages leave it.
+ * the base are kept in a small cache; a transaction's pages leave it.
  *
  * OWNERSHIP  view_open / view_close. Pages are pinned as page_source.h says.
  * THREADS    The decoding thread only; the spool is shared with capture.
@@ -30,12 +30,28 @@
 
 struct view;
 
+/* What lies under everything that was captured. */
+struct view_base {
+	/* Page `page_no` (from 1), whole, into `bytes`. Its errors are handed on; the
+	 * text names the base and the page. Called on the view's thread. */
+	enum status (*read)(void *context, uint32_t page_no, uint8_t *bytes,
+			    struct error *err);
+	void *context; /* borrowed until view_close */
+};
+
+/* A file with all pages in their order. What lies past its end reads as zeros. */
+struct view_file {
+	int fd;
+	const char *path;   /* for messages */
+	uint32_t page_size; /* bytes */
+};
+struct view_base view_base_of_file(struct view_file *file);
+
 /*
  * `first` is what capture_open gave: the state to start from. Its slots become the
- * view's. `spool`, `base_fd` and `base_path` (for messages) are borrowed.
- * `usable_size` comes from page 1.
+ * view's. `spool` is borrowed, `base` copied. `usable_size` comes from page 1.
  */
-enum status view_open(struct spool *spool, int base_fd, const char *base_path,
+enum status view_open(struct spool *spool, const struct view_base *base,
 		      uint32_t page_size, const struct captured_txn *first,
 		      struct view **out, struct error *err) MUST_CHECK;
 void view_close(struct view *view); /* takes NULL */

@@ -19,7 +19,8 @@ struct durable {
 	struct history history; /* first member */
 	struct state *state;
 	struct queue *queue;
-	pthread_t thread; /* syncs */
+	struct view_file shadow; /* under the view */
+	pthread_t thread;        /* syncs */
 	bool is_syncing;
 
 	pthread_mutex_t lock;          /* everything below */
@@ -369,6 +370,21 @@ static enum status replay(struct durable *d, uint64_t *lsn, struct error *err)
 	return status;
 }
 
+/* Of the shadow as it is. */
+static enum status view_shadow(struct durable *d, struct error *err)
+{
+	const struct state *state = d->state;
+	struct captured_txn first = {.lsn = state->meta.base_lsn,
+				     .page_count = state->meta.base_pages};
+	struct view_base base = view_base_of_file(&d->shadow);
+
+	d->shadow = (struct view_file){.fd = shadow_fd(state->shadow),
+				       .path = state->base_path,
+				       .page_size = state->meta.page_size};
+	return view_open(state->spool, &base, state->meta.page_size, &first,
+			 &d->history.view, err);
+}
+
 static enum status open_view(struct history *history, const struct history_base *base,
 			     struct captured_txn *first, uint64_t *lsn,
 			     struct error *err)
@@ -376,13 +392,9 @@ static enum status open_view(struct history *history, const struct history_base 
 	struct durable *d = durable_of(history);
 	struct state *state = d->state;
 	enum status status = first ? make_base(d, base, first, err) : ST_OK;
-	struct captured_txn shadow = {.lsn = state->meta.base_lsn,
-				      .page_count = state->meta.base_pages};
 
 	if (status == ST_OK) {
-		status =
-		    view_open(state->spool, shadow_fd(state->shadow), state->base_path,
-			      state->meta.page_size, &shadow, &history->view, err);
+		status = view_shadow(d, err);
 	}
 	if (status != ST_OK) {
 		return status;
@@ -390,7 +402,7 @@ static enum status open_view(struct history *history, const struct history_base 
 	view_use_copy(history->view, state_check_page, state);
 	history->begun_ns = state->meta.begun_ns;
 	history->work_fd = fold_fd(state->fold);
-	*lsn = shadow.lsn;
+	*lsn = state->meta.base_lsn;
 	status = replay(d, lsn, err);
 	(void)state_chain_at(state, *lsn, &history->chain);
 	return status;

@@ -103,11 +103,14 @@ static enum status vacuum(struct page_source *source, uint32_t page_size, int fd
 static enum status copy_rows(struct state *state, uint32_t page_size, int fd,
 			     const volatile int *stop, struct error *err)
 {
-	struct captured_txn base = {.page_count = state->meta.base_pages};
+	struct captured_txn first = {.page_count = state->meta.base_pages};
+	struct view_file file = {.fd = shadow_fd(state->shadow),
+				 .path = state->base_path,
+				 .page_size = state->meta.page_size};
+	struct view_base base = view_base_of_file(&file);
 	struct view *view;
 	enum status status =
-	    view_open(state->spool, shadow_fd(state->shadow), state->base_path,
-		      state->meta.page_size, &base, &view, err);
+	    view_open(state->spool, &base, file.page_size, &first, &view, err);
 
 	if (status != ST_OK) {
 		return status;

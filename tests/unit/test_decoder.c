@@ -35,6 +35,7 @@ struct rig {
 	char path[64];
 	sqlite3 *db;
 	int base_fd; /* the database as it was at the start */
+	struct view_file base;
 	struct image now;
 	struct spool *spool;
 	struct view *view;
@@ -163,14 +164,17 @@ static enum status start(struct rig *rig, struct error *err)
 					      .damaged = on_damage,
 					      .table = on_table,
 					      .change = on_change};
+	struct view_base base;
 
 	assert_int_equal(temp_file_open(&rig->base_fd, err), ST_OK);
 	assert_true(file_write_at(rig->base_fd, rig->now.bytes,
 				  (size_t)rig->now.page_count * PAGE_SIZE, 0));
 	assert_int_equal(spool_open(PAGE_SIZE, &rig->spool, err), ST_OK);
-	assert_int_equal(view_open(rig->spool, rig->base_fd, rig->path, PAGE_SIZE,
-				   &first, &rig->view, err),
-			 ST_OK);
+	rig->base = (struct view_file){
+	    .fd = rig->base_fd, .path = rig->path, .page_size = PAGE_SIZE};
+	base = view_base_of_file(&rig->base);
+	assert_int_equal(
+	    view_open(rig->spool, &base, PAGE_SIZE, &first, &rig->view, err), ST_OK);
 	assert_int_equal(table_filter_open(NULL, "hidden", &rig->filter, err), ST_OK);
 	return decoder_open(rig->view, rig->filter, &events, &rig->decoder, err);
 }

@@ -34,6 +34,7 @@ struct fixture {
 	char state[80];
 	char database[80];
 	struct state *opened;
+	struct view_file shadow;
 	struct view *view;
 	uint32_t page_count;
 	uint64_t lsn;
@@ -64,6 +65,7 @@ static void open_state(struct fixture *f)
 	static const int stop;
 	struct captured_txn base = {.page_count = PAGES};
 	struct captured_txn *first = calloc(1, sizeof *first);
+	struct view_base under;
 	struct shadow_copy copy = {.source_fd = open(f->database, O_RDONLY | O_CLOEXEC),
 				   .page_count = PAGES,
 				   .stop = &stop};
@@ -75,9 +77,11 @@ static void open_state(struct fixture *f)
 	check(state_copy_base(f->opened, &copy, &err), &err);
 	check(state_absorb(f->opened, first, &err), &err);
 	check(state_begin(f->opened, &err), &err);
-	check(view_open(f->opened->spool, shadow_fd(f->opened->shadow),
-			f->opened->base_path, PAGE, &base, &f->view, &err),
-	      &err);
+	f->shadow = (struct view_file){.fd = shadow_fd(f->opened->shadow),
+				       .path = f->opened->base_path,
+				       .page_size = PAGE};
+	under = view_base_of_file(&f->shadow);
+	check(view_open(f->opened->spool, &under, PAGE, &base, &f->view, &err), &err);
 	view_use_copy(f->view, state_check_page, f->opened);
 	(void)close(copy.source_fd);
 }

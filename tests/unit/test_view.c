@@ -32,6 +32,7 @@ struct state {
 struct model {
 	struct spool *spool;
 	struct view *view;
+	struct view_file file;
 	int fd;
 	struct state states[MAX_TXNS + 1]; /* after transaction i; 0: at the start */
 	struct captured_txn *txns[MAX_TXNS + 1];
@@ -238,6 +239,18 @@ static void decode_one(struct model *m)
 	free(txn);
 }
 
+static void open_model_view(struct model *m, const struct captured_txn *first)
+{
+	struct view_base base;
+	struct error err;
+
+	m->file =
+	    (struct view_file){.fd = m->fd, .path = "file", .page_size = PAGE_SIZE};
+	base = view_base_of_file(&m->file);
+	assert_int_equal(view_open(m->spool, &base, PAGE_SIZE, first, &m->view, &err),
+			 ST_OK);
+}
+
 static void run_model(unsigned seed)
 {
 	struct model m = {0};
@@ -253,8 +266,7 @@ static void run_model(unsigned seed)
 		m.states[0].stamp[p] = 1000 + p;
 		write_file_page(&m, p, 1000 + p);
 	}
-	assert_int_equal(
-	    view_open(m.spool, m.fd, "file", PAGE_SIZE, &first, &m.view, &err), ST_OK);
+	open_model_view(&m, &first);
 	while (m.decoded < MAX_TXNS) {
 		if (m.decoded < m.captured && rand() % 3 == 0) {
 			decode_one(&m);
@@ -323,8 +335,7 @@ static void test_page_overwritten_before_it_is_read_is_the_old_one(void **state)
 		m.states[0].stamp[p] = 1000 + p;
 		write_file_page(&m, p, 1000 + p);
 	}
-	assert_int_equal(
-	    view_open(m.spool, m.fd, "file", PAGE_SIZE, &first, &m.view, &err), ST_OK);
+	open_model_view(&m, &first);
 	for (int i = 0; i < 2; i++) {
 		struct page_ref ref = {0};
 		uint8_t expected[PAGE_SIZE];
@@ -343,11 +354,60 @@ static void test_page_overwritten_before_it_is_read_is_the_old_one(void **state)
 	close(m.fd);
 }
 
+/* ---- a base that is no file ---- */
+
+#define MISSING_PAGE 7u
+
+static enum status make_page(void *context, uint32_t page_no, uint8_t *bytes,
+			     struct error *err)
+{
+	int *reads = context;
+
+	++*reads;
+	if (page_no == MISSING_PAGE) {
+		return error_set(err, ST_LOST, "page %u has gone", (unsigned)page_no);
+	}
+	memset(bytes, (int)page_no, PAGE_SIZE);
+	return ST_OK;
+}
+
+static void test_a_base_may_make_its_pages_and_is_asked_for_each_once(void **state)
+{
+	struct captured_txn first = {.page_count = 9, .page_count_before = 9};
+	int reads = 0;
+	struct view_base base = {.read = make_page, .context = &reads};
+	struct page_ref ref = {0};
+	struct spool *spool;
+	struct view *view;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(spool_open(PAGE_SIZE, &spool, &err), ST_OK);
+	assert_int_equal(view_open(spool, &base, PAGE_SIZE, &first, &view, &err),
+			 ST_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(page_get(view_old(view), 5, &ref, &err), ST_OK);
+		assert_int_equal(ref.bytes[0], 5);
+		assert_int_equal(ref.bytes[PAGE_SIZE - 1], 5);
+		page_put(view_old(view), &ref);
+	}
+	assert_int_equal(reads, 2); /* page 1 when it was opened */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(page_get(view_new(view), MISSING_PAGE, &ref, &err),
+				 ST_LOST);
+		assert_string_equal(err.text, "page 7 has gone");
+	}
+	assert_int_equal(reads, 4); /* what failed is not kept */
+	view_close(view);
+	spool_close(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_view_gives_every_page_in_any_interleaving),
 	    cmocka_unit_test(test_page_overwritten_before_it_is_read_is_the_old_one),
+	    cmocka_unit_test(test_a_base_may_make_its_pages_and_is_asked_for_each_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
