@@ -39,13 +39,13 @@ static void archive_close(struct archive *a)
 	storage_close(a->storage);
 }
 
-static enum status archive_open(struct archive *a, const char *location,
+static enum status archive_open(struct archive *a, const struct config *config,
 				struct error *err)
 {
 	enum status status;
 
-	*a = (struct archive){.location = location};
-	status = location_open(location, &a->storage, err);
+	*a = (struct archive){.location = config->words[1]};
+	status = location_open(a->location, &config->storage, &a->storage, err);
 	if (status == ST_OK) {
 		status = storage_list(a->storage, &a->list, err);
 	}
@@ -213,7 +213,7 @@ static enum status print_lines(const struct archive *a, struct error *err)
 static enum status run_list(const struct config *config, struct error *err)
 {
 	struct archive a;
-	enum status status = archive_open(&a, config->words[1], err);
+	enum status status = archive_open(&a, config, err);
 
 	if (status != ST_OK) {
 		return status;
@@ -328,7 +328,7 @@ static enum status run_verify(const struct config *config, struct error *err)
 	enum status status = stop_without_deadline(err);
 
 	if (status == ST_OK) {
-		status = archive_open(&a, config->words[1], err);
+		status = archive_open(&a, config, err);
 	}
 	if (status != ST_OK) {
 		return status;

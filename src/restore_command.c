@@ -85,7 +85,8 @@ static void say_result(const struct restore *r)
 
 static enum status restore(struct restore *r, struct error *err)
 {
-	enum status status = location_open(r->config->words[0], &r->storage, err);
+	enum status status =
+	    location_open(r->config->words[0], &r->config->storage, &r->storage, err);
 
 	if (status == ST_OK) {
 		status = restored_file_open(r->config->words[1], &r->out, err);

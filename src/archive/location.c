@@ -15,9 +15,10 @@ static bool has_scheme(const char *location)
 	       strcspn(location, "/") == (size_t)(colon - location) + 1;
 }
 
-enum status location_open(const char *location, struct storage **storage,
-			  struct error *err)
+enum status location_open(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err)
 {
+	(void)settings; /* a folder has none */
 	if (strncmp(location, "file:", 5) == 0) {
 		location += 5;
 	} else if (has_scheme(location)) {

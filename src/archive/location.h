@@ -9,9 +9,11 @@
 #define LOCATION_H
 
 #include "src/archive/storage.h"
+#include "src/archive/storage_settings.h"
 
-/* `location` is file:PATH or a path; the caller closes the storage. */
-enum status location_open(const char *location, struct storage **storage,
-			  struct error *err) MUST_CHECK;
+/* `location` is file:PATH or a path; the caller closes the storage, and keeps
+ * `settings` until then. */
+enum status location_open(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err) MUST_CHECK;
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "schemas/encoder.h"
 #include "sinks/sink_table.h"
+#include "src/archive/storage_settings.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/config/column_options.h"
@@ -72,6 +73,7 @@ struct config {
 	int heartbeat_ms;                /* 0: no heartbeats */
 
 	struct kafka_options kafka;
+	struct storage_settings storage; /* of an archive */
 
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */

@@ -9,6 +9,7 @@
                 src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main and the commands)
 
+    src/config knows the settings of storages, src/archive/storage_settings.h, no more.
     Of sinks all others see what holds for every sink, sinks/sink*.h, and no kind's own.
 
 Project headers are included with quotes and from the root of the tree. The header
@@ -26,7 +27,7 @@ LAYERS = {
     "btree": {"btree", "src/base"},
     "schemas": {"schemas", "btree", "src/base"},
     "sinks": {"sinks", "src/base"},
-    "src/config": {"src/config", "sinks", "schemas", "src/base"},
+    "src/config": {"src/config", "src/archive", "sinks", "schemas", "src/base"},
     "src/history": {"src/history", "btree", "src/base"},
     "src/state": {"src/state", "src/history", "schemas", "btree", "src/base"},
     "src/capture": {"src/capture", "src/state", "src/history", "btree", "src/base"},
@@ -40,6 +41,9 @@ LAYERS = {
 
 # What others may include of a folder: the rest is its own.
 OPEN_TO_OTHERS = {"sinks": r"sinks/sink(_\w+)?\.h"}
+
+# What a folder may include of another one, where that is less than all.
+OPEN_TO = {("src/config", "src/archive"): r"src/archive/storage_settings\.h"}
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
 LIBRARIES = {
@@ -75,6 +79,8 @@ def check_project(root, path, layer, name):
         return f'"{name}" is no header of a layer, written from the root'
     if target not in LAYERS[layer]:
         return f'{layer} may not include {target} ("{name}")'
+    if not re.fullmatch(OPEN_TO.get((layer, target), ".*"), name):
+        return f'{layer} may not include "{name}"'
     if target != layer and not re.fullmatch(OPEN_TO_OTHERS.get(target, ".*"), name):
         return f'"{name}" is for {target} alone, others use {OPEN_TO_OTHERS[target]}'
     return None

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/storage_settings.h -- what a storage has to know beside its location.
+ *
+ * They are properties (archive.s3.*), and stay as they are while a storage is open that
+ * was opened with them. NULL: not given.
+ *
+ * OWNERSHIP  All texts belong to the struct config that it is a part of.
+ * THREADS    Read-only.
+ */
+#ifndef STORAGE_SETTINGS_H
+#define STORAGE_SETTINGS_H
+
+struct storage_settings {
+	char *s3_endpoint;   /* http[s]://HOST[:PORT]; NULL: AWS */
+	char *s3_region;     /* NULL: of the environment */
+	char *s3_ca;         /* a file of certificates to trust; NULL: the system's */
+	char *s3_access_key; /* NULL: of the environment, with the next two */
+	char *s3_secret_key;
+	char *s3_session_token; /* NULL: none */
+};
+
+#endif
