@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/archive/archive_folder.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
@@ -20,8 +21,7 @@
 
 struct directory {
 	struct storage base;
-	int ltx_fd; /* ROOT/ltx */
-	char *root;
+	struct archive_folder folder;
 };
 
 struct directory_file {
@@ -77,7 +77,7 @@ static enum status add_entry(struct directory *d, int level_fd, unsigned level,
 		return errno == ENOENT
 			   ? ST_OK
 			   : error_set_errno(err, errno, "%s/ltx/%u/%s cannot be read",
-					     quote(d->root).text, level, name);
+					     quote(d->folder.root).text, level, name);
 	}
 	if (!S_ISREG(st.st_mode)) {
 		return ST_OK;
@@ -104,7 +104,7 @@ static enum status list_entries(struct directory *d, DIR *folder, unsigned level
 	}
 	if (status == ST_OK && errno != 0) {
 		status = error_set_errno(err, errno, "%s/ltx/%u cannot be listed",
-					 quote(d->root).text, level);
+					 quote(d->folder.root).text, level);
 	}
 	return status;
 }
@@ -119,12 +119,12 @@ static enum status list_level(struct storage *storage, unsigned level,
 	int fd;
 
 	(void)snprintf(name, sizeof name, "%u", level);
-	fd = openat(d->ltx_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(d->folder.ltx_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		return errno == ENOENT || errno == ENOTDIR
 			   ? ST_OK
 			   : error_set_errno(err, errno, "%s/ltx/%u cannot be listed",
-					     quote(d->root).text, level);
+					     quote(d->folder.root).text, level);
 	}
 	folder = fdopendir(fd);
 	if (!folder) {
@@ -154,8 +154,9 @@ static enum status open_file(struct storage *storage, const struct archive_file 
 		       file->level, file->min_txid, file->max_txid);
 	(void)snprintf(f->base.name, sizeof f->base.name, "%.*s/ltx/%s",
 		       (int)(sizeof f->base.name - sizeof path - 8),
-		       quote(d->root).text, path);
-	f->fd = openat(d->ltx_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		       quote(d->folder.root).text, path);
+	f->fd = openat(d->folder.ltx_fd, path,
+		       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		f->base.size = (uint64_t)st.st_size;
 		*out = &f->base;
@@ -205,61 +206,110 @@ static void close_directory(struct storage *storage)
 {
 	struct directory *d = directory_of(storage);
 
-	if (d->ltx_fd >= 0) {
-		(void)close(d->ltx_fd);
+	if (d->folder.ltx_fd >= 0) {
+		(void)close(d->folder.ltx_fd);
 	}
-	free(d->root);
+	if (d->folder.root_fd >= 0) {
+		(void)close(d->folder.root_fd);
+	}
+	free(d->folder.root);
 	free(d);
 }
 
 /* ROOT is there, but not ROOT/ltx. */
-static enum status no_archive(const struct directory *d, int root_fd, struct error *err)
+static enum status no_archive(const struct directory *d, struct error *err)
 {
-	const char *name = strrchr(d->root, '/');
+	const char *name = strrchr(d->folder.root, '/');
 
-	name = name ? name + 1 : d->root;
-	if (faccessat(root_fd, "generations", F_OK, 0) == 0) {
-		return error_set(err, ST_CONFIG,
-				 "%s was written by Litestream 0.3, whose format is "
-				 "another: restore it with Litestream 0.3",
-				 quote(d->root).text);
-	}
+	name = name ? name + 1 : d->folder.root;
 	if (strcmp(name, "ltx") == 0) {
 		return error_set(err, ST_CONFIG,
 				 "%s has no folder ltx: give the folder above it",
-				 quote(d->root).text);
+				 quote(d->folder.root).text);
 	}
 	return error_set(err, ST_CONFIG,
 			 "%s has no folder ltx, so it is no archive: give the folder "
 			 "that a replica of Litestream was written to",
-			 quote(d->root).text);
+			 quote(d->folder.root).text);
 }
 
-static enum status open_folders(struct directory *d, struct error *err)
+static enum status cannot_open(const struct directory *d, const char *below, int why,
+			       struct error *err)
 {
-	int root_fd = open(d->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum status status = ST_OK;
+	return error_set_errno(err, why, "%s%s cannot be opened as an archive",
+			       quote(d->folder.root).text, below);
+}
 
-	if (root_fd < 0) {
-		int why = errno;
+/* ROOT, where nothing is yet, and its name after a power cut. */
+static bool make_root(const struct directory *d)
+{
+	const char *root = d->folder.root;
+	const char *slash = strrchr(root, '/');
+	size_t len = slash ? (size_t)(slash - root) : 0;
+	char *above = len > 0 ? strndup(root, len) : strdup(slash ? "/" : ".");
+	int fd = above ? open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool is_made =
+	    fd >= 0 && (mkdir(root, 0700) == 0 || errno == EEXIST) && file_sync_all(fd);
+	int why = errno;
 
-		(void)error_set_errno(err, why, "%s cannot be opened as an archive",
-				      quote(d->root).text);
-		if (why == ENOENT || why == ENOTDIR) {
-			err->status = ST_CONFIG;
-			(void)error_add(err, "; give the folder that it lies in");
-		}
-		return err->status;
+	if (fd >= 0) {
+		(void)close(fd);
 	}
-	d->ltx_fd = openat(root_fd, "ltx", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d->ltx_fd < 0 && errno == ENOENT) {
-		status = no_archive(d, root_fd, err);
-	} else if (d->ltx_fd < 0) {
-		status = error_set_errno(err, errno, "%s/ltx cannot be opened",
-					 quote(d->root).text);
+	free(above);
+	errno = why;
+	return is_made;
+}
+
+static enum status open_root(struct directory *d, bool make, struct error *err)
+{
+	int *fd = &d->folder.root_fd;
+
+	*fd = open(d->folder.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0 && errno == ENOENT && make && make_root(d)) {
+		*fd = open(d->folder.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
-	(void)close(root_fd);
-	return status;
+	if (*fd >= 0) {
+		return ST_OK;
+	}
+	(void)cannot_open(d, "", errno, err);
+	if (err->sys_errno == ENOENT || err->sys_errno == ENOTDIR) {
+		err->status = ST_CONFIG;
+		(void)error_add(err, make ? "; make the folder above it first"
+					  : "; give the folder that it lies in");
+	}
+	return err->status;
+}
+
+/* ROOT/ltx; with `make` it is made where there is none. */
+static enum status open_ltx(struct directory *d, bool make, struct error *err)
+{
+	int root_fd = d->folder.root_fd;
+	int *fd = &d->folder.ltx_fd;
+
+	*fd = openat(root_fd, "ltx", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd >= 0) {
+		return ST_OK;
+	}
+	if (errno != ENOENT) {
+		return cannot_open(d, "/ltx", errno, err);
+	}
+	if (faccessat(root_fd, "generations", F_OK, 0) == 0) {
+		return error_set(err, ST_CONFIG,
+				 "%s was written by Litestream 0.3, whose format is "
+				 "another: %s",
+				 quote(d->folder.root).text,
+				 make ? "give another folder"
+				      : "restore it with Litestream 0.3");
+	}
+	if (!make) {
+		return no_archive(d, err);
+	}
+	if ((mkdirat(root_fd, "ltx", 0700) != 0 && errno != EEXIST) ||
+	    !file_sync_all(root_fd)) {
+		return cannot_open(d, "/ltx", errno, err);
+	}
+	*fd = openat(root_fd, "ltx", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd >= 0 ? ST_OK : cannot_open(d, "/ltx", errno, err);
 }
 
 /* Without the slashes that it ends with. */
@@ -273,6 +323,61 @@ static char *dup_root(const char *root)
 	return strndup(root, len);
 }
 
+static enum status open_folders(const char *root, bool make,
+				const struct storage_calls *calls,
+				struct storage **storage, struct error *err)
+{
+	struct directory *d = calloc(1, sizeof *d);
+	enum status status;
+
+	if (!d) {
+		return error_no_memory(err, "an archive");
+	}
+	d->base.calls = calls;
+	d->folder.root_fd = -1;
+	d->folder.ltx_fd = -1;
+	d->folder.root = dup_root(root);
+	status = d->folder.root ? open_root(d, make, err)
+				: error_no_memory(err, "an archive");
+	if (status == ST_OK) {
+		status = open_ltx(d, make, err);
+	}
+	if (status != ST_OK) {
+		close_directory(&d->base);
+		return status;
+	}
+	*storage = &d->base;
+	return ST_OK;
+}
+
+/* ---- writing ---- */
+
+static enum status put_file(struct storage *storage, const struct archive_file *file,
+			    int fd, struct error *err)
+{
+	return archive_folder_put(&directory_of(storage)->folder, file, fd, err);
+}
+
+static enum status remove_file(struct storage *storage, const struct archive_file *file,
+			       struct error *err)
+{
+	return archive_folder_remove(&directory_of(storage)->folder, file, err);
+}
+
+static enum status get_note(struct storage *storage, const char *name, void *bytes,
+			    size_t cap, size_t *len, struct error *err)
+{
+	return archive_folder_get_note(&directory_of(storage)->folder, name, bytes, cap,
+				       len, err);
+}
+
+static enum status put_note(struct storage *storage, const char *name,
+			    const void *bytes, size_t len, struct error *err)
+{
+	return archive_folder_put_note(&directory_of(storage)->folder, name, bytes, len,
+				       err);
+}
+
 enum status directory_open(const char *root, struct storage **storage,
 			   struct error *err)
 {
@@ -282,21 +387,26 @@ enum status directory_open(const char *root, struct storage **storage,
 	    .read = read_file,
 	    .close_file = close_file,
 	    .close = close_directory,
+	    .get_note = get_note,
 	};
-	struct directory *d = calloc(1, sizeof *d);
-	enum status status;
 
-	if (!d) {
-		return error_no_memory(err, "an archive");
-	}
-	d->base.calls = &calls;
-	d->ltx_fd = -1;
-	d->root = dup_root(root);
-	status = d->root ? open_folders(d, err) : error_no_memory(err, "an archive");
-	if (status != ST_OK) {
-		close_directory(&d->base);
-		return status;
-	}
-	*storage = &d->base;
-	return ST_OK;
+	return open_folders(root, false, &calls, storage, err);
+}
+
+enum status directory_open_to_write(const char *root, bool make,
+				    struct storage **storage, struct error *err)
+{
+	static const struct storage_calls calls = {
+	    .list = list_level,
+	    .open = open_file,
+	    .read = read_file,
+	    .close_file = close_file,
+	    .close = close_directory,
+	    .put = put_file,
+	    .remove = remove_file,
+	    .get_note = get_note,
+	    .put_note = put_note,
+	};
+
+	return open_folders(root, make, &calls, storage, err);
 }

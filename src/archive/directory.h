@@ -15,4 +15,10 @@
 enum status directory_open(const char *root, struct storage **storage,
 			   struct error *err) MUST_CHECK;
 
+/* The same to be written to, too (src/archive/archive_folder.h). `make`: where there is
+ * none yet it is made, but for the folder above it. */
+enum status directory_open_to_write(const char *root, bool make,
+				    struct storage **storage,
+				    struct error *err) MUST_CHECK;
+
 #endif

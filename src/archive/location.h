@@ -8,6 +8,8 @@
 #ifndef LOCATION_H
 #define LOCATION_H
 
+#include <stdbool.h>
+
 #include "src/archive/storage.h"
 #include "src/archive/storage_settings.h"
 
@@ -15,5 +17,12 @@
  * `settings` until then. */
 enum status location_open(const char *location, const struct storage_settings *settings,
 			  struct storage **storage, struct error *err) MUST_CHECK;
+
+/* The same to be written to, too. `make`: where there is none yet it is made, in a
+ * folder that is there. */
+enum status location_open_to_write(const char *location,
+				   const struct storage_settings *settings, bool make,
+				   struct storage **storage,
+				   struct error *err) MUST_CHECK;
 
 #endif

@@ -175,24 +175,6 @@ static bool is_ours(const struct restored_file *f)
 	       made.st_dev == named.st_dev && made.st_ino == named.st_ino;
 }
 
-/* Give OUT.tmp its name, unless there is one. False: errno says why. */
-static bool rename_to_free(const struct restored_file *f)
-{
-	if (renameat2(f->folder_fd, f->temp_name, f->folder_fd, f->name,
-		      RENAME_NOREPLACE) == 0) {
-		return true;
-	}
-	if (errno != EINVAL && errno != ENOSYS) {
-		return false;
-	}
-	/* The file system has no such call: a link is not made over a name either. */
-	if (linkat(f->folder_fd, f->temp_name, f->folder_fd, f->name, 0) != 0) {
-		return false;
-	}
-	(void)unlinkat(f->folder_fd, f->temp_name, 0);
-	return true;
-}
-
 enum status restored_file_keep(struct restored_file *f, struct error *err)
 {
 	enum status status;
@@ -212,7 +194,7 @@ enum status restored_file_keep(struct restored_file *f, struct error *err)
 				 "again",
 				 quote(f->temp_path).text);
 	}
-	if (!rename_to_free(f)) {
+	if (!file_rename_free(f->folder_fd, f->temp_name, f->name)) {
 		return errno == EEXIST
 			   ? is_there(f, f->name, NOT_OVER, err)
 			   : error_set_errno(err, errno, "%s cannot be renamed",

@@ -68,3 +68,9 @@ enum status storage_list(struct storage *storage, struct archive_list *list,
 	archive_list_sort(list);
 	return status;
 }
+
+enum status storage_is_closed(struct error *err)
+{
+	return error_set(err, ST_CONFIG,
+			 "the archive was opened to be read: it is not written to");
+}

@@ -8,10 +8,15 @@
  * level, open a file, read a range of it, close it. Nothing is sought or mapped, so
  * that a range may as well be a request to a server, and who lists does so once.
  *
+ * Who writes opens it with location_open_to_write, and is alone: a note says whose
+ * archive it is. The other calls write to none.
+ *
  * OWNERSHIP  location_open / storage_close, storage_file_open / storage_file_close;
- * files are closed before their storage. THREADS    One at a time. ERRORS ST_CONFIG: no
- * archive is there, or not of a kind that can be read. ST_IO, ST_NOMEM. ST_LOST: the
- * file has gone since it was listed.
+ *            files are closed before their storage.
+ * THREADS    One at a time.
+ * ERRORS     ST_CONFIG: no archive is there, or not of a kind that can be read; it was
+ *            opened to be read only, or somebody else writes to it. ST_IO, ST_NOMEM.
+ *            ST_LOST: the file has gone since it was listed.
  */
 #ifndef STORAGE_H
 #define STORAGE_H
@@ -61,6 +66,16 @@ struct storage_calls {
 			    uint64_t offset, size_t *got, struct error *err);
 	void (*close_file)(struct storage_file *file);
 	void (*close)(struct storage *storage);
+
+	/* What the calls of the same names below say; NULL where it is only read. */
+	enum status (*put)(struct storage *storage, const struct archive_file *file,
+			   int fd, struct error *err);
+	enum status (*remove)(struct storage *storage, const struct archive_file *file,
+			      struct error *err);
+	enum status (*get_note)(struct storage *storage, const char *name, void *bytes,
+				size_t cap, size_t *len, struct error *err);
+	enum status (*put_note)(struct storage *storage, const char *name,
+				const void *bytes, size_t len, struct error *err);
 };
 
 struct storage {
@@ -109,6 +124,70 @@ static inline void storage_file_close(struct storage_file *file)
 	if (file) {
 		file->storage->calls->close_file(file);
 	}
+}
+
+/* ---- writing ---- */
+
+/* ST_CONFIG: the storage was opened to be read only. */
+enum status storage_is_closed(struct error *err) MUST_CHECK;
+
+/*
+ * What the finished file `fd` has, of file->size bytes, becomes that file of the
+ * archive, with file->time_ns as its time: whole and after a power cut, or not at all.
+ * `fd` can be read; it must not be written to any more, now or later: where it can be,
+ * the archive has the same file under a second name (a hard link), and its mtime is
+ * changed. ST_OK also if the same bytes are there already; ST_CONFIG if others are:
+ * another writer. Nothing that is there is overwritten.
+ */
+static inline enum status storage_put(struct storage *storage,
+				      const struct archive_file *file, int fd,
+				      struct error *err) MUST_CHECK;
+static inline enum status storage_put(struct storage *storage,
+				      const struct archive_file *file, int fd,
+				      struct error *err)
+{
+	return storage->calls->put ? storage->calls->put(storage, file, fd, err)
+				   : storage_is_closed(err);
+}
+
+/* ST_OK also if it was not there. */
+static inline enum status storage_remove(struct storage *storage,
+					 const struct archive_file *file,
+					 struct error *err) MUST_CHECK;
+static inline enum status storage_remove(struct storage *storage,
+					 const struct archive_file *file,
+					 struct error *err)
+{
+	return storage->calls->remove ? storage->calls->remove(storage, file, err)
+				      : storage_is_closed(err);
+}
+
+/* A small object beside the files, such as "rowtail.json", of at most `cap` bytes.
+ * ST_END: there is none. */
+static inline enum status storage_get_note(struct storage *storage, const char *name,
+					   void *bytes, size_t cap, size_t *len,
+					   struct error *err) MUST_CHECK;
+static inline enum status storage_get_note(struct storage *storage, const char *name,
+					   void *bytes, size_t cap, size_t *len,
+					   struct error *err)
+{
+	return storage->calls->get_note
+		   ? storage->calls->get_note(storage, name, bytes, cap, len, err)
+		   : ST_END;
+}
+
+/* Whole and after a power cut, or not at all. ST_CONFIG: one with other bytes is there;
+ * it stays. */
+static inline enum status storage_put_note(struct storage *storage, const char *name,
+					   const void *bytes, size_t len,
+					   struct error *err) MUST_CHECK;
+static inline enum status storage_put_note(struct storage *storage, const char *name,
+					   const void *bytes, size_t len,
+					   struct error *err)
+{
+	return storage->calls->put_note
+		   ? storage->calls->put_note(storage, name, bytes, len, err)
+		   : storage_is_closed(err);
 }
 
 #endif

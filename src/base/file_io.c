@@ -2,7 +2,9 @@
 #include "src/base/file_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,5 +110,21 @@ bool file_sync_all(int fd)
 			return false;
 		}
 	}
+	return true;
+}
+
+bool file_rename_free(int dir_fd, const char *from, const char *to)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0) {
+		return true;
+	}
+	if (errno != EINVAL && errno != ENOSYS) {
+		return false;
+	}
+	/* The file system has no such call: a link is not made over a name either. */
+	if (linkat(dir_fd, from, dir_fd, to, 0) != 0) {
+		return false;
+	}
+	(void)unlinkat(dir_fd, from, 0);
 	return true;
 }

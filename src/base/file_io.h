@@ -43,4 +43,8 @@ bool file_sync(int fd) MUST_CHECK;
 /* The same with all of the inode (fsync): of a folder, its names. */
 bool file_sync_all(int fd) MUST_CHECK;
 
+/* Give a file another name in the same folder, unless something has that name: then
+ * false, and errno is EEXIST. */
+bool file_rename_free(int dir_fd, const char *from, const char *to) MUST_CHECK;
+
 #endif
