@@ -91,10 +91,14 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def kind_of_build(options):
+    return os.path.basename(os.path.dirname(os.path.realpath(options.rowtail)))
+
+
 def slowness(options):
     if options.slow:
         return options.slow
-    kind = os.path.basename(os.path.dirname(os.path.realpath(options.rowtail)))
+    kind = kind_of_build(options)
     factor = {"asan": 3.0, "tsan": 6.0, "cover": 2.0, "debug": 2.0}.get(kind, 1.0)
     return factor * (25.0 if "valgrind" in options.wrapper else 1.0)
 
@@ -114,7 +118,15 @@ def unit_checks(options, settings):
         run = unit_run(program, options)
         if "valgrind" in options.wrapper and name in APART:
             run = not_run(APART[name])
+        elif kind_of_build(options) == "tsan" and not has_threads(program):
+            run = not_run("without threads there is nothing for this sanitizer")
         yield Check("unit", name, run, 300 * settings.slow)
+
+
+def has_threads(program):
+    """Can it start one? What does not link that cannot."""
+    with open(program, "rb") as file:
+        return b"pthread_create" in file.read()
 
 
 def not_run(reason):
@@ -284,6 +296,8 @@ def main():
             for note in added_up(totals.notes):
                 print("        %s" % note)
         print(line)
+        slowest = sorted(totals.seconds.items(), key=lambda s: -s[1])[:5]
+        print("        longest: %s" % ", ".join("%s %.0f s" % s for s in slowest))
         for reason, names in totals.reasons.items():
             print("        not run: %s (%d: %s%s)" % (
                 reason, len(names), ", ".join(names[:3]),

@@ -31,6 +31,7 @@ class Totals:
         self.reasons = {}
         self.failures = []
         self.notes = []
+        self.seconds = {}  # of each check, by its name
 
     def line(self):
         return "%d passed, %d failed, %d not run" % (
@@ -121,6 +122,7 @@ def count(one, answer, totals, verbose):
     state, detail = answer
     name = "%s/%s" % (one.check.suite, one.check.name)
     seconds = time.monotonic() - one.start
+    totals.seconds[one.check.name] = seconds
     if state == "passed":
         number, note = 1, detail
         if isinstance(detail, tuple):
