@@ -39,12 +39,18 @@ struct ltx_reader {
 	uint8_t page[PAGE_BYTES];
 };
 
+enum status ltx_corrupt(const char *name, const char *what, uint64_t offset,
+			struct error *err)
+{
+	return error_set(err, ST_CORRUPT, "%s: %s at byte %" PRIu64 "; " LTX_ADVICE,
+			 name, what, offset);
+}
+
 /* "`what` at byte N": the file is damaged. */
 static enum status corrupt(const struct ltx_reader *r, const char *what,
 			   struct error *err)
 {
-	return error_set(err, ST_CORRUPT, "%s: %s at byte %" PRIu64 "; " LTX_ADVICE,
-			 r->file->name, what, r->offset);
+	return ltx_corrupt(r->file->name, what, r->offset, err);
 }
 
 /* ---- bytes ---- */
@@ -99,46 +105,42 @@ static void use_sum(struct ltx_reader *r, size_t len)
 
 /* ---- the header ---- */
 
-static enum status check_header(struct ltx_reader *r, const uint8_t *bytes,
-				const struct archive_file *expected, struct error *err)
+/* What is wrong with a header; NULL: nothing. */
+static const char *header_fault(const struct ltx_header *h, const uint8_t *bytes,
+				const struct archive_file *expected)
 {
-	const struct ltx_header *h = &r->header;
 	uint64_t before = get_u64be(bytes + 40);
 	bool has_checksum = !(h->flags & LTX_NO_CHECKSUM);
 
 	if ((h->flags & ~LTX_NO_CHECKSUM) != 0) {
-		return corrupt(r, "has flags of a newer format", err);
+		return "has flags of a newer format";
 	}
 	if (!db_page_size_is_valid(h->page_size)) {
-		return corrupt(r, "has no page size", err);
+		return "has no page size";
 	}
 	if (h->min_txid == 0 || h->min_txid > h->max_txid) {
-		return corrupt(r, "has no range of TXIDs", err);
+		return "has no range of TXIDs";
 	}
 	if (h->min_txid != expected->min_txid || h->max_txid != expected->max_txid) {
-		return corrupt(r, "has other TXIDs than its name", err);
+		return "has other TXIDs than its name";
 	}
 	if (has_checksum && h->min_txid > 1 ? !(before & LTX_CHECKSUM_BIT)
 					    : before != 0) {
-		return corrupt(r, "has a wrong checksum of the database before it",
-			       err);
+		return "has a wrong checksum of the database before it";
 	}
-	return ST_OK;
+	return NULL;
 }
 
-static enum status read_header(struct ltx_reader *r,
-			       const struct archive_file *expected, struct error *err)
+enum status ltx_header_read(const uint8_t *bytes, const char *name,
+			    const struct archive_file *expected, struct ltx_header *out,
+			    struct error *err)
 {
-	enum status status = need(r, LTX_HEADER_BYTES, err);
-	const uint8_t *bytes = bytes_of(r);
+	const char *fault;
 
-	if (status != ST_OK) {
-		return status;
-	}
 	if (memcmp(bytes, "LTX1", 4) != 0) {
-		return corrupt(r, "is no LTX file", err);
+		return ltx_corrupt(name, "is no LTX file", 0, err);
 	}
-	r->header = (struct ltx_header){
+	*out = (struct ltx_header){
 	    .flags = get_u32be(bytes + 4),
 	    .page_size = get_u32be(bytes + 8),
 	    .page_count = get_u32be(bytes + 12),
@@ -146,7 +148,19 @@ static enum status read_header(struct ltx_reader *r,
 	    .max_txid = get_u64be(bytes + 24),
 	    .time_ms = (int64_t)get_u64be(bytes + 32),
 	};
-	status = check_header(r, bytes, expected, err);
+	fault = header_fault(out, bytes, expected);
+	return fault ? ltx_corrupt(name, fault, 0, err) : ST_OK;
+}
+
+static enum status read_header(struct ltx_reader *r,
+			       const struct archive_file *expected, struct error *err)
+{
+	enum status status = need(r, LTX_HEADER_BYTES, err);
+
+	if (status == ST_OK) {
+		status = ltx_header_read(bytes_of(r), r->file->name, expected,
+					 &r->header, err);
+	}
 	if (status == ST_OK) {
 		use_sum(r, LTX_HEADER_BYTES);
 	}

@@ -70,6 +70,16 @@ struct ltx_page {
 	const uint8_t *bytes; /* page_size of them */
 };
 
+/* Of the first LTX_HEADER_BYTES of the file that `name` is for messages, which must say
+ * what `expected` is named. */
+enum status ltx_header_read(const uint8_t *bytes, const char *name,
+			    const struct archive_file *expected, struct ltx_header *out,
+			    struct error *err) MUST_CHECK;
+
+/* ST_CORRUPT: "NAME: what at byte N", and what to do. */
+enum status ltx_corrupt(const char *name, const char *what, uint64_t offset,
+			struct error *err);
+
 struct ltx_reader;
 
 /* `expected`: the file as it is named in its archive; the header must say the same. */

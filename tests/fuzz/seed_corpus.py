@@ -4,8 +4,8 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page and fuzz_record, and fuzz_ltx from the archives
-of tests/archive/fixtures. Needs nothing but Python.
+Writes <folder>/fuzz_database, fuzz_page and fuzz_record, and fuzz_ltx and fuzz_pages from
+the archives of tests/archive/fixtures. Needs nothing but Python.
 """
 
 import pathlib
@@ -123,6 +123,7 @@ def seed_archives(folder):
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
+    seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:
             for auto_vacuum in (0, 1, 2):
