@@ -15,6 +15,7 @@
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
+#include "src/base/temp_file.h"
 
 #define DIGITS     16u                       /* of a TXID */
 #define NAME_BYTES (2 * DIGITS + 1 + 4 + 1u) /* MIN-MAX.ltx and the NUL */
@@ -84,6 +85,7 @@ static enum status add_entry(struct directory *d, int level_fd, unsigned level,
 	}
 	file.size = (uint64_t)st.st_size;
 	file.time_ns = clock_ns_of(st.st_mtim);
+	file.stored_ns = clock_ns_of(st.st_ctim);
 	return archive_list_add(list, &file, err);
 }
 
@@ -378,6 +380,14 @@ static enum status put_note(struct storage *storage, const char *name,
 				       err);
 }
 
+/* Where a file can be made that has no name yet, put needs no copy of it. */
+static enum status open_temp(struct storage *storage, int *fd, struct error *err)
+{
+	*fd = openat(directory_of(storage)->folder.ltx_fd, ".",
+		     O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return *fd >= 0 ? ST_OK : temp_file_open(fd, err);
+}
+
 enum status directory_open(const char *root, struct storage **storage,
 			   struct error *err)
 {
@@ -406,6 +416,7 @@ enum status directory_open_to_write(const char *root, bool make,
 	    .remove = remove_file,
 	    .get_note = get_note,
 	    .put_note = put_note,
+	    .temp = open_temp,
 	};
 
 	return open_folders(root, make, &calls, storage, err);

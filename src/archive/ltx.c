@@ -28,8 +28,11 @@ struct ltx_reader {
 	 */
 	uint64_t offset;
 	uint8_t *window;
+	size_t cap; /* of a file that is smaller only as much as that */
 	size_t at;
 	size_t end;
+
+	uint32_t block_len; /* of the last page, behind which `at` is; 0: a frame */
 
 	/* Hash and count of what the index must say. */
 	XXH3_state_t *entries;
@@ -65,10 +68,13 @@ static enum status have(struct ltx_reader *r, size_t len, struct error *err)
 	if (r->end - r->at >= len) {
 		return ST_OK;
 	}
+	if (len > r->cap) {
+		return ST_END;
+	}
 	memmove(r->window, r->window + r->at, r->end - r->at);
 	r->end -= r->at;
 	r->at = 0;
-	status = storage_file_read(r->file, r->window + r->end, WINDOW_BYTES - r->end,
+	status = storage_file_read(r->file, r->window + r->end, r->cap - r->end,
 				   r->offset + r->end, &got, err);
 	if (status == ST_OK) {
 		r->end += got;
@@ -203,6 +209,7 @@ static enum status read_block(struct ltx_reader *r, struct error *err)
 		return corrupt(r, "has a page that does not decompress", err);
 	}
 	use(r, len);
+	r->block_len = len;
 	return ST_OK;
 }
 
@@ -278,6 +285,7 @@ static enum status read_page(struct ltx_reader *r, struct ltx_page *page,
 		return corrupt(r, "has a page with flags of a newer format", err);
 	}
 	use_sum(r, LTX_HEAD_BYTES);
+	r->block_len = 0;
 	status = flags & LTX_BLOCK ? read_block(r, err) : read_frame(r, err);
 	if (status != ST_OK) {
 		return status;
@@ -285,7 +293,12 @@ static enum status read_page(struct ltx_reader *r, struct ltx_page *page,
 	r->crc = crc64_add(r->crc, r->page, r->header.page_size);
 	expect_entry(r, page_no, start, r->offset - start);
 	r->last_page = page_no;
-	*page = (struct ltx_page){.page_no = page_no, .bytes = r->page};
+	*page = (struct ltx_page){
+	    .page_no = page_no,
+	    .bytes = r->page,
+	    .block = r->block_len > 0 ? bytes_of(r) - r->block_len : NULL,
+	    .block_len = r->block_len,
+	};
 	return ST_OK;
 }
 
@@ -448,7 +461,10 @@ enum status ltx_reader_open(struct storage_file *file,
 
 	if (r) {
 		r->file = file;
-		r->window = malloc(WINDOW_BYTES);
+		/* One byte more, to see whether it goes on after its end. */
+		r->cap =
+		    file->size < WINDOW_BYTES ? (size_t)file->size + 1 : WINDOW_BYTES;
+		r->window = malloc(r->cap);
 		r->entries = XXH3_createState();
 	}
 	if (!r || !r->window || !r->entries) {

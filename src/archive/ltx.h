@@ -68,6 +68,9 @@ struct ltx_header {
 struct ltx_page {
 	uint32_t page_no;     /* 1 to page_count, never the lock page's */
 	const uint8_t *bytes; /* page_size of them */
+	const uint8_t
+	    *block; /* the LZ4 block that they were read from; NULL: a frame */
+	uint32_t block_len;
 };
 
 /* Of the first LTX_HEADER_BYTES of the file that `name` is for messages, which must say

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/base/array.h"
+#include "src/base/temp_file.h"
 
 /* ---- lists ---- */
 
@@ -73,4 +74,10 @@ enum status storage_is_closed(struct error *err)
 {
 	return error_set(err, ST_CONFIG,
 			 "the archive was opened to be read: it is not written to");
+}
+
+enum status storage_temp(struct storage *storage, int *fd, struct error *err)
+{
+	return storage->calls->temp ? storage->calls->temp(storage, fd, err)
+				    : temp_file_open(fd, err);
 }

@@ -33,6 +33,7 @@ struct archive_file {
 	uint64_t min_txid; /* 1: it has the whole database */
 	uint64_t max_txid; /* the state that it leads to */
 	int64_t time_ns;   /* of that state, since 1970; what the storage says */
+	int64_t stored_ns; /* when the storage got it, since 1970; 0: not known */
 	uint64_t size;     /* bytes */
 	unsigned level;
 };
@@ -76,6 +77,8 @@ struct storage_calls {
 				size_t cap, size_t *len, struct error *err);
 	enum status (*put_note)(struct storage *storage, const char *name,
 				const void *bytes, size_t len, struct error *err);
+	/* NULL: temporary files lie where all do (src/base/temp_file.h). */
+	enum status (*temp)(struct storage *storage, int *fd, struct error *err);
 };
 
 struct storage {
@@ -149,6 +152,11 @@ static inline enum status storage_put(struct storage *storage,
 	return storage->calls->put ? storage->calls->put(storage, file, fd, err)
 				   : storage_is_closed(err);
 }
+
+/* An empty file without a name, to make a file of the archive in; if it can be, on the
+ * disk that the archive lies on. The caller closes it. */
+enum status storage_temp(struct storage *storage, int *fd,
+			 struct error *err) MUST_CHECK;
 
 /* ST_OK also if it was not there. */
 static inline enum status storage_remove(struct storage *storage,

@@ -10,6 +10,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/crc64.h"
+#include "src/base/file_io.h"
 
 #define PAGE_BYTES 65536
 
@@ -153,7 +154,7 @@ struct memory_file {
 
 struct memory_storage {
 	struct storage base;
-	struct memory_file files[64];
+	struct memory_file files[1024];
 	size_t count;
 	size_t opened;
 };
@@ -234,6 +235,39 @@ static void close_storage(struct storage *storage)
 	free(m);
 }
 
+static enum status put_file(struct storage *storage, const struct archive_file *file,
+			    int fd, struct error *err)
+{
+	struct memory_storage *m = (struct memory_storage *)(void *)storage;
+	struct memory_file *f = &m->files[m->count++];
+
+	(void)err;
+	assert(m->count <= sizeof m->files / sizeof *m->files);
+	f->file = *file;
+	f->bytes = malloc(file->size);
+	assert(f->bytes && file_read_exactly(fd, f->bytes, file->size, 0));
+	return ST_OK;
+}
+
+static enum status remove_file(struct storage *storage, const struct archive_file *file,
+			       struct error *err)
+{
+	struct memory_storage *m = (struct memory_storage *)(void *)storage;
+
+	(void)err;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct archive_file *f = &m->files[i].file;
+
+		if (f->level == file->level && f->min_txid == file->min_txid &&
+		    f->max_txid == file->max_txid) {
+			free(m->files[i].bytes);
+			m->files[i] = m->files[--m->count];
+			return ST_OK;
+		}
+	}
+	return ST_OK;
+}
+
 struct memory_storage *memory_storage_open(void)
 {
 	static const struct storage_calls calls = {
@@ -242,6 +276,8 @@ struct memory_storage *memory_storage_open(void)
 	    .read = read_file,
 	    .close_file = close_file,
 	    .close = close_storage,
+	    .put = put_file,
+	    .remove = remove_file,
 	};
 	struct memory_storage *m = calloc(1, sizeof *m);
 

@@ -144,6 +144,8 @@ static size_t listed(struct place *p, struct archive_file *first)
 	count = list.count;
 	if (count > 0) {
 		*first = list.files[0];
+		assert_true(first->stored_ns > file.time_ns);
+		first->stored_ns = 0; /* not one of what was put */
 	}
 	archive_list_clear(&list);
 	return count;
@@ -244,6 +246,22 @@ static void test_links_and_files_in_the_place_of_folders_are_refused(void **stat
 	assert_int_equal(symlink("/dev/null", path_of(p, FILE_NAME)), 0);
 	assert_int_equal(put(p, true, CONTENT), ST_CONFIG);
 	assert_non_null(strstr(p->err.text, "is no regular file"));
+}
+
+/* Made where the archive lies it needs no copy. */
+static void test_a_temporary_file_becomes_one_of_the_archive(void **state)
+{
+	struct place *p = *state;
+	struct archive_file found;
+	int fd;
+
+	assert_int_equal(storage_temp(p->storage, &fd, &p->err), ST_OK);
+	assert_true(file_write_at(fd, CONTENT, file.size, 0));
+	assert_int_equal(listed(p, &found), 0);
+	assert_int_equal(storage_put(p->storage, &file, fd, &p->err), ST_OK);
+	(void)close(fd);
+	assert_int_equal(listed(p, &found), 1);
+	check_content(p, FILE_NAME, CONTENT);
 }
 
 static void test_a_file_of_another_length_is_refused(void **state)
@@ -401,6 +419,7 @@ int main(void)
 	    TEST(test_the_same_again_is_well_and_another_content_is_not),
 	    TEST(test_what_a_killed_writer_left_is_replaced),
 	    TEST(test_links_and_files_in_the_place_of_folders_are_refused),
+	    TEST(test_a_temporary_file_becomes_one_of_the_archive),
 	    TEST(test_a_file_of_another_length_is_refused),
 	    TEST(test_a_full_disk_leaves_nothing),
 	    TEST(test_an_archive_that_went_away_is_an_error),
