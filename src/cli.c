@@ -75,8 +75,9 @@ static const char usage_options[] =
     "\n"
     "Commands on a state directory:\n";
 
-static const char usage_archive[] = "\nCommands on an archive, a folder that "
-				    "Litestream 0.5 wrote:\n";
+static const char usage_archive[] =
+    "\nCommands on an archive, a folder that Litestream 0.5 wrote, or on database\n"
+    "files:\n";
 
 static const char usage_properties[] =
     "\nProperties, and what they are when they are not set:\n";
@@ -384,6 +385,19 @@ static enum status check_words(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Events are of the database that was named last. */
+static enum status name_database(struct config *config, struct error *err)
+{
+	const struct command *command = config->command;
+
+	if (!command || !command->makes_events) {
+		return ST_OK;
+	}
+	config->needs_no_database = false;
+	return config_set(config, CONFIG_COMMAND_LINE, "", "database.file.path",
+			  config->words[config->word_count - 1], err);
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(const struct config *config, struct error *err)
 {
@@ -447,6 +461,9 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 			return status;
 		}
 	}
-	return check_command(config, err) == ST_OK ? config_finish(config, err)
-						   : err->status;
+	status = check_command(config, err);
+	if (status == ST_OK) {
+		status = name_database(config, err);
+	}
+	return status == ST_OK ? config_finish(config, err) : status;
 }

@@ -25,6 +25,7 @@ struct command {
 	bool takes_database; /* one, always; else none */
 	bool takes_json;     /* --json: it prints one JSON object */
 	bool takes_at;       /* --at: a moment of an archive */
+	bool makes_events;   /* of its last word, by the properties that shape them */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
 	enum status (*run)(const struct config *config, struct error *err);
@@ -35,7 +36,8 @@ struct command {
 	X(status_command)  \
 	X(verify_command)  \
 	X(restore_command) \
-	X(archive_command)
+	X(archive_command) \
+	X(diff_command)
 
 #define COMMAND_DECLARE(which) extern const struct command which;
 COMMANDS(COMMAND_DECLARE)

@@ -302,7 +302,9 @@ static enum status schema_changed(struct decoder *decoder,
 				  const struct captured_txn *txn, bool *changed,
 				  struct error *err)
 {
-	*changed = touches_schema_pages(decoder->catalog, txn);
+	*changed =
+	    touches_schema_pages(decoder->catalog, txn) ||
+	    view_old(decoder->view)->page_size != view_new(decoder->view)->page_size;
 	if (*changed || !txn_has_page(txn, 1)) {
 		return ST_OK;
 	}

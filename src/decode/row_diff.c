@@ -526,16 +526,27 @@ static bool is_renamed(const struct table_pair *pair, uint32_t i)
 	       old_column->generated == new_column->generated;
 }
 
+/* How much of a row lies in its leaf depends on the size of pages. */
+static bool same_geometry(const struct tree_diff *diff)
+{
+	const struct page_source *a = diff->old_side.source;
+	const struct page_source *b = diff->new_side.source;
+
+	return a->page_size == b->page_size && a->usable_size == b->usable_size;
+}
+
 static enum status map_columns(struct row_diff *rows, struct error *err)
 {
 	const struct table *new_table = rows->pair.new_table;
 	const struct table *old_table = rows->pair.old_table;
+	bool same_columns =
+	    old_table &&
+	    (old_table == new_table || (strcmp(old_table->sql, new_table->sql) == 0 &&
+					old_table->encoding == new_table->encoding));
 
 	rows->is_mapped = false;
-	rows->bytes_tell = old_table && (old_table == new_table ||
-					 (strcmp(old_table->sql, new_table->sql) == 0 &&
-					  old_table->encoding == new_table->encoding));
-	if (!old_table || rows->bytes_tell) {
+	rows->bytes_tell = same_columns && same_geometry(rows->diff);
+	if (!old_table || same_columns) {
 		return ST_OK;
 	}
 	if (!array_room(&rows->column_map, &rows->column_map_cap,

@@ -42,6 +42,9 @@ struct view_side {
 struct view {
 	struct view_side old_side;
 	struct view_side new_side;
+	struct page_source
+	    *old_state; /* of a pair, which has nothing else; else NULL */
+	struct page_source *new_state;
 	struct spool *spool;
 	struct view_base base;
 	bool keeps_slots;
@@ -366,8 +369,8 @@ static void give_back(struct view *view, size_t count)
 	}
 }
 
-enum status view_begin(struct view *view, const struct captured_txn *txn,
-		       struct error *err)
+static enum status lay_over(struct view *view, const struct captured_txn *txn,
+			    struct error *err)
 {
 	uint32_t most = txn->page_count > txn->page_count_before
 			    ? txn->page_count
@@ -414,6 +417,12 @@ enum status view_begin(struct view *view, const struct captured_txn *txn,
 	return ST_OK;
 }
 
+enum status view_begin(struct view *view, const struct captured_txn *txn,
+		       struct error *err)
+{
+	return view->new_state ? ST_OK : lay_over(view, txn, err);
+}
+
 /* Pages past the new end: whatever was kept of them is out of reach from now on. */
 static size_t drop_cut_off(struct view *view, size_t n)
 {
@@ -443,6 +452,9 @@ void view_end(struct view *view)
 	const struct captured_txn *txn = view->txn;
 	size_t n = 0, without = 0;
 
+	if (view->new_state) {
+		return;
+	}
 	for (size_t i = 0; i < txn->page_total; i++) {
 		uint32_t page_no = txn->pages[i].page_no;
 
@@ -528,6 +540,18 @@ enum status view_open(struct spool *spool, const struct view_base *base,
 	return ST_OK;
 }
 
+enum status view_open_pair(struct page_source *old_state, struct page_source *new_state,
+			   struct view **out, struct error *err)
+{
+	*out = calloc(1, sizeof **out);
+	if (!*out) {
+		return error_no_memory(err, "a view");
+	}
+	(*out)->old_state = old_state;
+	(*out)->new_state = new_state;
+	return ST_OK;
+}
+
 void view_close(struct view *view)
 {
 	if (!view) {
@@ -549,10 +573,10 @@ void view_close(struct view *view)
 
 struct page_source *view_old(struct view *view)
 {
-	return &view->old_side.source;
+	return view->old_state ? view->old_state : &view->old_side.source;
 }
 
 struct page_source *view_new(struct view *view)
 {
-	return &view->new_side.source;
+	return view->new_state ? view->new_state : &view->new_side.source;
 }

@@ -54,6 +54,11 @@ struct view_base view_base_of_file(struct view_file *file);
 enum status view_open(struct spool *spool, const struct view_base *base,
 		      uint32_t page_size, const struct captured_txn *first,
 		      struct view **out, struct error *err) MUST_CHECK;
+/* Two states that are whole already, whose pages lie anywhere: nothing is laid over
+ * the old one, and view_begin and view_end change nothing. Their page sizes may differ.
+ * Both are borrowed. */
+enum status view_open_pair(struct page_source *old_state, struct page_source *new_state,
+			   struct view **out, struct error *err) MUST_CHECK;
 void view_close(struct view *view); /* takes NULL */
 
 /* Page sources of the two moments; outside view_begin and view_end they are the same.

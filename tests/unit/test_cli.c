@@ -290,6 +290,27 @@ static void test_commands_on_an_archive_take_words(void **state)
 	check_refused("restore a b --at", "a value is missing behind --at");
 }
 
+static void test_events_of_two_files_have_the_options_of_events(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("diff a.db dir/b.db -D table.include.list=t --lines=record", &c);
+	assert_string_equal(c.command->name, "diff");
+	assert_string_equal(c.words[0], "a.db");
+	assert_string_equal(c.words[1], "dir/b.db");
+	assert_string_equal(c.database_path, "dir/b.db");
+	assert_string_equal(c.database_name, "b.db");
+	assert_string_equal(c.encoder.topic_prefix, "b");
+	assert_string_equal(c.table_include_list, "t");
+	assert_int_equal(c.lines, LINES_RECORD);
+	assert_null(c.state_path);
+	config_clear(&c);
+	check_refused("diff a.db", "too few words: rowtail diff");
+	check_refused("diff a.db b.db c.db d.db", "unexpected");
+	check_refused("diff a.db b.db --state d", "--state does not go");
+}
+
 static void test_words_behind_two_dashes_are_no_options(void **state)
 {
 	struct config c;
@@ -328,6 +349,7 @@ int main(void)
 	    cmocka_unit_test(test_a_file_has_its_state_beside_the_database),
 	    cmocka_unit_test(test_commands_have_what_they_need),
 	    cmocka_unit_test(test_commands_on_an_archive_take_words),
+	    cmocka_unit_test(test_events_of_two_files_have_the_options_of_events),
 	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),
 	    cmocka_unit_test(test_log_settings_hold_also_after_an_error),
 	};

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/diff_sides.h"
+
+#include "src/base/stop.h"
+#include "src/capture/file_pair.h"
+
+#define TRIES 3 /* while somebody writes */
+
+static void show_progress(void *context, uint32_t pages, uint32_t page_count)
+{
+	struct progress *progress = context;
+
+	progress_update(progress, pages, pages, page_count);
+}
+
+static enum status fill_empty(struct diff_sides *sides, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (database_file_is_empty(sides->new_file)) {
+		status = database_file_fill(sides->new_file, sides->old_file, err);
+	}
+	if (status == ST_OK && database_file_is_empty(sides->old_file)) {
+		status = database_file_fill(sides->old_file, sides->new_file, err);
+	}
+	return status;
+}
+
+static enum status open_files(struct diff_sides *sides, const struct config *config,
+			      struct error *err)
+{
+	enum status status = database_file_open(sides->old_name, &sides->old_file, err);
+
+	if (status == ST_OK) {
+		status = database_file_open(sides->new_name, &sides->new_file, err);
+	}
+	if (status == ST_OK) {
+		status = fill_empty(sides, err);
+	}
+	if (status == ST_OK) {
+		struct file_pair pair = {.old_file = sides->old_file,
+					 .new_file = sides->new_file,
+					 .stop = &stop_requested,
+					 .progress = show_progress,
+					 .context = &sides->progress};
+
+		progress_start(&sides->progress, "comparison", "pages",
+			       config->log_most >= LOG_INFO && !config->log_json);
+		status = file_pair_compare(&pair, &sides->txn, err);
+		progress_end(&sides->progress);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	sides->old_pages = database_file_pages(sides->old_file);
+	sides->new_pages = database_file_pages(sides->new_file);
+	sides->txn->captured_ns = database_file_time_ns(sides->new_file);
+	return diff_sides_check(sides, err);
+}
+
+enum status diff_sides_open(struct diff_sides *sides, const struct config *config,
+			    struct error *err)
+{
+	enum status status = ST_RETRY;
+
+	for (int i = 0; status == ST_RETRY && i < TRIES; i++) {
+		diff_sides_close(sides);
+		*sides = (struct diff_sides){.old_name = config->words[0],
+					     .new_name = config->words[1]};
+		status = open_files(sides, config, err);
+	}
+	return status;
+}
+
+void diff_sides_close(struct diff_sides *sides)
+{
+	progress_end(&sides->progress);
+	captured_txn_free(sides->txn);
+	database_file_close(sides->old_file);
+	database_file_close(sides->new_file);
+	*sides = (struct diff_sides){0};
+}
+
+enum status diff_sides_check(const struct diff_sides *sides, struct error *err)
+{
+	enum status status = database_file_check(sides->old_file, err);
+
+	return status == ST_OK ? database_file_check(sides->new_file, err) : status;
+}
