@@ -23,6 +23,7 @@ struct ltx_reader {
 	uint64_t crc;
 	uint32_t last_page; /* that was read; 0: none */
 	bool is_ended;
+	uint64_t database_checksum; /* 0: none, or not read yet */
 
 	/* Of the file, the bytes from `offset` on that are in memory and not yet used.
 	 */
@@ -398,6 +399,7 @@ static enum status read_trailer(struct ltx_reader *r, struct error *err)
 	if (has_checksum ? !(after & LTX_CHECKSUM_BIT) : after != 0) {
 		return corrupt(r, "has a wrong checksum of the database after it", err);
 	}
+	r->database_checksum = after;
 	use_sum(r, 8);
 	if (sum != (r->crc | LTX_CHECKSUM_BIT)) {
 		return corrupt(r, "has a checksum that is not that of its content",
@@ -428,6 +430,24 @@ static enum status read_end(struct ltx_reader *r, struct error *err)
 		r->is_ended = true;
 	}
 	return status == ST_OK ? ST_END : status;
+}
+
+/* ---- the database's checksum ---- */
+
+uint64_t ltx_reader_database_checksum(const struct ltx_reader *r)
+{
+	return r->database_checksum;
+}
+
+uint64_t ltx_database_checksum_add(uint64_t sum, uint32_t page_no, const uint8_t *bytes,
+				   uint32_t page_size)
+{
+	uint8_t number[4];
+
+	put_u32be(number, page_no);
+	return (sum ^
+		crc64_add(crc64_add(0, number, sizeof number), bytes, page_size)) |
+	       LTX_CHECKSUM_BIT;
 }
 
 /* ---- the reader ---- */

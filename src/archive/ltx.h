@@ -93,6 +93,15 @@ void ltx_reader_close(struct ltx_reader *reader);
 
 const struct ltx_header *ltx_reader_header(const struct ltx_reader *reader);
 
+/* Of the whole database after the file, as ltx_database_checksum_add makes it; 0: the
+ * file has none. After ST_END of ltx_reader_next. */
+uint64_t ltx_reader_database_checksum(const struct ltx_reader *reader);
+
+/* Begin with LTX_CHECKSUM_BIT and add each page of the database but that of the lock
+ * byte, in any order. */
+uint64_t ltx_database_checksum_add(uint64_t sum, uint32_t page_no, const uint8_t *bytes,
+				   uint32_t page_size);
+
 /* The next page; ST_END after the last one, when index, trailer and checksum are read
  * and right. */
 enum status ltx_reader_next(struct ltx_reader *reader, struct ltx_page *page,

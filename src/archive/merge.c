@@ -20,6 +20,10 @@ struct merging {
 	uint8_t *was;   /* a bit for each page: it had one, before it was cut off */
 	uint32_t limit; /* pages above it are cut off by a newer file */
 
+	bool sums;         /* the newest file has a checksum of the database, */
+	uint64_t expected; /* this one; */
+	uint64_t sum;      /* and this is that of the pages so far */
+
 	/* Pages not yet written, from `run_page` on. */
 	uint8_t *run;
 	size_t run_len;
@@ -85,6 +89,10 @@ static enum status take_page(struct merging *w, const struct ltx_page *page,
 		return ST_OK;
 	}
 	bit_set(w->has, page->page_no);
+	if (w->sums) {
+		w->sum = ltx_database_checksum_add(w->sum, page->page_no, page->bytes,
+						   w->m->page_size);
+	}
 	return write_page(w, page, err);
 }
 
@@ -141,6 +149,8 @@ static enum status take_header(struct merging *w, const struct archive_file *fil
 		m->page_size = header->page_size;
 		m->page_count = header->page_count;
 		w->limit = header->page_count;
+		w->sums = !(header->flags & LTX_NO_CHECKSUM);
+		w->sum = LTX_CHECKSUM_BIT;
 		return make_room(w, err);
 	}
 	if (header->page_size != m->page_size) {
@@ -199,6 +209,9 @@ static enum status take_file(struct merging *w, const struct archive_file *file,
 	if (status == ST_OK) {
 		status = take_pages(w, reader, err);
 	}
+	if (status == ST_OK && w->expected == 0 && w->sums) {
+		w->expected = ltx_reader_database_checksum(reader);
+	}
 	w->bytes_done += opened->size;
 	if (m->progress) {
 		progress_update(m->progress, w->bytes_done >> 20, w->bytes_done,
@@ -214,6 +227,9 @@ static enum status check_pages(struct merging *w, struct error *err)
 	struct merge *m = w->m;
 
 	m->zero_count = 0;
+	if (w->run) {
+		memset(w->run, 0, m->page_size); /* nothing waits there any more */
+	}
 	for (uint32_t n = 0; n < m->page_count; n++) {
 		uint32_t page_no = n + 1;
 
@@ -231,8 +247,27 @@ static enum status check_pages(struct merging *w, struct error *err)
 			    archive_name(m->plan->files[m->plan->count - 1]).text);
 		}
 		m->zero_count++;
+		if (w->sums) {
+			w->sum = ltx_database_checksum_add(w->sum, page_no, w->run,
+							   m->page_size);
+		}
 	}
 	return ST_OK;
+}
+
+/* What the newest file says of the whole database. */
+static enum status check_sum(const struct merging *w, struct error *err)
+{
+	const struct plan *plan = w->m->plan;
+
+	if (!w->sums || w->sum == w->expected) {
+		return ST_OK;
+	}
+	return error_set(err, ST_CORRUPT,
+			 "the files from %s to %s give another database than the "
+			 "checksum in the last one says; " LTX_ADVICE,
+			 archive_name(plan->files[0]).text,
+			 archive_name(plan->files[plan->count - 1]).text);
 }
 
 enum status merge_run(struct merge *m, struct error *err)
@@ -249,6 +284,9 @@ enum status merge_run(struct merge *m, struct error *err)
 	}
 	if (status == ST_OK) {
 		status = check_pages(&w, err);
+	}
+	if (status == ST_OK) {
+		status = check_sum(&w, err);
 	}
 	free(w.has);
 	free(w.was);

@@ -12,9 +12,13 @@
  * is an error: a writer that leaves out a page has lost it. The page that holds the
  * lock byte is always zeros.
  *
+ * Where the newest file has a checksum of the whole database, the result is compared
+ * with it.
+ *
  * OWNERSHIP  All is borrowed for the call.
  * THREADS    One.
- * ERRORS     ST_CORRUPT: a file is damaged, or a page is missing. ST_LOST: a file was
+ * ERRORS     ST_CORRUPT: a file is damaged, a page is missing, or the
+ *            result is another database. ST_LOST: a file was
  *            removed meanwhile. ST_IO, ST_NOMEM. ST_STOPPED.
  */
 #ifndef MERGE_H

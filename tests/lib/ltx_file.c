@@ -110,7 +110,9 @@ void ltx_file_make(struct ltx_file *f, const struct ltx_spec *spec)
 	add_leb128(&index, 0);
 	buffer_add_buffer(&f->bytes, &index);
 	add_u64(&f->bytes, index.len);
-	add_u64(&f->bytes, spec->has_checksums ? LTX_CHECKSUM_BIT | 78 : 0);
+	add_u64(&f->bytes, !spec->has_checksums ? 0
+			   : spec->checksum     ? spec->checksum
+						: LTX_CHECKSUM_BIT | 78);
 	crc = crc64_add(crc, f->bytes.bytes + f->end, f->bytes.len - f->end);
 	add_u64(&f->bytes, crc | LTX_CHECKSUM_BIT);
 	assert(buffer_ok(&f->bytes));

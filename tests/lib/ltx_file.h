@@ -28,7 +28,8 @@ struct ltx_spec {
 	uint32_t page_count;
 	const struct ltx_fill *pages; /* ends with page number 0 */
 	bool has_frames;              /* LZ4 frames, not blocks */
-	bool has_checksums;           /* of the database, made up */
+	bool has_checksums;           /* of the database, */
+	uint64_t checksum;            /* this one; 0: one that is made up */
 	int64_t time_ns;
 };
 

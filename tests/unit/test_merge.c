@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/archive/merge.h"
+#include "src/base/crc64.h"
 #include "src/base/temp_file.h"
 #include "tests/lib/ltx_file.h"
 
@@ -294,6 +295,46 @@ static void test_the_page_of_the_lock_byte_is_not_missed(void **state)
 	free(fills);
 }
 
+/* XOR of the checksums of all pages, each with its number before it. */
+static uint64_t sum_of(const char *text)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; text[i]; i++) {
+		uint8_t bytes[4 + PAGE] = {0, 0, 0, (uint8_t)(i + 1)};
+
+		memset(bytes + 4, text[i] == '.' ? 0 : text[i], PAGE);
+		sum ^= crc64_add(0, bytes, sizeof bytes);
+	}
+	return sum | LTX_CHECKSUM_BIT;
+}
+
+/* Litestream writes none, LiteFS does. */
+static void test_the_result_is_compared_with_the_checksum_of_the_database(void **state)
+{
+	struct memory_storage *storage = memory_storage_open();
+	const struct step steps[] = {{8, "1-8a"}, {3, "1b"}, {8, "7-8c"}};
+	struct ltx_fill fills[ALL + 1];
+	struct ltx_spec spec;
+	struct result r;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		spec = spec_of(&steps[i], i, fills);
+		spec.has_checksums = i != 1; /* they may be mixed */
+		spec.checksum = sum_of("baa...cc");
+		memory_storage_make(storage, &spec);
+	}
+	/* That of the first one is wrong, and only counts where it is the last. */
+	assert_int_equal(run(storage, "latest", true, &r), ST_OK);
+	assert_string_equal(r.text, "baa...cc");
+	assert_int_equal(run(storage, "latest", false, &r), ST_OK);
+	assert_int_equal(run(storage, "txid:2", true, &r), ST_OK);
+	assert_int_equal(run(storage, "txid:1", true, &r), ST_CORRUPT);
+	assert_non_null(strstr(r.err.text, "give another database than the checksum"));
+	storage_close(memory_storage_base(storage));
+}
+
 static void test_a_file_is_verified_alone(void **state)
 {
 	struct memory_storage *storage = memory_storage_open();
@@ -329,6 +370,8 @@ int main(void)
 	    cmocka_unit_test(test_page_sizes_do_not_mix),
 	    cmocka_unit_test(test_a_size_that_the_files_cannot_have_is_an_error),
 	    cmocka_unit_test(test_the_page_of_the_lock_byte_is_not_missed),
+	    cmocka_unit_test(
+		test_the_result_is_compared_with_the_checksum_of_the_database),
 	    cmocka_unit_test(test_a_file_is_verified_alone),
 	};
 
