@@ -14,6 +14,7 @@ enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */
 	OPTION_AT = 256,
 	OPTION_CONFIG,
+	OPTION_FORMAT,
 	OPTION_HELP,
 	OPTION_JSON,
 	OPTION_LINES,
@@ -30,6 +31,7 @@ enum option_id {
 static const struct option options[] = {
     {"at", required_argument, NULL, OPTION_AT},
     {"config", required_argument, NULL, OPTION_CONFIG},
+    {"format", required_argument, NULL, OPTION_FORMAT},
     {"help", no_argument, NULL, OPTION_HELP},
     {"json", no_argument, NULL, OPTION_JSON},
     {"lines", required_argument, NULL, OPTION_LINES},
@@ -68,8 +70,11 @@ static const char usage_options[] =
     "  --verbose           more messages on stderr\n"
     "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
     "  --json              of status and archive list: print one JSON object\n"
-    "  --at WHEN           of restore: latest (default), first, txid:HEX, lsn:N, a\n"
-    "                      time like 2026-11-28T10:00:00Z, or -10m, -2h, -3d\n"
+    "  --format=FORMAT     of sql: json (default, an object a line), csv or table\n"
+    "                      (default on a terminal)\n"
+    "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
+    "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
+    "                      -3d\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
@@ -308,6 +313,8 @@ static enum status take_option(struct config *config, int option,
 		return add_operand(config, operands, optarg, err);
 	case OPTION_AT:
 		return set_text(&config->at, optarg, err);
+	case OPTION_FORMAT:
+		return set_text(&config->format, optarg, err);
 	case OPTION_CONFIG:
 		return config_load(config, optarg, err);
 	case 'D':
@@ -408,7 +415,12 @@ static enum status check_command(const struct config *config, struct error *err)
 	}
 	if (config->at && !(command && command->takes_at)) {
 		return error_set(err, ST_CONFIG,
-				 "--at goes with rowtail restore only; leave it out");
+				 "--at goes with rowtail restore and rowtail sql only; "
+				 "leave it out");
+	}
+	if (config->format && !(command && command->takes_format)) {
+		return error_set(err, ST_CONFIG,
+				 "--format goes with rowtail sql only; leave it out");
 	}
 	if (command && command->words > 0) {
 		return check_words(config, err);

@@ -25,6 +25,7 @@ struct command {
 	bool takes_database; /* one, always; else none */
 	bool takes_json;     /* --json: it prints one JSON object */
 	bool takes_at;       /* --at: a moment of an archive */
+	bool takes_format;   /* --format: how rows are printed */
 	bool makes_events;   /* of its last word, by the properties that shape them */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
@@ -36,6 +37,7 @@ struct command {
 	X(status_command)  \
 	X(verify_command)  \
 	X(restore_command) \
+	X(sql_command)     \
 	X(archive_command) \
 	X(diff_command)
 

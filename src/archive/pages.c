@@ -7,6 +7,7 @@
 
 #include "btree/db_header.h"
 #include "src/archive/ltx_index.h"
+#include "src/base/stop.h"
 
 #define TRIES        5            /* while files are compacted or removed by others */
 #define OPEN_FILES   16           /* at a time; a plan may have thousands */
@@ -209,7 +210,8 @@ static enum status take_plan(struct archive_pages *p, const struct plan *plan,
 		p->files[i] = *plan->files[i];
 	}
 	for (size_t i = plan->count; status == ST_OK && i > 0; i--) {
-		status = take_file(p, (uint32_t)(i - 1), err);
+		status = stop_requested ? error_set(err, ST_STOPPED, "interrupted")
+					: take_file(p, (uint32_t)(i - 1), err);
 	}
 	if (status == ST_OK) {
 		status = check_pages(p, err);

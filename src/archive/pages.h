@@ -26,6 +26,7 @@
  * ERRORS     ST_CORRUPT: a file is damaged, or a page is missing; the text names it and
  *            what to do. ST_CONFIG: the state is not in the archive any more. ST_IO,
  *            ST_NOMEM; ST_LOST: files are removed faster than they are read.
+ *            ST_STOPPED: a signal came while indexes were read.
  */
 #ifndef PAGES_H
 #define PAGES_H

@@ -48,7 +48,8 @@ struct config {
 	bool json;                     /* --json of a command */
 	char *words[COMMAND_WORDS]; /* what stands behind a command that takes them */
 	size_t word_count;
-	char *at; /* --at of a command; NULL: not given */
+	char *at;     /* --at of a command; NULL: not given */
+	char *format; /* --format of a command; NULL: not given */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

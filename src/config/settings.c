@@ -78,6 +78,7 @@ void config_clear(struct config *config)
 		free(config->words[i]);
 	}
 	free(config->at);
+	free(config->format);
 	free(config->state_path);
 	free(config->sink_target);
 	free(config->snapshot_asked);

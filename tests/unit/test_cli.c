@@ -276,6 +276,12 @@ static void test_commands_on_an_archive_take_words(void **state)
 	assert_null(c.at);
 	assert_true(c.json);
 	config_clear(&c);
+	parse_ok("sql a --format=csv --at first -", &c);
+	assert_string_equal(c.command->name, "sql");
+	assert_string_equal(c.words[0], "a");
+	assert_string_equal(c.words[1], "-");
+	assert_string_equal(c.format, "csv");
+	config_clear(&c);
 	parse_ok("restore -- -a -b", &c);
 	assert_string_equal(c.words[1], "-b");
 	config_clear(&c);
@@ -288,6 +294,8 @@ static void test_commands_on_an_archive_take_words(void **state)
 	check_refused("archive list a --at first", "--at goes with rowtail restore");
 	check_refused("restore a b --json", "--json goes with rowtail status or");
 	check_refused("restore a b --at", "a value is missing behind --at");
+	check_refused("sql a", "too few words: rowtail sql ARCHIVE SQL");
+	check_refused("restore a b --format=csv", "--format goes with rowtail sql");
 }
 
 static void test_events_of_two_files_have_the_options_of_events(void **state)
