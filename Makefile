@@ -91,13 +91,14 @@ LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,lz4,-llz4) \
 	$(call uses,jansson\.h>,-ljansson) \
 	$(call uses,librdkafka/,-lrdkafka) \
-	$(call uses,openssl/,-lcrypto)
+	$(call uses,openssl/,-lcrypto) \
+	$(call uses,curl/,-lcurl)
 TEST_LDLIBS := -ljansson -lcmocka
 
 # --- dependencies -------------------------------------------------------------------
 
 DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev \
-	     libjansson-dev librdkafka-dev libssl-dev
+	     libjansson-dev librdkafka-dev libssl-dev libcurl4-openssl-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
@@ -231,7 +232,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go litestream kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
+.PHONY: check test suites chaos chaos-go litestream s3 kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -256,6 +257,14 @@ litestream:
 	@GOBIN=$(CURDIR)/build/litestream GOFLAGS= timeout 400 go install \
 		github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION) || \
 		echo "archive: no Litestream (is Go installed, the module proxy in reach?)"
+
+# The server that judges what is asked of a bucket; what needs it goes without.
+S3_VERSION := v1.8.0
+s3:
+	@[ -x build/s3/versitygw ] || CGO_ENABLED=0 GOBIN=$(CURDIR)/build/s3 GOFLAGS= \
+		timeout 400 go install -ldflags '-s -w' \
+		github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION) || \
+		echo "archive: no S3 server (is Go installed, the module proxy in reach?)"
 
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
@@ -391,7 +400,8 @@ help:
 	@echo '                     state faults programs archive oracle chaos" TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make chaos           storms for CHAOS_SECONDS=600; chaos-go builds a writer for them'
-	@echo 'make litestream      builds the program that the suite archive compares with'
+	@echo 'make litestream      builds the program that the suite archive compares with;'
+	@echo '                     make s3 the server whose buckets it uses'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

@@ -49,6 +49,9 @@ static enum status archive_open(struct archive *a, const struct config *config,
 	if (status == ST_OK) {
 		status = storage_list(a->storage, &a->list, err);
 	}
+	if (status == ST_OK && strcmp(config->words[0], "list") == 0) {
+		status = storage_list_times(&a->list, err);
+	}
 	if (status == ST_OK) {
 		status = moments_init(&a->moments, &a->list, err);
 	}
@@ -231,6 +234,7 @@ struct verified {
 	size_t removed; /* while it was read */
 	size_t gaps;
 	uint64_t bytes;
+	int64_t latest_ns; /* the time of the newest state */
 };
 
 static enum status verify_files(const struct archive *a, struct verified *v,
@@ -270,8 +274,8 @@ static void say_gaps(const struct archive *a, struct verified *v)
 }
 
 /* Has the newest state all its pages? All its files are sound. */
-static enum status verify_latest(const struct archive *a, struct merge *merge,
-				 struct error *err)
+static enum status verify_latest(const struct archive *a, struct verified *v,
+				 struct merge *merge, struct error *err)
 {
 	const struct when when = {.kind = WHEN_LATEST};
 	struct plan plan;
@@ -283,6 +287,7 @@ static enum status verify_latest(const struct archive *a, struct merge *merge,
 	*merge = (struct merge){
 	    .storage = a->storage, .plan = &plan, .fd = -1, .stop = &stop_requested};
 	status = merge_run(merge, err);
+	v->latest_ns = plan.time_ns;
 	plan_clear(&plan);
 	return status;
 }
@@ -295,7 +300,7 @@ static enum status say_verified(const struct archive *a, const struct verified *
 	(void)printf("verified %zu files, %" PRIu64 " bytes; latest: txid:%" PRIx64
 		     " (%s), %" PRIu32 " pages of %" PRIu32 " bytes\n",
 		     v->files, v->bytes, latest->txid,
-		     when_time_text(latest->time_ns).text, merge->page_count,
+		     when_time_text(v->latest_ns).text, merge->page_count,
 		     merge->page_size);
 	return flush(err);
 }
@@ -318,7 +323,7 @@ static enum status verify(const struct archive *a, struct error *err)
 				 quote(a->location).text, v.damaged, a->list.count,
 				 v.gaps);
 	}
-	status = verify_latest(a, &merge, err);
+	status = verify_latest(a, &v, &merge, err);
 	return status == ST_OK ? say_verified(a, &v, &merge, err) : status;
 }
 

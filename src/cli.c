@@ -81,8 +81,8 @@ static const char usage_options[] =
     "Commands on a state directory:\n";
 
 static const char usage_archive[] =
-    "\nCommands on an archive, a folder that Litestream 0.5 wrote, or on database\n"
-    "files:\n";
+    "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that Litestream 0.5\n"
+    "wrote, or on database files:\n";
 
 static const char usage_properties[] =
     "\nProperties, and what they are when they are not set:\n";

@@ -12,13 +12,11 @@
 #include <unistd.h>
 
 #include "src/archive/archive_folder.h"
+#include "src/archive/file_name.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/base/temp_file.h"
-
-#define DIGITS     16u                       /* of a TXID */
-#define NAME_BYTES (2 * DIGITS + 1 + 4 + 1u) /* MIN-MAX.ltx and the NUL */
 
 struct directory {
 	struct storage base;
@@ -35,32 +33,6 @@ static struct directory *directory_of(struct storage *storage)
 	return (struct directory *)(void *)storage;
 }
 
-/* ---- names ---- */
-
-/* Lower-case hex digits alone: Litestream takes no others. */
-static bool read_txid(const char *digits, uint64_t *txid)
-{
-	*txid = 0;
-	for (unsigned i = 0; i < DIGITS; i++) {
-		char c = digits[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f')) {
-			return false;
-		}
-		*txid = *txid << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-	}
-	return true;
-}
-
-static bool read_name(const char *name, struct archive_file *file)
-{
-	return strlen(name) == NAME_BYTES - 1 && name[DIGITS] == '-' &&
-	       strcmp(name + 2 * DIGITS + 1, ".ltx") == 0 &&
-	       read_txid(name, &file->min_txid) &&
-	       read_txid(name + DIGITS + 1, &file->max_txid) && file->min_txid > 0 &&
-	       file->min_txid <= file->max_txid;
-}
-
 /* ---- listing ---- */
 
 /* A file may be removed while its level is listed. */
@@ -71,7 +43,7 @@ static enum status add_entry(struct directory *d, int level_fd, unsigned level,
 	struct archive_file file = {.level = level};
 	struct stat st;
 
-	if (!read_name(name, &file)) {
+	if (!file_name_read(name, &file)) {
 		return ST_OK;
 	}
 	if (fstatat(level_fd, name, &st, 0) != 0) {
@@ -145,7 +117,7 @@ static enum status open_file(struct storage *storage, const struct archive_file 
 {
 	struct directory *d = directory_of(storage);
 	struct directory_file *f = calloc(1, sizeof *f);
-	char path[NAME_BYTES + 12];
+	char path[FILE_NAME_BYTES + 12];
 	struct stat st;
 
 	if (!f) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/archive/directory.h"
+#include "src/archive/s3.h"
 #include "src/base/quote.h"
 
 /* "s3://..." but not "./a:b". */
@@ -15,6 +16,13 @@ static bool has_scheme(const char *location)
 	       strcspn(location, "/") == (size_t)(colon - location) + 1;
 }
 
+#define S3_SCHEME "s3://"
+
+static bool is_s3(const char *location)
+{
+	return strncmp(location, S3_SCHEME, strlen(S3_SCHEME)) == 0;
+}
+
 /* `*path` is that of a folder. */
 static enum status read_location(const char *location, const char **path,
 				 struct error *err)
@@ -24,23 +32,27 @@ static enum status read_location(const char *location, const char **path,
 		*path += 5;
 	} else if (has_scheme(location)) {
 		return error_set(err, ST_CONFIG,
-				 "%s: an archive is a folder in this version: give its "
-				 "path, or file:PATH",
+				 "%s: an archive is a folder, given as its path or "
+				 "file:PATH, or s3://BUCKET/PREFIX",
 				 quote(location).text);
 	}
 	return **path != '\0'
 		   ? ST_OK
 		   : error_set(err, ST_CONFIG,
-			       "no archive given: must be a path, or file:PATH");
+			       "no archive given: must be a path, file:PATH or "
+			       "s3://BUCKET/PREFIX");
 }
 
 enum status location_open(const char *location, const struct storage_settings *settings,
 			  struct storage **storage, struct error *err)
 {
 	const char *path;
-	enum status status = read_location(location, &path, err);
+	enum status status;
 
-	(void)settings; /* a folder has none */
+	if (is_s3(location)) {
+		return s3_open(location + strlen(S3_SCHEME), settings, storage, err);
+	}
+	status = read_location(location, &path, err);
 	return status == ST_OK ? directory_open(path, storage, err) : status;
 }
 
@@ -49,9 +61,16 @@ enum status location_open_to_write(const char *location,
 				   struct storage **storage, struct error *err)
 {
 	const char *path;
-	enum status status = read_location(location, &path, err);
+	enum status status;
 
-	(void)settings; /* a folder has none */
+	(void)settings;
+	if (is_s3(location)) {
+		return error_set(err, ST_CONFIG,
+				 "%s: archives in S3 are read only in this version: "
+				 "write to a folder",
+				 quote(location).text);
+	}
+	status = read_location(location, &path, err);
 	return status == ST_OK ? directory_open_to_write(path, make, storage, err)
 			       : status;
 }

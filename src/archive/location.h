@@ -13,8 +13,8 @@
 #include "src/archive/storage.h"
 #include "src/archive/storage_settings.h"
 
-/* `location` is file:PATH or a path; the caller closes the storage, and keeps
- * `settings` until then. */
+/* `location` is file:PATH, a path or s3://BUCKET/PREFIX; the caller closes the storage,
+ * and keeps `settings` until then. */
 enum status location_open(const char *location, const struct storage_settings *settings,
 			  struct storage **storage, struct error *err) MUST_CHECK;
 

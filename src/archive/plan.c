@@ -27,6 +27,14 @@ static int compare_ends(const void *left, const void *right)
 	return a->min_txid < b->min_txid ? -1 : a->min_txid > b->min_txid;
 }
 
+/* Does the time of a file tell more of a state than that of `other`? */
+static bool tells_time(const struct archive_file *file,
+		       const struct archive_file *other)
+{
+	return file->time_is_rough ? file->level < other->level
+				   : file->time_ns < other->time_ns;
+}
+
 /* The next file in the order of ends: it makes a state, or is one more way to it.
  * `reached`: the last TXID that can be reached, 0: none. */
 static void add_moment(struct moments *moments, const struct archive_file *file,
@@ -37,12 +45,13 @@ static void add_moment(struct moments *moments, const struct archive_file *file,
 
 	if (!last || last->txid != file->max_txid) {
 		last = &moments->all[moments->count++];
-		*last =
-		    (struct moment){.txid = file->max_txid, .time_ns = file->time_ns};
+		*last = (struct moment){.txid = file->max_txid, .file = file};
 	}
-	if (file->time_ns < last->time_ns) {
-		last->time_ns = file->time_ns;
+	if (tells_time(file, last->file)) {
+		last->file = file;
 	}
+	last->time_ns = last->file->time_ns;
+	last->time_is_rough = last->file->time_is_rough;
 	if (file->min_txid - 1 <= *reached) {
 		last->is_reachable = true;
 		*reached = file->max_txid;
@@ -78,10 +87,23 @@ enum status moments_init(struct moments *moments, const struct archive_list *lis
 	return ST_OK;
 }
 
-/* The newest state that can be reached, of those below `txid`, or at it; NULL: none. */
-static const struct moment *moment_before(const struct moments *moments, uint64_t txid)
+enum status moments_ask_time(struct moment *moment, const struct archive_list *list,
+			     struct error *err)
 {
-	const struct moment *found = NULL;
+	enum status status = ST_OK;
+
+	if (moment->time_is_rough) {
+		status =
+		    storage_time(list->storage, moment->file, &moment->time_ns, err);
+		moment->time_is_rough = status != ST_OK;
+	}
+	return status;
+}
+
+/* The newest state that can be reached, of those below `txid`, or at it; NULL: none. */
+static struct moment *moment_before(const struct moments *moments, uint64_t txid)
+{
+	struct moment *found = NULL;
 
 	for (size_t i = 0; i < moments->count && moments->all[i].txid <= txid; i++) {
 		if (moments->all[i].is_reachable) {
@@ -92,7 +114,7 @@ static const struct moment *moment_before(const struct moments *moments, uint64_
 }
 
 /* The oldest one above `txid`; NULL: none. */
-static const struct moment *moment_after(const struct moments *moments, uint64_t txid)
+static struct moment *moment_after(const struct moments *moments, uint64_t txid)
 {
 	for (size_t i = 0; i < moments->count; i++) {
 		if (moments->all[i].txid > txid && moments->all[i].is_reachable) {
@@ -157,12 +179,18 @@ static void moment_text(const struct moment *moment, char *text, size_t size)
 }
 
 /* `what` is not in the archive, whose nearest states are on both sides of `txid`. */
-static enum status no_moment(const struct moments *moments, uint64_t txid,
+static enum status no_moment(const struct archive_list *list,
+			     const struct moments *moments, uint64_t txid,
 			     const char *what, struct error *err)
 {
-	const struct moment *before = moment_before(moments, txid);
-	const struct moment *after = moment_after(moments, txid);
+	struct moment *before = moment_before(moments, txid);
+	struct moment *after = moment_after(moments, txid);
 	char texts[2][80];
+
+	if ((before && moments_ask_time(before, list, err) != ST_OK) ||
+	    (after && moments_ask_time(after, list, err) != ST_OK)) {
+		return err->status;
+	}
 
 	if (before) {
 		moment_text(before, texts[0], sizeof texts[0]);
@@ -214,19 +242,40 @@ static enum status unreachable(const struct archive_list *list,
 	    gap.after->min_txid <= wanted) {
 		return gap_error(&gap, what, err);
 	}
-	return no_moment(moments, wanted, what, err);
+	return no_moment(list, moments, wanted, what, err);
 }
 
-/* The state that `when` means. */
-static enum status find_moment(const struct archive_list *list,
-			       const struct moments *moments, const struct when *when,
-			       const struct moment **found, struct error *err)
+/* The last state at or before a time, by asking for few of their times. */
+static enum status bisect(const struct archive_list *list,
+			  const struct moments *moments, int64_t time_ns,
+			  struct moment **found, struct error *err)
 {
-	uint64_t wanted = when->txid;
+	size_t low = 0;
+	size_t high = moments->count;
 
-	*found = NULL;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct moment *m = &moments->all[middle];
+
+		if (moments_ask_time(m, list, err) != ST_OK) {
+			return err->status;
+		}
+		if (m->time_ns <= time_ns) {
+			low = middle + 1;
+			*found = m;
+		} else {
+			high = middle;
+		}
+	}
+	return ST_OK;
+}
+
+/* The same where all times are known, which need not ascend. */
+static void scan(const struct moments *moments, const struct when *when,
+		 struct moment **found)
+{
 	for (size_t i = 0; i < moments->count; i++) {
-		const struct moment *m = &moments->all[i];
+		struct moment *m = &moments->all[i];
 
 		if (when->kind == WHEN_FIRST) {
 			*found = m->is_reachable && !*found ? m : *found;
@@ -236,8 +285,33 @@ static enum status find_moment(const struct archive_list *list,
 			*found = m;
 		}
 	}
-	if (*found && (*found)->is_reachable) {
-		return ST_OK;
+}
+
+static bool has_rough_times(const struct archive_list *list)
+{
+	for (size_t i = 0; list->storage && i < list->count; i++) {
+		if (list->files[i].time_is_rough) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The state that `when` means. */
+static enum status find_moment(const struct archive_list *list,
+			       const struct moments *moments, const struct when *when,
+			       struct moment **found, struct error *err)
+{
+	enum status status = ST_OK;
+
+	*found = NULL;
+	if (when->kind == WHEN_TIME && has_rough_times(list)) {
+		status = bisect(list, moments, when->time_ns, found, err);
+	} else {
+		scan(moments, when, found);
+	}
+	if (status != ST_OK || (*found && (*found)->is_reachable)) {
+		return status;
 	}
 	if (*found) {
 		return unreachable(list, moments, (*found)->txid, true, err);
@@ -247,9 +321,9 @@ static enum status find_moment(const struct archive_list *list,
 
 		(void)snprintf(what, sizeof what, "at or before %s",
 			       when_time_text(when->time_ns).text);
-		return no_moment(moments, 0, what, err);
+		return no_moment(list, moments, 0, what, err);
 	}
-	return unreachable(list, moments, wanted, false, err);
+	return unreachable(list, moments, when->txid, false, err);
 }
 
 /* ---- the plan ---- */
@@ -343,7 +417,7 @@ static enum status find_files(struct plan *plan, const struct archive_list *list
 enum status plan_init(struct plan *plan, const struct archive_list *list,
 		      const struct when *when, struct error *err)
 {
-	const struct moment *moment;
+	struct moment *moment;
 	struct moments moments;
 	enum status status;
 
@@ -357,6 +431,9 @@ enum status plan_init(struct plan *plan, const struct archive_list *list,
 		return status;
 	}
 	status = find_moment(list, &moments, when, &moment, err);
+	if (status == ST_OK) {
+		status = moments_ask_time(moment, list, err);
+	}
 	if (status == ST_OK) {
 		status = find_files(plan, list, moment, err);
 	}

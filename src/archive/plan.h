@@ -11,16 +11,20 @@
  * The plan for a state begins with the newest snapshot (level 9) at or before it, or
  * with another whole database where there is none, and takes of all files that can be
  * next the one that reaches farthest. A whole database makes what came before it
- * unnecessary. No I/O is done here.
+ * unnecessary.
  *
  * The time of a state is the earliest time of the files that lead to it: one that was
- * compacted or that is a snapshot may say when it was made.
+ * compacted or that is a snapshot may say when it was made. Where a list has rough
+ * times it is the time of the one of the lowest level, and its storage is asked for
+ * those that are needed: a state is then found by halving, as times ascend with TXIDs.
+ * No other I/O is done here.
  *
  * OWNERSHIP  plan_init / plan_clear; files are borrowed from the list.
  * THREADS    No shared state.
  * ERRORS     ST_UNFIT never; ST_CONFIG: the archive does not have that moment, the text
  *            names the nearest ones. ST_CORRUPT: a gap is before it, the text names the
- *            files on both sides. ST_NOMEM.
+ *            files on both sides. ST_NOMEM. Of a storage that is asked for times: its
+ *            own, ST_LOST among them.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -39,8 +43,10 @@ struct plan {
 /* A state that the archive has, in the order of TXIDs. */
 struct moment {
 	uint64_t txid;
-	int64_t time_ns;
+	int64_t time_ns; /* moments_ask_time where it is rough */
 	bool is_reachable;
+	bool time_is_rough;
+	const struct archive_file *file; /* of the list: whose time it is */
 };
 
 struct moments {
@@ -52,6 +58,10 @@ struct moments {
 enum status moments_init(struct moments *moments, const struct archive_list *list,
 			 struct error *err) MUST_CHECK;
 void moments_clear(struct moments *moments);
+
+/* The time of one of them becomes right. Errors of the storage. */
+enum status moments_ask_time(struct moment *moment, const struct archive_list *list,
+			     struct error *err) MUST_CHECK;
 
 /* A gap as a person sees it: no file leads on from `before`, and `after` begins behind
  * the next TXID. The first one whose end is above `txid`; false: there is none. */

@@ -63,10 +63,45 @@ enum status storage_list(struct storage *storage, struct archive_list *list,
 {
 	enum status status = ST_OK;
 
+	list->storage = storage;
+	if (storage->calls->list_all) {
+		status = storage->calls->list_all(storage, list, err);
+		archive_list_sort(list);
+		return status;
+	}
 	for (unsigned level = 0; status == ST_OK && level < ARCHIVE_LEVELS; level++) {
 		status = storage->calls->list(storage, level, list, err);
 	}
 	archive_list_sort(list);
+	return status;
+}
+
+enum status storage_time(struct storage *storage, const struct archive_file *file,
+			 int64_t *time_ns, struct error *err)
+{
+	*time_ns = file->time_ns;
+	return file->time_is_rough && storage
+		   ? storage->calls->time(storage, file, time_ns, err)
+		   : ST_OK;
+}
+
+enum status storage_list_times(struct archive_list *list, struct error *err)
+{
+	enum status status = ST_OK;
+	size_t kept = 0;
+
+	for (size_t i = 0; status == ST_OK && i < list->count; i++) {
+		struct archive_file file = list->files[i];
+
+		status = storage_time(list->storage, &file, &file.time_ns, err);
+		if (status == ST_LOST) {
+			status = ST_OK;
+			continue;
+		}
+		file.time_is_rough = false;
+		list->files[kept++] = file;
+	}
+	list->count = status == ST_OK ? kept : list->count;
 	return status;
 }
 

@@ -21,6 +21,7 @@
 #ifndef STORAGE_H
 #define STORAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,12 +37,14 @@ struct archive_file {
 	int64_t stored_ns; /* when the storage got it, since 1970; 0: not known */
 	uint64_t size;     /* bytes */
 	unsigned level;
+	bool time_is_rough; /* storage_time knows better, but has to ask */
 };
 
 struct archive_list {
 	struct archive_file *files; /* by level, then by max_txid, then min_txid */
 	size_t count;
 	size_t cap;
+	struct storage *storage; /* borrowed, for storage_time; NULL: times are right */
 };
 
 void archive_list_clear(struct archive_list *list);
@@ -67,6 +70,13 @@ struct storage_calls {
 			    uint64_t offset, size_t *got, struct error *err);
 	void (*close_file)(struct storage_file *file);
 	void (*close)(struct storage *storage);
+
+	/* What storage_list and storage_time say; NULL: level by level, and times are
+	 * right as they are listed. */
+	enum status (*list_all)(struct storage *storage, struct archive_list *list,
+				struct error *err);
+	enum status (*time)(struct storage *storage, const struct archive_file *file,
+			    int64_t *time_ns, struct error *err);
 
 	/* What the calls of the same names below say; NULL where it is only read. */
 	enum status (*put)(struct storage *storage, const struct archive_file *file,
@@ -99,6 +109,13 @@ void storage_close(struct storage *storage);
  * error. */
 enum status storage_list(struct storage *storage, struct archive_list *list,
 			 struct error *err) MUST_CHECK;
+
+/* The time of the state that the file leads to; where it is rough, by a request. */
+enum status storage_time(struct storage *storage, const struct archive_file *file,
+			 int64_t *time_ns, struct error *err) MUST_CHECK;
+
+/* All times of a list become right; a file that has gone meanwhile is left out. */
+enum status storage_list_times(struct archive_list *list, struct error *err) MUST_CHECK;
 
 static inline enum status storage_file_open(struct storage *storage,
 					    const struct archive_file *file,

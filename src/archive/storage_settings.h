@@ -18,6 +18,7 @@ struct storage_settings {
 	char *s3_access_key; /* NULL: of the environment, with the next two */
 	char *s3_secret_key;
 	char *s3_session_token; /* NULL: none */
+	int s3_timeout_ms;      /* of silence, until a request is sent again */
 };
 
 #endif

@@ -121,7 +121,7 @@ static bool read_offset(const char **text, int *seconds)
 	return true;
 }
 
-static bool read_time(const char *text, int64_t *time_ns)
+bool when_read_time(const char *text, int64_t *time_ns)
 {
 	struct tm tm = {0};
 	struct tm made;
@@ -172,7 +172,7 @@ enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		when->time_ns = now_ns > ago ? now_ns - ago : 0;
 		return ST_OK;
 	}
-	if (read_time(text, &when->time_ns)) {
+	if (when_read_time(text, &when->time_ns)) {
 		return ST_OK;
 	}
 	return error_set(err, ST_CONFIG,

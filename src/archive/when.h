@@ -15,6 +15,7 @@
 #ifndef WHEN_H
 #define WHEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/status.h"
@@ -30,6 +31,9 @@ struct when {
 /* `now_ns`: what "ago" is counted from. */
 enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		       struct error *err) MUST_CHECK;
+
+/* A time of RFC 3339 that is all of the text; false: it is none. */
+bool when_read_time(const char *text, int64_t *time_ns);
 
 /* A time as RFC 3339 in UTC, with milliseconds. */
 struct when_text {

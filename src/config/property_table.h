@@ -39,6 +39,8 @@ enum property_type {
 	TAKES_BOOL,       /* bool */
 	TAKES_TEXT,       /* char *; an empty one is not given: NULL */
 	TAKES_PATH,       /* char *, not empty */
+	TAKES_SECRET,     /* char *; a value reference (config_provider.h), or from a
+			   * file the value itself; never printed */
 	TAKES_TOPIC_PART, /* char *, of the characters of topics, not empty */
 	TAKES_BYTES,      /* uint64_t; 0 is no limit: UINT64_MAX */
 	TAKES_NUMBER,     /* int, from `least` to `most` */

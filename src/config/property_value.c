@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "src/config/config.h"
+#include "src/config/config_provider.h"
 
 #define TOPIC_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
@@ -28,7 +29,7 @@ static const void *const_field_of(const struct config *config,
 bool property_is_text(const struct property *property)
 {
 	return property->type == TAKES_TEXT || property->type == TAKES_PATH ||
-	       property->type == TAKES_TOPIC_PART;
+	       property->type == TAKES_SECRET || property->type == TAKES_TOPIC_PART;
 }
 
 /* ---- errors ---- */
@@ -100,6 +101,31 @@ static enum status set_text(struct config *config, const struct property *proper
 	}
 	*field = strdup(value);
 	return *field ? ST_OK : error_no_memory(err, "the configuration");
+}
+
+/* On the command line anybody on the machine could read it. */
+static enum status set_secret(struct config *config, const struct property *property,
+			      const struct given_value *given, struct error *err)
+{
+	char **field = field_of(config, property);
+	const char *reference = strstr(given->value, "${");
+	char setting[256];
+
+	if (strncmp(given->where, "-D", 2) == 0 && given->value[0] && !reference) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "%s%s: a secret on the command line is seen by all who "
+		    "can run ps: give ${env:NAME}, ${file:PATH:KEY} or "
+		    "${directory:PATH:NAME}, or use --config",
+		    given->where, given->key);
+	}
+	free(*field);
+	*field = NULL;
+	if (!given->value[0]) {
+		return ST_OK;
+	}
+	(void)snprintf(setting, sizeof setting, "%s%s", given->where, given->key);
+	return config_provider_resolve(setting, given->value, field, err);
 }
 
 static enum status set_bool(struct config *config, const struct property *property,
@@ -231,6 +257,8 @@ enum status property_value_set(struct config *config, const struct property *pro
 	case TAKES_PATH:
 	case TAKES_TOPIC_PART:
 		return set_text(config, property, given, err);
+	case TAKES_SECRET:
+		return set_secret(config, property, given, err);
 	case TAKES_BYTES:
 	case TAKES_NUMBER:
 		return set_number(config, property, given, err);
@@ -327,6 +355,7 @@ bool property_value_add(const struct config *config, const struct property *prop
 	case TAKES_SET:
 		add_set(*(const unsigned *)field, property, out);
 		return true;
+	case TAKES_SECRET:
 	case TAKES_NONE:
 	case TAKES_FAMILY:
 		break;

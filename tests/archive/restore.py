@@ -222,7 +222,7 @@ def test_places_that_are_no_archive_or_no_place_for_a_file(box):
             (box.folder, "has no folder ltx, so it is no archive"),
             (archive + "/ltx", "/ltx has no folder ltx: give the folder above it"),
             (box.path("old"), "written by Litestream 0.3"),
-            ("s3://bucket/app", "an archive is a folder in this version"),
+            ("gs://bucket/app", "an archive is a folder, given as its path"),
             ("file:", "no archive given")):
         for command in (("restore", place, out), ("archive", "list", place),
                         ("archive", "verify", place)):

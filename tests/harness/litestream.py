@@ -23,10 +23,12 @@ dbs:
   - path: {database}
     monitor-interval: 100ms
     replica:
-      type: file
-      path: {archive}
+{replica}
       sync-interval: 100ms
 """
+
+FOLDER = """      type: file
+      path: {archive}"""
 
 
 def find():
@@ -39,19 +41,21 @@ def find():
 
 
 class Litestream:
-    """Replicates one database into a folder."""
+    """Replicates one database into a folder, or to where `replica` says in its
+    configuration, which `url` names on its command line."""
 
-    def __init__(self, box, database, archive, first="30s", second="5m", snapshot="24h"):
+    def __init__(self, box, database, archive, first="30s", second="5m", snapshot="24h",
+                 replica=None, url=None):
         self.box = box
         self.program = find()
         self.database = database
-        self.archive = archive
+        self.url = url or "file://" + archive
         self.socket = box.path("litestream.sock")
         self.process = None
         with open(box.path("litestream.yml"), "w", encoding="utf-8") as file:
             file.write(CONFIG.format(
-                socket=self.socket, database=database, archive=archive, first=first,
-                second=second, snapshot=snapshot))
+                socket=self.socket, database=database, first=first, second=second,
+                snapshot=snapshot, replica=replica or FOLDER.format(archive=archive)))
         box.opened.append(self)
         self.start()
 
@@ -82,8 +86,7 @@ class Litestream:
 
     def restore(self, out, *args):
         """True: it restored; False: it would not."""
-        return self.run("restore", *args, "-o", out,
-                        "file://" + self.archive).returncode == 0
+        return self.run("restore", *args, "-o", out, self.url).returncode == 0
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -53,7 +53,8 @@ LIBRARIES = {
     r"jansson\.h": [r"schemas/.*", r"src/[^/]*", r"sinks/kafka_[^/]*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"lz4(frame)?\.h": [r"src/archive/.*"],
-    r"openssl/.*": [r"schemas/.*", r"src/config/.*"],
+    r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/archive/s3_sign\.c"],
+    r"curl/.*": [r"src/archive/s3_client\.c"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }
 

@@ -146,31 +146,123 @@ static void print_plan(const struct plan *plan, char *text, size_t size)
 	}
 }
 
+static void check_row(const struct row *row, const struct archive_list *list)
+{
+	struct when when;
+	struct plan plan;
+	struct error err = {0};
+	enum status status;
+	char text[300];
+
+	read_when(row->when, &when);
+	status = plan_init(&plan, list, &when, &err);
+	print_plan(&plan, text, sizeof text);
+	if (status != row->status || (row->plan && strcmp(text, row->plan) != 0) ||
+	    (row->error && !strstr(err.text, row->error))) {
+		fail_msg("%s of %s: status %d, plan %s, error %s", row->when,
+			 row->archive, (int)status, text, err.text);
+	}
+	plan_clear(&plan);
+}
+
 static void test_each_row_gives_its_plan_or_its_error(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const struct row *row = &rows[i];
 		struct archive_list list = {0};
-		struct when when;
-		struct plan plan;
-		struct error err = {0};
-		enum status status;
-		char text[300];
 
-		read_archive(row->archive, &list);
-		read_when(row->when, &when);
-		status = plan_init(&plan, &list, &when, &err);
-		print_plan(&plan, text, sizeof text);
-		if (status != row->status ||
-		    (row->plan && strcmp(text, row->plan) != 0) ||
-		    (row->error && !strstr(err.text, row->error))) {
-			fail_msg("%s of %s: status %d, plan %s, error %s", row->when,
-				 row->archive, (int)status, text, err.text);
-		}
-		plan_clear(&plan);
+		read_archive(rows[i].archive, &list);
+		check_row(&rows[i], &list);
 		archive_list_clear(&list);
 	}
+}
+
+/* A storage that lists the time of an upload, and knows better when it is asked. */
+struct rough_storage {
+	struct storage base;
+	struct archive_list right;
+	size_t asked;
+	bool is_gone;
+};
+
+static enum status tell_time(struct storage *storage, const struct archive_file *file,
+			     int64_t *time_ns, struct error *err)
+{
+	struct rough_storage *s = (struct rough_storage *)(void *)storage;
+
+	s->asked++;
+	if (s->is_gone) {
+		return error_set(err, ST_LOST, "gone");
+	}
+	for (size_t i = 0; i < s->right.count; i++) {
+		const struct archive_file *f = &s->right.files[i];
+
+		if (f->level == file->level && f->min_txid == file->min_txid &&
+		    f->max_txid == file->max_txid) {
+			*time_ns = f->time_ns;
+			return ST_OK;
+		}
+	}
+	fail_msg("a file that is not in the list");
+	return ST_IO;
+}
+
+static const struct storage_calls rough_calls = {.time = tell_time};
+
+static void make_rough(struct rough_storage *s, const char *archive,
+		       struct archive_list *list)
+{
+	*s = (struct rough_storage){.base.calls = &rough_calls};
+	read_archive(archive, &s->right);
+	read_archive(archive, list);
+	list->storage = &s->base;
+	for (size_t i = 0; i < list->count; i++) {
+		list->files[i].time_ns = 1700000000 * NS_PER_S;
+		list->files[i].time_is_rough = true;
+	}
+}
+
+static void test_rough_times_lead_to_the_same(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct archive_list list = {0};
+		struct rough_storage s;
+
+		make_rough(&s, rows[i].archive, &list);
+		check_row(&rows[i], &list);
+		archive_list_clear(&s.right);
+		archive_list_clear(&list);
+	}
+}
+
+static void test_few_rough_times_are_asked_for(void **state)
+{
+	const struct when when = {.kind = WHEN_TIME, .time_ns = 300 * NS_PER_S};
+	struct archive_list list = {0};
+	struct rough_storage s;
+	struct error err;
+	struct plan plan;
+	char archive[20000] = "9:1-1";
+
+	(void)state;
+	for (int n = 2; n <= 1000; n++) {
+		size_t len = strlen(archive);
+
+		(void)snprintf(archive + len, sizeof archive - len, " 0:%d-%d", n, n);
+	}
+	make_rough(&s, archive, &list);
+	assert_int_equal(plan_init(&plan, &list, &when, &err), ST_OK);
+	assert_int_equal(plan.txid, 300);
+	assert_int_equal(plan.time_ns, 300 * NS_PER_S);
+	assert_true(s.asked <= 10);
+	plan_clear(&plan);
+	s.is_gone = true;
+	assert_int_equal(plan_init(&plan, &list, &when, &err), ST_LOST);
+	assert_int_equal(storage_list_times(&list, &err), ST_OK);
+	assert_int_equal(list.count, 0);
+	archive_list_clear(&s.right);
+	archive_list_clear(&list);
 }
 
 static void test_gaps_are_found_one_after_the_other(void **state)
@@ -199,6 +291,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_row_gives_its_plan_or_its_error),
+	    cmocka_unit_test(test_rough_times_lead_to_the_same),
+	    cmocka_unit_test(test_few_rough_times_are_asked_for),
 	    cmocka_unit_test(test_gaps_are_found_one_after_the_other),
 	};
 

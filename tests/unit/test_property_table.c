@@ -70,6 +70,9 @@ static const struct {
      "snapshot.select.statement.overrides=u"},
     {"topic.creation.*", "topic.creation.enable=false", NULL},
     {"producer.*", "producer.linger.ms=5", NULL},
+    {"archive.s3.endpoint", "archive.s3.endpoint=http://127.0.0.1:9", NULL},
+    {"archive.s3.region", "archive.s3.region=eu-central-1", NULL},
+    {"archive.s3.ca", "archive.s3.ca=/etc/ca.pem", NULL},
 };
 
 static int remove_one(const char *path, const struct stat *st, int type,
@@ -266,6 +269,8 @@ static bool property_changes(const struct buffer *base, const struct property *p
 		return word_changes(base, p->name, "other");
 	case TAKES_PATH:
 		return changes(base, "other.db", NULL, NULL);
+	case TAKES_SECRET:
+		return word_changes(base, p->name, "${env:PATH}");
 	case TAKES_BYTES:
 		return word_changes(base, p->name, "1000000000");
 	case TAKES_NUMBER:

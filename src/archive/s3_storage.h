@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/archive/s3_storage.h -- what the parts of src/archive/s3.h share, and nobody
+ * else.
+ *
+ * THREADS  One at a time.
+ */
+#ifndef S3_STORAGE_H
+#define S3_STORAGE_H
+
+#include "src/archive/s3_client.h"
+#include "src/archive/storage.h"
+
+#define S3_KEY_BYTES 1025u /* of the longest key, and the NUL */
+
+struct s3_storage {
+	struct storage base;
+	struct s3_client *client;
+	char *bucket;
+	char *prefix;             /* without '/' at its ends */
+	size_t stream_count;      /* files that have a piece in memory */
+	struct s3_answer *answer; /* of the last request */
+};
+
+struct s3_storage *s3_storage_of(struct storage *storage);
+
+/* "PREFIX/LLLL/MIN-MAX.ltx" */
+void s3_storage_key(const struct s3_storage *s, const struct archive_file *file,
+		    char key[S3_KEY_BYTES]);
+
+/* For messages: "s3://BUCKET/KEY", quoted. */
+struct s3_name {
+	char text[STORAGE_NAME_BYTES];
+};
+struct s3_name s3_storage_name(const struct s3_storage *s, const char *key);
+
+/* All files whose keys begin with PREFIX/`below`. */
+enum status s3_list_below(struct s3_storage *s, const char *below,
+			  struct archive_list *list, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,327 @@
+"""Archives in a bucket of a server of our own, with the faults that servers and networks
+have: what passes is tried again, what does not is one line that says what to do."""
+
+import os
+import time
+
+from harness import ltx
+from harness.box import expect
+from harness.s3 import ACCESS, BUCKET, SECRET, environment
+from harness.s3_fake import FakeS3
+
+PAGE = 512
+PREFIX = "backups/the app+1"
+ARCHIVE = "s3://%s/%s" % (BUCKET, PREFIX)
+
+
+def key_of(level, low, high):
+    return "%s/%04x/%016x-%016x.ltx" % (PREFIX, level, low, high)
+
+
+def rfc3339(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".5Z"
+
+
+def filled(box, count=6, stamps=True):
+    """A server whose bucket has states 1 to `count`: a snapshot, then files of a page.
+    State n is of the second 1000 * n; all was uploaded within a second, much later."""
+    fake = FakeS3(box)
+    pages = {n: b"%16d" % n * (PAGE // 16) for n in range(1, 9)}
+    for txid in range(1, count + 1):
+        body = ltx.encode(txid, txid, PAGE, 8, pages if txid == 1 else
+                          {2: b"%16d" % (100 + txid) * (PAGE // 16)},
+                          time_ms=txid * 1000000 + 500)
+        fake.put(key_of(9 if txid == 1 else 0, txid, txid), body,
+                 rfc3339(txid * 1000) if stamps else "", 1700000000)
+    return fake
+
+
+def state(txid):
+    pages = [b"%16d" % n * (PAGE // 16) for n in range(1, 9)]
+    if txid > 1:
+        pages[1] = b"%16d" % (100 + txid) * (PAGE // 16)
+    return b"".join(pages)
+
+
+def restored(box, fake, *args, right=6, **more):
+    out = box.path("out.db")
+    done = fake.run("restore", ARCHIVE, out, *args, **more)
+    expect(done.code == 0, "%s", done)
+    with open(out, "rb") as file:
+        expect(file.read() == state(right), "another state than %d: %s", right, done)
+    os.remove(out)
+    return done
+
+
+def refused(box, fake, code, *parts, command=None, **more):
+    done = fake.run(*(command or ("restore", ARCHIVE, box.path("out.db"))), **more)
+    lines = done.error_lines
+    expect(done.code == code and len(lines) == 1, "expected exit %d: %s", code, done)
+    for part in parts:
+        expect(part in lines[0], "no %r: %s", part, lines[0])
+    expect(SECRET not in lines[0] and ACCESS not in lines[0], "keys are told: %s", done)
+    left = [name for name in os.listdir(box.folder) if name.startswith("out.db")]
+    expect(not left, "left behind: %s", left)
+
+
+def test_states_by_txid_and_by_time(box):
+    """Times are those of the metadata, or of the headers, never of the upload."""
+    for stamps in (True, False):
+        fake = filled(box, 40, stamps)
+        restored(box, fake, right=40)
+        restored(box, fake, "--at", "first", right=1)
+        restored(box, fake, "--at", "txid:7", right=7)
+        before = len(fake.requests)
+        restored(box, fake, "--at", "1970-01-01T03:00:00Z", right=10)
+        asked = len(fake.requests) - before
+        expect(asked < 26, "%d requests for a state by its time", asked)
+        done = fake.run("archive", "list", ARCHIVE)
+        lines = done.out.decode().splitlines()
+        expect(done.code == 0 and lines[-1] == "latest: txid:28 1970-01-01T11:06:40.500Z"
+               and lines[-2] == "first:  txid:1 1970-01-01T00:16:40.500Z", "%s", done)
+        expect("1970-01-01T00:33:20.500Z" in lines[1], "%s", done)
+        refused(box, fake, 2, "the nearest that it has is txid:1 (1970-01-01T00:16:40",
+                command=("restore", ARCHIVE, box.path("out.db"), "--at",
+                         "1970-01-01T00:10:00Z"))
+        done = fake.run("archive", "verify", ARCHIVE)
+        expect(done.code == 0 and b"verified 40 files" in done.out
+               and b"1970-01-01T11:06:40.500Z" in done.out, "%s", done)
+
+
+def test_a_list_of_many_pages_is_read_once(box):
+    fake = filled(box, 300)
+    fake.page_size = 7
+    for name in ("0000/note", "0000/zz.ltx", "0010/%016x-%016x.ltx" % (1, 2), "note",
+                 "0009/%016X-%016X.ltx" % (0xa, 0xa), "000", "0000/x/y",
+                 "0001/%016x-%016x.ltx.tmp" % (2, 3)):
+        fake.put("%s/%s" % (PREFIX, name), b"not ours")
+    fake.put("backups/other/%s" % key_of(0, 2, 2)[len(PREFIX):], b"not ours")
+    restored(box, fake, "--at", "txid:12c", right=300)
+    lists = [path for method, path, _ in fake.requests if "list-type=2" in path]
+    expect(len(lists) == len(set(lists)) == 44, "%d lists", len(lists))
+
+
+def test_large_files_are_fetched_in_few_pieces(box):
+    fake = FakeS3(box)
+    count = 40000
+    pages = {n: b"%16d" % n * (PAGE // 16) for n in range(1, count + 1)}
+    fake.put(key_of(9, 1, 1), ltx.encode(1, 1, PAGE, count, pages))
+    out = box.path("out.db")
+    done = fake.run("restore", ARCHIVE, out, timeout=100)
+    expect(done.code == 0, "%s", done)
+    with open(out, "rb") as file:
+        expect(file.read() == b"".join(pages[n] for n in sorted(pages)), "other bytes")
+    # A list, three pieces of 8 MiB, the time.
+    expect(len(fake.requests) == 5, "%s", [r[:2] for r in fake.requests])
+
+
+def busy(code, name, count=1):
+    return [lambda h: h.fail(code, name) or True] * count
+
+
+def test_what_passes_is_tried_again(box):
+    fake = filled(box)
+    cut_off = [lambda h: h.answer(206, b"x" * 10, length=5000) or h.cut() or True]
+    for faults in (busy(503, "SlowDown", 3), busy(500, "InternalError"),
+                   busy(429, "TooManyRequests"), busy(400, "RequestTimeout"),
+                   [lambda h: h.cut() or True] * 3, cut_off * 2,
+                   [lambda h: h.answer(502, b"<html>bad gateway</html>") or True]):
+        for after in (0, 3):
+            fake.faults = [lambda h: False] * after + list(faults)
+            restored(box, fake)
+            expect(not fake.faults, "not all faults were met")
+
+
+def test_what_does_not_pass_is_said(box):
+    fake = filled(box)
+    for faults, code, parts in (
+            (busy(503, "SlowDown", 9), 1, ("cannot be listed", "503 SlowDown", "later")),
+            ([lambda h: h.cut() or True] * 9, 1, ("no answer from http://127.0.0.1:",)),
+            (busy(403, "AccessDenied"), 2, ("access denied", "s3:ListBucket")),
+            ([None] + busy(403, "AccessDenied"), 2, ("access denied", "s3:GetObject",
+                                                     "/0000/")),
+            (busy(400, "ExpiredToken"), 1, ("session token has expired",)),
+            (busy(403, "InvalidToken"), 2, ("AWS_SESSION_TOKEN",)),
+            ([lambda h: h.fail(301, "PermanentRedirect", headers=[
+                ("x-amz-bucket-region", "ap-south-9")]) or True], 2,
+             ("the region is ap-south-9, not eu-test-1",
+              "archive.s3.region=ap-south-9")),
+            ([lambda h: h.answer(307, headers=[("Location", "http://127.0.0.1:1/x")])
+              or True], 2, ("redirects are not followed",)),
+            ([lambda h: h.fail(403, "RequestTimeTooSkewed", headers=[
+                ("Date", "Sun, 06 Nov 2044 08:49:37 GMT")]) or True], 1,
+             ("the clock of this machine is ", " s behind that of the server",
+              "timedatectl")),
+            ([lambda h: h.answer(200, b"<html><body>Welcome</body></html>") or True], 1,
+             ("the answer is no list", "archive.s3.endpoint")),
+            (busy(418, "Teapot"), 1, ("answers 418 Teapot, a message",))):
+        fake.faults = [f or (lambda h: False) for f in faults]
+        refused(box, fake, code, *parts)
+        fake.faults = []
+
+
+def test_keys_and_places_that_are_wrong(box):
+    fake = filled(box)
+    refused(box, fake, 2, "the secret key is not that of the access key",
+            env=environment(AWS_SECRET_ACCESS_KEY="x"))
+    refused(box, fake, 2, "does not know the access key",
+            env=environment(AWS_ACCESS_KEY_ID="x"))
+    refused(box, fake, 2, "the region is eu-test-1, not us-east-1",
+            env=environment(AWS_REGION="us-east-1"))
+    bare = {k: v for k, v in environment().items() if not k.startswith("AWS_")}
+    refused(box, fake, 2, "there are no credentials: set AWS_ACCESS_KEY_ID", env=bare)
+    refused(box, fake, 2, "credentials have blanks",
+            env=environment(AWS_SECRET_ACCESS_KEY="x\n"))
+    refused(box, fake, 2, "has no bucket nothere",
+            command=("archive", "list", "s3://nothere/x"))
+    for place in ("s3://b", "s3://b/", "s3://b//x", "s3://b/x/", "s3://b/x//y",
+                  "s3://b/./x", "s3://b/..", "s3://b/" + "x" * 901):
+        refused(box, fake, 2, "must be s3://BUCKET/PREFIX",
+                command=("archive", "list", place))
+    refused(box, fake, 2, "is no name of a bucket", command=("archive", "list", "s3:///x"))
+    refused(box, fake, 2, "-D archive.s3.endpoint=", command=(
+        "archive", "list", "s3://b/x?endpoint=http://h"))
+    for endpoint in ("127.0.0.1:9", "ftp://h", "http://", "http://u:p@h", "http://h/x"):
+        refused(box, fake, 2, "archive.s3.endpoint must be", endpoint=endpoint)
+    refused(box, fake, 1, "the host of http://no.such.invalid is unknown",
+            endpoint="http://no.such.invalid")
+    refused(box, fake, 1, "no answer from http://127.0.0.1:1 (",
+            endpoint="http://127.0.0.1:1")
+    refused(box, fake, 1, "TLS with https://", endpoint=fake.endpoint.replace(
+        "http:", "https:"))
+    refused(box, fake, 2, "archive.s3.ca", "has no certificates",
+            endpoint="https://127.0.0.1:%d" % fake.port,
+            settings=["archive.s3.ca=" + box.path("nothing.pem")])
+    refused(box, fake, 2, "has no files yet",
+            command=("restore", ARCHIVE + "x", box.path("out.db")))
+
+
+def test_keys_by_reference(box):
+    fake = filled(box)
+    with open(box.path("keys"), "w", encoding="utf-8") as file:
+        file.write("id=%s\nsecret=%s\n" % (ACCESS, SECRET))
+    wrong = environment(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
+                        AWS_SESSION_TOKEN="x")
+    reference = "${file:%s:%%s}" % box.path("keys")
+    settings = ["archive.s3.access.key.id=" + reference % "id",
+                "archive.s3.secret.access.key=" + reference % "secret"]
+    restored(box, fake, env=wrong, settings=settings)
+    expect(all("X-Amz-Security-Token" not in headers and "x-amz-security-token" not in
+               headers for _, _, headers in fake.requests), "a token of other keys")
+    done = fake.run("archive", "list", ARCHIVE, settings=[
+        "archive.s3.secret.access.key=" + SECRET])
+    expect(done.code == 2 and "is seen by all who can run ps" in done.error_lines[0]
+           and SECRET not in done.error_lines[0], "%s", done)
+
+
+def test_a_session_token_is_sent_and_signed(box):
+    fake = filled(box)
+    restored(box, fake, env=environment(AWS_SESSION_TOKEN="token/of+a==session"))
+    for _, _, headers in fake.requests:
+        lower = {k.lower(): v for k, v in headers.items()}
+        expect(lower["x-amz-security-token"] == "token/of+a==session", "%s", headers)
+
+
+def test_hostile_answers_end_in_one_line(box):
+    """Whatever a server says: no crash, no endless loop, no memory without end."""
+    fake = filled(box)
+    head = b"<ListBucketResult><IsTruncated>%s</IsTruncated>"
+    page = (b"<Contents><Key>%s/0000/%016x-%016x.ltx</Key><Size>%s</Size></Contents>")
+    one = page % (PREFIX.encode(), 5, 5, b"1")
+    tail = b"</ListBucketResult>"
+    token = b"<NextContinuationToken>x</NextContinuationToken>"
+    for body, parts in (
+            (head % b"true" + token + one + tail, ("in the order of keys",)),
+            (head % b"true" + one + tail, ("more follows",)),
+            (head % b"true" + token + tail, ("more follows",)),
+            (head % b"false" + one, ("cut off",)),
+            (head % b"false" + one[:-8], ("cut off",)),
+            (head % b"false" + page % (PREFIX.encode(), 5, 5, b"-1") + tail, ("size",)),
+            (head % b"false" + page % (PREFIX.encode(), 5, 5, b"9" * 30) + tail,
+             ("size",)),
+            (head % b"false" + b"<Contents><Key>&nosuch;</Key></Contents>" + tail,
+             ("key",)),
+            (b"<!DOCTYPE x [<!ENTITY a \"aaaa\">]><a>" * 1000, ("no list",)),
+            (b"<" * 100000, ("no list",)),
+            (b"", ("no list",))):
+        fake.faults = [lambda h: h.answer(200, body) or True] * 5
+        refused(box, fake, 1, "cannot be listed", *parts)
+    fake.faults = [lambda h: h.answer(200, b"x" * (9 << 20)) or True]
+    refused(box, fake, 1, "sends more than was asked for")
+    huge = head % b"false" + page % (PREFIX.encode(), 1, 1, b"9" * 18) + tail
+    fake.faults = [lambda h: h.answer(200, huge) or True] * 9
+    refused(box, fake, 1, "sends more than was asked for")
+    fake.faults = [lambda h: h.answer(200, huge) or True,
+                   lambda h: h.answer(206, b"x" * 100) or True] * 5
+    refused(box, fake, 1, "is not the file that was listed any more; try again")
+
+
+def test_ranges_that_are_others_than_asked(box):
+    fake = filled(box)
+
+    def other(first, last, total, body):
+        return lambda h: h.answer(206, body, [("Content-Range", "bytes %d-%d/%d" % (
+            first, last, total))]) or True
+    size = len(fake.objects[key_of(0, 6, 6)].body)
+    for fault, part in (
+            (other(1, size, size, b"x" * size), "not the file that was listed"),
+            (other(0, size - 2, size, b"x" * (size - 1)), "not the file that was listed"),
+            (other(0, size - 1, size + 1, b"x" * size), "not the file that was listed"),
+            (lambda h: h.fail(416, "InvalidRange") or True, "not the file that was"),
+            (lambda h: h.fail(404, "NoSuchKey") or True, "was removed while"),
+            (lambda h: h.answer(206, b"x" * (size + 1)) or True, "more than was asked"),
+            (lambda h: h.answer(206, b"x" * size, [("Content-Range", "bytes x")])
+             or True, "is no LTX file")):
+        fake.faults = [lambda h: False, lambda h: False, fault] * 5
+        refused(box, fake, 1, part)
+    # What was compacted away meanwhile is planned again.
+    fake.faults = [lambda h: False, lambda h: False,
+                   lambda h: h.fail(404, "NoSuchKey") or True]
+    restored(box, fake)
+
+
+def drip(handler):
+    """A byte now and then, for ever."""
+    handler.send_response_only(206)
+    handler.send_header("Content-Length", "300")
+    handler.end_headers()
+    for _ in range(100):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        time.sleep(0.3)
+    handler.cut()
+    return True
+
+
+def test_silence_and_dripping_are_given_up(box):
+    fake = filled(box)
+
+    def silent(handler):
+        time.sleep(30)
+        handler.cut()
+        return True
+    for fault in (drip, silent, lambda h: h.answer(206, b"x" * 10, length=900) or (
+            time.sleep(30) or True)):
+        fake.faults = [lambda h: False, fault]
+        restored(box, fake, settings=["archive.s3.timeout.ms=1000"])
+
+
+def test_a_stop_ends_a_wait(box):
+    import signal
+    import subprocess
+    fake = filled(box)
+    fake.faults = [lambda h: time.sleep(60) or True] * 9
+    process = subprocess.Popen(
+        box.command("restore", ARCHIVE, box.path("out.db"), "-D",
+                    "archive.s3.endpoint=" + fake.endpoint),
+        stderr=subprocess.PIPE, env=environment())
+    box.wait_until(lambda: fake.requests, 30, "no request")
+    process.send_signal(signal.SIGTERM)
+    err = process.communicate(timeout=30 * box.slow)[1].decode()
+    expect(process.returncode == 1 and "interrupted" in err, "exit %d: %s",
+           process.returncode, err)
+
+
+for name, function in list(globals().items()):
+    if name.startswith("test_"):
+        function.timeout = 180
