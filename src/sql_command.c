@@ -7,8 +7,8 @@
  * databases, settings) is seen to by an authorizer.
  *
  * ERRORS  ST_CONFIG: the statement cannot be run, or what is asked is not there.
- *         ST_CORRUPT: the database or the archive is damaged. ST_IO, ST_NOMEM.
- *         ST_CLOSED.
+ *         ST_CORRUPT: the database or the archive is damaged. Those of
+ *         src/sql_source.h. ST_IO, ST_NOMEM. ST_CLOSED.
  */
 
 #include <errno.h>
@@ -254,6 +254,11 @@ static enum status print_rows(struct sql *q, struct error *err)
 	return status == ST_OK ? sql_rows_end(q->rows, err) : status;
 }
 
+static enum status check_source(void *context, struct error *err)
+{
+	return sql_source_check(context, err);
+}
+
 /* Of the names and the room for values. */
 static enum status open_rows(struct sql *q, enum sql_format format, struct error *err)
 {
@@ -271,7 +276,9 @@ static enum status open_rows(struct sql *q, enum sql_format format, struct error
 	for (uint32_t i = 0; i < q->count; i++) {
 		names[i] = sqlite3_column_name(q->statement, (int)i);
 	}
-	status = sql_rows_open(format, names, q->count, &q->rows, err);
+	status =
+	    sql_rows_open(format, names, q->count,
+			  (struct sql_check){check_source, q->source}, &q->rows, err);
 	free(names);
 	return status;
 }
@@ -379,9 +386,9 @@ static enum status run(const struct config *config, struct error *err)
 
 const struct command sql_command = {
     .name = "sql",
-    .usage = "ARCHIVE SQL [--at WHEN] [--format=json|csv|table]",
+    .usage = "SOURCE SQL [--at WHEN] [--format=json|csv|table]",
     .help = "print the rows of a query on the database as it was;\n"
-	    "SQL - reads the query from standard input\n",
+	    "SOURCE is an archive, a state directory or a database\n",
     .words = 2,
     .takes_at = true,
     .takes_format = true,

@@ -23,6 +23,7 @@ struct cell {
 
 struct sql_rows {
 	enum sql_format format;
+	struct sql_check check;
 	uint32_t count;      /* of columns */
 	struct buffer heads; /* of JSON: what is before each value; else the names */
 	size_t *head_ends;   /* of column i in `heads` */
@@ -130,8 +131,12 @@ static const char *head_of(const struct sql_rows *r, uint32_t i, size_t *len)
 
 static enum status write_out(struct sql_rows *r, struct error *err)
 {
+	enum status status = r->check.check(r->check.context, err);
 	size_t done = 0;
 
+	if (status != ST_OK) {
+		return status;
+	}
 	if (!buffer_ok(&r->out) || !buffer_ok(&r->held) || !buffer_ok(&r->scratch)) {
 		return error_no_memory(err, "a row");
 	}
@@ -402,7 +407,8 @@ static void add_row(struct sql_rows *r, const struct value *values)
 /* ---- rows ---- */
 
 enum status sql_rows_open(enum sql_format format, const char *const *names,
-			  uint32_t count, struct sql_rows **out, struct error *err)
+			  uint32_t count, struct sql_check check, struct sql_rows **out,
+			  struct error *err)
 {
 	struct sql_rows *r = calloc(1, sizeof *r);
 
@@ -410,6 +416,7 @@ enum status sql_rows_open(enum sql_format format, const char *const *names,
 		return error_no_memory(err, "rows");
 	}
 	r->format = format;
+	r->check = check;
 	r->count = count;
 	r->head_ends = calloc((size_t)count + 1, sizeof *r->head_ends);
 	r->widths = calloc((size_t)count + 1, sizeof *r->widths);

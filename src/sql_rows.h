@@ -9,6 +9,9 @@
  * and NULL in a table. What steers a terminal is '?' in a table, and text as it is in
  * CSV.
  *
+ * Before rows are written, and only then, they are checked, so that what was printed
+ * stays right if a later check fails.
+ *
  * A table is as wide as its first rows need; a later cell that is wider moves the rest
  * of its line. No row is kept beyond those.
  *
@@ -26,9 +29,15 @@ enum sql_format { SQL_JSON, SQL_CSV, SQL_TABLE };
 
 struct sql_rows;
 
+/* Asked before something is written: what is not ST_OK is returned instead. */
+struct sql_check {
+	enum status (*check)(void *context, struct error *err);
+	void *context;
+};
+
 /* `names` of `count` columns, in UTF-8; NULL stands for "". */
 enum status sql_rows_open(enum sql_format format, const char *const *names,
-			  uint32_t count, struct sql_rows **out,
+			  uint32_t count, struct sql_check check, struct sql_rows **out,
 			  struct error *err) MUST_CHECK;
 void sql_rows_close(struct sql_rows *rows);
 

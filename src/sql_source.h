@@ -3,8 +3,12 @@
  * src/sql_source.h -- what a query asks: a connection of SQLite to a database that is
  * only read.
  *
- * Of an archive (src/archive/location.h) it has the pages of one state, each read when
- * SQLite wants it (src/archive/pages.h) by way of schemas/view_vfs.h.
+ * An archive (src/archive/pages.h), at one of its states; a state directory
+ * (src/state/state_pages.h), whose state is what is durable in it; or a database file
+ * (src/capture/database_file.h), with what its WAL has. Each page is read when SQLite
+ * wants it, by way of schemas/view_vfs.h. Nothing is written or locked anywhere, so
+ * that a database file may be written meanwhile: sql_source_check finds that out, and
+ * only what was read before it says ST_OK is of one state.
  *
  * OWNERSHIP  sql_source_open / sql_source_close; statements are finalized before.
  * THREADS    One.
@@ -20,7 +24,8 @@
 
 struct sql_source;
 
-/* `location`: what the user gave. `at`: which state, NULL: not said. */
+/* `location`: what the user gave, borrowed until the close. `at`: which state, NULL:
+ * not said. */
 enum status sql_source_open(const char *location, const char *at,
 			    const struct config *config, struct sql_source **out,
 			    struct error *err) MUST_CHECK;
@@ -29,7 +34,12 @@ void sql_source_close(struct sql_source *source);
 /* Borrowed. */
 sqlite3 *sql_source_db(const struct sql_source *source);
 
-/* Why SQLite could not read; NULL: it could. */
-const struct error *sql_source_error(const struct sql_source *source);
+/* ST_RETRY: it was written since it was opened. */
+enum status sql_source_check(const struct sql_source *source,
+			     struct error *err) MUST_CHECK;
+
+/* Why SQLite could not read, or that it may have read of two states; NULL: neither.
+ * Borrowed until the next call. */
+const struct error *sql_source_error(struct sql_source *source);
 
 #endif

@@ -441,7 +441,7 @@ static enum status verify_contents(const struct config *config,
 {
 	struct known_pages known;
 	struct verify v = {.known = &known, .meta = state_dir_meta(dir)};
-	enum status status = known_pages_init(&known, dir, err);
+	enum status status = known_pages_init(&known, dir, true, err);
 
 	if (status != ST_OK) {
 		return status;

@@ -53,6 +53,7 @@ static enum status reserve(struct known_pages *known, uint32_t page_count,
 {
 	uint64_t *hashes;
 	uint8_t *origins;
+	uint32_t *slots;
 
 	if (page_count <= known->cap) {
 		return ST_OK;
@@ -67,6 +68,11 @@ static enum status reserve(struct known_pages *known, uint32_t page_count,
 		return no_memory(err);
 	}
 	known->origins = origins;
+	slots = reallocarray(known->slots, page_count, sizeof *slots);
+	if (!slots) {
+		return no_memory(err);
+	}
+	known->slots = slots;
 	memset(origins + known->cap, KNOWN_NOT, page_count - known->cap);
 	known->cap = page_count;
 	return ST_OK;
@@ -110,6 +116,7 @@ static enum status lay_over(void *context, const struct journal_found *found,
 
 		known->hashes[entry.page.page_no - 1] = entry.hash;
 		known->origins[entry.page.page_no - 1] = KNOWN_JOURNAL;
+		known->slots[entry.page.page_no - 1] = entry.page.slot;
 	}
 	known->place = (struct wal_place){.frame = r->last_frame, .proof = r->proof};
 	memcpy(known->place.salt, r->salt, sizeof r->salt);
@@ -117,10 +124,10 @@ static enum status lay_over(void *context, const struct journal_found *found,
 }
 
 static enum status read_journal(struct known_pages *known, const struct state_dir *dir,
-				struct error *err)
+				bool checks_images, struct error *err)
 {
 	struct journal_reading how = {
-	    .checks_images = true, .visit = lay_over, .context = known};
+	    .checks_images = checks_images, .visit = lay_over, .context = known};
 	struct journal_end end;
 	enum status status = known_journal_read(dir, &how, &end, err);
 
@@ -154,7 +161,7 @@ static enum status open_shadow(const struct state_dir *dir, struct shadow **shad
 }
 
 enum status known_pages_init(struct known_pages *known, const struct state_dir *dir,
-			     struct error *err)
+			     bool checks_images, struct error *err)
 {
 	const struct state_meta *meta = state_dir_meta(dir);
 	struct shadow *shadow;
@@ -164,7 +171,7 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 		return error_set(err, ST_CONFIG,
 				 "%s: its next start has to end what a change of the "
 				 "page size has begun; start rowtail with it, then "
-				 "verify again",
+				 "try again",
 				 quote(state_dir_path(dir)).text);
 	}
 	*known = (struct known_pages){
@@ -179,7 +186,7 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 	status = read_hashes(known, shadow, err);
 	shadow_close(shadow);
 	if (status == ST_OK) {
-		status = read_journal(known, dir, err);
+		status = read_journal(known, dir, checks_images, err);
 	}
 	if (status != ST_OK) {
 		known_pages_clear(known);
@@ -191,6 +198,7 @@ void known_pages_clear(struct known_pages *known)
 {
 	free(known->hashes);
 	free(known->origins);
+	free(known->slots);
 	*known = (struct known_pages){0};
 }
 

@@ -45,11 +45,13 @@ struct known_pages {
 	uint32_t cap;     /* entries */
 	uint64_t *hashes; /* of page n at n - 1 */
 	uint8_t *origins; /* enum known_origin, likewise */
+	uint32_t *slots;  /* of the image in the journal, likewise */
 };
 
-/* Read `dir`, which has a meta and is held; checks the images of the journal. */
+/* Read `dir`, which has a meta. `checks_images`: of the journal; then it must be held.
+ * Where a process goes on with it meanwhile, what looks like damage may be none. */
 enum status known_pages_init(struct known_pages *known, const struct state_dir *dir,
-			     struct error *err) MUST_CHECK;
+			     bool checks_images, struct error *err) MUST_CHECK;
 void known_pages_clear(struct known_pages *known);
 
 /* Compare the shadow with its hashes. */

@@ -294,7 +294,7 @@ static void test_commands_on_an_archive_take_words(void **state)
 	check_refused("archive list a --at first", "--at goes with rowtail restore");
 	check_refused("restore a b --json", "--json goes with rowtail status or");
 	check_refused("restore a b --at", "a value is missing behind --at");
-	check_refused("sql a", "too few words: rowtail sql ARCHIVE SQL");
+	check_refused("sql a", "too few words: rowtail sql SOURCE SQL");
 	check_refused("restore a b --format=csv", "--format goes with rowtail sql");
 }
 

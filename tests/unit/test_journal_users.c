@@ -316,7 +316,7 @@ static struct word ask_verify(const struct fixture *f)
 
 	assert_int_equal(state_dir_read(f->folder, true, &dir, &is_new, &err), ST_OK);
 	assert_false(is_new);
-	status = known_pages_init(&known, dir, &err);
+	status = known_pages_init(&known, dir, true, &err);
 	word = word_of(status, known.lsn, &err);
 	if (word.status == ST_OK) {
 		known_pages_clear(&known);
