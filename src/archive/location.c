@@ -50,7 +50,8 @@ enum status location_open(const char *location, const struct storage_settings *s
 	enum status status;
 
 	if (is_s3(location)) {
-		return s3_open(location + strlen(S3_SCHEME), settings, storage, err);
+		return s3_open(location + strlen(S3_SCHEME), settings, false, storage,
+			       err);
 	}
 	status = read_location(location, &path, err);
 	return status == ST_OK ? directory_open(path, storage, err) : status;
@@ -63,12 +64,9 @@ enum status location_open_to_write(const char *location,
 	const char *path;
 	enum status status;
 
-	(void)settings;
 	if (is_s3(location)) {
-		return error_set(err, ST_CONFIG,
-				 "%s: archives in S3 are read only in this version: "
-				 "write to a folder",
-				 quote(location).text);
+		return s3_open(location + strlen(S3_SCHEME), settings, true, storage,
+			       err);
 	}
 	status = read_location(location, &path, err);
 	return status == ST_OK ? directory_open_to_write(path, make, storage, err)

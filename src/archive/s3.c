@@ -11,6 +11,7 @@
 #include "src/archive/ltx.h"
 #include "src/archive/s3_fault.h"
 #include "src/archive/s3_storage.h"
+#include "src/archive/s3_write.h"
 #include "src/archive/when.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
@@ -82,9 +83,8 @@ static enum status list_all(struct storage *storage, struct archive_list *list,
 
 /* ---- ranges ---- */
 
-/* `len` bytes from `from` of a file, all of which it has. */
-static enum status get_range(struct s3_storage *s, const struct archive_file *file,
-			     void *bytes, size_t len, uint64_t from, struct error *err)
+enum status s3_get_range(struct s3_storage *s, const struct archive_file *file,
+			 void *bytes, size_t len, uint64_t from, struct error *err)
 {
 	char key[S3_KEY_BYTES];
 	char range[64];
@@ -139,7 +139,7 @@ static enum status ask_time(struct storage *storage, const struct archive_file *
 	if (file->size < sizeof head) {
 		return ST_OK; /* damaged, which who reads it will say */
 	}
-	status = get_range(s, file, head, sizeof head, 0, err);
+	status = s3_get_range(s, file, head, sizeof head, 0, err);
 	if (status != ST_OK || when_read_time(s->answer->time, time_ns)) {
 		return status;
 	}
@@ -209,7 +209,7 @@ static enum status fetch_piece(struct s3_file *f, uint64_t start, struct error *
 		}
 	}
 	f->piece_len = 0;
-	status = get_range(s, &f->file, f->piece, len, start, err);
+	status = s3_get_range(s, &f->file, f->piece, len, start, err);
 	if (status == ST_OK) {
 		f->piece_start = start;
 		f->piece_len = len;
@@ -254,8 +254,8 @@ static enum status read_file(struct storage_file *file, void *bytes, size_t len,
 		} else if (in_order) {
 			status = fetch_piece(f, offset + *got, err);
 		} else {
-			status = get_range(s3_storage_of(file->storage), &f->file, to,
-					   len - *got, offset + *got, err);
+			status = s3_get_range(s3_storage_of(file->storage), &f->file,
+					      to, len - *got, offset + *got, err);
 			*got = len;
 		}
 	}
@@ -323,25 +323,42 @@ static enum status read_place(struct s3_storage *s, const char *place,
 						   : error_no_memory(err, "an archive");
 }
 
+/* A note may be read by who only reads, too. */
+static const struct storage_calls read_calls = {
+    .list = list_level,
+    .list_all = list_all,
+    .time = ask_time,
+    .open = open_file,
+    .read = read_file,
+    .close_file = close_file,
+    .close = close_storage,
+    .get_note = s3_get_note,
+};
+
+static const struct storage_calls write_calls = {
+    .list = list_level,
+    .list_all = list_all,
+    .time = ask_time,
+    .open = open_file,
+    .read = read_file,
+    .close_file = close_file,
+    .close = close_storage,
+    .put = s3_put,
+    .remove = s3_remove,
+    .get_note = s3_get_note,
+    .put_note = s3_put_note,
+};
+
 enum status s3_open(const char *place, const struct storage_settings *settings,
-		    struct storage **storage, struct error *err)
+		    bool to_write, struct storage **storage, struct error *err)
 {
-	static const struct storage_calls calls = {
-	    .list = list_level,
-	    .list_all = list_all,
-	    .time = ask_time,
-	    .open = open_file,
-	    .read = read_file,
-	    .close_file = close_file,
-	    .close = close_storage,
-	};
 	struct s3_storage *s = calloc(1, sizeof *s);
 	enum status status;
 
 	if (!s) {
 		return error_no_memory(err, "an archive");
 	}
-	s->base.calls = &calls;
+	s->base.calls = to_write ? &write_calls : &read_calls;
 	status = read_place(s, place, err);
 	if (status == ST_OK) {
 		status = s3_client_open(settings, s->bucket, &s->client, err);

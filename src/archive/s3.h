@@ -19,6 +19,7 @@
 
 /* `place` is BUCKET/PREFIX. Nothing is asked of the server yet. */
 enum status s3_open(const char *place, const struct storage_settings *settings,
-		    struct storage **storage, struct error *err) MUST_CHECK;
+		    bool to_write, struct storage **storage,
+		    struct error *err) MUST_CHECK;
 
 #endif

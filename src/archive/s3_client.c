@@ -527,11 +527,10 @@ static bool is_broken(CURLcode result)
 static bool is_busy(const struct s3_answer *a)
 {
 	static const char *const codes[] = {"SlowDown", "RequestTimeout",
-					    "InternalError", "OperationAborted",
-					    "ConditionalRequestConflict"};
+					    "InternalError"};
 	struct s3_span code;
 
-	if (a->code >= 500 || a->code == 429) {
+	if (a->code >= 500 || a->code == 429 || a->code == 409) {
 		return a->code != 501 && a->code != 505;
 	}
 	code = a->code >= 300
@@ -643,7 +642,6 @@ enum status s3_client_send(struct s3_client *c, const struct s3_request *request
 	struct signing signing;
 	enum status status = hash_body(c, request, signing.hash, err);
 
-	answer->was_repeated = false;
 	for (int try = 0; status == ST_OK; try++) {
 		struct exchange x = {.client = c, .request = request, .answer = answer};
 		CURLcode result = CURLE_OK;
@@ -668,7 +666,6 @@ enum status s3_client_send(struct s3_client *c, const struct s3_request *request
 			}
 			status = ST_OK;
 		}
-		answer->was_repeated = true;
 		if (!pause_before(try)) {
 			return error_set(err, ST_STOPPED, "interrupted");
 		}

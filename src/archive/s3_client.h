@@ -53,7 +53,6 @@ struct s3_answer {
 	char time[48];       /* x-amz-meta-litestream-timestamp; "": none */
 	char region[32];     /* x-amz-bucket-region; "": none */
 	int64_t date_s;      /* Date, since 1970; 0: none */
-	bool was_repeated;   /* an earlier try may have had an effect */
 
 	/* Of a code from 300 on: what the server says of it, with a NUL. */
 	char fault[S3_FAULT_BYTES];

@@ -20,6 +20,7 @@ struct s3_storage {
 	char *prefix;             /* without '/' at its ends */
 	size_t stream_count;      /* files that have a piece in memory */
 	struct s3_answer *answer; /* of the last request */
+	bool has_swept;           /* nothing of an earlier upload is left */
 };
 
 struct s3_storage *s3_storage_of(struct storage *storage);
@@ -37,5 +38,11 @@ struct s3_name s3_storage_name(const struct s3_storage *s, const char *key);
 /* All files whose keys begin with PREFIX/`below`. */
 enum status s3_list_below(struct s3_storage *s, const char *below,
 			  struct archive_list *list, struct error *err) MUST_CHECK;
+
+/* `len` bytes from `from` of a file, all of which it has. ST_LOST: it is gone, or it
+ * has another size than it was listed with. */
+enum status s3_get_range(struct s3_storage *s, const struct archive_file *file,
+			 void *bytes, size_t len, uint64_t from,
+			 struct error *err) MUST_CHECK;
 
 #endif
