@@ -253,9 +253,11 @@ chaos-go:
 
 # The program that judges what is read from an archive; what needs it goes without.
 LITESTREAM_VERSION := v0.5.18
+LTX_VERSION        := v0.5.3
 litestream:
-	@GOBIN=$(CURDIR)/build/litestream GOFLAGS= timeout 400 go install \
-		github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION) || \
+	@export GOBIN=$(CURDIR)/build/litestream GOFLAGS=; timeout 400 go install \
+		github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION) && \
+	timeout 400 go install github.com/superfly/ltx/cmd/ltx@$(LTX_VERSION) || \
 		echo "archive: no Litestream (is Go installed, the module proxy in reach?)"
 
 # The server that judges what is asked of a bucket; what needs it goes without.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/archive_command.c -- rowtail archive list and verify: what an archive has, on
- * stdout, and whether it is sound.
+ * stdout, and whether it is sound. (prune and compact: src/archive_upkeep.h.)
  *
  * The archive is only read; who writes it may go on meanwhile. list prints a line for
  * each file, then which states there are. verify reads every file, and puts the newest
@@ -19,6 +19,7 @@
 
 #include "src/archive/location.h"
 #include "src/archive/merge.h"
+#include "src/archive_upkeep.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -345,33 +346,49 @@ static enum status run_verify(const struct config *config, struct error *err)
 		   : status;
 }
 
+static enum status does_not_go(const char *option, const char *action,
+			       struct error *err)
+{
+	return error_set(err, ST_CONFIG, "%s does not go with archive %s; leave it out",
+			 option, action);
+}
+
 static enum status run(const struct config *config, struct error *err)
 {
 	const char *action = config->words[0];
 
+	if (config->dry_run && strcmp(action, "prune") != 0) {
+		return does_not_go("--dry-run", action, err);
+	}
 	if (strcmp(action, "list") == 0) {
 		return run_list(config, err);
 	}
+	if (config->json) {
+		return does_not_go("--json", action, err);
+	}
+	if (strcmp(action, "prune") == 0) {
+		return archive_prune(config, err);
+	}
+	if (strcmp(action, "compact") == 0) {
+		return archive_compact(config, err);
+	}
 	if (strcmp(action, "verify") != 0) {
 		return error_set(err, ST_CONFIG,
-				 "archive %s: must be list or verify (a database of "
-				 "that name is ./archive)",
+				 "archive %s: must be list, verify, prune or compact "
+				 "(a database of that name is ./archive)",
 				 action);
-	}
-	if (config->json) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "--json does not go with archive verify; leave it out");
 	}
 	return run_verify(config, err);
 }
 
 const struct command archive_command = {
     .name = "archive",
-    .usage = "list|verify ARCHIVE [--json]",
+    .usage = "list|verify|prune|compact ARCHIVE [--json] [--dry-run]",
     .help = "list its files and the states that it has; read and\n"
-	    "verify all of them\n",
+	    "verify all of them; remove what is past its time;\n"
+	    "merge what is due\n",
     .words = 2,
     .takes_json = true,
+    .takes_dry_run = true,
     .run = run,
 };

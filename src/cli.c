@@ -14,6 +14,7 @@ enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */
 	OPTION_AT = 256,
 	OPTION_CONFIG,
+	OPTION_DRY_RUN,
 	OPTION_FORMAT,
 	OPTION_HELP,
 	OPTION_JSON,
@@ -31,6 +32,7 @@ enum option_id {
 static const struct option options[] = {
     {"at", required_argument, NULL, OPTION_AT},
     {"config", required_argument, NULL, OPTION_CONFIG},
+    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"help", no_argument, NULL, OPTION_HELP},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -75,6 +77,7 @@ static const char usage_options[] =
     "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
     "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
     "                      -3d\n"
+    "  --dry-run           of archive prune: say what would be removed\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
@@ -349,6 +352,9 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_JSON:
 		config->json = true;
 		return ST_OK;
+	case OPTION_DRY_RUN:
+		config->dry_run = true;
+		return ST_OK;
 	case ':':
 		return usage_error(err, "a value is missing behind", word);
 	default:
@@ -421,6 +427,11 @@ static enum status check_command(const struct config *config, struct error *err)
 	if (config->format && !(command && command->takes_format)) {
 		return error_set(err, ST_CONFIG,
 				 "--format goes with rowtail sql only; leave it out");
+	}
+	if (config->dry_run && !(command && command->takes_dry_run)) {
+		return error_set(err, ST_CONFIG,
+				 "--dry-run goes with rowtail archive prune only; "
+				 "leave it out");
 	}
 	if (command && command->words > 0) {
 		return check_words(config, err);

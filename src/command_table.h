@@ -26,6 +26,7 @@ struct command {
 	bool takes_json;     /* --json: it prints one JSON object */
 	bool takes_at;       /* --at: a moment of an archive */
 	bool takes_format;   /* --format: how rows are printed */
+	bool takes_dry_run;  /* --dry-run: it says what it would do */
 	bool makes_events;   /* of its last word, by the properties that shape them */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */

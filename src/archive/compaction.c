@@ -272,14 +272,14 @@ static enum status write_file(struct group *g, struct error *err)
 static enum status merge_group(struct group *g, struct error *err)
 {
 	const struct archive_file *last = g->sources[g->count - 1].file;
-	enum status status = ST_OK;
+	enum status status;
 
 	g->made = (struct archive_file){
 	    .level = g->c->level,
 	    .min_txid = g->sources[0].file->min_txid,
 	    .max_txid = last->max_txid,
-	    .time_ns = last->time_ns,
 	};
+	status = storage_time(g->c->storage, last, &g->made.time_ns, err);
 	for (size_t i = 0; status == ST_OK && i < g->count; i++) {
 		struct source *s = &g->sources[i];
 

@@ -110,19 +110,15 @@ static struct run next_run(const struct archive_file **at,
 	return run;
 }
 
-/* How many files of a run are due; those of one interval. 0: none. `interval_ns` is 0:
- * by count alone. */
-static size_t due_files(const struct run *run, int64_t interval_ns, int64_t now_ns)
+/* How many files of a run are of one interval that is over, and not alone; 0: none.
+ * POLICY_FILES at most. */
+static size_t files_of_interval(const struct run *run, int64_t interval_ns,
+				int64_t now_ns)
 {
-	size_t most = run->count < POLICY_FILES ? run->count : POLICY_FILES;
+	int64_t end = multiple(run->first->time_ns, interval_ns) + interval_ns;
 	size_t count = 0;
-	int64_t end;
 
-	if (run->count >= POLICY_FILES || interval_ns == 0) {
-		return run->count >= POLICY_FILES ? most : 0;
-	}
-	end = multiple(run->first->time_ns, interval_ns) + interval_ns;
-	while (count < most) {
+	while (count < run->count && count < POLICY_FILES) {
 		int64_t time_ns = run->first[count].time_ns;
 
 		if (time_ns >= end && count > 1) {
@@ -134,6 +130,15 @@ static size_t due_files(const struct run *run, int64_t interval_ns, int64_t now_
 		count++;
 	}
 	return count > 1 && end <= now_ns ? count : 0;
+}
+
+/* How many files of a run are due. `interval_ns` is 0: by count alone. */
+static size_t due_files(const struct run *run, int64_t interval_ns, int64_t now_ns)
+{
+	size_t count =
+	    interval_ns > 0 ? files_of_interval(run, interval_ns, now_ns) : 0;
+
+	return count == 0 && run->count >= POLICY_FILES ? POLICY_FILES : count;
 }
 
 static enum status next_compaction(const struct policy *policy,

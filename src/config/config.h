@@ -16,6 +16,7 @@
 
 #include "schemas/encoder.h"
 #include "sinks/sink_table.h"
+#include "src/archive/policy_settings.h"
 #include "src/archive/storage_settings.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
@@ -50,6 +51,7 @@ struct config {
 	size_t word_count;
 	char *at;     /* --at of a command; NULL: not given */
 	char *format; /* --format of a command; NULL: not given */
+	bool dry_run; /* --dry-run of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */
@@ -75,6 +77,7 @@ struct config {
 
 	struct kafka_options kafka;
 	struct storage_settings storage; /* of an archive */
+	struct policy_settings policy;   /* what is kept of it */
 
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */

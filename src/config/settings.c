@@ -523,6 +523,9 @@ enum status config_finish(struct config *config, struct error *err)
 {
 	enum status status = apply_settings(config, err);
 
+	if (status == ST_OK) {
+		status = policy_settings_check(&config->policy, err);
+	}
 	if (status == ST_OK && !config->needs_no_database) {
 		status = finish_run(config, err);
 	}

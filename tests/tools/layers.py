@@ -43,7 +43,7 @@ LAYERS = {
 OPEN_TO_OTHERS = {"sinks": r"sinks/sink(_\w+)?\.h"}
 
 # What a folder may include of another one, where that is less than all.
-OPEN_TO = {("src/config", "src/archive"): r"src/archive/storage_settings\.h"}
+OPEN_TO = {("src/config", "src/archive"): r"src/archive/(policy|storage)_settings\.h"}
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
 LIBRARIES = {

@@ -55,6 +55,10 @@ static const struct {
 	const char *setting;
 	const char *with; /* or NULL */
 } samples[] = {
+    {"archive.compaction.levels", "archive.compaction.levels=1s", NULL},
+    {"archive.snapshot.interval", "archive.snapshot.interval=1s", NULL},
+    {"archive.retention", "archive.retention=1s", NULL},
+    {"archive.l0.retention", "archive.l0.retention=1s", NULL},
     {"table.include.list", "table.include.list=t", NULL},
     {"table.exclude.list", "table.exclude.list=u", NULL},
     {"column.include.list", "column.include.list=t\\.name", NULL},

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/archive/upkeep.h"
+
+#include <string.h>
+
+#include "src/archive/compaction.h"
+
+static void tell(const struct upkeep *u, const struct archive_file *file,
+		 bool is_removed)
+{
+	if (u->told) {
+		u->told(u->context, file, is_removed);
+	}
+}
+
+static enum status compact(struct upkeep *u, const struct policy_step *step,
+			   int64_t now_ns, struct error *err)
+{
+	struct compaction c = {
+	    .storage = u->storage,
+	    .list = u->list,
+	    .inputs = step->inputs,
+	    .input_count = step->input_count,
+	    .level = step->level,
+	    .stop = u->stop,
+	};
+	enum status status = compaction_run(&c, err);
+
+	if (status == ST_OK) {
+		c.file.stored_ns = now_ns;
+		status = archive_list_add(u->list, &c.file, err);
+	}
+	if (status == ST_OK) {
+		archive_list_sort(u->list);
+		tell(u, &c.file, false);
+	}
+	return status;
+}
+
+enum status upkeep_compact(struct upkeep *u, int64_t now_ns, struct error *err)
+{
+	struct policy_step step;
+	enum status status = policy_next(u->policy, u->list, now_ns, &step, err);
+
+	if (status == ST_OK) {
+		status = step.input_count > 0 ? compact(u, &step, now_ns, err) : ST_END;
+	}
+	policy_step_clear(&step);
+	return status;
+}
+
+static bool is_same(const struct archive_file *a, const struct archive_file *b)
+{
+	return a->level == b->level && a->min_txid == b->min_txid &&
+	       a->max_txid == b->max_txid;
+}
+
+/* The first `count` of `gone`, which are no longer there, leave the list. */
+static void drop(struct archive_list *list, struct archive_list *gone, size_t count)
+{
+	size_t kept = 0;
+	size_t next = 0;
+
+	gone->count = count;
+	archive_list_sort(gone);
+	for (size_t i = 0; i < list->count; i++) {
+		if (next < count && is_same(&list->files[i], &gone->files[next])) {
+			next++;
+		} else {
+			list->files[kept++] = list->files[i];
+		}
+	}
+	list->count = kept;
+}
+
+enum status upkeep_remove(struct upkeep *u, int64_t now_ns, struct error *err)
+{
+	struct archive_list gone = {0};
+	enum status status = policy_removable(u->policy, u->list, now_ns, &gone, err);
+	size_t count = 0;
+
+	while (status == ST_OK && count < gone.count) {
+		if (*u->stop) {
+			status = error_set(err, ST_STOPPED, "interrupted");
+			break;
+		}
+		status = storage_remove(u->storage, &gone.files[count], err);
+		if (status == ST_OK) {
+			tell(u, &gone.files[count++], true);
+		}
+	}
+	drop(u->list, &gone, count);
+	archive_list_clear(&gone);
+	return status;
+}
