@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "schemas/name_patterns.h"
 
@@ -15,6 +16,8 @@
 struct table_filter {
 	bool is_exclude;                /* which of the lists was given, if one was */
 	struct name_patterns *patterns; /* NULL: none was */
+	const char *const *others;      /* tables that belong to others; NULL: none */
+	const char *others_reason;
 };
 
 enum status table_filter_open(const char *include, const char *exclude,
@@ -54,6 +57,23 @@ void table_filter_close(struct table_filter *filter)
 	}
 }
 
+void table_filter_leave_out(struct table_filter *filter, const char *const *names,
+			    const char *reason)
+{
+	filter->others = names;
+	filter->others_reason = reason;
+}
+
+static bool is_of_others(const struct table_filter *filter, const char *name)
+{
+	for (size_t i = 0; filter && filter->others && filter->others[i]; i++) {
+		if (strcasecmp(filter->others[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Why a table is left out, that `match` says this of; NULL: it is wanted. */
 static const char *reason_of(const struct table_filter *filter, enum name_match match)
 {
@@ -72,16 +92,20 @@ enum status table_filter_reason(const struct table_filter *filter, const char *n
 {
 	const struct name_patterns *patterns = filter ? filter->patterns : NULL;
 	enum name_match match = NAME_UNLISTED;
+	bool is_others = !is_system && is_of_others(filter, name);
 	enum status status =
 	    patterns ? name_patterns_match(patterns, name, &match, err) : ST_OK;
 
 	/* What gave up has metacharacters, and would not name a system table. */
-	if (status != ST_OK && !(status == ST_CONFIG && is_system)) {
+	if (status != ST_OK && !(status == ST_CONFIG && (is_system || is_others))) {
 		return status;
 	}
-	*reason = is_system && (match != NAME_NAMED || filter->is_exclude)
-		      ? "a table of SQLite's own; " INCLUDE_LIST " can name it"
-		      : reason_of(filter, match);
+	*reason = reason_of(filter, match);
+	if ((is_system || is_others) && (match != NAME_NAMED || filter->is_exclude)) {
+		*reason = is_system ? "a table of SQLite's own; " INCLUDE_LIST
+				      " can name it"
+				    : filter->others_reason;
+	}
 	return ST_OK;
 }
 

@@ -6,6 +6,9 @@
  * "sqlite_", and shadow tables of virtual tables, are left out unless the
  * include list names them with a pattern without metacharacters.
  *
+ * The same goes for tables that belong to a program that copies the database, once
+ * table_filter_leave_out has named them.
+ *
  * OWNERSHIP  table_filter_open / table_filter_close (takes NULL).
  * THREADS    One thread at a time.
  * ERRORS     ST_CONFIG: a pattern does not compile; the text has the property's
@@ -26,6 +29,11 @@ struct table_filter;
 enum status table_filter_open(const char *include, const char *exclude,
 			      struct table_filter **out, struct error *err) MUST_CHECK;
 void table_filter_close(struct table_filter *filter);
+
+/* `names` (ASCII case is ignored) ends with NULL, `reason` is of table_filter_reason;
+ * both are borrowed until the filter is closed. */
+void table_filter_leave_out(struct table_filter *filter, const char *const *names,
+			    const char *reason);
 
 /*
  * `*reason` is NULL when the table is wanted, else why not: a constant text such as

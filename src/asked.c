@@ -28,16 +28,14 @@ static enum status any_page(void *context, uint32_t page_no, const uint8_t *byte
 }
 
 enum status asked_check_first(const struct asked *asked, struct spool *spool,
-			      const struct capture *capture,
+			      const struct source *source,
 			      const struct captured_txn *first, bool *is_checked,
 			      struct error *err)
 {
 	struct catalog *catalog = NULL;
 	struct view *view;
 	struct error unreadable;
-	struct view_file file = {.fd = capture_database_fd(capture),
-				 .path = asked->config->database_path,
-				 .page_size = capture_page_size(capture)};
+	struct view_file file = source->file;
 	struct view_base base = view_base_of_file(&file);
 	enum status status = view_open(spool, &base, file.page_size, first, &view, err);
 

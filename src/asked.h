@@ -14,8 +14,8 @@
 #include "schemas/column_rules.h"
 #include "schemas/table_filter.h"
 #include "src/base/status.h"
-#include "src/capture/capture.h"
 #include "src/config/config.h"
+#include "src/history/source.h"
 
 struct asked {
 	const struct config *config;
@@ -29,11 +29,11 @@ enum status asked_check(const struct asked *asked, const struct catalog *catalog
 
 /*
  * The same before the first copy of the database, which may take long: the schema is
- * read from the database as capture_open found it (`first`, whose images are in
+ * read from the source as it was opened (`first`, whose images are in
  * `spool`). ST_OK also if it cannot be read: `*is_checked` is false then.
  */
 enum status asked_check_first(const struct asked *asked, struct spool *spool,
-			      const struct capture *capture,
+			      const struct source *source,
 			      const struct captured_txn *first, bool *is_checked,
 			      struct error *err) MUST_CHECK;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/archive/when.h"
 #include "src/command_table.h"
 #include "src/config/property_help.h"
 #include "src/config/settings.h"
@@ -16,6 +17,8 @@ enum option_id {
 	OPTION_CONFIG,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
+	OPTION_FOLLOW,
+	OPTION_FROM,
 	OPTION_HELP,
 	OPTION_JSON,
 	OPTION_LINES,
@@ -25,6 +28,7 @@ enum option_id {
 	OPTION_SNAPSHOT,
 	OPTION_STATE,
 	OPTION_TO,
+	OPTION_UNTIL,
 	OPTION_VERBOSE,
 	OPTION_VERSION,
 };
@@ -34,6 +38,8 @@ static const struct option options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"format", required_argument, NULL, OPTION_FORMAT},
+    {"follow", no_argument, NULL, OPTION_FOLLOW},
+    {"from", required_argument, NULL, OPTION_FROM},
     {"help", no_argument, NULL, OPTION_HELP},
     {"json", no_argument, NULL, OPTION_JSON},
     {"lines", required_argument, NULL, OPTION_LINES},
@@ -43,6 +49,7 @@ static const struct option options[] = {
     {"snapshot", no_argument, NULL, OPTION_SNAPSHOT},
     {"state", required_argument, NULL, OPTION_STATE},
     {"to", required_argument, NULL, OPTION_TO},
+    {"until", required_argument, NULL, OPTION_UNTIL},
     {"verbose", no_argument, NULL, OPTION_VERBOSE},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -78,6 +85,11 @@ static const char usage_options[] =
     "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
     "                      -3d\n"
     "  --dry-run           of archive prune: say what would be removed\n"
+    "  --from WHEN         of events: what happened after that state; first is the\n"
+    "                      default\n"
+    "  --until WHEN        of events: up to that state (default: latest); --to WHEN\n"
+    "                      is the same\n"
+    "  --follow            of events: wait for more at the end\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
@@ -141,7 +153,7 @@ static void add_commands(struct buffer *out, bool take_words)
 	const struct command *command;
 
 	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
-		if ((command->words > 0) == take_words) {
+		if ((command->words > 0 || command->takes_archive) == take_words) {
 			add_entry(out, command->name, NULL, command->help);
 		}
 	}
@@ -262,13 +274,25 @@ static enum status add_word(struct config *config, const char *text, struct erro
 	return set_text(&config->words[config->word_count++], text, err);
 }
 
+static enum status set_archive(struct config *config, const char *text,
+			       struct error *err)
+{
+	return config->archive
+		   ? usage_error(err, "one archive at a time, unexpected", text)
+		   : set_text(&config->archive, text, err);
+}
+
 static enum status add_operand(struct config *config, struct operands *operands,
 			       const char *text, struct error *err)
 {
 	operands->count++;
 	if (operands->count == 1 && (config->command = command_table_find(text))) {
-		config->needs_no_database = !config->command->takes_database;
+		config->needs_no_database =
+		    !config->command->takes_database && !config->command->takes_archive;
 		return ST_OK;
+	}
+	if (config->command && config->command->takes_archive) {
+		return set_archive(config, text, err);
 	}
 	if (config->command && config->command->words > 0) {
 		return add_word(config, text, err);
@@ -305,6 +329,15 @@ static enum status bad_option(const char *word, struct error *err)
 		return usage_error(err, "unknown option", letter);
 	}
 	return usage_error(err, "unknown option", word);
+}
+
+/* No sink is written like one: so --to may have both. */
+static bool is_moment(const char *text)
+{
+	struct error unused;
+	struct when when;
+
+	return when_parse(text, 0, &when, &unused) == ST_OK;
 }
 
 static enum status take_option(struct config *config, int option,
@@ -346,7 +379,15 @@ static enum status take_option(struct config *config, int option,
 		return config_set(config, CONFIG_COMMAND_LINE,
 				  "--snapshot: ", "snapshot.mode", "initial", err);
 	case OPTION_TO:
-		return set_sink(config, optarg, err);
+		return is_moment(optarg) ? set_text(&config->until, optarg, err)
+					 : set_sink(config, optarg, err);
+	case OPTION_FOLLOW:
+		config->follow = true;
+		return ST_OK;
+	case OPTION_FROM:
+		return set_text(&config->from, optarg, err);
+	case OPTION_UNTIL:
+		return set_text(&config->until, optarg, err);
 	case OPTION_STATE:
 		return set_state(config, optarg, err);
 	case OPTION_JSON:
@@ -411,6 +452,26 @@ static enum status name_database(struct config *config, struct error *err)
 			  config->words[config->word_count - 1], err);
 }
 
+/* Of a command that takes an archive in the place of a database. */
+static enum status check_events(const struct config *config, struct error *err)
+{
+	const struct command *command = config->command;
+
+	if (!config->archive) {
+		return error_set(err, ST_CONFIG,
+				 "no archive given: rowtail %s %s (a database of that "
+				 "name is ./%s)",
+				 command->name, command->usage, command->name);
+	}
+	if (config->follow && (config->until || config->once)) {
+		return error_set(err, ST_CONFIG,
+				 "--follow has no end, so %s does not go with it; "
+				 "leave out one of them",
+				 config->until ? "--until" : "--once");
+	}
+	return ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(const struct config *config, struct error *err)
 {
@@ -433,8 +494,18 @@ static enum status check_command(const struct config *config, struct error *err)
 				 "--dry-run goes with rowtail archive prune only; "
 				 "leave it out");
 	}
+	if ((config->from || config->until || config->follow) &&
+	    !(command && command->takes_archive)) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "--from, --until (also written --to WHEN) and --follow go with "
+		    "rowtail events only; leave them out");
+	}
 	if (command && command->words > 0) {
 		return check_words(config, err);
+	}
+	if (command && command->takes_archive) {
+		return check_events(config, err);
 	}
 	if (command && !config->state_path) {
 		return error_set(err, ST_CONFIG,

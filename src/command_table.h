@@ -28,6 +28,8 @@ struct command {
 	bool takes_format;   /* --format: how rows are printed */
 	bool takes_dry_run;  /* --dry-run: it says what it would do */
 	bool makes_events;   /* of its last word, by the properties that shape them */
+	bool takes_archive;  /* one, always, in the place of a database, and what a run
+			      * without a command takes, and --from, --until, --follow */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
 	enum status (*run)(const struct config *config, struct error *err);
@@ -40,7 +42,8 @@ struct command {
 	X(restore_command) \
 	X(sql_command)     \
 	X(archive_command) \
-	X(diff_command)
+	X(diff_command)    \
+	X(events_command)
 
 #define COMMAND_DECLARE(which) extern const struct command which;
 COMMANDS(COMMAND_DECLARE)

@@ -56,7 +56,7 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (status != ST_OK) {
 			break;
 		}
-		status = capture_next(pipeline->capture, &txn, err);
+		status = pipeline->source->next(pipeline->source, &txn, err);
 		if (status == ST_OK) {
 			status = pipeline_apply(pipeline, txn, err);
 			if (status == ST_OK &&
@@ -93,8 +93,8 @@ static enum status run(struct pipeline *pipeline, struct error *err)
 		return status;
 	}
 	if (config->once) {
-		status = capture_reach_now(pipeline->capture, &stop_requested,
-					   &until_lsn, err);
+		status = pipeline->source->reach_now(pipeline->source, &stop_requested,
+						     &until_lsn, err);
 	}
 	return status == ST_OK ? follow(pipeline, until_lsn, err) : status;
 }
@@ -151,7 +151,7 @@ static enum status live(const struct config *config, struct life *life,
 
 	life->was_open = status == ST_OK;
 	if (status == ST_OK) {
-		life->goes_on = pipeline.history->goes_on;
+		life->goes_on = pipeline.history->goes_on && pipeline.capture;
 		pipeline.kept->note(pipeline.kept, NULL);
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
@@ -162,10 +162,10 @@ static enum status live(const struct config *config, struct life *life,
 		}
 		status = finish_fold(&pipeline, status, err);
 	}
-	if (ends_well(status)) {
-		capture_stop_clean(pipeline.capture);
+	if (ends_well(status) && pipeline.source) {
+		pipeline.source->stop_clean(pipeline.source);
 	}
-	if (life->was_open && status == ST_LOST) {
+	if (life->was_open && status == ST_LOST && pipeline.capture) {
 		life->left = capture_left(pipeline.capture);
 	}
 	pipeline_note_failure(&pipeline, status, err);
@@ -220,7 +220,7 @@ enum status follow_run(const struct config *config, struct error *err)
 	while (life.was_open && status == ST_LOST && life.goes_on) {
 		status = live_again(config, &life, err);
 	}
-	if (status == ST_LOST) {
+	if (status == ST_LOST && !config->archive) {
 		(void)error_add(err, "; start rowtail again");
 	}
 	return status == ST_STOPPED || status == ST_CLOSED ? ST_OK : status;

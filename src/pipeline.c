@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/archive/archived.h"
 #include "src/asked.h"
+#include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -13,6 +15,8 @@
 #include "src/history/temporary.h"
 #include "src/state/durable.h"
 #include "src/state/same_database.h"
+
+#define ARCHIVE_POLL_NS NS_PER_S /* between two looks for new files */
 
 /* ---- opening ---- */
 
@@ -44,6 +48,7 @@ static void show_comparison(void *context, uint32_t pages, uint32_t page_count)
 
 static enum status open_capture(struct pipeline *pipeline, struct error *err)
 {
+	enum status status;
 	const struct config *config = pipeline->config;
 	struct capture_settings settings = {
 	    .path = config->database_path,
@@ -57,7 +62,55 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
 	};
 
-	return capture_open(&settings, &pipeline->capture, &pipeline->first, err);
+	status = capture_open(&settings, &pipeline->capture, &pipeline->first, err);
+	if (status == ST_OK) {
+		pipeline->source = capture_source(pipeline->capture);
+	}
+	return status;
+}
+
+static enum status open_archive(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct archived_settings settings = {
+	    .location = config->archive,
+	    .storage = &config->storage,
+	    .follows = config->follow,
+	    .poll_ns = ARCHIVE_POLL_NS,
+	    .history = pipeline->history,
+	    .page_size = pipeline->kept->page_size,
+	    .stop = &stop_requested,
+	    .progress = &pipeline->progress,
+	};
+	int64_t now_ns = clock_wall_ns();
+	enum status status =
+	    when_parse_option("--from", config->from ? config->from : "first", now_ns,
+			      &settings.from, err);
+
+	if (status == ST_OK) {
+		status = when_parse_option("--until",
+					   config->until ? config->until : "latest",
+					   now_ns, &settings.until, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	if (config->from && !pipeline->kept->is_new) {
+		log_warn("--from %s counts at the first start with a state directory; "
+			 "%s goes on from where it is",
+			 config->from, quote(config->state_path).text);
+	}
+	progress_start(&pipeline->progress, "restore", "MB", shows_progress(pipeline));
+	status = archived_open(&settings, &pipeline->source, &pipeline->first, err);
+	progress_end(&pipeline->progress);
+	pipeline->progress.what = NULL;
+	return status;
+}
+
+static enum status open_source(struct pipeline *pipeline, struct error *err)
+{
+	return pipeline->config->archive ? open_archive(pipeline, err)
+					 : open_capture(pipeline, err);
 }
 
 /* Damage was met in the pages of the database: name it, and say what to do. */
@@ -155,23 +208,24 @@ static void show_copy(void *context, uint32_t pages, uint32_t page_count)
 	show_pages(context, "copy", pages, page_count);
 }
 
-static enum status reach_now(void *context, uint64_t *lsn, struct error *err)
+static enum status reach_copied(void *context, uint64_t *lsn, struct error *err)
 {
 	const struct pipeline *pipeline = context;
 
-	return capture_reach_now(pipeline->capture, &stop_requested, lsn, err);
+	return pipeline->source->reach_copied(pipeline->source, &stop_requested, lsn,
+					      err);
 }
 
 static enum status open_view(struct pipeline *pipeline, struct error *err)
 {
 	struct history_base base = {
-	    .source_fd = capture_database_fd(pipeline->capture),
+	    .source_fd = pipeline->source->file.fd,
 	    .source_path = pipeline->config->database_path,
-	    .page_size = capture_page_size(pipeline->capture),
+	    .page_size = pipeline->source->file.page_size,
 	    .stop = &stop_requested,
 	    .stop_fd = stop_fd(),
 	    .progress = show_copy,
-	    .reach = reach_now,
+	    .reach = reach_copied,
 	    .context = pipeline,
 	};
 	struct captured_txn *first = pipeline->first;
@@ -189,8 +243,11 @@ static enum status open_view(struct pipeline *pipeline, struct error *err)
 
 void pipeline_say_following(struct pipeline *pipeline)
 {
-	if (!pipeline->is_said) {
-		log_always("following %s", pipeline->config->database_path);
+	const struct config *config = pipeline->config;
+
+	if (!pipeline->is_said && (!config->archive || config->follow)) {
+		log_always("following %s",
+			   config->archive ? config->archive : config->database_path);
 	}
 	pipeline->is_said = true;
 }
@@ -246,7 +303,7 @@ static enum status check_first(struct pipeline *pipeline, struct error *err)
 	if (!pipeline->history->copies || pipeline->is_said) {
 		return ST_OK;
 	}
-	return asked_check_first(&asked, pipeline->history->spool, pipeline->capture,
+	return asked_check_first(&asked, pipeline->history->spool, pipeline->source,
 				 pipeline->first, &pipeline->is_checked, err);
 }
 
@@ -279,13 +336,30 @@ static enum status restore(struct pipeline *pipeline, struct error *err)
 				pipeline->history->chain, err);
 }
 
-enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
-			  struct error *err)
+/* Litestream keeps these in a database that it copies. */
+static const char *const litestream_tables[] = {"_litestream_seq", "_litestream_lock",
+						NULL};
+
+static enum status open_filter(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
 	enum status status =
 	    table_filter_open(config->table_include_list, config->table_exclude_list,
 			      &pipeline->filter, err);
+
+	if (status == ST_OK && config->archive) {
+		table_filter_leave_out(pipeline->filter, litestream_tables,
+				       "a table of Litestream's own; "
+				       "table.include.list can name it");
+	}
+	return status;
+}
+
+enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
+			  struct error *err)
+{
+	const struct config *config = pipeline->config;
+	enum status status = open_filter(pipeline, err);
 
 	if (status == ST_OK) {
 		status = delivery_open(config, &pipeline->delivery, err);
@@ -303,13 +377,13 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 		status = claim(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = open_capture(pipeline, err);
+		status = open_source(pipeline, err);
 	}
 	if (status == ST_OK) {
 		status = check_first(pipeline, err);
 	}
 	if (status == ST_OK) {
-		status = capture_start(pipeline->capture, err);
+		status = pipeline->source->start(pipeline->source, err);
 	}
 	/* From here on changes are captured, whatever the sink is doing. */
 	if (status == ST_OK && !pipeline->kept->is_new) {
@@ -333,7 +407,9 @@ void pipeline_close(struct pipeline *pipeline)
 	decoder_close(pipeline->decoder);
 	delivery_close(pipeline->delivery);
 	captured_txn_free(pipeline->first);
-	capture_close(pipeline->capture);
+	if (pipeline->source) {
+		pipeline->source->close(pipeline->source);
+	}
 	if (pipeline->history) {
 		pipeline->history->close(pipeline->history);
 	}
@@ -346,9 +422,7 @@ void pipeline_close(struct pipeline *pipeline)
 enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 {
 	const struct config *config = pipeline->config;
-	enum status status =
-	    table_filter_open(config->table_include_list, config->table_exclude_list,
-			      &pipeline->filter, err);
+	enum status status = open_filter(pipeline, err);
 
 	if (status == ST_OK) {
 		status = delivery_open(config, &pipeline->delivery, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/pipeline.h -- capture, decode, encode, deliver: all parts, opened in the order
+ * src/pipeline.h -- source, decode, encode, deliver: all parts, opened in the order
  * that misses nothing and closed in the order that keeps locks right.
  *
- *     delivery ─► kept position ─► history ─► capture ─► view ─► decoder
+ *     delivery ─► kept position ─► history ─► source ─► view ─► decoder
  *
  * OWNERSHIP  The caller's struct, zeros but for `config`, is_said and follows_path;
  *            pipeline_close, also after a failed opening. `config` is borrowed.
@@ -24,13 +24,15 @@
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
 #include "src/history/history.h"
+#include "src/history/source.h"
 
 struct pipeline {
 	const struct config *config;
 	struct table_filter *filter;
 	struct kept_position *kept;
 	struct history *history;
-	struct capture *capture;
+	struct source *source;
+	struct capture *capture;    /* the source, of a live database; else NULL */
 	struct captured_txn *first; /* until the history has it; or NULL */
 	struct delivery *delivery;
 	struct decoder *decoder;
@@ -46,7 +48,7 @@ struct pipeline {
 /* `floor`: of the numbers of a state directory that is begun anew. */
 enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 			  struct error *err) MUST_CHECK;
-/* Open all but capture, to deliver what is in the state directory. */
+/* Open all but the source, to deliver what is in the state directory. */
 enum status pipeline_open_to_drain(struct pipeline *pipeline,
 				   struct error *err) MUST_CHECK;
 void pipeline_close(struct pipeline *pipeline);

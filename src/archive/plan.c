@@ -181,7 +181,8 @@ static void moment_text(const struct moment *moment, char *text, size_t size)
 /* `what` is not in the archive, whose nearest states are on both sides of `txid`. */
 static enum status no_moment(const struct archive_list *list,
 			     const struct moments *moments, uint64_t txid,
-			     const char *what, struct error *err)
+			     const struct when *when, const char *what,
+			     struct error *err)
 {
 	struct moment *before = moment_before(moments, txid);
 	struct moment *after = moment_after(moments, txid);
@@ -206,13 +207,14 @@ static enum status no_moment(const struct archive_list *list,
 	}
 	return error_set(err, ST_CONFIG,
 			 "the archive has no state %s; the nearest that it has %s "
-			 "%s%s%s: give --at one of them",
+			 "%s%s%s: give %s one of them",
 			 what, before && after ? "are" : "is",
 			 before ? texts[0] : texts[1], before && after ? " and " : "",
-			 before && after ? texts[1] : "");
+			 before && after ? texts[1] : "", when_option(when));
 }
 
-static enum status gap_error(const struct gap *gap, const char *what, struct error *err)
+static enum status gap_error(const struct gap *gap, const struct when *when,
+			     const char *what, struct error *err)
 {
 	if (!gap->before) {
 		return error_set(err, ST_CORRUPT,
@@ -223,15 +225,15 @@ static enum status gap_error(const struct gap *gap, const char *what, struct err
 	return error_set(
 	    err, ST_CORRUPT,
 	    "%s cannot be restored: files are missing between %s and %s; the "
-	    "last state before that gap is --at txid:%" PRIx64,
+	    "last state before that gap is %s txid:%" PRIx64,
 	    what, archive_name(gap->before).text, archive_name(gap->after).text,
-	    gap->before->max_txid);
+	    when_option(when), gap->before->max_txid);
 }
 
 /* `wanted` is a state, or not, that cannot be reached. */
 static enum status unreachable(const struct archive_list *list,
-			       const struct moments *moments, uint64_t wanted,
-			       bool is_state, struct error *err)
+			       const struct moments *moments, const struct when *when,
+			       uint64_t wanted, bool is_state, struct error *err)
 {
 	const struct moment *after = moment_after(moments, wanted);
 	struct gap gap;
@@ -240,9 +242,9 @@ static enum status unreachable(const struct archive_list *list,
 	(void)snprintf(what, sizeof what, "txid:%" PRIx64, wanted);
 	if ((is_state || !after) && gap_find(list, moments, wanted - 1, &gap) &&
 	    gap.after->min_txid <= wanted) {
-		return gap_error(&gap, what, err);
+		return gap_error(&gap, when, what, err);
 	}
-	return no_moment(list, moments, wanted, what, err);
+	return no_moment(list, moments, wanted, when, what, err);
 }
 
 /* The last state at or before a time, by asking for few of their times. */
@@ -314,16 +316,16 @@ static enum status find_moment(const struct archive_list *list,
 		return status;
 	}
 	if (*found) {
-		return unreachable(list, moments, (*found)->txid, true, err);
+		return unreachable(list, moments, when, (*found)->txid, true, err);
 	}
 	if (when->kind == WHEN_TIME) {
 		char what[64];
 
 		(void)snprintf(what, sizeof what, "at or before %s",
 			       when_time_text(when->time_ns).text);
-		return no_moment(list, moments, 0, what, err);
+		return no_moment(list, moments, 0, when, what, err);
 	}
-	return unreachable(list, moments, when->txid, false, err);
+	return unreachable(list, moments, when, when->txid, false, err);
 }
 
 /* ---- the plan ---- */
@@ -409,7 +411,7 @@ static enum status find_files(struct plan *plan, const struct archive_list *list
 	return status == ST_OK
 		   ? error_set(err, ST_CORRUPT,
 			       "no way through the archive leads to txid:%" PRIx64
-			       "; give another --at",
+			       "; give another moment",
 			       moment->txid)
 		   : status;
 }

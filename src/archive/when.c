@@ -148,12 +148,23 @@ bool when_read_time(const char *text, int64_t *time_ns)
 	return made.tm_mday == tm.tm_mday || tm.tm_sec == 60;
 }
 
+const char *when_option(const struct when *when)
+{
+	return when->option ? when->option : "--at";
+}
+
 enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		       struct error *err)
 {
+	return when_parse_option(NULL, text, now_ns, when, err);
+}
+
+enum status when_parse_option(const char *option, const char *text, int64_t now_ns,
+			      struct when *when, struct error *err)
+{
 	int64_t ago;
 
-	*when = (struct when){.kind = WHEN_TXID};
+	*when = (struct when){.kind = WHEN_TXID, .option = option};
 	if (strcmp(text, "latest") == 0 || strcmp(text, "first") == 0) {
 		when->kind = *text == 'l' ? WHEN_LATEST : WHEN_FIRST;
 		return ST_OK;
@@ -176,9 +187,9 @@ enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		return ST_OK;
 	}
 	return error_set(err, ST_CONFIG,
-			 "--at %s: must be latest, first, txid:HEX, lsn:N, a time like "
+			 "%s %s: must be latest, first, txid:HEX, lsn:N, a time like "
 			 "2026-11-28T10:00:00Z, or one ago like -10m (s, m, h, d, w)",
-			 text);
+			 when_option(when), text);
 }
 
 struct when_text when_time_text(int64_t time_ns)

@@ -25,12 +25,18 @@ enum when_kind { WHEN_LATEST, WHEN_FIRST, WHEN_TXID, WHEN_TIME };
 struct when {
 	enum when_kind kind;
 	uint64_t txid;
-	int64_t time_ns; /* since 1970 */
+	int64_t time_ns;    /* since 1970 */
+	const char *option; /* that it was given with, for messages; NULL: --at */
 };
 
 /* `now_ns`: what "ago" is counted from. */
 enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		       struct error *err) MUST_CHECK;
+/* The same of another option than --at; borrowed by `when`. */
+enum status when_parse_option(const char *option, const char *text, int64_t now_ns,
+			      struct when *when, struct error *err) MUST_CHECK;
+/* The option that it was given with. */
+const char *when_option(const struct when *when);
 
 /* A time of RFC 3339 that is all of the text; false: it is none. */
 bool when_read_time(const char *text, int64_t *time_ns);

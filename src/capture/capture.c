@@ -41,6 +41,7 @@
 #define REACH_LOOK_NS  (20 * NS_PER_MS)  /* between two looks at `*stop` */
 
 struct capture {
+	struct source source;             /* first member */
 	struct capture_settings settings; /* but `path` */
 	struct db_handles db;
 	struct history *history;
@@ -230,6 +231,50 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 	return status;
 }
 
+static enum status source_start(struct source *source, struct error *err)
+{
+	return capture_start((struct capture *)source, err);
+}
+
+static enum status source_next(struct source *source, struct captured_txn **txn,
+			       struct error *err)
+{
+	return capture_next((struct capture *)source, txn, err);
+}
+
+static enum status source_reach_now(struct source *source, const volatile int *stop,
+				    uint64_t *lsn, struct error *err)
+{
+	return capture_reach_now((struct capture *)source, stop, lsn, err);
+}
+
+static void source_stop_clean(struct source *source)
+{
+	capture_stop_clean((struct capture *)source);
+}
+
+static void source_close(struct source *source)
+{
+	capture_close((struct capture *)source);
+}
+
+static void init_source(struct capture *c, const char *path)
+{
+	c->source = (struct source){
+	    .file = {.fd = c->db.db_fd, .path = path, .page_size = c->db.page_size},
+	    .start = source_start,
+	    .next = source_next,
+	    .reach_now = source_reach_now,
+	    .reach_copied = source_reach_now,
+	    .stop_clean = source_stop_clean,
+	    .close = source_close};
+}
+
+struct source *capture_source(struct capture *capture)
+{
+	return &capture->source;
+}
+
 enum status capture_open(const struct capture_settings *settings, struct capture **out,
 			 struct captured_txn **first, struct error *err)
 {
@@ -252,6 +297,7 @@ enum status capture_open(const struct capture_settings *settings, struct capture
 		capture_close(c);
 		return status;
 	}
+	init_source(c, settings->path);
 	*first = c->taker.first;
 	c->taker.first = NULL;
 	*out = c;

@@ -24,9 +24,10 @@
 #include "src/base/status.h"
 #include "src/capture/source_wait.h"
 #include "src/history/history.h"
+#include "src/history/source.h"
 
 struct capture_settings {
-	const char *path;            /* as the user gave it */
+	const char *path;            /* as the user gave it; borrowed until close */
 	const volatile int *stop;    /* may be NULL: ends the waits of capture_open */
 	bool is_once;                /* waits for an application 4 s at most */
 	bool escalate;               /* hold.escalate: may take the write lock */
@@ -80,6 +81,9 @@ enum status capture_next(struct capture *capture, struct captured_txn **txn,
  */
 enum status capture_reach_now(struct capture *capture, const volatile int *stop,
 			      uint64_t *lsn, struct error *err) MUST_CHECK;
+
+/* The same calls, and the database's file, for who takes any source. */
+struct source *capture_source(struct capture *capture);
 
 /* A descriptor on the database file (borrowed; never close it, that would drop SQLite's
  * locks). */

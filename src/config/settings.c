@@ -79,6 +79,9 @@ void config_clear(struct config *config)
 	}
 	free(config->at);
 	free(config->format);
+	free(config->archive);
+	free(config->from);
+	free(config->until);
 	free(config->state_path);
 	free(config->sink_target);
 	free(config->snapshot_asked);
@@ -438,12 +441,66 @@ static enum status set_defaults(struct config *config, struct error *err)
 	return config->encoder.topic_prefix ? ST_OK : default_prefix(config, err);
 }
 
-/* Beside the database itself, by whatever link it was named. */
+/* Without slashes at its end. */
+static int place_length(const char *place)
+{
+	size_t len = strlen(place);
+
+	while (len > 1 && place[len - 1] == '/') {
+		len--;
+	}
+	return (int)len;
+}
+
+/* The folder of an archive; NULL: it is in none. */
+static const char *archive_folder(const struct config *config)
+{
+	static const char file[] = "file:";
+
+	if (strstr(config->archive, "://")) {
+		return NULL;
+	}
+	return strncmp(config->archive, file, sizeof file - 1) == 0
+		   ? config->archive + sizeof file - 1
+		   : config->archive;
+}
+
+/* An archive does not say what its database is called: it has the archive's name, or
+ * that of database.file.path. */
+static enum status name_archived(struct config *config, struct error *err)
+{
+	const char *folder = archive_folder(config);
+
+	if (config->database_path) {
+		return ST_OK;
+	}
+	config->database_path = folder ? realpath(folder, NULL) : NULL;
+	if (!config->database_path) {
+		config->database_path = strdup(folder ? folder : config->archive);
+	}
+	if (!config->database_path) {
+		return out_of_memory(err);
+	}
+	config->database_path[place_length(config->database_path)] = '\0';
+	return ST_OK;
+}
+
+/* Beside the database itself, by whatever link it was named, or the archive. */
 static enum status default_state(struct config *config, struct error *err)
 {
-	char *real = realpath(config->database_path, NULL);
-	int len = asprintf(&config->state_path, "%s-rowtail",
-			   real ? real : config->database_path);
+	const char *place =
+	    config->archive ? archive_folder(config) : config->database_path;
+	char *real = place ? realpath(place, NULL) : NULL;
+	int len;
+
+	if (!place) {
+		return error_set(err, ST_CONFIG,
+				 "--to %s needs a state directory, and there is no "
+				 "place for one beside %s: give --state DIR",
+				 config->sink->scheme, config->archive);
+	}
+	len = asprintf(&config->state_path, "%.*s-rowtail",
+		       place_length(real ? real : place), real ? real : place);
 
 	free(real);
 	if (len < 0) {
@@ -496,10 +553,25 @@ static enum status check_once(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Of events of an archive. */
+static enum status check_archive(const struct config *config, struct error *err)
+{
+	if (config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED) {
+		return error_set(err, ST_CONFIG,
+				 "snapshot.mode=when_needed does not go with rowtail "
+				 "events, as the numbers of an archive's transactions "
+				 "are given; use initial");
+	}
+	return ST_OK;
+}
+
 /* Of a run that has a database: checks that need several settings, and what follows
  * from them. */
 static enum status finish_run(struct config *config, struct error *err)
 {
+	if (config->archive && name_archived(config, err) != ST_OK) {
+		return err->status;
+	}
 	if (!config->database_path) {
 		return error_set(
 		    err, ST_CONFIG,
@@ -515,8 +587,12 @@ static enum status finish_run(struct config *config, struct error *err)
 		return err->status;
 	}
 	derive(config);
-	return check_once(config, err) == ST_OK ? set_defaults(config, err)
-						: err->status;
+	if ((config->archive ? check_archive(config, err) : check_once(config, err)) !=
+	    ST_OK) {
+		return err->status;
+	}
+	config->once = config->archive ? !config->follow : config->once;
+	return set_defaults(config, err);
 }
 
 enum status config_finish(struct config *config, struct error *err)

@@ -319,6 +319,39 @@ static void test_events_of_two_files_have_the_options_of_events(void **state)
 	check_refused("diff a.db b.db --state d", "--state does not go");
 }
 
+static void test_events_take_an_archive_and_the_options_of_a_run(void **state)
+{
+	struct config c;
+
+	(void)state;
+	parse_ok("events file:a/b.db/ --from first --to latest --to file:out", &c);
+	assert_string_equal(c.command->name, "events");
+	assert_string_equal(c.archive, "file:a/b.db/");
+	assert_string_equal(c.database_name, "b.db");
+	assert_string_equal(c.encoder.topic_prefix, "b");
+	assert_string_equal(c.from, "first");
+	assert_string_equal(c.until, "latest");
+	assert_string_equal(c.sink->name, "file");
+	assert_string_equal(c.state_path, "a/b.db-rowtail");
+	assert_true(c.once);
+	config_clear(&c);
+	parse_ok("events s3://bucket/shop --follow --state d", &c);
+	assert_string_equal(c.database_name, "shop");
+	assert_false(c.once);
+	assert_int_equal(c.snapshot_mode, SNAPSHOT_MODE_INITIAL);
+	config_clear(&c);
+	parse_ok("./events", &c);
+	assert_null(c.command);
+	config_clear(&c);
+	check_refused("events", "no archive given: rowtail events ARCHIVE");
+	check_refused("events a b", "one archive at a time, unexpected b");
+	check_refused("events a --follow --to lsn:3", "so --until does not go with it");
+	check_refused("events a --follow --once", "so --once does not go with it");
+	check_refused("events s3://b/p --to file:x", "give --state DIR");
+	check_refused("app.db --to latest", "go with rowtail events only");
+	check_refused("app.db --follow", "go with rowtail events only");
+}
+
 static void test_words_behind_two_dashes_are_no_options(void **state)
 {
 	struct config c;
@@ -358,6 +391,7 @@ int main(void)
 	    cmocka_unit_test(test_commands_have_what_they_need),
 	    cmocka_unit_test(test_commands_on_an_archive_take_words),
 	    cmocka_unit_test(test_events_of_two_files_have_the_options_of_events),
+	    cmocka_unit_test(test_events_take_an_archive_and_the_options_of_a_run),
 	    cmocka_unit_test(test_words_behind_two_dashes_are_no_options),
 	    cmocka_unit_test(test_log_settings_hold_also_after_an_error),
 	};

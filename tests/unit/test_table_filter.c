@@ -214,6 +214,32 @@ static void test_names_that_are_no_text_are_matched_as_they_are_shown(void **sta
 	table_filter_close(filter);
 }
 
+static void test_tables_of_other_programs_are_named_plainly_too(void **state)
+{
+	static const char *const names[] = {"_copy_seq", "_copy_lock", NULL};
+	static const char *const lists[][2] = {
+	    {NULL, NULL}, {".*", NULL}, {"x", NULL}, {NULL, ".*_seq"}, {NULL, "x"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		struct table_filter *filter = open_filter(lists[i][0], lists[i][1]);
+
+		table_filter_leave_out(filter, names, "of others");
+		assert_string_equal(reason_for(filter, "_Copy_seq", false),
+				    "of others");
+		assert_string_equal(reason_for(filter, "_copy_lock", false),
+				    "of others");
+		table_filter_close(filter);
+	}
+	struct table_filter *filter = open_filter("t.*,_copy_seq", NULL);
+
+	table_filter_leave_out(filter, names, "of others");
+	assert_null(reason_for(filter, "_copy_seq", false));
+	assert_string_equal(reason_for(filter, "_copy_lock", false), "of others");
+	assert_null(reason_for(filter, "t_copy_lock", false));
+	table_filter_close(filter);
+}
+
 static void test_long_names_are_matched(void **state)
 {
 	struct table_filter *filter = open_filter(NULL, ".*_id");
@@ -243,6 +269,7 @@ int main(void)
 	    cmocka_unit_test(test_a_match_that_is_given_up_is_no_answer),
 	    cmocka_unit_test(test_what_another_pattern_lists_is_decided),
 	    cmocka_unit_test(test_names_that_are_no_text_are_matched_as_they_are_shown),
+	    cmocka_unit_test(test_tables_of_other_programs_are_named_plainly_too),
 	    cmocka_unit_test(test_long_names_are_matched),
 	};
 
