@@ -270,6 +270,41 @@ static enum status read_key(struct description *description, struct error *err)
 	return ST_OK;
 }
 
+/* Mark column `column` of a UNIQUE index, or all if the index depends on others: what
+ * is no column is an expression, and -1 the rowid. */
+static void mark_column(struct table *table, int column, bool is_partial)
+{
+	bool is_known = column >= 0 && column < (int)table->column_count;
+	bool is_all =
+	    is_partial || column < -1 ||
+	    (is_known && table->columns[column].generated == GENERATED_VIRTUAL);
+
+	for (uint32_t i = 0; is_all && i < table->column_count; i++) {
+		table->columns[i].is_unique = true;
+	}
+	if (is_known) {
+		table->columns[column].is_unique = true;
+	}
+}
+
+/* A row of PRAGMA index_xinfo: seqno, cid, name, desc, coll, key. */
+static enum status mark_unique(struct sandbox *sandbox, struct table *table,
+			       const char *index, bool is_partial, struct error *err)
+{
+	sqlite3_stmt *info = NULL;
+	enum status st = sandbox_prepare(
+	    sandbox, sqlite3_mprintf("PRAGMA main.index_xinfo(%Q)", index), &info, err);
+
+	while (st == ST_OK) {
+		st = sandbox_step(sandbox, info, err);
+		if (st == ST_OK && sqlite3_column_int(info, 5)) {
+			mark_column(table, sqlite3_column_int(info, 1), is_partial);
+		}
+	}
+	(void)sqlite3_finalize(info);
+	return st == ST_END ? ST_OK : st;
+}
+
 /* A row of PRAGMA index_list: seq, name, unique, origin, partial. `*key_index` is the
  * name of the primary key's index, NULL if it has none. */
 static enum status read_indexes(struct describer *describer,
@@ -293,6 +328,11 @@ static enum status read_indexes(struct describer *describer,
 		if (strcmp(sandbox_text(list, 3), "pk") == 0) {
 			*key_index = allot_text(description, sandbox_text(list, 1));
 			st = *key_index ? ST_OK : no_memory(err);
+		}
+		if (st == ST_OK && sqlite3_column_int(list, 2)) {
+			st = mark_unique(describer->sandbox, &description->table,
+					 sandbox_text(list, 1),
+					 sqlite3_column_int(list, 4) != 0, err);
 		}
 	}
 	(void)sqlite3_finalize(list);

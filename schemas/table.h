@@ -35,6 +35,8 @@ struct column {
 	enum affinity affinity;
 	enum generated generated;
 	bool not_null;
+	bool is_unique;    /* a UNIQUE index is on it, or may be: one with an expression
+			    * or a WHERE counts for every column */
 	int key_position;  /* 1-based place in the primary key; 0: not in it */
 	int storage_index; /* place in the stored record; -1: not stored
 			    * (virtual generated column) */

@@ -8,6 +8,7 @@
 #include "schemas/name_patterns.h"
 
 #define INCLUDE_LIST "table.include.list"
+#define SYSTEM_TABLE "a table of SQLite's own; " INCLUDE_LIST " can name it"
 #define EXCLUDE_LIST "table.exclude.list"
 
 #define IN_EXCLUDED  "in " EXCLUDE_LIST
@@ -102,9 +103,7 @@ enum status table_filter_reason(const struct table_filter *filter, const char *n
 	}
 	*reason = reason_of(filter, match);
 	if ((is_system || is_others) && (match != NAME_NAMED || filter->is_exclude)) {
-		*reason = is_system ? "a table of SQLite's own; " INCLUDE_LIST
-				      " can name it"
-				    : filter->others_reason;
+		*reason = is_system ? SYSTEM_TABLE : filter->others_reason;
 	}
 	return ST_OK;
 }
@@ -122,4 +121,9 @@ bool table_filter_excludes(const struct table_filter *filter)
 bool table_filter_is_reason(const char *reason)
 {
 	return strcmp(reason, IN_EXCLUDED) == 0 || strcmp(reason, NOT_INCLUDED) == 0;
+}
+
+bool table_filter_is_own(const char *reason)
+{
+	return strcmp(reason, SYSTEM_TABLE) == 0;
 }

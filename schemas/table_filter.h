@@ -52,5 +52,7 @@ const struct name_patterns *table_filter_patterns(const struct table_filter *fil
 bool table_filter_excludes(const struct table_filter *filter);
 /* A reason of table_filter_reason: one of the lists. */
 bool table_filter_is_reason(const char *reason);
+/* One of those: it is a system table that the lists do not name. */
+bool table_filter_is_own(const char *reason);
 
 #endif

@@ -26,6 +26,7 @@ enum option_id {
 	OPTION_ONCE,
 	OPTION_QUIET,
 	OPTION_SNAPSHOT,
+	OPTION_SQL,
 	OPTION_STATE,
 	OPTION_TO,
 	OPTION_UNTIL,
@@ -47,6 +48,7 @@ static const struct option options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"snapshot", no_argument, NULL, OPTION_SNAPSHOT},
+    {"sql", no_argument, NULL, OPTION_SQL},
     {"state", required_argument, NULL, OPTION_STATE},
     {"to", required_argument, NULL, OPTION_TO},
     {"until", required_argument, NULL, OPTION_UNTIL},
@@ -90,6 +92,7 @@ static const char usage_options[] =
     "  --until WHEN        of events: up to that state (default: latest); --to WHEN\n"
     "                      is the same\n"
     "  --follow            of events: wait for more at the end\n"
+    "  --sql               of diff: print one transaction of SQL instead of events\n"
     "  -h, --help          print this text\n"
     "  --version           print the version\n"
     "\n"
@@ -378,6 +381,9 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_SNAPSHOT:
 		return config_set(config, CONFIG_COMMAND_LINE,
 				  "--snapshot: ", "snapshot.mode", "initial", err);
+	case OPTION_SQL:
+		config->sql = true;
+		return ST_OK;
 	case OPTION_TO:
 		return is_moment(optarg) ? set_text(&config->until, optarg, err)
 					 : set_sink(config, optarg, err);
@@ -500,6 +506,10 @@ static enum status check_command(const struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "--from, --until (also written --to WHEN) and --follow go with "
 		    "rowtail events only; leave them out");
+	}
+	if (config->sql && !(command && command->takes_sql)) {
+		return error_set(err, ST_CONFIG,
+				 "--sql goes with rowtail diff only; leave it out");
 	}
 	if (command && command->words > 0) {
 		return check_words(config, err);

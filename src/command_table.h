@@ -27,6 +27,7 @@ struct command {
 	bool takes_at;       /* --at: a moment of an archive */
 	bool takes_format;   /* --format: how rows are printed */
 	bool takes_dry_run;  /* --dry-run: it says what it would do */
+	bool takes_sql;      /* --sql: statements instead of events */
 	bool makes_events;   /* of its last word, by the properties that shape them */
 	bool takes_archive;  /* one, always, in the place of a database, and what a run
 			      * without a command takes, and --from, --until, --follow */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/diff_command.c -- rowtail diff: what makes one state of a database of another,
- * row by row, as events on stdout.
+ * row by row, as events or as SQL on stdout.
  *
  * Pages that are equal are not looked at; from those that differ the rows are found as
  * while following. Nothing is written but stdout.
@@ -10,6 +10,8 @@
  *         ST_RETRY: one was written meanwhile. Those of the sink. ST_IO, ST_NOMEM.
  */
 
+#include <stdio.h>
+
 #include "src/asked.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
@@ -17,6 +19,7 @@
 #include "src/command_table.h"
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
+#include "src/deliver/sql_patch.h"
 #include "src/diff_sides.h"
 
 struct diff {
@@ -25,7 +28,8 @@ struct diff {
 	struct view *view;
 	struct table_filter *filter;
 	struct kept_position *kept;
-	struct delivery *delivery;
+	struct delivery *delivery; /* of events; */
+	struct sql_patch *patch;   /* ... of statements */
 	struct decoder *decoder;
 };
 
@@ -33,6 +37,7 @@ static void diff_close(struct diff *diff)
 {
 	decoder_close(diff->decoder);
 	delivery_close(diff->delivery);
+	sql_patch_close(diff->patch);
 	if (diff->kept) {
 		diff->kept->close(diff->kept);
 	}
@@ -73,25 +78,20 @@ static enum status open_delivery(struct diff *diff, struct error *err)
 	return status;
 }
 
-static enum status open_decoder(struct diff *diff, struct error *err)
+static enum status open_decoder(struct diff *diff, const struct decoder_events *events,
+				struct error *err)
 {
-	struct decoder_events events = {
-	    .context = delivery_publisher(diff->delivery),
-	    .catalog = publisher_catalog,
-	    .ddl = publisher_ddl,
-	    .damaged = publisher_damaged,
-	    .table = publisher_table,
-	    .change = publisher_change,
-	};
 	enum status status = view_open_pair(diff->sides.old_pages,
 					    diff->sides.new_pages, &diff->view, err);
 
-	return status == ST_OK ? decoder_open(diff->view, diff->filter, &events,
-					      &diff->decoder, err)
-			       : status;
+	return status == ST_OK
+		   ? decoder_open(diff->view, diff->filter, events, &diff->decoder, err)
+		   : status;
 }
 
-static enum status print_changes(struct diff *diff, struct error *err)
+/* ---- events ---- */
+
+static enum status put_events(struct diff *diff, struct error *err)
 {
 	const struct captured_txn *captured = diff->sides.txn;
 	struct encoder_transaction txn = {.lsn = captured->lsn,
@@ -108,34 +108,80 @@ static enum status print_changes(struct diff *diff, struct error *err)
 	return status == ST_OK ? delivery_end(diff->delivery, err) : status;
 }
 
+static enum status print_events(struct diff *diff, struct error *err)
+{
+	struct error ignored;
+	enum status status = open_delivery(diff, err);
+
+	if (status == ST_OK) {
+		status = check_asked(diff, err);
+	}
+	if (status == ST_OK) {
+		struct decoder_events events = {
+		    .context = delivery_publisher(diff->delivery),
+		    .catalog = publisher_catalog,
+		    .ddl = publisher_ddl,
+		    .damaged = publisher_damaged,
+		    .table = publisher_table,
+		    .change = publisher_change,
+		};
+
+		status = open_decoder(diff, &events, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	status = put_events(diff, err);
+	if (delivery_finish(diff->delivery, status, &ignored) != ST_OK &&
+	    status == ST_OK) {
+		*err = ignored;
+		return ignored.status;
+	}
+	return status;
+}
+
+/* ---- statements ---- */
+
+static enum status print_statements(struct diff *diff, struct error *err)
+{
+	const struct config *config = diff->config;
+	struct sql_patch_settings settings = {
+	    .out = stdout,
+	    .is_whole = !config->table_include_list && !config->table_exclude_list,
+	    .old_pages = diff->sides.old_pages,
+	    .new_pages = diff->sides.new_pages,
+	    .stop = &stop_requested,
+	};
+	enum status status = sql_patch_open(&settings, &diff->patch, err);
+
+	if (status == ST_OK) {
+		struct decoder_events events = sql_patch_events(diff->patch);
+
+		status = open_decoder(diff, &events, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	status = decoder_apply(diff->decoder, diff->sides.txn, err);
+	if (status == ST_OK) {
+		status = diff_sides_check(&diff->sides, err);
+	}
+	return sql_patch_finish(diff->patch, status, err);
+}
+
 static enum status diff_run(struct diff *diff, struct error *err)
 {
 	const struct config *config = diff->config;
-	struct error ignored;
 	enum status status = table_filter_open(
 	    config->table_include_list, config->table_exclude_list, &diff->filter, err);
 
 	if (status == ST_OK) {
 		status = diff_sides_open(&diff->sides, config, err);
 	}
-	if (status == ST_OK) {
-		status = open_delivery(diff, err);
+	if (status != ST_OK) {
+		return status;
 	}
-	if (status == ST_OK) {
-		status = check_asked(diff, err);
-	}
-	if (status == ST_OK) {
-		status = open_decoder(diff, err);
-	}
-	if (status == ST_OK) {
-		status = print_changes(diff, err);
-		if (delivery_finish(diff->delivery, status, &ignored) != ST_OK &&
-		    status == ST_OK) {
-			status = ignored.status;
-			*err = ignored;
-		}
-	}
-	return status;
+	return config->sql ? print_statements(diff, err) : print_events(diff, err);
 }
 
 /* What is behind an error: who writes meanwhile makes any file look damaged. */
@@ -191,9 +237,10 @@ static enum status run(const struct config *config, struct error *err)
 
 const struct command diff_command = {
     .name = "diff",
-    .usage = "OLD.db NEW.db",
-    .help = "print the events that make NEW.db of OLD.db\n",
+    .usage = "OLD.db NEW.db [--sql]",
+    .help = "print the events, or the SQL, that make NEW.db of OLD.db\n",
     .words = 2,
+    .takes_sql = true,
     .makes_events = true,
     .run = run,
 };

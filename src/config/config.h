@@ -56,6 +56,7 @@ struct config {
 	char *from;    /* --from; NULL: not given */
 	char *until;   /* --until; NULL: not given */
 	bool follow;   /* --follow */
+	bool sql;      /* --sql of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

@@ -416,6 +416,11 @@ static bool root_is_touched(const struct decoder *decoder, uint32_t root)
 	return page_set_has(&decoder->marks.roots, root);
 }
 
+static bool table_is_same(const struct table *a, const struct table *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->sql, b->sql) == 0;
+}
+
 /* One table of the new catalog, and what had its name before (NULL: nothing): which one
  * it was, and whether to compare it. */
 static enum status plan_table(struct decoder *decoder, const struct table *old_table,
@@ -429,9 +434,11 @@ static enum status plan_table(struct decoder *decoder, const struct table *old_t
 		decoder->map_is_stale = decoder->map_is_stale || is_captured(old_table);
 		return ST_OK;
 	}
-	if (old_table && old_table->root_page == 0) {
+	if (old_table &&
+	    (old_table->root_page == 0 ||
+	     (decoder->events.for_statements && !table_is_same(old_table, table)))) {
 		old_table = NULL;
-	} else if (!old_table) {
+	} else if (!old_table && !decoder->events.for_statements) {
 		status = find_renamed(decoder, table, &old_table, err);
 		if (status == ST_OK) {
 			status =
@@ -439,10 +446,10 @@ static enum status plan_table(struct decoder *decoder, const struct table *old_t
 				       old_table, table, err);
 		}
 		wants_rows = wants_rows && (!old_table || is_captured(old_table));
-	} else if (strcmp(old_table->name, table->name) != 0) {
+	} else if (old_table && strcmp(old_table->name, table->name) != 0) {
 		/* In other letters; renamed twice in this transaction. */
 		status = report_ddl(decoder, DDL_RENAMED, old_table, table, err);
-	} else if (strcmp(old_table->sql, table->sql) != 0) {
+	} else if (old_table && strcmp(old_table->sql, table->sql) != 0) {
 		status = report_ddl(decoder, DDL_ALTERED, old_table, table, err);
 	}
 	if (status != ST_OK) {
@@ -535,7 +542,7 @@ static enum status find_told_renames(struct decoder *decoder,
 
 	page_set_empty(&decoder->matched);
 	renames->count = 0;
-	if (decoder->gone_count > 0) {
+	if (decoder->gone_count > 0 && !decoder->events.for_statements) {
 		status = table_renames_find(
 		    renames, decoder->catalog, fresh,
 		    txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
@@ -581,7 +588,8 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 {
 	struct table_pair pair = {.old_table = work->old_table,
 				  .new_table = work->new_table,
-				  .rowids_may_move = rowids_may_move};
+				  .rowids_may_move = rowids_may_move,
+				  .for_statements = decoder->events.for_statements};
 	enum status status =
 	    tree_diff_run(&decoder->diff, work->old_root, work->new_root, err);
 

@@ -40,6 +40,9 @@ enum damaged_part {
  * handed on. */
 struct decoder_events {
 	void *context;
+	/* Rows are paired as statements need it (struct table_pair), and a table that
+	 * was altered or renamed is another one: dropped and created. */
+	bool for_statements;
 	/* A new catalog, before anything that depends on it; `previous` is NULL at
 	 * open. The callee may set left_out of its tables. */
 	enum status (*catalog)(void *context, struct catalog *catalog,

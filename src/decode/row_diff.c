@@ -212,6 +212,20 @@ static enum status step_decode(struct row_diff *rows, struct step *step,
 	return status;
 }
 
+/* Is there a UNIQUE index of which the two rows that are decoded have other values? */
+static bool changes_unique(const struct row_diff *rows)
+{
+	const struct table *table = rows->pair.new_table;
+
+	for (uint32_t i = 0; i < table->column_count; i++) {
+		if (table->columns[i].is_unique &&
+		    !value_same(&rows->old_row.values[i], &rows->new_row.values[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Find out whether the two rows under one rowid are the same row. */
 static enum status step_compare(struct row_diff *rows, struct step *step,
 				struct error *err)
@@ -224,13 +238,17 @@ static enum status step_compare(struct row_diff *rows, struct step *step,
 		step->is_equal = true;
 		return ST_OK;
 	}
-	if (rows->identity == IDENTITY_ROWID) {
+	if (rows->identity == IDENTITY_ROWID && !rows->pair.for_statements) {
 		step->in_place = true;
 		return ST_OK;
 	}
 	status = step_decode(rows, step, err);
 	if (status != ST_OK) {
 		return status;
+	}
+	if (rows->identity == IDENTITY_ROWID) {
+		step->in_place = !changes_unique(rows);
+		return ST_OK;
 	}
 	if (has_identity(rows, rows->old_row.values) !=
 	    has_identity(rows, rows->new_row.values)) {
@@ -357,8 +375,10 @@ static enum status visit_match(struct row_diff *rows, struct step *step,
 			return status;
 		}
 		status = decode(rows, false, &cell, err);
-		same = status == ST_OK &&
-		       same_identity(rows, rows->old_row.values, rows->new_row.values);
+		same =
+		    status == ST_OK &&
+		    same_identity(rows, rows->old_row.values, rows->new_row.values) &&
+		    !(rows->pair.for_statements && changes_unique(rows));
 		page_put(rows->diff->old_side.source, &ref);
 		if (status != ST_OK) {
 			return status;
@@ -598,7 +618,9 @@ static void choose_identity(struct row_diff *rows)
 	int32_t old_rowid = rowid_column(old_table);
 
 	rows->by_rowid = !new_table->without_rowid && !old_table->without_rowid;
-	if (new_table->key_count == 0) {
+	if (rows->by_rowid && rows->pair.for_statements) {
+		rows->identity = IDENTITY_ROWID;
+	} else if (new_table->key_count == 0) {
 		rows->identity = rows->by_rowid && !rows->pair.rowids_may_move
 				     ? IDENTITY_ROWID
 				     : IDENTITY_CONTENT;

@@ -34,6 +34,10 @@ struct table_pair {
 	/* Rows may have been renumbered (VACUUM, a merged transaction): a table without
 	 * a key is compared by content. */
 	bool rowids_may_move;
+	/* Rows are paired by what a statement names them by: the rowid, and WITHOUT
+	 * ROWID the key. Where an update would give a UNIQUE index another value, which
+	 * another row may still have, it is a `d` and a `c`. */
+	bool for_statements;
 };
 
 /* A row of one side, decoded. */

@@ -289,5 +289,211 @@ def check_events(box, pair):
 
 
 def test_random_pairs_of_databases(box):
-    for seed in range(60):
+    for seed in range(40):
         check_events(box, Pair(box.folder, seed))
+
+
+# -- --sql ----------------------------------------------------------------------------
+
+
+def apply_sql(box, path, statements):
+    """By the sqlite3 of this machine: what everybody has."""
+    copy = box.path("patched.db")
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        if os.path.exists(copy + suffix):
+            os.remove(copy + suffix)
+    shutil.copy(path, copy)
+    done = subprocess.run(["sqlite3", "-bail", copy], input=statements,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    expect(done.returncode == 0 and not done.stdout, "sqlite3 says %r to %r",
+           done.stdout[-600:], statements[-3000:])
+    return copy
+
+
+def schema_of(path):
+    db = sqlite3.connect(path)
+    try:
+        return sorted(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema "
+                                 "WHERE sql NOT NULL AND name NOT LIKE 'sqlite_%'").fetchall())
+    finally:
+        db.close()
+
+
+def check_sql(box, old, new, note="", schema=True):
+    """The statements, applied to the old one, give the new one."""
+    box.need_tool("sqlite3")
+    done = box.run("diff", old, new, "--sql")
+    expect(done.code == 0, "%s: %s", note, done)
+    patched = apply_sql(box, old, done.out)
+    mine, theirs = tables_of(patched), tables_of(new)
+    if "sqlite_sequence" in mine and not mine["sqlite_sequence"][1]:
+        theirs.setdefault("sqlite_sequence", mine["sqlite_sequence"])
+    expect(sorted(mine) == sorted(theirs), "%s: tables %s and %s", note, sorted(mine),
+           sorted(theirs))
+    for name, (sql, rows, _) in theirs.items():
+        expect(mine[name][0] == sql, "%s: %s and %s", note, mine[name][0], sql)
+        for a, b in zip(mine[name][1], rows):
+            expect(repr(a) == repr(b), "%s: table %s\n%r\n%r", note, name, a, b)
+        expect(len(mine[name][1]) == len(rows), "%s: table %s", note, name)
+    if schema:
+        expect(schema_of(patched) == schema_of(new), "%s: schemas", note)
+    return done.out.decode("utf-8", "replace")
+
+
+def test_statements_make_the_new_one_and_undo_it(box):
+    old, new = ends(box)
+    text = check_sql(box, old, new)
+    expect(text == "BEGIN;\nPRAGMA defer_foreign_keys=ON;\n"
+           "DELETE FROM \"t\" WHERE \"id\"=1;\n"
+           "UPDATE \"t\" SET \"a\"='zwei' WHERE \"id\"=2;\n"
+           "INSERT INTO \"t\"(\"id\",\"a\",\"b\") VALUES(7,x'00ff',-1);\nCOMMIT;\n",
+           "%s", text)
+    check_sql(box, new, old)
+    expect(not check_sql(box, new, new), "statements where nothing differs")
+
+
+def test_statements_of_random_pairs(box):
+    for seed in range(1000, 1030):
+        pair = Pair(box.folder, seed)
+        check_sql(box, pair.old, pair.new, "seed %d" % seed)
+        check_sql(box, pair.new, pair.old, "seed %d, undo" % seed)
+
+
+SHOP = ["CREATE TABLE p(id INTEGER PRIMARY KEY, u UNIQUE)",
+        "CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p(u) ON DELETE CASCADE "
+        "ON UPDATE CASCADE)",
+        "INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+        "INSERT INTO c VALUES (1, 'a'), (2, 'b'), (3, 'c')"]
+
+
+def two(box, before, after):
+    old, new = box.path("before.db"), box.path("after.db")
+    for path in (old, new):
+        if os.path.exists(path):
+            os.remove(path)
+    make(old, *before).close()
+    shutil.copy(old, new)
+    make(new, *after).close()
+    return old, new
+
+
+def both_ways(box, before, after):
+    old, new = two(box, before, after)
+    check_sql(box, new, old, "undo")
+    return check_sql(box, old, new)
+
+
+def test_unique_values_change_places_and_keys_cascade_only_once(box):
+    swap = ["UPDATE p SET u = 'x' WHERE id = 1", "UPDATE p SET u = 'a' WHERE id = 2",
+            "UPDATE p SET u = 'b' WHERE id = 1", "DELETE FROM p WHERE id = 3"]
+    text = both_ways(box, SHOP, swap)
+    expect("PRAGMA foreign_keys=OFF;\nBEGIN;\n" in text, "%s", text)
+    old, new = two(box, SHOP, swap)
+    patched = apply_sql(box, old, b"PRAGMA foreign_keys=ON;\n" + text.encode())
+    expect(tables_of(patched) == tables_of(new), "%s", tables_of(patched))
+    text = both_ways(box, SHOP, ["UPDATE c SET p = NULL WHERE id = 2"])
+    expect("UPDATE \"c\" SET \"p\"=NULL WHERE \"id\"=2;" in text, "%s", text)
+
+
+def test_tables_whose_rows_are_hard_to_name(box):
+    text = both_ways(box, [
+        "CREATE TABLE h(rowid, _rowid_, oid)", "INSERT INTO h VALUES (1, 2, 3), (4, 5, 6)",
+        "CREATE TABLE w(k TEXT COLLATE NOCASE, a, PRIMARY KEY (k COLLATE BINARY)) "
+        "WITHOUT ROWID", "INSERT INTO w VALUES ('a', 1), ('A', 2), ('b', 3)",
+        "CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT, a)",
+        "INSERT INTO s VALUES (5, 'five')", "CREATE TABLE k(a)",
+        "INSERT INTO k(rowid, a) VALUES (-9223372036854775808, 1), (7, 1), (9, 1)"], [
+        "DELETE FROM h WHERE oid = 3", "INSERT INTO h VALUES (NULL, NULL, 7)",
+        "DELETE FROM w WHERE k COLLATE BINARY = 'A'", "UPDATE w SET a = 5 WHERE k = 'a'",
+        "INSERT INTO s VALUES (90, 'ninety')", "UPDATE sqlite_sequence SET seq = 6",
+        "DELETE FROM k WHERE rowid = 7", "UPDATE k SET a = 2 WHERE rowid < 0"])
+    expect("DELETE FROM \"h\";\n" in text and "DELETE FROM \"k\" WHERE rowid=7;" in text,
+           "%s", text)
+    both_ways(box, ["CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT)",
+                    "INSERT INTO s VALUES (5)"],
+              ["DELETE FROM sqlite_sequence", "INSERT INTO s VALUES (3)",
+               "DELETE FROM sqlite_sequence"])
+
+
+def test_the_schema_changes_around_the_rows(box):
+    text = both_ways(box, [
+        "CREATE TABLE t(a, b)", "INSERT INTO t VALUES (1, 2), (1, 3)",
+        "CREATE TABLE gone(a INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "INSERT INTO gone VALUES (1)", "CREATE INDEX i ON t(a)", "CREATE VIEW v AS SELECT 1",
+        "CREATE TRIGGER vt INSTEAD OF INSERT ON v BEGIN SELECT 1; END",
+        "CREATE TABLE altered(a)", "INSERT INTO altered VALUES ('x')",
+        "CREATE INDEX ai ON altered(a)",
+        "CREATE TRIGGER at AFTER INSERT ON altered BEGIN DELETE FROM t; END"], [
+        "DELETE FROM t WHERE b = 3", "DROP INDEX i", "CREATE UNIQUE INDEX i ON t(a)",
+        "DROP TABLE gone", "DROP VIEW v", "CREATE VIEW v AS SELECT 2 -- two\n",
+        "CREATE TRIGGER vt INSTEAD OF INSERT ON v BEGIN SELECT 1; END",
+        "ALTER TABLE altered ADD COLUMN b DEFAULT 'y'",
+        "CREATE TABLE fresh(a, b UNIQUE) -- new\n", "INSERT INTO fresh VALUES (1, 1)",
+        "PRAGMA user_version=-7", "PRAGMA application_id=99"])
+    expect("PRAGMA user_version=-7;\nPRAGMA application_id=99;\n" in text, "%s", text)
+    expect("-- triggers" not in text, "%s", text)
+
+
+def test_triggers_are_named_and_filters_leave_the_rest_alone(box):
+    old, new = two(box, ["CREATE TABLE t(a)", "CREATE TABLE u(a)",
+                         "CREATE TRIGGER \"x\ny\" AFTER INSERT ON t "
+                         "BEGIN INSERT INTO u VALUES (1); END"],
+                   ["DROP TRIGGER \"x\ny\"", "INSERT INTO t VALUES (1)",
+                    "INSERT INTO u VALUES (7)", "CREATE VIEW v AS SELECT 1",
+                    "CREATE TRIGGER \"x\ny\" AFTER INSERT ON t "
+                    "BEGIN INSERT INTO u VALUES (1); END"])
+    done = box.run("diff", old, new, "--sql")
+    expect(done.code == 0 and done.out.startswith(b"-- triggers: x?y\n-- They run"), "%s",
+           done)
+    done = box.run("diff", old, new, "--sql", "-D", "table.include.list=u")
+    expect(done.out == b"BEGIN;\nPRAGMA defer_foreign_keys=ON;\n"
+           b"INSERT INTO \"u\"(rowid,\"a\") VALUES(1,7);\nCOMMIT;\n", "%s", done)
+
+
+def test_virtual_tables_change_by_their_own_tables(box):
+    db = sqlite3.connect(":memory:")
+    try:
+        db.execute("CREATE VIRTUAL TABLE f USING fts5(x)")
+    except sqlite3.OperationalError:
+        box.need("this SQLite has no fts5")
+    db.close()
+    old, new = two(box, ["CREATE VIRTUAL TABLE f USING fts5(x)",
+                         "INSERT INTO f VALUES ('one text')"],
+                   ["INSERT INTO f VALUES ('another')", "DELETE FROM f WHERE rowid = 1"])
+    box.need_tool("sqlite3")
+    done = box.run("diff", old, new, "--sql")
+    patched = apply_sql(box, old, done.out)
+    db = make(patched, "INSERT INTO f(f) VALUES ('integrity-check')")
+    expect(db.execute("SELECT x FROM f WHERE f MATCH 'another'").fetchall() == [("another",)],
+           "%s", done)
+    db.close()
+    old, new = two(box, [TABLE], ["CREATE VIRTUAL TABLE f USING fts5(x)"])
+    for pair in ((old, new), (new, old)):
+        done = box.run("diff", *pair, "--sql")
+        expect(done.code == 2 and not done.out
+               and "virtual table f is not the same in both" in done.error_lines[-1],
+               "%s", done)
+
+
+def test_a_schema_text_of_two_statements_is_refused(box):
+    for text in ("CREATE TABLE t(a); DROP TABLE x", "CREATE TABLE t(a) /* open"):
+        old, new = two(box, [], [
+            "CREATE TABLE t(a)", "PRAGMA writable_schema=ON",
+            "UPDATE sqlite_schema SET sql = '%s'" % text])
+        done = box.run("diff", old, new, "--sql")
+        expect(done.code in (1, 2) and not done.out and done.error_lines, "%s", done)
+
+
+def test_statements_that_are_not_all_end_with_rollback(box):
+    rows = ["WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 4000) "
+            "INSERT INTO t SELECT i, hex(zeroblob(50)), i FROM n"]
+    old, new = two(box, [TABLE] + rows, ["UPDATE t SET b = -b"])
+    with open(new, "r+b") as file:  # a leaf near the end
+        file.seek(os.path.getsize(new) - 4096 * 3)
+        file.write(b"\xff" * 4096)
+    done = box.run("diff", old, new, "--sql")
+    expect(done.code == 1 and "is corrupt" in done.error_lines[-1], "%s", done)
+    expect(b"COMMIT" not in done.out and done.out.endswith(
+        b"ROLLBACK;\n-- Not all changes were found.\n") or not done.out, "%s", done)
+    patched = apply_sql(box, old, done.out)
+    expect(tables_of(patched) == tables_of(old), "something was applied")

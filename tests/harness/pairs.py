@@ -21,6 +21,7 @@ SHAPES = [
     ("(a, b NUMERIC)", ["a", "b"]),
     ("(a, b, g AS (typeof(a) || '!'), s INT AS (length(b)) STORED)", ["a", "b"]),
     ("(rowid TEXT, _rowid_ BLOB, a REAL)", ["rowid", "_rowid_", "a"]),
+    ("(rowid, _rowid_, oid, a)", ["rowid", "oid", "a"]),
     ("(id INTEGER PRIMARY KEY, a INT, b TEXT, CONSTRAINT x UNIQUE (b, a))", ["a", "b"]),
 ]
 NAMES = ["t", "select", "a b", 'q"q', "it's", "Ünï", "x]y", "-1", "k9"]

@@ -6,7 +6,7 @@
                 btree, src/history, schemas <- src/decode
                             btree, src/history <- src/archive
     sinks include src/base only; schemas: btree and src/base
-                src/config, src/state, sinks, schemas, src/decode <- src/deliver
+         btree, src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main and the commands)
 
     src/config knows the settings of storages, src/archive/storage_settings.h, no more.
@@ -34,7 +34,7 @@ LAYERS = {
     "src/archive": {"src/archive", "src/history", "btree", "src/base"},
     "src/decode": {"src/decode", "src/history", "schemas", "btree", "src/base"},
     "src/deliver": {"src/deliver", "src/decode", "src/state", "src/config", "sinks",
-                    "schemas", "src/base"},
+                    "schemas", "btree", "src/base"},
     "src": {"src", "src/archive", "src/deliver", "src/decode", "src/capture", "src/state",
             "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
 }

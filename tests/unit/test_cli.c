@@ -317,6 +317,10 @@ static void test_events_of_two_files_have_the_options_of_events(void **state)
 	check_refused("diff a.db", "too few words: rowtail diff");
 	check_refused("diff a.db b.db c.db d.db", "unexpected");
 	check_refused("diff a.db b.db --state d", "--state does not go");
+	parse_ok("diff a.db b.db --sql", &c);
+	assert_true(c.sql);
+	config_clear(&c);
+	check_refused("a.db --sql", "--sql goes with rowtail diff only");
 }
 
 static void test_events_take_an_archive_and_the_options_of_a_run(void **state)
