@@ -343,6 +343,43 @@ static bool is_moment(const char *text)
 	return when_parse(text, 0, &when, &unused) == ST_OK;
 }
 
+/* An option without a value; false: it is none of these. */
+static bool set_flag(struct config *config, int option)
+{
+	switch (option) {
+	case 'h':
+	case OPTION_HELP:
+		config->wants_help = true;
+		return true;
+	case OPTION_VERSION:
+		config->wants_version = true;
+		return true;
+	case OPTION_ONCE:
+		config->once = true;
+		return true;
+	case OPTION_QUIET:
+		config->log_most = LOG_WARN;
+		return true;
+	case OPTION_VERBOSE:
+		config->log_most = LOG_DEBUG;
+		return true;
+	case OPTION_SQL:
+		config->sql = true;
+		return true;
+	case OPTION_FOLLOW:
+		config->follow = true;
+		return true;
+	case OPTION_JSON:
+		config->json = true;
+		return true;
+	case OPTION_DRY_RUN:
+		config->dry_run = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum status take_option(struct config *config, int option,
 			       struct operands *operands, const char *word,
 			       struct error *err)
@@ -358,54 +395,26 @@ static enum status take_option(struct config *config, int option,
 		return config_load(config, optarg, err);
 	case 'D':
 		return set_define(config, optarg, err);
-	case 'h':
-	case OPTION_HELP:
-		config->wants_help = true;
-		return ST_OK;
-	case OPTION_VERSION:
-		config->wants_version = true;
-		return ST_OK;
 	case OPTION_LINES:
 		return set_lines(config, optarg, err);
 	case OPTION_LOG_FORMAT:
 		return set_log_format(config, optarg, err);
-	case OPTION_ONCE:
-		config->once = true;
-		return ST_OK;
-	case OPTION_QUIET:
-		config->log_most = LOG_WARN;
-		return ST_OK;
-	case OPTION_VERBOSE:
-		config->log_most = LOG_DEBUG;
-		return ST_OK;
 	case OPTION_SNAPSHOT:
 		return config_set(config, CONFIG_COMMAND_LINE,
 				  "--snapshot: ", "snapshot.mode", "initial", err);
-	case OPTION_SQL:
-		config->sql = true;
-		return ST_OK;
 	case OPTION_TO:
 		return is_moment(optarg) ? set_text(&config->until, optarg, err)
 					 : set_sink(config, optarg, err);
-	case OPTION_FOLLOW:
-		config->follow = true;
-		return ST_OK;
 	case OPTION_FROM:
 		return set_text(&config->from, optarg, err);
 	case OPTION_UNTIL:
 		return set_text(&config->until, optarg, err);
 	case OPTION_STATE:
 		return set_state(config, optarg, err);
-	case OPTION_JSON:
-		config->json = true;
-		return ST_OK;
-	case OPTION_DRY_RUN:
-		config->dry_run = true;
-		return ST_OK;
 	case ':':
 		return usage_error(err, "a value is missing behind", word);
 	default:
-		return bad_option(word, err);
+		return set_flag(config, option) ? ST_OK : bad_option(word, err);
 	}
 }
 
