@@ -6,7 +6,7 @@ import os
 import shutil
 
 from harness.box import expect
-from harness.litestream import Litestream
+from harness.litestream import Litestream, verify
 
 
 def content(path):
@@ -128,6 +128,64 @@ def test_states_of_compacted_levels_and_of_snapshots(box):
             os.remove(os.path.join(archive, "ltx", "9", name))
     count += check_states(box, litestream, archive, 1)
     return count, None
+
+
+def compact(box, archive, *settings):
+    done = box.run("archive", "compact", archive, "-D",
+                   "archive.compaction.levels=1s,2s", *settings, timeout=60)
+    expect(done.code == 0, "archive compact: %s", done)
+    made = [line.split()[1] for line in done.out.decode().splitlines()[:-1]]
+    verify([os.path.join(archive, "ltx", name) for name in made])
+    return made
+
+
+def check_compaction(box, page_size, auto_vacuum):
+    """What rowtail merges leads Litestream to the same states, level by level."""
+    writer, path, archive, litestream = replicate(box, page_size, auto_vacuum)
+    litestream.stop()
+    for name in os.listdir(os.path.join(archive, "ltx")):
+        if name not in "09":
+            shutil.rmtree(os.path.join(archive, "ltx", name))
+    before = {}
+    litestream_states(box, litestream, archive, before)
+    made = compact(box, archive, "-D", "archive.snapshot.interval=1s")
+    expect({name[0] for name in made} >= {"1", "9"}, "made: %s", made)
+    count = check_states(box, litestream, archive, 10)
+    after = {}
+    litestream_states(box, litestream, archive, after)
+    expect(after == before, "other states with all levels")
+    last = max(os.listdir(os.path.join(archive, "ltx", "1")))[17:]
+    for name in os.listdir(os.path.join(archive, "ltx", "0")):
+        if not name.startswith("%016x-" % 1) and name[17:] <= last:
+            os.remove(os.path.join(archive, "ltx", "0", name))
+    after = {}
+    litestream_states(box, litestream, archive, after)
+    expect(len(after) > 2 and all(after[t] == before[t] for t in after),
+           "other states without level 0")
+    check_latest(box, writer, path, archive)
+    return count + len(after), None
+
+
+def litestream_states(box, litestream, archive, states):
+    """{TXID: content} of all that Litestream restores."""
+    out = box.path("theirs.db")
+    for txid in {file["max_txid"] for file in listed(box, archive)["files"]}:
+        if os.path.exists(out):
+            os.remove(out)
+        if litestream.restore(out, "-txid", txid):
+            states[txid] = content(out)
+
+
+def test_what_is_merged_with_pages_of_512_bytes(box):
+    return check_compaction(box, 512, 2)
+
+
+def test_what_is_merged_with_pages_of_4096_bytes(box):
+    return check_compaction(box, 4096, 1)
+
+
+def test_what_is_merged_with_pages_of_65536_bytes(box):
+    return check_compaction(box, 65536, 0)
 
 
 def test_times_lead_to_the_newest_state_before_them(box):

@@ -1,6 +1,7 @@
 """rowtail archive compact and prune: files are merged and removed, and every state that
 is kept can be restored as before."""
 
+import glob
 import json
 import os
 import random
@@ -11,8 +12,9 @@ import subprocess
 import time
 
 from harness import ltx
-from harness.box import expect
+from harness.box import TESTS, expect
 
+FIXTURES = sorted(glob.glob(os.path.join(TESTS, "archive", "fixtures", "*")))
 PAGE = 512
 AHEAD = "8000"  # seconds: past the time that a file must have been there
 
@@ -99,6 +101,29 @@ def test_what_is_due_is_merged_and_leads_to_the_same_states(box):
     expect(set(after) == {1, 14, 29, 44}, "%s", set(after))
     expect(all(before[t] == after[t] for t in after), "level 2")
     expect(run(box, "compact", archive, "-D", levels)[0].startswith("made 9/"), "again")
+
+
+def test_what_old_and_new_litestream_wrote_is_merged(box):
+    """Pages as LZ4 frames and as blocks."""
+    for folder in FIXTURES:
+        archive = box.path(os.path.basename(folder))
+        shutil.copytree(os.path.join(folder, "archive"), archive)
+        for level in "19":
+            shutil.rmtree(os.path.join(archive, "ltx", level))
+        for n, name in enumerate(sorted(os.listdir(os.path.join(archive, "ltx", "0")))):
+            os.utime(os.path.join(archive, "ltx", "0", name), (n, n))
+        before = states(box, archive)
+        run(box, "compact", archive, "-D", "archive.compaction.levels=3s")
+        there = names(box, archive)
+        expect({"1/2-3", "1/4-6", "9/1-6"} <= there, "%s", there)
+        expect(states(box, archive) == before, "other states")
+        shutil.rmtree(os.path.join(archive, "ltx", "9"))
+        for txid in range(2, 7):
+            os.remove(ltx.path_of(archive, 0, txid, txid))
+        after = states(box, archive)
+        expect(set(after) == {1, 3, 6}, "%s", set(after))
+        expect(all(before[t] == after[t] for t in after), "other states of level 1")
+        verified(box, archive)
 
 
 def test_times_are_those_of_the_last_transaction(box):

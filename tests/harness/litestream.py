@@ -8,6 +8,7 @@ import subprocess
 from .box import TESTS, Failed, NotRun, expect
 
 BUILT = os.path.join(os.path.dirname(TESTS), "build", "litestream", "litestream")
+LTX = os.path.join(os.path.dirname(TESTS), "build", "litestream", "ltx")
 
 CONFIG = """
 socket:
@@ -38,6 +39,16 @@ def find():
         raise NotRun("no Litestream: make litestream builds it (with Go), "
                      "LITESTREAM=PATH names one")
     return program
+
+
+def verify(paths):
+    """Each of these files is one that `ltx verify` accepts."""
+    if not os.path.exists(LTX):
+        raise NotRun("no ltx: make litestream builds it (with Go)")
+    for path in paths:
+        done = subprocess.run([LTX, "verify", path], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=120)
+        expect(done.returncode == 0, "ltx verify %s: %s", path, done.stdout.decode())
 
 
 class Litestream:
