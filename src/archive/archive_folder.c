@@ -13,6 +13,7 @@
 
 #include "src/archive/plan.h"
 #include "src/base/clock.h"
+#include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
@@ -144,9 +145,11 @@ static enum status link_file(const struct target *t, int fd, struct error *err)
 		return cannot(t, errno, "synced", err);
 	}
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	FAULT_POINT("put-before-link");
 	if (linkat(AT_FDCWD, path, t->dir_fd, t->name, AT_SYMLINK_FOLLOW) != 0) {
 		return ST_END;
 	}
+	FAULT_POINT("put-linked");
 	return file_sync_all(t->dir_fd) ? ST_OK : cannot(t, errno, "synced", err);
 }
 
@@ -202,9 +205,11 @@ static enum status keep(const struct target *t, const char *temp, int temp_fd,
 	if ((t->times && futimens(temp_fd, t->times) != 0) || !file_sync_all(temp_fd)) {
 		return cannot(t, errno, "synced", err);
 	}
+	FAULT_POINT("put-before-rename");
 	if (!file_rename_free(t->dir_fd, temp, t->name)) {
 		return errno == EEXIST ? ST_END : cannot(t, errno, "named", err);
 	}
+	FAULT_POINT("put-renamed");
 	return file_sync_all(t->dir_fd) ? ST_OK : cannot(t, errno, "synced", err);
 }
 
@@ -221,6 +226,7 @@ static enum status copy_file(const struct target *t, int fd, uint64_t size,
 	if (status != ST_OK) {
 		return status;
 	}
+	FAULT_POINT("put-before-copy");
 	status = copy_bytes(fd, temp_fd, size) ? keep(t, temp, temp_fd, err)
 					       : cannot(t, errno, "written", err);
 	if (status != ST_OK) {
@@ -319,9 +325,11 @@ enum status archive_folder_remove(const struct archive_folder *f,
 	if (status != ST_OK) {
 		return status == ST_END ? ST_OK : status;
 	}
+	FAULT_POINT("removal-before");
 	if (unlinkat(t.dir_fd, t.name, 0) != 0 && errno != ENOENT) {
 		status = cannot(&t, errno, "removed", err);
 	}
+	FAULT_POINT("removal-done");
 	(void)close(t.dir_fd);
 	return status;
 }

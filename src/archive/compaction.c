@@ -12,6 +12,7 @@
 #include "src/archive/ltx_writer.h"
 #include "src/archive/merge.h"
 #include "src/archive/plan.h"
+#include "src/base/fault.h"
 
 #define NO_PAGE UINT64_MAX
 
@@ -299,6 +300,7 @@ static enum status merge_group(struct group *g, struct error *err)
 		status = write_file(g, err);
 	}
 	close_sources(g);
+	FAULT_POINT("compaction-written");
 	return status == ST_OK ? read_again(g, err) : status;
 }
 
@@ -449,6 +451,7 @@ enum status compaction_run(struct compaction *c, struct error *err)
 	}
 	if (status == ST_OK) {
 		c->file = g.made;
+		FAULT_POINT("compaction-before-put");
 		status = storage_put(c->storage, &c->file, g.fd, err);
 	}
 	(void)close(g.fd);

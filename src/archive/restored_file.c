@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 
@@ -105,6 +106,7 @@ static enum status make_temp(struct restored_file *f, struct error *err)
 		       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (f->fd >= 0) {
 		f->is_made = true;
+		FAULT_POINT("restore-made");
 		return ST_OK;
 	}
 	if (errno == EEXIST) {
@@ -194,12 +196,14 @@ enum status restored_file_keep(struct restored_file *f, struct error *err)
 				 "again",
 				 quote(f->temp_path).text);
 	}
+	FAULT_POINT("restore-before-rename");
 	if (!file_rename_free(f->folder_fd, f->temp_name, f->name)) {
 		return errno == EEXIST
 			   ? is_there(f, f->name, NOT_OVER, err)
 			   : error_set_errno(err, errno, "%s cannot be renamed",
 					     quote(f->temp_path).text);
 	}
+	FAULT_POINT("restore-renamed");
 	f->is_made = false;
 	if (!file_sync_all(f->folder_fd)) {
 		return error_set_errno(

@@ -10,7 +10,7 @@ from harness.pool import Check
 
 
 def fault_checks(options, settings):
-    from faults import cuts, disk, full, kills
+    from faults import cuts, disk, full, kills, upkeep
     program = settings.rowtail + "-faults"
     settings = box.Options(program, settings.wrapper, settings.slow)
     seed = options.seed if options.seed is not None else 1
@@ -31,6 +31,9 @@ def fault_checks(options, settings):
     for group in kills.GROUPS:
         yield check("kills/" + group, lambda place, group=group: kills.run_chain(
             place, group, seed, more), 300 * options.faults)
+    yield check("archive/every-place-is-come-to", upkeep.check_places)
+    for way in upkeep.WAYS:
+        yield check("archive/" + way, lambda place, way=way: upkeep.run_way(place, way))
     for group in kills.GROUPS if more else disk.SHORT:
         yield check("disk/" + group, lambda place, group=group: disk.run_errors(
             place, group, seed, more), 300 * options.faults)

@@ -323,15 +323,16 @@ static int do_make(int dir_fd, const char *name, int flags, mode_t mode,
 int __wrap_openat(int dir_fd, const char *name, int flags, ...);
 int __wrap_openat(int dir_fd, const char *name, int flags, ...)
 {
+	bool makes = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
 	char path[PATH_MAX];
 	mode_t mode = 0;
 	va_list more;
 
 	path_at(dir_fd, name, path);
-	if (ask(flags & O_CREAT ? "make" : "open", path) != 0) {
+	if (ask(makes ? "make" : "open", path) != 0) {
 		return -1;
 	}
-	if (!(flags & O_CREAT)) {
+	if (!makes) {
 		return __real_openat(dir_fd, name, flags);
 	}
 	va_start(more, flags);
@@ -346,7 +347,7 @@ int __wrap_open(const char *name, int flags, ...)
 	mode_t mode = 0;
 	va_list more;
 
-	if (flags & O_CREAT) {
+	if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {
 		va_start(more, flags);
 		mode = va_arg(more, mode_t);
 		va_end(more);
