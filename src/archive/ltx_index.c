@@ -191,6 +191,16 @@ const struct ltx_header *ltx_index_header(const struct ltx_index *x)
 	return &x->header;
 }
 
+uint64_t ltx_index_start(const struct ltx_index *x)
+{
+	return x->start;
+}
+
+uint64_t ltx_index_length(const struct ltx_index *x)
+{
+	return x->end + 1 - x->start;
+}
+
 /* ---- entries ---- */
 
 static enum status check_entry(struct ltx_index *x, uint64_t page_no, uint64_t offset,

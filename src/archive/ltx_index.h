@@ -45,6 +45,10 @@ void ltx_index_close(struct ltx_index *index);
 
 const struct ltx_header *ltx_index_header(const struct ltx_index *index);
 
+/* Where the index begins in the file, and its bytes up to and with its last zero. */
+uint64_t ltx_index_start(const struct ltx_index *index);
+uint64_t ltx_index_length(const struct ltx_index *index);
+
 /* The next page; ST_END after the last one. */
 enum status ltx_index_next(struct ltx_index *index, struct ltx_entry *entry,
 			   struct error *err) MUST_CHECK;

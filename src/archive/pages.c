@@ -7,6 +7,7 @@
 
 #include "btree/db_header.h"
 #include "src/archive/ltx_index.h"
+#include "src/archive/whole_index.h"
 #include "src/base/stop.h"
 
 #define TRIES        5            /* while files are compacted or removed by others */
@@ -14,7 +15,7 @@
 #define WINDOW_BYTES (256u << 10) /* that are read ahead at most; holds any frame */
 #define AHEAD_LEAST  (16u << 10)
 #define AHEAD_GAP    (64u << 10) /* to a frame that still counts as the next one */
-#define KEPT_BYTES   (1u << 20)  /* of pages in memory */
+#define CACHE_BYTES  (1u << 20)  /* of pages in memory */
 
 /* Where a page lies: the offset of its frame, and behind that its length. */
 #define LEN_BITS 17u
@@ -45,8 +46,9 @@ struct archive_pages {
 
 	/* Of page n at n - 1. */
 	uint64_t *frames;
-	uint32_t *owners; /* index of the file */
-	uint32_t limit;   /* pages above it are cut off by a newer file */
+	uint32_t *owners;         /* index of the file */
+	uint32_t limit;           /* pages above it are cut off by a newer file */
+	struct whole_index whole; /* of the first file, while it is read in pieces */
 
 	struct opened opened[OPEN_FILES];
 	uint64_t uses;
@@ -113,24 +115,39 @@ static enum status take_header(struct archive_pages *p, const struct archive_fil
 	return ST_OK;
 }
 
+/* Of a file that is older than those before. */
+static void take_entry(struct archive_pages *p, uint32_t owner,
+		       const struct ltx_entry *entry)
+{
+	uint32_t i = entry->page_no - 1;
+
+	if (i >= p->page_count || p->frames[i] != NOWHERE) {
+		return;
+	}
+	p->frames[i] =
+	    entry->page_no > p->limit ? ZEROS : entry->offset << LEN_BITS | entry->len;
+	p->owners[i] = owner;
+}
+
 static enum status take_entries(struct archive_pages *p, struct ltx_index *index,
 				uint32_t owner, struct error *err)
 {
 	struct ltx_entry entry;
 	enum status status;
 
+	/* What no other file has is in the first one, or nowhere. */
+	if (owner == 0 && whole_index_is_long(index)) {
+		return whole_index_init(&p->whole, index, err);
+	}
 	while ((status = ltx_index_next(index, &entry, err)) == ST_OK) {
-		uint32_t i = entry.page_no - 1;
-
-		if (i >= p->page_count || p->frames[i] != NOWHERE) {
-			continue;
-		}
-		p->frames[i] = entry.page_no > p->limit
-				   ? ZEROS
-				   : entry.offset << LEN_BITS | entry.len;
-		p->owners[i] = owner;
+		take_entry(p, owner, &entry);
 	}
 	return status == ST_END ? ST_OK : status;
+}
+
+static void take_first(void *context, const struct ltx_entry *entry)
+{
+	take_entry(context, 0, entry);
 }
 
 static enum status take_file(struct archive_pages *p, uint32_t owner, struct error *err)
@@ -160,17 +177,23 @@ static enum status take_file(struct archive_pages *p, uint32_t owner, struct err
 	return status;
 }
 
+static enum status no_page(const struct archive_pages *p, uint32_t page_no,
+			   struct error *err)
+{
+	return error_set(err, ST_CORRUPT,
+			 "page %" PRIu32 " of %" PRIu32
+			 " is in no file from %s to %s; " LTX_ADVICE,
+			 page_no, p->page_count, archive_name(&p->files[0]).text,
+			 archive_name(&p->files[p->file_count - 1]).text);
+}
+
+/* Is a page missing? Of one that the first file may have it is seen when it is read. */
 static enum status check_pages(struct archive_pages *p, struct error *err)
 {
-	for (uint32_t i = 0; i < p->page_count; i++) {
+	for (uint32_t i = p->whole.page_count; i < p->page_count; i++) {
 		if (p->frames[i] == NOWHERE &&
 		    i + 1 != db_lock_byte_page(p->page_size)) {
-			return error_set(
-			    err, ST_CORRUPT,
-			    "page %" PRIu32 " of %" PRIu32
-			    " is in no file from %s to %s; " LTX_ADVICE,
-			    i + 1, p->page_count, archive_name(&p->files[0]).text,
-			    archive_name(&p->files[p->file_count - 1]).text);
+			return no_page(p, i + 1, err);
 		}
 	}
 	return ST_OK;
@@ -185,6 +208,7 @@ static void close_files(struct archive_pages *p)
 		free(p->opened[i].window);
 		p->opened[i] = (struct opened){0};
 	}
+	whole_index_clear(&p->whole);
 	free(p->files);
 	free(p->frames);
 	free(p->owners);
@@ -245,9 +269,9 @@ static enum status plan_again(struct archive_pages *p, struct error *err)
 
 static enum status make_kept(struct archive_pages *p, struct error *err)
 {
-	p->kept_count = KEPT_BYTES / p->page_size;
+	p->kept_count = CACHE_BYTES / p->page_size;
 	p->kept_no = calloc(p->kept_count, sizeof *p->kept_no);
-	p->kept = malloc(KEPT_BYTES);
+	p->kept = malloc(CACHE_BYTES);
 	return p->kept_no && p->kept ? ST_OK
 				     : error_no_memory(err, "pages of an archive");
 }
@@ -372,6 +396,29 @@ static enum status load_frame(struct opened *o, const struct ltx_entry *entry,
 						  entry->offset + o->len, err);
 }
 
+/* Where the first file has the page, if no other one has. */
+static enum status find_frame(struct archive_pages *p, uint32_t page_no,
+			      struct error *err)
+{
+	const struct whole_visit visit = {take_first, p};
+	struct opened *o;
+	enum status status;
+
+	if (p->frames[page_no - 1] != NOWHERE ||
+	    page_no == db_lock_byte_page(p->page_size)) {
+		return ST_OK;
+	}
+	status = open_owner(p, 0, &o, err);
+	if (status == ST_OK) {
+		status = whole_index_find(&p->whole, o->file, page_no, visit, err);
+	}
+	if (status == ST_END ||
+	    (status == ST_OK && p->frames[page_no - 1] == NOWHERE)) {
+		status = no_page(p, page_no, err);
+	}
+	return status;
+}
+
 static enum status read_frame(struct archive_pages *p, uint32_t page_no, uint8_t *bytes,
 			      struct error *err)
 {
@@ -398,6 +445,14 @@ static enum status read_frame(struct archive_pages *p, uint32_t page_no, uint8_t
 			       : status;
 }
 
+static enum status read_page(struct archive_pages *p, uint32_t page_no, uint8_t *bytes,
+			     struct error *err)
+{
+	enum status status = find_frame(p, page_no, err);
+
+	return status == ST_OK ? read_frame(p, page_no, bytes, err) : status;
+}
+
 enum status archive_pages_read(struct archive_pages *p, uint32_t page_no,
 			       uint8_t *bytes, struct error *err)
 {
@@ -415,11 +470,11 @@ enum status archive_pages_read(struct archive_pages *p, uint32_t page_no,
 		memcpy(bytes, kept, p->page_size);
 		return ST_OK;
 	}
-	status = p->frames ? read_frame(p, page_no, bytes, err) : ST_LOST;
+	status = p->frames ? read_page(p, page_no, bytes, err) : ST_LOST;
 	for (int i = 1; status == ST_LOST && i < TRIES; i++) {
 		status = plan_again(p, err);
 		if (status == ST_OK) {
-			status = read_frame(p, page_no, bytes, err);
+			status = read_page(p, page_no, bytes, err);
 		}
 	}
 	if (status == ST_OK) {

@@ -6,7 +6,9 @@
  * asked for: of each file of a plan the index is read, and each page is then one range
  * of one file. The newest file that has a page counts, unless a file in between cuts
  * it off the end of the database: then it is zeros, as is the page that holds the lock
- * byte. A page that no file ever had is an error, at once.
+ * byte. A page that no file ever had is an error. The index of the first file, where it
+ * is long, is read in pieces as they are needed (src/archive/whole_index.h); then that
+ * error comes when the page is read, else at once.
  *
  * The checksums of whole files are not compared, as that would be to read them (rowtail
  * archive verify does). What is compared: the index with the file's layout, the
@@ -19,7 +21,7 @@
  * A file that was removed since it was listed (compacted, or grown old) is no error:
  * the archive is listed and planned again for the same state, whose pages are the same.
  *
- * MEMORY     12 bytes a page of the database, and about 5 MiB.
+ * MEMORY     At most 12 bytes a page of the database, and about 5 MiB.
  * OWNERSHIP  archive_pages_open / archive_pages_close; the storage is the caller's and
  *            stays open until then. Of the plan nothing is kept.
  * THREADS    One at a time.
