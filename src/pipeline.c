@@ -118,6 +118,14 @@ static void name_database(const struct config *config, struct error *err)
 {
 	struct quoted name = quote(config->database_path);
 
+	if (config->archive) {
+		(void)error_wrap(err, "the database in %s is corrupt",
+				 quote(config->archive).text);
+		(void)error_add(err, "; see what rowtail sql ARCHIVE 'PRAGMA "
+				     "integrity_check' says, and go on behind it with "
+				     "another --state and --from");
+		return;
+	}
 	(void)error_wrap(err, "%s is corrupt", name.text);
 	(void)error_add(err, "; see what sqlite3 ");
 	(void)error_add(err, name.text);
@@ -158,7 +166,8 @@ static enum status open_state(struct pipeline *pipeline, struct state **state,
 			      struct error *err)
 {
 	const struct config *config = pipeline->config;
-	char *real = realpath(config->database_path, NULL);
+	char *real = config->archive ? strdup(config->archive_place)
+				     : realpath(config->database_path, NULL);
 	enum status status;
 
 	if (!real) {
@@ -222,6 +231,7 @@ static enum status open_view(struct pipeline *pipeline, struct error *err)
 	    .source_fd = pipeline->source->file.fd,
 	    .source_path = pipeline->config->database_path,
 	    .page_size = pipeline->source->file.page_size,
+	    .begun_ns = pipeline->source->begun_ns,
 	    .stop = &stop_requested,
 	    .stop_fd = stop_fd(),
 	    .progress = show_copy,
@@ -278,8 +288,10 @@ static enum status claim(struct pipeline *pipeline, struct error *err)
 static enum status check_page_size(struct pipeline *pipeline, struct error *err)
 {
 	uint32_t kept = pipeline->kept->page_size;
-	uint32_t page_size =
-	    kept > 0 ? database_page_size(pipeline->config->database_path) : 0;
+	/* Of an archive it is asked file by file. */
+	uint32_t page_size = kept > 0 && !pipeline->config->archive
+				 ? database_page_size(pipeline->config->database_path)
+				 : 0;
 
 	if (page_size == 0 || page_size == kept) {
 		return ST_OK;

@@ -188,6 +188,7 @@ static enum status begin(struct archived *a, struct captured_txn **first,
 		return error_no_memory(err, "the state at the start");
 	}
 	txn->lsn = a->first_lsn = a->state.txid - 1;
+	a->source.begun_ns = a->state.time_ns;
 	txn->captured_ns = a->state.time_ns;
 	txn->page_count = a->state.page_count;
 	txn->page_count_before = a->state.page_count;

@@ -49,14 +49,15 @@ struct config {
 	bool json;                     /* --json of a command */
 	char *words[COMMAND_WORDS]; /* what stands behind a command that takes them */
 	size_t word_count;
-	char *at;      /* --at of a command; NULL: not given */
-	char *format;  /* --format of a command; NULL: not given */
-	bool dry_run;  /* --dry-run of a command */
-	char *archive; /* whose events are asked for; NULL: those of a database */
-	char *from;    /* --from; NULL: not given */
-	char *until;   /* --until; NULL: not given */
-	bool follow;   /* --follow */
-	bool sql;      /* --sql of a command */
+	char *at;            /* --at of a command; NULL: not given */
+	char *format;        /* --format of a command; NULL: not given */
+	bool dry_run;        /* --dry-run of a command */
+	char *archive;       /* whose events are asked for; NULL: those of a database */
+	char *archive_place; /* real path of its folder, or as given; NULL: none */
+	char *from;          /* --from; NULL: not given */
+	char *until;         /* --until; NULL: not given */
+	bool follow;         /* --follow */
+	bool sql;            /* --sql of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

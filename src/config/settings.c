@@ -80,6 +80,7 @@ void config_clear(struct config *config)
 	free(config->at);
 	free(config->format);
 	free(config->archive);
+	free(config->archive_place);
 	free(config->from);
 	free(config->until);
 	free(config->state_path);
@@ -471,18 +472,19 @@ static enum status name_archived(struct config *config, struct error *err)
 {
 	const char *folder = archive_folder(config);
 
-	if (config->database_path) {
-		return ST_OK;
+	free(config->archive_place);
+	config->archive_place = folder ? realpath(folder, NULL) : NULL;
+	if (!config->archive_place) {
+		config->archive_place = strdup(folder ? folder : config->archive);
 	}
-	config->database_path = folder ? realpath(folder, NULL) : NULL;
-	if (!config->database_path) {
-		config->database_path = strdup(folder ? folder : config->archive);
-	}
-	if (!config->database_path) {
+	if (!config->archive_place) {
 		return out_of_memory(err);
 	}
-	config->database_path[place_length(config->database_path)] = '\0';
-	return ST_OK;
+	config->archive_place[place_length(config->archive_place)] = '\0';
+	if (!config->database_path) {
+		config->database_path = strdup(config->archive_place);
+	}
+	return config->database_path ? ST_OK : out_of_memory(err);
 }
 
 /* Beside the database itself, by whatever link it was named, or the archive. */

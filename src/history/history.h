@@ -46,6 +46,7 @@ struct history_base {
 	int source_fd;            /* the database file; borrowed */
 	const char *source_path;  /* for messages; borrowed until close */
 	uint32_t page_size;       /* bytes */
+	int64_t begun_ns;         /* wall clock of its state; 0: it is that of now */
 	const volatile int *stop; /* ends a copy of the database: ST_STOPPED */
 	int stop_fd;              /* for poll: readable when *stop becomes true */
 	/* Of such a copy, now and then. */

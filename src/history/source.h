@@ -24,6 +24,7 @@
 struct source {
 	/* The database, as a file: under everything that is appended. */
 	struct view_file file;
+	int64_t begun_ns; /* wall clock of its state; 0: it is that of now */
 
 	/* Start the history, and append to it. */
 	enum status (*start)(struct source *source, struct error *err);

@@ -145,8 +145,7 @@ static enum status open_view(struct history *history, const struct history_base 
 	status = view_open(history->spool, &file, base->page_size, first,
 			   &history->view, err);
 	*lsn = first->lsn;
-	history->begun_ns =
-	    first->captured_ns > 0 ? first->captured_ns : clock_wall_ns();
+	history->begun_ns = base->begun_ns > 0 ? base->begun_ns : clock_wall_ns();
 	captured_txn_free(first);
 	return status;
 }

@@ -344,6 +344,7 @@ static enum status make_base(struct durable *d, const struct history_base *base,
 	if (status != ST_OK) {
 		return status;
 	}
+	d->state->meta.begun_ns = base->begun_ns;
 	return state_begin(d->state, err);
 }
 

@@ -87,6 +87,15 @@ static uint8_t *begin_record(struct buffer *to, const struct journal_record *rec
 	return (uint8_t *)to->bytes + JOURNAL_HEAD_BYTES;
 }
 
+/* What only a merged record has; `chain` is the one after it. */
+static void put_merged(uint8_t *to, const struct journal_record *record, uint64_t chain)
+{
+	put_u64le(to, chain);
+	put_u64le(to + 8, record->merged);
+	put_u32le(to + 16, record->low_pages);
+	put_u32le(to + 20, record->has_catch_up);
+}
+
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,
 			const struct spool *spool, uint32_t page_size, uint64_t *chain)
@@ -96,6 +105,12 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 
 	if (!at) {
 		return false;
+	}
+	if (record->kind == JOURNAL_MERGED) {
+		uint64_t after = XXH3_64bits(to->bytes, JOURNAL_HEAD_BYTES);
+
+		put_merged(at, record, after);
+		at += JOURNAL_MERGED_BYTES;
 	}
 	for (size_t i = 0; i < record->page_total; i++) {
 		const struct journal_page *page = &record->pages[i];
@@ -108,10 +123,9 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 		at += JOURNAL_PAGE_BYTES;
 	}
 	assert(at + JOURNAL_SUM_BYTES == (uint8_t *)to->bytes + length);
-	*chain = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
-	put_u64le(at, *chain);
+	put_u64le(at, XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES));
 	to->len = length;
-	return true;
+	return journal_record_sum((const uint8_t *)to->bytes, length, chain);
 }
 
 uint64_t journal_merged_bytes(const struct journal_record *record)
@@ -128,10 +142,7 @@ bool journal_merged_begin(struct buffer *to, const struct journal_record *record
 	if (!at) {
 		return false;
 	}
-	put_u64le(at, record->chain);
-	put_u64le(at + 8, record->merged);
-	put_u32le(at + 16, record->low_pages);
-	put_u32le(at + 20, record->has_catch_up);
+	put_merged(at, record, record->chain);
 	to->len = JOURNAL_HEAD_BYTES + JOURNAL_MERGED_BYTES;
 	return true;
 }

@@ -111,7 +111,8 @@ bool journal_header_get(const uint8_t *from, struct journal_header *header) MUST
 
 /*
  * Write `record` to `to`, which is emptied first; its images are in their slots. False
- * when memory ran out. `*chain` is the one after it.
+ * when memory ran out. `*chain` is the one after it; of a merged record, which stands
+ * in place of none here, it is made of its head.
  */
 bool journal_record_put(struct buffer *to, const struct journal_record *record,
 			uint64_t durable_lsn, uint64_t chain_before,

@@ -373,11 +373,19 @@ enum status state_put_clean(struct state *state, const struct stat *database,
 
 /* ---- journalling ---- */
 
+/* One that comes merged is of an archive. */
+static enum journal_kind kind_of(const struct captured_txn *txn)
+{
+	return txn->merged > 0    ? JOURNAL_MERGED
+	       : txn->is_catch_up ? JOURNAL_CATCH_UP
+				  : JOURNAL_COMMIT;
+}
+
 enum status state_append(struct state *state, struct captured_txn *txn,
 			 struct error *err)
 {
 	struct journal_record record = {
-	    .kind = txn->is_catch_up ? JOURNAL_CATCH_UP : JOURNAL_COMMIT,
+	    .kind = kind_of(txn),
 	    .lsn = txn->lsn,
 	    .captured_ns = txn->captured_ns,
 	    .page_count_before = txn->page_count_before,
@@ -385,6 +393,9 @@ enum status state_append(struct state *state, struct captured_txn *txn,
 	    .last_frame = txn->place.frame,
 	    .proof = txn->place.proof,
 	    .page_total = txn->page_total,
+	    .merged = txn->merged,
+	    .low_pages = txn->merged > 0 ? txn->low_pages : 0,
+	    .has_catch_up = txn->merged > 0 && txn->is_catch_up,
 	};
 
 	if (!array_room(&state->pages, &state->page_cap, txn->page_total,
@@ -486,7 +497,9 @@ enum status state_begin(struct state *state, struct error *err)
 		status = put(&state->kept, &position, NULL, true, err);
 	}
 	if (status == ST_OK) {
-		state->meta.begun_ns = clock_wall_ns();
+		if (state->meta.begun_ns == 0) {
+			state->meta.begun_ns = clock_wall_ns();
+		}
 		status = state_dir_put_meta(state->dir, &state->meta, err);
 	}
 	if (status == ST_OK) {

@@ -4,9 +4,15 @@ that it never writes."""
 
 import json
 import os
+import random
+import shutil
+import signal
 import sqlite3
+import subprocess
+import time
 
 from archive.restore import FIXTURES, fixture, refused
+from harness import ltx
 from harness.box import expect
 from harness.events import parse_line
 from harness.model import Model
@@ -168,6 +174,228 @@ def test_names_come_from_the_archive_or_from_a_property(box):
     value = events(box, named, "-D", "database.file.path=/srv/crm.sqlite")[0]
     expect((value["source"]["db"], value["source"]["name"]) == ("crm.sqlite", "crm"),
            "%s", value["source"])
+
+
+# ---- archives made here, from what SQLite makes of statements ----
+
+PAGE = 512
+WORK = ["CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "CREATE TABLE bare(a, b)"] + [
+    s % {"n": n} for n in range(12) for s in (
+        "INSERT INTO t VALUES(%(n)d, 'row %(n)d'), (%(n)d + 100, hex(zeroblob(300)))",
+        "INSERT INTO bare VALUES(%(n)d, 'b'), (%(n)d, NULL)",
+        "UPDATE t SET v = v || '%(n)d' WHERE id %% 3 = 0; DELETE FROM bare WHERE a < "
+        "%(n)d - 3", "DELETE FROM t WHERE id = %(n)d + 99")] + [
+    "ALTER TABLE t ADD COLUMN w", "UPDATE t SET w = id WHERE id < 5",
+    "DELETE FROM t WHERE id > 20",
+    "DROP TABLE bare", "VACUUM",
+    "INSERT INTO t(id, v) SELECT id + 1000, hex(zeroblob(200)) FROM t"]
+
+
+def images(box, statements=None):
+    """The pages of the database after each of the statements, by number."""
+    path = box.path("made.db")
+    if os.path.exists(path):
+        os.remove(path)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA page_size=%d" % PAGE)
+    db.execute("PRAGMA journal_mode=WAL")
+    states = []
+    for statement in statements or WORK:
+        db.executescript("BEGIN; %s; COMMIT" % statement if statement != "VACUUM"
+                         else statement)
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with open(path, "rb") as file:
+            content = file.read()
+        states.append({n // PAGE + 1: content[n:n + PAGE]
+                       for n in range(0, len(content), PAGE)})
+    db.close()
+    return states
+
+
+def put(archive, level, low, high, states):
+    """The file that leads over the states from `low` to `high`, which count from 1."""
+    pages = {}
+    if low == 1:
+        pages = states[high - 1]
+    else:
+        for n in range(low - 1, high):
+            pages.update({p: b for p, b in states[n].items()
+                          if states[n - 1].get(p) != b})
+        pages = {p: b for p, b in pages.items() if p in states[high - 1]}
+    return ltx.write(archive, level, low, high, PAGE, len(states[high - 1]), pages)
+
+
+def made(box, name="archive", statements=None):
+    states = images(box, statements)
+    archive = box.path(name)
+    put(archive, 9, 1, 1, states)
+    for n in range(2, len(states) + 1):
+        put(archive, 0, n, n, states)
+    return archive, states
+
+
+def test_steps_of_an_archive_made_here(box):
+    archive, states = made(box)
+    steps, count = check_all_steps(box, archive)
+    expect(steps == len(states) - 1 and count > 80, "%d steps, %d events", steps, count)
+
+
+def headers(box, archive, *args):
+    done = box.run("events", archive, "--lines=record", *args)
+    expect(done.code == 0, "%s", done)
+    return [(v["value"]["source"]["lsn"], v["headers"]) for v in map(
+        json.loads, done.out.splitlines()) if v["value"]]
+
+
+def test_merged_files_and_whole_ones_say_so(box):
+    states = images(box)
+    archive = box.path("archive")
+    put(archive, 9, 1, 1, states)
+    put(archive, 0, 2, 2, states)
+    put(archive, 0, 3, 3, states)
+    put(archive, 1, 2, 6, states)
+    put(archive, 9, 1, 12, states)
+    put(archive, 0, 13, 13, states)
+    check_all_steps(box, archive)
+    found = headers(box, archive)
+    said = {lsn: [(k, v) for h in [head or {}] for k, v in h.items()
+                  if k.startswith("rowtail.")] for lsn, head in found}
+    expect(said[2] == [] and said[12] == [], "single files: %s", said)
+    expect(said[5] == [("rowtail.merged", 3)], "what is new of 2-6 from 3 on: %s", said)
+    expect(said[11] == [("rowtail.catch_up", True)], "%s", said)
+    # The same, and the same headers, by way of a state directory.
+    for n in range(2):
+        out = box.path("out%d" % n)
+        done = box.run("events", archive, "--state", box.path("state%d" % n), "--to",
+                       "file:" + out, "--lines=record", "-D", "snapshot.mode=no_data",
+                       *(["--until", "txid:3"] if n else []))
+        expect(done.code == 0, "%s", done)
+    done = box.run("events", archive, "--state", box.path("state1"), "--to", "file:"
+                   + box.path("out1"), "--lines=record", "-D", "snapshot.mode=no_data")
+    expect(done.code == 0, "%s", done)
+    for name in ("out0", "out1"):
+        with open(box.path(name), "rb") as file:
+            lines = [json.loads(line) for line in file]
+        expect([(v["value"]["source"]["lsn"], v["headers"]) for v in lines if v["value"]]
+               == found, "%s has other headers", name)
+
+
+def test_a_gap_is_an_error_after_all_that_is_before_it(box):
+    archive, states = made(box)
+    os.remove(ltx.path_of(archive, 0, 20, 20))
+    line = refused(box, 1, "files are missing between 0/0000000000000013-", "events",
+                   archive)
+    expect("0/0000000000000015-0000000000000015.ltx" in line, "%s", line)
+    expect(events(box, archive, "--until", "txid:13"), "what is before the gap")
+    process = subprocess.Popen(box.command("events", archive, "--follow"),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate(timeout=60 * box.slow)
+    expect(process.returncode == 1 and b"files are missing between txid:13 and 0/" in err,
+           "exit %d: %s", process.returncode, err)
+    expect([told(parse_line(v)) for v in out.splitlines(True)]
+           == [told(v) for v in events(box, archive, "--until", "txid:13")], "before it")
+    # A later whole database leads over it.
+    put(archive, 9, 1, 30, states)
+    check_step(box, archive, 13, 30, state_at(box, archive, 13),
+               state_at(box, archive, 30))
+    expect(events(box, archive)[-1]["source"]["lsn"] == len(states) - 1, "the end")
+
+
+def test_damage_and_other_page_sizes_are_named(box):
+    archive, states = made(box)
+    path = ltx.path_of(archive, 0, 9, 9)
+    with open(path, "rb") as file:
+        right = file.read()
+    for at in (0, 9, 20, 130, len(right) // 2, len(right) - 3):
+        with open(path, "wb") as file:
+            file.write(right[:at] + bytes([right[at] ^ 0x41]) + right[at + 1:])
+        done = box.run("events", archive)
+        expect(done.code == 1 and "0/0000000000000009-0000000000000009.ltx"
+               in done.error_lines[-1], "%d: %s", at, done)
+        expect([told(parse_line(v)) for v in done.out.splitlines(True)]
+               == [told(v) for v in events(box, archive, "--until", "txid:8")],
+               "%d: not all that is before it", at)
+    with open(path, "wb") as file:
+        file.write(ltx.encode(9, 9, 1024, 1, {1: bytes(1024)}))
+    done = box.run("events", archive)
+    expect(done.code == 1 and "has pages of 1024 bytes, the database had 512"
+           in done.error_lines[-1], "%s", done)
+    with open(path, "wb") as file:
+        file.write(ltx.encode(9, 9, PAGE, 4000000000, {1: states[0][1]}))
+    done = box.run("events", archive)
+    expect(done.code == 1 and "is missing in 0/0000000000000009-" in done.error_lines[-1],
+           "%s", done)
+
+
+def lines_of(path):
+    if not os.path.exists(path):
+        return []
+    with open(path, "rb") as file:
+        return [parse_line(line) for line in file]
+
+
+def test_kills_lose_and_repeat_nothing(box):
+    """Files come, are merged, and go, and rowtail is killed and goes on."""
+    states = images(box)
+    whole, _ = made(box, "whole/archive")
+    archive, out, state = box.path("archive"), box.path("out"), box.path("state")
+    put(archive, 9, 1, 1, states)
+    rng = random.Random(7)
+    command = box.command("events", archive, "--state", state, "--to", "file:" + out)
+    at, killed = 1, 0
+    while at < len(states):
+        process = subprocess.Popen(command + ["--follow"], stderr=subprocess.PIPE)
+        for _ in range(rng.randrange(1, 6)):
+            time.sleep(rng.random() * 0.05)
+            if at < len(states):
+                at += 1
+                put(archive, 0, at, at, states)
+        time.sleep(rng.random() * 1.2)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        err = process.stderr.read().decode()
+        expect("rowtail: error" not in err, "%s", err)
+    expect(killed > 3, "only %d kills", killed)
+    done = box.run(*command[1:], timeout=60)
+    expect(done.code == 0, "%s", done)
+    mine = lines_of(out)
+    expect([v["source"]["change_id"] for v in mine] == list(range(1, len(mine) + 1)),
+           "change_id has gaps")
+    right = events(box, whole, "--snapshot")
+    for a, b in zip(mine, right):
+        expect(told(a) == told(b), "%s, in one run %s", a, b)
+    expect(len(mine) == len(right), "%d events, in one run %d", len(mine), len(right))
+
+
+def test_a_run_goes_on_where_single_files_are_gone(box):
+    """Its copy of the database is older than any state that is left."""
+    states = images(box)
+    archive, out, state = box.path("archive"), box.path("out"), box.path("state")
+    put(archive, 9, 1, 1, states)
+    for n in range(2, 11):
+        put(archive, 0, n, n, states)
+    args = ("events", archive, "--state", state, "--to", "file:" + out)
+    expect(box.run(*args, "--until", "txid:7").code == 0, "the first run")
+    shutil.rmtree(archive)
+    put(archive, 9, 1, 20, states)
+    put(archive, 1, 5, 22, states)
+    put(archive, 0, 23, 23, states)
+    done = box.run(*args)
+    expect(done.code == 0, "%s", done)
+    model = Model(state_at(box, archive, 23))
+    model.forget_rows()
+    for value in lines_of(out):
+        model.apply(value)
+    model.compare(state_at(box, archive, 23))
+    # Another archive is not taken for it, nor is one that has lost its end.
+    other, _ = made(box, "other", ["CREATE TABLE x%d(y)" % n for n in range(25)])
+    shutil.rmtree(archive)
+    shutil.copytree(other, archive)
+    refused(box, 2, "is not what the state directory has of that moment", *args)
+    for n in range(20, 26):
+        os.remove(ltx.path_of(archive, 0, n, n))
+    refused(box, 2, "ends at txid:13, but the state directory is at txid:17", *args)
+    refused(box, 2, "is of the database " + archive, "events", other, *args[2:])
 
 
 def test_usage(box):
