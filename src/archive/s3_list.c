@@ -104,6 +104,7 @@ static enum status add_object(struct listing *l, struct s3_span object,
 		return no_list(l, "the answer has an object without a size", err);
 	}
 	file.time_ns = read_time(s3_xml_find(object, "LastModified"));
+	file.stored_ns = file.time_ns;
 	if (l->list->count >= FILES_MAX) {
 		return no_list(l, "there is no end of objects", err);
 	}

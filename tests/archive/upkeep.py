@@ -13,6 +13,8 @@ import time
 
 from harness import ltx
 from harness.box import TESTS, expect
+from harness.s3 import BUCKET
+from harness.s3_fake import FakeS3
 
 FIXTURES = sorted(glob.glob(os.path.join(TESTS, "archive", "fixtures", "*")))
 PAGE = 512
@@ -255,6 +257,52 @@ def test_kill_at_any_moment_leaves_an_archive_that_is_whole(box):
     expect(all(before[t] == after[t] for t in after), "other states")
     expect(max(after) == max(before), "the newest state is gone")
     verified(box, archive)
+
+
+def test_an_archive_in_a_bucket_is_merged_and_pruned(box):
+    archive, fake = box.path("archive"), FakeS3(box)
+    make(archive, 24)
+    before = states(box, archive)
+    for level in "09":
+        folder = os.path.join(archive, "ltx", level)
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), "rb") as file:
+                fake.put("app/%04d/%s" % (int(level), name), file.read(),
+                         "1970-01-01T00:00:%02dZ" % int(name[17:33], 16), 1700000000)
+    place = "s3://%s/app" % BUCKET
+    settings = ("archive.compaction.levels=5s", "archive.snapshot.interval=10s")
+
+    def there():
+        return {key[4:-4] for key in fake.objects}
+
+    def check(last):
+        for txid in (1, 4, 9, 19, last):
+            done = fake.run("restore", place, box.path("s3.db"), "--at",
+                            "txid:%x" % txid)
+            expect(done.code == 0, "%s", done)
+            with open(box.path("s3.db"), "rb") as file:
+                expect(file.read() == before[txid], "another state %d", txid)
+            os.remove(box.path("s3.db"))
+    done = fake.run("archive", "compact", place, settings=settings)
+    expect(done.code == 0, "%s", done)
+    made = {"0001/%016x-%016x" % pair for pair in ((2, 4), (5, 9), (10, 14), (15, 19),
+                                                   (20, 24))}
+    expect(made | {"0009/%016x-%016x" % (1, 25)} <= there(), "%s", there())
+    expect(fake.objects["app/0001/%016x-%016x.ltx" % (5, 9)].time.startswith(
+        "1970-01-01T00:00:09"), "the time of what was merged")
+    check(25)
+    # What was made just now lets nothing go.
+    done = fake.run("archive", "prune", place)
+    expect(done.out == b"removed 0 files, 0 bytes\n", "%s", done)
+    for thing in fake.objects.values():
+        thing.modified = 1700000000
+    planned = fake.run("archive", "prune", place, "--dry-run")
+    expect("0000/%016x-%016x" % (2, 2) in there(), "--dry-run removed something")
+    done = fake.run("archive", "prune", place)
+    expect(done.code == 0 and planned.out.replace(b"would remove", b"removed") ==
+           done.out, "%s, and then %s", planned, done)
+    expect("0000/%016x-%016x" % (2, 2) not in there() and made <= there(), "%s", there())
+    check(25)
 
 
 def test_usage(box):
