@@ -4,6 +4,24 @@
 #include "src/config/unmatched.h"
 #include "src/history/view.h"
 
+/* Litestream keeps these in a database that it copies. */
+static const char *const litestream_tables[] = {"_litestream_seq", "_litestream_lock",
+						NULL};
+
+enum status asked_filter_open(const struct config *config, struct table_filter **out,
+			      struct error *err)
+{
+	enum status status = table_filter_open(config->table_include_list,
+					       config->table_exclude_list, out, err);
+
+	if (status == ST_OK && config->archive) {
+		table_filter_leave_out(*out, litestream_tables,
+				       "a table of Litestream's own; "
+				       "table.include.list can name it");
+	}
+	return status;
+}
+
 enum status asked_check(const struct asked *asked, const struct catalog *catalog,
 			struct error *err)
 {

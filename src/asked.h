@@ -23,6 +23,11 @@ struct asked {
 	const struct column_rules *rules; /* NULL: none */
 };
 
+/* The filter of tables that is asked for; of an archive Litestream's own are left out.
+ */
+enum status asked_filter_open(const struct config *config, struct table_filter **out,
+			      struct error *err) MUST_CHECK;
+
 /* Names that match nothing are warned of; nothing at all is an error. */
 enum status asked_check(const struct asked *asked, const struct catalog *catalog,
 			struct error *err) MUST_CHECK;

@@ -440,7 +440,8 @@ static enum status check_words(const struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
-	if (config->word_count < command->words) {
+	if (config->word_count <
+	    (command->least_words ? command->least_words : command->words)) {
 		return error_set(err, ST_CONFIG,
 				 "too few words: rowtail %s %s (a database of that "
 				 "name is ./%s)",
@@ -454,7 +455,7 @@ static enum status check_words(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-/* Events are of the database that was named last. */
+/* Events are of the database that was named last, or of an archive. */
 static enum status name_database(struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
@@ -463,6 +464,9 @@ static enum status name_database(struct config *config, struct error *err)
 		return ST_OK;
 	}
 	config->needs_no_database = false;
+	if (config->word_count == 3) {
+		return set_text(&config->archive, config->words[0], err);
+	}
 	return config_set(config, CONFIG_COMMAND_LINE, "", "database.file.path",
 			  config->words[config->word_count - 1], err);
 }
@@ -548,6 +552,15 @@ static bool asks_for_json(int argc, char **argv)
 	return false;
 }
 
+/* "-1d" behind a command that takes words is one of them, and no option. */
+static bool is_word(const struct config *config, int argc, char **argv)
+{
+	const char *text = optind > 0 && optind < argc ? argv[optind] : "";
+
+	return config->command && config->command->words > 0 && text[0] == '-' &&
+	       text[1] >= '0' && text[1] <= '9' && is_moment(text);
+}
+
 enum status cli_parse(int argc, char **argv, struct config *config, struct error *err)
 {
 	struct operands operands = {0};
@@ -557,8 +570,17 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	for (;;) {
+		int option;
+
+		if (is_word(config, argc, argv)) {
+			status = add_operand(config, &operands, argv[optind++], err);
+			if (status != ST_OK) {
+				return status;
+			}
+			continue;
+		}
 		/* '-': operands in their order, also under POSIXLY_CORRECT. */
-		int option = getopt_long(argc, argv, "-:D:h", options, NULL);
+		option = getopt_long(argc, argv, "-:D:h", options, NULL);
 
 		if (option == -1) {
 			break;

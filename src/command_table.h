@@ -22,15 +22,17 @@ struct command {
 	const char *usage; /* what follows it in --help: "--state DIR DATABASE" */
 	const char *help;  /* of --help: lines of at most 57 characters and "\n" */
 	unsigned words;    /* that follow it, exactly; 0: it takes a state directory */
-	bool takes_database; /* one, always; else none */
-	bool takes_json;     /* --json: it prints one JSON object */
-	bool takes_at;       /* --at: a moment of an archive */
-	bool takes_format;   /* --format: how rows are printed */
-	bool takes_dry_run;  /* --dry-run: it says what it would do */
-	bool takes_sql;      /* --sql: statements instead of events */
-	bool makes_events;   /* of its last word, by the properties that shape them */
-	bool takes_archive;  /* one, always, in the place of a database, and what a run
-			      * without a command takes, and --from, --until, --follow */
+	unsigned least_words; /* where fewer will do; 0: it takes all */
+	bool takes_database;  /* one, always; else none */
+	bool takes_json;      /* --json: it prints one JSON object */
+	bool takes_at;        /* --at: a moment of an archive */
+	bool takes_format;    /* --format: how rows are printed */
+	bool takes_dry_run;   /* --dry-run: it says what it would do */
+	bool takes_sql;       /* --sql: statements instead of events */
+	bool makes_events;    /* of the second of two words, or an archive, the first of
+			       * three, by the properties that shape them */
+	bool takes_archive;   /* one, always, in the place of a database, and what a run
+			       * without a command takes, and --from, --until, --follow */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
 	enum status (*run)(const struct config *config, struct error *err);

@@ -197,7 +197,7 @@ static enum status explain(const struct diff *diff, enum status status,
 		*err = written;
 		return written.status;
 	}
-	if (status == ST_CORRUPT) {
+	if (status == ST_CORRUPT && diff->sides.txn && !diff->sides.moments) {
 		(void)error_wrap(err, "%s or %s is corrupt",
 				 quote(diff->sides.old_name).text,
 				 quote(diff->sides.new_name).text);
@@ -237,9 +237,11 @@ static enum status run(const struct config *config, struct error *err)
 
 const struct command diff_command = {
     .name = "diff",
-    .usage = "OLD.db NEW.db [--sql]",
-    .help = "print the events, or the SQL, that make NEW.db of OLD.db\n",
-    .words = 2,
+    .usage = "OLD.db NEW.db | ARCHIVE FROM TO [--sql] [OPTION]...",
+    .help = "print the events, or the SQL, that make NEW.db of OLD.db,\n"
+	    "or the state at TO of that at FROM (as --at has them)\n",
+    .words = 3,
+    .least_words = 2,
     .takes_sql = true,
     .makes_events = true,
     .run = run,

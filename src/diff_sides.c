@@ -58,11 +58,30 @@ static enum status open_files(struct diff_sides *sides, const struct config *con
 	return diff_sides_check(sides, err);
 }
 
+static enum status open_moments(struct diff_sides *sides, const struct config *config,
+				struct error *err)
+{
+	enum status status;
+
+	*sides = (struct diff_sides){.old_name = config->words[1],
+				     .new_name = config->words[2]};
+	status = diff_moments_open(config, config->words[0], config->words[1],
+				   config->words[2], &sides->moments, &sides->txn, err);
+	if (status == ST_OK) {
+		sides->old_pages = diff_moments_old(sides->moments);
+		sides->new_pages = diff_moments_new(sides->moments);
+	}
+	return status;
+}
+
 enum status diff_sides_open(struct diff_sides *sides, const struct config *config,
 			    struct error *err)
 {
 	enum status status = ST_RETRY;
 
+	if (config->word_count == 3) {
+		return open_moments(sides, config, err);
+	}
 	for (int i = 0; status == ST_RETRY && i < TRIES; i++) {
 		diff_sides_close(sides);
 		*sides = (struct diff_sides){.old_name = config->words[0],
@@ -78,12 +97,17 @@ void diff_sides_close(struct diff_sides *sides)
 	captured_txn_free(sides->txn);
 	database_file_close(sides->old_file);
 	database_file_close(sides->new_file);
+	diff_moments_close(sides->moments);
 	*sides = (struct diff_sides){0};
 }
 
 enum status diff_sides_check(const struct diff_sides *sides, struct error *err)
 {
-	enum status status = database_file_check(sides->old_file, err);
+	enum status status = sides->moments
+				 ? ST_OK /* an archive's files never change */
+				 : database_file_check(sides->old_file, err);
 
-	return status == ST_OK ? database_file_check(sides->new_file, err) : status;
+	return status == ST_OK && !sides->moments
+		   ? database_file_check(sides->new_file, err)
+		   : status;
 }

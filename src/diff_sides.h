@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/diff_sides.h -- the two states that rowtail diff compares: two database files.
+ * src/diff_sides.h -- the two states that rowtail diff compares: two database
+ * files, or two moments of an archive.
  *
  * OWNERSHIP  The caller's struct, zeros before; diff_sides_close, also after an error.
  * THREADS    The main thread.
@@ -15,6 +16,7 @@
 #include "src/base/status.h"
 #include "src/capture/database_file.h"
 #include "src/config/config.h"
+#include "src/diff_moments.h"
 #include "src/history/transaction.h"
 
 struct diff_sides {
@@ -25,8 +27,9 @@ struct diff_sides {
 	struct captured_txn *txn; /* which pages differ; its LSN and time: the new
 				   * state's */
 	struct progress progress;
-	struct database_file *old_file;
+	struct database_file *old_file; /* of files, */
 	struct database_file *new_file;
+	struct diff_moments *moments; /* ... or of an archive */
 };
 
 enum status diff_sides_open(struct diff_sides *sides, const struct config *config,

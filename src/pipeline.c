@@ -348,23 +348,9 @@ static enum status restore(struct pipeline *pipeline, struct error *err)
 				pipeline->history->chain, err);
 }
 
-/* Litestream keeps these in a database that it copies. */
-static const char *const litestream_tables[] = {"_litestream_seq", "_litestream_lock",
-						NULL};
-
 static enum status open_filter(struct pipeline *pipeline, struct error *err)
 {
-	const struct config *config = pipeline->config;
-	enum status status =
-	    table_filter_open(config->table_include_list, config->table_exclude_list,
-			      &pipeline->filter, err);
-
-	if (status == ST_OK && config->archive) {
-		table_filter_leave_out(pipeline->filter, litestream_tables,
-				       "a table of Litestream's own; "
-				       "table.include.list can name it");
-	}
-	return status;
+	return asked_filter_open(pipeline->config, &pipeline->filter, err);
 }
 
 enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,

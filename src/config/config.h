@@ -37,7 +37,7 @@ enum snapshot_mode {
 struct config_setting; /* src/config/settings.c */
 struct command;        /* src/command_table.h */
 
-#define COMMAND_WORDS 2 /* that a command takes, at most */
+#define COMMAND_WORDS 3 /* that a command takes, at most */
 
 struct config {
 	const struct command *command; /* NULL: follow the database */

@@ -17,6 +17,7 @@
 #include "src/deliver/sql_schema.h"
 
 #define SEQUENCE    "sqlite_sequence"
+#define LITESTREAM  "_litestream_" /* statements are exact: they change these, too */
 #define FLUSH_BYTES (64u << 10)
 
 /* Places in page 1 that PRAGMAs set. */
@@ -343,7 +344,8 @@ static enum status take_all(struct catalog *catalog, struct error *err)
 		if (!table->left_out || table->root_page == 0) {
 			continue;
 		}
-		if (!table_filter_is_own(table->left_out)) {
+		if (!table_filter_is_own(table->left_out) &&
+		    strncmp(table->name, LITESTREAM, sizeof LITESTREAM - 1) != 0) {
 			return error_set(err, ST_CONFIG,
 					 "table %s cannot be read: %s; leave it out "
 					 "with table.exclude.list",

@@ -314,6 +314,11 @@ static void test_events_of_two_files_have_the_options_of_events(void **state)
 	assert_int_equal(c.lines, LINES_RECORD);
 	assert_null(c.state_path);
 	config_clear(&c);
+	parse_ok("diff file:dir/app first -1h", &c);
+	assert_int_equal(c.word_count, 3);
+	assert_string_equal(c.archive, "file:dir/app");
+	assert_string_equal(c.encoder.topic_prefix, "app");
+	config_clear(&c);
 	check_refused("diff a.db", "too few words: rowtail diff");
 	check_refused("diff a.db b.db c.db d.db", "unexpected");
 	check_refused("diff a.db b.db --state d", "--state does not go");
