@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 
 #include "src/base/status.h"
+#include "src/history/listener.h"
 #include "src/history/spool.h"
 #include "src/history/transaction.h"
 #include "src/history/view.h"
@@ -66,6 +67,10 @@ struct history {
 	bool goes_on;         /* what a stop captures is of use to a later run */
 	bool copies;          /* open_view copies the database, which may take long */
 	const char *slow_advice; /* ends a message that the output is too slow */
+
+	/* Of a durable one: who is told of what becomes D; NULL: nobody. Set before
+	 * start, borrowed until close. */
+	struct listener *listener;
 
 	struct spool *spool; /* from prepare on; the history's */
 	int wake_fd;         /* an eventfd: readable when next may have something new */

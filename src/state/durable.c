@@ -10,6 +10,7 @@
 #include "src/base/clock.h"
 #include "src/base/event_fd.h"
 #include "src/base/fault.h"
+#include "src/base/quote.h"
 #include "src/base/thread.h"
 #include "src/state/queue.h"
 
@@ -20,6 +21,8 @@ struct durable {
 	struct state *state;
 	struct queue *queue;
 	struct view_file shadow; /* under the view */
+	struct shadow *base;     /* what the listener reads; NULL: nothing yet */
+	uint32_t base_pages;     /* when it began */
 	pthread_t thread;        /* syncs */
 	bool is_syncing;
 
@@ -29,6 +32,7 @@ struct durable {
 	struct captured_txn *unsynced; /* in the journal, not durable */
 	struct captured_txn **unsynced_end;
 	uint64_t synced_lsn; /* D */
+	bool tells;          /* the listener has begun: it is told of what is synced */
 	bool stops;
 	bool has_failed;
 	struct error failure;
@@ -136,9 +140,21 @@ static void fail(struct durable *d, const struct error *err)
 	event_fd_wake(d->history.wake_fd);
 }
 
+static void listener_failed(void *context, const struct error *err)
+{
+	fail(context, err);
+}
+
 static void merge_failed(void *context, const struct error *err)
 {
 	fail(context, err);
+}
+
+static void tell(struct durable *d, const struct captured_txn *first)
+{
+	for (const struct captured_txn *txn = first; txn; txn = txn->next) {
+		d->history.listener->add(d->history.listener, txn);
+	}
 }
 
 /* With the lock, which is let go of meanwhile: sync what has gathered, and list it to
@@ -147,6 +163,7 @@ static enum status sync_gathered(struct durable *d, struct error *err)
 {
 	struct captured_txn *first = d->unsynced;
 	struct captured_txn *last = first;
+	bool tells = d->tells;
 	enum status status;
 
 	d->unsynced = NULL;
@@ -164,7 +181,13 @@ static enum status sync_gathered(struct durable *d, struct error *err)
 	while (last->next) {
 		last = last->next;
 	}
+	if (tells) {
+		tell(d, first);
+	}
 	(void)pthread_mutex_lock(&d->lock);
+	if (!tells && d->tells) { /* since then, and what is listed is told */
+		tell(d, first);
+	}
 	d->synced_lsn = last->lsn;
 	queue_put(d->queue, first, last);
 	(void)pthread_cond_broadcast(&d->synced);
@@ -293,8 +316,9 @@ static void done(struct history *history, struct captured_txn *txn)
 
 /* ---- the base ---- */
 
+/* `*time_ns` follows what is absorbed. */
 static enum status absorb_until(struct durable *d, const struct history_base *base,
-				uint64_t lsn, struct error *err)
+				uint64_t lsn, int64_t *time_ns, struct error *err)
 {
 	enum status status = ST_OK;
 
@@ -312,15 +336,18 @@ static enum status absorb_until(struct durable *d, const struct history_base *ba
 			    *base->stop ? error_set(err, ST_STOPPED, "stopped") : ST_OK;
 		} else if (status == ST_OK) {
 			leave_queue(d, txn);
+			*time_ns = txn->captured_ns;
 			status = state_absorb(d->state, txn, err);
 		}
 	}
 	return status;
 }
 
-/* Copy the database while it is captured, and add what came meanwhile. */
+/* Copy the database while it is captured, and add what came meanwhile. `*time_ns`: wall
+ * clock of that state; 0: not known. */
 static enum status make_base(struct durable *d, const struct history_base *base,
-			     struct captured_txn *first, struct error *err)
+			     struct captured_txn *first, int64_t *time_ns,
+			     struct error *err)
 {
 	struct shadow_copy copy = {.source_fd = base->source_fd,
 				   .page_count = first->page_count,
@@ -334,18 +361,81 @@ static enum status make_base(struct durable *d, const struct history_base *base,
 		captured_txn_free(first);
 		return status;
 	}
+	*time_ns = first->captured_ns;
 	status = state_absorb(d->state, first, err);
 	if (status == ST_OK) {
 		status = base->reach(base->context, &lsn, err);
 	}
 	if (status == ST_OK) {
-		status = absorb_until(d, base, lsn, err);
+		status = absorb_until(d, base, lsn, time_ns, err);
 	}
 	if (status != ST_OK) {
 		return status;
 	}
 	d->state->meta.begun_ns = base->begun_ns;
 	return state_begin(d->state, err);
+}
+
+/* ---- who listens ---- */
+
+/* Through a reader of its own: the hashes of the shadow in use may be moved meanwhile.
+ * Nothing writes to it before the listener has settled the first batch. */
+static enum status read_base(void *context, uint32_t first, uint32_t count,
+			     uint8_t *bytes, struct error *err)
+{
+	struct durable *d = context;
+	enum status status = d->base ? ST_OK
+				     : shadow_open_read(state_dir_fd(d->state->dir),
+							d->state->meta.page_size,
+							d->base_pages, &d->base, err);
+
+	if (status == ST_OK) {
+		status = shadow_read(d->base, first, count, bytes, err);
+	}
+	return status == ST_OK
+		   ? ST_OK
+		   : error_wrap(err, "%s", quote(state_dir_path(d->state->dir)).text);
+}
+
+static void read_base_done(void *context)
+{
+	struct durable *d = context;
+
+	shadow_close(d->base);
+	d->base = NULL;
+}
+
+/* What the directory had, what came since then, and from now on what comes. */
+static enum status begin_to_tell(struct durable *d, int64_t time_ns, struct error *err)
+{
+	struct listener *listener = d->history.listener;
+	struct state *state = d->state;
+	struct listener_base base = {
+	    .spool = state->spool,
+	    .page_size = state->meta.page_size,
+	    .page_count = state->meta.base_pages,
+	    .lsn = state->meta.base_lsn,
+	    .end_lsn = state->end.lsn,
+	    .time_ns = time_ns,
+	    .read = read_base,
+	    .read_done = read_base_done,
+	    .fail = listener_failed,
+	    .context = d,
+	};
+	enum status status;
+
+	d->base_pages = state->meta.base_pages;
+	status = listener->begin(listener, &base, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	state->listener = listener;
+	tell(d, state->recovered);
+	(void)pthread_mutex_lock(&d->lock);
+	queue_tell(d->queue, listener);
+	d->tells = true;
+	(void)pthread_mutex_unlock(&d->lock);
+	return listener->run(listener, err);
 }
 
 /* What was acknowledged lies over the base; the rest is to be taken. */
@@ -392,8 +482,12 @@ static enum status open_view(struct history *history, const struct history_base 
 {
 	struct durable *d = durable_of(history);
 	struct state *state = d->state;
-	enum status status = first ? make_base(d, base, first, err) : ST_OK;
+	int64_t time_ns = 0;
+	enum status status = first ? make_base(d, base, first, &time_ns, err) : ST_OK;
 
+	if (status == ST_OK && history->listener) {
+		status = begin_to_tell(d, time_ns, err);
+	}
 	if (status == ST_OK) {
 		status = view_shadow(d, err);
 	}
@@ -443,6 +537,9 @@ static void close_durable(struct history *history)
 	struct durable *d = durable_of(history);
 
 	stop(history);
+	if (d->state->fold) { /* the listener is not asked any more */
+		(void)fold_wait(d->state->fold);
+	}
 	view_close(history->view);
 	queue_close(d->queue);
 	captured_txn_free(d->unsynced);

@@ -203,6 +203,18 @@ static enum status write_batch(struct fold *fold, struct state_meta *next,
 	return status == ST_OK ? shadow_sync(shadow, err) : status;
 }
 
+/* Who listens needs neither the batch's images nor the shadow before it any more. */
+static enum status settle(const struct fold *fold, struct error *err)
+{
+	struct listener *listener = *fold->settings.listener;
+	const struct captured_txn *last = fold->batch.first;
+
+	while (last->next) {
+		last = last->next;
+	}
+	return listener ? listener->settle(listener, last->lsn, err) : ST_OK;
+}
+
 /* Bring S forward: A on disk first, then the pages, then meta. */
 static enum status run_batch(struct fold *fold, struct state_meta *next,
 			     struct error *err)
@@ -210,6 +222,9 @@ static enum status run_batch(struct fold *fold, struct state_meta *next,
 	/* A power cut must not leave A before S. */
 	enum status status = state_dir_sync_position(fold->settings.dir, err);
 
+	if (status == ST_OK) {
+		status = settle(fold, err);
+	}
 	if (status != ST_OK) {
 		return status;
 	}
@@ -429,14 +444,15 @@ bool fold_wait(struct fold *fold)
 	return true;
 }
 
-/* A full disk is waited for: all of it is in the journal. The batch is tried again. */
+/* A full disk is waited for, and so is a later run where this one ends: all of it is in
+ * the journal. The batch is tried again. */
 static enum status put_off(struct fold *fold, struct error *err)
 {
 	*err = fold->failure;
-	if (!error_is_full(err)) {
+	if (!error_is_full(err) && err->status != ST_STOPPED) {
 		return err->status;
 	}
-	if (!fold->is_full) {
+	if (!fold->is_full && err->status != ST_STOPPED) {
 		log_warn("%s; trying again", err->text);
 		fold->is_full = true;
 	}

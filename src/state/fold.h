@@ -15,7 +15,8 @@
  *            thread's.
  * THREADS    The decoding thread; the batches are written by a thread of its own.
  * ERRORS     ST_IO, ST_NOMEM; of a batch: by fold_end. A full disk is no error: it says
- *            so, once, and the batch is kept and tried again later.
+ *            so, once, and the batch is kept and tried again later; nor is a listener
+ *            that ends before it has settled the batch.
  */
 #ifndef FOLD_H
 #define FOLD_H
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "src/base/status.h"
+#include "src/history/listener.h"
 #include "src/history/spool.h"
 #include "src/history/transaction.h"
 #include "src/history/view.h"
@@ -36,7 +38,8 @@ struct fold_settings {
 	struct shadow *shadow;
 	struct spool *spool;
 	struct journal *journal;
-	struct state_meta *meta; /* S; follows each batch */
+	struct state_meta *meta;          /* S; follows each batch */
+	struct listener *const *listener; /* settles a batch first; NULL: none */
 	uint32_t page_size;
 };
 

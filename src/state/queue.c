@@ -43,10 +43,11 @@ struct queue {
 	 */
 	bool is_shut;
 	uint64_t handed;
-	bool is_merging;  /* what is after `handed` stays where it is */
-	bool is_stepping; /* `handed` is about to move */
-	uint64_t fresh;   /* bytes that came since the last merge */
-	bool has_said;    /* that it merges */
+	bool is_merging;           /* what is after `handed` stays where it is */
+	bool is_stepping;          /* `handed` is about to move */
+	uint64_t fresh;            /* bytes that came since the last merge */
+	bool has_said;             /* that it merges */
+	struct listener *listener; /* settles what is merged; NULL: none */
 };
 
 /* ---- taking and putting ---- */
@@ -97,6 +98,19 @@ void queue_is_back(struct queue *queue)
 static uint64_t waiting(const struct queue *b)
 {
 	return b->bytes - (b->taken_total == 0 && b->oldest ? b->oldest->bytes : 0);
+}
+
+void queue_tell(struct queue *queue, struct listener *listener)
+{
+	(void)pthread_mutex_lock(&queue->lock);
+	while (queue->is_merging) {
+		(void)pthread_cond_wait(&queue->changed, &queue->lock);
+	}
+	queue->listener = listener;
+	for (struct captured_txn *txn = queue->oldest; txn; txn = txn->next) {
+		listener->add(listener, txn);
+	}
+	(void)pthread_mutex_unlock(&queue->lock);
 }
 
 uint64_t queue_bytes(struct queue *queue)
@@ -274,14 +288,34 @@ static enum status shut_gate(struct queue *b, struct error *err)
 	return status;
 }
 
+/* With the lock, which is let go of meanwhile: who listens has read what may be merged
+ * now. Nothing else waits for that. ST_RETRY: begin again. */
+static enum status settle(struct queue *b, uint64_t lsn, struct error *err)
+{
+	struct listener *listener = b->listener;
+	enum status status = ST_OK;
+
+	if (listener) {
+		(void)pthread_mutex_unlock(&b->lock);
+		status = listener->settle(listener, lsn, err);
+		(void)pthread_mutex_lock(&b->lock);
+	}
+	return status == ST_OK && (b->is_stepping || b->stops)
+		   ? error_set(err, ST_RETRY, "the queue has changed")
+		   : status;
+}
+
 /* With the lock, which is let go of meanwhile. */
 static enum status merge(struct queue *b, struct error *err)
 {
 	struct state_merged merged = {0};
-	uint64_t from = b->handed > b->found ? b->handed : b->found;
 	uint64_t end = b->listed;
-	enum status status;
+	enum status status = settle(b, end, err);
+	uint64_t from = b->handed > b->found ? b->handed : b->found;
 
+	if (status != ST_OK) {
+		return status == ST_RETRY ? ST_OK : status;
+	}
 	b->is_merging = true;
 	(void)pthread_mutex_unlock(&b->lock);
 	status = state_merge(b->settings.state, from, end, &merged, err);
@@ -330,7 +364,7 @@ static void *run(void *context)
 		}
 		until = 0;
 		status = b->is_shut ? merge(b, &err) : shut_gate(b, &err);
-		if (status != ST_OK && error_is_full(&err)) {
+		if (status == ST_STOPPED || (status != ST_OK && error_is_full(&err))) {
 			until = clock_wall_ns() + FULL_DISK_NS;
 			status = ST_OK;
 		}

@@ -34,6 +34,7 @@
 #include <stdint.h>
 
 #include "src/base/status.h"
+#include "src/history/listener.h"
 #include "src/history/transaction.h"
 
 struct queue;
@@ -68,6 +69,10 @@ void queue_put(struct queue *queue, struct captured_txn *first,
 void queue_put_back(struct queue *queue, struct captured_txn *txn);
 /* All of them are put back: they may be merged, too. */
 void queue_is_back(struct queue *queue);
+
+/* Tell `listener` of all that waits. A merge that is at work ends first; later ones ask
+ * it to settle first what they take. */
+void queue_tell(struct queue *queue, struct listener *listener);
 
 /* The oldest one. ST_END: there is none; wake_fd is not readable any more. */
 enum status queue_next(struct queue *queue, struct captured_txn **txn,

@@ -343,6 +343,15 @@ static enum status compare_chunk(const struct shadow *shadow, const struct chunk
 	return ST_OK;
 }
 
+enum status shadow_read(const struct shadow *shadow, uint32_t first, uint32_t count,
+			uint8_t *bytes, struct error *err)
+{
+	struct chunk chunk = {.first = first, .count = count, .bytes = bytes};
+	enum status status = read_chunk(shadow, shadow->fd, &chunk, SHADOW_FILE, err);
+
+	return status == ST_OK ? compare_chunk(shadow, &chunk, err) : status;
+}
+
 enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
 			  struct error *err)
 {

@@ -56,6 +56,11 @@ uint32_t shadow_page_count(const struct shadow *shadow);
 uint64_t shadow_hash_of(uint32_t page_no, const uint8_t *bytes, uint32_t page_size);
 uint64_t shadow_hash(const struct shadow *shadow, uint32_t page_no);
 
+/* `count` pages from `first` on, all of them there, compared with their hashes:
+ * ST_DAMAGED names the first that is not what its hash says. */
+enum status shadow_read(const struct shadow *shadow, uint32_t first, uint32_t count,
+			uint8_t *bytes, struct error *err) MUST_CHECK;
+
 /* Make room for the hashes of so many pages: then another thread may write these pages
  * while this one asks for the hashes of others that it knows to be there. */
 enum status shadow_reserve(struct shadow *shadow, uint32_t page_count,

@@ -96,6 +96,7 @@ static enum status open_fold(struct state *state, struct error *err)
 					 .spool = state->spool,
 					 .journal = state->journal,
 					 .meta = &state->meta,
+					 .listener = &state->listener,
 					 .page_size = state->meta.page_size};
 
 	return fold_open(&settings, &state->fold, err);

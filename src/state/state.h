@@ -39,9 +39,11 @@ struct state {
 	struct spool *spool;    /* from state_prepare on; of one that is not new
 				 * from the beginning, as the rest */
 	struct journal *journal;
-	struct shadow *shadow; /* of a new one: from state_copy_base on */
-	char *base_path;       /* of the shadow, for messages */
-	struct fold *fold;     /* of one that is not new */
+	struct shadow *shadow;     /* of a new one: from state_copy_base on */
+	char *base_path;           /* of the shadow, for messages */
+	struct fold *fold;         /* of one that is not new */
+	struct listener *listener; /* settles what is folded; NULL: none. Set before
+				    * anything is folded */
 
 	/* D at the start: the last transaction in the journal, or S. Later: what was
 	 * absorbed. */

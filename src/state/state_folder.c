@@ -200,7 +200,8 @@ static enum status each_name(struct state_folder folder,
 static enum status refuse_foreign(struct state_folder folder, const char *name,
 				  struct error *err)
 {
-	if (is_leftover(name) || strcmp(name, STATE_LOCK_FILE) == 0) {
+	if (is_leftover(name) || strcmp(name, STATE_LOCK_FILE) == 0 ||
+	    strcmp(name, STATE_ARCHIVE_FOLDER) == 0) {
 		return ST_OK;
 	}
 	return error_set(

@@ -18,6 +18,8 @@
 #define STATE_META_FILE     "meta"
 #define STATE_META_NEW_FILE "meta.new"
 #define STATE_POSITION_FILE "position"
+/* Of the archive (src/archive/outbox.h), and kept when all else begins anew. */
+#define STATE_ARCHIVE_FOLDER "archive"
 
 #define STATE_INSTEAD "use another --state"
 
