@@ -116,6 +116,7 @@ struct sink_kind {
 	bool tells_structure; /* default of include.schema.changes */
 	bool is_for_connect;  /* headers are read by Kafka Connect */
 	bool reopens;         /* when SIGHUP has come */
+	bool wants_nothing;   /* no snapshot unless it is asked for */
 
 	enum status (*open)(const struct sink_settings *settings, struct sink **out,
 			    struct error *err);

@@ -21,7 +21,8 @@
 	X(stdout_kind) \
 	X(file_kind)   \
 	X(kafka_kind)  \
-	X(null_kind)
+	X(null_kind)   \
+	X(none_kind)
 
 #define SINK_KIND_DECLARE(which) extern const struct sink_kind which;
 SINK_KINDS(SINK_KIND_DECLARE)

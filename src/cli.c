@@ -13,7 +13,8 @@
 
 enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */
-	OPTION_AT = 256,
+	OPTION_ARCHIVE = 256,
+	OPTION_AT,
 	OPTION_CONFIG,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
@@ -35,6 +36,7 @@ enum option_id {
 };
 
 static const struct option options[] = {
+    {"archive", required_argument, NULL, OPTION_ARCHIVE},
     {"at", required_argument, NULL, OPTION_AT},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
@@ -72,6 +74,8 @@ static const char usage_head[] =
     "                      committed by now\n";
 
 static const char usage_options[] =
+    "  --archive ARCHIVE   with --state: write the history of the database there,\n"
+    "                      too, for rowtail restore: a path, or s3://BUCKET/PREFIX\n"
     "  --lines=value       a line is the event's value; the default\n"
     "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
     "  -D KEY=VALUE        set a property; may be repeated\n"
@@ -387,6 +391,12 @@ static enum status take_option(struct config *config, int option,
 	switch (option) {
 	case OPTION_OPERAND:
 		return add_operand(config, operands, optarg, err);
+	case OPTION_ARCHIVE:
+		if (*optarg == '\0') {
+			return error_set(err, ST_CONFIG,
+					 "--archive: must be a folder or file:PATH");
+		}
+		return set_text(&config->archive_to, optarg, err);
 	case OPTION_AT:
 		return set_text(&config->at, optarg, err);
 	case OPTION_FORMAT:
@@ -498,6 +508,11 @@ static enum status check_command(const struct config *config, struct error *err)
 
 	if (config->json && !(command && command->takes_json)) {
 		return refuse_json(err);
+	}
+	if (config->archive_to && command) {
+		return error_set(err, ST_CONFIG,
+				 "--archive does not go with rowtail %s; leave it out",
+				 command->name);
 	}
 	if (config->at && !(command && command->takes_at)) {
 		return error_set(err, ST_CONFIG,

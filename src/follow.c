@@ -119,6 +119,27 @@ static enum status finish_fold(struct pipeline *pipeline, enum status status,
 	return status;
 }
 
+/* All that was captured goes into the archive. Of --once that is a part of its work; a
+ * run that was stopped leaves to the next one what cannot be uploaded now. */
+static enum status finish_archive(struct pipeline *pipeline, enum status status,
+				  struct error *err)
+{
+	bool is_once = pipeline->config->once && !stop_requested;
+	struct error failure;
+	enum status finished =
+	    pipeline->archiver ? archiver_finish(pipeline->archiver, is_once, &failure)
+			       : ST_OK;
+
+	if (finished == ST_OK || (finished == ST_RETRY && !is_once)) {
+		if (finished == ST_RETRY) {
+			log_warn("%s", failure.text);
+		}
+		return status;
+	}
+	*err = failure;
+	return failure.status;
+}
+
 /* One life of all parts, from their opening to their end. */
 struct life {
 	bool is_again; /* it is not the first one */
@@ -164,6 +185,7 @@ static enum status live(const struct config *config, struct life *life,
 	}
 	if (ends_well(status) && pipeline.source) {
 		pipeline.source->stop_clean(pipeline.source);
+		status = finish_archive(&pipeline, status, err);
 	}
 	if (life->was_open && status == ST_LOST && pipeline.capture) {
 		life->left = capture_left(pipeline.capture);

@@ -62,6 +62,10 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
 	};
 
+	if (pipeline->archiver &&
+	    archiver_least_lsn(pipeline->archiver) > settings.least_lsn) {
+		settings.least_lsn = archiver_least_lsn(pipeline->archiver);
+	}
 	status = capture_open(&settings, &pipeline->capture, &pipeline->first, err);
 	if (status == ST_OK) {
 		pipeline->source = capture_source(pipeline->capture);
@@ -188,9 +192,33 @@ static enum status open_state(struct pipeline *pipeline, struct state **state,
 	return status;
 }
 
+static enum status open_archiver(struct pipeline *pipeline, const struct state *state,
+				 struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct archiver_settings settings = {
+	    .location = config->archive_to,
+	    .storage = &config->storage,
+	    .database = config->database_name,
+	    .state_fd = state_dir_fd(state->dir),
+	    .state_path = config->state_path,
+	    .is_new = state->kept.is_new,
+	    .takes_over = config->archive_take_over,
+	    .interval_ms = config->archive_interval_ms,
+	    .stop = &stop_requested,
+	};
+	enum status status = archiver_open(&settings, &pipeline->archiver, err);
+
+	if (status == ST_OK) {
+		pipeline->history->listener = archiver_listener(pipeline->archiver);
+	}
+	return status;
+}
+
 static enum status open_durable(struct pipeline *pipeline, uint64_t max_bytes,
 				struct error *err)
 {
+	const struct config *config = pipeline->config;
 	struct state *state;
 	enum status status = open_state(pipeline, &state, err);
 
@@ -198,7 +226,10 @@ static enum status open_durable(struct pipeline *pipeline, uint64_t max_bytes,
 		return status;
 	}
 	pipeline->kept = &state->kept;
-	return durable_open(state, max_bytes, &pipeline->history, err);
+	status = durable_open(state, max_bytes, &pipeline->history, err);
+	return status == ST_OK && config->archive_to
+		   ? open_archiver(pipeline, state, err)
+		   : status;
 }
 
 static enum status open_temporary(struct pipeline *pipeline, uint64_t max_bytes,
@@ -411,6 +442,7 @@ void pipeline_close(struct pipeline *pipeline)
 	if (pipeline->history) {
 		pipeline->history->close(pipeline->history);
 	}
+	archiver_close(pipeline->archiver);
 	if (pipeline->kept) {
 		pipeline->kept->close(pipeline->kept);
 	}

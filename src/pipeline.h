@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "schemas/table_filter.h"
+#include "src/archive/archiver.h"
 #include "src/base/progress.h"
 #include "src/capture/capture.h"
 #include "src/config/config.h"
@@ -31,6 +32,7 @@ struct pipeline {
 	struct table_filter *filter;
 	struct kept_position *kept;
 	struct history *history;
+	struct archiver *archiver; /* NULL: no archive is written */
 	struct source *source;
 	struct capture *capture;    /* the source, of a live database; else NULL */
 	struct captured_txn *first; /* until the history has it; or NULL */

@@ -66,6 +66,9 @@ struct config {
 	char *state_path;             /* NULL: no state directory */
 	bool state_is_none;           /* --state=none */
 	bool state_is_default;        /* beside the database, as --state is not given */
+	char *archive_to;             /* --archive; NULL: none */
+	int archive_interval_ms;      /* 0: a file for what is synced together */
+	bool archive_take_over;       /* another's becomes ours */
 	enum snapshot_mode snapshot_mode;
 	char *snapshot_asked; /* where a snapshot was asked for, for messages; NULL: it
 			       * was not */

@@ -84,6 +84,7 @@ void config_clear(struct config *config)
 	free(config->from);
 	free(config->until);
 	free(config->state_path);
+	free(config->archive_to);
 	free(config->sink_target);
 	free(config->snapshot_asked);
 	settings_clear(config);
@@ -362,7 +363,8 @@ static void derive(struct config *config)
 	if (!s || !s[property_find("include.schema.changes")].where) {
 		config->encoder.schema_changes = config->sink->tells_structure;
 	}
-	if (config->state_path && (!s || !s[property_find("snapshot.mode")].where)) {
+	if (config->state_path && !config->sink->wants_nothing &&
+	    (!s || !s[property_find("snapshot.mode")].where)) {
 		config->snapshot_mode = SNAPSHOT_MODE_INITIAL;
 	}
 }
@@ -544,6 +546,22 @@ static enum status check_pairs(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+static enum status check_archive_to(const struct config *config, struct error *err)
+{
+	if (config->archive_to && !config->state_path) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "--archive needs --state: a folder that it goes on from "
+		    "after a stop");
+	}
+	if (config->sink->wants_nothing && !config->archive_to) {
+		return error_set(err, ST_CONFIG,
+				 "--to %s without --archive: nothing to do; add it",
+				 config->sink->scheme);
+	}
+	return ST_OK;
+}
+
 static enum status check_once(const struct config *config, struct error *err)
 {
 	if (config->once && !config->state_path &&
@@ -589,8 +607,9 @@ static enum status finish_run(struct config *config, struct error *err)
 		return err->status;
 	}
 	derive(config);
-	if ((config->archive ? check_archive(config, err) : check_once(config, err)) !=
-	    ST_OK) {
+	if (check_archive_to(config, err) != ST_OK ||
+	    (config->archive ? check_archive(config, err) : check_once(config, err)) !=
+		ST_OK) {
 		return err->status;
 	}
 	config->once = config->archive ? !config->follow : config->once;

@@ -4,7 +4,7 @@ A chain is one database with one state directory that rowtail is killed on again
 again: each leg starts it, lets it come to the place, and goes on with what is left. A
 first pass without kills finds out which leg comes to which places, and how often. What
 consumers got must be right all the time (consumer.py), and after a clean run to the end
-complete.
+complete; then the archive that is written beside must give the database, byte for byte.
 """
 
 import collections
@@ -19,6 +19,7 @@ from faults import upkeep
 from faults.application import Application
 from faults.consumer import Consumer
 from harness.box import Box, Failed, TESTS, expect
+from harness.pages import image
 
 COMMITS = 120                       # of a leg that follows
 MESSAGES = 20000                    # of one state directory; all are kept, and compared
@@ -56,6 +57,7 @@ class Chain:
         self.generation += 1
         self.count()
         self.directory = self.box.path("state-%d" % self.generation)
+        self.archive = self.box.path("archive-%d" % self.generation)
         self.out = self.box.path("out-%d" % self.generation)
         self.older = []
         self.consumer = Consumer()
@@ -69,7 +71,7 @@ class Chain:
     def arguments(self, *more):
         sink = ["--to", "file:" + self.out] if self.to_file else []
         return [self.application.path, "--state", self.directory, "--lines=record",
-                *sink, *more]
+                "--archive", self.archive, "-D", "archive.interval.ms=5", *sink, *more]
 
     def rotate(self, tail):
         if os.path.exists(self.out) and os.path.getsize(self.out) > 0:
@@ -85,9 +87,21 @@ class Chain:
             self.consumer = Consumer()      # each line once, over all files
             self.consumer.take(self.lines(), clean=True)
         self.consumer.complete(self.application.path, self.application.number)
+        self.check_archive()
         if len(self.consumer.stream.messages) > MESSAGES:
             self.renew()
             self.check()
+
+    def check_archive(self):
+        out = self.box.path("restored.db")
+        result = self.box.run("restore", self.archive, out, timeout=60)
+        expect(result.code == 0, "restore: %s", result)
+        with open(out, "rb") as file:
+            expect(file.read() == image(self.application.path),
+                   "the archive has another database")
+        os.remove(out)
+        result = self.box.run("archive", "verify", self.archive, timeout=60)
+        expect(result.code == 0, "archive verify: %s", result)
 
     def lines(self):
         found = []

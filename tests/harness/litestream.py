@@ -51,16 +51,32 @@ def verify(paths):
         expect(done.returncode == 0, "ltx verify %s: %s", path, done.stdout.decode())
 
 
-class Litestream:
+class Program:
+    """Litestream, to restore what lies at a URL."""
+
+    def __init__(self, box, program, url):
+        self.box = box
+        self.program = program
+        self.url = url
+
+    def run(self, *args):
+        return subprocess.run([self.program, *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env=environment(),
+                              timeout=120 * self.box.slow)
+
+    def restore(self, out, *args):
+        """True: it restored; False: it would not."""
+        return self.run("restore", *args, "-o", out, self.url).returncode == 0
+
+
+class Litestream(Program):
     """Replicates one database into a folder, or to where `replica` says in its
     configuration, which `url` names on its command line."""
 
     def __init__(self, box, database, archive, first="30s", second="5m", snapshot="24h",
                  replica=None, url=None):
-        self.box = box
-        self.program = find()
+        super().__init__(box, find(), url or "file://" + archive)
         self.database = database
-        self.url = url or "file://" + archive
         self.socket = box.path("litestream.sock")
         self.process = None
         with open(box.path("litestream.yml"), "w", encoding="utf-8") as file:
@@ -89,15 +105,6 @@ class Litestream:
     def log(self):
         with open(self.box.path("litestream.log"), encoding="utf-8") as file:
             return file.read()[-2000:]
-
-    def run(self, *args):
-        return subprocess.run([self.program, *args], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env=environment(),
-                              timeout=120 * self.box.slow)
-
-    def restore(self, out, *args):
-        """True: it restored; False: it would not."""
-        return self.run("restore", *args, "-o", out, self.url).returncode == 0
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -167,10 +167,9 @@ static const struct way {
 	void (*aim)(struct rig *rig);
 	bool never_fails;
 } ways[] = {
-    {&stdout_kind, aim_at_nothing, false},
-    {&file_kind, aim_at_file, false},
-    {&kafka_kind, aim_at_mock, false},
-    {&null_kind, aim_at_nothing, true},
+    {&stdout_kind, aim_at_nothing, false}, {&file_kind, aim_at_file, false},
+    {&kafka_kind, aim_at_mock, false},     {&null_kind, aim_at_nothing, true},
+    {&none_kind, aim_at_nothing, true},
 };
 
 static const struct way *way_of(const struct sink_kind *kind)

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/archive/outbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/archive/directory.h"
+#include "src/archive/ltx.h"
+#include "src/base/bytes.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
+
+#define NEW_FILE    "new"
+#define WRITER_FILE "writer"
+#define NAME_BYTES  64
+#define INSTEAD     "use another --state"
+
+struct outbox {
+	int fd;
+	char *path;     /* STATE/archive, */
+	char *new_path; /* and the file that is written there */
+	char writer[OUTBOX_WRITER_BYTES];
+
+	pthread_mutex_t lock; /* everything below */
+	struct storage *storage;
+	struct archive_list waiting; /* in the order of the archive */
+	uint64_t done_txid;
+	int64_t time_ns;
+	uint32_t page_size;
+};
+
+/* ---- names ---- */
+
+struct name {
+	char text[NAME_BYTES];
+};
+
+static struct name file_name(const struct archive_file *file)
+{
+	struct name name;
+
+	(void)snprintf(name.text, sizeof name.text,
+		       "ltx/%u/%016" PRIx64 "-%016" PRIx64 ".ltx", file->level,
+		       file->min_txid, file->max_txid);
+	return name;
+}
+
+static struct name done_name(uint64_t txid, uint32_t page_size)
+{
+	struct name name;
+
+	(void)snprintf(name.text, sizeof name.text, "%016" PRIx64 "-%u.done", txid,
+		       (unsigned)page_size);
+	return name;
+}
+
+static bool read_done_name(const char *text, uint64_t *txid, uint32_t *page_size)
+{
+	struct name right;
+	unsigned size;
+
+	if (strlen(text) >= NAME_BYTES ||
+	    sscanf(text, "%16" SCNx64 "-%6u.done", txid, &size) != 2) {
+		return false;
+	}
+	*page_size = size;
+	right = done_name(*txid, size);
+	return strcmp(right.text, text) == 0;
+}
+
+static enum status failed(const struct outbox *outbox, const char *name,
+			  const char *what, struct error *err)
+{
+	int why = errno;
+
+	return error_set_errno(err, why, "%s/%s cannot be %s", quote(outbox->path).text,
+			       name, what);
+}
+
+/* ---- order ---- */
+
+/* As the archive gets them: a whole database of a new page size comes with its end. */
+static int by_end(const void *a, const void *b)
+{
+	const struct archive_file *left = a;
+	const struct archive_file *right = b;
+
+	if (left->max_txid != right->max_txid) {
+		return left->max_txid < right->max_txid ? -1 : 1;
+	}
+	return left->level < right->level ? 1 : left->level > right->level ? -1 : 0;
+}
+
+/* ---- what is there ---- */
+
+/* Marks: the newest counts, with `removes` the others go. */
+static enum status read_marks(int fd, bool removes, struct outbox_content *content)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+
+	if (!folder) {
+		if (copy >= 0) {
+			(void)close(copy);
+		}
+		return ST_IO;
+	}
+	while ((entry = readdir(folder)) != NULL) {
+		uint64_t txid;
+		uint32_t page_size;
+		struct stat st;
+
+		if (!read_done_name(entry->d_name, &txid, &page_size) ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			continue;
+		}
+		if (txid >= content->done_txid) {
+			content->done_txid = txid;
+			content->page_size = page_size;
+			content->time_ns = clock_ns_of(st.st_mtim);
+		} else if (removes) {
+			(void)unlinkat(fd, entry->d_name, 0);
+		}
+	}
+	(void)closedir(folder);
+	return ST_OK;
+}
+
+static void look_at_files(const struct archive_list *waiting,
+			  struct outbox_content *content)
+{
+	content->count = waiting->count;
+	for (size_t i = 0; i < waiting->count; i++) {
+		content->bytes += waiting->files[i].size;
+	}
+	if (waiting->count > 0) {
+		content->min_txid = waiting->files[0].min_txid;
+		content->max_txid = waiting->files[waiting->count - 1].max_txid;
+		content->time_ns = waiting->files[waiting->count - 1].time_ns;
+	}
+}
+
+/* From the head of the last file. */
+static enum status read_page_size(struct outbox *outbox, struct error *err)
+{
+	const struct archive_file *last =
+	    &outbox->waiting.files[outbox->waiting.count - 1];
+	uint8_t head[LTX_HEADER_BYTES];
+	int fd;
+	enum status status = outbox_read(outbox, last, &fd, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (file_read_exactly(fd, head, sizeof head, 0)) {
+		outbox->page_size = get_u32be(head + 8);
+	} else {
+		status = failed(outbox, file_name(last).text, "read", err);
+	}
+	(void)close(fd);
+	return status;
+}
+
+static enum status read_content(struct outbox *outbox, struct error *err)
+{
+	struct outbox_content marks = {0};
+	enum status status = storage_list(outbox->storage, &outbox->waiting, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (read_marks(outbox->fd, true, &marks) != ST_OK) {
+		return failed(outbox, ".", "listed", err);
+	}
+	outbox->done_txid = marks.done_txid;
+	outbox->time_ns = marks.time_ns;
+	outbox->page_size = marks.page_size;
+	if (outbox->waiting.count == 0) {
+		return ST_OK;
+	}
+	qsort(outbox->waiting.files, outbox->waiting.count,
+	      sizeof *outbox->waiting.files, by_end);
+	outbox->time_ns = outbox->waiting.files[outbox->waiting.count - 1].time_ns;
+	return read_page_size(outbox, err);
+}
+
+/* ---- who writes ---- */
+
+static enum status draw_writer(struct outbox *outbox, int fd, struct error *err)
+{
+	uint8_t bytes[(OUTBOX_WRITER_BYTES - 1) / 2];
+
+	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+		return failed(outbox, WRITER_FILE, "drawn", err);
+	}
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		(void)snprintf(outbox->writer + 2 * i, 3, "%02x", bytes[i]);
+	}
+	if (!file_write_at(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0) ||
+	    !file_sync(fd) || !file_sync_all(outbox->fd)) {
+		return failed(outbox, WRITER_FILE, "written", err);
+	}
+	return ST_OK;
+}
+
+/* One that was being drawn when a run was killed is drawn again: nobody knows it. */
+static enum status take_writer(struct outbox *outbox, struct error *err)
+{
+	struct owned_place place = {.dir_fd = outbox->fd,
+				    .name = WRITER_FILE,
+				    .path = outbox->path,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+	int fd;
+	enum status status = owned_file_open(&place, O_RDWR | O_CREAT, &fd, NULL, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	if (!file_read_exactly(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0) ||
+	    strspn(outbox->writer, "0123456789abcdef") != OUTBOX_WRITER_BYTES - 1) {
+		status = draw_writer(outbox, fd, err);
+	}
+	(void)close(fd);
+	return status;
+}
+
+/* ---- open and close ---- */
+
+static enum status open_folder(struct outbox *outbox, int state_fd, struct error *err)
+{
+	struct owned_place place = {.dir_fd = state_fd,
+				    .name = OUTBOX_FOLDER,
+				    .path = outbox->path,
+				    .instead = INSTEAD,
+				    .closed = OWNED_PRIVATE};
+	enum status status = owned_folder_open(&place, true, &outbox->fd, NULL, err);
+
+	if (status == ST_OK) {
+		status = owned_folder_close(&place, outbox->fd, true, err);
+	}
+	if (status == ST_OK && unlinkat(outbox->fd, NEW_FILE, 0) != 0 &&
+	    errno != ENOENT) {
+		status = failed(outbox, NEW_FILE, "removed", err);
+	}
+	return status;
+}
+
+enum status outbox_open(int state_fd, const char *state_path, struct outbox **out,
+			struct error *err)
+{
+	struct outbox *outbox = calloc(1, sizeof *outbox);
+	enum status status;
+
+	if (!outbox) {
+		return error_no_memory(err, "the archive");
+	}
+	outbox->fd = -1;
+	(void)pthread_mutex_init(&outbox->lock, NULL);
+	if (asprintf(&outbox->path, "%s/" OUTBOX_FOLDER, state_path) < 0) {
+		outbox->path = NULL;
+	}
+	if (asprintf(&outbox->new_path, "%s/" OUTBOX_FOLDER "/" NEW_FILE, state_path) <
+	    0) {
+		outbox->new_path = NULL;
+	}
+	status = outbox->path && outbox->new_path ? open_folder(outbox, state_fd, err)
+						  : error_no_memory(err, "the archive");
+	if (status == ST_OK) {
+		status = take_writer(outbox, err);
+	}
+	if (status == ST_OK) {
+		status =
+		    directory_open_to_write(outbox->path, true, &outbox->storage, err);
+	}
+	if (status == ST_OK) {
+		status = read_content(outbox, err);
+	}
+	if (status != ST_OK) {
+		outbox_close(outbox);
+		return status;
+	}
+	*out = outbox;
+	return ST_OK;
+}
+
+void outbox_close(struct outbox *outbox)
+{
+	if (!outbox) {
+		return;
+	}
+	if (outbox->storage) {
+		storage_close(outbox->storage);
+	}
+	archive_list_clear(&outbox->waiting);
+	if (outbox->fd >= 0) {
+		(void)close(outbox->fd);
+	}
+	(void)pthread_mutex_destroy(&outbox->lock);
+	free(outbox->path);
+	free(outbox->new_path);
+	free(outbox);
+}
+
+const char *outbox_writer(const struct outbox *outbox)
+{
+	return outbox->writer;
+}
+
+void outbox_look(struct outbox *outbox, struct outbox_content *content)
+{
+	(void)pthread_mutex_lock(&outbox->lock);
+	*content = (struct outbox_content){.done_txid = outbox->done_txid,
+					   .time_ns = outbox->time_ns,
+					   .page_size = outbox->page_size};
+	look_at_files(&outbox->waiting, content);
+	(void)pthread_mutex_unlock(&outbox->lock);
+}
+
+bool outbox_peek(int state_fd, struct outbox_content *content)
+{
+	static const unsigned levels[] = {0, ARCHIVE_SNAPSHOT_LEVEL};
+	int fd = openat(state_fd, OUTBOX_FOLDER,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	*content = (struct outbox_content){0};
+	if (fd < 0) {
+		return false;
+	}
+	(void)read_marks(fd, false, content);
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		char level[16];
+		const struct dirent *entry;
+		DIR *folder;
+		int level_fd;
+
+		(void)snprintf(level, sizeof level, "ltx/%u", levels[i]);
+		level_fd = openat(fd, level, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		folder = level_fd < 0 ? NULL : fdopendir(level_fd);
+		while (folder && (entry = readdir(folder)) != NULL) {
+			struct stat st;
+
+			if (strstr(entry->d_name, ".ltx") &&
+			    fstatat(level_fd, entry->d_name, &st, 0) == 0) {
+				content->count++;
+				content->bytes += (uint64_t)st.st_size;
+			}
+		}
+		if (folder) {
+			(void)closedir(folder);
+		}
+	}
+	(void)close(fd);
+	return true;
+}
+
+/* ---- writing ---- */
+
+enum status outbox_create(struct outbox *outbox, int *fd, const char **path,
+			  struct error *err)
+{
+	*path = outbox->new_path;
+	/* Never opened as it is: it may be a second name of a file of the archive. */
+	if (unlinkat(outbox->fd, NEW_FILE, 0) != 0 && errno != ENOENT) {
+		return failed(outbox, NEW_FILE, "removed", err);
+	}
+	*fd = openat(outbox->fd, NEW_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return *fd < 0 ? failed(outbox, NEW_FILE, "made", err) : ST_OK;
+}
+
+enum status outbox_keep(struct outbox *outbox, const struct archive_file *file, int fd,
+			uint32_t page_size, struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&outbox->lock);
+	status = storage_put(outbox->storage, file, fd, err);
+	if (status == ST_OK) {
+		FAULT_POINT("archive-kept");
+		(void)unlinkat(outbox->fd, NEW_FILE, 0);
+		status = archive_list_add(&outbox->waiting, file, err);
+		outbox->time_ns = file->time_ns;
+		outbox->page_size = page_size;
+	}
+	(void)pthread_mutex_unlock(&outbox->lock);
+	return status;
+}
+
+/* ---- what the archive gets ---- */
+
+bool outbox_first(struct outbox *outbox, struct archive_file *file)
+{
+	bool is_there;
+
+	(void)pthread_mutex_lock(&outbox->lock);
+	is_there = outbox->waiting.count > 0;
+	if (is_there) {
+		*file = outbox->waiting.files[0];
+	}
+	(void)pthread_mutex_unlock(&outbox->lock);
+	return is_there;
+}
+
+enum status outbox_read(struct outbox *outbox, const struct archive_file *file, int *fd,
+			struct error *err)
+{
+	struct name name = file_name(file);
+
+	*fd = openat(outbox->fd, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return *fd < 0 ? failed(outbox, name.text, "read", err) : ST_OK;
+}
+
+/* With the lock. */
+static enum status put_mark(struct outbox *outbox, const struct archive_file *file,
+			    uint32_t page_size, struct error *err)
+{
+	struct name name = done_name(file->max_txid, page_size);
+	struct timespec times[2] = {clock_timespec(file->time_ns),
+				    clock_timespec(file->time_ns)};
+	struct outbox_content ignored = {0};
+	int fd = openat(outbox->fd, name.text, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || futimens(fd, times) != 0 || !file_sync_all(outbox->fd)) {
+		enum status status = failed(outbox, name.text, "made", err);
+
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		return status;
+	}
+	(void)close(fd);
+	outbox->done_txid = file->max_txid;
+	(void)read_marks(outbox->fd, true, &ignored);
+	return ST_OK;
+}
+
+static void forget_first(struct outbox *outbox)
+{
+	struct archive_list *waiting = &outbox->waiting;
+
+	waiting->count--;
+	memmove(waiting->files, waiting->files + 1,
+		waiting->count * sizeof *waiting->files);
+}
+
+enum status outbox_done(struct outbox *outbox, const struct archive_file *file,
+			struct error *err)
+{
+	enum status status;
+
+	(void)pthread_mutex_lock(&outbox->lock);
+	status = put_mark(outbox, file, outbox->page_size, err);
+	if (status == ST_OK) {
+		FAULT_POINT("archive-marked");
+		status = storage_remove(outbox->storage, file, err);
+	}
+	if (status == ST_OK) {
+		forget_first(outbox);
+	}
+	(void)pthread_mutex_unlock(&outbox->lock);
+	return status;
+}
+
+enum status outbox_drop(struct outbox *outbox, struct error *err)
+{
+	enum status status = ST_OK;
+
+	(void)pthread_mutex_lock(&outbox->lock);
+	/* The newest first: what is left goes on from what the archive has. */
+	while (status == ST_OK && outbox->waiting.count > 0) {
+		status = storage_remove(
+		    outbox->storage, &outbox->waiting.files[outbox->waiting.count - 1],
+		    err);
+		outbox->waiting.count--;
+	}
+	if (status == ST_OK && outbox->done_txid > 0) {
+		struct name name = done_name(outbox->done_txid, outbox->page_size);
+
+		if (unlinkat(outbox->fd, name.text, 0) != 0 && errno != ENOENT) {
+			status = failed(outbox, name.text, "removed", err);
+		}
+		outbox->done_txid = 0;
+	}
+	(void)pthread_mutex_unlock(&outbox->lock);
+	return status;
+}

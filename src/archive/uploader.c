@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/archive/uploader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "src/archive/location.h"
+#include "src/archive/ltx.h"
+#include "src/archive/owner.h"
+#include "src/archive/plan.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/log.h"
+#include "src/base/quote.h"
+#include "src/base/thread.h"
+
+#define FIRST_PAUSE_NS NS_PER_S        /* after a failure; doubled, up to */
+#define LAST_PAUSE_NS  (60 * NS_PER_S) /* this */
+#define CHECK_NS       (60 * NS_PER_S) /* between two looks at the note */
+#define PATIENCE_NS    (60 * NS_PER_S) /* of --once */
+#define UPLOAD_NICE    5
+
+struct uploader {
+	struct uploader_settings settings;
+	struct owner owner;
+	struct storage *storage; /* NULL: out of reach so far */
+	int64_t checked_ns;      /* the note, monotonic */
+	bool is_started;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* everything below */
+	pthread_cond_t changed;
+	bool finishes;
+	bool is_patient;
+	int64_t until_ns; /* of a patient one, monotonic */
+	bool ends;        /* now */
+	bool is_away;     /* the last try failed, and that is said */
+	int64_t pause_ns;
+	struct error failure; /* of the last try */
+};
+
+/* ---- what the archive has ---- */
+
+/* The page size of the newest file. */
+static enum status read_newest(struct uploader *u, const struct archive_file *file,
+			       struct archive_known *known, struct error *err)
+{
+	struct storage_file *opened;
+	struct ltx_reader *reader = NULL;
+	enum status status = storage_file_open(u->storage, file, &opened, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	status = ltx_reader_open(opened, file, &reader, err);
+	if (status == ST_OK) {
+		known->page_size = ltx_reader_header(reader)->page_size;
+		known->time_ns = ltx_reader_header(reader)->time_ms * NS_PER_MS;
+	}
+	ltx_reader_close(reader);
+	storage_file_close(opened);
+	return status;
+}
+
+static enum status look(struct uploader *u, const struct archive_list *list,
+			struct archive_known *known, struct error *err)
+{
+	const struct archive_file *newest = NULL;
+	struct moments moments = {0};
+	enum status status = moments_init(&moments, list, err);
+
+	for (size_t i = 0; status == ST_OK && i < moments.count; i++) {
+		if (moments.all[i].is_reachable) {
+			known->reach_txid = moments.all[i].txid;
+		}
+	}
+	moments_clear(&moments);
+	for (size_t i = 0; i < list->count; i++) {
+		if (!newest || list->files[i].max_txid > newest->max_txid) {
+			newest = &list->files[i];
+		}
+	}
+	if (status != ST_OK || !newest) {
+		return status;
+	}
+	known->has_files = true;
+	known->max_txid = newest->max_txid;
+	return read_newest(u, newest, known, err);
+}
+
+/* What is put here was not made for this archive. */
+static enum status take(struct uploader *u, const struct archive_known *known,
+			struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (!u->owner.is_ours && known->has_files) {
+		status = outbox_drop(u->settings.outbox, err);
+	}
+	return status == ST_OK ? owner_take(&u->owner, err) : status;
+}
+
+/* List it, and see whose it is. */
+static enum status connect(struct uploader *u, struct archive_known *known,
+			   struct error *err)
+{
+	struct outbox_content content;
+	struct archive_list list = {0};
+	enum status status;
+
+	*known = (struct archive_known){0};
+	outbox_look(u->settings.outbox, &content);
+	/* One that was there before, and is not now, may be a disk that is not mounted:
+	 * nothing is made in its place. */
+	status = location_open_to_write(u->settings.location, u->settings.storage,
+					content.done_txid == 0, &u->storage, err);
+	if (status != ST_OK) {
+		u->storage = NULL;
+		return status == ST_CONFIG && content.done_txid > 0 ? ST_RETRY : status;
+	}
+	status = storage_list(u->storage, &list, err);
+	if (status == ST_OK) {
+		status = look(u, &list, known, err);
+	}
+	archive_list_clear(&list);
+	u->owner.storage = u->storage;
+	if (status == ST_OK) {
+		status = owner_find(&u->owner, known->has_files, err);
+	}
+	if (status == ST_OK) {
+		status = take(u, known, err);
+	}
+	if (status != ST_OK) {
+		storage_close(u->storage);
+		u->storage = NULL;
+		return status;
+	}
+	known->is_known = true;
+	u->checked_ns = clock_mono_ns();
+	return ST_OK;
+}
+
+/* May it be reached, or be as it should be, at another time? */
+static bool may_pass(enum status status)
+{
+	return status == ST_IO || status == ST_RETRY || status == ST_LOST;
+}
+
+static void say_away(struct uploader *u, const struct error *err)
+{
+	u->failure = *err;
+	if (!u->is_away) {
+		log_warn("the archive %s takes no files: %s; they wait in the state "
+			 "directory",
+			 quote(u->settings.location).text, err->text);
+		u->is_away = true;
+	}
+}
+
+static void say_back(struct uploader *u)
+{
+	if (u->is_away) {
+		log_info("the archive %s takes files again",
+			 quote(u->settings.location).text);
+	}
+	u->is_away = false;
+	u->pause_ns = 0;
+}
+
+/* ---- uploading ---- */
+
+/* It was out of reach when it was decided what to write next. */
+static enum status connect_late(struct uploader *u, struct error *err)
+{
+	struct outbox_content content;
+	struct archive_known known;
+	enum status status = connect(u, &known, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	outbox_look(u->settings.outbox, &content);
+	if (known.max_txid == content.done_txid ||
+	    (!known.has_files && content.min_txid == 1) ||
+	    (content.count > 0 && known.reach_txid == known.max_txid &&
+	     known.max_txid + 1 >= content.min_txid &&
+	     known.max_txid <= content.max_txid)) {
+		return ST_OK;
+	}
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s does not end where it did, and what waits does not lead on "
+	    "from there: start rowtail again, which then archives what is "
+	    "missing",
+	    quote(u->settings.location).text);
+}
+
+static enum status put(struct uploader *u, const struct archive_file *file,
+		       struct error *err)
+{
+	int fd;
+	enum status status = outbox_read(u->settings.outbox, file, &fd, err);
+
+	if (status == ST_OK) {
+		status = storage_put(u->storage, file, fd, err);
+		(void)close(fd);
+	}
+	if (status == ST_CONFIG) {
+		(void)error_add(err, "; stop the other one and use another --archive");
+	}
+	if (status == ST_OK) {
+		FAULT_POINT("archive-put");
+		status = outbox_done(u->settings.outbox, file, err);
+	}
+	return status;
+}
+
+static enum status upload(struct uploader *u, const struct archive_file *file,
+			  struct error *err)
+{
+	enum status status = u->storage ? ST_OK : connect_late(u, err);
+
+	if (status == ST_OK && clock_mono_ns() - u->checked_ns > CHECK_NS) {
+		status = owner_check(&u->owner, err);
+		u->checked_ns = clock_mono_ns();
+	}
+	return status == ST_OK ? put(u, file, err) : status;
+}
+
+/* With the lock: after a failure, until the next try. */
+static void pause_a_while(struct uploader *u)
+{
+	int64_t until;
+	struct timespec t;
+
+	u->pause_ns = u->pause_ns == 0 ? FIRST_PAUSE_NS : 2 * u->pause_ns;
+	if (u->pause_ns > LAST_PAUSE_NS) {
+		u->pause_ns = LAST_PAUSE_NS;
+	}
+	if (u->finishes && u->pause_ns > FIRST_PAUSE_NS) {
+		u->pause_ns = FIRST_PAUSE_NS;
+	}
+	until = clock_mono_ns() + u->pause_ns;
+	t = clock_timespec(until);
+	while (!u->ends && clock_mono_ns() < until) {
+		bool finished = u->finishes;
+
+		(void)pthread_cond_timedwait(&u->changed, &u->lock, &t);
+		if (u->finishes != finished) {
+			return;
+		}
+	}
+}
+
+/* With the lock: what waits is left where it is. */
+static bool gives_up(const struct uploader *u)
+{
+	return u->ends || (u->is_away && u->finishes &&
+			   (!u->is_patient || clock_mono_ns() > u->until_ns));
+}
+
+/* With the lock, which is let go of meanwhile. False: it has failed for good. */
+static bool try_next(struct uploader *u, const struct archive_file *file)
+{
+	struct error err;
+	enum status status;
+
+	(void)pthread_mutex_unlock(&u->lock);
+	status = upload(u, file, &err);
+	if (status != ST_OK && !may_pass(status)) {
+		u->settings.fail(u->settings.context, &err);
+	}
+	(void)pthread_mutex_lock(&u->lock);
+	if (status == ST_OK) {
+		say_back(u);
+		return true;
+	}
+	if (!may_pass(status)) {
+		return false;
+	}
+	say_away(u, &err);
+	if (!gives_up(u)) {
+		pause_a_while(u);
+	}
+	return true;
+}
+
+static void *run(void *context)
+{
+	struct uploader *u = context;
+	struct archive_file file;
+
+	(void)prctl(PR_SET_NAME, "upload");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), UPLOAD_NICE);
+	(void)pthread_mutex_lock(&u->lock);
+	while (!gives_up(u)) {
+		if (outbox_first(u->settings.outbox, &file)) {
+			if (!try_next(u, &file)) {
+				break;
+			}
+		} else if (u->finishes) {
+			break;
+		} else {
+			(void)pthread_cond_wait(&u->changed, &u->lock);
+		}
+	}
+	(void)pthread_mutex_unlock(&u->lock);
+	return NULL;
+}
+
+/* ---- open and close ---- */
+
+enum status uploader_open(const struct uploader_settings *settings,
+			  struct archive_known *known, struct uploader **out,
+			  struct error *err)
+{
+	struct uploader *u = calloc(1, sizeof *u);
+	enum status status;
+
+	if (!u) {
+		return error_no_memory(err, "the archive");
+	}
+	u->settings = *settings;
+	u->owner = (struct owner){.writer = outbox_writer(settings->outbox),
+				  .database = settings->database,
+				  .location = settings->location,
+				  .takes_over = settings->takes_over};
+	(void)pthread_mutex_init(&u->lock, NULL);
+	thread_cond_init(&u->changed);
+	status = connect(u, known, err);
+	if (status != ST_OK && may_pass(status) && !settings->must_reach) {
+		*known = (struct archive_known){0};
+		say_away(u, err);
+		status = ST_OK;
+	}
+	if (status != ST_OK) {
+		uploader_close(u);
+		return status;
+	}
+	*out = u;
+	return ST_OK;
+}
+
+enum status uploader_start(struct uploader *uploader, struct error *err)
+{
+	enum status status =
+	    thread_start(&uploader->thread, run, uploader, "upload", err);
+
+	uploader->is_started = status == ST_OK;
+	return status;
+}
+
+void uploader_wake(struct uploader *uploader)
+{
+	(void)pthread_mutex_lock(&uploader->lock);
+	(void)pthread_cond_signal(&uploader->changed);
+	(void)pthread_mutex_unlock(&uploader->lock);
+}
+
+static void join(struct uploader *u)
+{
+	if (u->is_started) {
+		(void)pthread_join(u->thread, NULL);
+		u->is_started = false;
+	}
+}
+
+enum status uploader_finish(struct uploader *uploader, bool patient, struct error *err)
+{
+	struct outbox_content content;
+
+	(void)pthread_mutex_lock(&uploader->lock);
+	uploader->finishes = true;
+	uploader->is_patient = patient;
+	uploader->until_ns = clock_mono_ns() + PATIENCE_NS;
+	(void)pthread_cond_signal(&uploader->changed);
+	(void)pthread_mutex_unlock(&uploader->lock);
+	join(uploader);
+	outbox_look(uploader->settings.outbox, &content);
+	if (content.count == 0) {
+		return ST_OK;
+	}
+	return error_set(err, ST_RETRY,
+			 "%zu file%s for the archive %s wait%s in the state directory, "
+			 "and the next run uploads them: %s",
+			 content.count, content.count == 1 ? "" : "s",
+			 quote(uploader->settings.location).text,
+			 content.count == 1 ? "s" : "", uploader->failure.text);
+}
+
+void uploader_close(struct uploader *uploader)
+{
+	if (!uploader) {
+		return;
+	}
+	(void)pthread_mutex_lock(&uploader->lock);
+	uploader->ends = true;
+	(void)pthread_cond_signal(&uploader->changed);
+	(void)pthread_mutex_unlock(&uploader->lock);
+	join(uploader);
+	if (uploader->storage) {
+		storage_close(uploader->storage);
+	}
+	(void)pthread_cond_destroy(&uploader->changed);
+	(void)pthread_mutex_destroy(&uploader->lock);
+	free(uploader);
+}

@@ -1,0 +1,166 @@
+"""rowtail --archive: what it writes is restored byte for byte, by rowtail and by
+Litestream, whatever happened to it meanwhile."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+
+from harness import litestream
+from harness.box import NotRun, expect
+from harness.pages import image
+
+
+def listing(box, archive):
+    done = box.run("archive", "list", archive, "--json")
+    expect(done.code == 0, "archive list: %s", done)
+    return json.loads(done.out)
+
+
+def ends(box, archive):
+    """The LSNs of the states that the archive has."""
+    return {int(f["max_txid"], 16) - 1 for f in listing(box, archive)["files"]}
+
+
+def restored(box, archive, lsn=None):
+    out = box.path("restored.db")
+    at = ["--at", "lsn:%d" % lsn] if lsn is not None else []
+    done = box.run("restore", archive, out, *at, timeout=60)
+    expect(done.code == 0, "restore %s: %s", at, done)
+    with open(out, "rb") as file:
+        data = file.read()
+    os.remove(out)
+    return data
+
+
+def verified(box, archive):
+    done = box.run("archive", "verify", archive, timeout=60)
+    expect(done.code == 0, "archive verify: %s", done)
+
+
+def judge(box, archive, kept):
+    """Each of the states that are kept, by LSN, is restored; by Litestream, too, if it is
+    built."""
+    found = ends(box, archive)
+    expect(set(kept) & found, "none of %s in %s", sorted(kept), sorted(found))
+    for lsn in sorted(set(kept) & found):
+        expect(restored(box, archive, lsn) == kept[lsn], "another database at %d", lsn)
+    verified(box, archive)
+    try:
+        program = litestream.find()
+    except NotRun:
+        return len(found)
+    theirs = litestream.Program(box, program, "file://" + archive)
+    for lsn in sorted(set(kept) & found):
+        out = box.path("theirs.db")
+        expect(theirs.restore(out, "-txid", "%016x" % (lsn + 1)), "Litestream refuses %d",
+               lsn)
+        with open(out, "rb") as file:
+            expect(file.read() == kept[lsn], "Litestream has another one at %d", lsn)
+        os.remove(out)
+    return len(found)
+
+
+class Work:
+    """Random transactions: growth, overflow, deletes, VACUUMs, schema changes. Each of
+    them adds a row to `marks`, whose event tells its LSN."""
+
+    def __init__(self, box, seed, page_size=4096, auto_vacuum=0):
+        self.box = box
+        self.random = random.Random(seed)
+        self.number = 0
+        self.tables = 0
+        self.kept = {}
+        self.writer, self.path = box.database(
+            "PRAGMA page_size=%d" % page_size, "PRAGMA auto_vacuum=%d" % auto_vacuum,
+            "CREATE TABLE marks(id INTEGER PRIMARY KEY)",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<200) "
+            "INSERT INTO t(v) SELECT hex(randomblob(60)) FROM n")
+
+    def statements(self):
+        r = self.random.random()
+        if r < 0.5:
+            rows = self.random.choice((1, 1, 1, 20, 400))
+            size = self.random.choice((10, 60, 60, 9000)) if rows < 50 else 40
+            return ["WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE "
+                    "i<%d) INSERT INTO t(v) SELECT hex(randomblob(%d)) FROM n"
+                    % (rows, size)]
+        if r < 0.7:
+            return ["UPDATE t SET v = hex(randomblob(50)) WHERE id %% %d = 0"
+                    % self.random.randint(3, 40)]
+        if r < 0.85:
+            return ["DELETE FROM t WHERE id %% %d > 0" % self.random.randint(2, 6)]
+        if r < 0.95:
+            self.tables += 1
+            return ["CREATE TABLE x%d(a, b)" % self.tables,
+                    "INSERT INTO x%d SELECT id, v FROM t LIMIT 30" % self.tables]
+        return ["DROP TABLE IF EXISTS x%d" % self.tables]
+
+    def commit(self):
+        if self.random.random() < 0.1:
+            self.writer.sql("c", self.random.choice(
+                ("VACUUM", "PRAGMA incremental_vacuum(30)")))
+        self.number += 1
+        self.writer.sql("c", "BEGIN IMMEDIATE", *self.statements(),
+                        "INSERT INTO marks VALUES(%d)" % self.number, "COMMIT")
+
+    def keep(self, tail):
+        """The database now, by the LSN of the last commit, which the events tell."""
+        while True:
+            expect(tail.wait_lines(1, 20), "no event of commit %d", self.number)
+            event = json.loads(tail.take(1)[0])
+            if event["source"]["table"] == "marks" and \
+                    event["after"]["id"] == self.number:
+                self.kept[event["source"]["lsn"]] = image(self.path)
+                return event["source"]["lsn"]
+
+
+def follow(box, work, archive, *more, wait=True):
+    return box.tail(work.path, "--state", box.path("state"), "--archive", archive, "-D",
+                    "snapshot.mode=no_data", "-D", "table.include.list=marks", *more,
+                    wait=wait)
+
+
+def wait_for(box, archive, lsn):
+    box.wait_until(lambda: lsn in ends(box, archive), 30, "LSN %d is not archived" % lsn)
+
+
+def check_moments(box, seed, page_size, auto_vacuum):
+    """Moments of two runs, and the end."""
+    work, archive = Work(box, seed, page_size, auto_vacuum), box.path("archive")
+    for _ in range(2):
+        tail = follow(box, work, archive, "-D", "archive.interval.ms=0")
+        for _ in range(14):
+            work.commit()
+            lsn = work.keep(tail)
+            if work.random.random() < 0.5:
+                wait_for(box, archive, lsn)
+        box.stop(tail)
+        expect(restored(box, archive) == image(work.path), "another database at the end")
+        work.commit()                   # nobody follows: a later run finds it
+        work.commit()
+    tail = follow(box, work, archive, "--once", wait=False)
+    expect(tail.wait_exit(20) == 0, "--once: %s", tail.error_text())
+    expect(restored(box, archive) == image(work.path), "another database after --once")
+    expect(len(set(work.kept) & ends(box, archive)) >= 8, "too few moments")
+    return judge(box, archive, work.kept), None
+
+
+def test_each_moment_with_pages_of_512_bytes(box):
+    return check_moments(box, 1, 512, 1)
+
+
+def test_each_moment_with_pages_of_4096_bytes(box):
+    return check_moments(box, 2, 4096, 0)
+
+
+def test_each_moment_with_pages_of_65536_bytes(box):
+    return check_moments(box, 3, 65536, 2)
+
+
+for name, function in list(globals().items()):
+    if name.startswith("test_"):
+        function.timeout = 900
