@@ -207,7 +207,8 @@ static enum status make(const struct reading *r, struct captured_txn **out,
 	txn->page_count_before = r->from->page_count;
 	txn->page_count = r->header.page_count;
 	txn->is_catch_up = r->file->min_txid == 1;
-	txn->merged = steps > 1 && !txn->is_catch_up ? steps : 0;
+	/* What rowtail writes to level 0 has a range of TXIDs for one commit, too. */
+	txn->merged = steps > 1 && r->file->level > 0 && !txn->is_catch_up ? steps : 0;
 	txn->low_pages = txn->page_count < txn->page_count_before
 			     ? txn->page_count
 			     : txn->page_count_before;

@@ -8,9 +8,10 @@
  * that the database gains, and that the file does not have, are zeros if there was a
  * page of that number before, else an error: a writer that leaves one out has lost it.
  *
- * A file that holds several transactions is their net effect: `merged` is set. So is
- * is_catch_up for one that has the whole database and leads on from a state: it is what
- * lies over a gap, and what happened in between is known by comparing only.
+ * A file of a level above 0 is the net effect of several: `merged` is how many TXIDs it
+ * leads over, if that is more than one. One of level 0 does not say how many it holds.
+ * is_catch_up is set for one that has the whole database and leads on from a state: it
+ * is what lies over a gap, and what happened in between is known by comparing only.
  *
  * OWNERSHIP  The transaction is the caller's, with its slots.
  * THREADS    One at a time.

@@ -280,6 +280,31 @@ def test_merged_files_and_whole_ones_say_so(box):
                == found, "%s has other headers", name)
 
 
+def test_following_tells_what_comes_and_ends_when_it_is_asked_to(box):
+    states = images(box)
+    archive = box.path("archive")
+    for n in range(1, 7):
+        put(archive, 9 if n == 1 else 0, n, n, states)
+    right = events(box, archive)
+    shutil.rmtree(archive)
+    put(archive, 9, 1, 1, states)
+    process = subprocess.Popen(box.command("events", archive, "--follow"),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    put(archive, 0, 2, 2, states)
+    put(archive, 0, 3, 4, states)       # as rowtail writes one commit of two frames
+    got = [process.stdout.readline() for v in right if v["source"]["lsn"] <= 3]
+    put(archive, 0, 5, 5, states)
+    put(archive, 0, 6, 6, states)
+    got += [process.stdout.readline() for v in right if v["source"]["lsn"] > 3]
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30 * box.slow)
+    expect(process.returncode == 0 and not out and b"rowtail: following " in err,
+           "exit %d: %s %s", process.returncode, out, err)
+    expect([v["source"]["lsn"] for v in map(parse_line, got)]
+           == [max(3, v["source"]["lsn"]) if v["source"]["lsn"] == 2
+               else v["source"]["lsn"] for v in right], "%s", got)
+
+
 def test_a_gap_is_an_error_after_all_that_is_before_it(box):
     archive, states = made(box)
     os.remove(ltx.path_of(archive, 0, 20, 20))
