@@ -249,30 +249,35 @@ static void begin_answer(struct s3_answer *a)
 	a->fault_len = 0;
 }
 
-static size_t take_header(char *bytes, size_t one, size_t len, void *context)
+void s3_answer_take_header(struct s3_answer *answer, const char *bytes, size_t len)
 {
-	struct exchange *x = context;
 	char line[512];
-	size_t n;
 	char *value;
 
-	len *= one;
+	/* None that is read here is so long. */
 	if (len >= sizeof line || memchr(bytes, '\0', len)) {
-		return len; /* none that is read here is so long */
+		return;
 	}
 	memcpy(line, bytes, len);
-	for (n = len; n > 0 && strchr("\r\n \t", line[n - 1]);) {
-		n--;
+	while (len > 0 && strchr("\r\n \t", line[len - 1])) {
+		len--;
 	}
-	line[n] = '\0';
+	line[len] = '\0';
 	value = strchr(line, ':');
 	if (strncmp(line, "HTTP/", 5) == 0) {
-		begin_answer(x->answer);
+		begin_answer(answer);
 	} else if (value) {
 		*value++ = '\0';
-		take_value(x->answer, line, value + strspn(value, " \t"));
+		take_value(answer, line, value + strspn(value, " \t"));
 	}
-	return len;
+}
+
+static size_t take_header(char *bytes, size_t one, size_t len, void *context)
+{
+	const struct exchange *x = context;
+
+	s3_answer_take_header(x->answer, bytes, len * one);
+	return len * one;
 }
 
 static size_t give_body(char *bytes, size_t one, size_t len, void *context)

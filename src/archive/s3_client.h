@@ -59,6 +59,10 @@ struct s3_answer {
 	size_t fault_len;
 };
 
+/* A line of the head of an answer: what it says goes into the struct, and a new answer
+ * (after an interim one) clears it. */
+void s3_answer_take_header(struct s3_answer *answer, const char *bytes, size_t len);
+
 struct s3_client;
 
 enum status s3_client_open(const struct storage_settings *settings, const char *bucket,

@@ -26,7 +26,7 @@ struct listing {
 	struct s3_storage *s;
 	struct archive_list *list;
 	const char *below;
-	char *page;
+	const char *page;
 	struct buffer key;   /* of the object that is read */
 	struct buffer last;  /* the greatest one yet */
 	struct buffer token; /* for the next page; empty: there is none */
@@ -196,10 +196,11 @@ static enum status make_query(struct listing *l, struct error *err)
 	return buffer_ok(q) ? ST_OK : error_no_memory(err, "the list of an archive");
 }
 
-static enum status ask_page(struct listing *l, size_t *len, struct error *err)
+static enum status ask_page(struct listing *l, char *into, size_t *len,
+			    struct error *err)
 {
 	struct s3_request request = {
-	    .method = "GET", .key = "", .into = l->page, .room = PAGE_ROOM};
+	    .method = "GET", .key = "", .into = into, .room = PAGE_ROOM};
 	char what[STORAGE_NAME_BYTES + 32];
 	enum status status = make_query(l, err);
 
@@ -220,32 +221,56 @@ static enum status ask_page(struct listing *l, size_t *len, struct error *err)
 	return s3_fault_set(l->s->client, l->s->answer, what, "s3:ListBucket", err);
 }
 
+static void listing_init(struct listing *l)
+{
+	buffer_init(&l->key);
+	buffer_init(&l->last);
+	buffer_init(&l->token);
+	buffer_init(&l->query);
+}
+
+static void listing_clear(struct listing *l)
+{
+	buffer_clear(&l->query);
+	buffer_clear(&l->token);
+	buffer_clear(&l->last);
+	buffer_clear(&l->key);
+}
+
 enum status s3_list_below(struct s3_storage *s, const char *below,
 			  struct archive_list *list, struct error *err)
 {
 	struct listing l = {.s = s, .list = list, .below = below};
+	char *page = malloc(PAGE_ROOM);
 	bool goes_on = true;
 	enum status status = ST_OK;
 	size_t len;
 
-	l.page = malloc(PAGE_ROOM);
-	if (!l.page) {
+	if (!page) {
 		return error_no_memory(err, "the list of an archive");
 	}
-	buffer_init(&l.key);
-	buffer_init(&l.last);
-	buffer_init(&l.token);
-	buffer_init(&l.query);
+	l.page = page;
+	listing_init(&l);
 	while (status == ST_OK && goes_on) {
-		status = ask_page(&l, &len, err);
+		status = ask_page(&l, page, &len, err);
 		if (status == ST_OK) {
 			status = read_page(&l, len, &goes_on, err);
 		}
 	}
-	buffer_clear(&l.query);
-	buffer_clear(&l.token);
-	buffer_clear(&l.last);
-	buffer_clear(&l.key);
-	free(l.page);
+	listing_clear(&l);
+	free(page);
+	return status;
+}
+
+enum status s3_list_page(struct s3_storage *s, const char *bytes, size_t len,
+			 struct archive_list *list, struct error *err)
+{
+	struct listing l = {.s = s, .list = list, .below = "", .page = bytes};
+	enum status status;
+	bool goes_on;
+
+	listing_init(&l);
+	status = read_page(&l, len, &goes_on, err);
+	listing_clear(&l);
 	return status;
 }

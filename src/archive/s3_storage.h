@@ -39,6 +39,10 @@ struct s3_name s3_storage_name(const struct s3_storage *s, const char *key);
 enum status s3_list_below(struct s3_storage *s, const char *below,
 			  struct archive_list *list, struct error *err) MUST_CHECK;
 
+/* The files of one answer, which may say that more follow. */
+enum status s3_list_page(struct s3_storage *s, const char *bytes, size_t len,
+			 struct archive_list *list, struct error *err) MUST_CHECK;
+
 /* `len` bytes from `from` of a file, all of which it has. ST_LOST: it is gone, or it
  * has another size than it was listed with. */
 enum status s3_get_range(struct s3_storage *s, const struct archive_file *file,

@@ -155,7 +155,7 @@ enum status s3_put(struct storage *storage, const struct archive_file *file, int
 	status = compare(s, file, key, fd, err);
 	return status == ST_END
 		   ? error_set(err, ST_IO,
-			       "%s was there, and is not any more: somebody "
+			       "%s is not there, nor its upload: somebody "
 			       "else removes files of this archive; try again",
 			       s3_storage_name(s, key).text)
 		   : status;

@@ -120,9 +120,27 @@ def seed_archives(folder):
             write(folder, f"{fixture.name}-{signed}-one", head + first)
 
 
+def seed_answers(folder):
+    """What a server of S3 says, as tests/fuzz/fuzz_s3.c takes it."""
+    row = ("<Contents><Key>a&amp;b/0000/%016x-%016x.ltx</Key><LastModified>2026-11-28T"
+           "10:00:00.000Z</LastModified><Size>%d</Size></Contents>")
+    write(folder, "list", ("\0<?xml version='1.0'?><ListBucketResult xmlns='x'>"
+                           "<IsTruncated>true</IsTruncated><NextContinuationToken>t&#39;"
+                           "</NextContinuationToken>" + row % (1, 1, 9) + row % (2, 9, 8)
+                           + "<Contents><Key>a&amp;b/x</Key><Size/></Contents>"
+                           "</ListBucketResult>").encode())
+    write(folder, "fault", b"\1<Error><Code>AuthorizationHeaderMalformed</Code><Message>"
+          b"m</Message><Region>eu-1</Region></Error>")
+    write(folder, "headers", b"\2HTTP/1.1 206 x\r\nETag: \"x\"\r\nDate: Sun, 06 Nov "
+          b"2044 08:49:37 GMT\r\nContent-Range: bytes 0-9/10\r\nContent-Length: 10\r\n"
+          b"x-amz-meta-litestream-timestamp: 2026-11-28T10:00:00Z\r\n")
+    write(folder, "text", b"\3<a><b/>&#x41;&lt;</a><!-- x -->")
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
+    seed_answers(out / "fuzz_s3")
     seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:
