@@ -2,12 +2,15 @@
 have: what passes is tried again, what does not is one line that says what to do."""
 
 import os
+import signal
+import ssl
+import subprocess
 import time
 
 from harness import ltx
 from harness.box import expect
-from harness.s3 import ACCESS, BUCKET, SECRET, environment
-from harness.s3_fake import FakeS3
+from harness.s3 import ACCESS, BUCKET, REGION, SECRET, environment
+from harness.s3_fake import AwsHandler, FakeS3
 
 PAGE = 512
 PREFIX = "backups/the app+1"
@@ -22,10 +25,10 @@ def rfc3339(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".5Z"
 
 
-def filled(box, count=6, stamps=True):
+def filled(box, count=6, stamps=True, **more):
     """A server whose bucket has states 1 to `count`: a snapshot, then files of a page.
     State n is of the second 1000 * n; all was uploaded within a second, much later."""
-    fake = FakeS3(box)
+    fake = FakeS3(box, **more)
     pages = {n: b"%16d" % n * (PAGE // 16) for n in range(1, 9)}
     for txid in range(1, count + 1):
         body = ltx.encode(txid, txid, PAGE, 8, pages if txid == 1 else
@@ -280,6 +283,58 @@ def test_ranges_that_are_others_than_asked(box):
     restored(box, fake)
 
 
+def test_at_aws_the_bucket_is_in_the_name_of_the_host(box):
+    """By way of a proxy, which takes the place of AWS and its certificate."""
+    box.need_tool("openssl")
+    host = "%s.s3.%s.amazonaws.com" % (BUCKET, REGION)
+    certificate, key = box.path("cert.pem"), box.path("key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj", "/CN=AWS",
+         "-addext", "subjectAltName=DNS:" + host, "-keyout", key, "-out", certificate],
+        check=True, stderr=subprocess.DEVNULL)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    fake = filled(box, handler=AwsHandler, tls=tls)
+    env = environment(https_proxy=fake.endpoint)
+    out = box.path("out.db")
+    done = box.run("restore", ARCHIVE, out, "-D", "archive.s3.ca=" + certificate, env=env,
+                   timeout=60)
+    expect(done.code == 0, "%s", done)
+    with open(out, "rb") as file:
+        expect(file.read() == state(6), "another state")
+    expect(fake.hosts == [host + ":443"], "hosts: %s", fake.hosts)
+    expect(all(not path.startswith("/" + BUCKET) for _, path, _ in fake.requests),
+           "%s", fake.requests)
+    done = box.run("archive", "list", ARCHIVE, env=env, timeout=60)
+    expect(done.code == 1 and "is not trusted" in done.error_lines[0], "%s", done)
+
+
+def test_queries_fetch_what_they_need(box):
+    """Each range that is read at random is one request, and small."""
+    writer, path = box.database("PRAGMA page_size=%d" % PAGE,
+                                "CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+                                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 "
+                                "FROM n WHERE i<20000) INSERT INTO t SELECT i, "
+                                "printf('%040d', i) FROM n")
+    writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "rb") as file:
+        content = file.read()
+    count = len(content) // PAGE
+    fake = FakeS3(box)
+    fake.put(key_of(9, 1, 1), ltx.encode(1, 1, PAGE, count, {
+        n + 1: content[n * PAGE:(n + 1) * PAGE] for n in range(count)}))
+    done = fake.run("sql", ARCHIVE, "SELECT v FROM t WHERE id = 12345")
+    expect(done.code == 0 and b"0012345" in done.out, "%s", done)
+    lengths = []
+    for method, _, headers in fake.requests:
+        if "Range" in headers or "range" in headers:
+            first, last = (headers.get("Range") or headers["range"])[6:].split("-")
+            lengths.append(int(last) - int(first) + 1)
+    expect(len(fake.requests) < 30 and sum(lengths) < len(content) // 2,
+           "%d requests, %d of %d bytes", len(fake.requests), sum(lengths), len(content))
+
+
 def drip(handler):
     """A byte now and then, for ever."""
     handler.send_response_only(206)
@@ -307,8 +362,6 @@ def test_silence_and_dripping_are_given_up(box):
 
 
 def test_a_stop_ends_a_wait(box):
-    import signal
-    import subprocess
     fake = filled(box)
     fake.faults = [lambda h: time.sleep(60) or True] * 9
     process = subprocess.Popen(

@@ -4,8 +4,8 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page and fuzz_record, and fuzz_ltx and fuzz_pages from
-the archives of tests/archive/fixtures. Needs nothing but Python.
+Writes <folder>/fuzz_database, fuzz_page, fuzz_record and fuzz_s3, and fuzz_ltx and
+fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
 """
 
 import pathlib

@@ -41,6 +41,7 @@ def signature(method, path, query, headers, signed, body_hash, when, region):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    in_host = ""
 
     def log_message(self, *args):
         pass
@@ -78,7 +79,9 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(length)
         parts = urlsplit(self.path)
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.bucket, _, self.key = unquote(parts.path)[1:].partition("/")
+        self.bucket, _, self.key = (
+            (self.in_host, "", unquote(parts.path)[1:]) if self.in_host
+            else unquote(parts.path)[1:].partition("/"))
         with self.fake.lock:
             self.fake.requests.append((self.command, self.path,
                                        dict(self.headers.items())))
@@ -244,12 +247,37 @@ class Server(ThreadingHTTPServer):
         pass
 
 
+class AwsHandler(Handler):
+    """As AWS: a proxy is told CONNECT BUCKET.s3.REGION.amazonaws.com:443, then TLS begins,
+    and the bucket is not in the path."""
+
+    def do_CONNECT(self):
+        self.fake.hosts.append(self.path)
+        self.send_response_only(200)
+        self.end_headers()
+        self.wfile.flush()
+        self.connection = self.fake.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb", -1)
+        self.wfile = self.connection.makefile("wb", 0)
+        self.close_connection = False
+        while not self.close_connection:
+            self.handle_one_request()
+
+    def do_GET(self):
+        self.in_host = self.headers["Host"].split(".s3.")[0]
+        super().do_GET()
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+
 class FakeS3:
     """`faults`: functions that take the handler of the next requests, in turn; one that
     returns something true has answered."""
 
-    def __init__(self, box):
+    def __init__(self, box, handler=Handler, tls=None):
         self.box = box
+        self.tls = tls
+        self.hosts = []
         self.lock = threading.Lock()
         self.objects = {}
         self.uploads = {}
@@ -257,7 +285,7 @@ class FakeS3:
         self.requests = []
         self.faults = []
         self.page_size = 1000
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), handler)
         self.server.fake = self
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,),
