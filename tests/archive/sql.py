@@ -321,7 +321,7 @@ def test_usage(box):
             (("sql", FIXTURE, "SELECT 1", "2"), "unexpected 2"),
             (("sql", FIXTURE, "SELECT 1", "--format=xml"), "must be json, csv or table"),
             (("sql", FIXTURE, "SELECT 1", "--at", "x"), "--at x: must be latest, first"),
-            (("sql", box.path("none"), "SELECT 1"), "No such file"),
+            (("sql", box.path("none"), "SELECT 1"), "none: no such file; give an"),
             (("restore", "a", "b", "--format=csv"), "--format goes with rowtail sql")):
         done = box.run(*args)
         expect(done.code == 2 and len(done.error_lines) == 1 and
