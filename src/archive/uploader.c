@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/archive/location.h"
@@ -105,23 +107,34 @@ static enum status take(struct uploader *u, const struct archive_known *known,
 	return status == ST_OK ? owner_take(&u->owner, err) : status;
 }
 
+/* One that was there before, and is not now, may be a disk that is not mounted: nothing
+ * is made in the place of its folder. */
+static bool may_make(const struct uploader *u)
+{
+	const char *path = u->settings.location;
+	struct outbox_content content;
+	struct stat st;
+
+	outbox_look(u->settings.outbox, &content);
+	if (strncmp(path, "file:", 5) == 0) {
+		path += 5;
+	}
+	return content.done_txid == 0 || strstr(path, "://") || stat(path, &st) == 0;
+}
+
 /* List it, and see whose it is. */
 static enum status connect(struct uploader *u, struct archive_known *known,
 			   struct error *err)
 {
-	struct outbox_content content;
 	struct archive_list list = {0};
-	enum status status;
+	bool makes = may_make(u);
+	enum status status = location_open_to_write(
+	    u->settings.location, u->settings.storage, makes, &u->storage, err);
 
 	*known = (struct archive_known){0};
-	outbox_look(u->settings.outbox, &content);
-	/* One that was there before, and is not now, may be a disk that is not mounted:
-	 * nothing is made in its place. */
-	status = location_open_to_write(u->settings.location, u->settings.storage,
-					content.done_txid == 0, &u->storage, err);
 	if (status != ST_OK) {
 		u->storage = NULL;
-		return status == ST_CONFIG && content.done_txid > 0 ? ST_RETRY : status;
+		return status == ST_CONFIG && !makes ? ST_RETRY : status;
 	}
 	status = storage_list(u->storage, &list, err);
 	if (status == ST_OK) {

@@ -161,6 +161,134 @@ def test_each_moment_with_pages_of_65536_bytes(box):
     return check_moments(box, 3, 65536, 2)
 
 
+def small(box):
+    return box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+                        "INSERT INTO t(v) VALUES('one'),('two')")
+
+
+def once(box, path, archive, *more, state="state", code=0, timeout=30):
+    done = box.run(path, "--state", box.path(state), "--archive", archive, "--to", "none",
+                   "--once", *more, timeout=timeout)
+    expect(done.code == code, "expected exit %d: %s", code, done)
+    return done
+
+
+def same(box, archive, path):
+    expect(restored(box, archive) == image(path), "another database")
+    verified(box, archive)
+
+
+def test_another_state_directory_is_refused_until_it_takes_over(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    once(box, path, archive)
+    before = image(path)
+    known = max(ends(box, archive))
+    done = once(box, path, archive, state="other", code=2)
+    expect("is the archive of another state directory" in done.error_lines[-1], "%s", done)
+    writer.sql("c", "INSERT INTO t(v) VALUES('three')")
+    once(box, path, archive, "-D", "archive.take.over=true", state="other")
+    same(box, archive, path)
+    expect(restored(box, archive, known) == before, "the moment before has changed")
+    writer.sql("c", "INSERT INTO t(v) VALUES('four')")
+    once(box, path, archive, state="other")     # it is needed once
+    same(box, archive, path)
+    expect(listing(box, archive)["gaps"] == [], "gaps")
+    done = once(box, path, archive, code=2)
+    expect("is the archive of another state directory" in done.error_lines[-1], "%s", done)
+
+
+def test_files_without_a_note_are_refused_until_they_are_taken_over(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    once(box, path, archive)
+    os.remove(os.path.join(archive, "rowtail.json"))
+    done = once(box, path, archive, code=2)
+    expect("has files that rowtail did not write" in done.error_lines[-1], "%s", done)
+    writer.sql("c", "UPDATE t SET v = 'other'")
+    once(box, path, archive, "-D", "archive.take.over=true", state="other")
+    same(box, archive, path)
+
+
+def test_an_archive_that_was_emptied_begins_with_the_whole_database(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    once(box, path, archive)
+    shutil.rmtree(archive)
+    os.mkdir(archive)
+    writer.sql("c", "INSERT INTO t(v) VALUES('three')")
+    once(box, path, archive)
+    same(box, archive, path)
+
+
+def test_an_archive_that_lacks_files_is_made_whole(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    for n in range(3):
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        once(box, path, archive)
+    level = os.path.join(archive, "ltx", "0")
+    os.remove(os.path.join(level, sorted(os.listdir(level))[0]))
+    writer.sql("c", "INSERT INTO t(v) VALUES('more')")
+    once(box, path, archive)
+    same(box, archive, path)
+
+
+def test_files_wait_while_the_folder_is_away(box):
+    writer, path = small(box)
+    archive, away = box.path("archive"), box.path("away")
+    once(box, path, archive)
+    os.rename(archive, away)
+    tail = box.tail(path, "--state", box.path("state"), "--archive", archive, "--to",
+                    "none", "-D", "archive.interval.ms=0")
+    waiting = os.path.join(box.path("state"), "archive", "ltx", "0")
+    for n in range(3):
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        box.wait_until(lambda: os.path.exists(waiting) and len(os.listdir(waiting)) > n,
+                       20, "no file waits")
+    expect(sum("takes no files" in line for line in tail.errors) == 1, "%s",
+           tail.error_text())
+    expect(not os.path.exists(archive), "a folder was made in its place")
+    os.rename(away, archive)
+    box.wait_until(lambda: not os.listdir(waiting), 30, "files wait still")
+    same(box, archive, path)
+    box.stop(tail)
+    same(box, archive, path)
+
+
+def test_a_state_directory_that_is_an_older_copy_is_refused(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    once(box, path, archive)
+    shutil.copytree(box.path("state"), box.path("older"))
+    writer.sql("c", "INSERT INTO t(v) VALUES('three')")
+    once(box, path, archive)
+    done = once(box, path, archive, state="older", code=2)
+    expect("it is an older copy" in done.error_lines[-1], "%s", done)
+    same(box, archive, path)
+
+
+def test_a_new_page_size_begins_with_a_whole_database(box):
+    writer, path = small(box)
+    archive = box.path("archive")
+    once(box, path, archive)
+    before, known = image(path), max(ends(box, archive))
+    writer.sql("c", "PRAGMA journal_mode=DELETE", "PRAGMA page_size=8192", "VACUUM",
+               "PRAGMA journal_mode=WAL", "INSERT INTO t(v) VALUES('large')")
+    once(box, path, archive)
+    same(box, archive, path)
+    expect(restored(box, archive, known) == before, "the moment before has changed")
+
+
+def test_options_that_do_not_go_together_are_refused(box):
+    writer, path = small(box)
+    for words, part in ((("--archive", "a"), "--archive needs --state"),
+                        (("--to", "none", "--state", "s"), "--to none without --archive"),
+                        (("--archive", "", "--state", "s"), "--archive: must be")):
+        done = box.run(path, *words)
+        expect(done.code == 2 and part in done.error_lines[-1], "%s", done)
+
+
 for name, function in list(globals().items()):
     if name.startswith("test_"):
         function.timeout = 900
