@@ -26,6 +26,28 @@ static enum status fill_empty(struct diff_sides *sides, struct error *err)
 	return status;
 }
 
+static enum status read_page(void *context, uint32_t page_no, uint8_t *bytes,
+			     struct error *err)
+{
+	return database_file_read(context, page_no, 1, bytes, err);
+}
+
+static enum status open_view(struct diff_sides *sides, struct database_file *file,
+			     struct view **view, struct error *err)
+{
+	const struct page_source *pages = database_file_pages(file);
+	const struct view_base base = {.read = read_page, .context = file};
+	struct captured_txn state = {.page_count = pages->page_count};
+	enum status status = ST_OK;
+
+	if (!sides->spool) {
+		status = spool_open(pages->page_size, &sides->spool, err);
+	}
+	return status == ST_OK
+		   ? view_open(sides->spool, &base, pages->page_size, &state, view, err)
+		   : status;
+}
+
 static enum status open_files(struct diff_sides *sides, const struct config *config,
 			      struct error *err)
 {
@@ -49,11 +71,17 @@ static enum status open_files(struct diff_sides *sides, const struct config *con
 		status = file_pair_compare(&pair, &sides->txn, err);
 		progress_end(&sides->progress);
 	}
+	if (status == ST_OK) {
+		status = open_view(sides, sides->old_file, &sides->old_view, err);
+	}
+	if (status == ST_OK) {
+		status = open_view(sides, sides->new_file, &sides->new_view, err);
+	}
 	if (status != ST_OK) {
 		return status;
 	}
-	sides->old_pages = database_file_pages(sides->old_file);
-	sides->new_pages = database_file_pages(sides->new_file);
+	sides->old_pages = view_old(sides->old_view);
+	sides->new_pages = view_old(sides->new_view);
 	sides->txn->captured_ns = database_file_time_ns(sides->new_file);
 	return diff_sides_check(sides, err);
 }
@@ -95,6 +123,9 @@ void diff_sides_close(struct diff_sides *sides)
 {
 	progress_end(&sides->progress);
 	captured_txn_free(sides->txn);
+	view_close(sides->old_view);
+	view_close(sides->new_view);
+	spool_close(sides->spool);
 	database_file_close(sides->old_file);
 	database_file_close(sides->new_file);
 	diff_moments_close(sides->moments);

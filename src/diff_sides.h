@@ -18,6 +18,7 @@
 #include "src/config/config.h"
 #include "src/diff_moments.h"
 #include "src/history/transaction.h"
+#include "src/history/view.h"
 
 struct diff_sides {
 	const char *old_name; /* for messages; borrowed from the configuration */
@@ -29,6 +30,10 @@ struct diff_sides {
 	struct progress progress;
 	struct database_file *old_file; /* of files, */
 	struct database_file *new_file;
+	struct view *old_view; /* keep some of their pages: of a mapped file all that
+				* were looked at would count as memory */
+	struct view *new_view;
+	struct spool *spool;          /* of the views; stays empty */
 	struct diff_moments *moments; /* ... or of an archive */
 };
 

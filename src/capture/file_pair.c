@@ -7,7 +7,9 @@
 #include "btree/db_header.h"
 #include "src/base/array.h"
 
-#define CHUNK_BYTES    (256u << 10) /* of each: both stay in the processor's cache */
+/* Of each at a time: the largest page. Twice as much is read at a quarter of the speed,
+ * as it does not stay in the processor's cache. */
+#define CHUNK_BYTES    (64u << 10)
 #define PROGRESS_BYTES (8u << 20)
 
 struct comparison {
