@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/diff_moments.h -- two states of an archive as pages, and which of them differ.
+ * src/commands/diff_moments.h -- two states of an archive as pages, and which of them
+ * differ.
  *
  * Only pages that files between the two name are compared, and of those only what
  * decoding asks for is read (src/archive/pages.h).

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/sql_rows.h -- rows of a query on stdout: as JSON lines, as CSV, or as a table.
+ * src/commands/sql_rows.h -- rows of a query on stdout: as JSON lines, as CSV, or as a
+ * table.
  *
  * Values are those of events: TEXT that is no valid text has U+FFFD, a BLOB is base64,
  * a REAL has as many digits as give the same number again. A column whose name another

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/status_command.c -- rowtail status: what a state directory says, as lines
+ * src/commands/status.c -- rowtail status: what a state directory says, as lines
  * "name: value" or one JSON object.
  *
  * Nothing is taken or changed: a process may go on with the directory meanwhile.

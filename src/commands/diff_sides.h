@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/diff_sides.h -- the two states that rowtail diff compares: two database
+ * src/commands/diff_sides.h -- the two states that rowtail diff compares: two database
  * files, or two moments of an archive.
  *
  * OWNERSHIP  The caller's struct, zeros before; diff_sides_close, also after an error.
@@ -15,8 +15,8 @@
 #include "src/base/progress.h"
 #include "src/base/status.h"
 #include "src/capture/database_file.h"
+#include "src/commands/diff_moments.h"
 #include "src/config/config.h"
-#include "src/diff_moments.h"
 #include "src/history/transaction.h"
 #include "src/history/view.h"
 

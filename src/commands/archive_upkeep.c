@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/archive_upkeep.h"
+#include "src/commands/archive_upkeep.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/sql_source.h -- what a query asks: a connection of SQLite to a database that is
- * only read.
+ * src/commands/sql_source.h -- what a query asks: a connection of SQLite to a database
+ * that is only read.
  *
  * An archive (src/archive/pages.h), at one of its states; a state directory
  * (src/state/state_pages.h), whose state is what is durable in it; or a database file

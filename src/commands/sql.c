@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/sql_command.c -- rowtail sql: rows of a query on a database as it was.
+ * src/commands/sql.c -- rowtail sql: rows of a query on a database as it was.
  *
  * One statement that returns rows and writes nothing. SQLite itself would refuse to
  * write, as the pages can only be read; that it asks for nothing else either (other
@@ -8,7 +8,7 @@
  *
  * ERRORS  ST_CONFIG: the statement cannot be run, or what is asked is not there.
  *         ST_CORRUPT: the database or the archive is damaged. Those of
- *         src/sql_source.h. ST_IO, ST_NOMEM. ST_CLOSED.
+ *         src/commands/sql_source.h. ST_IO, ST_NOMEM. ST_CLOSED.
  */
 
 #include <errno.h>
@@ -23,8 +23,8 @@
 #include "src/base/buffer.h"
 #include "src/base/stop.h"
 #include "src/command_table.h"
-#include "src/sql_rows.h"
-#include "src/sql_source.h"
+#include "src/commands/sql_rows.h"
+#include "src/commands/sql_source.h"
 
 #define SQL_BYTES      (1u << 20) /* of a statement on stdin, at most */
 #define STEPS_PER_TICK 10000      /* of SQLite's machine, between looks at a signal */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/sql_rows.h"
+#include "src/commands/sql_rows.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/sql_source.h"
+#include "src/commands/sql_source.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/diff_command.c -- rowtail diff: what makes one state of a database of another,
+ * src/commands/diff.c -- rowtail diff: what makes one state of a database of another,
  * row by row, as events or as SQL on stdout.
  *
  * Pages that are equal are not looked at; from those that differ the rows are found as
@@ -17,10 +17,10 @@
 #include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/command_table.h"
+#include "src/commands/diff_sides.h"
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
 #include "src/deliver/sql_patch.h"
-#include "src/diff_sides.h"
 
 struct diff {
 	const struct config *config;

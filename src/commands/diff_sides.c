@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/diff_sides.h"
+#include "src/commands/diff_sides.h"
 
 #include "src/base/stop.h"
 #include "src/capture/file_pair.h"

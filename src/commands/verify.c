@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/verify_command.c -- rowtail verify: is what a state directory has the database?
+ * src/commands/verify.c -- rowtail verify: is what a state directory has the database?
  *
  * The state as of D (the shadow, over it the images of the journal) is compared with
  * the source at one position. Where the WAL goes on from D, pages that have a frame

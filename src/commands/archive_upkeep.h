@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/archive_upkeep.h -- rowtail archive prune and compact: what is due in an archive
- * by its properties, done by hand.
+ * src/commands/archive_upkeep.h -- rowtail archive prune and compact: what is due in an
+ * archive by its properties, done by hand.
  *
  * Each file that is made or removed is a line on stdout. The archive's own writer may
  * go on meanwhile.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/diff_moments.h"
+#include "src/commands/diff_moments.h"
 
 #include <stdlib.h>
 

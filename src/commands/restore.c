@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/restore_command.c -- rowtail restore: a database as it was, out of an archive.
+ * src/commands/restore.c -- rowtail restore: a database as it was, out of an archive.
  *
  * The archive is only read. OUT is there as a whole or not at all
  * (src/archive/restored_file.h), whatever ends the program.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/archive_command.c -- rowtail archive list and verify: what an archive has, on
- * stdout, and whether it is sound. (prune and compact: src/archive_upkeep.h.)
+ * src/commands/archive.c -- rowtail archive list and verify: what an archive has, on
+ * stdout, and whether it is sound. (prune and compact: src/commands/archive_upkeep.h.)
  *
  * The archive is only read; who writes it may go on meanwhile. list prints a line for
  * each file, then which states there are. verify reads every file, and puts the newest
@@ -19,11 +19,11 @@
 
 #include "src/archive/location.h"
 #include "src/archive/merge.h"
-#include "src/archive_upkeep.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/command_table.h"
+#include "src/commands/archive_upkeep.h"
 
 /* An archive as it was listed. */
 struct archive {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/events_command.c -- rowtail events: change events out of an archive.
+ * src/commands/events.c -- rowtail events: change events out of an archive.
  *
  * It is a run like that of a live database (src/follow.h), with another source
  * (src/archive/archived.h).
