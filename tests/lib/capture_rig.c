@@ -607,6 +607,39 @@ static int child_tear(char **args)
 	_exit(0); /* the locks go with the process */
 }
 
+/* With the write lock: may a writer begin the WAL anew? As SQLite asks it. */
+static bool may_restart(const struct wal_index *index, const uint8_t *bytes)
+{
+	int locked = 0;
+
+	if (memcmp(bytes + 16, bytes + 96, 4) != 0) {
+		return false; /* not all is backfilled */
+	}
+	while (locked < 4 &&
+	       wal_index_lock(index, (enum wal_lock)(WAL_LOCK_READ0 + locked + 1))) {
+		locked++;
+	}
+	for (int i = 1; i <= locked; i++) {
+		wal_index_unlock(index, (enum wal_lock)(WAL_LOCK_READ0 + i));
+	}
+	return locked == 4;
+}
+
+/* Take the write lock at a moment when it may. */
+static bool lock_to_restart(const struct wal_index *index, const uint8_t *bytes)
+{
+	for (int i = 0; i < 3000; i++) {
+		if (wal_index_lock(index, WAL_LOCK_WRITE)) {
+			if (may_restart(index, bytes)) {
+				return true;
+			}
+			wal_index_unlock(index, WAL_LOCK_WRITE);
+		}
+		clock_sleep_ns(10 * NS_PER_MS);
+	}
+	return false;
+}
+
 /* half-restart PATH: as a writer that dies between the new header and the first frame
  */
 static int child_half_restart(char **args)
@@ -620,13 +653,15 @@ static int child_half_restart(char **args)
 	uint32_t sum[2] = {0, 0};
 
 	(void)sqlite3_exec(db, "SELECT count(*) FROM c", NULL, NULL, NULL);
-	if (wal_index_init(&index, db, &err) != ST_OK ||
-	    !wal_index_lock(&index, WAL_LOCK_WRITE)) {
+	if (wal_index_init(&index, db, &err) != ST_OK) {
 		return 100;
 	}
 	(void)index.file->pMethods->xShmMap(index.file, 0, WAL_INDEX_BLOCK_BYTES, 0,
 					    &shared);
 	bytes = (uint8_t *)(uintptr_t)shared;
+	if (!lock_to_restart(&index, bytes)) {
+		return 101;
+	}
 	memcpy(header, bytes, sizeof header);
 	memset(header + 16, 0, 4);
 	put_u32be(header + 32, get_u32be(header + 32) + 1);

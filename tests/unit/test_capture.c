@@ -568,7 +568,6 @@ static void test_generation_that_comes_back_is_gone_on_with(void **state)
 	open_rig(&rig, f);
 	assert_int_equal(rig_sql(f->path, "INSERT INTO t(v) VALUES(1);"), 0);
 	rig_catch_up(&rig);
-	clock_sleep_ns(400 * NS_PER_MS); /* ZERO */
 	dying = rig_spawn_ready("half-restart", f->path, NULL);
 	assert_int_equal(rig_wait(dying), 0);
 	assert_int_equal(rig_sql(f->path, "INSERT INTO t(v) VALUES(2);"), 0);
