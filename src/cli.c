@@ -457,7 +457,7 @@ static enum status check_words(const struct config *config, struct error *err)
 				 "name is ./%s)",
 				 command->name, command->usage, command->name);
 	}
-	if (config->state_path) {
+	if (config->state_path && !command->takes_state) {
 		return error_set(err, ST_CONFIG,
 				 "--state does not go with rowtail %s; leave it out",
 				 command->name);

@@ -28,6 +28,7 @@ struct command {
 	bool takes_at;        /* --at: a moment of an archive */
 	bool takes_format;    /* --format: how rows are printed */
 	bool takes_dry_run;   /* --dry-run: it says what it would do */
+	bool takes_state;     /* --state beside its words */
 	bool takes_sql;       /* --sql: statements instead of events */
 	bool makes_events;    /* of the second of two words, or an archive, the first of
 			       * three, by the properties that shape them */

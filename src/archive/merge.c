@@ -77,10 +77,25 @@ static enum status write_page(struct merging *w, const struct ltx_page *page,
 	return status;
 }
 
+/* A page of the result, with zeros where it has no image. */
+static enum status see_page(struct merging *w, uint32_t page_no, const uint8_t *bytes,
+			    struct error *err)
+{
+	const struct merge *m = w->m;
+
+	if (w->sums) {
+		w->sum =
+		    ltx_database_checksum_add(w->sum, page_no, bytes, m->page_size);
+	}
+	return m->page ? m->page(m->context, page_no, bytes, err) : ST_OK;
+}
+
 /* An image of a page, from a file that is older than all that came before. */
 static enum status take_page(struct merging *w, const struct ltx_page *page,
 			     struct error *err)
 {
+	enum status status;
+
 	if (page->page_no > w->m->page_count || bit_is_set(w->has, page->page_no)) {
 		return ST_OK;
 	}
@@ -89,9 +104,9 @@ static enum status take_page(struct merging *w, const struct ltx_page *page,
 		return ST_OK;
 	}
 	bit_set(w->has, page->page_no);
-	if (w->sums) {
-		w->sum = ltx_database_checksum_add(w->sum, page->page_no, page->bytes,
-						   w->m->page_size);
+	status = see_page(w, page->page_no, page->bytes, err);
+	if (status != ST_OK) {
+		return status;
 	}
 	return write_page(w, page, err);
 }
@@ -225,12 +240,13 @@ static enum status take_file(struct merging *w, const struct archive_file *file,
 static enum status check_pages(struct merging *w, struct error *err)
 {
 	struct merge *m = w->m;
+	enum status status = ST_OK;
 
 	m->zero_count = 0;
 	if (w->run) {
 		memset(w->run, 0, m->page_size); /* nothing waits there any more */
 	}
-	for (uint32_t n = 0; n < m->page_count; n++) {
+	for (uint32_t n = 0; status == ST_OK && n < m->page_count; n++) {
 		uint32_t page_no = n + 1;
 
 		if (bit_is_set(w->has, page_no) ||
@@ -247,12 +263,9 @@ static enum status check_pages(struct merging *w, struct error *err)
 			    archive_name(m->plan->files[m->plan->count - 1]).text);
 		}
 		m->zero_count++;
-		if (w->sums) {
-			w->sum = ltx_database_checksum_add(w->sum, page_no, w->run,
-							   m->page_size);
-		}
+		status = see_page(w, page_no, w->run, err);
 	}
-	return ST_OK;
+	return status;
 }
 
 /* What the newest file says of the whole database. */

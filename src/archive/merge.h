@@ -34,6 +34,11 @@ struct merge {
 	const char *path; /* of fd, for messages */
 	const volatile int *stop;
 	struct progress *progress; /* NULL: none; counts MB of files read */
+	/* Given each page of the result but that of the lock byte, once, in no order;
+	 * NULL: nobody wants them. */
+	enum status (*page)(void *context, uint32_t page_no, const uint8_t *bytes,
+			    struct error *err);
+	void *context;
 
 	/* The result. */
 	uint32_t page_size;

@@ -5,7 +5,8 @@
  *
  * The archive is only read; who writes it may go on meanwhile. list prints a line for
  * each file, then which states there are. verify reads every file, and puts the newest
- * state together.
+ * state together; with --state it is compared with what was captured
+ * (src/commands/archive_compare.h).
  *
  * ERRORS  ST_CONFIG: no archive. ST_CORRUPT: verify found damage or a gap, each of
  * which is a line on stderr. ST_IO, ST_NOMEM.
@@ -23,6 +24,7 @@
 #include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/command_table.h"
+#include "src/commands/archive_compare.h"
 #include "src/commands/archive_upkeep.h"
 
 /* An archive as it was listed. */
@@ -306,7 +308,23 @@ static enum status say_verified(const struct archive *a, const struct verified *
 	return flush(err);
 }
 
-static enum status verify(const struct archive *a, struct error *err)
+static enum status verify_state(const struct archive *a, const char *state_path,
+				struct error *err)
+{
+	struct archive_compared compared;
+	enum status status =
+	    archive_compare(state_path, a->storage, &a->list, &compared, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	(void)printf("the same as %s at LSN %" PRIu64 ": %" PRIu32 " pages\n",
+		     quote(state_path).text, compared.lsn, compared.pages);
+	return flush(err);
+}
+
+static enum status verify(const struct archive *a, const char *state_path,
+			  struct error *err)
 {
 	struct verified v = {0};
 	struct merge merge = {0};
@@ -325,7 +343,11 @@ static enum status verify(const struct archive *a, struct error *err)
 				 v.gaps);
 	}
 	status = verify_latest(a, &v, &merge, err);
-	return status == ST_OK ? say_verified(a, &v, &merge, err) : status;
+	if (status == ST_OK) {
+		status = say_verified(a, &v, &merge, err);
+	}
+	return status == ST_OK && state_path ? verify_state(a, state_path, err)
+					     : status;
 }
 
 static enum status run_verify(const struct config *config, struct error *err)
@@ -339,7 +361,7 @@ static enum status run_verify(const struct config *config, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	status = verify(&a, err);
+	status = verify(&a, config->state_path, err);
 	archive_close(&a);
 	return status == ST_STOPPED
 		   ? error_set(err, ST_IO, "interrupted, not all files were verified")
@@ -359,6 +381,9 @@ static enum status run(const struct config *config, struct error *err)
 
 	if (config->dry_run && strcmp(action, "prune") != 0) {
 		return does_not_go("--dry-run", action, err);
+	}
+	if (config->state_path && strcmp(action, "verify") != 0) {
+		return does_not_go("--state", action, err);
 	}
 	if (strcmp(action, "list") == 0) {
 		return run_list(config, err);
@@ -383,12 +408,13 @@ static enum status run(const struct config *config, struct error *err)
 
 const struct command archive_command = {
     .name = "archive",
-    .usage = "list|verify|prune|compact ARCHIVE [--json] [--dry-run]",
+    .usage = "list|verify|prune|compact ARCHIVE [OPTION]...",
     .help = "list its files and the states that it has; read and\n"
 	    "verify all of them; remove what is past its time;\n"
 	    "merge what is due\n",
     .words = 2,
     .takes_json = true,
     .takes_dry_run = true,
+    .takes_state = true,
     .run = run,
 };
