@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from archive_figures import ArchiveFigures  # noqa: E402
 from figures import Figures, is_counted  # noqa: E402
 from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
@@ -143,6 +144,10 @@ def all_rows():
               key("ratio"), ">=", 3, 6, ratio)
     yield from state_rows()
     yield from slow_disk_rows()
+    yield Row("sql", "sql: one row by key out of an archive of the large database with"
+              " 500 increments", "archive-sql", key("s"), "<=", 0.3, 0.05, seconds)
+    yield Row("sql", "(bytes read for it)", "archive-sql", key("bytes"), "<=", 4e6, 1e6,
+              megabytes)
     yield from kafka_rows()
 
 
@@ -208,6 +213,8 @@ def make_run(figures, source, number):
     kind, _, detail = source.partition(" ")
     if kind.startswith("kafka-"):
         return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
+    if kind == "archive-sql":
+        return figures.archive.sql()
     if kind.endswith("slow-disk"):
         where = figures.state if kind.startswith("state-") else figures
         return where.slow_disk(int(detail), alone_first=number % 2 == 0)
@@ -356,10 +363,11 @@ def main():
     figures.prepare()
     sources = list(dict.fromkeys(row.source for row in rows))
     if {"size", "start", "state-copy", "state-catch-up", "state-resume kept",
-            "state-resume deleted"} & set(sources):
+            "state-resume deleted", "archive-sql"} & set(sources):
         figures.prepare_large()
     figures.state = StateFigures(figures)
     figures.kafka = KafkaFigures(figures)
+    figures.archive = ArchiveFigures(figures)
     try:
         results = {source: make_runs(figures, source, count) for source in sources}
     finally:
