@@ -205,6 +205,7 @@ static enum status open_archiver(struct pipeline *pipeline, const struct state *
 	    .is_new = state->kept.is_new,
 	    .takes_over = config->archive_take_over,
 	    .interval_ms = config->archive_interval_ms,
+	    .policy = &config->policy,
 	    .stop = &stop_requested,
 	};
 	enum status status = archiver_open(&settings, &pipeline->archiver, err);

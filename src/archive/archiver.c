@@ -420,6 +420,7 @@ enum status archiver_open(const struct archiver_settings *settings,
 					    .database = settings->database,
 					    .takes_over = settings->takes_over,
 					    .must_reach = settings->is_new,
+					    .stop = settings->stop,
 					    .fail = upload_failed,
 					    .context = a};
 	enum status status;
@@ -435,7 +436,11 @@ enum status archiver_open(const struct archiver_settings *settings,
 	gathered_init(&a->cut);
 	(void)pthread_mutex_init(&a->lock, NULL);
 	thread_cond_init(&a->changed);
-	status = outbox_open(settings->state_fd, settings->state_path, &a->outbox, err);
+	status = policy_settings_read(settings->policy, &uploads.policy, err);
+	if (status == ST_OK) {
+		status = outbox_open(settings->state_fd, settings->state_path,
+				     &a->outbox, err);
+	}
 	if (status == ST_OK) {
 		uploads.outbox = a->outbox;
 		status = uploader_open(&uploads, &a->known, &a->uploader, err);

@@ -3,7 +3,8 @@
  * src/archive/archiver.h -- what a state directory captures is written to an archive.
  *
  *     journal ─ add ─► gathered ─ cut ─► outbox ─► archive
- *              (told)  (a thread)        (another: src/archive/uploader.h)
+ *              (told)  (a thread)        (another: src/archive/uploader.h,
+ *                                         one more: src/archive/keeper.h)
  *
  * It listens to a durable history (src/history/listener.h). What is durable gathers,
  * and becomes a file, its net effect, after the interval, or sooner where it is much,
@@ -26,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/archive/policy_settings.h"
 #include "src/archive/storage_settings.h"
 #include "src/base/status.h"
 #include "src/history/listener.h"
@@ -42,6 +44,7 @@ struct archiver_settings {
 			  * where LSNs have to begin */
 	bool takes_over; /* archive.take.over */
 	int interval_ms; /* archive.interval.ms */
+	const struct policy_settings *policy;
 	const volatile int *stop;
 };
 

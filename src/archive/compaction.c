@@ -130,7 +130,7 @@ static enum status fill(struct group *g, uint64_t page_no, struct error *err)
 		if (n == db_lock_byte_page(c->page_size)) {
 			continue;
 		}
-		if (*c->stop) {
+		if (c->stops(c->context)) {
 			return error_set(err, ST_STOPPED, "interrupted");
 		}
 		if (!was_cut_off(g, (uint32_t)n)) {
@@ -189,7 +189,7 @@ static enum status write_pages(struct group *g, struct error *err)
 	while (status == ST_OK && (newest = find_newest(g)) != NULL) {
 		uint64_t page_no = newest->page_no;
 
-		if (*g->c->stop) {
+		if (g->c->stops(g->c->context)) {
 			return error_set(err, ST_STOPPED, "interrupted");
 		}
 		if (page_no <= newest->limit) {
@@ -239,8 +239,9 @@ static enum status read_again(const struct group *g, struct error *err)
 	fd_file_init(&file, g->fd, g->made.size, g->path);
 	status = ltx_reader_open(&file.base, &g->made, &reader, err);
 	while (status == ST_OK) {
-		status = *g->c->stop ? error_set(err, ST_STOPPED, "interrupted")
-				     : ltx_reader_next(reader, &page, err);
+		status = g->c->stops(g->c->context)
+			     ? error_set(err, ST_STOPPED, "interrupted")
+			     : ltx_reader_next(reader, &page, err);
 	}
 	ltx_reader_close(reader);
 	return status == ST_END ? ST_OK : status;

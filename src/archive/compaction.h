@@ -35,8 +35,9 @@ struct compaction {
 	const struct archive_file **inputs; /* each begins no later than behind the one
 					       before it, and ends after it */
 	size_t input_count;
-	unsigned level; /* of the new file */
-	const volatile int *stop;
+	unsigned level;               /* of the new file */
+	bool (*stops)(void *context); /* asked often: ends it with ST_STOPPED */
+	void *context;
 
 	/* The result. */
 	struct archive_file file;

@@ -170,7 +170,14 @@ static enum status abort_page(struct upload *u, int *count, struct error *err)
 	return status;
 }
 
-/* A list of unfinished uploads is no right that all have: without it they stay. */
+/* Of PREFIX/000L/...: a digit, as there are ten levels. */
+static char level_of(const struct upload *u)
+{
+	return u->key[strlen(u->s->prefix) + 4];
+}
+
+/* Those of the same level only: others may be under way by who merges beside. A list of
+ * unfinished uploads is no right that all have: without it they stay. */
 static enum status abort_leftovers(struct upload *u, struct error *err)
 {
 	struct s3_request request = {
@@ -181,7 +188,9 @@ static enum status abort_leftovers(struct upload *u, struct error *err)
 	buffer_reset(&u->query);
 	buffer_add_str(&u->query, "prefix=");
 	s3_add_encoded(&u->query, u->s->prefix, strlen(u->s->prefix), false);
-	buffer_add_str(&u->query, "%2F000&uploads=");
+	buffer_add_str(&u->query, "%2F000");
+	buffer_add_char(&u->query, level_of(u));
+	buffer_add_str(&u->query, "%2F&uploads=");
 	buffer_add_char(&u->query, '\0');
 	if (!buffer_ok(&u->query)) {
 		return out_of_memory(err);
@@ -347,11 +356,12 @@ static void give_up(struct upload *u)
 
 static enum status run(struct upload *u, struct error *err)
 {
+	unsigned level = 1u << (level_of(u) - '0');
 	enum status status = ST_OK;
 
-	if (!u->s->has_swept) {
+	if ((u->s->swept & level) == 0) {
 		status = abort_leftovers(u, err);
-		u->s->has_swept = status == ST_OK;
+		u->s->swept |= status == ST_OK ? level : 0;
 	}
 	if (status == ST_OK) {
 		status = begin(u, err);

@@ -4,7 +4,8 @@
  *
  * Each part is sent, and repeated, by itself. The object appears when all parts are
  * named; until then they are kept by the server, and cost, so they are given up where
- * something fails, and what an earlier run left is given up before the first upload.
+ * something fails, and what an earlier run left of a level is given up before the first
+ * upload to it.
  *
  * OWNERSHIP, THREADS, ERRORS  As the calls of src/archive/storage.h.
  */

@@ -20,7 +20,7 @@ struct s3_storage {
 	char *prefix;             /* without '/' at its ends */
 	size_t stream_count;      /* files that have a piece in memory */
 	struct s3_answer *answer; /* of the last request */
-	bool has_swept;           /* nothing of an earlier upload is left */
+	unsigned swept; /* bits of levels: nothing of an earlier upload is left */
 };
 
 struct s3_storage *s3_storage_of(struct storage *storage);

@@ -13,6 +13,71 @@ static void tell(const struct upkeep *u, const struct archive_file *file,
 	}
 }
 
+/* ---- times ---- */
+
+/* A file of that level that has what `file` has; NULL: none. */
+static const struct archive_file *find_cover(const struct archive_list *list,
+					     unsigned level,
+					     const struct archive_file *file)
+{
+	size_t low = 0;
+	size_t high = list->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct archive_file *f = &list->files[middle];
+
+		if (f->level < level ||
+		    (f->level == level && f->max_txid < file->max_txid)) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low < list->count && list->files[low].level == level &&
+		       list->files[low].min_txid <= file->min_txid
+		   ? &list->files[low]
+		   : NULL;
+}
+
+static enum status settle_one(struct upkeep *u, struct archive_file *file,
+			      struct error *err)
+{
+	const struct archive_file *cover = NULL;
+	enum status status;
+
+	for (unsigned level = file->level + 1; !cover && level < ARCHIVE_SNAPSHOT_LEVEL;
+	     level++) {
+		cover = find_cover(u->list, level, file);
+	}
+	if (cover) {
+		file->time_ns =
+		    file->time_ns < cover->time_ns ? file->time_ns : cover->time_ns;
+		return ST_OK;
+	}
+	status = storage_time(u->list->storage, file, &file->time_ns, err);
+	file->time_is_rough = status != ST_OK;
+	return status;
+}
+
+enum status upkeep_settle(struct upkeep *u, struct error *err)
+{
+	enum status status = ST_OK;
+
+	/* From the highest level down: what covers a file is settled before it. */
+	for (size_t i = u->list->count; status == ST_OK && i > 0; i--) {
+		if (!u->list->files[i - 1].time_is_rough) {
+			continue;
+		}
+		status = u->stops(u->context)
+			     ? error_set(err, ST_STOPPED, "interrupted")
+			     : settle_one(u, &u->list->files[i - 1], err);
+	}
+	return status;
+}
+
+/* ---- what is due ---- */
+
 static enum status compact(struct upkeep *u, const struct policy_step *step,
 			   int64_t now_ns, struct error *err)
 {
@@ -22,7 +87,8 @@ static enum status compact(struct upkeep *u, const struct policy_step *step,
 	    .inputs = step->inputs,
 	    .input_count = step->input_count,
 	    .level = step->level,
-	    .stop = u->stop,
+	    .stops = u->stops,
+	    .context = u->context,
 	};
 	enum status status = compaction_run(&c, err);
 
@@ -80,7 +146,7 @@ enum status upkeep_remove(struct upkeep *u, int64_t now_ns, struct error *err)
 	size_t count = 0;
 
 	while (status == ST_OK && count < gone.count) {
-		if (*u->stop) {
+		if (u->stops(u->context)) {
 			status = error_set(err, ST_STOPPED, "interrupted");
 			break;
 		}

@@ -20,11 +20,16 @@ struct upkeep {
 	struct storage *storage;   /* opened to be written to */
 	struct archive_list *list; /* of it, sorted */
 	const struct policy *policy;
-	const volatile int *stop;
+	bool (*stops)(void *context); /* asked often: ends it with ST_STOPPED */
 	/* A file is made or removed; may be NULL. */
 	void (*told)(void *context, const struct archive_file *file, bool is_removed);
 	void *context;
 };
+
+/* Rough times of a list become as right as policy needs them, without a request for
+ * each file: of one that another one of levels 1 to 8 has the time is no later than
+ * that one's, and stays marked as rough. ST_LOST: list again. */
+enum status upkeep_settle(struct upkeep *upkeep, struct error *err) MUST_CHECK;
 
 /* The next compaction or snapshot that is due. ST_END: none is. */
 enum status upkeep_compact(struct upkeep *upkeep, int64_t now_ns,

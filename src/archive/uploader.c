@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/archive/keeper.h"
 #include "src/archive/location.h"
 #include "src/archive/ltx.h"
 #include "src/archive/owner.h"
@@ -31,7 +32,8 @@ struct uploader {
 	struct uploader_settings settings;
 	struct owner owner;
 	struct storage *storage; /* NULL: out of reach so far */
-	int64_t checked_ns;      /* the note, monotonic */
+	struct keeper *keeper;
+	int64_t checked_ns; /* the note, monotonic */
 	bool is_started;
 	pthread_t thread;
 
@@ -140,7 +142,6 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 	if (status == ST_OK) {
 		status = look(u, &list, known, err);
 	}
-	archive_list_clear(&list);
 	u->owner.storage = u->storage;
 	if (status == ST_OK) {
 		status = owner_find(&u->owner, known->has_files, err);
@@ -149,10 +150,12 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 		status = take(u, known, err);
 	}
 	if (status != ST_OK) {
+		archive_list_clear(&list);
 		storage_close(u->storage);
 		u->storage = NULL;
 		return status;
 	}
+	keeper_take_list(u->keeper, &list, u->owner.number);
 	known->is_known = true;
 	u->checked_ns = clock_mono_ns();
 	return ST_OK;
@@ -172,6 +175,7 @@ static void say_away(struct uploader *u, const struct error *err)
 			 "directory",
 			 quote(u->settings.location).text, err->text);
 		u->is_away = true;
+		keeper_hold(u->keeper, true);
 	}
 }
 
@@ -180,6 +184,7 @@ static void say_back(struct uploader *u)
 	if (u->is_away) {
 		log_info("the archive %s takes files again",
 			 quote(u->settings.location).text);
+		keeper_hold(u->keeper, false);
 	}
 	u->is_away = false;
 	u->pause_ns = 0;
@@ -228,6 +233,7 @@ static enum status put(struct uploader *u, const struct archive_file *file,
 	}
 	if (status == ST_OK) {
 		FAULT_POINT("archive-put");
+		keeper_add(u->keeper, file);
 		status = outbox_done(u->settings.outbox, file, err);
 	}
 	return status;
@@ -328,6 +334,19 @@ static void *run(void *context)
 
 /* ---- open and close ---- */
 
+static enum status open_keeper(struct uploader *u, struct error *err)
+{
+	const struct keeper_settings keeps = {.location = u->settings.location,
+					      .storage = u->settings.storage,
+					      .writer = u->owner.writer,
+					      .policy = u->settings.policy,
+					      .stop = u->settings.stop,
+					      .fail = u->settings.fail,
+					      .context = u->settings.context};
+
+	return keeper_open(&keeps, &u->keeper, err);
+}
+
 enum status uploader_open(const struct uploader_settings *settings,
 			  struct archive_known *known, struct uploader **out,
 			  struct error *err)
@@ -345,7 +364,10 @@ enum status uploader_open(const struct uploader_settings *settings,
 				  .takes_over = settings->takes_over};
 	(void)pthread_mutex_init(&u->lock, NULL);
 	thread_cond_init(&u->changed);
-	status = connect(u, known, err);
+	status = open_keeper(u, err);
+	if (status == ST_OK) {
+		status = connect(u, known, err);
+	}
 	if (status != ST_OK && may_pass(status) && !settings->must_reach) {
 		*known = (struct archive_known){0};
 		say_away(u, err);
@@ -365,7 +387,7 @@ enum status uploader_start(struct uploader *uploader, struct error *err)
 	    thread_start(&uploader->thread, run, uploader, "upload", err);
 
 	uploader->is_started = status == ST_OK;
-	return status;
+	return status == ST_OK ? keeper_start(uploader->keeper, err) : status;
 }
 
 void uploader_wake(struct uploader *uploader)
@@ -393,8 +415,12 @@ enum status uploader_finish(struct uploader *uploader, bool patient, struct erro
 	uploader->until_ns = clock_mono_ns() + PATIENCE_NS;
 	(void)pthread_cond_signal(&uploader->changed);
 	(void)pthread_mutex_unlock(&uploader->lock);
+	if (!patient) {
+		keeper_finish(uploader->keeper, false);
+	}
 	join(uploader);
 	outbox_look(uploader->settings.outbox, &content);
+	keeper_finish(uploader->keeper, content.count == 0);
 	if (content.count == 0) {
 		return ST_OK;
 	}
@@ -416,6 +442,7 @@ void uploader_close(struct uploader *uploader)
 	(void)pthread_cond_signal(&uploader->changed);
 	(void)pthread_mutex_unlock(&uploader->lock);
 	join(uploader);
+	keeper_close(uploader->keeper);
 	if (uploader->storage) {
 		storage_close(uploader->storage);
 	}

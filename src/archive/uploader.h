@@ -4,7 +4,8 @@
  *
  * A thread of its own does it, the next file only after the one before is acknowledged:
  * so the archive has no gap, whenever it ends. An archive that is out of reach, or
- * full, is said once, and tried again, less and less often; files wait meanwhile.
+ * full, is said once, and tried again, less and less often; files wait meanwhile. What
+ * it lists at first, and puts, is what src/archive/keeper.h works on.
  *
  * OWNERSHIP  uploader_open / uploader_close; outbox and texts are borrowed.
  * THREADS    The one that opened it; wake: any.
@@ -16,6 +17,7 @@
 
 #include "src/archive/archive_resume.h"
 #include "src/archive/outbox.h"
+#include "src/archive/policy.h"
 #include "src/archive/storage_settings.h"
 
 struct uploader;
@@ -26,6 +28,8 @@ struct uploader_settings {
 	const char *database; /* its name, for the note */
 	bool takes_over;      /* archive.take.over */
 	bool must_reach;      /* one that is out of reach is an error */
+	struct policy policy; /* what is due in it (src/archive/keeper.h) */
+	const volatile int *stop;
 	struct outbox *outbox;
 	void (*fail)(void *context, const struct error *err); /* THREAD: its own */
 	void *context;
@@ -42,8 +46,9 @@ enum status uploader_start(struct uploader *uploader, struct error *err) MUST_CH
 /* More may wait. */
 void uploader_wake(struct uploader *uploader);
 
-/* Put what waits. `patient`: an archive that is out of reach is tried for a minute;
- * else not again. ST_RETRY: files wait still, the text says how many and why. */
+/* Put what waits. `patient`: an archive that is out of reach is tried for a minute,
+ * else not again; and then what is due in it is done. ST_RETRY: files wait still, the
+ * text says how many and why. */
 enum status uploader_finish(struct uploader *uploader, bool patient,
 			    struct error *err) MUST_CHECK;
 

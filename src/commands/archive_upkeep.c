@@ -27,6 +27,12 @@ static void tell(void *context, const struct archive_file *file, bool is_removed
 	done->bytes += file->size;
 }
 
+static bool stops(void *context)
+{
+	(void)context;
+	return stop_requested != 0;
+}
+
 static enum status flush(struct error *err)
 {
 	return fflush(stdout) == 0 ? ST_OK
@@ -63,7 +69,7 @@ static enum status work_open(struct work *w, const struct config *config, bool w
 
 	w->upkeep = (struct upkeep){.list = &w->list,
 				    .policy = &w->policy,
-				    .stop = &stop_requested,
+				    .stops = stops,
 				    .told = tell,
 				    .context = &w->done};
 	if (status == ST_OK) {

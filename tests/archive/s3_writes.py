@@ -159,9 +159,13 @@ def test_a_large_file_that_fails_leaves_no_parts(box):
 def test_what_a_killed_writer_left_is_given_up(box):
     fake = FakeS3(box)
     fake.uploads = {"old&1": (key_of(9, 1, 3), {}, ""), "old&2": (key_of(1, 2, 3), {}, ""),
+                    "old&3": (key_of(1, 5, 9), {}, ""),
                     "other": (PREFIX + "/note", {}, ""), "far": ("else/0000/x", {}, "")}
     path, _ = local(box, PART + 1)
-    put(box, fake.endpoint, path)
+    put(box, fake.endpoint, path, level=1)
+    # What goes to another level may be under way still.
+    expect(sorted(fake.uploads) == ["far", "old&1", "other"], "left: %s", fake.uploads)
+    put(box, fake.endpoint, path, level=9)
     expect(sorted(fake.uploads) == ["far", "other"], "left: %s", fake.uploads)
 
 

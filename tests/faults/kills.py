@@ -22,6 +22,8 @@ from harness.box import Box, Failed, TESTS, expect
 from harness.pages import image
 
 COMMITS = 120                       # of a leg that follows
+UPKEEP = ("compaction.levels=1s,2s", "snapshot.interval=2s", "retention=1s",
+          "l0.retention=1s")
 MESSAGES = 20000                    # of one state directory; all are kept, and compared
 
 
@@ -71,7 +73,9 @@ class Chain:
     def arguments(self, *more):
         sink = ["--to", "file:" + self.out] if self.to_file else []
         return [self.application.path, "--state", self.directory, "--lines=record",
-                "--archive", self.archive, "-D", "archive.interval.ms=5", *sink, *more]
+                "--archive", self.archive, "-D", "archive.interval.ms=5",
+                *(word for one in UPKEEP for word in ("-D", "archive." + one)), *sink,
+                *more]
 
     def rotate(self, tail):
         if os.path.exists(self.out) and os.path.getsize(self.out) > 0:

@@ -20,7 +20,19 @@
 #define PAGES  40u /* of a database of these tests, at most */
 #define STATES 260u
 
-static const volatile int never;
+static const volatile int no_stop;
+
+static bool never(void *context)
+{
+	(void)context;
+	return false;
+}
+
+static bool now(void *context)
+{
+	(void)context;
+	return true;
+}
 
 /* An archive, and what each of its states must be. */
 struct model {
@@ -170,7 +182,7 @@ static enum status compact(struct model *m, unsigned from, unsigned to, uint64_t
 				 .inputs = inputs,
 				 .input_count = count,
 				 .level = to,
-				 .stop = &never};
+				 .stops = never};
 	status = compaction_run(c, &m->err);
 	assert_int_equal(memory_storage_opened(m->storage), 0);
 	if (status == ST_OK) {
@@ -206,7 +218,7 @@ static void check_state(struct model *m, uint64_t txid, unsigned levels)
 			       .plan = &plan,
 			       .fd = fd,
 			       .path = "out",
-			       .stop = &never};
+			       .stop = &no_stop};
 	if (merge_run(&merge, &m->err) != ST_OK) {
 		fail_msg("txid %d, levels %x: %s", (int)txid, levels, m->err.text);
 	}
@@ -384,14 +396,13 @@ static void test_a_size_that_the_archive_cannot_have_is_an_error(void **state)
 static void test_a_request_to_stop_ends_it(void **state)
 {
 	struct model *m = *state;
-	const volatile int now = 1;
 	const struct archive_file *inputs[2];
 	struct compaction c = {.storage = memory_storage_base(m->storage),
 			       .list = &m->list,
 			       .inputs = inputs,
 			       .input_count = 2,
 			       .level = 1,
-			       .stop = &now};
+			       .stops = now};
 
 	add_many(m, (const uint64_t[]){3}, 1);
 	inputs[0] = named(m, 0, 2, 2);
