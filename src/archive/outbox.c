@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "src/archive/directory.h"
+#include "src/archive/file_name.h"
 #include "src/archive/ltx.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
@@ -330,41 +331,69 @@ void outbox_look(struct outbox *outbox, struct outbox_content *content)
 	(void)pthread_mutex_unlock(&outbox->lock);
 }
 
-bool outbox_peek(int state_fd, struct outbox_content *content)
+/* Files of a level that wait. */
+static void peek_level(int fd, unsigned level, struct outbox_content *content)
 {
-	static const unsigned levels[] = {0, ARCHIVE_SNAPSHOT_LEVEL};
+	const struct dirent *entry;
+	char name[16];
+	DIR *folder;
+	int level_fd;
+
+	(void)snprintf(name, sizeof name, "ltx/%u", level);
+	level_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = level_fd < 0 ? NULL : fdopendir(level_fd);
+	if (!folder) {
+		if (level_fd >= 0) {
+			(void)close(level_fd);
+		}
+		return;
+	}
+	while ((entry = readdir(folder)) != NULL) {
+		struct archive_file file = {.level = level};
+		struct stat st;
+
+		if (file_name_read(entry->d_name, &file) &&
+		    fstatat(level_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+			content->count++;
+			content->bytes += (uint64_t)st.st_size;
+		}
+	}
+	(void)closedir(folder);
+}
+
+bool outbox_peek(int state_fd, struct outbox_content *content, struct last_error *away)
+{
 	int fd = openat(state_fd, OUTBOX_FOLDER,
 			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	*content = (struct outbox_content){0};
+	*away = (struct last_error){0};
 	if (fd < 0) {
 		return false;
 	}
 	(void)read_marks(fd, false, content);
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-		char level[16];
-		const struct dirent *entry;
-		DIR *folder;
-		int level_fd;
-
-		(void)snprintf(level, sizeof level, "ltx/%u", levels[i]);
-		level_fd = openat(fd, level, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		folder = level_fd < 0 ? NULL : fdopendir(level_fd);
-		while (folder && (entry = readdir(folder)) != NULL) {
-			struct stat st;
-
-			if (strstr(entry->d_name, ".ltx") &&
-			    fstatat(level_fd, entry->d_name, &st, 0) == 0) {
-				content->count++;
-				content->bytes += (uint64_t)st.st_size;
-			}
-		}
-		if (folder) {
-			(void)closedir(folder);
-		}
+	for (unsigned level = 0; level < ARCHIVE_LEVELS; level++) {
+		peek_level(fd, level, content);
+	}
+	if (!last_error_read(fd, away)) {
+		*away = (struct last_error){0};
 	}
 	(void)close(fd);
 	return true;
+}
+
+void outbox_away(struct outbox *outbox, const char *why)
+{
+	struct last_error known;
+
+	if (!last_error_read(outbox->fd, &known)) {
+		last_error_write(outbox->fd, why);
+	}
+}
+
+void outbox_back(struct outbox *outbox)
+{
+	last_error_remove(outbox->fd);
 }
 
 /* ---- writing ---- */

@@ -7,6 +7,7 @@
  *     TXID-PAGESIZE.done  up to where the archive has acknowledged; its mtime is the
  * time of that state writer              32 hex digits: who writes the archive
  * (src/archive/owner.h)
+ *     error               since when the archive takes no files, and why; for people
  *
  * So a run can go on while the archive is out of reach: what it has is known from what
  * it acknowledged. A file is removed only when the mark behind it is on the disk.
@@ -23,6 +24,7 @@
 #include <stdint.h>
 
 #include "src/archive/storage.h"
+#include "src/base/last_error.h"
 
 #define OUTBOX_FOLDER       "archive"
 #define OUTBOX_WRITER_BYTES 33 /* with the NUL */
@@ -47,9 +49,14 @@ void outbox_close(struct outbox *outbox); /* takes NULL */
 
 const char *outbox_writer(const struct outbox *outbox);
 void outbox_look(struct outbox *outbox, struct outbox_content *content);
-/* The same of a directory that another process may use; nothing is changed. False: it
- * has none. */
-bool outbox_peek(int state_fd, struct outbox_content *content);
+/* The same of a directory that another process may use; nothing is changed. `away`: as
+ * outbox_away, else its time is empty. False: it has none. */
+bool outbox_peek(int state_fd, struct outbox_content *content, struct last_error *away);
+
+/* The archive takes no files: the first time and reason stay until it does, also over
+ * runs. */
+void outbox_away(struct outbox *outbox, const char *why);
+void outbox_back(struct outbox *outbox);
 
 /* A new file to be written: `*path` is for messages, borrowed. One that was left is
  * removed. */

@@ -156,6 +156,7 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 		return status;
 	}
 	keeper_take_list(u->keeper, &list, u->owner.number);
+	outbox_back(u->settings.outbox);
 	known->is_known = true;
 	u->checked_ns = clock_mono_ns();
 	return ST_OK;
@@ -176,6 +177,7 @@ static void say_away(struct uploader *u, const struct error *err)
 			 quote(u->settings.location).text, err->text);
 		u->is_away = true;
 		keeper_hold(u->keeper, true);
+		outbox_away(u->settings.outbox, err->text);
 	}
 }
 
@@ -185,6 +187,7 @@ static void say_back(struct uploader *u)
 		log_info("the archive %s takes files again",
 			 quote(u->settings.location).text);
 		keeper_hold(u->keeper, false);
+		outbox_back(u->settings.outbox);
 	}
 	u->is_away = false;
 	u->pause_ns = 0;

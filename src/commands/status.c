@@ -15,12 +15,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "src/archive/outbox.h"
 #include "src/base/clock.h"
+#include "src/base/last_error.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/command_table.h"
 #include "src/state/known_journal.h"
-#include "src/state/last_error.h"
 #include "src/state/state_dir.h"
 
 #define TRIES    100 /* while a process folds and trims */
@@ -45,6 +46,9 @@ struct report {
 	bool is_clean;
 	bool has_error;
 	struct last_error error;
+	bool has_archive;
+	struct outbox_content archive;
+	struct last_error away; /* since when, and why; no time: it is not */
 };
 
 /* ---- collecting ---- */
@@ -136,6 +140,7 @@ static enum status read_contents(struct report *report, struct state_dir *dir,
 			   report->meta.is_clean &&
 			   report->meta.clean_lsn == report->end_lsn;
 	report->has_error = last_error_read(fd, &report->error);
+	report->has_archive = outbox_peek(fd, &report->archive, &report->away);
 	return status;
 }
 
@@ -206,6 +211,53 @@ static json_t *json_error(const struct report *report)
 				 : json_null();
 }
 
+static bool is_archived(const struct report *report)
+{
+	return report->archive.done_txid > report->end_lsn;
+}
+
+/* Of the newest state that the archive has, seconds. */
+static double archive_age(const struct report *report)
+{
+	int64_t age = clock_wall_ns() - report->archive.time_ns;
+
+	return age > 0 ? (double)age / (double)NS_PER_S : 0;
+}
+
+static json_t *json_archive(const struct report *report)
+{
+	const struct outbox_content *archive = &report->archive;
+	bool has_state = archive->done_txid > 0;
+	json_t *all = report->has_archive ? json_object() : json_null();
+	char txid[17];
+
+	if (!all || !report->has_archive) {
+		return all;
+	}
+	(void)snprintf(txid, sizeof txid, "%016" PRIx64, archive->done_txid);
+	if (json_object_set_new(all, "lsn",
+				has_state ? json_number(archive->done_txid - 1)
+					  : json_null()) |
+	    json_object_set_new(all, "txid",
+				has_state ? json_string(txid) : json_null()) |
+	    json_object_set_new(all, "age_seconds",
+				has_state ? json_real(archive_age(report))
+					  : json_null()) |
+	    json_object_set_new(all, "up_to_date", json_boolean(is_archived(report))) |
+	    json_object_set_new(all, "waiting_files", json_number(archive->count)) |
+	    json_object_set_new(all, "waiting_bytes", json_number(archive->bytes)) |
+	    json_object_set_new(all, "away",
+				report->away.time[0]
+				    ? json_pack("{s:s, s:o}", "since",
+						report->away.time, "text",
+						json_text(report->away.text))
+				    : json_null())) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
+}
+
 /* What there is once the first start has got that far. */
 static int add_contents(json_t *all, const struct report *report)
 {
@@ -254,6 +306,7 @@ static json_t *to_json(const struct report *report)
 	    json_object_set_new(all, "frames_bytes",
 				json_number(report->frames_bytes)) |
 	    json_object_set_new(all, "log_bytes", json_number(report->log_bytes)) |
+	    json_object_set_new(all, "archive", json_archive(report)) |
 	    json_object_set_new(all, "last_error", json_error(report));
 	if (failed) {
 		json_decref(all);
@@ -339,6 +392,28 @@ static void print_contents(const struct report *report)
 	print_number("backlog", report->lag_bytes - report->first_bytes, " bytes");
 }
 
+static void print_archive(const struct report *report)
+{
+	const struct outbox_content *archive = &report->archive;
+
+	print_name("archive");
+	if (archive->done_txid > 0) {
+		(void)printf("LSN %" PRIu64 ", txid:%016" PRIx64 ", %.1f s old%s\n",
+			     archive->done_txid - 1, archive->done_txid,
+			     archive_age(report),
+			     is_archived(report) ? ", up to date" : "");
+	} else {
+		(void)puts("nothing yet");
+	}
+	print_name("archive waits");
+	(void)printf("%zu files, %" PRIu64 " bytes\n", archive->count, archive->bytes);
+	print_name("archive away");
+	if (report->away.time[0]) {
+		(void)printf("since %s: ", report->away.time);
+	}
+	(void)puts(report->away.time[0] ? report->away.text : "no");
+}
+
 static void print_lines(const struct report *report)
 {
 	print_text("database", report->database
@@ -352,6 +427,9 @@ static void print_lines(const struct report *report)
 	print_number("shadow", report->shadow_bytes, " bytes");
 	print_number("frames", report->frames_bytes, " bytes");
 	print_number("log", report->log_bytes, " bytes");
+	if (report->has_archive) {
+		print_archive(report);
+	}
 	print_name("last error");
 	if (report->has_error) {
 		(void)printf("%s ", report->error.time);

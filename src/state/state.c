@@ -10,9 +10,9 @@
 #include "src/base/array.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
+#include "src/base/last_error.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
-#include "src/state/last_error.h"
 #include "src/state/last_settings.h"
 #include "src/state/rebuilt.h"
 

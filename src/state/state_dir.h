@@ -9,7 +9,7 @@
  *     DIR/hashes     a hash of each page of it     (src/state/shadow.h)
  *     DIR/frames     page images of the journal    (src/history/spool.h)
  *     DIR/log-LSN    records of the journal        (src/state/journal.h)
- *     DIR/error      why the last run ended        (src/state/last_error.h)
+ *     DIR/error      why the last run ended        (src/base/last_error.h)
  *     DIR/settings   what shaped its messages      (src/state/last_settings.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is

@@ -234,6 +234,52 @@ def test_an_archive_that_lacks_files_is_made_whole(box):
     same(box, archive, path)
 
 
+def status(box):
+    """What `rowtail status` says of the archive: the JSON, and lines."""
+    args = ("status", "--state", box.path("state"))
+    done, lines = box.run(*args, "--json"), box.run(*args)
+    expect(done.code == lines.code == 0, "%s, %s", done, lines)
+    got = json.loads(done.out)
+    return got["archive"], got, lines.out.decode()
+
+
+def test_status_says_what_the_archive_has_and_what_waits(box):
+    writer, path = small(box)
+    archive, away = box.path("archive"), box.path("away")
+    box.run(path, "--state", box.path("state"), "--to", "file:" + box.path("out"), "--once")
+    got, _, text = status(box)
+    expect(got is None and "archive" not in text.replace(box.folder, ""), "%s", text)
+    once(box, path, archive)
+    got, whole, text = status(box)
+    expect(got["lsn"] == max(ends(box, archive)) == whole["journalled_lsn"] and
+           int(got["txid"], 16) == got["lsn"] + 1 and got["up_to_date"], "%s", got)
+    expect(got["waiting_files"] == got["waiting_bytes"] == 0 and got["away"] is None and
+           0 <= got["age_seconds"] < 600, "%s", got)
+    expect("archive:           LSN %d, txid:%s, " % (got["lsn"], got["txid"]) in text and
+           "archive waits:     0 files, 0 bytes\narchive away:      no\n" in text and
+           ", up to date\n" in text, "%s", text)
+    os.rename(archive, away)
+    since = None
+    for n in range(2):
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        tail = box.tail(path, "--state", box.path("state"), "--archive", archive, "--to",
+                        "none")
+        box.wait_until(lambda: status(box)[0]["waiting_files"] > n, 30, "no file waits")
+        got, whole, text = status(box)
+        expect(got["lsn"] < whole["journalled_lsn"] and not got["up_to_date"] and
+               got["waiting_bytes"] > 0, "%s", got)
+        expect("cannot be opened as an archive" in got["away"]["text"] and
+               since in (None, got["away"]["since"]), "%s", got)
+        expect("archive away:      since %s: " % got["away"]["since"] in text, "%s", text)
+        since = got["away"]["since"]
+        box.stop(tail)
+    os.rename(away, archive)
+    once(box, path, archive)
+    got, whole, text = status(box)
+    expect(got["lsn"] == whole["journalled_lsn"] and got["away"] is None and
+           got["waiting_files"] == 0, "%s", got)
+
+
 def test_files_wait_while_the_folder_is_away(box):
     writer, path = small(box)
     archive, away = box.path("archive"), box.path("away")

@@ -20,7 +20,7 @@ FIELDS = ["database", "state_directory", "running", "pid", "clean_stop", "ready"
           "page_size", "base_lsn", "acknowledged_lsn", "acknowledged_messages",
           "journalled_lsn", "change_id", "in_snapshot", "lag_transactions", "lag_bytes",
           "lag_seconds", "backlog_bytes", "shadow_bytes", "frames_bytes", "log_bytes",
-          "last_error"]
+          "archive", "last_error"]
 
 
 def status(session):

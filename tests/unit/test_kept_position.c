@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "src/base/file_io.h"
+#include "src/base/last_error.h"
 #include "src/base/log.h"
-#include "src/state/last_error.h"
 #include "src/state/state.h"
 
 #define PAGE 512

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/state/last_error.h"
+#include "src/base/last_error.h"
 
 struct fixture {
 	char folder[64];

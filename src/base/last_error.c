@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "src/state/last_error.h"
+#include "src/base/last_error.h"
 
 #include <fcntl.h>
 #include <stdio.h>

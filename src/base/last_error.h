@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/state/last_error.h -- DIR/error: why the last run of a state directory ended.
+ * src/base/last_error.h -- DIR/error: why the last run of a state directory ended, or,
+ * in STATE/archive, since when files wait there, and why.
  *
  * One line: the time (UTC, ISO 8601), a space, the text of the error. Written by the
  * process that has the directory in use, removed by the next one that starts well.
