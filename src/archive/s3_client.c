@@ -35,6 +35,7 @@ struct s3_client {
 	struct s3_keys keys;
 	struct s3_address address;
 	CURL *curl;
+	int64_t stopped_ns; /* a signal to stop was seen, monotonic; 0: none */
 	char problem[CURL_ERROR_SIZE];
 };
 
@@ -314,11 +315,26 @@ static int rewind_body(void *context, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* A stop was asked for, and its grace is over. */
+static bool has_to_stop(struct s3_client *c)
+{
+	int64_t now;
+
+	if (!stop_requested) {
+		return false;
+	}
+	now = clock_mono_ns();
+	if (c->stopped_ns == 0) {
+		c->stopped_ns = now;
+	}
+	return now - c->stopped_ns >= c->settings->stop_grace_ms * NS_PER_MS;
+}
+
 static int look_for_stop(void *context, curl_off_t a, curl_off_t b, curl_off_t c,
 			 curl_off_t d)
 {
-	(void)context, (void)a, (void)b, (void)c, (void)d;
-	return stop_requested != 0;
+	(void)a, (void)b, (void)c, (void)d;
+	return has_to_stop(context);
 }
 
 /* ---- a request ---- */
@@ -467,6 +483,7 @@ static void set_options(struct s3_client *c)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, look_for_stop);
+	SET(CURLOPT_XFERINFODATA, c);
 	if (c->settings->s3_ca) {
 		SET(CURLOPT_CAINFO, c->settings->s3_ca);
 		SET(CURLOPT_CAPATH, NULL);
@@ -549,15 +566,16 @@ static bool is_busy(const struct s3_answer *a)
 	return false;
 }
 
-/* A random time, at most twice as long after each try. false: a stop was asked for. */
-static bool pause_before(int try)
+/* A random time, at most twice as long after each try. false: it has to stop. */
+static bool pause_before(struct s3_client *c, int try)
 {
-	int most = PAUSE_MS << try;
+	int most = stop_requested ? PAUSE_MS : PAUSE_MS << try;
 	uint64_t x = (uint64_t)clock_mono_ns() * 0x9e3779b97f4a7c15u;
 	struct pollfd stop = {.fd = stop_fd(), .events = POLLIN};
 
-	(void)poll(&stop, 1, most / 4 + (int)(x >> 33) % (most * 3 / 4));
-	return stop_requested == 0;
+	(void)poll(&stop, stop_requested ? 0 : 1,
+		   most / 4 + (int)(x >> 33) % (most * 3 / 4));
+	return !has_to_stop(c);
 }
 
 static enum status no_answer(const struct exchange *x, CURLcode result,
@@ -671,7 +689,7 @@ enum status s3_client_send(struct s3_client *c, const struct s3_request *request
 			}
 			status = ST_OK;
 		}
-		if (!pause_before(try)) {
+		if (!pause_before(c, try)) {
 			return error_set(err, ST_STOPPED, "interrupted");
 		}
 	}

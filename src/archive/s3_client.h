@@ -4,9 +4,9 @@
  *
  * One connection is kept. A request that failed for a reason that passes (a broken
  * connection, a server that is busy) is sent again, with growing and random pauses; a
- * signal that asks rowtail to stop ends any wait. Redirects are not followed, and of an
- * answer no more is taken than there is room for. What a request means, and what is to
- * be done about an answer, is the caller's.
+ * signal that asks rowtail to stop ends any wait, after the settings' grace. Redirects
+ * are not followed, and of an answer no more is taken than there is room for. What a
+ * request means, and what is to be done about an answer, is the caller's.
  *
  * OWNERSHIP  s3_client_open / s3_client_close; settings and bucket are borrowed until
  *            then.

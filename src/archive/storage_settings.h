@@ -19,6 +19,8 @@ struct storage_settings {
 	char *s3_secret_key;
 	char *s3_session_token; /* NULL: none */
 	int s3_timeout_ms;      /* of silence, until a request is sent again */
+	int stop_grace_ms; /* requests go on so long after a signal to stop; this is
+			    * no property: 0, but for who writes behind a run */
 };
 
 #endif

@@ -25,11 +25,13 @@
 #define FIRST_PAUSE_NS NS_PER_S        /* after a failure; doubled, up to */
 #define LAST_PAUSE_NS  (60 * NS_PER_S) /* this */
 #define CHECK_NS       (60 * NS_PER_S) /* between two looks at the note */
-#define PATIENCE_NS    (60 * NS_PER_S) /* of --once */
+#define PATIENCE_NS    (60 * NS_PER_S) /* of --once, with an archive that is away */
+#define STOP_MS        2000            /* of a stop, which has more to do */
 #define UPLOAD_NICE    5
 
 struct uploader {
 	struct uploader_settings settings;
+	struct storage_settings requests; /* of the same, with the grace of a stop */
 	struct owner owner;
 	struct storage *storage; /* NULL: out of reach so far */
 	struct keeper *keeper;
@@ -41,7 +43,7 @@ struct uploader {
 	pthread_cond_t changed;
 	bool finishes;
 	bool is_patient;
-	int64_t until_ns; /* of a patient one, monotonic */
+	int64_t until_ns; /* it finishes, monotonic */
 	bool ends;        /* now */
 	bool is_away;     /* the last try failed, and that is said */
 	int64_t pause_ns;
@@ -130,8 +132,8 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 {
 	struct archive_list list = {0};
 	bool makes = may_make(u);
-	enum status status = location_open_to_write(
-	    u->settings.location, u->settings.storage, makes, &u->storage, err);
+	enum status status = location_open_to_write(u->settings.location, &u->requests,
+						    makes, &u->storage, err);
 
 	*known = (struct archive_known){0};
 	if (status != ST_OK) {
@@ -282,8 +284,12 @@ static void pause_a_while(struct uploader *u)
 /* With the lock: what waits is left where it is. */
 static bool gives_up(const struct uploader *u)
 {
-	return u->ends || (u->is_away && u->finishes &&
-			   (!u->is_patient || clock_mono_ns() > u->until_ns));
+	bool is_late = u->finishes && clock_mono_ns() > u->until_ns;
+
+	if (u->ends || !u->finishes) {
+		return u->ends;
+	}
+	return u->is_patient ? u->is_away && is_late : u->is_away || is_late;
 }
 
 /* With the lock, which is let go of meanwhile. False: it has failed for good. */
@@ -294,13 +300,18 @@ static bool try_next(struct uploader *u, const struct archive_file *file)
 
 	(void)pthread_mutex_unlock(&u->lock);
 	status = upload(u, file, &err);
-	if (status != ST_OK && !may_pass(status)) {
+	if (status != ST_OK && status != ST_STOPPED && !may_pass(status)) {
 		u->settings.fail(u->settings.context, &err);
 	}
 	(void)pthread_mutex_lock(&u->lock);
 	if (status == ST_OK) {
 		say_back(u);
 		return true;
+	}
+	if (status == ST_STOPPED) { /* nothing is wrong but the time */
+		u->failure = err;
+		u->ends = true;
+		return false;
 	}
 	if (!may_pass(status)) {
 		return false;
@@ -361,6 +372,8 @@ enum status uploader_open(const struct uploader_settings *settings,
 		return error_no_memory(err, "the archive");
 	}
 	u->settings = *settings;
+	u->requests = *settings->storage;
+	u->requests.stop_grace_ms = STOP_MS;
 	u->owner = (struct owner){.writer = outbox_writer(settings->outbox),
 				  .database = settings->database,
 				  .location = settings->location,
@@ -415,7 +428,8 @@ enum status uploader_finish(struct uploader *uploader, bool patient, struct erro
 	(void)pthread_mutex_lock(&uploader->lock);
 	uploader->finishes = true;
 	uploader->is_patient = patient;
-	uploader->until_ns = clock_mono_ns() + PATIENCE_NS;
+	uploader->until_ns =
+	    clock_mono_ns() + (patient ? PATIENCE_NS : STOP_MS * NS_PER_MS);
 	(void)pthread_cond_signal(&uploader->changed);
 	(void)pthread_mutex_unlock(&uploader->lock);
 	if (!patient) {
@@ -427,12 +441,13 @@ enum status uploader_finish(struct uploader *uploader, bool patient, struct erro
 	if (content.count == 0) {
 		return ST_OK;
 	}
-	return error_set(err, ST_RETRY,
-			 "%zu file%s for the archive %s wait%s in the state directory, "
-			 "and the next run uploads them: %s",
-			 content.count, content.count == 1 ? "" : "s",
-			 quote(uploader->settings.location).text,
-			 content.count == 1 ? "s" : "", uploader->failure.text);
+	return error_set(
+	    err, ST_RETRY,
+	    "%zu file%s for the archive %s wait%s in the state directory, "
+	    "and the next run uploads them: %s",
+	    content.count, content.count == 1 ? "" : "s",
+	    quote(uploader->settings.location).text, content.count == 1 ? "s" : "",
+	    *uploader->failure.text ? uploader->failure.text : "it is slow");
 }
 
 void uploader_close(struct uploader *uploader)

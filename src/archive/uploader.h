@@ -46,9 +46,9 @@ enum status uploader_start(struct uploader *uploader, struct error *err) MUST_CH
 /* More may wait. */
 void uploader_wake(struct uploader *uploader);
 
-/* Put what waits. `patient`: an archive that is out of reach is tried for a minute,
- * else not again; and then what is due in it is done. ST_RETRY: files wait still, the
- * text says how many and why. */
+/* Put what waits. `patient`: an archive that is out of reach is tried for a minute;
+ * else not again, and what takes longer than 2 s is left; and then what is due in it is
+ * done. ST_RETRY: files wait still, the text says how many and why. */
 enum status uploader_finish(struct uploader *uploader, bool patient,
 			    struct error *err) MUST_CHECK;
 

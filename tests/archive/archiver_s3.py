@@ -1,0 +1,131 @@
+"""rowtail --archive into a bucket: of a server of our own, which can hang."""
+
+import os
+import signal
+import threading
+import time
+
+from harness.box import expect
+from harness.pages import image
+from harness.s3 import BUCKET, environment
+from harness.s3_fake import FakeS3
+
+ARCHIVE = "s3://%s/app" % BUCKET
+
+
+def follow(box, fake, path, *more, **how):
+    return box.tail(path, "--state", box.path("state"), "--archive", ARCHIVE, "-D",
+                    "archive.s3.endpoint=" + fake.endpoint, "-D",
+                    "snapshot.mode=no_data", *more, env=environment(), **how)
+
+
+def small(box):
+    return box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+                        "INSERT INTO t(v) VALUES('one'),('two')")
+
+
+def files(fake):
+    with fake.lock:
+        return sorted(k for k in fake.objects if k.endswith(".ltx"))
+
+
+def waiting(box):
+    folder = box.path("state/archive/ltx")
+    return [n for _, _, names in os.walk(folder) for n in names if n.endswith(".ltx")]
+
+
+def same(box, fake, path):
+    out = box.path("restored.db")
+    done = fake.run("restore", ARCHIVE, out)
+    expect(done.code == 0, "%s", done)
+    with open(out, "rb") as file:
+        expect(file.read() == image(path), "another database")
+    os.remove(out)
+
+
+class Hanging:
+    """A server that takes requests and never answers, until it is let go."""
+
+    def __init__(self, fake):
+        self.asked = threading.Event()
+        self.ends = threading.Event()
+        fake.faults[:] = [self] * 1000
+        self.fake = fake
+
+    def __call__(self, handler):
+        self.asked.set()
+        self.ends.wait(120)
+        handler.cut()
+        return True
+
+    def let_go(self):
+        self.fake.faults[:] = []
+        self.ends.set()
+
+
+def test_what_was_captured_is_uploaded_at_a_stop(box):
+    writer, path = small(box)
+    fake = FakeS3(box)
+    for n in range(3):
+        tail = follow(box, fake, path, "-D", "archive.interval.ms=3600000")
+        box.wait_until(lambda: files(fake), 30, "no first file")
+        before = files(fake)
+        writer.sql("c", "INSERT INTO t(v) VALUES('number %d')" % n)
+        expect(tail.wait_lines(1, 20), "no event")
+        expect(files(fake) == before, "uploaded before the interval")
+        box.stop(tail)
+        expect(not waiting(box), "not uploaded: %s; %s", waiting(box), tail.error_text())
+        same(box, fake, path)
+
+
+def test_a_server_that_never_answers_holds_up_neither_a_stop_nor_a_commit(box):
+    writer, path = small(box)
+    fake = FakeS3(box)
+    tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
+    box.wait_until(lambda: files(fake), 30, "no first file")
+    hanging = Hanging(fake)
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        writer.sql("c", "INSERT INTO t(v) VALUES('a')")
+        expect(hanging.asked.wait(30), "no request")
+        for n in range(20):
+            writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        expect(tail.wait_lines(21, 20), "events wait for the archive")
+        expect(tail.stop(sig) == 0, "exit %s: %s", tail.process.returncode,
+               tail.error_text())
+        expect(any("for the archive" in e and "wait" in e and "the next run uploads" in e
+                   for e in tail.errors), "nothing said: %s", tail.error_text())
+        expect(waiting(box), "nothing waits")
+        hanging.let_go()
+        tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
+        box.wait_until(lambda: not waiting(box), 30, "files wait still")
+        same(box, fake, path)
+        hanging = Hanging(fake)
+    hanging.let_go()
+    box.stop(tail)
+
+
+def slow_answer(handler):
+    time.sleep(0.4)
+
+
+def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
+    writer, path = small(box)
+    fake = FakeS3(box)
+    tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
+    box.wait_until(lambda: files(fake), 30, "no first file")
+    fake.faults[:] = [slow_answer] * 1000
+    for n in range(40):
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        box.wait_until(lambda: len(waiting(box)) + len(files(fake)) > n, 30, "no file")
+    box.stop(tail)
+    expect(any("wait in the state directory" in e for e in tail.errors),
+           "it ended without a word: %s", tail.error_text())
+    fake.faults[:] = []
+    box.stop(follow(box, fake, path))
+    expect(not waiting(box), "files wait still")
+    same(box, fake, path)
+
+
+for name, function in list(globals().items()):
+    if name.startswith("test_"):
+        function.timeout = 300
