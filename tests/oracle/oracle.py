@@ -22,6 +22,7 @@ from harness.tail import Tail, TailFailed, sanitizer_report
 from harness.writer import crc_text, reversed_order
 from harness.writers import Writer, WriterFailed, WriterGone, has_apsw
 
+from .archived import Archived
 from .workload import Profile, Unit, Workload
 
 # How many commits rowtail may be behind before the application waits for it, so that
@@ -37,12 +38,13 @@ def reader_setup(db):
 class Pending:
     """A commit whose events are still to come."""
 
-    __slots__ = ("number", "unit", "answers", "snapshot")
+    __slots__ = ("number", "unit", "answers", "state")
 
-    def __init__(self, number, unit, answers):
+    def __init__(self, number, unit, answers, state):
         self.number = number
         self.unit = unit
         self.answers = answers
+        self.state = state
 
 
 class SeedFailed(Exception):
@@ -59,6 +61,9 @@ class SeedRun:
         self.rng = random.Random(seed)
         self.profile = Profile(self.rng, has_apsw() is None)
         if options.fake:
+            self.profile.free_running = False
+        self.archived = Archived(seed, options, folder)
+        if self.archived.is_apart:
             self.profile.free_running = False
         self.workload = Workload(self.rng, self.profile)
         self.path = os.path.join(folder, "app.db")
@@ -136,8 +141,7 @@ class SeedRun:
         p, options = self.profile, self.options
         self.settings = Settings("app.db", record=p.record, metadata=p.metadata)
         command = [options.rowtail, self.path] + self.settings.arguments()
-        if p.snapshot:
-            command.append("--snapshot")
+        command += self.archived.arguments(p.snapshot)
         self.tail = Tail(command, options.wrapper, slow=options.slow)
         self.checker = LineChecker(self.settings)
         self.tail.wait_following(20)
@@ -159,7 +163,7 @@ class SeedRun:
         if unit.only_renames and len(answers) > 1:
             answers = answers[:1] if not expect.Renames(old, new).come else answers
         self.commits += 1
-        pending = Pending(self.commits, unit, answers)
+        pending = Pending(self.commits, unit, answers, new)
         self.self_check(old, new, answers)
         self.check_renames(old, new, unit)
         if len(answers) > 1:
@@ -233,8 +237,10 @@ class SeedRun:
                 seen = self.tail.available()
                 self.tail.wait_quiet(0.03)
                 if self.tail.available() == seen == count:
-                    self.tail.take(count)
+                    lines = self.tail.take(count)
                     self.checker = trial
+                    self.archived.printed(trial.previous_lsn, pending.number,
+                                          pending.state, lines)
                     self.checked += 1
                     return
             # A part of the lines promises the rest.
@@ -272,6 +278,8 @@ class SeedRun:
                 self.failed_commit = pending
                 self.failed_lines = lines
                 raise Mismatch("commit %d: %s" % (pending.number, problem))
+            self.archived.printed(self.checker.previous_lsn, pending.number,
+                                  pending.state, lines)
             self.pending.popleft()
             self.checked += 1
             self.events += len(events)
@@ -309,6 +317,7 @@ class SeedRun:
             self.reader.open()
         old, new = self.workload.state, self.reader.read()
         self.workload.state = new
+        self.archived.looked(self.commits + 1, unit, self.reader.db)
         if lonely and self.rng.random() < 0.3:
             self.close_all()
         self.expect_commit(unit, old, new)
@@ -316,6 +325,8 @@ class SeedRun:
             self.drain(block=True)
         else:
             self.drain(block=False)
+        if self.archived.is_apart:
+            self.archived.wait(self.commits)
 
     def close_all(self):
         """Every connection but rowtail's is closed for a moment."""
@@ -333,6 +344,7 @@ class SeedRun:
             for i in range(self.profile.connections):
                 self.open_connection(library, "c%d" % i)
         self.reader.open()
+        self.archived.has_news(self.reader.db)
 
     def maintain(self):
         """Something an application or its keeper does besides writing rows."""
@@ -465,6 +477,7 @@ class SeedRun:
             self.start_writers()
             self.reader.open()
             self.workload.state = self.reader.read()
+            self.archived.has_news(self.reader.db)
             self.start_tail()
             while self.commits < self.options.transactions:
                 if self.rng.random() < self.profile.maintenance:
@@ -489,7 +502,10 @@ class SeedRun:
             raise Mismatch("%d lines more than expected: %r" % (
                 self.tail.available(), self.tail.peek()[:400]))
         self.close_application()
+        start = time.monotonic()
         code = self.tail.stop()
+        # At its deadline a stop leaves what is not done.
+        was_cut = time.monotonic() - start > 3.5
         if code != 0:
             raise TailFailed("exit %s after SIGTERM; stderr:\n%s" % (
                 code, self.tail.error_text()))
@@ -498,12 +514,13 @@ class SeedRun:
             raise TailFailed("%s\n%s" % (complaint, self.tail.error_text()))
         if self.tail.rest or self.tail.available():
             raise Mismatch("output after SIGTERM: %r" % self.tail.rest)
-        self.check_database()
+        self.check_database(was_cut)
+        self.archived.check(reader_setup, self.settings)
 
-    def check_database(self):
+    def check_database(self, was_cut):
         """What rowtail leaves behind is the application's database, whole."""
         wal = self.path + "-wal"
-        if os.path.exists(wal) and os.path.getsize(wal) > 0:
+        if os.path.exists(wal) and os.path.getsize(wal) > 0 and not was_cut:
             raise Mismatch("the last to close left a WAL of %d bytes"
                            % os.path.getsize(wal))
         self.reader.open()
