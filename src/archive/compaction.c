@@ -219,7 +219,7 @@ static enum status check_size(const struct group *g, struct error *err)
 	for (size_t i = 0; i < list->count; i++) {
 		bytes += list->files[i].size;
 	}
-	if (page_count <= bytes / LTX_HEAD_BYTES + 1) {
+	if (g->c->is_excerpt || page_count <= bytes / LTX_HEAD_BYTES + 1) {
 		return ST_OK;
 	}
 	return error_set(err, ST_CORRUPT,

@@ -35,7 +35,9 @@ struct compaction {
 	const struct archive_file **inputs; /* each begins no later than behind the one
 					       before it, and ends after it */
 	size_t input_count;
-	unsigned level;               /* of the new file */
+	unsigned level;  /* of the new file */
+	bool is_excerpt; /* the list has not all that the database was made of, and its
+			    files are ours: sizes are believed */
 	bool (*stops)(void *context); /* asked often: ends it with ST_STOPPED */
 	void *context;
 

@@ -257,7 +257,8 @@ static int64_t pause_after(enum status status, unsigned failures)
 static void say(struct keeper *k, enum status status, const struct error *err,
 		bool is_last)
 {
-	bool may_pass = status == ST_IO || status == ST_RETRY || status == ST_LOST;
+	/* What the archive lacks may just be on its way there. */
+	bool may_pass = status != ST_CONFIG && status != ST_NOMEM;
 
 	if (k->is_said || (may_pass && !is_last && k->failures <= QUIET_FAILURES)) {
 		return;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/archive/compaction.h"
 #include "src/archive/directory.h"
 #include "src/archive/file_name.h"
 #include "src/archive/ltx.h"
@@ -27,6 +28,7 @@
 #define WRITER_FILE "writer"
 #define NAME_BYTES  64
 #define INSTEAD     "use another --state"
+#define MERGE_FILES 5000u /* at once */
 
 struct outbox {
 	int fd;
@@ -101,7 +103,12 @@ static int by_end(const void *a, const void *b)
 	if (left->max_txid != right->max_txid) {
 		return left->max_txid < right->max_txid ? -1 : 1;
 	}
-	return left->level < right->level ? 1 : left->level > right->level ? -1 : 0;
+	if (left->level != right->level) {
+		return left->level < right->level ? 1 : -1;
+	}
+	return left->min_txid < right->min_txid   ? 1
+	       : left->min_txid > right->min_txid ? -1
+						  : 0;
 }
 
 /* ---- what is there ---- */
@@ -154,30 +161,58 @@ static void look_at_files(const struct archive_list *waiting,
 	}
 }
 
-/* From the head of the last file. */
-static enum status read_page_size(struct outbox *outbox, struct error *err)
+/* From the head of a file: the size of a page, and of the database after it, bytes. */
+static enum status read_sizes(struct outbox *outbox, const struct archive_file *file,
+			      uint32_t *page_size, uint64_t *bytes, struct error *err)
 {
-	const struct archive_file *last =
-	    &outbox->waiting.files[outbox->waiting.count - 1];
 	uint8_t head[LTX_HEADER_BYTES];
 	int fd;
-	enum status status = outbox_read(outbox, last, &fd, err);
+	enum status status = outbox_read(outbox, file, &fd, err);
 
 	if (status != ST_OK) {
 		return status;
 	}
 	if (file_read_exactly(fd, head, sizeof head, 0)) {
-		outbox->page_size = get_u32be(head + 8);
+		*page_size = get_u32be(head + 8);
+		*bytes = (uint64_t)get_u32be(head + 12) * *page_size;
 	} else {
-		status = failed(outbox, file_name(last).text, "read", err);
+		status = failed(outbox, file_name(file).text, "read", err);
 	}
 	(void)close(fd);
+	return status;
+}
+
+/* A run that was killed while it merged left files that another one has. */
+static enum status drop_merged(struct outbox *outbox, struct error *err)
+{
+	struct archive_list *waiting = &outbox->waiting;
+	uint64_t first = UINT64_MAX; /* of those behind that are no whole database */
+	enum status status = ST_OK;
+	size_t kept = waiting->count;
+
+	for (size_t i = waiting->count; status == ST_OK && i > 0; i--) {
+		const struct archive_file file = waiting->files[i - 1];
+
+		if (file.min_txid >= first) {
+			status = storage_remove(outbox->storage, &file, err);
+			continue;
+		}
+		first = file.min_txid > 1 ? file.min_txid : first;
+		waiting->files[--kept] = file;
+	}
+	if (status == ST_OK) {
+		waiting->count -= kept;
+		memmove(waiting->files, waiting->files + kept,
+			waiting->count * sizeof *waiting->files);
+	}
 	return status;
 }
 
 static enum status read_content(struct outbox *outbox, struct error *err)
 {
 	struct outbox_content marks = {0};
+	const struct archive_file *last;
+	uint64_t ignored;
 	enum status status = storage_list(outbox->storage, &outbox->waiting, err);
 
 	if (status != ST_OK) {
@@ -194,8 +229,13 @@ static enum status read_content(struct outbox *outbox, struct error *err)
 	}
 	qsort(outbox->waiting.files, outbox->waiting.count,
 	      sizeof *outbox->waiting.files, by_end);
-	outbox->time_ns = outbox->waiting.files[outbox->waiting.count - 1].time_ns;
-	return read_page_size(outbox, err);
+	status = drop_merged(outbox, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	last = &outbox->waiting.files[outbox->waiting.count - 1];
+	outbox->time_ns = last->time_ns;
+	return read_sizes(outbox, last, &outbox->page_size, &ignored, err);
 }
 
 /* ---- who writes ---- */
@@ -500,6 +540,146 @@ enum status outbox_done(struct outbox *outbox, const struct archive_file *file,
 		forget_first(outbox);
 	}
 	(void)pthread_mutex_unlock(&outbox->lock);
+	return status;
+}
+
+/* ---- its bound ---- */
+
+/* Files that become one: `count` from `first` on. */
+struct bundle {
+	size_t first;
+	size_t count;
+};
+
+/* The first ones of those that wait, but for the newest, which have an eighth of the
+ * database at most. A whole database begins what can be merged. Count 0: none. */
+static struct bundle choose(const struct archive_list *waiting, uint64_t database)
+{
+	struct bundle found = {0};
+	size_t end = waiting->count;
+	uint64_t total = 0;
+	uint64_t newest = 0;
+
+	for (size_t i = 0; i < waiting->count; i++) {
+		total += waiting->files[i].size;
+	}
+	if (total <= database + database / 4) {
+		return found;
+	}
+	while (end > 0 && newest + waiting->files[end - 1].size <= database / 8) {
+		newest += waiting->files[--end].size;
+	}
+	for (size_t i = 0; i < end && found.count < MERGE_FILES; i++) {
+		if (waiting->files[i].min_txid == 1 && found.count > 1) {
+			break;
+		}
+		if (found.count == 0 || waiting->files[i].min_txid == 1) {
+			found = (struct bundle){.first = i};
+		}
+		found.count++;
+	}
+	return found.count > 1 ? found : (struct bundle){0};
+}
+
+/* With the lock: what is to be merged now; none of it is being read. */
+static enum status copy_bundle(struct outbox *outbox, struct bundle *bundle,
+			       struct archive_list *files, struct error *err)
+{
+	struct archive_list *waiting = &outbox->waiting;
+	uint64_t database;
+	uint32_t ignored;
+	enum status status;
+
+	*bundle = (struct bundle){0};
+	if (waiting->count < 2) {
+		return ST_OK;
+	}
+	status = read_sizes(outbox, &waiting->files[waiting->count - 1], &ignored,
+			    &database, err);
+	if (status == ST_OK) {
+		*bundle = choose(waiting, database);
+	}
+	for (size_t i = 0; status == ST_OK && i < bundle->count; i++) {
+		status =
+		    archive_list_add(files, &waiting->files[bundle->first + i], err);
+	}
+	return status;
+}
+
+/* `merged` is there: the others leave the list, and then the disk. */
+static enum status replace(struct outbox *outbox, struct bundle bundle,
+			   const struct archive_file *merged,
+			   const struct archive_list *files, struct storage *storage,
+			   struct error *err)
+{
+	struct archive_list *waiting = &outbox->waiting;
+	size_t behind = bundle.first + bundle.count;
+	enum status status = ST_OK;
+
+	(void)pthread_mutex_lock(&outbox->lock);
+	waiting->files[bundle.first] = *merged;
+	memmove(waiting->files + bundle.first + 1, waiting->files + behind,
+		(waiting->count - behind) * sizeof *waiting->files);
+	waiting->count -= bundle.count - 1;
+	(void)pthread_mutex_unlock(&outbox->lock);
+	/* Back from the newest: what a kill leaves is covered by the new one. */
+	for (size_t i = files->count; status == ST_OK && i > 0; i--) {
+		FAULT_POINT("outbox-merged");
+		status = storage_remove(storage, &files->files[i - 1], err);
+	}
+	return status;
+}
+
+static enum status merge(struct outbox *outbox, struct bundle bundle,
+			 struct compaction *c, const struct archive_list *files,
+			 struct error *err)
+{
+	enum status status;
+
+	c->inputs = calloc(files->count, sizeof(const struct archive_file *));
+	if (!c->inputs) {
+		return error_no_memory(err, "the archive");
+	}
+	for (size_t i = 0; i < files->count; i++) {
+		c->inputs[i] = &files->files[i];
+	}
+	c->input_count = files->count;
+	status = directory_open_to_write(outbox->path, false, &c->storage, err);
+	if (status == ST_OK) {
+		status = compaction_run(c, err);
+		if (status == ST_OK) {
+			status =
+			    replace(outbox, bundle, &c->file, files, c->storage, err);
+		}
+		storage_close(c->storage);
+	}
+	free(c->inputs);
+	return status;
+}
+
+enum status outbox_bound(struct outbox *outbox, bool (*stops)(void *context),
+			 void *context, struct error *err)
+{
+	struct bundle bundle;
+	enum status status;
+
+	do {
+		struct archive_list files = {0};
+		struct compaction c = {.list = &files,
+				       .is_excerpt = true,
+				       .stops = stops,
+				       .context = context};
+
+		(void)pthread_mutex_lock(&outbox->lock);
+		status = copy_bundle(outbox, &bundle, &files, err);
+		(void)pthread_mutex_unlock(&outbox->lock);
+		if (status == ST_OK && bundle.count > 0) {
+			c.level =
+			    files.files[0].min_txid == 1 ? ARCHIVE_SNAPSHOT_LEVEL : 0;
+			status = merge(outbox, bundle, &c, &files, err);
+		}
+		archive_list_clear(&files);
+	} while (status == ST_OK && bundle.count > 0);
 	return status;
 }
 

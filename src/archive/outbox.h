@@ -9,11 +9,14 @@
  * (src/archive/owner.h)
  *     error               since when the archive takes no files, and why; for people
  *
+ * While the archive takes no files they are merged, so that at most the size of the
+ * database and a quarter waits; the newest stay as they are as long as they are small.
+ *
  * So a run can go on while the archive is out of reach: what it has is known from what
  * it acknowledged. A file is removed only when the mark behind it is on the disk.
  *
  * OWNERSHIP  outbox_open / outbox_close; the folder's descriptor is borrowed.
- * THREADS    Any; one writes `new` at a time.
+ * THREADS    Any; one writes `new` at a time, one reads, ends and bounds.
  * ERRORS     ST_IO (error_is_full: may pass), ST_CONFIG: the folder is not ours alone,
  *            ST_NOMEM.
  */
@@ -73,6 +76,11 @@ enum status outbox_read(struct outbox *outbox, const struct archive_file *file, 
 /* The archive has it: it is removed. */
 enum status outbox_done(struct outbox *outbox, const struct archive_file *file,
 			struct error *err) MUST_CHECK;
+
+/* Merge what waits if it is more than that. ST_OK also if there is nothing to do.
+ * Errors of src/archive/compaction.h; what waits is right then as before. */
+enum status outbox_bound(struct outbox *outbox, bool (*stops)(void *context),
+			 void *context, struct error *err) MUST_CHECK;
 
 /* Nothing waits any more, and nothing was acknowledged. */
 enum status outbox_drop(struct outbox *outbox, struct error *err) MUST_CHECK;

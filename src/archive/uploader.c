@@ -36,6 +36,7 @@ struct uploader {
 	struct storage *storage; /* NULL: out of reach so far */
 	struct keeper *keeper;
 	int64_t checked_ns; /* the note, monotonic */
+	bool is_unbound;    /* what waits cannot be merged, and that is said */
 	bool is_started;
 	pthread_t thread;
 
@@ -256,9 +257,38 @@ static enum status upload(struct uploader *u, const struct archive_file *file,
 	return status == ST_OK ? put(u, file, err) : status;
 }
 
+static bool is_ending(void *context)
+{
+	struct uploader *u = context;
+	bool ends;
+
+	(void)pthread_mutex_lock(&u->lock);
+	ends = u->ends || (u->finishes && !u->is_patient);
+	(void)pthread_mutex_unlock(&u->lock);
+	return ends;
+}
+
+/* With the lock, which is let go of meanwhile. */
+static void bound(struct uploader *u)
+{
+	struct error err;
+	enum status status;
+
+	(void)pthread_mutex_unlock(&u->lock);
+	status = outbox_bound(u->settings.outbox, is_ending, u, &err);
+	if (status != ST_OK && status != ST_STOPPED && !u->is_unbound) {
+		log_warn("files that wait for the archive %s cannot be merged: %s; all "
+			 "of them wait",
+			 quote(u->settings.location).text, err.text);
+		u->is_unbound = true;
+	}
+	(void)pthread_mutex_lock(&u->lock);
+}
+
 /* With the lock: after a failure, until the next try. */
 static void pause_a_while(struct uploader *u)
 {
+	bool finished = u->finishes;
 	int64_t until;
 	struct timespec t;
 
@@ -271,13 +301,9 @@ static void pause_a_while(struct uploader *u)
 	}
 	until = clock_mono_ns() + u->pause_ns;
 	t = clock_timespec(until);
-	while (!u->ends && clock_mono_ns() < until) {
-		bool finished = u->finishes;
-
+	while (!u->ends && u->finishes == finished && clock_mono_ns() < until) {
 		(void)pthread_cond_timedwait(&u->changed, &u->lock, &t);
-		if (u->finishes != finished) {
-			return;
-		}
+		bound(u);
 	}
 }
 
@@ -336,6 +362,7 @@ static void *run(void *context)
 			if (!try_next(u, &file)) {
 				break;
 			}
+			bound(u);
 		} else if (u->finishes) {
 			break;
 		} else {

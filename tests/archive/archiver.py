@@ -230,8 +230,10 @@ def test_an_archive_that_lacks_files_is_made_whole(box):
     level = os.path.join(archive, "ltx", "0")
     os.remove(os.path.join(level, sorted(os.listdir(level))[0]))
     writer.sql("c", "INSERT INTO t(v) VALUES('more')")
-    once(box, path, archive)
-    same(box, archive, path)
+    done = once(box, path, archive)
+    expect(not any("not merged or removed" in line for line in done.error_lines), "%s",
+           done)
+    expect(restored(box, archive) == image(path), "another database")
 
 
 def status(box):
@@ -300,6 +302,66 @@ def test_files_wait_while_the_folder_is_away(box):
     same(box, archive, path)
     box.stop(tail)
     same(box, archive, path)
+
+
+def waits(box):
+    """[(name, bytes)] of files that wait."""
+    folder = os.path.join(box.path("state"), "archive", "ltx")
+    found = []
+    for level in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        for name in os.listdir(os.path.join(folder, level)):
+            try:
+                found.append((name, os.path.getsize(os.path.join(folder, level, name))))
+            except FileNotFoundError:       # it was merged
+                pass
+    return found
+
+
+def check_bound(box, seed, page_size, auto_vacuum):
+    """Much more is written than the database has while the archive is away."""
+    work, archive, away = Work(box, seed, page_size, auto_vacuum), box.path("archive"), \
+        box.path("away")
+    tail = follow(box, work, archive)
+    work.commit()
+    wait_for(box, archive, work.keep(tail))
+    box.stop(tail)
+    os.rename(archive, away)
+    tail = follow(box, work, archive, "-D", "archive.interval.ms=0")
+    written, seen, merged = 0, set(), False
+    while written < 8 * os.path.getsize(work.path) or not merged or len(work.kept) < 40:
+        expect(len(work.kept) < 400, "no file was merged")
+        work.commit()
+        work.keep(tail)
+        now = waits(box)
+        for name, size in now:
+            if name not in seen:
+                seen.add(name)
+                written += size
+        merged = merged or bool(seen - {name for name, _ in now})
+    for _ in range(3):
+        work.commit()
+    work.keep(tail)
+    database = len(work.kept[max(work.kept)])
+    box.wait_until(lambda: sum(size for _, size in waits(box)) <= database * 5 / 4, 30,
+                   "%d bytes wait, the database has %d" % (
+                       sum(size for _, size in waits(box)), database))
+    expect(not any("cannot be merged" in line for line in tail.errors), "%s",
+           tail.error_text())
+    os.rename(away, archive)
+    box.stop(tail)
+    tail = follow(box, work, archive, "--once", wait=False)
+    expect(tail.wait_exit(60) == 0, "--once: %s", tail.error_text())
+    expect(not waits(box), "files wait still")
+    expect(restored(box, archive) == image(work.path), "another database at the end")
+    return judge(box, archive, work.kept), None
+
+
+def test_what_waits_is_bounded_with_pages_of_512_bytes(box):
+    return check_bound(box, 21, 512, 1)
+
+
+def test_what_waits_is_bounded_with_pages_of_4096_bytes(box):
+    return check_bound(box, 22, 4096, 0)
 
 
 def test_a_state_directory_that_is_an_older_copy_is_refused(box):

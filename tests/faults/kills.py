@@ -163,6 +163,12 @@ class Chain:
             application.begin_wal_again()
         elif kind == "resized":
             application.change_page_size()
+        elif kind == "away":        # files wait, and are merged
+            os.rename(self.archive, self.archive + "-away")
+            try:
+                return self.leg_of(kind, env)
+            finally:
+                os.rename(self.archive + "-away", self.archive)
         elif kind == "torn":        # half a record of the journal is left over
             self.leg_of("follow", {"ROWTAIL_FAIL": "write %s/log-* %d 1 KILL" % (
                 self.directory, self.random.randrange(1, 40))})
@@ -208,6 +214,7 @@ class Chain:
 GROUPS = {
     "stdout-first": (False, ["first", "again"]),
     "stdout-follow": (False, ["follow", "torn"]),
+    "stdout-away": (False, ["away"]),
     "stdout-stop": (False, ["stop", "absent", "alone"]),
     "stdout-backlog": (False, ["backlog"]),
     "stdout-resized": (False, ["resized"]),
