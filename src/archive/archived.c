@@ -98,11 +98,25 @@ static enum status take_list(struct archived *a, struct archive_list *list,
 	return ST_OK;
 }
 
+/* Who follows would look at a folder that was moved away for ever. What is in its place
+ * is proven at a start, not here. */
+static enum status check_place(struct archived *a, struct error *err)
+{
+	enum status status =
+	    a->settings.follows ? storage_check(a->storage, err) : ST_OK;
+
+	return status == ST_LOST ? error_add(err, "; start again to read that one")
+				 : status;
+}
+
 static enum status look_at_all(struct archived *a, struct error *err)
 {
 	struct archive_list list = {0};
-	enum status status = storage_list(a->storage, &list, err);
+	enum status status = check_place(a, err);
 
+	if (status == ST_OK) {
+		status = storage_list(a->storage, &list, err);
+	}
 	a->looks = 0;
 	if (status != ST_OK) {
 		archive_list_clear(&list);
@@ -115,8 +129,11 @@ static enum status look_at_all(struct archived *a, struct error *err)
 static enum status look_at_new(struct archived *a, struct error *err)
 {
 	struct archive_list list = {0};
-	enum status status = a->storage->calls->list(a->storage, 0, &list, err);
+	enum status status = check_place(a, err);
 
+	if (status == ST_OK) {
+		status = a->storage->calls->list(a->storage, 0, &list, err);
+	}
 	a->looks++;
 	if (status != ST_OK) {
 		archive_list_clear(&list);

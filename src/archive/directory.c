@@ -338,6 +338,35 @@ static enum status remove_file(struct storage *storage, const struct archive_fil
 	return archive_folder_remove(&directory_of(storage)->folder, file, err);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Descriptors go on to name a folder that was moved away, or whose disk was taken out.
+ */
+static enum status check_place(struct storage *storage, struct error *err)
+{
+	const struct archive_folder *f = &directory_of(storage)->folder;
+	struct stat root;
+	struct stat ltx;
+	struct stat root_there;
+	struct stat ltx_there;
+
+	if (stat(f->root, &root_there) != 0) {
+		return error_set_errno(err, errno, "%s cannot be found any more",
+				       quote(f->root).text);
+	}
+	if (fstat(f->root_fd, &root) == 0 && is_same(&root, &root_there) &&
+	    fstat(f->ltx_fd, &ltx) == 0 &&
+	    fstatat(f->root_fd, "ltx", &ltx_there, 0) == 0 &&
+	    is_same(&ltx, &ltx_there)) {
+		return ST_OK;
+	}
+	return error_set(err, ST_LOST, "another folder has taken the place of %s",
+			 quote(f->root).text);
+}
+
 static enum status get_note(struct storage *storage, const char *name, void *bytes,
 			    size_t cap, size_t *len, struct error *err)
 {
@@ -370,6 +399,7 @@ enum status directory_open(const char *root, struct storage **storage,
 	    .close_file = close_file,
 	    .close = close_directory,
 	    .get_note = get_note,
+	    .check = check_place,
 	};
 
 	return open_folders(root, false, &calls, storage, err);
@@ -388,6 +418,7 @@ enum status directory_open_to_write(const char *root, bool make,
 	    .remove = remove_file,
 	    .get_note = get_note,
 	    .put_note = put_note,
+	    .check = check_place,
 	    .temp = open_temp,
 	};
 

@@ -106,13 +106,26 @@ static void take_given(struct keeper *k)
 	k->is_settled = false;
 }
 
+static void let_go(struct keeper *k)
+{
+	storage_close(k->storage);
+	k->storage = NULL;
+	(void)pthread_mutex_lock(&k->lock);
+	k->lists = true;
+	(void)pthread_mutex_unlock(&k->lock);
+}
+
 static enum status connect(struct keeper *k, struct error *err)
 {
-	enum status status =
-	    k->storage
-		? ST_OK
-		: location_open_to_write(k->settings.location, k->settings.storage,
-					 false, &k->storage, err);
+	enum status status;
+
+	if (k->storage && storage_check(k->storage, err) != ST_OK) {
+		let_go(k);
+	}
+	status = k->storage
+		     ? ST_OK
+		     : location_open_to_write(k->settings.location, k->settings.storage,
+					      false, &k->storage, err);
 
 	if (status != ST_OK) {
 		k->storage = NULL;

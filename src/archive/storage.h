@@ -87,6 +87,9 @@ struct storage_calls {
 				size_t cap, size_t *len, struct error *err);
 	enum status (*put_note)(struct storage *storage, const char *name,
 				const void *bytes, size_t len, struct error *err);
+	/* What storage_check says; NULL: it always is. */
+	enum status (*check)(struct storage *storage, struct error *err);
+
 	/* NULL: temporary files lie where all do (src/base/temp_file.h). */
 	enum status (*temp)(struct storage *storage, int *fd, struct error *err);
 };
@@ -144,6 +147,15 @@ static inline void storage_file_close(struct storage_file *file)
 	if (file) {
 		file->storage->calls->close_file(file);
 	}
+}
+
+/* For who keeps it open for long: is it still what its location names? ST_IO: nothing
+ * is there now. ST_LOST: another one is; whoever goes on opens it anew. */
+static inline enum status storage_check(struct storage *storage,
+					struct error *err) MUST_CHECK;
+static inline enum status storage_check(struct storage *storage, struct error *err)
+{
+	return storage->calls->check ? storage->calls->check(storage, err) : ST_OK;
 }
 
 /* ---- writing ---- */

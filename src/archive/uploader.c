@@ -248,7 +248,13 @@ static enum status put(struct uploader *u, const struct archive_file *file,
 static enum status upload(struct uploader *u, const struct archive_file *file,
 			  struct error *err)
 {
-	enum status status = u->storage ? ST_OK : connect_late(u, err);
+	enum status status;
+
+	if (u->storage && storage_check(u->storage, err) != ST_OK) {
+		storage_close(u->storage);
+		u->storage = NULL;
+	}
+	status = u->storage ? ST_OK : connect_late(u, err);
 
 	if (status == ST_OK && clock_mono_ns() - u->checked_ns > CHECK_NS) {
 		status = owner_check(&u->owner, err);

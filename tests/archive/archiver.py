@@ -364,6 +364,47 @@ def test_what_waits_is_bounded_with_pages_of_4096_bytes(box):
     return check_bound(box, 22, 4096, 0)
 
 
+def test_a_folder_that_is_moved_away_while_it_is_written_to(box):
+    """Files wait, though what was opened could still be written to."""
+    writer, path = small(box)
+    archive, away = box.path("archive"), box.path("away")
+    tail = box.tail(path, "--state", box.path("state"), "--archive", archive, "--to",
+                    "none", "-D", "archive.interval.ms=0")
+    waiting = os.path.join(box.path("state"), "archive", "ltx", "0")
+    writer.sql("c", "INSERT INTO t(v) VALUES('three')")
+    box.wait_until(lambda: os.path.exists(archive + "/ltx/0") and len(
+        os.listdir(archive + "/ltx/0")) == 1 and not os.listdir(waiting), 30, "no file")
+    os.rename(archive, away)
+    for n in range(3):
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        box.wait_until(lambda: len(os.listdir(waiting)) > n, 20, "no file waits")
+    box.wait_until(lambda: any("takes no files" in line for line in tail.errors), 20,
+                   "nothing is said: %s" % tail.error_text())
+    expect(len(os.listdir(away + "/ltx/0")) == 1 and not os.path.exists(archive),
+           "files were written elsewhere")
+    os.rename(away, archive)
+    box.wait_until(lambda: not os.listdir(waiting), 30, "files wait still")
+    same(box, archive, path)
+    box.stop(tail)
+
+
+def test_another_folder_in_its_place_is_not_taken_for_it(box):
+    writer, path = small(box)
+    archive, away = box.path("archive"), box.path("away")
+    args = (path, "--state", box.path("state"), "--archive", archive, "--to", "none",
+            "-D", "archive.interval.ms=0")
+    tail = box.tail(*args)
+    box.wait_until(lambda: os.path.exists(archive + "/ltx/9") and os.listdir(
+        archive + "/ltx/9"), 30, "no file")
+    os.rename(archive, away)
+    os.mkdir(archive)
+    writer.sql("c", "INSERT INTO t(v) VALUES('three')")
+    expect(tail.wait_exit(30) == 2 and "start rowtail again" in tail.errors[-1], "%s",
+           tail.error_text())
+    box.stop(box.tail(*args))
+    same(box, archive, path)
+
+
 def test_a_state_directory_that_is_an_older_copy_is_refused(box):
     writer, path = small(box)
     archive = box.path("archive")

@@ -305,6 +305,28 @@ def test_following_tells_what_comes_and_ends_when_it_is_asked_to(box):
                else v["source"]["lsn"] for v in right], "%s", got)
 
 
+def test_who_follows_waits_for_a_folder_that_is_away(box):
+    states = images(box)
+    archive, away = box.path("archive"), box.path("away")
+    put(archive, 9, 1, 1, states)
+    tail = box.tail("events", archive, "--follow")
+    put(archive, 0, 2, 2, states)
+    put(archive, 0, 3, 4, states)
+    expect(tail.wait_lines(1, 30), "no event")
+    os.rename(archive, away)
+    box.wait_until(lambda: any("trying again until it can be read" in e
+                               for e in tail.errors), 30, "nothing is said")
+    os.rename(away, archive)
+    before = tail.arrived
+    put(archive, 0, 5, 5, states)
+    put(archive, 0, 6, 6, states)
+    box.wait_until(lambda: tail.arrived > before, 30, "it does not go on")
+    os.rename(archive, away)
+    shutil.copytree(away, archive)
+    expect(tail.wait_exit(30) == 1 and "another folder has taken the place of"
+           in tail.errors[-1], "%s", tail.error_text())
+
+
 def test_a_gap_is_an_error_after_all_that_is_before_it(box):
     archive, states = made(box)
     os.remove(ltx.path_of(archive, 0, 20, 20))
