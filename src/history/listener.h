@@ -55,7 +55,7 @@ struct listener {
 	/*
 	 * Wait until the listener needs no image up to `lsn`, and no base before it,
 	 * any more, whatever happens to this process or machine. ST_STOPPED: it ends
-	 * before that. An error that error_is_full may pass.
+	 * before that. An error that error_is_full may pass; the listener says it.
 	 */
 	enum status (*settle)(struct listener *listener, uint64_t lsn,
 			      struct error *err);

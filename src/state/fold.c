@@ -43,6 +43,7 @@ struct fold {
 	uint32_t base_pages;
 	bool is_unseen;     /* fold_wait has not been called since a batch began */
 	bool is_full;       /* it met a full disk, and said so */
+	bool is_said;       /* the batch failed by who listens, who says it */
 	int64_t not_before; /* monotonic */
 	int done_fd;
 	bool is_started;
@@ -222,8 +223,10 @@ static enum status run_batch(struct fold *fold, struct state_meta *next,
 	/* A power cut must not leave A before S. */
 	enum status status = state_dir_sync_position(fold->settings.dir, err);
 
+	fold->is_said = false;
 	if (status == ST_OK) {
 		status = settle(fold, err);
+		fold->is_said = status != ST_OK;
 	}
 	if (status != ST_OK) {
 		return status;
@@ -452,7 +455,7 @@ static enum status put_off(struct fold *fold, struct error *err)
 	if (!error_is_full(err) && err->status != ST_STOPPED) {
 		return err->status;
 	}
-	if (!fold->is_full && err->status != ST_STOPPED) {
+	if (!fold->is_full && !fold->is_said && err->status != ST_STOPPED) {
 		log_warn("%s; trying again", err->text);
 		fold->is_full = true;
 	}

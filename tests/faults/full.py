@@ -9,7 +9,8 @@ import time
 from faults.disk import Disk
 from harness.box import expect
 
-SHORT = ["images", "half-records", "half-pages", "meta", "quota", "output", "all"]
+SHORT = ["images", "half-records", "half-pages", "meta", "quota", "waiting", "output",
+         "all"]
 # What cannot be done meanwhile: calls, files, how. The last one is all at once.
 WAYS = {
     "images": ("grow", "state-*/frames", "ENOSPC"),
@@ -22,6 +23,7 @@ WAYS = {
     "hashes": ("write", "state-*/hashes", "ENOSPC"),
     "meta": ("make,write", "state-*/meta.new", "ENOSPC"),
     "quota": ("write,grow,make", "state-*/[flsmh]*", "EDQUOT"),
+    "waiting": ("write,make", "state-*/archive/new", "ENOSPC"),
     "output": ("write", "out-*", "HALF"),
     "all": ("write,grow,make", "[so][tu][at]*/[flsmh]*", "ENOSPC"),
 }
