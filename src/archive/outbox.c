@@ -551,8 +551,9 @@ struct bundle {
 	size_t count;
 };
 
-/* The first ones of those that wait, but for the newest, which have an eighth of the
- * database at most. A whole database begins what can be merged. Count 0: none. */
+/* The first ones of those that wait, if they have more than `database` bytes and a
+ * quarter, but for the newest, which have an eighth at most. A whole database begins
+ * what can be merged. Count 0: none. */
 static struct bundle choose(const struct archive_list *waiting, uint64_t database)
 {
 	struct bundle found = {0};
@@ -582,8 +583,9 @@ static struct bundle choose(const struct archive_list *waiting, uint64_t databas
 }
 
 /* With the lock: what is to be merged now; none of it is being read. */
-static enum status copy_bundle(struct outbox *outbox, struct bundle *bundle,
-			       struct archive_list *files, struct error *err)
+static enum status copy_bundle(struct outbox *outbox, uint64_t least,
+			       struct bundle *bundle, struct archive_list *files,
+			       struct error *err)
 {
 	struct archive_list *waiting = &outbox->waiting;
 	uint64_t database;
@@ -597,7 +599,7 @@ static enum status copy_bundle(struct outbox *outbox, struct bundle *bundle,
 	status = read_sizes(outbox, &waiting->files[waiting->count - 1], &ignored,
 			    &database, err);
 	if (status == ST_OK) {
-		*bundle = choose(waiting, database);
+		*bundle = choose(waiting, database > least ? database : least);
 	}
 	for (size_t i = 0; status == ST_OK && i < bundle->count; i++) {
 		status =
@@ -657,8 +659,8 @@ static enum status merge(struct outbox *outbox, struct bundle bundle,
 	return status;
 }
 
-enum status outbox_bound(struct outbox *outbox, bool (*stops)(void *context),
-			 void *context, struct error *err)
+enum status outbox_bound(struct outbox *outbox, uint64_t least,
+			 bool (*stops)(void *context), void *context, struct error *err)
 {
 	struct bundle bundle;
 	enum status status;
@@ -671,7 +673,7 @@ enum status outbox_bound(struct outbox *outbox, bool (*stops)(void *context),
 				       .context = context};
 
 		(void)pthread_mutex_lock(&outbox->lock);
-		status = copy_bundle(outbox, &bundle, &files, err);
+		status = copy_bundle(outbox, least, &bundle, &files, err);
 		(void)pthread_mutex_unlock(&outbox->lock);
 		if (status == ST_OK && bundle.count > 0) {
 			c.level =

@@ -77,10 +77,12 @@ enum status outbox_read(struct outbox *outbox, const struct archive_file *file, 
 enum status outbox_done(struct outbox *outbox, const struct archive_file *file,
 			struct error *err) MUST_CHECK;
 
-/* Merge what waits if it is more than that. ST_OK also if there is nothing to do.
- * Errors of src/archive/compaction.h; what waits is right then as before. */
-enum status outbox_bound(struct outbox *outbox, bool (*stops)(void *context),
-			 void *context, struct error *err) MUST_CHECK;
+/* Merge what waits if it is more than that, and more than `least` bytes. ST_OK also if
+ * there is nothing to do. Errors of src/archive/compaction.h; what waits is right then
+ * as before. */
+enum status outbox_bound(struct outbox *outbox, uint64_t least,
+			 bool (*stops)(void *context), void *context,
+			 struct error *err) MUST_CHECK;
 
 /* Nothing waits any more, and nothing was acknowledged. */
 enum status outbox_drop(struct outbox *outbox, struct error *err) MUST_CHECK;

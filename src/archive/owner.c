@@ -152,21 +152,28 @@ enum status owner_take(struct owner *owner, struct error *err)
 	return owner->is_ours ? ST_OK : put_note(owner, owner->number + 1, err);
 }
 
+enum status owner_check_next(const struct owner *owner, struct error *err)
+{
+	char writer[WRITER_CHARS + 1];
+	enum status status = get_writer(owner, owner->number + 1, writer, err);
+
+	if (status == ST_END) {
+		return ST_OK;
+	}
+	return status == ST_OK
+		   ? error_set(err, ST_CONFIG,
+			       "%s was taken over by another state directory",
+			       quote(owner->location).text)
+		   : status;
+}
+
 enum status owner_check(const struct owner *owner, struct error *err)
 {
 	char writer[WRITER_CHARS + 1];
 	enum status status = get_writer(owner, owner->number, writer, err);
 
 	if (status == ST_OK && strcmp(writer, owner->writer) == 0) {
-		status = get_writer(owner, owner->number + 1, writer, err);
-		if (status == ST_END) {
-			return ST_OK;
-		}
-		return status == ST_OK
-			   ? error_set(err, ST_CONFIG,
-				       "%s was taken over by another state directory",
-				       quote(owner->location).text)
-			   : status;
+		return owner_check_next(owner, err);
 	}
 	if (status == ST_OK || status == ST_END) {
 		return error_set(err, ST_CONFIG,

@@ -40,5 +40,8 @@ enum status owner_find(struct owner *owner, bool has_files,
 enum status owner_take(struct owner *owner, struct error *err) MUST_CHECK;
 /* Is it still? ST_CONFIG: our note has gone, or somebody has taken it over. */
 enum status owner_check(const struct owner *owner, struct error *err) MUST_CHECK;
+/* The half of that which has to be asked before each file is put: has nobody taken it
+ * over? */
+enum status owner_check_next(const struct owner *owner, struct error *err) MUST_CHECK;
 
 #endif

@@ -24,10 +24,14 @@
 
 #define FIRST_PAUSE_NS NS_PER_S        /* after a failure; doubled, up to */
 #define LAST_PAUSE_NS  (60 * NS_PER_S) /* this */
-#define CHECK_NS       (60 * NS_PER_S) /* between two looks at the note */
+#define CHECK_NS       (60 * NS_PER_S) /* between two looks at our note */
 #define PATIENCE_NS    (60 * NS_PER_S) /* of --once, with an archive that is away */
 #define STOP_MS        2000            /* of a stop, which has more to do */
 #define UPLOAD_NICE    5
+
+#ifndef LEAST_BYTES            /* tests have a smaller one */
+#define LEAST_BYTES (1u << 20) /* wait as they are, however small the database is */
+#endif
 
 struct uploader {
 	struct uploader_settings settings;
@@ -100,16 +104,29 @@ static enum status look(struct uploader *u, const struct archive_list *list,
 	return read_newest(u, newest, known, err);
 }
 
-/* What is put here was not made for this archive. */
-static enum status take(struct uploader *u, const struct archive_known *known,
-			struct error *err)
+static enum status list_all(struct uploader *u, struct archive_list *list,
+			    struct archive_known *known, struct error *err)
 {
-	enum status status = ST_OK;
+	enum status status;
 
-	if (!u->owner.is_ours && known->has_files) {
-		status = outbox_drop(u->settings.outbox, err);
+	*known = (struct archive_known){0};
+	archive_list_clear(list);
+	status = storage_list(u->storage, list, err);
+	return status == ST_OK ? look(u, list, known, err) : status;
+}
+
+/* It becomes ours. What waits was not made for one that was another's. Who wrote there
+ * before may have put a file since the list was made, and does not any more. */
+static enum status take(struct uploader *u, struct archive_list *list,
+			struct archive_known *known, struct error *err)
+{
+	bool was_others = !u->owner.is_ours && known->has_files;
+	enum status status = was_others ? outbox_drop(u->settings.outbox, err) : ST_OK;
+
+	if (status == ST_OK) {
+		status = owner_take(&u->owner, err);
 	}
-	return status == ST_OK ? owner_take(&u->owner, err) : status;
+	return status == ST_OK && was_others ? list_all(u, list, known, err) : status;
 }
 
 /* One that was there before, and is not now, may be a disk that is not mounted: nothing
@@ -136,21 +153,18 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 	enum status status = location_open_to_write(u->settings.location, &u->requests,
 						    makes, &u->storage, err);
 
-	*known = (struct archive_known){0};
 	if (status != ST_OK) {
+		*known = (struct archive_known){0};
 		u->storage = NULL;
 		return status == ST_CONFIG && !makes ? ST_RETRY : status;
 	}
-	status = storage_list(u->storage, &list, err);
-	if (status == ST_OK) {
-		status = look(u, &list, known, err);
-	}
+	status = list_all(u, &list, known, err);
 	u->owner.storage = u->storage;
 	if (status == ST_OK) {
 		status = owner_find(&u->owner, known->has_files, err);
 	}
 	if (status == ST_OK) {
-		status = take(u, known, err);
+		status = take(u, &list, known, err);
 	}
 	if (status != ST_OK) {
 		archive_list_clear(&list);
@@ -259,6 +273,8 @@ static enum status upload(struct uploader *u, const struct archive_file *file,
 	if (status == ST_OK && clock_mono_ns() - u->checked_ns > CHECK_NS) {
 		status = owner_check(&u->owner, err);
 		u->checked_ns = clock_mono_ns();
+	} else if (status == ST_OK) {
+		status = owner_check_next(&u->owner, err);
 	}
 	return status == ST_OK ? put(u, file, err) : status;
 }
@@ -281,7 +297,7 @@ static void bound(struct uploader *u)
 	enum status status;
 
 	(void)pthread_mutex_unlock(&u->lock);
-	status = outbox_bound(u->settings.outbox, is_ending, u, &err);
+	status = outbox_bound(u->settings.outbox, LEAST_BYTES, is_ending, u, &err);
 	if (status != ST_OK && status != ST_STOPPED && !u->is_unbound) {
 		log_warn("files that wait for the archive %s cannot be merged: %s; all "
 			 "of them wait",

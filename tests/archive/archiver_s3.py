@@ -121,8 +121,9 @@ def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     expect(any("wait in the state directory" in e for e in tail.errors),
            "it ended without a word: %s", tail.error_text())
     fake.faults[:] = []
-    box.stop(follow(box, fake, path))
-    expect(not waiting(box), "files wait still")
+    tail = follow(box, fake, path)
+    box.wait_until(lambda: not waiting(box), 60, "files wait still")
+    box.stop(tail)
     same(box, fake, path)
 
 

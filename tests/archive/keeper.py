@@ -10,6 +10,8 @@ from archive.archiver import Work, ends, follow, judge, listing, once, restored,
     small, verified
 from harness.box import expect
 from harness.pages import image
+from harness.s3 import BUCKET, S3Server, environment
+from harness.s3_fake import FakeS3
 
 SHORT = ("-D", "archive.compaction.levels=1s,2s,4s", "-D", "archive.snapshot.interval=3s")
 AHEAD = "8000"  # seconds: past the time that a file must have been there
@@ -127,6 +129,114 @@ def test_what_is_past_its_time_goes_while_others_read(box):
     box.stop(tail)
     expect(snapshots[-1] in names(box, archive), "the last snapshot has gone")
     return judge(box, archive, work.kept), None
+
+
+class Bucket:
+    """An archive in a bucket of `server`, that a run writes."""
+
+    def __init__(self, box, server, seed):
+        self.box = box
+        self.server = server
+        self.place = "s3://%s/app" % BUCKET
+        self.work = Work(box, seed)
+
+    def follow(self):
+        return self.box.tail(
+            self.work.path, "--state", self.box.path("state"), "--archive", self.place,
+            "-D", "archive.s3.endpoint=" + self.server.endpoint, "-D",
+            "snapshot.mode=no_data", "-D", "table.include.list=marks", "-D",
+            "archive.interval.ms=20", *SHORT, env=environment())
+
+    def files(self):
+        done = self.server.run("archive", "list", self.place, "--json")
+        expect(done.code == 0, "archive list: %s", done)
+        return json.loads(done.out)["files"]
+
+    def work_until(self, tail, claim):
+        until = time.monotonic() + 120 * self.box.slow
+        while not claim():
+            expect(time.monotonic() < until, "%s", tail.error_text())
+            for _ in range(3):
+                self.work.commit()
+                self.work.keep(tail)
+                time.sleep(0.05)
+
+    def has_levels(self, *levels):
+        return set(levels) <= {f["level"] for f in self.files()}
+
+    def judge(self):
+        """Each moment that is left."""
+        kept = self.work.kept
+        found = set(kept) & {int(f["max_txid"], 16) - 1 for f in self.files()}
+        expect(len(found) > 3, "only %s", found)
+        for lsn in found:
+            done = self.server.run("restore", self.place, self.box.path("s3.db"), "--at",
+                                   "lsn:%d" % lsn)
+            expect(done.code == 0, "%s", done)
+            with open(self.box.path("s3.db"), "rb") as file:
+                expect(file.read() == kept[lsn], "another database at %d", lsn)
+            os.remove(self.box.path("s3.db"))
+        done = self.server.run("archive", "verify", self.place)
+        expect(done.code == 0, "archive verify: %s", done)
+        return len(found), None
+
+
+def test_what_is_due_in_a_bucket_is_done_and_it_is_listed_once_a_run(box):
+    fake = FakeS3(box)
+    bucket = Bucket(box, fake, 16)
+
+    def lists():
+        with fake.lock:
+            return sum(method == "GET" and "list-type=2" in path
+                       for method, path, _ in fake.requests)
+    asked = 0           # by us
+    for levels in ((0, 1), (0, 1, 2, 3, 9)):
+        before = lists()
+        tail = bucket.follow()
+
+        def is_there():
+            nonlocal before
+            of_ours = lists()
+            found = bucket.has_levels(*levels)
+            before += lists() - of_ours
+            return found
+        bucket.work_until(tail, is_there)
+        box.stop(tail)
+        asked = lists() - before
+        expect(asked == 1, "%d lists in a run", asked)
+        expect(not any("archive" in line for line in tail.errors), "%s",
+               tail.error_text())
+    return bucket.judge()
+
+
+def test_a_bucket_that_is_away_is_said_once(box):
+    fake = FakeS3(box)
+    bucket = Bucket(box, fake, 17)
+    tail = bucket.follow()
+    bucket.work_until(tail, lambda: bucket.has_levels(0, 1))
+    fake.faults = [lambda handler: handler.cut() or True] * 100000
+    bucket.work_until(tail, lambda: any("takes no files" in line for line in tail.errors))
+    for _ in range(3):
+        bucket.work.commit()
+        bucket.work.keep(tail)
+        time.sleep(1)
+    expect(waiting(box), "no files wait")
+    fake.faults = []
+    box.wait_until(lambda: not waiting(box), 120, "files wait still")
+    box.stop(tail)
+    lines = [line for line in tail.errors if "takes no files" in line]
+    expect(len(lines) == 1, "%s", tail.error_text())
+    expect(sum("takes files again" in line for line in tail.errors) == 1, "%s",
+           tail.error_text())
+    return bucket.judge()
+
+
+def test_what_is_due_in_a_bucket_of_a_real_server(box):
+    bucket = Bucket(box, S3Server(box), 18)
+    tail = bucket.follow()
+    bucket.work_until(tail, lambda: bucket.has_levels(0, 1, 2, 9))
+    box.stop(tail)
+    return bucket.judge()
 
 
 def test_once_does_what_is_due(box):

@@ -3,10 +3,10 @@
 import os
 import re
 import signal
-import subprocess
 import time
 
-from harness.box import NotRun, expect
+from harness.box import expect
+from harness.small_disk import SmallDisk
 from kafka.kills import Load, TABLES
 from kafka.librdkafka import Admin
 from kafka.scene import Scene, own_broker
@@ -160,24 +160,6 @@ def test_a_topic_that_is_deleted_while_it_runs(box):
     scene.once()
     ids = [m.after["id"] for m in scene.messages() if m.is_event]
     expect(ids == [2, 3], "%s; stderr:\n%s", ids, run.error_text())
-
-
-class SmallDisk:
-    """A tmpfs; only root can mount one."""
-
-    def __init__(self, box, name, size):
-        self.path = box.path(name)
-        os.makedirs(self.path, exist_ok=True)
-        if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=%d" % size, "tmpfs",
-                            self.path], stderr=subprocess.DEVNULL) != 0:
-            raise NotRun("cannot mount a small file system (not root)")
-        box.opened.append(self)
-
-    def resize(self, size):
-        subprocess.check_call(["mount", "-o", "remount,size=%d" % size, self.path])
-
-    def close(self):
-        subprocess.call(["umount", "-l", self.path])
 
 
 SMALL_LOGS = """log.index.size.max.bytes=65536

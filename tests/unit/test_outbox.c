@@ -280,7 +280,7 @@ static void test_what_waits_stays_within_its_bound(void **state)
 
 		commit(p, false);
 		before = look(p).count;
-		if (outbox_bound(p->outbox, never, NULL, &p->err) != ST_OK) {
+		if (outbox_bound(p->outbox, 0, never, NULL, &p->err) != ST_OK) {
 			fail_msg("%s", p->err.text);
 		}
 		merges += look(p).count < before;
@@ -308,7 +308,7 @@ static void test_small_files_are_left_as_they_are(void **state)
 					   .page_count = 1000,
 					   .pages = fill});
 	}
-	assert_int_equal(outbox_bound(p->outbox, never, NULL, &p->err), ST_OK);
+	assert_int_equal(outbox_bound(p->outbox, 0, never, NULL, &p->err), ST_OK);
 	assert_int_equal(look(p).count, 5);
 }
 
@@ -321,7 +321,9 @@ static void test_a_whole_database_is_merged_with_what_follows_only(void **state)
 	for (int i = 0; i < 300; i++) {
 		commit(p, i == 150);
 	}
-	assert_int_equal(outbox_bound(p->outbox, never, NULL, &p->err), ST_OK);
+	assert_int_equal(outbox_bound(p->outbox, 1 << 20, never, NULL, &p->err), ST_OK);
+	assert_int_equal(look(p).count, 300);
+	assert_int_equal(outbox_bound(p->outbox, 0, never, NULL, &p->err), ST_OK);
 	assert_true(outbox_first(p->outbox, &first));
 	assert_int_equal(first.level, 0);
 	assert_true(first.max_txid <= BASE + 150);
@@ -345,7 +347,7 @@ static void test_a_stop_leaves_all_as_it_is(void **state)
 		commit(p, false);
 	}
 	before = look(p).count;
-	assert_int_equal(outbox_bound(p->outbox, always, NULL, &p->err), ST_STOPPED);
+	assert_int_equal(outbox_bound(p->outbox, 0, always, NULL, &p->err), ST_STOPPED);
 	assert_int_equal(look(p).count, before);
 	assert_int_equal(take_all(p), 300);
 }
