@@ -50,7 +50,8 @@ struct uploader {
 	bool is_patient;
 	int64_t until_ns; /* it finishes, monotonic */
 	bool ends;        /* now */
-	bool is_away;     /* the last try failed, and that is said */
+	bool is_away;     /* the last try failed, and that is said, */
+	bool has_tried;   /* and it was made to finish */
 	int64_t pause_ns;
 	struct error failure; /* of the last try */
 };
@@ -337,12 +338,14 @@ static bool gives_up(const struct uploader *u)
 	if (u->ends || !u->finishes) {
 		return u->ends;
 	}
-	return u->is_patient ? u->is_away && is_late : u->is_away || is_late;
+	return u->is_patient ? u->is_away && is_late
+			     : (u->is_away && u->has_tried) || is_late;
 }
 
 /* With the lock, which is let go of meanwhile. False: it has failed for good. */
 static bool try_next(struct uploader *u, const struct archive_file *file)
 {
+	bool finishes = u->finishes;
 	struct error err;
 	enum status status;
 
@@ -365,6 +368,7 @@ static bool try_next(struct uploader *u, const struct archive_file *file)
 		return false;
 	}
 	say_away(u, &err);
+	u->has_tried = finishes;
 	if (!gives_up(u)) {
 		pause_a_while(u);
 	}

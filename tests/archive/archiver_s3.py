@@ -110,6 +110,8 @@ def slow_answer(handler):
 
 def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     writer, path = small(box)
+    # As large as what may wait without being merged.
+    writer.sql("c", "INSERT INTO t(v) SELECT randomblob(400000)")
     fake = FakeS3(box)
     tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
     box.wait_until(lambda: files(fake), 30, "no first file")
