@@ -56,7 +56,8 @@ static enum status flush(struct sql_patch *patch, struct error *err)
 		return error_no_memory(err, "a statement");
 	}
 	errno = 0;
-	if (fwrite(text->bytes, 1, text->len, patch->settings.out) != text->len) {
+	if (text->len > 0 &&
+	    fwrite(text->bytes, 1, text->len, patch->settings.out) != text->len) {
 		return errno == EPIPE
 			   ? error_set(err, ST_CLOSED, "the reader went away")
 			   : error_set_errno(err, errno, "cannot write the statements");

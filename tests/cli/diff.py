@@ -233,9 +233,10 @@ def test_damage_is_an_error_that_names_both(box):
     with open(new, "r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 4096)
-    done = box.run("diff", old, new)
-    expect(done.code == 1 and "is corrupt: table t" in done.error_lines[-1]
-           and "integrity_check" in done.error_lines[-1], "%s", done)
+    for more in ((), ("--sql",)):
+        done = box.run("diff", old, new, *more)
+        expect(done.code == 1 and "is corrupt: table t" in done.error_lines[-1]
+               and "integrity_check" in done.error_lines[-1], "%s", done)
 
 
 def test_another_geometry_changes_nothing_about_rows(box):
