@@ -53,9 +53,8 @@ enum status asked_check_first(const struct asked *asked, struct spool *spool,
 	struct catalog *catalog = NULL;
 	struct view *view;
 	struct error unreadable;
-	struct view_file file = source->file;
-	struct view_base base = view_base_of_file(&file);
-	enum status status = view_open(spool, &base, file.page_size, first, &view, err);
+	enum status status =
+	    view_open(spool, &source->pages, source->page_size, first, &view, err);
 
 	*is_checked = false;
 	if (status != ST_OK) {

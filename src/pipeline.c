@@ -84,6 +84,7 @@ static enum status open_archive(struct pipeline *pipeline, struct error *err)
 	    .history = pipeline->history,
 	    .page_size = pipeline->kept->page_size,
 	    .stop = &stop_requested,
+	    .reads_all = config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
 	    .progress = &pipeline->progress,
 	};
 	int64_t now_ns = clock_wall_ns();
@@ -260,9 +261,9 @@ static enum status reach_copied(void *context, uint64_t *lsn, struct error *err)
 static enum status open_view(struct pipeline *pipeline, struct error *err)
 {
 	struct history_base base = {
-	    .source_fd = pipeline->source->file.fd,
-	    .source_path = pipeline->config->database_path,
-	    .page_size = pipeline->source->file.page_size,
+	    .pages = pipeline->source->pages,
+	    .source_fd = pipeline->source->fd,
+	    .page_size = pipeline->source->page_size,
 	    .begun_ns = pipeline->source->begun_ns,
 	    .stop = &stop_requested,
 	    .stop_fd = stop_fd(),

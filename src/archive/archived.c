@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "src/archive/archive_base.h"
 #include "src/archive/file_transaction.h"
 #include "src/archive/location.h"
 #include "src/archive/ltx.h"
@@ -41,9 +42,12 @@ struct archived {
 	struct storage *storage;
 	struct archive_list list;
 	struct way way;
-	struct file_state state; /* as of what was appended last */
-	uint64_t first_lsn;      /* of the state at the start */
-	uint64_t until_txid;     /* UINT64_MAX: no end */
+	struct storage *base_storage; /* the same, for who decodes; or NULL */
+	struct archive_base *base;    /* pages of the first state, or NULL: */
+	struct view_file file;        /* ... they lie there, or the history has them */
+	struct file_state state;      /* as of what was appended last */
+	uint64_t first_lsn;           /* of the state at the start */
+	uint64_t until_txid;          /* UINT64_MAX: no end */
 
 	/* The thread's own. */
 	struct ahead ahead[AHEAD_TXNS]; /* a ring, oldest at ahead_first */
@@ -144,35 +148,83 @@ static enum status look_at_new(struct archived *a, struct error *err)
 
 /* ---- the state at the start ---- */
 
+static void take_state(struct archived *a, const struct plan *plan,
+		       struct view_base pages, uint32_t page_size, uint32_t page_count)
+{
+	a->source.pages = pages;
+	a->source.page_size = page_size;
+	a->state = (struct file_state){.txid = plan->txid,
+				       .page_size = page_size,
+				       .page_count = page_count,
+				       .most_pages = page_count,
+				       .time_ns = plan->time_ns};
+}
+
 static enum status make_file(struct archived *a, const struct plan *plan,
 			     struct error *err)
 {
 	struct merge merge = {.storage = a->storage,
 			      .plan = plan,
-			      .fd = a->source.file.fd,
 			      .path = temp_file_folder(),
 			      .stop = a->settings.stop,
 			      .progress = a->settings.progress};
-	enum status status;
+	enum status status = a->file.fd < 0 ? temp_file_open(&a->file.fd, err) : ST_OK;
 
+	if (status != ST_OK) {
+		return status;
+	}
+	merge.fd = a->file.fd;
 	if (!file_set_length(merge.fd, 0)) {
 		return error_set_errno(err, errno, "%s cannot be written",
 				       quote(merge.path).text);
 	}
 	status = merge_run(&merge, err);
+	if (status == ST_OK) {
+		a->source.fd = merge.fd;
+		a->file.page_size = merge.page_size;
+		take_state(a, plan, view_base_of_file(&a->file), merge.page_size,
+			   merge.page_count);
+	}
+	return status;
+}
+
+static enum status open_base(struct archived *a, const struct plan *plan,
+			     struct error *err)
+{
+	struct archive_base_settings settings = {
+	    .location = a->settings.location,
+	    .decoded_lsn = &a->history->decoded_lsn,
+	    .stop = a->settings.stop,
+	    .retry_ns = a->settings.follows ? a->settings.poll_ns : 0,
+	};
+	enum status status = ST_OK;
+
+	archive_base_close(a->base);
+	a->base = NULL;
+	if (!a->base_storage) {
+		status = location_open(a->settings.location, a->settings.storage,
+				       &a->base_storage, err);
+	}
 	if (status != ST_OK) {
 		return status;
 	}
-	a->source.file.page_size = merge.page_size;
-	a->state = (struct file_state){.txid = plan->txid,
-				       .page_size = merge.page_size,
-				       .page_count = merge.page_count,
-				       .most_pages = merge.page_count,
-				       .time_ns = plan->time_ns};
-	return ST_OK;
+	settings.storage = a->base_storage;
+	status = archive_base_open(&settings, plan, &a->base, err);
+	if (status == ST_OK) {
+		take_state(a, plan, archive_base_view(a->base),
+			   archive_base_page_size(a->base),
+			   archive_base_page_count(a->base));
+	}
+	return status;
 }
 
-/* List, plan, and put the state at FROM together. */
+static bool wants_file(const struct archived *a)
+{
+	return a->history->copies ||
+	       (a->settings.reads_all && a->storage->calls->is_far);
+}
+
+/* List, plan, and open the state at FROM, or put it together. */
 static enum status try_first(struct archived *a, struct when *from, struct error *err)
 {
 	struct plan plan = {0};
@@ -185,7 +237,8 @@ static enum status try_first(struct archived *a, struct when *from, struct error
 		/* That one again, if a file vanishes. */
 		*from = (struct when){
 		    .kind = WHEN_TXID, .txid = plan.txid, .option = from->option};
-		status = make_file(a, &plan, err);
+		status =
+		    wants_file(a) ? make_file(a, &plan, err) : open_base(a, &plan, err);
 	}
 	plan_clear(&plan);
 	return status;
@@ -222,7 +275,7 @@ static enum status open_new(struct archived *a, struct captured_txn **first,
 			    struct error *err)
 {
 	struct when from = a->settings.from;
-	enum status status = temp_file_open(&a->source.file.fd, err);
+	enum status status = ST_OK;
 
 	for (int i = 0; status == ST_OK && i < TRIES; i++) {
 		status = try_first(a, &from, err);
@@ -602,8 +655,10 @@ static void close_archived(struct source *source)
 	stop_thread(a);
 	captured_txn_free(a->unappended);
 	a->history->stop(a->history);
-	if (a->source.file.fd >= 0) {
-		(void)close(a->source.file.fd);
+	archive_base_close(a->base);
+	storage_close(a->base_storage);
+	if (a->file.fd >= 0) {
+		(void)close(a->file.fd);
 	}
 	way_clear(&a->way);
 	archive_list_clear(&a->list);
@@ -635,7 +690,8 @@ enum status archived_open(const struct archived_settings *settings, struct sourc
 	if (!a) {
 		return error_no_memory(err, "the archive");
 	}
-	a->source = (struct source){.file = {.fd = -1, .path = settings->location},
+	a->file = (struct view_file){.fd = -1, .path = settings->location};
+	a->source = (struct source){.fd = -1,
 				    .start = start,
 				    .next = next,
 				    .reach_now = reach_now,

@@ -4,8 +4,10 @@
  * one of its states, file by file (src/archive/way.h), on a machine that has never seen
  * the database.
  *
- * The database as of the state at FROM is put together first, in an unlinked temporary
- * file. Where an earlier run has come to an end, nothing is: the history has it.
+ * Pages of the database as of the state at FROM are read as they are asked for
+ * (src/archive/archive_base.h). A history that copies the database has it put together
+ * first, in an unlinked temporary file; so has one of which all rows are read, where
+ * each read is a request. Where an earlier run has come to an end, the history has it.
  *
  * LSN  That of a state is its TXID - 1.
  *
@@ -40,6 +42,7 @@ struct archived_settings {
 	int64_t poll_ns;         /* between two looks for more */
 	struct history *history; /* closed after the source */
 	uint32_t page_size;      /* that the history has; 0: none yet */
+	bool reads_all;          /* all rows of the first state are wanted */
 	const volatile int *stop;
 	/* While the first state is put together; may be NULL. */
 	struct progress *progress;

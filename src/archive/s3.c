@@ -332,6 +332,7 @@ static const struct storage_calls read_calls = {
     .read = read_file,
     .close_file = close_file,
     .close = close_storage,
+    .is_far = true,
     .get_note = s3_get_note,
 };
 
@@ -343,6 +344,7 @@ static const struct storage_calls write_calls = {
     .read = read_file,
     .close_file = close_file,
     .close = close_storage,
+    .is_far = true,
     .put = s3_put,
     .remove = s3_remove,
     .get_note = s3_get_note,

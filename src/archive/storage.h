@@ -70,6 +70,7 @@ struct storage_calls {
 			    uint64_t offset, size_t *got, struct error *err);
 	void (*close_file)(struct storage_file *file);
 	void (*close)(struct storage *storage);
+	bool is_far; /* each read is a request */
 
 	/* What storage_list and storage_time say; NULL: level by level, and times are
 	 * right as they are listed. */

@@ -42,6 +42,7 @@
 
 struct capture {
 	struct source source;             /* first member */
+	struct view_file file;            /* under it */
 	struct capture_settings settings; /* but `path` */
 	struct db_handles db;
 	struct history *history;
@@ -260,14 +261,17 @@ static void source_close(struct source *source)
 
 static void init_source(struct capture *c, const char *path)
 {
-	c->source = (struct source){
-	    .file = {.fd = c->db.db_fd, .path = path, .page_size = c->db.page_size},
-	    .start = source_start,
-	    .next = source_next,
-	    .reach_now = source_reach_now,
-	    .reach_copied = source_reach_now,
-	    .stop_clean = source_stop_clean,
-	    .close = source_close};
+	c->file = (struct view_file){
+	    .fd = c->db.db_fd, .path = path, .page_size = c->db.page_size};
+	c->source = (struct source){.pages = view_base_of_file(&c->file),
+				    .page_size = c->db.page_size,
+				    .fd = c->db.db_fd,
+				    .start = source_start,
+				    .next = source_next,
+				    .reach_now = source_reach_now,
+				    .reach_copied = source_reach_now,
+				    .stop_clean = source_stop_clean,
+				    .close = source_close};
 }
 
 struct source *capture_source(struct capture *capture)

@@ -11,6 +11,7 @@
 #include "schemas/table_rename.h"
 #include "src/base/array.h"
 #include "src/base/utf8.h"
+#include "src/decode/dirty_pages.h"
 #include "src/decode/likeness.h"
 #include "src/decode/row_diff.h"
 #include "src/decode/vacuum.h"
@@ -36,6 +37,7 @@ struct decoder {
 	bool distrusts_ptrmap;  /* one of its pages is damaged */
 	struct page_set named;  /* roots of damaged trees that were told; 0: freelist */
 	struct page_marks marks;
+	size_t left_out; /* pages of the transaction that are as before: not in marks */
 	struct tree_diff diff;
 	struct row_diff rows;
 	struct page_set matched; /* roots of old trees that the new catalog still has */
@@ -224,29 +226,6 @@ static enum status read_header(struct page_source *source, struct db_header *hea
 	if (status == ST_OK) {
 		status = db_header_read(ref.bytes, header, err);
 		page_put(source, &ref);
-	}
-	return status;
-}
-
-/* D: what has a frame and can belong to a tree. */
-static enum status collect_dirty(struct decoder *decoder,
-				 const struct captured_txn *txn, bool any_ptrmap,
-				 struct error *err)
-{
-	struct page_source *new = view_new(decoder->view);
-	uint32_t lock_page = db_lock_byte_page(new->page_size);
-	enum status status = ST_OK;
-
-	page_marks_empty(&decoder->marks);
-	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
-		uint32_t page_no = txn->pages[i].page_no;
-
-		if (page_no > txn->page_count || page_no == lock_page ||
-		    (any_ptrmap && ptrmap_is_ptrmap_page(page_no, new->page_size,
-							 new->usable_size))) {
-			continue;
-		}
-		status = page_marks_add_dirty(&decoder->marks, page_no, err);
 	}
 	return status;
 }
@@ -532,21 +511,40 @@ static enum status plan_gone(struct decoder *decoder, bool has_map, struct error
 	return status;
 }
 
+/* All pages that the transaction wrote, those that are as before too. */
+static enum status list_written(const struct captured_txn *txn, struct page_set *set,
+				struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < txn->page_total; i++) {
+		status = page_set_add(set, txn->pages[i].page_no, NULL, err);
+	}
+	return status;
+}
+
 /* Renames that the schema tells of come first: no other table can have been theirs. */
 static enum status find_told_renames(struct decoder *decoder,
 				     const struct catalog *fresh,
 				     const struct captured_txn *txn, struct error *err)
 {
 	struct table_renames *renames = &decoder->renames;
+	struct page_set all, *written = &decoder->marks.dirty;
 	enum status status = ST_OK;
 
+	page_set_init(&all);
 	page_set_empty(&decoder->matched);
 	renames->count = 0;
-	if (decoder->gone_count > 0 && !decoder->events.for_statements) {
-		status = table_renames_find(
-		    renames, decoder->catalog, fresh,
-		    txn->is_catch_up ? NULL : &decoder->marks.dirty, err);
+	if (decoder->left_out > 0) {
+		status = list_written(txn, &all, err);
+		written = &all;
 	}
+	if (status == ST_OK && decoder->gone_count > 0 &&
+	    !decoder->events.for_statements) {
+		status = table_renames_find(renames, decoder->catalog, fresh,
+					    txn->is_catch_up ? NULL : written, err);
+	}
+	page_set_clear(&all);
 	for (size_t i = 0; status == ST_OK && i < renames->count; i++) {
 		status = page_set_add(&decoder->matched,
 				      renames->list[i].old_table->root_page, NULL, err);
@@ -653,8 +651,12 @@ static enum status mark_pages(struct decoder *decoder, const struct captured_txn
 			      bool any_ptrmap, struct parent_map **map,
 			      struct error *err)
 {
-	enum status status = collect_dirty(decoder, txn, any_ptrmap, err);
+	enum status status = dirty_pages_collect(
+	    decoder->view, txn, any_ptrmap, &decoder->marks, &decoder->left_out, err);
 
+	/* Of a catch-up no page is there whose bytes are equal, though another tree may
+	 * have it now. */
+	decoder->map_is_stale = txn->is_catch_up || decoder->left_out > 0;
 	if (status == ST_OK) {
 		status = prepare_map(decoder, txn, map, err);
 	}
@@ -691,7 +693,8 @@ static enum status run_work(struct decoder *decoder, struct parent_map *map,
 static bool is_vacuum(const struct decoder *decoder, const struct catalog *fresh,
 		      const struct captured_txn *txn)
 {
-	return vacuum_is_likely(decoder->catalog, fresh, decoder->marks.dirty.count,
+	return vacuum_is_likely(decoder->catalog, fresh,
+				decoder->marks.dirty.count + decoder->left_out,
 				txn->page_count, view_new(decoder->view));
 }
 
@@ -739,9 +742,6 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 		return status;
 	}
 	decoder->work_count = 0;
-	/* A catch-up has no frame for a page whose bytes are equal, though another tree
-	 * may have it now. */
-	decoder->map_is_stale = txn->is_catch_up;
 	if (txn_has_page(txn, 1)) {
 		status = read_header(view_new(decoder->view), &header, err);
 	}

@@ -44,8 +44,8 @@ struct history_end {
 
 /* What the first view is made with. */
 struct history_base {
-	int source_fd;            /* the database file; borrowed */
-	const char *source_path;  /* for messages; borrowed until close */
+	struct view_base pages;   /* under everything that is appended */
+	int source_fd;            /* the same as a file, for who copies it; borrowed */
 	uint32_t page_size;       /* bytes */
 	int64_t begun_ns;         /* wall clock of its state; 0: it is that of now */
 	const volatile int *stop; /* ends a copy of the database: ST_STOPPED */

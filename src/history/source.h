@@ -22,8 +22,10 @@
 #include "src/history/view.h"
 
 struct source {
-	/* The database, as a file: under everything that is appended. */
-	struct view_file file;
+	struct view_base pages; /* the database, under everything that is appended */
+	uint32_t page_size;     /* bytes */
+	int fd;           /* the same as a file; -1: there is none, and the history
+			   * does not copy it */
 	int64_t begun_ns; /* wall clock of its state; 0: it is that of now */
 
 	/* Start the history, and append to it. */

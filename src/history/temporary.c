@@ -12,7 +12,6 @@
 struct temporary {
 	struct history history; /* first member */
 	uint64_t max_bytes;
-	struct view_file file; /* the database's, under the view */
 
 	pthread_mutex_t lock; /* everything below */
 	struct captured_txn *queue;
@@ -134,16 +133,9 @@ static enum status open_view(struct history *history, const struct history_base 
 			     struct captured_txn *first, uint64_t *lsn,
 			     struct error *err)
 {
-	struct temporary *t = temporary_of(history);
-	struct view_base file;
-	enum status status;
+	enum status status = view_open(history->spool, &base->pages, base->page_size,
+				       first, &history->view, err);
 
-	t->file = (struct view_file){.fd = base->source_fd,
-				     .path = base->source_path,
-				     .page_size = base->page_size};
-	file = view_base_of_file(&t->file);
-	status = view_open(history->spool, &file, base->page_size, first,
-			   &history->view, err);
 	*lsn = first->lsn;
 	history->begun_ns = base->begun_ns > 0 ? base->begun_ns : clock_wall_ns();
 	captured_txn_free(first);

@@ -47,6 +47,7 @@ struct view {
 	struct page_source *new_state;
 	struct spool *spool;
 	struct view_base base;
+	uint64_t moved_bytes; /* laid over the base since it was asked to move */
 	bool keeps_slots;
 	view_check check; /* of pages of the base; NULL: none */
 	void *check_context;
@@ -447,6 +448,41 @@ static size_t drop_cut_off(struct view *view, size_t n)
 	return n;
 }
 
+/* Nothing lies over the base any more. */
+static void forget_versions(struct view *view)
+{
+	uint32_t chunk[256];
+	size_t in_chunk = 0;
+
+	for (size_t page_no = 1; page_no < view->version_limit; page_no++) {
+		if (!view->versions[page_no]) {
+			continue;
+		}
+		chunk[in_chunk++] = view->versions[page_no] - 1;
+		view->versions[page_no] = 0;
+		if (in_chunk == sizeof chunk / sizeof *chunk) {
+			spool_free(view->spool, chunk, in_chunk);
+			in_chunk = 0;
+		}
+	}
+	spool_free(view->spool, chunk, in_chunk);
+}
+
+/* The base may have what was laid over it. */
+static void move_base(struct view *view, const struct captured_txn *txn)
+{
+	const struct view_base *base = &view->base;
+
+	view->moved_bytes +=
+	    (uint64_t)txn->page_total * view->old_side.source.page_size;
+	if (base->move && !view->keeps_slots && view->moved_bytes >= base->move_bytes) {
+		view->moved_bytes = 0;
+		if (base->move(base->context, txn->lsn)) {
+			forget_versions(view);
+		}
+	}
+}
+
 void view_end(struct view *view)
 {
 	const struct captured_txn *txn = view->txn;
@@ -482,6 +518,7 @@ void view_end(struct view *view)
 	view->old_side.source.page_count = txn->page_count;
 	view->old_side.source.usable_size = view->new_side.source.usable_size;
 	view->txn = NULL;
+	move_base(view, txn);
 }
 
 /* ---- open and close ---- */

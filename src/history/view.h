@@ -36,6 +36,15 @@ struct view_base {
 	 * text names the base and the page. Called on the view's thread. */
 	enum status (*read)(void *context, uint32_t page_no, uint8_t *bytes,
 			    struct error *err);
+	/*
+	 * NULL: what lies over the base stays until it is retired or replaced. Else
+	 * this is asked behind a transaction, now and then: when `move_bytes` of pages
+	 * were laid over the base since the last time. True: from now on `read` gives
+	 * pages as they are after the transaction `lsn`, the last one; then nothing is
+	 * kept of it and of those before it.
+	 */
+	bool (*move)(void *context, uint64_t lsn);
+	uint64_t move_bytes;
 	void *context; /* borrowed until view_close */
 };
 

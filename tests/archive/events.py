@@ -327,6 +327,59 @@ def test_who_follows_waits_for_a_folder_that_is_away(box):
            in tail.errors[-1], "%s", tail.error_text())
 
 
+MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
+
+
+def test_a_file_of_all_pages_tells_what_changed_in_it(box):
+    """As Litestream writes it when it does not know what it has missed."""
+    statements = WORK[:2] + [
+        "CREATE TABLE many(id INTEGER PRIMARY KEY, v)",
+        MANY + "INSERT INTO many SELECT i, hex(zeroblob(60)) FROM n",
+        "UPDATE many SET v = 'a' WHERE id % 50 = 0",
+        "CREATE INDEX many_v ON many(v); DELETE FROM many WHERE id < 30",
+        "DROP INDEX many_v; ALTER TABLE many RENAME TO most",
+        "INSERT INTO t(v) VALUES('one'); UPDATE most SET id = 9 WHERE id = 100",
+        "VACUUM", "UPDATE most SET v = 'b' WHERE id % 50 = 1"]
+    archive, states = made(box, statements=statements)
+    expect(len(states[-1]) > 70, "%d pages", len(states[-1]))
+    right = events(box, archive)
+    whole = box.path("elsewhere") + "/archive"
+    put(whole, 9, 1, 1, states)
+    for n, state in enumerate(states[1:], 2):
+        ltx.write(whole, 0, n, n, PAGE, len(state), state)
+    expect([told(v) for v in events(box, whole)] == [told(v) for v in right],
+           "files of all pages tell something else")
+
+
+def test_following_goes_on_when_files_of_the_first_state_are_merged(box):
+    states = images(box, [
+        "CREATE TABLE t(v); CREATE TABLE u(id INTEGER PRIMARY KEY, v); "
+        + MANY + "INSERT INTO u SELECT i, hex(zeroblob(60)) FROM n",
+        "INSERT INTO t VALUES(2)", "UPDATE u SET v = 'three' WHERE id = 200",
+        "INSERT INTO t VALUES(4)", "INSERT INTO t VALUES(5)",
+        "UPDATE u SET v = 'six' WHERE id = 200"])
+    archive = box.path("archive")
+    for n in range(1, 5):
+        put(archive, 9 if n == 1 else 0, n, n, states)
+    process = subprocess.Popen(
+        box.command("events", archive, "--from", "txid:4", "--follow"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    put(archive, 0, 5, 5, states)
+    first = parse_line(process.stdout.readline())
+    expect(first["after"] == {"v": 5}, "%s", first)
+    put(archive, 1, 2, 5, states)       # the state of TXID 4 is no more
+    for n in range(2, 6):
+        os.remove(ltx.path_of(archive, 0, n, n))
+    put(archive, 0, 6, 6, states)
+    line = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30 * box.slow)
+    expect(process.returncode == 0 and line, "exit %d: %s", process.returncode, err)
+    second = parse_line(line)
+    expect(second["before"] == {"id": 200, "v": "three"}
+           and second["after"] == {"id": 200, "v": "six"}, "%s", second)
+
+
 def test_a_gap_is_an_error_after_all_that_is_before_it(box):
     archive, states = made(box)
     os.remove(ltx.path_of(archive, 0, 20, 20))

@@ -34,6 +34,7 @@ struct fixture {
 	char state[80];
 	char database[80];
 	int fd;
+	struct view_file file; /* the same */
 	struct state *opened;
 	struct history *history;
 	int appended;
@@ -77,6 +78,8 @@ static void make(struct fixture *f)
 	(void)snprintf(f->database, sizeof f->database, "%s/db", f->folder);
 	f->fd = open(f->database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(f->fd >= 0);
+	f->file =
+	    (struct view_file){.fd = f->fd, .path = f->database, .page_size = PAGE};
 	for (int i = 1; i <= PAGES; i++) {
 		memset(page, 100 + i, sizeof page);
 		assert_int_equal(write(f->fd, page, PAGE), PAGE);
@@ -142,8 +145,8 @@ static enum status reach(void *context, uint64_t *lsn, struct error *err)
 /* As src/follow.c and src/capture/capture.c open one that is new. */
 static void begin(struct fixture *f, uint64_t *lsn)
 {
-	struct history_base base = {.source_fd = f->fd,
-				    .source_path = f->database,
+	struct history_base base = {.pages = view_base_of_file(&f->file),
+				    .source_fd = f->fd,
 				    .page_size = PAGE,
 				    .stop = &never,
 				    .stop_fd = -1,
@@ -250,8 +253,8 @@ static void what_nobody_takes_is_freed(struct fixture *f)
 /* next gives nothing before it is there, whatever came during the first copy. */
 static void what_comes_before_the_view_is_in_it_or_behind_it(struct fixture *f)
 {
-	struct history_base base = {.source_fd = f->fd,
-				    .source_path = f->database,
+	struct history_base base = {.pages = view_base_of_file(&f->file),
+				    .source_fd = f->fd,
 				    .page_size = PAGE,
 				    .stop = &never,
 				    .stop_fd = -1,

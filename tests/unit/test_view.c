@@ -402,12 +402,114 @@ static void test_a_base_may_make_its_pages_and_is_asked_for_each_once(void **sta
 	spool_close(spool);
 }
 
+/* ---- a base that moves on ---- */
+
+struct moving {
+	int asked;
+	bool may; /* it has the last state */
+	uint64_t lsn;
+	int stamp; /* of all pages, as of the state that it has */
+};
+
+static enum status moving_page(void *context, uint32_t page_no, uint8_t *bytes,
+			       struct error *err)
+{
+	const struct moving *m = context;
+
+	(void)err;
+	(void)page_no;
+	memset(bytes, m->stamp, PAGE_SIZE);
+	return ST_OK;
+}
+
+static bool move_on(void *context, uint64_t lsn)
+{
+	struct moving *m = context;
+
+	m->asked++;
+	m->lsn = lsn;
+	m->stamp += m->may;
+	return m->may;
+}
+
+/* A transaction that fills pages 2 and 3. */
+static void decode_two(struct spool *spool, struct view *view, uint64_t lsn, int stamp)
+{
+	struct captured_page pages[] = {{.page_no = 2}, {.page_no = 3}};
+	struct captured_txn txn = {.lsn = lsn,
+				   .page_count = 9,
+				   .page_count_before = 9,
+				   .pages = pages,
+				   .page_total = 2};
+	uint8_t bytes[PAGE_SIZE];
+	struct error err;
+
+	memset(bytes, stamp, sizeof bytes);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(spool_alloc(spool, &pages[i].slot, &err), ST_OK);
+		assert_int_equal(spool_put(spool, pages[i].slot, bytes, &err), ST_OK);
+	}
+	assert_int_equal(view_begin(view, &txn, &err), ST_OK);
+	view_end(view);
+}
+
+static int byte_of(struct view *view, uint32_t page_no)
+{
+	struct page_ref ref = {0};
+	struct error err;
+	int byte;
+
+	assert_int_equal(page_get(view_old(view), page_no, &ref, &err), ST_OK);
+	byte = ref.bytes[1];
+	page_put(view_old(view), &ref);
+	return byte;
+}
+
+static void test_what_lies_over_a_base_that_moves_on_is_given_back(void **state)
+{
+	struct captured_txn first = {.page_count = 9, .page_count_before = 9};
+	struct moving moving = {.stamp = 50};
+	struct view_base base = {.read = moving_page,
+				 .move = move_on,
+				 .move_bytes = 4 * PAGE_SIZE,
+				 .context = &moving};
+	struct spool *spool;
+	struct view *view;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(spool_open(PAGE_SIZE, &spool, &err), ST_OK);
+	assert_int_equal(view_open(spool, &base, PAGE_SIZE, &first, &view, &err),
+			 ST_OK);
+	decode_two(spool, view, 1, 60);
+	assert_int_equal(moving.asked, 0);
+	decode_two(spool, view, 2, 61);
+	assert_int_equal(moving.asked, 1);
+	assert_int_equal(moving.lsn, 2);
+	assert_int_equal(spool_used_bytes(spool), 2 * PAGE_SIZE); /* it could not */
+	assert_int_equal(byte_of(view, 2), 61);
+	moving.may = true;
+	decode_two(spool, view, 3, 51);
+	decode_two(spool, view, 4, 51);
+	assert_int_equal(moving.asked, 2);
+	assert_int_equal(moving.lsn, 4);
+	assert_int_equal(spool_used_bytes(spool), 0);
+	assert_int_equal(byte_of(view, 2), 51); /* of the base */
+	assert_int_equal(byte_of(view, 3), 51);
+	decode_two(spool, view, 5, 62);
+	assert_int_equal(byte_of(view, 3), 62);
+	assert_int_equal(spool_used_bytes(spool), 2 * PAGE_SIZE);
+	view_close(view);
+	spool_close(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_view_gives_every_page_in_any_interleaving),
 	    cmocka_unit_test(test_page_overwritten_before_it_is_read_is_the_old_one),
 	    cmocka_unit_test(test_a_base_may_make_its_pages_and_is_asked_for_each_once),
+	    cmocka_unit_test(test_what_lies_over_a_base_that_moves_on_is_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
