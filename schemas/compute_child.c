@@ -22,6 +22,7 @@ struct child {
 	bool *is_off;
 	struct evaluator *evaluator;
 	struct value *values; /* of a row; NULL before OPEN */
+	uint64_t memory;      /* bytes that SQLite may have for the request at hand */
 };
 
 bool compute_child_is(int argc, char **argv)
@@ -58,12 +59,25 @@ static bool reply(enum wire_kind kind, const char *bytes, size_t len)
 	       wire_send(COMPUTE_FD, bytes, len);
 }
 
-static bool complain(enum status status, bool is_broken, const struct error *err)
+/* Can so much be had? If not, a limit of this process or machine is in the way, and not
+ * what a row may use. */
+static bool has_memory(uint64_t bytes)
 {
-	enum wire_kind kind = status == ST_NOMEM ? WIRE_MEMORY
-			      : is_broken        ? WIRE_BROKEN
-						 : WIRE_FAILED;
+	void *volatile memory = malloc((size_t)bytes);
+	bool has = memory != NULL;
 
+	free(memory);
+	return has;
+}
+
+static bool complain(const struct child *child, enum status status, bool is_broken,
+		     const struct error *err)
+{
+	enum wire_kind kind = is_broken ? WIRE_BROKEN : WIRE_FAILED;
+
+	if (status == ST_NOMEM) {
+		kind = has_memory(child->memory) ? WIRE_MEMORY : WIRE_SHORT;
+	}
 	return reply(kind, err->text, strlen(err->text));
 }
 
@@ -85,18 +99,25 @@ static bool open_table(struct child *child)
 	enum status status;
 
 	buffer_add(&child->opened, child->request.bytes, child->request.len);
+	if (!buffer_ok(&child->opened)) {
+		(void)reply(WIRE_SHORT, "", 0);
+		return false;
+	}
 	r = read_from(&child->opened);
 	if (child->values || !wire_take_table(&r, &child->table, &child->is_off)) {
 		return false;
 	}
 	child->values = calloc(child->table.column_count + 1, sizeof *child->values);
-	if (!child->values || evaluator_open(&child->table, child->is_off,
-					     &child->evaluator, &err) != ST_OK) {
+	status = child->values ? evaluator_open(&child->table, child->is_off,
+						&child->evaluator, &err)
+			       : error_no_memory(&err, "a row");
+	if (status != ST_OK) {
+		(void)complain(child, status, true, &err);
 		return false;
 	}
 	status = evaluator_prepare(child->evaluator, &has_complaint, &complaint, &err);
 	if (status != ST_OK) {
-		(void)complain(status, true, &err);
+		(void)complain(child, status, true, &err);
 		return false;
 	}
 	return reply(WIRE_OK, complaint.text,
@@ -167,6 +188,7 @@ static bool answer(struct child *child, const struct wire_head *head)
 
 	buffer_reset(&child->answer);
 	buffer_reset(&child->bytes);
+	child->memory = head->memory;
 	(void)sqlite3_hard_heap_limit64((sqlite3_int64)head->memory);
 	if (head->kind == WIRE_OPEN) {
 		return open_table(child);
@@ -187,7 +209,7 @@ static bool answer(struct child *child, const struct wire_head *head)
 		status = error_no_memory(&err, "an answer");
 	}
 	return status == ST_OK ? reply(WIRE_OK, child->answer.bytes, child->answer.len)
-			       : complain(status, is_broken, &err);
+			       : complain(child, status, is_broken, &err);
 }
 
 int compute_child_run(void)
@@ -201,8 +223,11 @@ int compute_child_run(void)
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1); /* memory is limited */
 	while (receive(&head, sizeof head)) {
 		buffer_reset(&child.request);
-		if (!buffer_reserve(&child.request, (size_t)head.len + 1) ||
-		    !receive(child.request.bytes, (size_t)head.len)) {
+		if (!buffer_reserve(&child.request, (size_t)head.len + 1)) {
+			(void)reply(WIRE_SHORT, "", 0);
+			break;
+		}
+		if (!receive(child.request.bytes, (size_t)head.len)) {
 			break;
 		}
 		child.request.len = (size_t)head.len;

@@ -130,16 +130,26 @@ static bool start(struct compute_process *process)
 	return true;
 }
 
+/* Its status: of its own end, if it has come to that before. */
+static int end(struct compute_process *process)
+{
+	int status = 0;
+
+	(void)kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR) {
+	}
+	process->pid = 0;
+	return status;
+}
+
 void compute_process_close(struct compute_process *process)
 {
 	if (!process) {
 		return;
 	}
+	(void)close(process->fd);
 	if (process->pid > 0) {
-		(void)close(process->fd);
-		(void)kill(process->pid, SIGKILL);
-		while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR) {
-		}
+		(void)end(process);
 	}
 	buffer_clear(&process->request);
 	buffer_clear(&process->received);
@@ -201,6 +211,13 @@ static enum computation ended(struct error *complaint)
 	return COMPUTING_ENDED;
 }
 
+/* Of this process or of the other one; not that the row asks for too much. */
+static enum computation is_short(struct error *complaint)
+{
+	(void)error_no_memory(complaint, "computed columns");
+	return COMPUTING_SHORT;
+}
+
 /* Send the request, of which `request` has what follows the head, and take the answer.
  */
 static enum computation ask(struct compute_process *process, struct wire_head *head,
@@ -216,8 +233,10 @@ static enum computation ask(struct compute_process *process, struct wire_head *h
 	head->length = budget->length;
 	head->memory = budget->memory;
 	buffer_reset(received);
-	if (!buffer_ok(&process->request) ||
-	    !wire_send(process->fd, head, sizeof *head) ||
+	if (!buffer_ok(&process->request)) {
+		return is_short(complaint);
+	}
+	if (!wire_send(process->fd, head, sizeof *head) ||
 	    !wire_send(process->fd, process->request.bytes, process->request.len) ||
 	    !receive(process, answer, sizeof *answer, cpu_until_ns, until_ns)) {
 		return ended(complaint);
@@ -227,9 +246,13 @@ static enum computation ask(struct compute_process *process, struct wire_head *h
 				"what is computed of a row is too long");
 		return COMPUTING_ENDED;
 	}
-	if (answer->len > budget->answer + sizeof complaint->text ||
-	    !buffer_reserve(received, (size_t)answer->len + 1) ||
-	    !receive(process, received->bytes, (size_t)answer->len, cpu_until_ns,
+	if (answer->len > budget->answer + sizeof complaint->text) {
+		return ended(complaint);
+	}
+	if (!buffer_reserve(received, (size_t)answer->len + 1)) {
+		return is_short(complaint);
+	}
+	if (!receive(process, received->bytes, (size_t)answer->len, cpu_until_ns,
 		     until_ns)) {
 		return ended(complaint);
 	}
@@ -237,6 +260,9 @@ static enum computation ask(struct compute_process *process, struct wire_head *h
 	received->bytes[received->len] = '\0';
 	if (answer->kind == WIRE_OK) {
 		return COMPUTED;
+	}
+	if (answer->kind == WIRE_SHORT) {
+		return is_short(complaint);
 	}
 	(void)error_set(complaint, ST_CORRUPT, "%s",
 			answer->kind == WIRE_MEMORY ? "it takes too much memory"
@@ -253,6 +279,12 @@ static uint32_t virtual_count(const struct table *table)
 		count += table->columns[i].generated == GENERATED_VIRTUAL;
 	}
 	return count;
+}
+
+/* The system could not load the program: so little memory may it have. */
+static bool is_not_loaded(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127;
 }
 
 struct compute_process *compute_process_open(const struct table *table,
@@ -277,6 +309,9 @@ struct compute_process *compute_process_open(const struct table *table,
 	complaint->text[0] = '\0';
 	wire_add_table(&process->request, table, is_off, virtual_count(table));
 	*result = ask(process, &head, budget, complaint);
+	if (*result == COMPUTING_ENDED && is_not_loaded(end(process))) {
+		*result = is_short(complaint);
+	}
 	if (*result == COMPUTED && process->received.len > 0) {
 		(void)error_set(complaint, ST_CORRUPT, "%s", process->received.bytes);
 	}
@@ -333,8 +368,10 @@ static void take_value(struct wire_reader *r, struct value *value, struct buffer
 static enum computation taken(const struct wire_reader *r, const struct buffer *bytes,
 			      struct error *complaint)
 {
-	return !r->failed && r->at == r->end && buffer_ok(bytes) ? COMPUTED
-								 : ended(complaint);
+	if (!buffer_ok(bytes)) {
+		return is_short(complaint);
+	}
+	return !r->failed && r->at == r->end ? COMPUTED : ended(complaint);
 }
 
 enum computation compute_process_row(struct compute_process *process, int64_t rowid,

@@ -26,6 +26,7 @@ enum computation {
 	COMPUTING_FAILED, /* they cannot be computed of this row */
 	COMPUTING_BROKEN, /* nor of any other */
 	COMPUTING_ENDED,  /* too slow, or the process is gone: only close it */
+	COMPUTING_SHORT,  /* no memory here for it, whatever the row is: close it */
 };
 
 struct compute_process;

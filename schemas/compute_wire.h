@@ -18,6 +18,7 @@
  *       WIRE_FAILED  SQLite's complaint
  *       WIRE_BROKEN  the same, and it will be so for every row
  *       WIRE_MEMORY  nothing: it needs more than it may have
+ *       WIRE_SHORT   nothing: there is less here than it may have
  *
  * OWNERSHIP  Readers borrow from the bytes they are given.
  * THREADS    No shared state.
@@ -41,7 +42,8 @@ enum wire_kind {
 	WIRE_OK,
 	WIRE_FAILED,
 	WIRE_BROKEN,
-	WIRE_MEMORY
+	WIRE_MEMORY,
+	WIRE_SHORT
 };
 
 struct wire_head {

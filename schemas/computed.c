@@ -71,7 +71,7 @@ struct computed {
 	bool is_warned; /* of the table as a whole */
 	unsigned warnings;
 	unsigned failed_starts; /* in a row */
-	int shortage;           /* errno: there is no process now; 0 */
+	int shortage;           /* errno: there is no process or memory now; 0 */
 	uint32_t count;
 	struct virtual_column columns[];
 };
@@ -328,6 +328,13 @@ static bool is_bankrupt(const struct computed *computed, const struct row_at_han
 	return computed->debt_ns > DEBT_MAX + 4 * (row->budget.cpu_ns - CPU_BASE);
 }
 
+/* There is less memory here than a row may have: no reason for a value to be null. */
+static void note_shortage(struct computed *computed)
+{
+	computed->shortage = ENOMEM;
+	end_process(computed);
+}
+
 /* A process that can be asked; false, all is said and nothing can be computed. */
 static bool start_process(struct computed *computed, const struct row_at_hand *row)
 {
@@ -348,6 +355,10 @@ static bool start_process(struct computed *computed, const struct row_at_hand *r
 		return false;
 	}
 	owe(computed, row, 0);
+	if (result == COMPUTING_SHORT) {
+		note_shortage(computed);
+		return false;
+	}
 	if (complaint.text[0] != '\0') {
 		warn_table(computed, complaint.text);
 	}
@@ -384,6 +395,10 @@ static bool write_again(struct computed *computed, struct row_at_hand *row)
 	result = compute_process_write(computed->process, row->rowid, row->values,
 				       &row->budget, &complaint);
 	owe(computed, row, before_ns);
+	if (result == COMPUTING_SHORT) {
+		note_shortage(computed);
+		return false;
+	}
 	if (result != COMPUTED) {
 		warn_table(computed, complaint.text);
 	}
@@ -407,7 +422,9 @@ static void compute_column(struct computed *computed, struct row_at_hand *row,
 		return;
 	}
 	*value = (struct value){.class = VALUE_NULL};
-	if (result == COMPUTING_FAILED) {
+	if (result == COMPUTING_SHORT) {
+		note_shortage(computed);
+	} else if (result == COMPUTING_FAILED) {
 		warn_column(computed, index, complaint.text);
 	} else if (result == COMPUTING_BROKEN) {
 		turn_off(computed, index, complaint.text);
@@ -436,6 +453,9 @@ static void fill_one_by_one(struct computed *computed, struct row_at_hand *row)
 		}
 		is_written = true;
 		compute_column(computed, row, i);
+		if (computed->shortage != 0) {
+			return;
+		}
 	}
 }
 
@@ -457,6 +477,10 @@ static void fill_apart(struct computed *computed, struct row_at_hand *row)
 		return;
 	}
 	set_null(computed, row);
+	if (result == COMPUTING_SHORT) {
+		note_shortage(computed);
+		return;
+	}
 	if (result == COMPUTING_ENDED) {
 		end_process(computed);
 	}
@@ -493,8 +517,8 @@ static enum status fill(struct computed *computed, struct row_at_hand *row,
 	if (computed->shortage != 0) { /* no reason for a value to be null */
 		return error_set_errno(
 		    err, computed->shortage,
-		    "table \"%s\": no process can be started to compute "
-		    "its generated columns in",
+		    "table \"%s\": there is no process or no memory to compute "
+		    "its generated columns with",
 		    SHORT_NAME(computed->table->name));
 	}
 	return buffer_ok(row->bytes) ? ST_OK : error_no_memory(err, "computed columns");

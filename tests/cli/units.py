@@ -94,6 +94,7 @@ class Pipe:
         self.stop_line = re.fullmatch(r"/bin/sh -c '(.*)'", unit["ExecStop"]).group(1)
         self.done = done
         self.box = box
+        self.taken = len(self.ids())    # by consumers before
         self.process = subprocess.Popen(
             [arguments.group(1), "-o", "pipefail", "-c", arguments.group(2)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -125,7 +126,8 @@ class Pipe:
     def wait_some(self):
         """Until the consumer is at work."""
         deadline = time.monotonic() + 30 * self.box.slow
-        while len(self.ids()) < 5:
+        before = self.taken
+        while len(self.ids()) < before + 5:
             expect(time.monotonic() < deadline, "it takes nothing")
             time.sleep(0.005)
 

@@ -144,7 +144,8 @@ class Run:
             row = event["after"]
             expect(event["op"] == "c" and row["id"] == at, "%s: event %d is %s of %d",
                    where, at, event["op"], row["id"])
-            expect(row["v"] == rows[at], "%s: row %d has another v", where, at)
+            expect(row["v"] == rows[at], "%s: row %d has another v: %.40r\n%s", where, at,
+                   row["v"], self.tail.error_text())
         expect(at == self.count if self.mode != "stdout" else at <= self.count,
                "%s: %d events of %d", where, at, self.count)
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +20,12 @@
 #include "schemas/compute_child.h"
 #include "schemas/computed.h"
 #include "tests/lib/catalog_fixture.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
 
 /* A row of one stored column `a`, and room for what is computed from it. */
 struct computed_row {
@@ -280,6 +288,77 @@ static void test_large_rows_may_have_large_results(void **state)
 	fixture_close(&f);
 }
 
+/* Bytes of the address space that are used. */
+static size_t used_bytes(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	assert_non_null(statm);
+	assert_int_equal(fscanf(statm, "%lu", &pages), 1);
+	(void)fclose(statm);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+enum { FILL_RIGHT, FILL_REFUSED, FILL_WRONG };
+
+/* In a process of its own: fill a row with so many bytes more than are used now. */
+static int fill_with(struct catalog_fixture *f, struct value a, size_t more)
+{
+	struct rlimit limit = {.rlim_cur = used_bytes() + more,
+			       .rlim_max = RLIM_INFINITY};
+	struct computed_row row = {.values = {a}};
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct error err;
+		enum status st;
+
+		buffer_init(&row.bytes);
+		(void)close(2); /* what it says of it */
+		(void)setrlimit(RLIMIT_AS, &limit);
+		st = computed_fill(fixture_table(f, "t")->computed, 1, row.values,
+				   &row.bytes, &err);
+		_exit(st != ST_OK ? FILL_REFUSED
+		      : row.values[1].class == VALUE_TEXT && row.values[1].len == a.len
+			  ? FILL_RIGHT
+			  : FILL_WRONG);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Memory that this process, or the one that computes, cannot have is no reason for a
+ * value to be NULL: somebody would take that for what the row has. */
+static void test_memory_that_is_not_to_be_had_is_no_reason_for_null(void **state)
+{
+	enum { LEN = 3 << 20, STEP = 1 << 20, STEPS = 48 };
+	struct catalog_fixture f;
+	char *bytes = malloc(LEN);
+	struct value a = {.class = VALUE_TEXT, .len = LEN};
+	int counts[3] = {0, 0, 0};
+
+	(void)state;
+	assert_non_null(bytes);
+	if (getenv("ROWTAIL_TEST_WRAPPED") || SANITIZED) {
+		free(bytes);
+		skip(); /* they need more than these limits */
+	}
+	memset(bytes, 'b', LEN);
+	a.bytes = (const uint8_t *)bytes;
+	open_defined(&f, "CREATE TABLE t(a,v AS (upper(a)))");
+	for (int i = 0; i < STEPS; i++) {
+		counts[fill_with(&f, a, (size_t)i * STEP)]++;
+	}
+	assert_int_equal(counts[FILL_WRONG], 0);
+	assert_true(counts[FILL_REFUSED] > 0 && counts[FILL_RIGHT] > 0);
+	free(bytes);
+	fixture_close(&f);
+}
+
 /* Neither a function that is quadratic nor columns that name each other hold anything
  * up: the others of the row, and the next rows, have their values. */
 static void test_a_column_that_takes_for_ever_is_null_and_told_once(void **state)
@@ -442,6 +521,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_names_that_need_quoting),
 	    cmocka_unit_test(test_huge_results_are_refused),
 	    cmocka_unit_test(test_large_rows_may_have_large_results),
+	    cmocka_unit_test(test_memory_that_is_not_to_be_had_is_no_reason_for_null),
 	    cmocka_unit_test(test_a_column_that_takes_for_ever_is_null_and_told_once),
 	    cmocka_unit_test(test_columns_that_double_each_other_end),
 	    cmocka_unit_test(test_all_that_is_computed_of_a_row_has_a_limit),
