@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of what is read from an archive of the large database."""
+"""The measurements of archives: what is read from one of the large database, and what
+writing one costs."""
 
+import json
 import os
+import pathlib
 import random
 import shutil
 import sqlite3
@@ -9,9 +12,15 @@ import struct
 import subprocess
 import time
 
-from processes import BenchError
+from figures import WRITERS
+from kafka_figures import NotRun
+from processes import BenchError, Usage
 
 INCREMENTS = 500
+ROWS = 3  # changed by each
+FRAME_BYTES = 4096 + 24
+LITESTREAM = pathlib.Path(os.environ.get(
+    "LITESTREAM", "build/litestream/litestream")).resolve()
 QUERIES = 15
 
 
@@ -30,6 +39,145 @@ class ArchiveFigures:
         runs = sorted(self._query(random.randrange(1, self.rows)) for _ in range(QUERIES))
         return {"s": runs[QUERIES // 2][0], "bytes": max(run[1] for run in runs)}
 
+    def restore(self):
+        """The newest state, against Litestream's restore of the same archive."""
+        if not LITESTREAM.exists():
+            raise NotRun("no Litestream (make litestream)")
+        if not self.rows:
+            self._make()
+        ours = self._timed(self.base.rowtail, "restore", self.folder, self._out())
+        theirs = self._timed(LITESTREAM, "restore", "-o", self._out(),
+                             f"file://{self.folder}")
+        self._out()
+        return {"ratio": theirs["s"] / ours["s"], "s": ours["s"],
+                "litestream_s": theirs["s"], **self._memory(ours)}
+
+    def diff(self):
+        """Two moments that 1,000 changed rows lie between."""
+        if not self.rows:
+            self._make()
+        first = INCREMENTS + 1 - 1000 // ROWS
+        return self._of_large(self._timed(
+            self.base.rowtail, "diff", self.folder, f"txid:{first:x}", "latest"))
+
+    def events(self):
+        """All increments out of the archive, on a machine that has no state."""
+        if not self.rows:
+            self._make()
+        run = self._timed(self.base.rowtail, "events", self.folder)
+        return self._of_large({**run, "events_s": INCREMENTS * ROWS / run["s"]})
+
+    def files(self):
+        """1 % of the pages changed between two files, against reading both."""
+        other = self.folder.parent / "changed.db"
+        shutil.copyfile(self.base.large, other)
+        pages = other.stat().st_size // 4096
+        self.base.tools.run("writer", other, "--mode", "update", "--per-txn", 100,
+                            "--txns", max(1, pages // 100 // 100))
+        subprocess.run(["sqlite3", str(other), "PRAGMA wal_checkpoint(TRUNCATE)"],
+                       stdout=subprocess.DEVNULL, check=True)
+        cat = [self._timed("cat", self.base.large, other)["s"] for _ in range(2)][-1]
+        run = self._timed(self.base.rowtail, "diff", self.base.large, other)
+        for leftover in other.parent.glob(other.name + "*"):
+            leftover.unlink()
+        return self._of_large({**run, "ratio": cat / run["s"], "cat_s": cat})
+
+    def live(self, kind, alone_first):
+        """A writer that is followed with a state directory, with an archive and without."""
+        writer = WRITERS[kind] + ["--seconds", self.base.plan.live_s]
+        runs = {}
+        for archived in [False, True] if alone_first else [True, False]:
+            runs[archived] = self._live(writer, archived)
+        return {"speed": runs[True]["commits_s"] / runs[False]["commits_s"],
+                "lag_s": max(run["lag_s"] for run in runs.values()),
+                "wal_peak": runs[True]["wal_peak"]}
+
+    def volume(self, kind):
+        """Bytes of the files of level 0, for each byte of WAL."""
+        txns = max(10, self.base.plan.rows // 10)
+        writer = {"one-row": ["--txns", txns],
+                  "update": ["--mode", "update", "--txns", txns]}[kind]
+        path = self.base.fresh()
+        arguments = self._arguments(True)
+        with self.base.follow(path, arguments=arguments) as follower:
+            before = self._lsn()
+            self.base.write(path, *writer)
+            follower.wait_until_quiet(0)
+            time.sleep(2)
+            wal = (self._lsn() - before) * FRAME_BYTES
+            follower.stop()
+        size = sum(f.stat().st_size for f in (self._live_folder() / "ltx/0").iterdir())
+        self._forget_live(path)
+        return {"ratio": size / wal, "wal_mb": wal / 1e6}
+
+    # -- runs -------------------------------------------------------------------------
+
+    def _live_folder(self):
+        return self.folder.parent / "live-archive"
+
+    def _arguments(self, archived):
+        shutil.rmtree(self._live_folder(), ignore_errors=True)
+        shutil.rmtree(self._state(), ignore_errors=True)
+        arguments = ["--state", str(self._state()), "-D", "snapshot.mode=no_data"]
+        return arguments + (["--archive", str(self._live_folder())] if archived else [])
+
+    def _state(self):
+        return self.folder.parent / "live-state"
+
+    def _lsn(self):
+        out = subprocess.run(
+            [str(self.base.rowtail), "status", "--json", "--state", str(self._state())],
+            stdout=subprocess.PIPE, check=True).stdout
+        return json.loads(out)["journalled_lsn"]
+
+    def _forget_live(self, path):
+        self.base.remove(path)
+        shutil.rmtree(self._live_folder(), ignore_errors=True)
+        shutil.rmtree(self._state(), ignore_errors=True)
+
+    def _live(self, writer, archived):
+        path = self.base.fresh()
+        with self.base.follow(path, arguments=self._arguments(archived)) as follower:
+            wrote = self.base.write(path, *writer)
+            began_s = time.monotonic()
+            end_s = follower.wait_until_quiet(0)
+            wrote["lag_s"] = max(0.0, end_s - began_s)
+        self._forget_live(path)
+        return wrote
+
+    def _out(self):
+        """Where a state is restored to; nothing is there."""
+        out = self.folder.parent / "restored.db"
+        for leftover in out.parent.glob(out.name + "*"):
+            leftover.unlink()
+        return out
+
+    @staticmethod
+    def _timed(*command):
+        """Seconds, and the most memory that the program had."""
+        began = time.monotonic()
+        process = subprocess.Popen([str(word) for word in command],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        usage, memory = Usage(process.pid), 0
+        while process.poll() is None:
+            try:
+                memory = max(memory, usage.memory_bytes())
+            except OSError:
+                pass
+            time.sleep(0.002)
+        took_s = time.monotonic() - began
+        said = process.stderr.read().decode("utf-8", "replace")
+        process.stderr.close()
+        if process.returncode != 0:
+            raise BenchError(f"{command[0]} {command[1]}: {said.strip()}")
+        return {"s": took_s, "memory": memory}
+
+    def _memory(self, run):
+        return {"memory": run["memory"], "pages": self.base.large.stat().st_size // 4096}
+
+    def _of_large(self, run):
+        return {**run, **self._memory(run)}
+
     # -- the archive ----------------------------------------------------------------
 
     def _make(self):
@@ -47,7 +195,7 @@ class ArchiveFigures:
         self._write(path, 9, 1, page_size)
         for txid in range(2, INCREMENTS + 2):
             db.execute("BEGIN")
-            for _ in range(3):
+            for _ in range(ROWS):
                 db.execute("UPDATE t SET qty = random() WHERE id = ?",
                            (random.randrange(1, self.rows),))
             db.execute("COMMIT")

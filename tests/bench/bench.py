@@ -148,7 +148,34 @@ def all_rows():
               " 500 increments", "archive-sql", key("s"), "<=", 0.3, 0.05, seconds)
     yield Row("sql", "(bytes read for it)", "archive-sql", key("bytes"), "<=", 4e6, 1e6,
               megabytes)
+    yield from archive_rows()
     yield from kafka_rows()
+
+
+def archive_rows():
+    large = "archive of the large database with 500 increments"
+    yield Row("restore", f"restore of an {large}: its speed / Litestream's",
+              "archive-restore", key("ratio"), ">=", 1.5, 3, ratio)
+    for kind, text, reach in [("one-row", "flat out, one-row", 0.97),
+                              ("bulk", "flat out, 1000-row transactions", 0.95),
+                              ("paced-1ms", "paced 1 ms", 0.99)]:
+        yield Row("archive", f"--archive: throughput with / with --state alone: {text}",
+                  f"archive-live {kind}", key("speed"), ">=", reach, 1.0, ratio)
+    for kind, text, reach, aim in [("one-row", "one-row inserts", 0.4, 0.2),
+                                   ("update", "random updates", 0.6, 0.4)]:
+        yield Row("archived", f"--archive: bytes archived / bytes of WAL: {text}",
+                  f"archive-volume {kind}", key("ratio"), "<=", reach, aim, ratio)
+    yield Row("diff", "diff of two moments 1,000 changed rows apart, large database",
+              "archive-diff", key("s"), "<=", 0.5, 0.1, seconds)
+    yield Row("diff", "diff OLD NEW, large database, 1 % of pages changed: bytes/s / cat",
+              "archive-files", key("ratio"), ">=", 0.5, 0.8, ratio)
+    yield Row("events", f"(events of an {large}, events/s)", "archive-events",
+              key("events_s"), "<=", None, None, plain)
+    for kind, text in [("restore", "a restore"), ("diff", "a diff of two moments"),
+                       ("files", "a diff of two files"), ("events", "events")]:
+        yield Row("archive-memory", f"memory of {text}, large database",
+                  f"archive-{kind}", key("memory"), "<=", memory_limit(64, 16),
+                  memory_limit(32, 8), mib)
 
 
 def slow_disk_rows():
@@ -213,8 +240,10 @@ def make_run(figures, source, number):
     kind, _, detail = source.partition(" ")
     if kind.startswith("kafka-"):
         return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
-    if kind == "archive-sql":
-        return figures.archive.sql()
+    if kind == "archive-live":
+        return figures.archive.live(detail, alone_first=number % 2 == 0)
+    if kind.startswith("archive-"):
+        return getattr(figures.archive, kind[8:])(*[detail] if detail else [])
     if kind.endswith("slow-disk"):
         where = figures.state if kind.startswith("state-") else figures
         return where.slow_disk(int(detail), alone_first=number % 2 == 0)
@@ -363,7 +392,8 @@ def main():
     figures.prepare()
     sources = list(dict.fromkeys(row.source for row in rows))
     if {"size", "start", "state-copy", "state-catch-up", "state-resume kept",
-            "state-resume deleted", "archive-sql"} & set(sources):
+            "state-resume deleted", "archive-sql", "archive-restore", "archive-diff",
+            "archive-files", "archive-events"} & set(sources):
         figures.prepare_large()
     figures.state = StateFigures(figures)
     figures.kafka = KafkaFigures(figures)
