@@ -12,6 +12,7 @@ import struct
 import subprocess
 import time
 
+from bucket import Bucket
 from figures import WRITERS
 from kafka_figures import NotRun
 from processes import BenchError, Usage
@@ -61,11 +62,63 @@ class ArchiveFigures:
             self.base.rowtail, "diff", self.folder, f"txid:{first:x}", "latest"))
 
     def events(self):
-        """All increments out of the archive, on a machine that has no state."""
+        """All increments of the large archive, on a machine that has no state."""
         if not self.rows:
             self._make()
-        run = self._timed(self.base.rowtail, "events", self.folder)
-        return self._of_large({**run, "events_s": INCREMENTS * ROWS / run["s"]})
+        return self._of_large(self._timed(self.base.rowtail, "events", self.folder))
+
+    def rate(self):
+        """Events out of an archive, against those of a backlog with a state directory."""
+        live = self.base.drain(arguments=self._arguments(False))
+        path, rows = self.base.fresh(), self.base.plan.rows
+        with self.base.follow(path, arguments=self._arguments(True)) as follower:
+            self.base.write(path, "--per-txn", 1000, "--txns", rows // 1000)
+            follower.wait_until_quiet(0)
+            follower.stop()
+        run = self._timed(self.base.rowtail, "events", self._live_folder())
+        self._forget_live(path)
+        return {"ratio": rows / run["s"] / live["events_s"],
+                "events_s": rows / run["s"], "live_s": live["events_s"]}
+
+    def bucket(self):
+        """Requests of one commit a second, for an hour of them."""
+        seconds = self.base.plan.latency_s * 6
+        with Bucket(self.base.folder) as bucket:
+            path = self.base.fresh()
+            arguments = self._arguments(False) + [
+                "--archive", bucket.url("live"), "-D",
+                "archive.s3.endpoint=" + bucket.server.endpoint]
+            with bucket.credentials(), self.base.follow(
+                    path, arguments=arguments) as follower:
+                time.sleep(5)
+                before = bucket.counts()
+                wrote = self.base.write(path, "--think-us", 1_000_000, "--seconds",
+                                        seconds)
+                time.sleep(4)
+                after = bucket.counts()
+                follower.stop()
+            self._forget_live(path)
+        return {name: (after[name] - before[name]) / wrote["commits"] * 3600
+                for name in ("put", "list")}
+
+    def far(self):
+        """Restore out of a bucket on this machine, against Litestream's."""
+        if not LITESTREAM.exists():
+            raise NotRun("no Litestream (make litestream)")
+        if not self.rows:
+            self._make()
+        with Bucket(self.base.folder) as bucket, bucket.credentials():
+            bucket.fill("large", self.folder)
+            ours = self._timed(
+                self.base.rowtail, "restore", bucket.url("large"), self._out(), "-D",
+                "archive.s3.endpoint=" + bucket.server.endpoint)
+            theirs = self._timed(
+                LITESTREAM, "restore", "-o", self._out(),
+                f"{bucket.url('large')}?endpoint={bucket.server.endpoint}"
+                f"&region={bucket.region}&forcePathStyle=true")
+            self._out()
+        return {"ratio": theirs["s"] / ours["s"], "s": ours["s"],
+                "litestream_s": theirs["s"]}
 
     def files(self):
         """1 % of the pages changed between two files, against reading both."""
@@ -78,9 +131,13 @@ class ArchiveFigures:
                        stdout=subprocess.DEVNULL, check=True)
         cat = [self._timed("cat", self.base.large, other)["s"] for _ in range(2)][-1]
         run = self._timed(self.base.rowtail, "diff", self.base.large, other)
+        if not shutil.which("sqldiff"):
+            raise NotRun("no sqldiff (sqlite3-tools)")
+        sqldiff = self._timed("sqldiff", self.base.large, other)["s"]
         for leftover in other.parent.glob(other.name + "*"):
             leftover.unlink()
-        return self._of_large({**run, "ratio": cat / run["s"], "cat_s": cat})
+        return self._of_large({**run, "ratio": cat / run["s"], "cat_s": cat,
+                               "sqldiff": sqldiff / run["s"]})
 
     def live(self, kind, alone_first):
         """A writer that is followed with a state directory, with an archive and without."""
