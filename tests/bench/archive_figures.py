@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import sqlite3
 import struct
@@ -166,6 +167,26 @@ class ArchiveFigures:
         size = sum(f.stat().st_size for f in (self._live_folder() / "ltx/0").iterdir())
         self._forget_live(path)
         return {"ratio": size / wal, "wal_mb": wal / 1e6}
+
+    def cpu(self):
+        """CPU beyond that of a state directory alone, for each page of an archived file."""
+        used = {}
+        for archived in (False, True):
+            path = self.base.fresh()
+            arguments = self._arguments(archived) + ["--verbose"]
+            with self.base.follow(path, arguments=arguments) as follower:
+                before = follower.usage.cpu_s()
+                self.base.write(path, "--mode", "update", "--per-txn", 100, "--txns",
+                                max(100, self.base.plan.rows // 500))
+                follower.wait_until_quiet(0)
+                time.sleep(2)
+                used[archived] = follower.usage.cpu_s() - before
+                said = "".join(follower.stderr)
+            self._forget_live(path)
+        pages = sum(int(n) for n in re.findall(r"archive: level 0, ([0-9]+) pages", said))
+        if not pages:
+            raise BenchError("nothing was archived")
+        return {"us": (used[True] - used[False]) / pages * 1e6, "pages": pages}
 
     # -- runs -------------------------------------------------------------------------
 

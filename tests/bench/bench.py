@@ -161,6 +161,8 @@ def archive_rows():
                               ("paced-1ms", "paced 1 ms", 0.99)]:
         yield Row("archive", f"--archive: throughput with / with --state alone: {text}",
                   f"archive-live {kind}", key("speed"), ">=", reach, 1.0, ratio)
+    yield Row("archive-cpu", "--archive: CPU for each archived page, beyond --state alone",
+              "archive-cpu", key("us"), "<=", 8, 5, microseconds)
     for kind, text, reach, aim in [("one-row", "one-row inserts", 0.4, 0.2),
                                    ("update", "random updates", 0.6, 0.4)]:
         yield Row("archived", f"--archive: bytes archived / bytes of WAL: {text}",
