@@ -145,7 +145,8 @@ struct leaf_common leaf_common_find(const struct page_marks *marks,
 	uint32_t n = n_old < n_new ? n_old : n_new;
 
 	if (page_set_has(&marks->holders, old_page->page_no) ||
-	    old_page->kind != new_page->kind) {
+	    old_page->kind != new_page->kind ||
+	    old_page->usable_size != new_page->usable_size) {
 		return common;
 	}
 	if (old_page->bytes == new_page->bytes) {

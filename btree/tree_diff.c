@@ -646,7 +646,9 @@ static enum status enter_leaf(struct tree_diff *diff, uint32_t page_no,
 		return status;
 	}
 	other.ref.bytes = NULL;
-	if (page_set_has(&diff->old_side.units, page_no)) {
+	/* Two files may have pages of other sizes, and then none in common. */
+	if (page_set_has(&diff->old_side.units, page_no) &&
+	    diff->old_side.source->usable_size == opened.page.usable_size) {
 		status = page_get(diff->old_side.source, page_no, &other.ref, err);
 		if (status == ST_OK) {
 			status = page_parse(other.ref.bytes, page_no,

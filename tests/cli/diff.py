@@ -294,6 +294,13 @@ def test_random_pairs_of_databases(box):
         check_events(box, Pair(box.folder, seed))
 
 
+def test_a_leaf_of_a_smaller_page_size_has_its_own_length(box):
+    pair = Pair(box.folder, 3079)       # a leaf of 4 KiB is compared with one of 64 KiB
+    check_events(box, pair)
+    pair.old, pair.new = pair.new, pair.old
+    check_events(box, pair)
+
+
 # -- --sql ----------------------------------------------------------------------------
 
 
