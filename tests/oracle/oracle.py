@@ -517,7 +517,7 @@ class SeedRun:
         self.check_database(was_cut)
         self.archived.check(reader_setup, self.settings)
 
-    def check_database(self, was_cut):
+    def check_database(self, was_cut=False):
         """What rowtail leaves behind is the application's database, whole."""
         wal = self.path + "-wal"
         if os.path.exists(wal) and os.path.getsize(wal) > 0 and not was_cut:
