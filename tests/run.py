@@ -35,6 +35,9 @@ APART = {
     "test_row": "a second process of theirs does not start under valgrind",
     "test_db_join": "limits and children of theirs are valgrind's own",
     "test_db_users": "limits and children of theirs are valgrind's own",
+    "test_capture": "sanitizers run them, here they take minutes",
+    "test_journal_users": "sanitizers run them, here they take minutes",
+    "test_property_table": "sanitizers run them, here they take minutes",
 }
 
 
