@@ -37,9 +37,9 @@ struct file_sink {
 	struct line_batch batch;
 };
 
-static bool is_set(const volatile int *flag)
+static bool is_set(const _Atomic int *flag)
 {
-	return flag && __atomic_load_n(flag, __ATOMIC_RELAXED);
+	return flag && *flag;
 }
 
 /* ---- writing ---- */
@@ -365,7 +365,7 @@ static enum status flush_all(struct file_sink *s, struct error *err)
 	enum status status = sync_all(s, err);
 
 	if (status == ST_OK && is_set(s->settings.reopen)) {
-		__atomic_store_n(s->settings.reopen, 0, __ATOMIC_RELAXED);
+		*s->settings.reopen = 0;
 		status = reopen(s, err);
 	}
 	return status;

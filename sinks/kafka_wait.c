@@ -48,7 +48,7 @@ enum status kafka_wait_more(struct kafka_wait *wait, struct error *err)
 	int64_t now = clock_mono_ns();
 	int64_t lasted = now - wait->since;
 
-	if (wait->stop && __atomic_load_n(wait->stop, __ATOMIC_RELAXED)) {
+	if (wait->stop && *wait->stop) {
 		wait->stop_since = wait->stop_since ? wait->stop_since : now;
 		if (now - wait->stop_since >= KAFKA_GRACE_NS) {
 			return error_set(err, ST_STOPPED,

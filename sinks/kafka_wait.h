@@ -29,7 +29,7 @@
 
 struct kafka_wait {
 	const char *brokers;              /* borrowed; for messages */
-	const volatile int *stop;         /* borrowed; may be NULL */
+	const _Atomic int *stop;          /* borrowed; may be NULL */
 	int64_t patience_ns;              /* of one wait; 0: no end */
 	bool is_start;                    /* nothing is followed yet */
 	void (*on_outage)(void *context); /* before its line; may be NULL */

@@ -45,8 +45,8 @@ struct sink_settings {
 	bool exactly_once;
 	bool skips_too_large;
 
-	const volatile int *stop; /* may be NULL */
-	volatile int *reopen;     /* may be NULL; set back to 0 */
+	const _Atomic int *stop; /* may be NULL */
+	_Atomic int *reopen;     /* may be NULL; set back to 0 */
 	int64_t patience_ns; /* with a full disk, or what is out of reach; 0: no end */
 
 	/* The position that all that was put leads to; for a kind that keeps one. */

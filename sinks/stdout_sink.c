@@ -41,7 +41,7 @@ struct stdout_sink {
 	bool has_begun;        /* something was written */
 	bool is_inside_line;   /* what was written last has no line end */
 	uint64_t inside_bytes; /* of that line, of those that were written */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	bool has_state; /* a later run goes on */
 	enum status (*acknowledged)(void *context, bool durable, struct error *err);
 	void *context;
@@ -56,7 +56,7 @@ static enum status stop_check(struct stdout_sink *s, struct error *err)
 {
 	int64_t now_ns;
 
-	if (!s->stop || !__atomic_load_n(s->stop, __ATOMIC_RELAXED)) {
+	if (!s->stop || !*s->stop) {
 		return ST_OK;
 	}
 	now_ns = clock_mono_ns();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/page_size_change.h"
 
+#include "src/archive/outbox.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
@@ -82,6 +83,13 @@ enum status page_size_change(const struct config *config, uint32_t page_size,
 			 config->database_path, (unsigned)page_size,
 			 (unsigned)pipeline.kept->page_size, config->state_path);
 		status = drain(&pipeline, err);
+	}
+	if (status == ST_OK) {
+		/* Back to the old size with nothing archived in between, the archive
+		 * would seem to have the state that the next file leads on from. */
+		status = outbox_note_rebuilt(state_dir_fd(state_of(pipeline.kept)->dir),
+					     config->state_path,
+					     state_of(pipeline.kept)->end.lsn, err);
 	}
 	if (status == ST_OK) {
 		status = rebuild_shadow(state_of(pipeline.kept), page_size,

@@ -31,7 +31,7 @@ struct archive_base_settings {
 	const char *location; /* for messages */
 	struct storage *storage;
 	const _Atomic uint64_t *decoded_lsn; /* the last transaction; 0: none yet */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	int64_t retry_ns; /* between two tries while it is out of reach; 0: an error */
 };
 

@@ -27,6 +27,12 @@ static bool is_whole(const struct archive_known *known,
 		   : outbox->done_txid > 0;
 }
 
+/* The last file leads to a state that was made anew since, page by page another one. */
+static bool is_of_before(const struct outbox_content *outbox, uint64_t txid)
+{
+	return outbox->is_rebuilt && txid <= outbox->rebuilt_lsn + 1;
+}
+
 enum status archive_resume(const struct archive_known *known,
 			   const struct outbox_content *outbox,
 			   const struct archive_base *base, struct archive_resume *out,
@@ -56,7 +62,7 @@ enum status archive_resume(const struct archive_known *known,
 		    "directory away, begin with a new one and archive.take.over=true",
 		    out->txid, base->end_lsn + 1);
 	}
-	if (!is_whole(known, outbox, uses_outbox) ||
+	if (!is_whole(known, outbox, uses_outbox) || is_of_before(outbox, out->txid) ||
 	    (page_size != 0 && page_size != base->page_size)) {
 		out->next = ARCHIVE_SNAPSHOT;
 	} else if (out->txid - 1 >= base->lsn) {

@@ -63,7 +63,7 @@ struct archived {
 
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t woken;
-	volatile int stops;
+	_Atomic int stops;
 	bool has_failed;
 	struct error failure;
 	uint64_t appended_lsn;
@@ -609,7 +609,7 @@ static enum status next(struct source *source, struct captured_txn **txn,
 	return status;
 }
 
-static enum status reach_now(struct source *source, const volatile int *stop,
+static enum status reach_now(struct source *source, const _Atomic int *stop,
 			     uint64_t *lsn, struct error *err)
 {
 	const struct archived *a = archived_of(source);
@@ -621,7 +621,7 @@ static enum status reach_now(struct source *source, const volatile int *stop,
 }
 
 /* The file never changes. */
-static enum status reach_copied(struct source *source, const volatile int *stop,
+static enum status reach_copied(struct source *source, const _Atomic int *stop,
 				uint64_t *lsn, struct error *err)
 {
 	(void)stop;

@@ -43,7 +43,7 @@ struct archived_settings {
 	struct history *history; /* closed after the source */
 	uint32_t page_size;      /* that the history has; 0: none yet */
 	bool reads_all;          /* all rows of the first state are wanted */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	/* While the first state is put together; may be NULL. */
 	struct progress *progress;
 };

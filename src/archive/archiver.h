@@ -45,7 +45,7 @@ struct archiver_settings {
 	bool takes_over; /* archive.take.over */
 	int interval_ms; /* archive.interval.ms */
 	const struct policy_settings *policy;
-	const volatile int *stop;
+	const _Atomic int *stop;
 };
 
 enum status archiver_open(const struct archiver_settings *settings,

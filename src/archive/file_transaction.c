@@ -18,7 +18,7 @@ struct reading {
 	const struct file_state *from;
 	struct ltx_header header;
 	struct spool *spool;
-	const volatile int *stop;
+	const _Atomic int *stop;
 
 	struct captured_page *pages;
 	size_t page_total;
@@ -223,7 +223,7 @@ static enum status make(const struct reading *r, struct captured_txn **out,
 enum status file_transaction_read(struct storage *storage,
 				  const struct archive_file *file,
 				  struct file_state *state, struct spool *spool,
-				  const volatile int *stop, struct captured_txn **out,
+				  const _Atomic int *stop, struct captured_txn **out,
 				  struct error *err)
 {
 	struct reading r = {.file = file, .from = state, .spool = spool, .stop = stop};

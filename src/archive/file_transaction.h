@@ -39,7 +39,7 @@ struct file_state {
 enum status file_transaction_read(struct storage *storage,
 				  const struct archive_file *file,
 				  struct file_state *state, struct spool *spool,
-				  const volatile int *stop, struct captured_txn **out,
+				  const _Atomic int *stop, struct captured_txn **out,
 				  struct error *err) MUST_CHECK;
 
 #endif

@@ -27,7 +27,7 @@ struct keeper_settings {
 	const struct storage_settings *storage;
 	const char *writer; /* as of struct owner */
 	struct policy policy;
-	const volatile int *stop; /* a patient end is ended by it */
+	const _Atomic int *stop; /* a patient end is ended by it */
 	void (*fail)(void *context, const struct error *err); /* THREAD: its own */
 	void *context;
 };

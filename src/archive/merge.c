@@ -308,7 +308,7 @@ enum status merge_run(struct merge *m, struct error *err)
 }
 
 enum status merge_verify_file(struct storage *storage, const struct archive_file *file,
-			      const volatile int *stop, struct error *err)
+			      const _Atomic int *stop, struct error *err)
 {
 	struct storage_file *opened;
 	struct ltx_reader *reader = NULL;

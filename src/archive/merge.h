@@ -32,7 +32,7 @@ struct merge {
 	const struct plan *plan;
 	int fd;           /* pages are written here, an empty file; -1: nowhere */
 	const char *path; /* of fd, for messages */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	struct progress *progress; /* NULL: none; counts MB of files read */
 	/* Given each page of the result but that of the lock byte, once, in no order;
 	 * NULL: nobody wants them. */
@@ -50,6 +50,6 @@ enum status merge_run(struct merge *merge, struct error *err) MUST_CHECK;
 
 /* Read one file to its end and verify it; nothing is kept. */
 enum status merge_verify_file(struct storage *storage, const struct archive_file *file,
-			      const volatile int *stop, struct error *err) MUST_CHECK;
+			      const _Atomic int *stop, struct error *err) MUST_CHECK;
 
 #endif

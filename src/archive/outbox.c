@@ -24,11 +24,13 @@
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
 
-#define NEW_FILE    "new"
-#define WRITER_FILE "writer"
-#define NAME_BYTES  64
-#define INSTEAD     "use another --state"
-#define MERGE_FILES 5000u /* at once */
+#define NEW_FILE      "new"
+#define WRITER_FILE   "writer"
+#define REBUILT       "rebuilt"
+#define REBUILT_CHARS 16
+#define NAME_BYTES    64
+#define INSTEAD       "use another --state"
+#define MERGE_FILES   5000u /* at once */
 
 struct outbox {
 	int fd;
@@ -42,6 +44,8 @@ struct outbox {
 	uint64_t done_txid;
 	int64_t time_ns;
 	uint32_t page_size;
+	bool is_rebuilt;
+	uint64_t rebuilt_lsn;
 };
 
 /* ---- names ---- */
@@ -208,6 +212,21 @@ static enum status drop_merged(struct outbox *outbox, struct error *err)
 	return status;
 }
 
+/* One that was being written when a run was killed says nothing: nothing was made anew
+ * then. */
+static bool read_rebuilt(int folder, uint64_t *lsn)
+{
+	char text[REBUILT_CHARS + 1] = "";
+	int fd = openat(folder, REBUILT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool is_there = fd >= 0 && file_read_exactly(fd, text, REBUILT_CHARS, 0) &&
+			sscanf(text, "%16" SCNx64, lsn) == 1;
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return is_there;
+}
+
 static enum status read_content(struct outbox *outbox, struct error *err)
 {
 	struct outbox_content marks = {0};
@@ -224,6 +243,7 @@ static enum status read_content(struct outbox *outbox, struct error *err)
 	outbox->done_txid = marks.done_txid;
 	outbox->time_ns = marks.time_ns;
 	outbox->page_size = marks.page_size;
+	outbox->is_rebuilt = read_rebuilt(outbox->fd, &outbox->rebuilt_lsn);
 	if (outbox->waiting.count == 0) {
 		return ST_OK;
 	}
@@ -366,7 +386,9 @@ void outbox_look(struct outbox *outbox, struct outbox_content *content)
 	(void)pthread_mutex_lock(&outbox->lock);
 	*content = (struct outbox_content){.done_txid = outbox->done_txid,
 					   .time_ns = outbox->time_ns,
-					   .page_size = outbox->page_size};
+					   .page_size = outbox->page_size,
+					   .is_rebuilt = outbox->is_rebuilt,
+					   .rebuilt_lsn = outbox->rebuilt_lsn};
 	look_at_files(&outbox->waiting, content);
 	(void)pthread_mutex_unlock(&outbox->lock);
 }
@@ -464,8 +486,43 @@ enum status outbox_keep(struct outbox *outbox, const struct archive_file *file, 
 		outbox->time_ns = file->time_ns;
 		outbox->page_size = page_size;
 	}
+	if (status == ST_OK && outbox->is_rebuilt) {
+		outbox->is_rebuilt = false;
+		(void)unlinkat(outbox->fd, REBUILT, 0); /* if not, all pages again */
+	}
 	(void)pthread_mutex_unlock(&outbox->lock);
 	return status;
+}
+
+enum status outbox_note_rebuilt(int state_fd, const char *state_path, uint64_t lsn,
+				struct error *err)
+{
+	char text[REBUILT_CHARS + 1];
+	int folder =
+	    openat(state_fd, OUTBOX_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd =
+	    folder < 0
+		? -1
+		: openat(folder, REBUILT,
+			 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool is_noted;
+	int reason;
+
+	(void)snprintf(text, sizeof text, "%0*" PRIx64, REBUILT_CHARS, lsn);
+	is_noted = fd >= 0 && file_write_at(fd, text, REBUILT_CHARS, 0) &&
+		   file_sync_all(fd) && file_sync_all(folder);
+	reason = errno;
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	if (folder >= 0) {
+		(void)close(folder);
+	}
+	return is_noted || folder < 0 ? ST_OK
+				      : error_set_errno(err, reason,
+							"%s/" OUTBOX_FOLDER "/" REBUILT
+							" cannot be written",
+							quote(state_path).text);
 }
 
 /* ---- what the archive gets ---- */

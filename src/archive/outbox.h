@@ -7,6 +7,8 @@
  *     TXID-PAGESIZE.done  up to where the archive has acknowledged; its mtime is the
  * time of that state writer              32 hex digits: who writes the archive
  * (src/archive/owner.h)
+ *     rebuilt             16 hex digits: at that LSN the state directory's copy of the
+ *                         database was made anew, with pages of another size
  *     error               since when the archive takes no files, and why; for people
  *
  * While the archive takes no files they are merged, so that at most the size of the
@@ -36,13 +38,15 @@ struct outbox;
 
 /* What it has. */
 struct outbox_content {
-	size_t count;       /* files that wait */
-	uint64_t bytes;     /* of them */
-	uint64_t min_txid;  /* of the first; 0: none waits */
-	uint64_t max_txid;  /* of the last; 0: none waits */
-	uint64_t done_txid; /* acknowledged; 0: nothing yet */
-	int64_t time_ns;    /* of the last file, or of what was acknowledged */
-	uint32_t page_size; /* the same; 0: none */
+	size_t count;         /* files that wait */
+	uint64_t bytes;       /* of them */
+	uint64_t min_txid;    /* of the first; 0: none waits */
+	uint64_t max_txid;    /* of the last; 0: none waits */
+	uint64_t done_txid;   /* acknowledged; 0: nothing yet */
+	int64_t time_ns;      /* of the last file, or of what was acknowledged */
+	uint32_t page_size;   /* the same; 0: none */
+	bool is_rebuilt;      /* the copy was made anew, and at */
+	uint64_t rebuilt_lsn; /* this LSN: what comes leads on from no file up to it */
 };
 
 /* Of a state directory that is in use; made where there is none. */
@@ -83,6 +87,12 @@ enum status outbox_done(struct outbox *outbox, const struct archive_file *file,
 enum status outbox_bound(struct outbox *outbox, uint64_t least,
 			 bool (*stops)(void *context), void *context,
 			 struct error *err) MUST_CHECK;
+
+/* The copy of the database, as of `lsn`, will be made anew; durable when it returns.
+ * Until the next outbox_keep outbox_look says so, also to later runs. Without a folder
+ * ST_OK. */
+enum status outbox_note_rebuilt(int state_fd, const char *state_path, uint64_t lsn,
+				struct error *err) MUST_CHECK;
 
 /* Nothing waits any more, and nothing was acknowledged. */
 enum status outbox_drop(struct outbox *outbox, struct error *err) MUST_CHECK;

@@ -29,7 +29,7 @@ struct uploader_settings {
 	bool takes_over;      /* archive.take.over */
 	bool must_reach;      /* one that is out of reach is an error */
 	struct policy policy; /* what is due in it (src/archive/keeper.h) */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	struct outbox *outbox;
 	void (*fail)(void *context, const struct error *err); /* THREAD: its own */
 	void *context;

@@ -12,8 +12,8 @@
 
 #define STOP_SECONDS 4
 
-volatile int stop_requested;
-volatile int reopen_requested;
+_Atomic int stop_requested;
+_Atomic int reopen_requested;
 static int wake_fd = -1;
 static int hangup_fd = -1;
 
@@ -35,7 +35,7 @@ static void on_hangup(int signal_no)
 	int saved = errno;
 
 	(void)signal_no;
-	__atomic_store_n(&reopen_requested, 1, __ATOMIC_RELAXED);
+	reopen_requested = 1;
 	event_fd_wake(hangup_fd);
 	errno = saved;
 }

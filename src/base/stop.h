@@ -23,7 +23,7 @@ enum status stop_setup(struct error *err) MUST_CHECK;
 enum status stop_without_deadline(struct error *err) MUST_CHECK;
 
 /* 0 until a signal came. This and reopen_requested are the only globals. */
-extern volatile int stop_requested;
+extern _Atomic int stop_requested;
 
 /* Readable once a signal came. */
 int stop_fd(void);
@@ -31,7 +31,7 @@ int stop_fd(void);
 /* From now on SIGHUP does not end the program, but sets a flag, which whoever reopens
  * sets back, and makes reopen_fd readable. */
 enum status stop_catch_hangup(struct error *err) MUST_CHECK;
-extern volatile int reopen_requested;
+extern _Atomic int reopen_requested;
 
 /* For poll; -1 before stop_catch_hangup. Readable until reopen_seen. */
 int reopen_fd(void);

@@ -243,7 +243,7 @@ static enum status source_next(struct source *source, struct captured_txn **txn,
 	return capture_next((struct capture *)source, txn, err);
 }
 
-static enum status source_reach_now(struct source *source, const volatile int *stop,
+static enum status source_reach_now(struct source *source, const _Atomic int *stop,
 				    uint64_t *lsn, struct error *err)
 {
 	return capture_reach_now((struct capture *)source, stop, lsn, err);
@@ -476,7 +476,7 @@ enum status capture_next(struct capture *capture, struct captured_txn **txn,
 	return status;
 }
 
-enum status capture_reach_now(struct capture *capture, const volatile int *stop,
+enum status capture_reach_now(struct capture *capture, const _Atomic int *stop,
 			      uint64_t *lsn, struct error *err)
 {
 	enum status status = ST_OK;

@@ -28,7 +28,7 @@
 
 struct capture_settings {
 	const char *path;            /* as the user gave it; borrowed until close */
-	const volatile int *stop;    /* may be NULL: ends the waits of capture_open */
+	const _Atomic int *stop;     /* may be NULL: ends the waits of capture_open */
 	bool is_once;                /* waits for an application 4 s at most */
 	bool escalate;               /* hold.escalate: may take the write lock */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
@@ -79,7 +79,7 @@ enum status capture_next(struct capture *capture, struct captured_txn **txn,
  * Wait until everything that was committed when this was called is captured, and give
  * the LSN of the last such transaction. ST_STOPPED when `*stop` becomes true.
  */
-enum status capture_reach_now(struct capture *capture, const volatile int *stop,
+enum status capture_reach_now(struct capture *capture, const _Atomic int *stop,
 			      uint64_t *lsn, struct error *err) MUST_CHECK;
 
 /* The same calls, and the database's file, for who takes any source. */

@@ -61,7 +61,7 @@ static bool is_encrypted(const uint8_t header[DB_HEADER_SIZE])
 }
 
 /* Sleep; ST_STOPPED when asked to stop, or, where nobody can ask, by a signal. */
-static enum status wait_a_while(int64_t ns, const volatile int *stop, struct error *err)
+static enum status wait_a_while(int64_t ns, const _Atomic int *stop, struct error *err)
 {
 	struct timespec t = clock_timespec(ns);
 	bool interrupted = nanosleep(&t, NULL) != 0;
@@ -580,7 +580,7 @@ static enum status open_wal(const char *path, struct db_handles *db, struct erro
  * ST_RETRY: the files were replaced meanwhile.
  */
 static enum status open_patiently(const char *path, const struct beside_paths *paths,
-				  bool must_wait, const volatile int *stop,
+				  bool must_wait, const _Atomic int *stop,
 				  struct db_handles *db, struct error *err)
 {
 	int64_t start = clock_mono_ns();

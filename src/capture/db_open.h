@@ -66,7 +66,7 @@ struct db_handles {
 struct db_patience {
 	/* Turns true when waiting should end; NULL: any signal that is handled ends it.
 	 */
-	const volatile int *stop;
+	const _Atomic int *stop;
 	bool is_short; /* for an application to be there: 4 s, then ST_UNFIT */
 };
 

@@ -18,7 +18,7 @@
 struct file_pair {
 	struct database_file *old_file;
 	struct database_file *new_file;
-	const volatile int *stop;
+	const _Atomic int *stop;
 	/* Now and then. */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context;

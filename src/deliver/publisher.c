@@ -15,7 +15,7 @@ struct publisher {
 	struct sink *sink;
 	const char *database; /* its path, for messages */
 	char *reserved_topic;
-	const volatile int *stop;
+	const _Atomic int *stop;
 	const struct catalog *catalog; /* the plans' */
 	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
 	size_t plan_count;
@@ -27,7 +27,7 @@ struct publisher {
 
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
 			   const char *database, const char *reserved_topic,
-			   const volatile int *stop, struct publisher **out,
+			   const _Atomic int *stop, struct publisher **out,
 			   struct error *err)
 {
 	struct publisher *publisher = calloc(1, sizeof *publisher);

@@ -26,7 +26,7 @@ struct publisher;
  * `database` is its path, for messages; borrowed. */
 enum status publisher_open(struct encoder *encoder, struct sink *sink,
 			   const char *database, const char *reserved_topic,
-			   const volatile int *stop, struct publisher **out,
+			   const _Atomic int *stop, struct publisher **out,
 			   struct error *err) MUST_CHECK;
 void publisher_close(struct publisher *publisher); /* takes NULL */
 

@@ -36,7 +36,7 @@ struct sql_patch_settings {
 	bool is_whole; /* no table is left out: SQLite's own and views count, too */
 	struct page_source *old_pages;
 	struct page_source *new_pages;
-	const volatile int *stop;
+	const _Atomic int *stop;
 };
 
 enum status sql_patch_open(const struct sql_patch_settings *settings,

@@ -44,12 +44,12 @@ struct history_end {
 
 /* What the first view is made with. */
 struct history_base {
-	struct view_base pages;   /* under everything that is appended */
-	int source_fd;            /* the same as a file, for who copies it; borrowed */
-	uint32_t page_size;       /* bytes */
-	int64_t begun_ns;         /* wall clock of its state; 0: it is that of now */
-	const volatile int *stop; /* ends a copy of the database: ST_STOPPED */
-	int stop_fd;              /* for poll: readable when *stop becomes true */
+	struct view_base pages;  /* under everything that is appended */
+	int source_fd;           /* the same as a file, for who copies it; borrowed */
+	uint32_t page_size;      /* bytes */
+	int64_t begun_ns;        /* wall clock of its state; 0: it is that of now */
+	const _Atomic int *stop; /* ends a copy of the database: ST_STOPPED */
+	int stop_fd;             /* for poll: readable when *stop becomes true */
 	/* Of such a copy, now and then. */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	/* Wait until all that is committed now was appended, and give its LSN. */

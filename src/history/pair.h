@@ -44,7 +44,7 @@ struct pair {
 	size_t over_total;
 	struct spool *spool; /* has those, and takes what differs */
 
-	const volatile int *stop; /* may be NULL */
+	const _Atomic int *stop; /* may be NULL */
 	/* Every MiB; may be NULL. */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context; /* of `progress` */

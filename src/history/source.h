@@ -35,11 +35,11 @@ struct source {
 			    struct error *err);
 	/* The LSN where a run that does not follow ends, once what is committed now was
 	 * appended. ST_STOPPED when `*stop` becomes true. */
-	enum status (*reach_now)(struct source *source, const volatile int *stop,
+	enum status (*reach_now)(struct source *source, const _Atomic int *stop,
 				 uint64_t *lsn, struct error *err);
 	/* The same of what a copy of the file that was made since start may have a
 	 * part of. */
-	enum status (*reach_copied)(struct source *source, const volatile int *stop,
+	enum status (*reach_copied)(struct source *source, const _Atomic int *stop,
 				    uint64_t *lsn, struct error *err);
 	/* Before close, of a run that ends well. */
 	void (*stop_clean)(struct source *source);

@@ -230,7 +230,7 @@ static void check_chunk(const struct known_pages *known, uint32_t first, uint32_
 }
 
 static enum status check_pages(const struct known_pages *known, int fd,
-			       const char *folder, const volatile int *stop,
+			       const char *folder, const _Atomic int *stop,
 			       struct page_list *wrong, struct error *err)
 {
 	uint32_t at_once = CHUNK_BYTES / known->page_size;
@@ -258,7 +258,7 @@ static enum status check_pages(const struct known_pages *known, int fd,
 
 enum status known_pages_check_shadow(const struct known_pages *known,
 				     const struct state_dir *dir,
-				     const volatile int *stop, struct error *err)
+				     const _Atomic int *stop, struct error *err)
 {
 	struct page_list wrong = {0};
 	struct shadow *shadow;

@@ -57,7 +57,7 @@ void known_pages_clear(struct known_pages *known);
 /* Compare the shadow with its hashes. */
 enum status known_pages_check_shadow(const struct known_pages *known,
 				     const struct state_dir *dir,
-				     const volatile int *stop,
+				     const _Atomic int *stop,
 				     struct error *err) MUST_CHECK;
 
 #endif

@@ -41,7 +41,7 @@ static enum status make_folder(int dir_fd, int *fd, struct error *err)
 
 static int is_stopped(void *stop)
 {
-	return *(const volatile int *)stop != 0;
+	return *(const _Atomic int *)stop != 0;
 }
 
 static enum status vacuum_failed(sqlite3 *db, const struct view_vfs *vfs,
@@ -65,7 +65,7 @@ static enum status vacuum_failed(sqlite3 *db, const struct view_vfs *vfs,
 /* VACUUM INTO the file `copy` of folder `fd`. Sorting may spill into temporary files.
  */
 static enum status vacuum(struct page_source *source, uint32_t page_size, int fd,
-			  const volatile int *stop, struct error *err)
+			  const _Atomic int *stop, struct error *err)
 {
 	struct view_vfs *vfs;
 	char sql[160];
@@ -101,7 +101,7 @@ static enum status vacuum(struct page_source *source, uint32_t page_size, int fd
 }
 
 static enum status copy_rows(struct state *state, uint32_t page_size, int fd,
-			     const volatile int *stop, struct error *err)
+			     const _Atomic int *stop, struct error *err)
 {
 	struct captured_txn first = {.page_count = state->meta.base_pages};
 	struct view_file file = {.fd = shadow_fd(state->shadow),
@@ -137,7 +137,7 @@ static uint32_t read_page_size(int fd)
 }
 
 /* Make the new shadow of `copy`; `*pages`: how many it has. */
-static enum status make_shadow(int fd, uint32_t page_size, const volatile int *stop,
+static enum status make_shadow(int fd, uint32_t page_size, const _Atomic int *stop,
 			       uint32_t *pages, struct error *err)
 {
 	struct shadow_copy copy = {.page_size = page_size, .stop = stop};
@@ -166,7 +166,7 @@ static enum status make_shadow(int fd, uint32_t page_size, const volatile int *s
 }
 
 enum status rebuild_shadow(struct state *state, uint32_t page_size,
-			   const volatile int *stop, struct error *err)
+			   const _Atomic int *stop, struct error *err)
 {
 	uint32_t pages = 0;
 	int fd = -1;

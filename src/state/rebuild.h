@@ -17,6 +17,6 @@
 /* All of the journal is folded. ST_CONFIG: SQLite could not, the text says why. After
  * it the state can only be closed. */
 enum status rebuild_shadow(struct state *state, uint32_t page_size,
-			   const volatile int *stop, struct error *err) MUST_CHECK;
+			   const _Atomic int *stop, struct error *err) MUST_CHECK;
 
 #endif

@@ -352,7 +352,7 @@ enum status shadow_read(const struct shadow *shadow, uint32_t first, uint32_t co
 	return status == ST_OK ? compare_chunk(shadow, &chunk, err) : status;
 }
 
-enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
+enum status shadow_verify(struct shadow *shadow, const _Atomic int *stop,
 			  struct error *err)
 {
 	struct chunk chunk;

@@ -22,10 +22,10 @@
 struct shadow;
 
 struct shadow_copy {
-	int source_fd;            /* the database file; borrowed, never closed */
-	uint32_t page_size;       /* bytes */
-	uint32_t page_count;      /* to copy; what lies past the file's end is zeros */
-	const volatile int *stop; /* ends the copy with ST_STOPPED */
+	int source_fd;           /* the database file; borrowed, never closed */
+	uint32_t page_size;      /* bytes */
+	uint32_t page_count;     /* to copy; what lies past the file's end is zeros */
+	const _Atomic int *stop; /* ends the copy with ST_STOPPED */
 	/* Every few MiB. */
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context;
@@ -84,7 +84,7 @@ enum status shadow_resize(struct shadow *shadow, uint32_t page_count,
 enum status shadow_sync(struct shadow *shadow, struct error *err) MUST_CHECK;
 
 /* Read all of it and compare with the hashes: ST_DAMAGED names the first page. */
-enum status shadow_verify(struct shadow *shadow, const volatile int *stop,
+enum status shadow_verify(struct shadow *shadow, const _Atomic int *stop,
 			  struct error *err) MUST_CHECK;
 
 #endif

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 #define CHOICES   3
 #define OUT_BYTES (8u << 20)
 
-static const volatile int never;
+static const _Atomic int never;
 
 /* What a reader that meets the wrong checksum had come to: read with pages counted by
  * the reader itself, so that the sum is the one that it computes. */

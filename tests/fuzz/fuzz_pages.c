@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 #define CHOICES    3
 #define MOST_BYTES (8u << 20) /* of a database that is read */
 
-static const volatile int never;
+static const _Atomic int never;
 
 /* The merge of the plan in a file; -1: it cannot be made. */
 static int merged(struct storage *storage, const struct plan *plan)

@@ -316,7 +316,7 @@ static void wait_for_news(struct rig *rig, int ms)
 
 void rig_catch_up(struct rig *rig)
 {
-	static const volatile int never = 0;
+	static const _Atomic int never = 0;
 	struct error err;
 	uint64_t lsn;
 

@@ -12,7 +12,7 @@
 
 #define PAGE 512u
 
-static const volatile int never;
+static const _Atomic int never;
 
 static const struct ltx_fill three_a[] = {{1, 'a'}, {2, 'a'}, {3, 'a'}, {0, 0}};
 static const struct ltx_fill second_b[] = {{2, 'b'}, {0, 0}};

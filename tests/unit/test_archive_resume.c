@@ -30,6 +30,13 @@
 		.count = (max) > 0, .done_txid = (done), .min_txid = (min), \
 		.max_txid = (max), .page_size = SIZE, .time_ns = 2000       \
 	}
+/* The same, and the copy was made anew since then. */
+#define REBUILT(done, min, max, lsn)                                        \
+	{                                                                   \
+		.count = (max) > 0, .done_txid = (done), .min_txid = (min), \
+		.max_txid = (max), .page_size = SIZE, .time_ns = 2000,      \
+		.is_rebuilt = true, .rebuilt_lsn = (lsn)                    \
+	}
 /* S and D of the state directory. */
 #define BASE(s, d)                                            \
 	{                                                     \
@@ -54,6 +61,15 @@ static const struct row rows[] = {
     {HAS(10, 10, SIZE), WAITS(10, 0, 0), BASE(5, 9), ARCHIVE_GOES_ON, 10, true, false},
     {HAS(10, 10, SIZE), WAITS(10, 0, 0), BASE(9, 9), ARCHIVE_GOES_ON, 10, true, false},
     {HAS(10, 10, SIZE), WAITS(0, 0, 0), BASE(5, 20), ARCHIVE_GOES_ON, 10, true, false},
+    /* From one page size to another and back: it is not the state that is archived. */
+    {HAS(10, 10, SIZE), REBUILT(10, 0, 0, 9), BASE(9, 9), ARCHIVE_SNAPSHOT, 10, true,
+     false},
+    {HAS(10, 10, SIZE), REBUILT(10, 11, 15, 14), BASE(14, 20), ARCHIVE_SNAPSHOT, 15,
+     false, false},
+    {AWAY, REBUILT(10, 0, 0, 9), BASE(9, 12), ARCHIVE_SNAPSHOT, 10, true, false},
+    /* A file was made since then. */
+    {HAS(12, 12, SIZE), REBUILT(10, 0, 0, 9), BASE(9, 12), ARCHIVE_GOES_ON, 12, true,
+     false},
     /* The journal begins behind it. */
     {HAS(10, 10, SIZE), WAITS(10, 0, 0), BASE(10, 15), ARCHIVE_ALL, 10, true, false},
     {HAS(10, 10, SIZE), WAITS(0, 0, 0), BASE(12, 15), ARCHIVE_ALL, 10, true, false},

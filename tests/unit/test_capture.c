@@ -445,7 +445,7 @@ static void test_full_spool_keeps_the_hold_and_goes_on(void **state)
 {
 	struct rig_folder *f = *state;
 	struct capture_settings settings = rig_settings(f->path);
-	static const volatile int never = 0;
+	static const _Atomic int never = 0;
 	struct error err;
 	struct rig rig;
 	uint64_t lsn;
@@ -653,7 +653,7 @@ static void test_stop_ends_waiting_for_a_locked_database(void **state)
 {
 	struct rig_folder *f = *state;
 	struct capture_settings settings = rig_settings(f->path);
-	static const volatile int stop = 1;
+	static const _Atomic int stop = 1;
 	struct capture *capture;
 	struct captured_txn *first;
 	struct error err;

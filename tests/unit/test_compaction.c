@@ -20,7 +20,7 @@
 #define PAGES  40u /* of a database of these tests, at most */
 #define STATES 260u
 
-static const volatile int no_stop;
+static const _Atomic int no_stop;
 
 static bool never(void *context)
 {

@@ -100,7 +100,7 @@ static void rig_close(struct rig *rig)
 /* A new state directory of a database of one page, at LSN 0. */
 static void open_state(struct rig *rig)
 {
-	static const int stop;
+	static const _Atomic int stop;
 	static const uint8_t page[PAGE];
 	struct captured_txn *first = calloc(1, sizeof *first);
 	struct shadow_copy copy = {.page_count = 1, .stop = &stop};

@@ -33,7 +33,7 @@ struct fixture {
 	struct sink_place stored;
 	unsigned acknowledged, durable;
 	struct sink_place places[8]; /* as of the first calls of `acknowledged` */
-	volatile int stop, reopen;
+	_Atomic int stop, reopen;
 };
 
 static void in_folder(const struct fixture *f, const char *name, char *path,
@@ -480,7 +480,7 @@ static void *make_room(void *context)
 static void *raise_stop(void *context)
 {
 	clock_sleep_ns(100 * NS_PER_MS);
-	__atomic_store_n((volatile int *)context, 1, __ATOMIC_RELAXED);
+	*(_Atomic int *)context = 1;
 	return NULL;
 }
 

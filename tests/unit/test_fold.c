@@ -62,7 +62,7 @@ static void make_database(const char *path)
 
 static void open_state(struct fixture *f)
 {
-	static const int stop;
+	static const _Atomic int stop;
 	struct captured_txn base = {.page_count = PAGES};
 	struct captured_txn *first = calloc(1, sizeof *first);
 	struct view_base under;

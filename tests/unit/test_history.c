@@ -40,7 +40,7 @@ struct fixture {
 	int appended;
 };
 
-static const volatile int never;
+static const _Atomic int never;
 
 static void check(enum status status, const struct error *err)
 {

@@ -124,7 +124,7 @@ static void make_journal(const struct fixture *f)
 
 static void make_shadow(const struct fixture *f)
 {
-	volatile int stop = 0;
+	_Atomic int stop = 0;
 	struct shadow_copy copy = {
 	    .source_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC),
 	    .page_size = PAGE,

@@ -26,7 +26,7 @@ struct rig {
 	struct sink_settings settings;
 	struct kafka_found found; /* of the start */
 	struct sink *sink;
-	volatile int stop;
+	_Atomic int stop;
 	uint64_t put;          /* messages: the position's lsn */
 	uint64_t acknowledged; /* the same when that was called last */
 	unsigned acknowledgements;

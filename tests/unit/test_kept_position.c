@@ -92,7 +92,7 @@ static void again(struct fixture *f)
 /* The first view of a state directory is there: the database of one page, at LSN 0. */
 static void begin(struct fixture *f)
 {
-	static const volatile int stop;
+	static const _Atomic int stop;
 	struct state *state = state_of(f->kept);
 	struct captured_txn *first = calloc(1, sizeof *first);
 	struct shadow_copy copy = {.page_count = 1, .stop = &stop};

@@ -20,7 +20,7 @@
 #define PAGE 512u
 #define ALL  64 /* pages of a test, at most */
 
-static const volatile int never;
+static const _Atomic int never;
 
 /* A file of the plan: the size after it, and "1-9a 12b": pages and what fills them. */
 struct step {
@@ -342,7 +342,7 @@ static void test_a_file_is_verified_alone(void **state)
 	struct ltx_spec spec = spec_of(&(struct step){9, "8a"}, 4, fills);
 	const struct archive_file name = {.min_txid = 5, .max_txid = 5};
 	const struct archive_file other = {.min_txid = 5, .max_txid = 6};
-	const volatile int now = 1;
+	const _Atomic int now = 1;
 	struct error err;
 
 	(void)state;

@@ -21,7 +21,7 @@
 #define PAGE 512u
 #define ALL  60u /* pages of a test, and files, at most */
 
-static const volatile int never;
+static const _Atomic int never;
 
 /* ---- an archive and what is read from it ---- */
 

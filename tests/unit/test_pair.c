@@ -29,7 +29,7 @@ struct fixture {
 	uint32_t shown;
 	uint32_t fails_at; /* asked for this page; 0: never */
 	uint32_t stops_at; /* so many pages are compared; 0: never */
-	int stop;
+	_Atomic int stop;
 };
 
 static void check(enum status status, const struct error *err)

@@ -38,7 +38,7 @@ struct rig {
 	struct counter counter;
 	struct encoder *encoder;
 	struct publisher *publisher;
-	volatile int stop;
+	_Atomic int stop;
 };
 
 static struct encoder_settings plain_settings(void)

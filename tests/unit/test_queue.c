@@ -83,7 +83,7 @@ static void open_state(struct fixture *f, uint64_t max_bytes)
 	check(state_open(f->state, f->database, false, &f->opened, &err), &err);
 	check(state_prepare(f->opened, PAGE, &err), &err);
 	if (f->opened->kept.is_new) {
-		static const int stop;
+		static const _Atomic int stop;
 		struct shadow_copy copy = {.source_fd =
 					       open(f->database, O_RDONLY | O_CLOEXEC),
 					   .page_count = PAGES,

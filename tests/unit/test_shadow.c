@@ -398,7 +398,7 @@ struct reports {
 	uint32_t last;
 	uint32_t total;
 	unsigned count;
-	volatile int *stop; /* raised by report number `stop_at` */
+	_Atomic int *stop; /* raised by report number `stop_at` */
 	unsigned stop_at;
 };
 
@@ -444,7 +444,7 @@ static void test_copy_reports_every_8_mib_and_the_end(void **state)
 static void test_copy_that_is_stopped_leaves_nothing_to_open(void **state)
 {
 	struct fixture *f = *state;
-	volatile int stop = 1;
+	_Atomic int stop = 1;
 	struct reports r = {.stop = &stop, .stop_at = 2};
 	struct shadow_copy copy = {.source_fd = f->source_fd,
 				   .page_size = 65536,
@@ -973,7 +973,7 @@ static void test_verify_finds_a_file_that_became_shorter(void **state)
 static void test_verify_can_be_stopped(void **state)
 {
 	struct fixture *f = *state;
-	volatile int stop = 0;
+	_Atomic int stop = 0;
 	struct shadow *shadow;
 	struct error err;
 

@@ -110,7 +110,7 @@ struct rig {
 	struct sink *sink;
 	struct mock_kafka mock;
 	char folder[64], path[96];
-	volatile int stop, reopen;
+	_Atomic int stop, reopen;
 	unsigned acknowledged;
 	bool may_fail;
 };

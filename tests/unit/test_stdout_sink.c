@@ -36,7 +36,7 @@ static struct message message_of(const char *key, const char *value)
 	    .topic = span_of("app.t"), .key = span_of(key), .value = span_of(value)};
 }
 
-static struct sink *open_sink(int fd, bool record_lines, const volatile int *stop)
+static struct sink *open_sink(int fd, bool record_lines, const _Atomic int *stop)
 {
 	struct sink_settings settings = {
 	    .output_fd = fd, .record_lines = record_lines, .stop = stop};
@@ -418,7 +418,7 @@ static void test_a_line_does_not_go_on_what_a_file_ends_with(void **state)
 
 /* ---- stop ---- */
 
-static volatile int stop;
+static _Atomic int stop;
 
 struct later {
 	pthread_t thread;
@@ -432,7 +432,7 @@ static void *raise_stop(void *context)
 	char chunk[65536];
 
 	(void)usleep(later->delay_us);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED); /* read by the sink's thread */
+	stop = 1; /* read by the sink's thread */
 	(void)usleep(later->delay_us);
 	while (later->drain_fd >= 0 && read(later->drain_fd, chunk, sizeof chunk) > 0) {
 	}
