@@ -237,8 +237,12 @@ static enum status live_again(const struct config *config, struct life *life,
 enum status follow_run(const struct config *config, struct error *err)
 {
 	struct life life = {.left = source_left_none()};
-	enum status status = live(config, &life, err);
+	/* Before an archive is asked, which may take a while. */
+	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
 
+	if (status == ST_OK) {
+		status = live(config, &life, err);
+	}
 	while (life.was_open && status == ST_LOST && life.goes_on) {
 		status = live_again(config, &life, err);
 	}

@@ -96,7 +96,7 @@ int stop_fd(void)
 
 enum status stop_catch_hangup(struct error *err)
 {
-	enum status status = event_fd_open(&hangup_fd, err);
+	enum status status = hangup_fd >= 0 ? ST_OK : event_fd_open(&hangup_fd, err);
 
 	return status == ST_OK ? install(SIGHUP, on_hangup, err) : status;
 }

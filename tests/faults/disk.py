@@ -36,6 +36,8 @@ def kind_of(path):
 class Disk(Chain):
     """A chain whose legs meet errors instead of kills."""
 
+    archives = False        # their files are named with more than a word
+
     def calls(self, kind):
         """(call, kind of file) -> how often, in a leg without errors."""
         path = self.box.path("calls")

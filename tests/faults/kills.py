@@ -70,14 +70,18 @@ class Chain:
             self.transactions += self.consumer.transactions
             self.catch_ups += self.consumer.catch_ups
 
+    archives = True
+
     def arguments(self, *more):
         sink = ["--to", "file:" + self.out] if self.to_file else []
+        archive = ["--archive", self.archive, "-D", "archive.interval.ms=5",
+                   *(word for one in UPKEEP for word in ("-D", "archive." + one))]
         return [self.application.path, "--state", self.directory, "--lines=record",
-                "--archive", self.archive, "-D", "archive.interval.ms=5",
-                *(word for one in UPKEEP for word in ("-D", "archive." + one)), *sink,
-                *more]
+                *(archive if self.archives else []), *sink, *more]
 
     def rotate(self, tail):
+        if not tail.following.is_set():
+            return      # before it has begun a hangup ends it, as it does any program
         if os.path.exists(self.out) and os.path.getsize(self.out) > 0:
             self.older.append("%s.%d" % (self.out, len(self.older)))
             os.rename(self.out, self.older[-1])
@@ -97,6 +101,8 @@ class Chain:
             self.check()
 
     def check_archive(self):
+        if not self.archives:
+            return
         out = self.box.path("restored.db")
         result = self.box.run("restore", self.archive, out, timeout=60)
         expect(result.code == 0, "restore: %s", result)
