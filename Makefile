@@ -256,16 +256,16 @@ chaos-go:
 LITESTREAM_VERSION := v0.5.18
 LTX_VERSION        := v0.5.3
 litestream:
-	@export GOBIN=$(CURDIR)/build/litestream GOFLAGS=; timeout 400 go install \
+	@export GOBIN=$(CURDIR)/build/litestream GOFLAGS=; timeout 250 go install \
 		github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION) && \
-	timeout 400 go install github.com/superfly/ltx/cmd/ltx@$(LTX_VERSION) || \
+	timeout 250 go install github.com/superfly/ltx/cmd/ltx@$(LTX_VERSION) || \
 		echo "archive: no Litestream (is Go installed, the module proxy in reach?)"
 
 # The server that judges what is asked of a bucket; what needs it goes without.
 S3_VERSION := v1.8.0
 s3:
 	@[ -x build/s3/versitygw ] || CGO_ENABLED=0 GOBIN=$(CURDIR)/build/s3 GOFLAGS= \
-		timeout 400 go install -ldflags '-s -w' \
+		timeout 250 go install -ldflags '-s -w' \
 		github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION) || \
 		echo "archive: no S3 server (is Go installed, the module proxy in reach?)"
 

@@ -5,20 +5,8 @@ import random
 from harness.box import expect
 from harness.litestream import Litestream
 from harness.model import Model
-from harness.state import StateReader
-
-
-def read_state(path):
-    reader = StateReader(path)
-    reader.open()
-    state = reader.read()
-    reader.close()
-    return state
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
+from harness.state import read_state
+from harness.pages import content
 
 
 def change(random_, number):

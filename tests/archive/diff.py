@@ -1,10 +1,10 @@
 """rowtail diff of two moments of an archive: against the two states restored."""
 
-import json
 import os
 
 from archive.restore import FIXTURES, fixture
 from cli.diff import apply_sql, changes, schema_of
+from harness.archive import listed
 from harness.box import expect
 from harness.events import parse_line
 from harness.pairs import tables_of
@@ -67,6 +67,6 @@ def test_moments_that_the_archive_does_not_have(box):
         expect(done.code == 2 and part in done.error_lines[-1] and not done.out, "%s", done)
     done = box.run("diff", archive, "-9999d", "latest")
     expect(done.code == 2 and "the nearest that it has" in done.error_lines[-1], "%s", done)
-    listed = json.loads(box.run("archive", "list", archive, "--json").out)
-    done = box.run("diff", archive, listed["files"][0]["time"], "latest", "--quiet")
+    files = listed(box, archive)["files"]
+    done = box.run("diff", archive, files[0]["time"], "latest", "--quiet")
     expect(done.code == 0, "%s", done)

@@ -6,8 +6,9 @@ import os
 import shutil
 import time
 
-from archive.archiver import Work, ends, follow, judge, listing, once, restored, same, \
-    small, verified
+from archive.archiver import Work, ends, follow, judge, once, restored, same, small, \
+    upload_rest, verified, waits
+from harness.archive import listed, names
 from harness.box import expect
 from harness.pages import image
 from harness.s3 import BUCKET, S3Server, environment
@@ -18,12 +19,6 @@ AHEAD = "8000"  # seconds: past the time that a file must have been there
 PAST = ("-D", "archive.retention=1h", "-D", "archive.l0.retention=1h")
 
 
-def names(box, archive):
-    """{"0/2-5"}: what is in it."""
-    return {"%d/%d-%d" % (f["level"], int(f["min_txid"], 16), int(f["max_txid"], 16))
-            for f in listing(box, archive)["files"]}
-
-
 def levels(box, archive):
     """How many files each level has."""
     found = [0] * 10
@@ -32,13 +27,8 @@ def levels(box, archive):
     return found
 
 
-def waiting(box):
-    folder = os.path.join(box.path("state"), "archive", "ltx")
-    return [name for _, _, files in os.walk(folder) for name in files]
-
-
 def work_until(box, work, tail, archive, is_enough):
-    until = time.monotonic() + 120
+    until = time.monotonic() + 120 * box.slow
     while not is_enough(levels(box, archive)):
         expect(time.monotonic() < until, "there is only %s; %s", levels(box, archive),
                tail.error_text())
@@ -57,6 +47,7 @@ def check_levels(box, seed, page_size, auto_vacuum):
     tail = follow(box, work, archive, "-D", "archive.interval.ms=20", *SHORT)
     work_until(box, work, tail, archive, all_levels)
     box.stop(tail)
+    upload_rest(box, work, archive)
     expect(restored(box, archive) == image(work.path), "another database at the end")
     found = judge(box, archive, work.kept)
     for level in ("0", "1", "2"):       # what is left has what they had
@@ -152,9 +143,7 @@ class Bucket:
             "archive.interval.ms=20", *SHORT, env=environment())
 
     def files(self):
-        done = self.server.run("archive", "list", self.place, "--json")
-        expect(done.code == 0, "archive list: %s", done)
-        return json.loads(done.out)["files"]
+        return listed(self.server, self.place)["files"]
 
     def work_until(self, tail, claim):
         until = time.monotonic() + 120 * self.box.slow
@@ -224,9 +213,9 @@ def test_a_bucket_that_is_away_is_said_once(box):
         bucket.work.commit()
         bucket.work.keep(tail)
         time.sleep(1)
-    expect(waiting(box), "no files wait")
+    expect(waits(box), "no files wait")
     fake.faults = []
-    box.wait_until(lambda: not waiting(box), 120, "files wait still")
+    box.wait_until(lambda: not waits(box), 120, "files wait still")
     box.stop(tail)
     lines = [line for line in tail.errors if "takes no files" in line]
     expect(len(lines) == 1, "%s", tail.error_text())
@@ -283,7 +272,7 @@ def test_damage_is_said_once_and_stops_no_upload(box):
     box.stop(tail)
     lines = [line for line in tail.errors if said in line]
     expect(len(lines) == 1 and os.path.basename(path) in lines[0], "%s", lines)
-    expect(not waiting(box), "files wait")
+    expect(not waits(box), "files wait")
 
 
 for name, function in list(globals().items()):

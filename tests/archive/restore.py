@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from harness import ltx
+from harness.archive import listed
 from harness.box import TESTS, expect
 
 FIXTURES = sorted(glob.glob(os.path.join(TESTS, "archive", "fixtures", "*")))
@@ -52,7 +53,7 @@ def test_every_state_of_archives_that_litestream_wrote(box):
     expect(len(FIXTURES) == 2, "fixtures: %s", FIXTURES)
     for folder in FIXTURES:
         archive, states = fixture(box, folder)
-        listed = json.loads(box.run("archive", "list", archive, "--json").out)
+        listing = listed(box, archive)
         expect(len(states) == 6, "states: %s", states)
         for txid, right in states.items():
             out = box.path("out.db")
@@ -63,9 +64,10 @@ def test_every_state_of_archives_that_litestream_wrote(box):
                 "rowtail: restored %s as of txid:" % out), "%s", done)
             expect(os.stat(out).st_mode & 0o777 == 0o600, "mode of a restored file")
             os.remove(out)
-        expect(listed["first"]["txid"] == min(states), "%s", listed)
-        expect(listed["latest"]["txid"] == max(states), "%s", listed)
-        expect(listed["gaps"] == [] and len(listed["files"]) == 8, "%s", listed)
+        expect(listing["first"]["txid"] == min(states), "%s", listing)
+        expect(listing["latest"]["txid"] == max(states), "%s", listing)
+        expect(listing["gaps"] == [] and len(listing["files"]) == 8, "%s",
+               listing)
         done = box.run("archive", "verify", archive)
         expect(done.code == 0 and done.out.startswith(b"verified 8 files, ")
                and b"latest: txid:6 " in done.out, "%s", done)
@@ -74,8 +76,7 @@ def test_every_state_of_archives_that_litestream_wrote(box):
 
 def test_moments_are_named_by_time_lsn_and_words(box):
     archive, states = fixture(box)
-    listed = json.loads(box.run("archive", "list", archive, "--json").out)
-    times = {f["max_txid"]: f["time"] for f in listed["files"] if f["level"] == 0}
+    times = {f["max_txid"]: f["time"] for f in listed(box, archive)["files"] if f["level"] == 0}
     third = "0000000000000003"
     asked = [("latest", max(states)), ("first", min(states)), ("lsn:2", third),
              (times[third], third), ("2100-01-01T00:00:00+02:00", max(states)),

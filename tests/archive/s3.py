@@ -7,6 +7,7 @@ from harness import ltx
 from harness.box import expect
 from harness.litestream import Litestream
 from harness.s3 import ACCESS, BUCKET, REGION, SECRET, S3Server, environment
+from harness.pages import content
 
 PAGE = 512
 
@@ -18,11 +19,6 @@ REPLICA = """      type: s3
       force-path-style: true
       access-key-id: {access}
       secret-access-key: {secret}"""
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def replicate(box, server, path, prefix, **intervals):

@@ -15,7 +15,7 @@ from chaos.ledger import Ledger
 from chaos.writers import KINDS, SETUP, Writer, missing
 from harness.box import Failed, expect
 from harness.events import Mismatch
-from state.consumer import read_state
+from harness.state import read_state
 
 JOURNAL_LIMITS = [256 << 10, 256 << 10, 300000, 1 << 20, 8 << 20, None]
 HOLD_LIMITS = [None, None, None, 1 << 20, 4 << 20]

@@ -12,7 +12,7 @@ import time
 from harness.box import Failed, expect
 from harness.events import parse_line
 from harness.model import Model
-from harness.state import StateReader
+from harness.state import read_state
 
 TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
 COUNTER = ["CREATE TABLE counter(id INTEGER PRIMARY KEY, n INT)",
@@ -22,14 +22,6 @@ COUNTER = ["CREATE TABLE counter(id INTEGER PRIMARY KEY, n INT)",
 def digest(path):
     with open(path, "rb") as source:
         return hashlib.sha256(source.read()).hexdigest()
-
-
-def read_state(path):
-    reader = StateReader(path)
-    reader.open()
-    state = reader.read()
-    reader.close()
-    return state
 
 
 def wal_restarts(path):

@@ -37,3 +37,8 @@ def image(path):
         data = data[:pages * page_size]
         data += bytes(pages * page_size - len(data))
     return bytes(data)
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()

@@ -6,8 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
-import urllib.request
 
 from .box import TESTS, Failed, NotRun, expect
 
@@ -89,15 +87,6 @@ class S3Server:
         with open(os.path.join(self.folder, "log"), encoding="utf-8",
                   errors="replace") as file:
             return file.read()
-
-    def requests(self):
-        """(method, path) of all requests so far."""
-        found = []
-        for line in self.log().splitlines():
-            words = line.split("|")
-            if len(words) > 5:
-                found.append((words[-3].strip(), words[-2].strip()))
-        return found
 
     def path(self, key):
         return os.path.join(self.folder, "data", BUCKET, key)

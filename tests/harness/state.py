@@ -254,3 +254,13 @@ def column_default(column, strict=False):
         _defaults[key] = db.execute("SELECT c FROM t").fetchone()[0]
         db.close()
     return _defaults[key]
+
+
+def read_state(path, setup=None):
+    """The committed rows now; no connection stays open."""
+    reader = StateReader(path, setup)
+    reader.open()
+    try:
+        return reader.read()
+    finally:
+        reader.close()

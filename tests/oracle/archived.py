@@ -12,7 +12,7 @@ import time
 
 from harness.events import Mismatch, parse_line
 from harness.model import Model
-from harness.state import StateReader, exact, quote
+from harness.state import exact, quote, read_state
 from harness.tail import sanitizer_report
 
 MOMENTS = 6                 # that are restored, of each seed
@@ -173,12 +173,7 @@ class Archived:
             return file.read()
 
     def read(self, path):
-        reader = StateReader(path, self.setup)
-        reader.open()
-        try:
-            return reader.read()
-        finally:
-            reader.close()
+        return read_state(path, self.setup)
 
     def check_moment(self, lsn):
         state = self.read(self.restored("lsn:%d" % lsn))

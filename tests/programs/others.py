@@ -13,7 +13,7 @@ import time
 from harness.box import Failed, NotRun, expect
 from harness.events import Mismatch
 from harness.model import Model
-from harness.state import StateReader
+from harness.state import read_state
 from harness.tail import TailFailed
 
 
@@ -29,14 +29,6 @@ def python(box, source, *args):
     with open(script, "w") as out:
         out.write(source)
     return [sys.executable, script] + [str(a) for a in args]
-
-
-def read_state(path):
-    reader = StateReader(path)
-    reader.open()
-    state = reader.read()
-    reader.close()
-    return state
 
 
 def follow_programs(box, path, commands, args=()):

@@ -10,21 +10,11 @@ import time
 from harness.box import Failed, expect
 from harness.events import RECORD_FIELDS, VALUE_FIELDS, Mismatch, parse_line
 from harness.expect import json_value, short
-from harness.state import StateReader, ascii_lower, column_default
+from harness.state import ascii_lower, column_default, read_state
 from harness.tail import TailFailed
 
 CATCH_UP = "rowtail.catch_up"
 MERGED = "rowtail.merged"
-
-
-def read_state(path, setup=None):
-    """The committed rows now; no connection stays open."""
-    reader = StateReader(path, setup)
-    reader.open()
-    try:
-        return reader.read()
-    finally:
-        reader.close()
 
 
 def dump(value):
