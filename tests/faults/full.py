@@ -47,10 +47,20 @@ def wait_for_all(chain, tail):
         time.sleep(0.05)
 
 
+class WithArchive(Disk):
+    archives = True
+
+
+def told_of(tail):
+    return [t for t in list(tail.errors) if any(
+        word in t for word in ("is full", "No space left", "quota exceeded"))]
+
+
 def run_full(box, way, seed):
     calls, files, how = WAYS[way]
     flag = box.path("full")
-    chain = Disk(box, seed, to_file=way in ("output", "all"))
+    chain = (WithArchive if way == "waiting" else Disk)(
+        box, seed, to_file=way in ("output", "all"))
     tail = chain.start({"ROWTAIL_FAIL": "%s %s/%s 1 0 %s" % (
         calls, box.folder, files, how), "ROWTAIL_FAIL_WHILE": flag})
     tail.wait_following(20)
@@ -58,16 +68,19 @@ def run_full(box, way, seed):
     open(flag, "w").close()
     chain.application.steps(200)
     chain.application.large()
-    time.sleep(0.5)
+
+    def is_told():
+        chain.application.steps(1)
+        return told_of(tail)
+
+    box.wait_until(is_told, 30, "nothing is said of the full disk")
     chain.application.steps(10)
     expect(tail.process.poll() is None, "it ended: %s", tail.error_text())
     os.unlink(flag)
     wait_for_all(chain, tail)
     chain.application.steps(50)
     wait_for_all(chain, tail)
-    warnings = [t for t in tail.errors if not t.startswith("rowtail: following ")]
-    full = [t for t in warnings if any(
-        word in t for word in ("is full", "No space left", "quota exceeded"))]
+    full = told_of(tail)
     expect(len(full) == 1 or (way == "all" and len(full) in (2, 3)),
            "not one line: %s", tail.errors)
     tail.process.send_signal(signal.SIGTERM)

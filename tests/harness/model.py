@@ -2,6 +2,9 @@
 
 Rows are what JSON gives back. Every event is checked against the row that it says it
 found, so that a missed, doubled or reordered change cannot pass.
+
+A text and a blob can look the same there ("" and x''): rows with such keys are told apart
+by their place, see `place`.
 """
 
 from .events import Mismatch, parse_line, same_value
@@ -20,7 +23,7 @@ class Model:
             self.learn(name, table.schema)
             for row in table.rows:
                 values = [json_value(v) for v in row[1:]]
-                self.tables[name][self.identity(name, row[0], values)] = values
+                self.tables[name][self.free_place(name, row[0], values)] = values
 
     def learn(self, name, schema):
         self.schemas[name] = schema
@@ -35,6 +38,32 @@ class Model:
         schema = self.schemas[name]
         key = schema.key_of(values)
         return ("rowid", rowid) if key is None else ("key",) + tuple(map(repr, key))
+
+    def places(self, name, rowid, values):
+        """Those of all rows whose keys look like this one's, and the next free one."""
+        place, rows = self.identity(name, rowid, values), self.tables[name]
+        found = []
+        while place in rows:
+            found.append(place)
+            place += ("alike",)
+        return found, place
+
+    def free_place(self, name, rowid, values):
+        """Where a new row goes; None: it is there, and no other one looks like it."""
+        found, free = self.places(name, rowid, values)
+        key = self.schemas[name].key_of(values)
+        may_look_alike = key is not None and any(isinstance(v, str) for v in key)
+        return None if found and not may_look_alike else free
+
+    def take(self, name, rowid, values):
+        """Takes the row with this key out, of more the one with these values; None: none."""
+        rows = self.tables[name]
+        found, _ = self.places(name, rowid, values)
+        if not found:
+            return None
+        taken = next((p for p in found if repr(rows[p]) == repr(values)), found[-1])
+        rows[taken], rows[found[-1]] = rows[found[-1]], rows[taken]
+        return rows.pop(found[-1])
 
     def apply_line(self, line):
         value = parse_line(line)
@@ -59,15 +88,14 @@ class Model:
         before, after = self.values(name, value["before"]), self.values(
             name, value["after"])
         if op in "ud":
-            there = self.identity(name, rowid, before)
-            if there not in rows:
+            mine = self.take(name, rowid, before)
+            if mine is None:
                 raise Mismatch("%s of a row that is not there: %s" % (
                     op, short(value)))
-            self.same(rows.pop(there), before, value) if op == "d" else self.same(
-                rows[there], before, value)
+            self.same(mine, before, value)
         if op in "cur":
-            here = self.identity(name, rowid, after)
-            if op in "cr" and here in rows:
+            here = self.free_place(name, rowid, after)
+            if here is None:
                 raise Mismatch("%s of a row that is there: %s" % (op, short(value)))
             rows[here] = after
 
@@ -88,8 +116,7 @@ class Model:
         want = Model(state)
         for name in state.tables:
             mine, theirs = self.tables.get(name, {}), want.tables[name]
-            if repr(sorted(map(repr, mine.items()))) != repr(
-                    sorted(map(repr, theirs.items()))):
+            if contents(mine) != contents(theirs):
                 extra = [k for k in mine if k not in theirs]
                 missing = [k for k in theirs if k not in mine]
                 other = [k for k in mine if k in theirs
@@ -97,3 +124,9 @@ class Model:
                 raise Mismatch("table %s: %d rows too many %s, %d missing %s, %d differ"
                                " %s" % (name, len(extra), extra[:3], len(missing),
                                         missing[:3], len(other), other[:3]))
+
+
+def contents(rows):
+    """All rows with what tells them apart, in an order of their own."""
+    return sorted(repr((tuple(part for part in place if part != "alike"), values))
+                  for place, values in rows.items())
