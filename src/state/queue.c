@@ -289,7 +289,8 @@ static enum status shut_gate(struct queue *b, struct error *err)
 }
 
 /* With the lock, which is let go of meanwhile: who listens has read what may be merged
- * now. Nothing else waits for that. ST_RETRY: begin again. */
+ * now. Nothing else waits for that: what is behind H may have been taken, and the gate
+ * be open. ST_RETRY: begin again. */
 static enum status settle(struct queue *b, uint64_t lsn, struct error *err)
 {
 	struct listener *listener = b->listener;
@@ -300,7 +301,7 @@ static enum status settle(struct queue *b, uint64_t lsn, struct error *err)
 		status = listener->settle(listener, lsn, err);
 		(void)pthread_mutex_lock(&b->lock);
 	}
-	return status == ST_OK && (b->is_stepping || b->stops)
+	return status == ST_OK && (b->stops || !b->is_shut || !wants_work(b))
 		   ? error_set(err, ST_RETRY, "the queue has changed")
 		   : status;
 }

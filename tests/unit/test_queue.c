@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -140,10 +141,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A transaction that writes page `page_no` (0: none) and leaves `page_count` pages: it
- * is durable, but not in the list. */
-static struct captured_txn *append(struct fixture *f, uint32_t page_no,
-				   uint32_t page_count)
+/* A transaction that writes page `page_no` (0: none) and leaves `page_count` pages: not
+ * durable yet. */
+static struct captured_txn *write_one(struct fixture *f, uint32_t page_no,
+				      uint32_t page_count)
 {
 	struct captured_txn *txn = calloc(1, sizeof *txn + sizeof *txn->pages);
 	uint8_t image[PAGE];
@@ -163,6 +164,16 @@ static struct captured_txn *append(struct fixture *f, uint32_t page_no,
 	}
 	txn->bytes = txn->page_total * PAGE;
 	check(state_append(f->opened, txn, &err), &err);
+	return txn;
+}
+
+/* The same: it is durable, but not in the list. */
+static struct captured_txn *append(struct fixture *f, uint32_t page_no,
+				   uint32_t page_count)
+{
+	struct captured_txn *txn = write_one(f, page_no, page_count);
+	struct error err;
+
 	check(journal_sync(f->opened->journal, &err), &err);
 	return txn;
 }
@@ -469,6 +480,103 @@ static void test_the_gate_lets_through_in_steps(void **state)
 	(void)take_all(f);
 }
 
+/* Somebody who listens, and takes its time until it may go on. */
+struct slow {
+	struct listener listener; /* first member */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int asked; /* to settle */
+	bool may_go_on;
+};
+
+static void add_nothing(struct listener *listener, const struct captured_txn *txn)
+{
+	(void)listener;
+	(void)txn;
+}
+
+static enum status settle_slowly(struct listener *listener, uint64_t lsn,
+				 struct error *err)
+{
+	struct slow *slow = (struct slow *)listener;
+
+	(void)lsn;
+	(void)err;
+	(void)pthread_mutex_lock(&slow->lock);
+	slow->asked++;
+	(void)pthread_cond_broadcast(&slow->changed);
+	while (!slow->may_go_on) {
+		(void)pthread_cond_wait(&slow->changed, &slow->lock);
+	}
+	(void)pthread_mutex_unlock(&slow->lock);
+	return ST_OK;
+}
+
+static void let_go_on(struct slow *slow)
+{
+	(void)pthread_mutex_lock(&slow->lock);
+	slow->may_go_on = true;
+	(void)pthread_cond_broadcast(&slow->changed);
+	(void)pthread_mutex_unlock(&slow->lock);
+}
+
+static void wait_until_asked(struct slow *slow, int times)
+{
+	(void)pthread_mutex_lock(&slow->lock);
+	while (slow->asked < times) {
+		(void)pthread_cond_wait(&slow->changed, &slow->lock);
+	}
+	(void)pthread_mutex_unlock(&slow->lock);
+}
+
+/* More than two steps; short enough behind the first one for the gate to open. */
+#define LONG 2200
+
+static void commit_long(struct fixture *f)
+{
+	struct captured_txn *first = NULL;
+	struct captured_txn **end = &first;
+	struct captured_txn *last = NULL;
+	struct error err;
+
+	for (int i = 0; i < LONG; i++) {
+		bool writes = i < 80 || (i >= 2000 && i % 8 == 0);
+
+		last = write_one(f, writes ? (uint32_t)(i % PAGES) + 1 : 0, PAGES);
+		*end = last;
+		end = &last->next;
+	}
+	check(journal_sync(f->opened->journal, &err), &err);
+	queue_put(f->queue, first, last);
+}
+
+/* The merge that was decided before the listener settled is not made of what was taken
+ * since behind a gate that is open again. */
+static void test_what_is_taken_while_a_listener_settles_is_not_merged(void **state)
+{
+	struct fixture *f = *state;
+	struct slow slow = {
+	    .listener = {.add = add_nothing, .settle = settle_slowly},
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .changed = PTHREAD_COND_INITIALIZER,
+	};
+
+	open_state(f, LIMIT);
+	queue_tell(f->queue, &slow.listener);
+	commit_long(f);
+	wait_until_asked(&slow, 1);
+	while (f->taken < LONG - 50) {
+		assert_int_equal(take(f), 1);
+	}
+	assert_int_equal(durable_unhanded(f), 0);
+	let_go_on(&slow);
+	commit_many(f, 200);
+	wait_until_asked(&slow, 2);
+	assert_true(shrinks(f));
+	assert_true(take_all(f) > 0);
+	queue_stop(f->queue);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -480,6 +588,7 @@ int main(void)
 	    TEST(test_pages_cut_off_in_between_are_not_kept),
 	    TEST(test_a_merged_backlog_is_found_again),
 	    TEST(test_what_is_durable_and_not_listed_is_not_merged),
+	    TEST(test_what_is_taken_while_a_listener_settles_is_not_merged),
 	    TEST(test_what_may_have_been_handed_over_comes_again_as_it_was),
 	    TEST(test_what_was_handed_over_behind_the_gate_stays_as_it_was),
 	    TEST(test_the_gate_lets_through_in_steps),
