@@ -465,14 +465,37 @@ static void end_thread(struct archiver *a)
 	}
 }
 
+/* ST_OK, or why it cannot go on. */
+static enum status look_at_failure(struct archiver *a, struct error *err)
+{
+	enum status status = ST_OK;
+
+	(void)pthread_mutex_lock(&a->lock);
+	if (a->has_failed) {
+		*err = a->failure;
+		status = err->status;
+	}
+	(void)pthread_mutex_unlock(&a->lock);
+	return status;
+}
+
 enum status archiver_finish(struct archiver *archiver, bool patient, struct error *err)
 {
+	struct error failure;
+	enum status status;
+
 	end_thread(archiver);
-	if (archiver->has_failed) {
-		*err = archiver->failure;
-		return err->status;
+	status = look_at_failure(archiver, err);
+	if (status != ST_OK) {
+		return status;
 	}
-	return uploader_finish(archiver->uploader, patient, err);
+	status = uploader_finish(archiver->uploader, patient, err);
+	/* What waits still does not say why it will never be uploaded. */
+	if (look_at_failure(archiver, &failure) != ST_OK) {
+		*err = failure;
+		status = failure.status;
+	}
+	return status;
 }
 
 void archiver_close(struct archiver *archiver)

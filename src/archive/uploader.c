@@ -249,9 +249,6 @@ static enum status put(struct uploader *u, const struct archive_file *file,
 		status = storage_put(u->storage, file, fd, err);
 		(void)close(fd);
 	}
-	if (status == ST_CONFIG) {
-		(void)error_add(err, "; stop the other one and use another --archive");
-	}
 	if (status == ST_OK) {
 		FAULT_POINT("archive-put");
 		keeper_add(u->keeper, file);

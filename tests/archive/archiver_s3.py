@@ -120,6 +120,25 @@ def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     same(box, fake, path)
 
 
+def refuses_late(handler):
+    """A file is refused for good, once the run has nothing else to do."""
+    if handler.command == "PUT" and handler.key.endswith(".ltx"):
+        time.sleep(2)
+        handler.fail(403, "AccessDenied")
+        return True
+    return None
+
+
+def test_a_run_that_ends_while_its_file_is_refused_says_so(box):
+    _, path = small(box)
+    fake = FakeS3(box)
+    fake.faults[:] = [refuses_late] * 100
+    done = fake.run(path, "--state", box.path("state"), "--archive", ARCHIVE, "--once")
+    expect(done.code == 2, "exit %s: %s", done.code, done)
+    expect(b"s3:PutObject" in done.err and b"next run" not in done.err and
+           b"the other one" not in done.err, "%s", done)
+
+
 for name, function in list(globals().items()):
     if name.startswith("test_"):
         function.timeout = 300
