@@ -117,17 +117,25 @@ static int by_end(const void *a, const void *b)
 
 /* ---- what is there ---- */
 
-/* Marks: the newest counts, with `removes` the others go. */
-static enum status read_marks(int fd, bool removes, struct outbox_content *content)
+/* NULL: errno. */
+static DIR *list_folder(int at, const char *name)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!folder && fd >= 0) {
+		(void)close(fd);
+	}
+	return folder;
+}
+
+/* Of several marks the newest counts. */
+static enum status read_marks(int fd, struct outbox_content *content)
+{
+	DIR *folder = list_folder(fd, ".");
 	const struct dirent *entry;
 
 	if (!folder) {
-		if (copy >= 0) {
-			(void)close(copy);
-		}
 		return ST_IO;
 	}
 	while ((entry = readdir(folder)) != NULL) {
@@ -135,20 +143,38 @@ static enum status read_marks(int fd, bool removes, struct outbox_content *conte
 		uint32_t page_size;
 		struct stat st;
 
-		if (!read_done_name(entry->d_name, &txid, &page_size) ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-			continue;
-		}
-		if (txid >= content->done_txid) {
+		if (read_done_name(entry->d_name, &txid, &page_size) &&
+		    txid >= content->done_txid &&
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 			content->done_txid = txid;
 			content->page_size = page_size;
 			content->time_ns = clock_ns_of(st.st_mtim);
-		} else if (removes) {
-			(void)unlinkat(fd, entry->d_name, 0);
 		}
 	}
 	(void)closedir(folder);
 	return ST_OK;
+}
+
+/* All of them but `kept`; NULL: all. False: errno. */
+static bool remove_marks(int fd, const char *kept)
+{
+	DIR *folder = list_folder(fd, ".");
+	const struct dirent *entry;
+	bool are_gone = folder != NULL;
+
+	while (folder && (entry = readdir(folder)) != NULL) {
+		uint64_t txid;
+		uint32_t page_size;
+
+		if (read_done_name(entry->d_name, &txid, &page_size) &&
+		    (!kept || strcmp(entry->d_name, kept) != 0)) {
+			are_gone = unlinkat(fd, entry->d_name, 0) == 0 && are_gone;
+		}
+	}
+	if (folder) {
+		(void)closedir(folder);
+	}
+	return are_gone;
 }
 
 static void look_at_files(const struct archive_list *waiting,
@@ -214,38 +240,47 @@ static enum status drop_merged(struct outbox *outbox, struct error *err)
 
 /* One that was being written when a run was killed says nothing: nothing was made anew
  * then. */
-static bool read_rebuilt(int folder, uint64_t *lsn)
+static enum status read_rebuilt(struct outbox *outbox, struct error *err)
 {
 	char text[REBUILT_CHARS + 1] = "";
-	int fd = openat(folder, REBUILT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool is_there = fd >= 0 && file_read_exactly(fd, text, REBUILT_CHARS, 0) &&
-			sscanf(text, "%16" SCNx64, lsn) == 1;
+	int fd = openat(outbox->fd, REBUILT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	enum status status = ST_OK;
 
-	if (fd >= 0) {
-		(void)close(fd);
+	if (fd < 0) {
+		return errno == ENOENT ? ST_OK : failed(outbox, REBUILT, "read", err);
 	}
-	return is_there;
+	if (file_read_exactly(fd, text, REBUILT_CHARS, 0)) {
+		outbox->is_rebuilt =
+		    sscanf(text, "%16" SCNx64, &outbox->rebuilt_lsn) == 1;
+	} else if (errno != ENODATA) {
+		status = failed(outbox, REBUILT, "read", err);
+	}
+	(void)close(fd);
+	return status;
 }
 
 static enum status read_content(struct outbox *outbox, struct error *err)
 {
 	struct outbox_content marks = {0};
 	const struct archive_file *last;
+	struct name newest;
 	uint64_t ignored;
 	enum status status = storage_list(outbox->storage, &outbox->waiting, err);
 
 	if (status != ST_OK) {
 		return status;
 	}
-	if (read_marks(outbox->fd, true, &marks) != ST_OK) {
+	if (read_marks(outbox->fd, &marks) != ST_OK) {
 		return failed(outbox, ".", "listed", err);
 	}
+	newest = done_name(marks.done_txid, marks.page_size);
+	(void)remove_marks(outbox->fd, newest.text);
 	outbox->done_txid = marks.done_txid;
 	outbox->time_ns = marks.time_ns;
 	outbox->page_size = marks.page_size;
-	outbox->is_rebuilt = read_rebuilt(outbox->fd, &outbox->rebuilt_lsn);
-	if (outbox->waiting.count == 0) {
-		return ST_OK;
+	status = read_rebuilt(outbox, err);
+	if (status != ST_OK || outbox->waiting.count == 0) {
+		return status;
 	}
 	qsort(outbox->waiting.files, outbox->waiting.count,
 	      sizeof *outbox->waiting.files, by_end);
@@ -399,15 +434,10 @@ static void peek_level(int fd, unsigned level, struct outbox_content *content)
 	const struct dirent *entry;
 	char name[16];
 	DIR *folder;
-	int level_fd;
 
 	(void)snprintf(name, sizeof name, "ltx/%u", level);
-	level_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	folder = level_fd < 0 ? NULL : fdopendir(level_fd);
+	folder = list_folder(fd, name);
 	if (!folder) {
-		if (level_fd >= 0) {
-			(void)close(level_fd);
-		}
 		return;
 	}
 	while ((entry = readdir(folder)) != NULL) {
@@ -415,7 +445,8 @@ static void peek_level(int fd, unsigned level, struct outbox_content *content)
 		struct stat st;
 
 		if (file_name_read(entry->d_name, &file) &&
-		    fstatat(level_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		    fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			0) {
 			content->count++;
 			content->bytes += (uint64_t)st.st_size;
 		}
@@ -433,7 +464,7 @@ bool outbox_peek(int state_fd, struct outbox_content *content, struct last_error
 	if (fd < 0) {
 		return false;
 	}
-	(void)read_marks(fd, false, content);
+	(void)read_marks(fd, content);
 	for (unsigned level = 0; level < ARCHIVE_LEVELS; level++) {
 		peek_level(fd, level, content);
 	}
@@ -500,14 +531,17 @@ enum status outbox_note_rebuilt(int state_fd, const char *state_path, uint64_t l
 	char text[REBUILT_CHARS + 1];
 	int folder =
 	    openat(state_fd, OUTBOX_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd =
-	    folder < 0
-		? -1
-		: openat(folder, REBUILT,
-			 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd;
 	bool is_noted;
 	int reason;
 
+	if (folder < 0 && errno == ENOENT) {
+		return ST_OK; /* nothing was archived */
+	}
+	fd = folder < 0
+		 ? -1
+		 : openat(folder, REBUILT,
+			  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	(void)snprintf(text, sizeof text, "%0*" PRIx64, REBUILT_CHARS, lsn);
 	is_noted = fd >= 0 && file_write_at(fd, text, REBUILT_CHARS, 0) &&
 		   file_sync_all(fd) && file_sync_all(folder);
@@ -518,11 +552,11 @@ enum status outbox_note_rebuilt(int state_fd, const char *state_path, uint64_t l
 	if (folder >= 0) {
 		(void)close(folder);
 	}
-	return is_noted || folder < 0 ? ST_OK
-				      : error_set_errno(err, reason,
-							"%s/" OUTBOX_FOLDER "/" REBUILT
-							" cannot be written",
-							quote(state_path).text);
+	return is_noted ? ST_OK
+			: error_set_errno(err, reason,
+					  "%s/" OUTBOX_FOLDER "/" REBUILT
+					  " cannot be written",
+					  quote(state_path).text);
 }
 
 /* ---- what the archive gets ---- */
@@ -556,7 +590,6 @@ static enum status put_mark(struct outbox *outbox, const struct archive_file *fi
 	struct name name = done_name(file->max_txid, page_size);
 	struct timespec times[2] = {clock_timespec(file->time_ns),
 				    clock_timespec(file->time_ns)};
-	struct outbox_content ignored = {0};
 	int fd = openat(outbox->fd, name.text, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 || futimens(fd, times) != 0 || !file_sync_all(outbox->fd)) {
@@ -569,7 +602,7 @@ static enum status put_mark(struct outbox *outbox, const struct archive_file *fi
 	}
 	(void)close(fd);
 	outbox->done_txid = file->max_txid;
-	(void)read_marks(outbox->fd, true, &ignored);
+	(void)remove_marks(outbox->fd, name.text);
 	return ST_OK;
 }
 
@@ -754,11 +787,9 @@ enum status outbox_drop(struct outbox *outbox, struct error *err)
 		    err);
 		outbox->waiting.count--;
 	}
-	if (status == ST_OK && outbox->done_txid > 0) {
-		struct name name = done_name(outbox->done_txid, outbox->page_size);
-
-		if (unlinkat(outbox->fd, name.text, 0) != 0 && errno != ENOENT) {
-			status = failed(outbox, name.text, "removed", err);
+	if (status == ST_OK) {
+		if (!remove_marks(outbox->fd, NULL) || !file_sync_all(outbox->fd)) {
+			status = failed(outbox, "*.done", "removed", err);
 		}
 		outbox->done_txid = 0;
 	}

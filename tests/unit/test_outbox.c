@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
@@ -412,6 +413,121 @@ static void test_others_see_what_waits(void **state)
 	assert_int_equal(look(p).count, 0);
 }
 
+/* ---- marks ---- */
+
+static void make_mark(const struct place *p, unsigned txid)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/" OUTBOX_FOLDER "/%016x-%u.done",
+		       p->folder, txid, PAGE);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
+static int count_marks(const struct place *p)
+{
+	char path[128];
+	const struct dirent *entry;
+	int count = 0;
+	DIR *folder;
+
+	(void)snprintf(path, sizeof path, "%s/" OUTBOX_FOLDER, p->folder);
+	folder = opendir(path);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)) != NULL) {
+		count += strstr(entry->d_name, ".done") != NULL;
+	}
+	(void)closedir(folder);
+	return count;
+}
+
+/* In whichever order the file system lists them: so many that some come behind a newer
+ * one, and some before. */
+static void make_old_marks(const struct place *p)
+{
+	for (unsigned txid = 1; txid <= 100; txid++) {
+		make_mark(p, txid);
+	}
+	assert_true(count_marks(p) >= 100);
+}
+
+static void test_of_marks_only_the_newest_stays(void **state)
+{
+	struct place *p = *state;
+	struct archive_file file;
+
+	make_old_marks(p);
+	open_again(p);
+	assert_int_equal(count_marks(p), 1);
+	assert_int_equal(look(p).done_txid, 100);
+	p->txid = 100;
+	commit(p, false);
+	make_old_marks(p);
+	assert_true(outbox_first(p->outbox, &file));
+	assert_int_equal(outbox_done(p->outbox, &file, &p->err), ST_OK);
+	assert_int_equal(count_marks(p), 1);
+	assert_int_equal(look(p).done_txid, 101);
+}
+
+static void test_what_is_dropped_leaves_no_mark(void **state)
+{
+	struct place *p = *state;
+
+	make_old_marks(p);
+	open_again(p);
+	make_old_marks(p);
+	assert_int_equal(outbox_drop(p->outbox, &p->err), ST_OK);
+	assert_int_equal(count_marks(p), 0);
+	assert_int_equal(look(p).done_txid, 0);
+	open_again(p);
+	assert_int_equal(look(p).done_txid, 0);
+}
+
+/* ---- a copy that was made anew ---- */
+
+static void test_a_new_copy_is_noted_until_a_file_is_kept(void **state)
+{
+	struct place *p = *state;
+
+	assert_int_equal(outbox_note_rebuilt(p->fd, p->folder, 77, &p->err), ST_OK);
+	open_again(p);
+	assert_true(look(p).is_rebuilt);
+	assert_int_equal(look(p).rebuilt_lsn, 77);
+	commit(p, false);
+	open_again(p);
+	assert_false(look(p).is_rebuilt);
+}
+
+static void test_only_without_a_folder_nothing_is_to_be_noted(void **state)
+{
+	struct place *p = *state;
+	int nowhere;
+
+	assert_int_equal(mkdirat(p->fd, "empty", 0700), 0);
+	nowhere = openat(p->fd, "empty", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(outbox_note_rebuilt(nowhere, p->folder, 77, &p->err), ST_OK);
+	(void)close(nowhere);
+	assert_int_equal(outbox_note_rebuilt(-1, p->folder, 77, &p->err), ST_IO);
+}
+
+/* What is there and cannot be read might say that nothing leads on. */
+static void test_a_note_that_cannot_be_read_is_an_error(void **state)
+{
+	struct place *p = *state;
+
+	outbox_close(p->outbox);
+	p->outbox = NULL;
+	assert_int_equal(symlinkat("elsewhere", p->fd, OUTBOX_FOLDER "/rebuilt"), 0);
+	assert_int_equal(outbox_open(p->fd, p->folder, &p->outbox, &p->err), ST_IO);
+	assert_non_null(
+	    strstr(p->err.text, "/" OUTBOX_FOLDER "/rebuilt cannot be read"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +550,11 @@ int main(void)
 		test_the_first_reason_stays_until_the_archive_is_back, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_others_see_what_waits, setup,
 					    teardown),
+	    TEST(test_of_marks_only_the_newest_stays),
+	    TEST(test_what_is_dropped_leaves_no_mark),
+	    TEST(test_a_new_copy_is_noted_until_a_file_is_kept),
+	    TEST(test_only_without_a_folder_nothing_is_to_be_noted),
+	    TEST(test_a_note_that_cannot_be_read_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
