@@ -103,8 +103,8 @@ static const char usage_options[] =
     "Commands on a state directory:\n";
 
 static const char usage_archive[] =
-    "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that Litestream 0.5\n"
-    "wrote, or on database files:\n";
+    "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that --archive or\n"
+    "Litestream 0.5 wrote, or on database files:\n";
 
 static const char usage_properties[] =
     "\nProperties, and what they are when they are not set:\n";
@@ -394,7 +394,8 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_ARCHIVE:
 		if (*optarg == '\0') {
 			return error_set(err, ST_CONFIG,
-					 "--archive: must be a folder or file:PATH");
+					 "--archive: must be a folder, file:PATH or "
+					 "s3://BUCKET/PREFIX");
 		}
 		return set_text(&config->archive_to, optarg, err);
 	case OPTION_AT:

@@ -2,14 +2,13 @@
 /*
  * src/archive/outbox.h -- STATE/archive: files that wait to be put into the archive.
  *
- *     new                 a file that is being written
+ *     new                     a file that is being written
  *     ltx/LEVEL/MIN-MAX.ltx   finished and synced, in the layout of an archive
- *     TXID-PAGESIZE.done  up to where the archive has acknowledged; its mtime is the
- * time of that state writer              32 hex digits: who writes the archive
- * (src/archive/owner.h)
- *     rebuilt             16 hex digits: at that LSN the state directory's copy of the
- *                         database was made anew, with pages of another size
- *     error               since when the archive takes no files, and why; for people
+ *     TXID-PAGESIZE.done      acknowledged up to there; mtime: of that state
+ *     writer                  32 hex digits: who writes it, src/archive/owner.h
+ *     rebuilt                 16 hex digits: an LSN at which the copy of the
+ *                             database was made anew with other pages
+ *     error                   why the archive takes no files; for people
  *
  * While the archive takes no files they are merged, so that at most the size of the
  * database and a quarter waits; the newest stay as they are as long as they are small.

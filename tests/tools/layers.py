@@ -9,7 +9,7 @@
          btree, src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main, and what follows) <- src/commands
 
-    src/config knows the settings of storages, src/archive/storage_settings.h, no more.
+    src/config knows the settings of archives, src/archive/*_settings.h, no more.
     Of sinks all others see what holds for every sink, sinks/sink*.h, and no kind's own.
 
 Project headers are included with quotes and from the root of the tree. The header
@@ -46,7 +46,7 @@ LAYERS = {
 OPEN_TO_OTHERS = {"sinks": r"sinks/sink(_\w+)?\.h"}
 
 # What a folder may include of another one, where that is less than all.
-OPEN_TO = {("src/config", "src/archive"): r"src/archive/(policy|storage)_settings\.h"}
+OPEN_TO = {("src/config", "src/archive"): r"src/archive/\w+_settings\.h"}
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
 LIBRARIES = {
