@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/archive/compaction.h"
+#include "src/base/clock.h"
 
 static void tell(const struct upkeep *u, const struct archive_file *file,
 		 bool is_removed)
@@ -79,7 +80,7 @@ enum status upkeep_settle(struct upkeep *u, struct error *err)
 /* ---- what is due ---- */
 
 static enum status compact(struct upkeep *u, const struct policy_step *step,
-			   int64_t now_ns, struct error *err)
+			   struct error *err)
 {
 	struct compaction c = {
 	    .storage = u->storage,
@@ -93,7 +94,7 @@ static enum status compact(struct upkeep *u, const struct policy_step *step,
 	enum status status = compaction_run(&c, err);
 
 	if (status == ST_OK) {
-		c.file.stored_ns = now_ns;
+		c.file.stored_ns = clock_wall_ns(); /* it may have taken hours */
 		status = archive_list_add(u->list, &c.file, err);
 	}
 	if (status == ST_OK) {
@@ -109,7 +110,7 @@ enum status upkeep_compact(struct upkeep *u, int64_t now_ns, struct error *err)
 	enum status status = policy_next(u->policy, u->list, now_ns, &step, err);
 
 	if (status == ST_OK) {
-		status = step.input_count > 0 ? compact(u, &step, now_ns, err) : ST_END;
+		status = step.input_count > 0 ? compact(u, &step, err) : ST_END;
 	}
 	policy_step_clear(&step);
 	return status;
