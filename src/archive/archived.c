@@ -522,9 +522,12 @@ static enum status step(struct archived *a, struct error *err)
 	return append(a, err);
 }
 
-/* What may pass by itself is waited for, by who follows. */
+/* What may pass by itself is waited for, by who follows: the archive, and room on the
+ * disk of what it is read into. */
 static bool waits(struct archived *a, enum status status, const struct error *err)
 {
+	bool is_ours = a->unappended || a->state.spool_failed;
+
 	if (status == ST_OK) {
 		if (a->is_out_of_reach) {
 			log_warn("the archive can be read again");
@@ -535,11 +538,13 @@ static bool waits(struct archived *a, enum status status, const struct error *er
 	if (status == ST_END) {
 		return true;
 	}
-	if (!a->settings.follows || status != ST_IO) {
+	if (!a->settings.follows || status != ST_IO ||
+	    (is_ours && !error_is_full(err))) {
 		return false;
 	}
 	if (!a->is_out_of_reach) {
-		log_warn("%s; trying again until it can be read", err->text);
+		log_warn("%s; trying again%s", err->text,
+			 is_ours ? "" : " until it can be read");
 		a->is_out_of_reach = true;
 	}
 	return true;

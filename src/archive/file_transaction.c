@@ -29,6 +29,7 @@ struct reading {
 	uint32_t *slots;
 	size_t batch_total;
 	size_t batch_most;
+	bool spool_failed;
 };
 
 /* ---- pages ---- */
@@ -47,6 +48,7 @@ static enum status write_batch(struct reading *r, struct error *err)
 	}
 	if (r->batch_total > 0) {
 		status = spool_write(r->spool, r->slots, r->batch_total, r->batch, err);
+		r->spool_failed = status != ST_OK;
 	}
 	r->batch_total = 0;
 	return status;
@@ -66,6 +68,7 @@ static enum status take_page(struct reading *r, uint32_t page_no, const uint8_t 
 	}
 	status = spool_alloc(r->spool, &slot, err);
 	if (status != ST_OK) {
+		r->spool_failed = true;
 		return status;
 	}
 	r->pages[r->page_total++] = (struct captured_page){page_no, slot};
@@ -231,10 +234,12 @@ enum status file_transaction_read(struct storage *storage,
 	enum status status = storage_file_open(storage, file, &opened, err);
 
 	*out = NULL;
+	state->spool_failed = false;
 	if (status != ST_OK) {
 		return status;
 	}
 	status = read_file(&r, opened, err);
+	state->spool_failed = r.spool_failed;
 	storage_file_close(opened);
 	if (status == ST_OK) {
 		status = make(&r, out, err);

@@ -32,6 +32,7 @@ struct file_state {
 	uint32_t page_count; /* pages */
 	uint32_t most_pages; /* that it had, as far as that is known */
 	int64_t time_ns;     /* since 1970 */
+	bool spool_failed;   /* ST_IO of the last file was the spool's */
 };
 
 /* `file` leads on from `state`, which becomes what it leads to. `spool` has pages of

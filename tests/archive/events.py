@@ -325,6 +325,26 @@ def test_who_follows_waits_for_a_folder_that_is_away(box):
            in tail.errors[-1], "%s", tail.error_text())
 
 
+def test_a_state_directory_that_fails_is_not_waited_for(box):
+    """Of its own disk who follows waits for room only."""
+    program = box.options.rowtail + "-faults"
+    box.need("" if os.access(program, os.X_OK) else "%s is not built" % program)
+    box.options = type(box.options)(program, box.options.wrapper, box.options.slow)
+    states = images(box)
+    archive, state = box.path("archive"), box.path("state")
+    put(archive, 9, 1, 1, states)
+    for number, files in ((1, "frames"), (2, "log-*")):
+        order = "write %s/%s %d 0 EIO" % (state, files, number)
+        tail = box.tail("events", archive, "--follow", "--state", state, "-D",
+                        "snapshot.mode=no_data", env={**os.environ, "ROWTAIL_FAIL": order})
+        for n in range(2, 7):
+            put(archive, 0, n, n, states)
+        expect(tail.wait_exit(30) == 1 and state in tail.errors[-1] and
+               "trying again" not in tail.error_text(), "%s: %s", files, tail.error_text())
+        shutil.rmtree(state)
+        shutil.rmtree(os.path.join(archive, "ltx", "0"))
+
+
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
 
 
