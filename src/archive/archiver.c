@@ -364,6 +364,12 @@ static enum status run(struct listener *listener, struct error *err)
 		status = thread_start(&a->thread, run_archiver, a, "archive", err);
 		a->is_started = status == ST_OK;
 	}
+	if (status != ST_OK) { /* nobody waits for what nobody makes */
+		(void)pthread_mutex_lock(&a->lock);
+		a->has_ended = true;
+		(void)pthread_cond_broadcast(&a->changed);
+		(void)pthread_mutex_unlock(&a->lock);
+	}
 	return status;
 }
 

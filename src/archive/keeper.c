@@ -172,7 +172,7 @@ static enum status check_owner(struct keeper *k, struct error *err)
 
 	if (k->checked_ns == 0 || clock_mono_ns() - k->checked_ns > ROUND_NS) {
 		status = owner_check(&k->owner, err);
-		k->checked_ns = clock_mono_ns();
+		k->checked_ns = status == ST_OK ? clock_mono_ns() : k->checked_ns;
 	}
 	if (status == ST_CONFIG) {
 		k->settings.fail(k->settings.context, err);

@@ -174,7 +174,6 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 		return status;
 	}
 	keeper_take_list(u->keeper, &list, u->owner.number);
-	outbox_back(u->settings.outbox);
 	known->is_known = true;
 	u->checked_ns = clock_mono_ns();
 	return ST_OK;
@@ -270,7 +269,7 @@ static enum status upload(struct uploader *u, const struct archive_file *file,
 
 	if (status == ST_OK && clock_mono_ns() - u->checked_ns > CHECK_NS) {
 		status = owner_check(&u->owner, err);
-		u->checked_ns = clock_mono_ns();
+		u->checked_ns = status == ST_OK ? clock_mono_ns() : u->checked_ns;
 	} else if (status == ST_OK) {
 		status = owner_check_next(&u->owner, err);
 	}
@@ -433,6 +432,9 @@ enum status uploader_open(const struct uploader_settings *settings,
 	status = open_keeper(u, err);
 	if (status == ST_OK) {
 		status = connect(u, known, err);
+	}
+	if (status == ST_OK) {
+		outbox_back(settings->outbox); /* what an earlier run has left */
 	}
 	if (status != ST_OK && may_pass(status) && !settings->must_reach) {
 		*known = (struct archive_known){0};

@@ -120,6 +120,37 @@ def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     same(box, fake, path)
 
 
+def test_an_archive_that_is_listed_and_takes_no_file_is_still_away(box):
+    writer, path = small(box)
+    fake = FakeS3(box)
+    tail = follow(box, fake, path)
+    box.wait_until(lambda: files(fake), 30, "no first file")
+    box.stop(tail)
+    reason = os.path.join(box.path("state"), "archive", "error")
+    expect(not os.path.exists(reason), "it is away")
+    refused = threading.Event()
+
+    def refuses(handler):
+        if handler.command != "PUT" or not handler.key.endswith(".ltx"):
+            return False
+        refused.set()
+        handler.fail(503, "SlowDown")
+        return True
+    fake.faults[:] = [lambda handler: handler.cut() or True] * 1000
+    tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
+    expect(os.path.exists(reason), "nothing says that it is away: %s", tail.error_text())
+    writer.sql("c", "INSERT INTO t(v) VALUES('a')")
+    fake.faults[:] = [refuses] * 1000
+    expect(refused.wait(120), "no file came")
+    box.stop(tail)
+    expect(os.path.exists(reason), "it is said to take files")
+    fake.faults[:] = []
+    tail = follow(box, fake, path)
+    box.wait_until(lambda: not waits(box), 120, "files wait still")
+    box.wait_until(lambda: not os.path.exists(reason), 30, "it is away still")
+    box.stop(tail)
+
+
 def refuses_late(handler):
     """A file is refused for good, once the run has nothing else to do."""
     if handler.command == "PUT" and handler.key.endswith(".ltx"):
