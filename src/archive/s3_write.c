@@ -222,9 +222,9 @@ enum status s3_put_note(struct storage *storage, const char *name, const void *b
 {
 	struct s3_storage *s = s3_storage_of(storage);
 	char key[S3_KEY_BYTES];
+	char there[REPLY_BYTES];
 	enum status status = note_key(s, name, key, err);
 	size_t got = 0;
-	char *there;
 
 	if (status == ST_OK) {
 		status = put_whole(s, key, NULL, -1, bytes, len, err);
@@ -232,16 +232,9 @@ enum status s3_put_note(struct storage *storage, const char *name, const void *b
 	if (status != ST_END) {
 		return status;
 	}
-	there = malloc(len + 1);
-	if (!there) {
-		return error_no_memory(err, "a note of an archive");
-	}
-	/* One that is longer has more than there is room for. */
-	status = s3_get_note(storage, name, there, len + 1, &got, err);
-	if (status == ST_END || (status == ST_IO && s->answer->code == 200) ||
-	    (status == ST_OK && (got != len || memcmp(there, bytes, len) != 0))) {
-		status = other_writer(s, key, err);
-	}
-	free(there);
-	return status;
+	status = s3_get_note(storage, name, there, sizeof there, &got, err);
+	return status == ST_END || (status == ST_OK &&
+				    (got != len || memcmp(there, bytes, len) != 0))
+		   ? other_writer(s, key, err)
+		   : status;
 }

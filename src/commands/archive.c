@@ -240,6 +240,12 @@ struct verified {
 	int64_t latest_ns; /* the time of the newest state */
 };
 
+/* Of a disk it is the file that cannot be read, of a server that it is away. */
+static bool is_damage(const struct archive *a, enum status status)
+{
+	return status == ST_CORRUPT || (status == ST_IO && !a->storage->calls->is_far);
+}
+
 static enum status verify_files(const struct archive *a, struct verified *v,
 				struct error *err)
 {
@@ -253,7 +259,7 @@ static enum status verify_files(const struct archive *a, struct verified *v,
 		} else if (status == ST_OK) {
 			v->files++;
 			v->bytes += file->size;
-		} else if (status == ST_CORRUPT || status == ST_IO) {
+		} else if (is_damage(a, status)) {
 			v->damaged++;
 			log_warn("%s", err->text);
 		} else {

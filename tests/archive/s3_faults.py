@@ -163,6 +163,13 @@ def test_what_does_not_pass_is_said(box):
         fake.faults = []
 
 
+def test_a_server_that_is_away_is_no_damage(box):
+    fake = filled(box)
+    fake.faults = [lambda h: False] * 2 + [lambda h: h.cut() or True] * 1000
+    refused(box, fake, 1, "no answer from http://127.0.0.1:",
+            command=("archive", "verify", ARCHIVE))
+
+
 def test_keys_and_places_that_are_wrong(box):
     fake = filled(box)
     refused(box, fake, 2, "the secret key is not that of the access key",

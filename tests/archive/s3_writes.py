@@ -182,6 +182,18 @@ def test_notes(box):
     call(box, fake.endpoint, "get-note", "long", code=1, part="more than was asked")
 
 
+def test_a_note_whose_answer_breaks_off_is_no_other_writer(box):
+    fake = FakeS3(box)
+    call(box, fake.endpoint, "note", "rowtail.json", "mine")
+    fake.faults = [nothing] + [
+        lambda h: h.answer(200, b"mi", length=4) or h.cut() or True] * 20
+    done = call(box, fake.endpoint, "note", "rowtail.json", "mine", code=1,
+                part="no answer from http://127.0.0.1:")
+    expect(not done, "it said something: %s", done)
+    fake.faults = []
+    call(box, fake.endpoint, "note", "rowtail.json", "mine")
+
+
 def test_a_server_without_conditions_is_refused(box):
     fake = FakeS3(box)
     path, _ = local(box, 10)
