@@ -153,11 +153,14 @@ static enum status find_kind(const char *location, const char *at, enum kind *ki
 	if (strncmp(location, "s3://", 5) == 0 || strncmp(location, "file:", 5) == 0) {
 		return ST_OK;
 	}
-	if (stat(location, &st) != 0 && errno == ENOENT) {
-		return error_set(err, ST_CONFIG,
-				 "%s: no such file; give an archive, a state directory "
-				 "or a database",
-				 quote(location).text);
+	if (stat(location, &st) != 0) {
+		return errno == ENOENT || errno == ENOTDIR
+			   ? error_set(err, ST_CONFIG,
+				       "%s: no such file; give an archive, a state "
+				       "directory or a database",
+				       quote(location).text)
+			   : error_set_errno(err, errno, "%s cannot be looked at",
+					     quote(location).text);
 	}
 	if (S_ISREG(st.st_mode)) {
 		*kind = DATABASE;

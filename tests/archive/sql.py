@@ -322,10 +322,17 @@ def test_usage(box):
             (("sql", FIXTURE, "SELECT 1", "--format=xml"), "must be json, csv or table"),
             (("sql", FIXTURE, "SELECT 1", "--at", "x"), "--at x: must be latest, first"),
             (("sql", box.path("none"), "SELECT 1"), "none: no such file; give an"),
+            (("sql", __file__ + "/none", "SELECT 1"), "none: no such file; give an"),
             (("restore", "a", "b", "--format=csv"), "--format goes with rowtail sql")):
         done = box.run(*args)
         expect(done.code == 2 and len(done.error_lines) == 1 and
                part in done.error_lines[0], "%s: %s", args, done)
+
+
+def test_what_cannot_be_looked_at_is_no_archive(box):
+    done = box.run("sql", "x" * 300, "SELECT 1")
+    expect(done.code == 1 and len(done.error_lines) == 1 and
+           "x cannot be looked at: File name too long" in done.error_lines[0], "%s", done)
 
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
