@@ -29,6 +29,7 @@ struct compute_process {
 	int fd;
 	clockid_t clock;
 	bool has_clock;
+	int64_t used_ns; /* when it has ended, without a clock any more */
 	struct buffer request;
 	struct wire_head answer;
 	struct buffer received;
@@ -130,12 +131,23 @@ static bool start(struct compute_process *process)
 	return true;
 }
 
+int64_t compute_process_cpu_ns(struct compute_process *process)
+{
+	struct timespec used;
+
+	return process->has_clock && clock_gettime(process->clock, &used) == 0
+		   ? clock_ns_of(used)
+		   : process->used_ns;
+}
+
 /* Its status: of its own end, if it has come to that before. */
 static int end(struct compute_process *process)
 {
 	int status = 0;
 
 	(void)kill(process->pid, SIGKILL);
+	process->used_ns = compute_process_cpu_ns(process);
+	process->has_clock = false;
 	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR) {
 	}
 	process->pid = 0;
@@ -154,15 +166,6 @@ void compute_process_close(struct compute_process *process)
 	buffer_clear(&process->request);
 	buffer_clear(&process->received);
 	free(process);
-}
-
-int64_t compute_process_cpu_ns(struct compute_process *process)
-{
-	struct timespec used;
-
-	return process->has_clock && clock_gettime(process->clock, &used) == 0
-		   ? (int64_t)used.tv_sec * NS_PER_S + used.tv_nsec
-		   : 0;
 }
 
 /* ---- asking ---- */

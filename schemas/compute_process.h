@@ -53,7 +53,7 @@ struct compute_process *compute_process_open(const struct table *table,
 					     struct error *complaint);
 void compute_process_close(struct compute_process *process);
 
-/* CPU time that it has used, in nanoseconds. */
+/* CPU time that it has used, in nanoseconds, also when it has ended. */
 int64_t compute_process_cpu_ns(struct compute_process *process);
 
 /* Make a row the one at hand: its stored `values`. Otherwise `complaint` says why not.

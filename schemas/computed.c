@@ -251,9 +251,8 @@ static int64_t cpu_ns(void)
 {
 	struct timespec used;
 
-	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0
-		   ? (int64_t)used.tv_sec * NS_PER_S + used.tv_nsec
-		   : 0;
+	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0 ? clock_ns_of(used)
+								  : 0;
 }
 
 /* True when it is done. Whatever fails is tried apart, from then on. */

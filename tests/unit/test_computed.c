@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "schemas/compute_child.h"
+#include "schemas/compute_process.h"
 #include "schemas/computed.h"
 #include "tests/lib/catalog_fixture.h"
 
@@ -509,6 +510,32 @@ static void test_hostile_definitions(void **state)
 	assert_int_not_equal(access("/tmp/rowtail-evil", F_OK), 0);
 }
 
+/* A start that fails has its cost, or rows would not pay for it. */
+static void test_what_a_process_used_is_known_after_its_end(void **state)
+{
+	const struct compute_budget budget = {
+	    .cpu_ns = 10000000000, .length = 1000000, .answer = 0, .memory = 100000000};
+	const bool is_off[1] = {false};
+	struct compute_process *process;
+	struct catalog_fixture f;
+	enum computation result;
+	struct error complaint;
+	struct caught caught;
+
+	(void)state;
+	catch_start(&caught);
+	open_defined(&f, "CREATE TABLE t(a,b AS (lower(a,a)))");
+	(void)catch_end(&caught);
+	/* What it says of lower is more than it may. */
+	process = compute_process_open(fixture_table(&f, "t"), is_off, &budget, &result,
+				       &complaint);
+	assert_non_null(process);
+	assert_int_equal(result, COMPUTING_ENDED);
+	assert_true(compute_process_cpu_ns(process) > 0);
+	compute_process_close(process);
+	fixture_close(&f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,6 +553,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_columns_that_double_each_other_end),
 	    cmocka_unit_test(test_all_that_is_computed_of_a_row_has_a_limit),
 	    cmocka_unit_test(test_hostile_definitions),
+	    cmocka_unit_test(test_what_a_process_used_is_known_after_its_end),
 	};
 
 	if (compute_child_is(argc, argv)) {
