@@ -530,17 +530,17 @@ static enum status find_told_renames(struct decoder *decoder,
 {
 	struct table_renames *renames = &decoder->renames;
 	struct page_set all, *written = &decoder->marks.dirty;
+	bool is_asked = decoder->gone_count > 0 && !decoder->events.for_statements;
 	enum status status = ST_OK;
 
 	page_set_init(&all);
 	page_set_empty(&decoder->matched);
 	renames->count = 0;
-	if (decoder->left_out > 0) {
+	if (is_asked && !txn->is_catch_up && decoder->left_out > 0) {
 		status = list_written(txn, &all, err);
 		written = &all;
 	}
-	if (status == ST_OK && decoder->gone_count > 0 &&
-	    !decoder->events.for_statements) {
+	if (status == ST_OK && is_asked) {
 		status = table_renames_find(renames, decoder->catalog, fresh,
 					    txn->is_catch_up ? NULL : written, err);
 	}

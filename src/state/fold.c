@@ -210,10 +210,13 @@ static enum status settle(const struct fold *fold, struct error *err)
 	struct listener *listener = *fold->settings.listener;
 	const struct captured_txn *last = fold->batch.first;
 
+	if (!listener) {
+		return ST_OK;
+	}
 	while (last->next) {
 		last = last->next;
 	}
-	return listener ? listener->settle(listener, last->lsn, err) : ST_OK;
+	return listener->settle(listener, last->lsn, err);
 }
 
 /* Bring S forward: A on disk first, then the pages, then meta. */

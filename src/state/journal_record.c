@@ -102,13 +102,15 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 {
 	size_t length = record_bytes(record);
 	uint8_t *at = begin_record(to, record, length, durable_lsn, chain_before);
+	bool is_merged = record->kind == JOURNAL_MERGED;
+	uint64_t after = 0;
+	uint64_t sum;
 
 	if (!at) {
 		return false;
 	}
-	if (record->kind == JOURNAL_MERGED) {
-		uint64_t after = XXH3_64bits(to->bytes, JOURNAL_HEAD_BYTES);
-
+	if (is_merged) {
+		after = XXH3_64bits(to->bytes, JOURNAL_HEAD_BYTES);
 		put_merged(at, record, after);
 		at += JOURNAL_MERGED_BYTES;
 	}
@@ -123,9 +125,11 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 		at += JOURNAL_PAGE_BYTES;
 	}
 	assert(at + JOURNAL_SUM_BYTES == (uint8_t *)to->bytes + length);
-	put_u64le(at, XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES));
+	sum = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
+	put_u64le(at, sum);
 	to->len = length;
-	return journal_record_sum((const uint8_t *)to->bytes, length, chain);
+	*chain = is_merged ? after : sum;
+	return true;
 }
 
 uint64_t journal_merged_bytes(const struct journal_record *record)
