@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "btree/db_header.h"
@@ -18,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
+#include "src/capture/source_state.h"
 #include "src/capture/wal_frames.h"
 
 /* The kernel's clock for files is that coarse: a second write within it may leave the
@@ -139,26 +139,20 @@ static enum status open_file(struct database_file *file, struct error *err)
 	return ST_OK;
 }
 
-static int64_t ns_of(const struct timespec *time)
-{
-	return time->tv_sec * NS_PER_S + time->tv_nsec;
-}
-
 /* Wait until what was written last is so old that whatever comes has another time. */
 static enum status settle(struct database_file *file, struct error *err)
 {
 	for (int i = 0; i < WAITS; i++) {
-		const struct timespec pause = {.tv_nsec = WAIT_NS};
 		int64_t age_ns;
 
 		if (fstat(file->fd, &file->st) != 0) {
 			return unreadable(file, err);
 		}
-		age_ns = clock_wall_ns() - ns_of(&file->st.st_ctim);
+		age_ns = clock_wall_ns() - clock_ns_of(file->st.st_ctim);
 		if (age_ns < 0 || age_ns > TICK_NS) {
 			return ST_OK;
 		}
-		(void)nanosleep(&pause, NULL);
+		clock_sleep_ns(WAIT_NS);
 	}
 	return error_set(err, ST_RETRY, "%s: is being written" NO_PAGES,
 			 quote(file->given).text);
@@ -231,18 +225,14 @@ static enum status make_ends(struct database_file *file, struct error *err)
 	return ST_OK;
 }
 
-/* How many pages there are: SQLite believes page 1 if the same writer wrote both. */
 static enum status count_pages(struct database_file *file, struct error *err)
 {
 	struct page_source *source = &file->source;
-	uint64_t in_file = (file->len + source->page_size - 1) / source->page_size;
 	struct db_header header;
 	struct page_ref ref = {0};
 	enum status status;
 
-	source->page_count = file->wal.count > 0    ? file->wal.page_count
-			     : in_file > UINT32_MAX ? UINT32_MAX
-						    : (uint32_t)in_file;
+	source->page_count = file->wal.count > 0 ? file->wal.page_count : 1;
 	if (source->page_count == 0) {
 		return unfit(file, "is corrupt: its WAL says that it has no page", err);
 	}
@@ -254,18 +244,10 @@ static enum status count_pages(struct database_file *file, struct error *err)
 		return unfit(file, "is corrupt: page 1 is not that of a database", err);
 	}
 	source->usable_size = header.usable_size;
-	if (file->wal.count > 0 || header.page_count == 0 ||
-	    memcmp(ref.bytes + 24, ref.bytes + 92, 4) != 0) {
-		return ST_OK;
-	}
-	if (header.page_count > in_file) {
-		return error_set(err, ST_UNFIT,
-				 "%s: is cut off, it should have %" PRIu32
-				 " pages and has %" PRIu64 "; restore it from a backup",
-				 quote(file->given).text, header.page_count, in_file);
-	}
-	source->page_count = header.page_count;
-	return ST_OK;
+	return file->wal.count > 0
+		   ? ST_OK
+		   : source_count_pages(file->given, ref.bytes, source->page_size,
+					file->len, &source->page_count, err);
 }
 
 static enum status read_head(struct database_file *file, struct error *err)
@@ -374,18 +356,12 @@ void database_file_close(struct database_file *file)
 
 /* ---- an empty one ---- */
 
-static void put_u16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
 /* The header and an empty leaf: what CREATE TABLE and DROP TABLE leave. */
 static void make_first(uint8_t *page, uint32_t page_size, uint32_t reserved,
 		       enum text_encoding encoding)
 {
 	memcpy(page, "SQLite format 3", 16);
-	put_u16(page + 16, page_size == 65536 ? 1 : page_size);
+	put_u16be(page + 16, page_size == 65536 ? 1 : (uint16_t)page_size);
 	page[DB_WRITE_FORMAT] = page[DB_READ_FORMAT] = 1;
 	page[20] = (uint8_t)reserved;
 	page[21] = 64; /* payload fractions, which are fixed */
@@ -394,7 +370,7 @@ static void make_first(uint8_t *page, uint32_t page_size, uint32_t reserved,
 	page[47] = 4; /* schema format */
 	page[59] = (uint8_t)encoding;
 	page[DB_HEADER_SIZE] = 13; /* leaf of a table */
-	put_u16(page + DB_HEADER_SIZE + 5, (page_size - reserved) & 0xffff);
+	put_u16be(page + DB_HEADER_SIZE + 5, (uint16_t)(page_size - reserved));
 }
 
 enum status database_file_fill(struct database_file *file,
@@ -456,11 +432,11 @@ enum status database_file_check(const struct database_file *file, struct error *
 int64_t database_file_time_ns(const struct database_file *file)
 {
 	struct stat wal;
-	int64_t time_ns = ns_of(&file->st.st_mtim);
+	int64_t time_ns = clock_ns_of(file->st.st_mtim);
 
 	if (file->wal.count > 0 && fstat(file->wal.fd, &wal) == 0 &&
-	    ns_of(&wal.st_mtim) > time_ns) {
-		time_ns = ns_of(&wal.st_mtim);
+	    clock_ns_of(wal.st_mtim) > time_ns) {
+		time_ns = clock_ns_of(wal.st_mtim);
 	}
 	return time_ns;
 }

@@ -45,36 +45,44 @@ bool source_find_end(const struct db_handles *db, const struct wal_index_header 
 	return is_untouched && !is_same_life(header, end);
 }
 
-enum status source_page_count(const struct db_handles *db, uint32_t *pages,
-			      struct error *err)
+enum status source_count_pages(const char *path, const uint8_t *head,
+			       uint32_t page_size, uint64_t len, uint32_t *pages,
+			       struct error *err)
 {
-	uint8_t bytes[DB_HEADER_SIZE];
+	uint64_t in_file = (len + page_size - 1) / page_size;
 	struct db_header header;
-	struct stat st;
-	uint64_t in_file;
 
-	if (fstat(db->db_fd, &st) != 0 ||
-	    !file_read_exactly(db->db_fd, bytes, sizeof bytes, 0)) {
-		return error_set_errno(err, errno, "%s: cannot be read",
-				       quote(db->path).text);
-	}
-	if (db_header_read(bytes, &header, err) != ST_OK) {
+	if (db_header_read(head, &header, err) != ST_OK) {
 		(void)error_wrap(err, "%s: is corrupt, restore it from a backup",
-				 quote(db->path).text);
+				 quote(path).text);
 		return err->status = ST_UNFIT;
 	}
-	in_file = ((uint64_t)st.st_size + db->page_size - 1) / db->page_size;
 	*pages = in_file > UINT32_MAX ? UINT32_MAX : (uint32_t)in_file;
 	/* The count in page 1 holds if the same writer wrote both. */
-	if (header.page_count == 0 || memcmp(bytes + 24, bytes + 92, 4) != 0) {
+	if (header.page_count == 0 || memcmp(head + 24, head + 92, 4) != 0) {
 		return ST_OK;
 	}
 	if (header.page_count > in_file) {
 		return error_set(err, ST_UNFIT,
 				 "%s: is cut off, it should have %" PRIu32
 				 " pages and has %" PRIu64 "; restore it from a backup",
-				 quote(db->path).text, header.page_count, in_file);
+				 quote(path).text, header.page_count, in_file);
 	}
 	*pages = header.page_count;
 	return ST_OK;
+}
+
+enum status source_page_count(const struct db_handles *db, uint32_t *pages,
+			      struct error *err)
+{
+	uint8_t bytes[DB_HEADER_SIZE];
+	struct stat st;
+
+	if (fstat(db->db_fd, &st) != 0 ||
+	    !file_read_exactly(db->db_fd, bytes, sizeof bytes, 0)) {
+		return error_set_errno(err, errno, "%s: cannot be read",
+				       quote(db->path).text);
+	}
+	return source_count_pages(db->path, bytes, db->page_size, (uint64_t)st.st_size,
+				  pages, err);
 }

@@ -26,8 +26,13 @@ bool source_find_end(const struct db_handles *db, const struct wal_index_header 
 		     const struct wal_place *end, bool is_untouched, uint8_t *page,
 		     uint32_t *frame);
 
-/* The size of the database in pages where no frame tells it, from page 1 and the file.
- * ST_UNFIT: corrupt or cut off. */
+/* The size of a database in pages where no frame tells it, from page 1, which begins
+ * with `head`, and the `len` bytes of its file; `path` is for messages. ST_UNFIT:
+ * corrupt or cut off. */
+enum status source_count_pages(const char *path, const uint8_t *head,
+			       uint32_t page_size, uint64_t len, uint32_t *pages,
+			       struct error *err) MUST_CHECK;
+/* The same of the one that is open. */
 enum status source_page_count(const struct db_handles *db, uint32_t *pages,
 			      struct error *err) MUST_CHECK;
 

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "btree/db_header.h"
@@ -182,9 +181,7 @@ static enum status find_with_patience(struct wal_frames *wal, const char *name,
 
 	for (int i = 0; status == ST_RETRY && i < TRIES; i++) {
 		if (i > 0) {
-			const struct timespec pause = {.tv_nsec = PAUSE_NS};
-
-			(void)nanosleep(&pause, NULL);
+			clock_sleep_ns(PAUSE_NS);
 			unmap_wal(wal);
 		}
 		status = find_committed(wal, name, db_fd, shm_fd, err);

@@ -87,10 +87,8 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 	    .on_outage = out_of_reach,
 	    .context = delivery,
 	};
-	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
 
-	return status == ST_OK ? config->sink->open(&settings, &delivery->sink, err)
-			       : status;
+	return config->sink->open(&settings, &delivery->sink, err);
 }
 
 static enum header_form header_form_of(const struct config *config)

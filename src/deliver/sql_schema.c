@@ -31,7 +31,8 @@ void sql_schema_clear(struct sql_schema *schema)
 	buffer_clear(&schema->remarks);
 }
 
-bool sql_schema_is_own(const char *name)
+/* A table that SQLite makes by itself. */
+static bool is_own(const char *name)
 {
 	return strncasecmp(name, "sqlite_", 7) == 0;
 }
@@ -97,7 +98,7 @@ static bool is_wanted(const struct plan *plan, const struct catalog *catalog,
 {
 	const struct table *table = catalog_find(catalog, row->table_name);
 
-	if (sql_schema_is_own(row->name) || !row->sql) {
+	if (is_own(row->name) || !row->sql) {
 		return false;
 	}
 	return plan->is_whole || (table && !table->left_out);

@@ -37,7 +37,4 @@ enum status sql_schema_plan(struct sql_schema *schema, const struct catalog *was
 			    const struct catalog *is, bool is_whole,
 			    struct error *err) MUST_CHECK;
 
-/* A table that SQLite makes by itself: its name begins with sqlite_. */
-bool sql_schema_is_own(const char *name);
-
 #endif
