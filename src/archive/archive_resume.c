@@ -35,8 +35,8 @@ static bool is_of_before(const struct outbox_content *outbox, uint64_t txid)
 
 enum status archive_resume(const struct archive_known *known,
 			   const struct outbox_content *outbox,
-			   const struct archive_base *base, struct archive_resume *out,
-			   struct error *err)
+			   const struct archived_state *base,
+			   struct archive_resume *out, struct error *err)
 {
 	bool uses_outbox = outbox->count > 0 && leads_on(known, outbox);
 	uint32_t page_size =

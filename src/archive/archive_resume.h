@@ -28,7 +28,7 @@ struct archive_known {
 };
 
 /* What the state directory has. */
-struct archive_base {
+struct archived_state {
 	uint64_t lsn;     /* S */
 	uint64_t end_lsn; /* D */
 	uint32_t page_size;
@@ -49,7 +49,7 @@ struct archive_resume {
 
 enum status archive_resume(const struct archive_known *known,
 			   const struct outbox_content *outbox,
-			   const struct archive_base *base, struct archive_resume *out,
-			   struct error *err) MUST_CHECK;
+			   const struct archived_state *base,
+			   struct archive_resume *out, struct error *err) MUST_CHECK;
 
 #endif

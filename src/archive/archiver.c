@@ -297,10 +297,10 @@ static enum status begin(struct listener *listener, const struct listener_base *
 			 struct error *err)
 {
 	struct archiver *a = archiver_of(listener);
-	struct archive_base ours = {.lsn = base->lsn,
-				    .end_lsn = base->end_lsn > base->lsn ? base->end_lsn
-									 : base->lsn,
-				    .page_size = base->page_size};
+	struct archived_state ours = {
+	    .lsn = base->lsn,
+	    .end_lsn = base->end_lsn > base->lsn ? base->end_lsn : base->lsn,
+	    .page_size = base->page_size};
 	struct outbox_content content;
 	struct archive_resume resume;
 	enum status status;

@@ -397,23 +397,16 @@ static enum status read_size_before(const struct compaction *c, uint32_t *pages,
 	*pages = txid == 0 ? 0 : UINT32_MAX;
 	for (size_t i = 0; txid > 0 && i < c->list->count; i++) {
 		const struct archive_file *file = &c->list->files[i];
-		struct ltx_reader *reader = NULL;
-		struct storage_file *opened;
+		struct ltx_header header;
 		enum status status;
 
 		if (file->max_txid != txid) {
 			continue;
 		}
-		status = storage_file_open(c->storage, file, &opened, err);
-		if (status != ST_OK) {
-			return status;
-		}
-		status = ltx_reader_open(opened, file, &reader, err);
+		status = ltx_header_of(c->storage, file, &header, err);
 		if (status == ST_OK) {
-			*pages = ltx_reader_header(reader)->page_count;
+			*pages = header.page_count;
 		}
-		ltx_reader_close(reader);
-		storage_file_close(opened);
 		return status;
 	}
 	return ST_OK;

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/archive/archive_folder.h"
+#include "src/archive/fd_file.h"
 #include "src/archive/file_name.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
@@ -117,19 +117,17 @@ static enum status open_file(struct storage *storage, const struct archive_file 
 {
 	struct directory *d = directory_of(storage);
 	struct directory_file *f = calloc(1, sizeof *f);
-	char path[FILE_NAME_BYTES + 12];
+	struct archive_name name = archive_name(file);
 	struct stat st;
 
 	if (!f) {
 		return error_no_memory(err, "a file of an archive");
 	}
 	f->base.storage = storage;
-	(void)snprintf(path, sizeof path, "%u/%016" PRIx64 "-%016" PRIx64 ".ltx",
-		       file->level, file->min_txid, file->max_txid);
 	(void)snprintf(f->base.name, sizeof f->base.name, "%.*s/ltx/%s",
-		       (int)(sizeof f->base.name - sizeof path - 8),
-		       quote(d->folder.root).text, path);
-	f->fd = openat(d->folder.ltx_fd, path,
+		       (int)(sizeof f->base.name - sizeof name - 8),
+		       quote(d->folder.root).text, name.text);
+	f->fd = openat(d->folder.ltx_fd, name.text,
 		       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		f->base.size = (uint64_t)st.st_size;
@@ -155,15 +153,8 @@ static enum status read_file(struct storage_file *file, void *bytes, size_t len,
 			     uint64_t offset, size_t *got, struct error *err)
 {
 	const struct directory_file *f = (const struct directory_file *)(void *)file;
-	ssize_t n = offset <= INT64_MAX - len
-			? file_read_at(f->fd, bytes, len, (off_t)offset)
-			: 0;
 
-	if (n < 0) {
-		return error_set_errno(err, errno, "%s cannot be read", file->name);
-	}
-	*got = (size_t)n;
-	return ST_OK;
+	return fd_file_read(f->fd, file->name, bytes, len, offset, got, err);
 }
 
 static void close_file(struct storage_file *file)

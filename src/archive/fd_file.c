@@ -6,19 +6,25 @@
 
 #include "src/base/file_io.h"
 
+enum status fd_file_read(int fd, const char *name, void *bytes, size_t len,
+			 uint64_t offset, size_t *got, struct error *err)
+{
+	ssize_t n =
+	    offset <= INT64_MAX - len ? file_read_at(fd, bytes, len, (off_t)offset) : 0;
+
+	if (n < 0) {
+		return error_set_errno(err, errno, "%s cannot be read", name);
+	}
+	*got = (size_t)n;
+	return ST_OK;
+}
+
 static enum status read_file(struct storage_file *file, void *bytes, size_t len,
 			     uint64_t offset, size_t *got, struct error *err)
 {
 	const struct fd_file *f = (const struct fd_file *)(void *)file;
-	ssize_t n = offset <= INT64_MAX - len
-			? file_read_at(f->fd, bytes, len, (off_t)offset)
-			: 0;
 
-	if (n < 0) {
-		return error_set_errno(err, errno, "%s cannot be read", file->name);
-	}
-	*got = (size_t)n;
-	return ST_OK;
+	return fd_file_read(f->fd, file->name, bytes, len, offset, got, err);
 }
 
 static void close_file(struct storage_file *file)

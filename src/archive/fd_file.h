@@ -18,6 +18,10 @@ struct fd_file {
 	int fd;
 };
 
+/* As the read of struct storage_calls; `name` as below. */
+enum status fd_file_read(int fd, const char *name, void *bytes, size_t len,
+			 uint64_t offset, size_t *got, struct error *err) MUST_CHECK;
+
 /* `name`: for messages, as it shall be shown. */
 void fd_file_init(struct fd_file *file, int fd, uint64_t size, const char *name);
 

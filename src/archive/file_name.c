@@ -35,3 +35,13 @@ void file_name_write(const struct archive_file *file, char name[FILE_NAME_BYTES]
 	(void)snprintf(name, FILE_NAME_BYTES, "%016" PRIx64 "-%016" PRIx64 ".ltx",
 		       file->min_txid, file->max_txid);
 }
+
+struct archive_name archive_name(const struct archive_file *file)
+{
+	struct archive_name name;
+	char text[FILE_NAME_BYTES];
+
+	file_name_write(file, text);
+	(void)snprintf(name.text, sizeof name.text, "%u/%s", file->level, text);
+	return name;
+}

@@ -20,4 +20,10 @@ bool file_name_read(const char *name, struct archive_file *file);
 
 void file_name_write(const struct archive_file *file, char name[FILE_NAME_BYTES]);
 
+/* LEVEL/MIN-MAX.ltx: below ltx/ of an archive in a folder, and for messages. */
+struct archive_name {
+	char text[FILE_NAME_BYTES + 12];
+};
+struct archive_name archive_name(const struct archive_file *file);
+
 #endif

@@ -7,15 +7,6 @@
 #include "src/archive/s3.h"
 #include "src/base/quote.h"
 
-/* "s3://..." but not "./a:b". */
-static bool has_scheme(const char *location)
-{
-	const char *colon = strstr(location, "://");
-
-	return colon && colon > location &&
-	       strcspn(location, "/") == (size_t)(colon - location) + 1;
-}
-
 #define S3_SCHEME "s3://"
 
 static bool is_s3(const char *location)
@@ -27,10 +18,8 @@ static bool is_s3(const char *location)
 static enum status read_location(const char *location, const char **path,
 				 struct error *err)
 {
-	*path = location;
-	if (strncmp(location, "file:", 5) == 0) {
-		*path += 5;
-	} else if (has_scheme(location)) {
+	*path = storage_folder(location);
+	if (!*path) {
 		return error_set(err, ST_CONFIG,
 				 "%s: an archive is a folder, given as its path or "
 				 "file:PATH, or s3://BUCKET/PREFIX",

@@ -159,6 +159,51 @@ enum status ltx_header_read(const uint8_t *bytes, const char *name,
 	return fault ? ltx_corrupt(name, fault, 0, err) : ST_OK;
 }
 
+enum status ltx_header_of(struct storage *storage, const struct archive_file *file,
+			  struct ltx_header *out, struct error *err)
+{
+	uint8_t bytes[LTX_HEADER_BYTES];
+	struct storage_file *opened;
+	size_t got;
+	enum status status = storage_file_open(storage, file, &opened, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	status = storage_file_read(opened, bytes, sizeof bytes, 0, &got, err);
+	if (status == ST_OK && got < sizeof bytes) {
+		status = ltx_corrupt(opened->name, "is cut off", got, err);
+	}
+	if (status == ST_OK) {
+		status = ltx_header_read(bytes, opened->name, file, out, err);
+	}
+	storage_file_close(opened);
+	return status;
+}
+
+enum status ltx_check_count(const char *name, uint32_t page_count, uint64_t bytes,
+			    struct error *err)
+{
+	/* Each page but that of the lock byte was in a file once. */
+	return page_count <= bytes / LTX_HEAD_BYTES + 1
+		   ? ST_OK
+		   : error_set(err, ST_CORRUPT,
+			       "%s says that the database has %" PRIu32
+			       " pages, but the archive has fewer; " LTX_ADVICE,
+			       name, page_count);
+}
+
+enum status ltx_check_page_size(const char *name, uint32_t page_size, uint32_t later,
+				struct error *err)
+{
+	return page_size == later
+		   ? ST_OK
+		   : error_set(err, ST_CORRUPT,
+			       "%s has pages of %" PRIu32 " bytes, a later one of "
+			       "%" PRIu32 "; " LTX_ADVICE,
+			       name, page_size, later);
+}
+
 static enum status read_header(struct ltx_reader *r,
 			       const struct archive_file *expected, struct error *err)
 {

@@ -79,6 +79,19 @@ enum status ltx_header_read(const uint8_t *bytes, const char *name,
 			    const struct archive_file *expected, struct ltx_header *out,
 			    struct error *err) MUST_CHECK;
 
+/* The same of a file of an archive; nothing else of it is read. ST_LOST: it has gone.
+ */
+enum status ltx_header_of(struct storage *storage, const struct archive_file *file,
+			  struct ltx_header *out, struct error *err) MUST_CHECK;
+
+/* Is a database of so many pages what files of `bytes` bytes in all can make? `name`
+ * says so, for messages. ST_CORRUPT. */
+enum status ltx_check_count(const char *name, uint32_t page_count, uint64_t bytes,
+			    struct error *err) MUST_CHECK;
+/* Has the file the page size of the later ones? ST_CORRUPT. */
+enum status ltx_check_page_size(const char *name, uint32_t page_size, uint32_t later,
+				struct error *err) MUST_CHECK;
+
 /* ST_CORRUPT: "NAME: what at byte N", and what to do. */
 enum status ltx_corrupt(const char *name, const char *what, uint64_t offset,
 			struct error *err);

@@ -120,14 +120,12 @@ static enum status make_room(struct merging *w, struct error *err)
 	size_t bits = (size_t)m->page_count / 8 + 1;
 	uint64_t bytes = (uint64_t)m->page_count * m->page_size;
 	struct statvfs fs;
+	enum status status =
+	    ltx_check_count(archive_name(m->plan->files[m->plan->count - 1]).text,
+			    m->page_count, w->bytes_total, err);
 
-	/* Each page but that of the lock byte was in a file once. */
-	if (m->page_count > w->bytes_total / LTX_HEAD_BYTES + 1) {
-		return error_set(err, ST_CORRUPT,
-				 "%s says that the database has %" PRIu32
-				 " pages, but the archive has fewer; " LTX_ADVICE,
-				 archive_name(m->plan->files[m->plan->count - 1]).text,
-				 m->page_count);
+	if (status != ST_OK) {
+		return status;
 	}
 	w->has = calloc(bits, 1);
 	w->was = calloc(bits, 1);
@@ -168,17 +166,11 @@ static enum status take_header(struct merging *w, const struct archive_file *fil
 		w->sum = LTX_CHECKSUM_BIT;
 		return make_room(w, err);
 	}
-	if (header->page_size != m->page_size) {
-		return error_set(err, ST_CORRUPT,
-				 "%s has pages of %" PRIu32 " bytes, a later one of "
-				 "%" PRIu32 "; " LTX_ADVICE,
-				 archive_name(file).text, header->page_size,
-				 m->page_size);
-	}
 	if (header->page_count < w->limit) {
 		w->limit = header->page_count;
 	}
-	return ST_OK;
+	return ltx_check_page_size(archive_name(file).text, header->page_size,
+				   m->page_size, err);
 }
 
 /* ---- files ---- */

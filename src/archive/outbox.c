@@ -58,9 +58,7 @@ static struct name file_name(const struct archive_file *file)
 {
 	struct name name;
 
-	(void)snprintf(name.text, sizeof name.text,
-		       "ltx/%u/%016" PRIx64 "-%016" PRIx64 ".ltx", file->level,
-		       file->min_txid, file->max_txid);
+	(void)snprintf(name.text, sizeof name.text, "ltx/%s", archive_name(file).text);
 	return name;
 }
 

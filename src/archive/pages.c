@@ -64,18 +64,16 @@ struct archive_pages {
 
 static enum status make_room(struct archive_pages *p, struct error *err)
 {
+	enum status status;
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < p->file_count; i++) {
 		bytes += p->files[i].size;
 	}
-	/* Each page but that of the lock byte was in a file once. */
-	if (p->page_count > bytes / LTX_HEAD_BYTES + 1) {
-		return error_set(err, ST_CORRUPT,
-				 "%s says that the database has %" PRIu32
-				 " pages, but the archive has fewer; " LTX_ADVICE,
-				 archive_name(&p->files[p->file_count - 1]).text,
-				 p->page_count);
+	status = ltx_check_count(archive_name(&p->files[p->file_count - 1]).text,
+				 p->page_count, bytes, err);
+	if (status != ST_OK) {
+		return status;
 	}
 	p->frames = calloc((size_t)p->page_count + 1, sizeof *p->frames);
 	p->owners = calloc((size_t)p->page_count + 1, sizeof *p->owners);
@@ -102,17 +100,11 @@ static enum status take_header(struct archive_pages *p, const struct archive_fil
 		p->limit = header->page_count;
 		return make_room(p, err);
 	}
-	if (header->page_size != p->page_size) {
-		return error_set(err, ST_CORRUPT,
-				 "%s has pages of %" PRIu32 " bytes, a later one of "
-				 "%" PRIu32 "; " LTX_ADVICE,
-				 archive_name(file).text, header->page_size,
-				 p->page_size);
-	}
 	if (header->page_count < p->limit) {
 		p->limit = header->page_count;
 	}
-	return ST_OK;
+	return ltx_check_page_size(archive_name(file).text, header->page_size,
+				   p->page_size, err);
 }
 
 /* Of a file that is older than those before. */

@@ -126,16 +126,6 @@ static struct moment *moment_after(const struct moments *moments, uint64_t txid)
 
 /* ---- gaps ---- */
 
-struct archive_name archive_name(const struct archive_file *file)
-{
-	struct archive_name name;
-
-	(void)snprintf(name.text, sizeof name.text,
-		       "%u/%016" PRIx64 "-%016" PRIx64 ".ltx", file->level,
-		       file->min_txid, file->max_txid);
-	return name;
-}
-
 bool gap_find(const struct archive_list *list, const struct moments *moments,
 	      uint64_t txid, struct gap *gap)
 {

@@ -29,6 +29,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "src/archive/file_name.h"
 #include "src/archive/storage.h"
 #include "src/archive/when.h"
 
@@ -72,12 +73,6 @@ struct gap {
 };
 bool gap_find(const struct archive_list *list, const struct moments *moments,
 	      uint64_t txid, struct gap *gap);
-
-/* "0/0000…-0000….ltx" of a file, for messages. */
-struct archive_name {
-	char text[48];
-};
-struct archive_name archive_name(const struct archive_file *file);
 
 /* Files of `list`, which is sorted and stays unchanged, for the state at `when`. */
 enum status plan_init(struct plan *plan, const struct archive_list *list,

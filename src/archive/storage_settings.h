@@ -23,4 +23,8 @@ struct storage_settings {
 			    * no property: 0, but for who writes behind a run */
 };
 
+/* The path of the folder that `location` is, given as that or as file:PATH; within
+ * `location`. NULL: it is SCHEME://... */
+const char *storage_folder(const char *location);
+
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -58,32 +57,12 @@ struct uploader {
 
 /* ---- what the archive has ---- */
 
-/* The page size of the newest file. */
-static enum status read_newest(struct uploader *u, const struct archive_file *file,
-			       struct archive_known *known, struct error *err)
-{
-	struct storage_file *opened;
-	struct ltx_reader *reader = NULL;
-	enum status status = storage_file_open(u->storage, file, &opened, err);
-
-	if (status != ST_OK) {
-		return status;
-	}
-	status = ltx_reader_open(opened, file, &reader, err);
-	if (status == ST_OK) {
-		known->page_size = ltx_reader_header(reader)->page_size;
-		known->time_ns = ltx_reader_header(reader)->time_ms * NS_PER_MS;
-	}
-	ltx_reader_close(reader);
-	storage_file_close(opened);
-	return status;
-}
-
 static enum status look(struct uploader *u, const struct archive_list *list,
 			struct archive_known *known, struct error *err)
 {
 	const struct archive_file *newest = NULL;
 	struct moments moments = {0};
+	struct ltx_header header;
 	enum status status = moments_init(&moments, list, err);
 
 	for (size_t i = 0; status == ST_OK && i < moments.count; i++) {
@@ -102,7 +81,12 @@ static enum status look(struct uploader *u, const struct archive_list *list,
 	}
 	known->has_files = true;
 	known->max_txid = newest->max_txid;
-	return read_newest(u, newest, known, err);
+	status = ltx_header_of(u->storage, newest, &header, err);
+	if (status == ST_OK) {
+		known->page_size = header.page_size;
+		known->time_ns = header.time_ms * NS_PER_MS;
+	}
+	return status;
 }
 
 static enum status list_all(struct uploader *u, struct archive_list *list,
@@ -134,15 +118,12 @@ static enum status take(struct uploader *u, struct archive_list *list,
  * is made in the place of its folder. */
 static bool may_make(const struct uploader *u)
 {
-	const char *path = u->settings.location;
+	const char *path = storage_folder(u->settings.location);
 	struct outbox_content content;
 	struct stat st;
 
 	outbox_look(u->settings.outbox, &content);
-	if (strncmp(path, "file:", 5) == 0) {
-		path += 5;
-	}
-	return content.done_txid == 0 || strstr(path, "://") || stat(path, &st) == 0;
+	return content.done_txid == 0 || !path || stat(path, &st) == 0;
 }
 
 /* List it, and see whose it is. */

@@ -150,7 +150,7 @@ static enum status find_kind(const char *location, const char *at, enum kind *ki
 	struct stat st;
 
 	*kind = ARCHIVE;
-	if (strncmp(location, "s3://", 5) == 0 || strncmp(location, "file:", 5) == 0) {
+	if (storage_folder(location) != location) {
 		return ST_OK;
 	}
 	if (stat(location, &st) != 0) {

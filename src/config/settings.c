@@ -455,24 +455,11 @@ static int place_length(const char *place)
 	return (int)len;
 }
 
-/* The folder of an archive; NULL: it is in none. */
-static const char *archive_folder(const struct config *config)
-{
-	static const char file[] = "file:";
-
-	if (strstr(config->archive, "://")) {
-		return NULL;
-	}
-	return strncmp(config->archive, file, sizeof file - 1) == 0
-		   ? config->archive + sizeof file - 1
-		   : config->archive;
-}
-
 /* An archive does not say what its database is called: it has the archive's name, or
  * that of database.file.path. */
 static enum status name_archived(struct config *config, struct error *err)
 {
-	const char *folder = archive_folder(config);
+	const char *folder = storage_folder(config->archive);
 
 	free(config->archive_place);
 	config->archive_place = folder ? realpath(folder, NULL) : NULL;
@@ -493,7 +480,7 @@ static enum status name_archived(struct config *config, struct error *err)
 static enum status default_state(struct config *config, struct error *err)
 {
 	const char *place =
-	    config->archive ? archive_folder(config) : config->database_path;
+	    config->archive ? storage_folder(config->archive) : config->database_path;
 	char *real = place ? realpath(place, NULL) : NULL;
 	int len;
 

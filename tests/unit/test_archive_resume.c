@@ -46,7 +46,7 @@
 struct row {
 	struct archive_known known;
 	struct outbox_content outbox;
-	struct archive_base base;
+	struct archived_state base;
 	enum archive_step next;
 	uint64_t txid;
 	bool drops;
@@ -133,7 +133,7 @@ static void test_what_waits_in_another_page_size_is_kept(void **state)
 					      .min_txid = 11,
 					      .max_txid = 14,
 					      .page_size = 512};
-	const struct archive_base base = BASE(5, 20);
+	const struct archived_state base = BASE(5, 20);
 	struct archive_resume got;
 	struct error err;
 
@@ -149,7 +149,7 @@ static void test_times_go_on_from_the_newest_file(void **state)
 	const struct archive_known known = HAS(10, 10, SIZE);
 	const struct outbox_content none = WAITS(10, 0, 0);
 	const struct outbox_content some = WAITS(10, 11, 14);
-	const struct archive_base base = BASE(5, 20);
+	const struct archived_state base = BASE(5, 20);
 	struct archive_resume got;
 	struct error err;
 
