@@ -8,7 +8,8 @@
  *          gives the same bits; else what has no rounding: an integer and powers of
  *          two, 6004799503160661/18014398509481984.0. Infinities are 9e999 and -9e999.
  * TEXT     'it''s', or CAST(x'610062' AS TEXT) where that could be changed on the way:
- * a NUL, controls but tab and newline, what is not valid in its encoding. BLOB x'00ff'.
+ *          a NUL, controls but tab and newline, what is not valid in its encoding.
+ * BLOB     x'00ff'
  *
  * THREADS  No shared state.
  * ERRORS   Out of memory shows in buffer_ok.

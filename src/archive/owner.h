@@ -11,8 +11,8 @@
  *
  * OWNERSHIP  All is borrowed for the call.
  * THREADS    One at a time, as the storage.
- * ERRORS     ST_CONFIG: it is another's; the text says what to do. Those of the
- * storage.
+ * ERRORS     ST_CONFIG: it is another's; the text says what to do. Others: as
+ *            src/archive/storage.h.
  */
 #ifndef OWNER_H
 #define OWNER_H

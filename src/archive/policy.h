@@ -15,7 +15,7 @@
  * RETENTION   `retention` back from now each end of a file of level 1 and above can be
  *             restored, `l0_retention` back each end of a file. So:
  *             - a file of level 0 may go when it is older, and one of a higher level
- * has what it has; not the last one;
+ *               has what it has; not the last one;
  *             - what is before a snapshot may go when that one, and another behind it,
  *               are older: one snapshot more is kept than is needed.
  *             Only what has been in the archive for `grace` lets others go, so that a

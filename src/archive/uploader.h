@@ -10,7 +10,7 @@
  * OWNERSHIP  uploader_open / uploader_close; outbox and texts are borrowed.
  * THREADS    The one that opened it; wake: any.
  * ERRORS     ST_CONFIG: the archive is not ours, or another one writes to it.
- * ST_CORRUPT, ST_NOMEM. Once the thread runs they are told by `fail`.
+ *            ST_CORRUPT, ST_NOMEM. Once the thread runs they are told by `fail`.
  */
 #ifndef UPLOADER_H
 #define UPLOADER_H

@@ -11,8 +11,8 @@
  * OWNERSHIP  Everything is borrowed: the listener until the history is closed, the base
  *            and the spool until then, a transaction for the call.
  * THREADS    begin, run: the decoding thread. add: that one up to run, then the one
- * that syncs the journal. settle: those that fold and merge, at the same time. read:
- * one of the listener's.
+ *            that syncs the journal. settle: those that fold and merge, at the same
+ *            time. read: one of the listener's.
  */
 #ifndef LISTENER_H
 #define LISTENER_H

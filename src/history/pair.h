@@ -14,7 +14,7 @@
  * OWNERSHIP  All is borrowed for the call, but slots: see there.
  * THREADS    No shared state.
  * ERRORS     ST_IO of the file; those of is_same and of the spool; ST_NOMEM;
- * ST_STOPPED.
+ *            ST_STOPPED.
  */
 #ifndef PAIR_H
 #define PAIR_H
