@@ -9,7 +9,7 @@ from archive.archiver import small, waits
 from harness.box import expect
 from harness.pages import image
 from harness.s3 import BUCKET, environment
-from harness.s3_fake import FakeS3
+from harness.s3_fake import FakeS3, cut, failing
 
 ARCHIVE = "s3://%s/app" % BUCKET
 
@@ -120,6 +120,16 @@ def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     same(box, fake, path)
 
 
+def of_files(fault, first):
+    """A fault of those requests that put a file, before which `first` is called."""
+    def put(handler):
+        if handler.command != "PUT" or not handler.key.endswith(".ltx"):
+            return False
+        first()
+        return fault(handler)
+    return put
+
+
 def test_an_archive_that_is_listed_and_takes_no_file_is_still_away(box):
     writer, path = small(box)
     fake = FakeS3(box)
@@ -129,18 +139,11 @@ def test_an_archive_that_is_listed_and_takes_no_file_is_still_away(box):
     reason = os.path.join(box.path("state"), "archive", "error")
     expect(not os.path.exists(reason), "it is away")
     refused = threading.Event()
-
-    def refuses(handler):
-        if handler.command != "PUT" or not handler.key.endswith(".ltx"):
-            return False
-        refused.set()
-        handler.fail(503, "SlowDown")
-        return True
-    fake.faults[:] = [lambda handler: handler.cut() or True] * 1000
+    fake.faults[:] = [cut] * 1000
     tail = follow(box, fake, path, "-D", "archive.interval.ms=0")
     expect(os.path.exists(reason), "nothing says that it is away: %s", tail.error_text())
     writer.sql("c", "INSERT INTO t(v) VALUES('a')")
-    fake.faults[:] = [refuses] * 1000
+    fake.faults[:] = [of_files(failing(503, "SlowDown"), refused.set)] * 1000
     expect(refused.wait(120), "no file came")
     box.stop(tail)
     expect(os.path.exists(reason), "it is said to take files")
@@ -151,19 +154,11 @@ def test_an_archive_that_is_listed_and_takes_no_file_is_still_away(box):
     box.stop(tail)
 
 
-def refuses_late(handler):
-    """A file is refused for good, once the run has nothing else to do."""
-    if handler.command == "PUT" and handler.key.endswith(".ltx"):
-        time.sleep(2)
-        handler.fail(403, "AccessDenied")
-        return True
-    return None
-
-
 def test_a_run_that_ends_while_its_file_is_refused_says_so(box):
     _, path = small(box)
     fake = FakeS3(box)
-    fake.faults[:] = [refuses_late] * 100
+    # For good, once the run has nothing else to do.
+    fake.faults[:] = [of_files(failing(403, "AccessDenied"), lambda: time.sleep(2))] * 100
     done = fake.run(path, "--state", box.path("state"), "--archive", ARCHIVE, "--once")
     expect(done.code == 2, "exit %s: %s", done.code, done)
     expect(b"s3:PutObject" in done.err and b"next run" not in done.err and

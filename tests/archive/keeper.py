@@ -12,7 +12,7 @@ from harness.archive import listed, names
 from harness.box import expect
 from harness.pages import image
 from harness.s3 import BUCKET, S3Server, environment
-from harness.s3_fake import FakeS3
+from harness.s3_fake import FakeS3, cut
 
 SHORT = ("-D", "archive.compaction.levels=1s,2s,4s", "-D", "archive.snapshot.interval=3s")
 AHEAD = "8000"  # seconds: past the time that a file must have been there
@@ -207,7 +207,7 @@ def test_a_bucket_that_is_away_is_said_once(box):
     bucket = Bucket(box, fake, 17)
     tail = bucket.follow()
     bucket.work_until(tail, lambda: bucket.has_levels(0, 1))
-    fake.faults = [lambda handler: handler.cut() or True] * 100000
+    fake.faults = [cut] * 100000
     bucket.work_until(tail, lambda: any("takes no files" in line for line in tail.errors))
     for _ in range(3):
         bucket.work.commit()

@@ -10,7 +10,7 @@ import time
 from harness import ltx
 from harness.box import expect
 from harness.s3 import ACCESS, BUCKET, REGION, SECRET, environment
-from harness.s3_fake import AwsHandler, FakeS3
+from harness.s3_fake import AwsHandler, FakeS3, answering, cut, failing, passed
 
 PAGE = 512
 PREFIX = "backups/the app+1"
@@ -119,18 +119,17 @@ def test_large_files_are_fetched_in_few_pieces(box):
 
 
 def busy(code, name, count=1):
-    return [lambda h: h.fail(code, name) or True] * count
+    return [failing(code, name)] * count
 
 
 def test_what_passes_is_tried_again(box):
     fake = filled(box)
-    cut_off = [lambda h: h.answer(206, b"x" * 10, length=5000) or h.cut() or True]
+    cut_off = [answering(206, b"x" * 10, length=5000, cuts=True)]
     for faults in (busy(503, "SlowDown", 3), busy(500, "InternalError"),
                    busy(429, "TooManyRequests"), busy(400, "RequestTimeout"),
-                   [lambda h: h.cut() or True] * 3, cut_off * 2,
-                   [lambda h: h.answer(502, b"<html>bad gateway</html>") or True]):
+                   [cut] * 3, cut_off * 2, [answering(502, b"<html>bad gateway</html>")]):
         for after in (0, 3):
-            fake.faults = [lambda h: False] * after + list(faults)
+            fake.faults = [passed] * after + list(faults)
             restored(box, fake)
             expect(not fake.faults, "not all faults were met")
 
@@ -139,33 +138,33 @@ def test_what_does_not_pass_is_said(box):
     fake = filled(box)
     for faults, code, parts in (
             (busy(503, "SlowDown", 9), 1, ("cannot be listed", "503 SlowDown", "later")),
-            ([lambda h: h.cut() or True] * 9, 1, ("no answer from http://127.0.0.1:",)),
+            ([cut] * 9, 1, ("no answer from http://127.0.0.1:",)),
             (busy(403, "AccessDenied"), 2, ("access denied", "s3:ListBucket")),
-            ([None] + busy(403, "AccessDenied"), 2, ("access denied", "s3:GetObject",
+            ([passed] + busy(403, "AccessDenied"), 2, ("access denied", "s3:GetObject",
                                                      "/0000/")),
             (busy(400, "ExpiredToken"), 1, ("session token has expired",)),
             (busy(403, "InvalidToken"), 2, ("AWS_SESSION_TOKEN",)),
-            ([lambda h: h.fail(301, "PermanentRedirect", headers=[
-                ("x-amz-bucket-region", "ap-south-9")]) or True], 2,
+            ([failing(301, "PermanentRedirect", headers=[
+                ("x-amz-bucket-region", "ap-south-9")])], 2,
              ("the region is ap-south-9, not eu-test-1",
               "archive.s3.region=ap-south-9")),
-            ([lambda h: h.answer(307, headers=[("Location", "http://127.0.0.1:1/x")])
-              or True], 2, ("redirects are not followed",)),
-            ([lambda h: h.fail(403, "RequestTimeTooSkewed", headers=[
-                ("Date", "Sun, 06 Nov 2044 08:49:37 GMT")]) or True], 1,
+            ([answering(307, headers=[("Location", "http://127.0.0.1:1/x")])], 2,
+             ("redirects are not followed",)),
+            ([failing(403, "RequestTimeTooSkewed", headers=[
+                ("Date", "Sun, 06 Nov 2044 08:49:37 GMT")])], 1,
              ("the clock of this machine is ", " s behind that of the server",
               "timedatectl")),
-            ([lambda h: h.answer(200, b"<html><body>Welcome</body></html>") or True], 1,
+            ([answering(200, b"<html><body>Welcome</body></html>")], 1,
              ("the answer is no list", "archive.s3.endpoint")),
             (busy(418, "Teapot"), 1, ("answers 418 Teapot, a message",))):
-        fake.faults = [f or (lambda h: False) for f in faults]
+        fake.faults = list(faults)
         refused(box, fake, code, *parts)
         fake.faults = []
 
 
 def test_a_server_that_is_away_is_no_damage(box):
     fake = filled(box)
-    fake.faults = [lambda h: False] * 2 + [lambda h: h.cut() or True] * 1000
+    fake.faults = [passed] * 2 + [cut] * 1000
     refused(box, fake, 1, "no answer from http://127.0.0.1:",
             command=("archive", "verify", ARCHIVE))
 
@@ -254,15 +253,14 @@ def test_hostile_answers_end_in_one_line(box):
             (b"<!DOCTYPE x [<!ENTITY a \"aaaa\">]><a>" * 1000, ("no list",)),
             (b"<" * 100000, ("no list",)),
             (b"", ("no list",))):
-        fake.faults = [lambda h: h.answer(200, body) or True] * 5
+        fake.faults = [answering(200, body)] * 5
         refused(box, fake, 1, "cannot be listed", *parts)
-    fake.faults = [lambda h: h.answer(200, b"x" * (9 << 20)) or True]
+    fake.faults = [answering(200, b"x" * (9 << 20))]
     refused(box, fake, 1, "sends more than was asked for")
     huge = head % b"false" + page % (PREFIX.encode(), 1, 1, b"9" * 18) + tail
-    fake.faults = [lambda h: h.answer(200, huge) or True] * 9
+    fake.faults = [answering(200, huge)] * 9
     refused(box, fake, 1, "sends more than was asked for")
-    fake.faults = [lambda h: h.answer(200, huge) or True,
-                   lambda h: h.answer(206, b"x" * 100) or True] * 5
+    fake.faults = [answering(200, huge), answering(206, b"x" * 100)] * 5
     refused(box, fake, 1, "is not the file that was listed any more; try again")
 
 
@@ -270,23 +268,22 @@ def test_ranges_that_are_others_than_asked(box):
     fake = filled(box)
 
     def other(first, last, total, body):
-        return lambda h: h.answer(206, body, [("Content-Range", "bytes %d-%d/%d" % (
-            first, last, total))]) or True
+        return answering(206, body, [("Content-Range", "bytes %d-%d/%d" % (
+            first, last, total))])
     size = len(fake.objects[key_of(0, 6, 6)].body)
     for fault, part in (
             (other(1, size, size, b"x" * size), "not the file that was listed"),
             (other(0, size - 2, size, b"x" * (size - 1)), "not the file that was listed"),
             (other(0, size - 1, size + 1, b"x" * size), "not the file that was listed"),
-            (lambda h: h.fail(416, "InvalidRange") or True, "not the file that was"),
-            (lambda h: h.fail(404, "NoSuchKey") or True, "was removed while"),
-            (lambda h: h.answer(206, b"x" * (size + 1)) or True, "more than was asked"),
-            (lambda h: h.answer(206, b"x" * size, [("Content-Range", "bytes x")])
-             or True, "is no LTX file")):
-        fake.faults = [lambda h: False, lambda h: False, fault] * 5
+            (failing(416, "InvalidRange"), "not the file that was"),
+            (failing(404, "NoSuchKey"), "was removed while"),
+            (answering(206, b"x" * (size + 1)), "more than was asked"),
+            (answering(206, b"x" * size, [("Content-Range", "bytes x")]),
+             "is no LTX file")):
+        fake.faults = [passed, passed, fault] * 5
         refused(box, fake, 1, part)
     # What was compacted away meanwhile is planned again.
-    fake.faults = [lambda h: False, lambda h: False,
-                   lambda h: h.fail(404, "NoSuchKey") or True]
+    fake.faults = [passed, passed, failing(404, "NoSuchKey")]
     restored(box, fake)
 
 
@@ -364,7 +361,7 @@ def test_silence_and_dripping_are_given_up(box):
         return True
     for fault in (drip, silent, lambda h: h.answer(206, b"x" * 10, length=900) or (
             time.sleep(30) or True)):
-        fake.faults = [lambda h: False, fault]
+        fake.faults = [passed, fault]
         restored(box, fake, settings=["archive.s3.timeout.ms=1000"])
 
 

@@ -6,7 +6,7 @@ import os
 from harness import ltx
 from harness.box import expect
 from harness.s3 import BUCKET, SECRET, S3Server, environment
-from harness.s3_fake import FakeS3
+from harness.s3_fake import FakeS3, answering, cut, failing, passed
 
 PREFIX = "the app"
 ARCHIVE = "s3://%s/%s" % (BUCKET, PREFIX)
@@ -105,9 +105,9 @@ def test_faults_that_pass(box):
     fake = FakeS3(box)
     for size in (3000, 2 * PART + 777):
         path, body = local(box, size)
-        for fault in (lambda h: h.fail(503, "SlowDown") or True,
-                      lambda h: h.fail(409, "ConditionalRequestConflict") or True,
-                      lambda h: h.cut() or True):
+        for fault in (failing(503, "SlowDown"),
+                      failing(409, "ConditionalRequestConflict"),
+                      cut):
             fake.objects.clear()
             fake.faults = [fault] * 2
             put(box, fake.endpoint, path)
@@ -129,29 +129,25 @@ def test_a_large_file_goes_in_parts(box):
     expect(thing is fake.objects[key_of(9, 1, 7)] and not fake.uploads, "left behind")
 
 
-def nothing(handler):
-    return False
-
-
 def test_a_large_file_that_fails_leaves_no_parts(box):
     fake = FakeS3(box)
     path, body = local(box, 2 * PART + 777)
-    denied = [lambda h: h.fail(403, "AccessDenied") or True]
+    denied = [failing(403, "AccessDenied")]
     # In turn: HEAD, the list, the begin, a part, the end.
     for before, part in ((2, "s3:PutObject"), (3, "s3:PutObject"), (5, "s3:PutObject"),
                          (6, "s3:PutObject")):
-        fake.faults = [nothing] * before + denied
+        fake.faults = [passed] * before + denied
         put(box, fake.endpoint, path, code=1, part=part)
         expect(not fake.uploads and not fake.objects, "left after %d", before)
     # An error whose code is 200; the list of uploads is no right that all have.
     error = (b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>m"
              b"</Message></Error>")
-    fake.faults = [nothing] + denied + [nothing] * 4 + [
-        lambda h: h.answer(200, error) or True]
+    fake.faults = [passed] + denied + [passed] * 4 + [
+        answering(200, error)]
     put(box, fake.endpoint, path, code=1, part="InternalError, m")
     expect(not fake.uploads and not fake.objects, "left behind")
     # The end is done, and nobody hears of it.
-    fake.faults = [nothing] * 6 + [lost]
+    fake.faults = [passed] * 6 + [lost]
     put(box, fake.endpoint, path)
     expect(fake.objects[key_of(0, 5, 7)].body == body, "other bytes")
 
@@ -185,8 +181,8 @@ def test_notes(box):
 def test_a_note_whose_answer_breaks_off_is_no_other_writer(box):
     fake = FakeS3(box)
     call(box, fake.endpoint, "note", "rowtail.json", "mine")
-    fake.faults = [nothing] + [
-        lambda h: h.answer(200, b"mi", length=4) or h.cut() or True] * 20
+    fake.faults = [passed] + [
+        answering(200, b"mi", length=4, cuts=True)] * 20
     done = call(box, fake.endpoint, "note", "rowtail.json", "mine", code=1,
                 part="no answer from http://127.0.0.1:")
     expect(not done, "it said something: %s", done)
@@ -197,7 +193,7 @@ def test_a_note_whose_answer_breaks_off_is_no_other_writer(box):
 def test_a_server_without_conditions_is_refused(box):
     fake = FakeS3(box)
     path, _ = local(box, 10)
-    fake.faults = [lambda h: h.fail(501, "NotImplemented") or True]
+    fake.faults = [failing(501, "NotImplemented")]
     put(box, fake.endpoint, path, code=1, part="does not know If-None-Match")
     expect(not fake.objects, "it was written")
 

@@ -239,6 +239,32 @@ class Thing:
         self.modified = modified
 
 
+# What may stand in FakeS3.faults.
+
+def passed(_):
+    """Nothing is wrong with this one."""
+    return False
+
+
+def cut(handler):
+    handler.cut()
+    return True
+
+
+def failing(code, name, **more):
+    def fail(handler):
+        handler.fail(code, name, **more)
+        return True
+    return fail
+
+
+def answering(code, body=b"", headers=(), length=None, cuts=False):
+    def answer(handler):
+        handler.answer(code, body, headers, length)
+        return cut(handler) if cuts else True
+    return answer
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
