@@ -66,6 +66,10 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 			}
 			continue;
 		}
+		if (status == ST_RETRY && !pipeline->history->goes_on) {
+			status = pipeline_turn(pipeline, err);
+			continue;
+		}
 		if (status != ST_END) {
 			break;
 		}
@@ -142,9 +146,10 @@ static enum status finish_archive(struct pipeline *pipeline, enum status status,
 
 /* One life of all parts, from their opening to their end. */
 struct life {
-	bool is_again; /* it is not the first one */
-	bool was_open; /* it got as far as following */
-	bool goes_on;  /* another one can go on from where it ends */
+	bool is_again;     /* it is not the first one */
+	bool was_open;     /* it got as far as following */
+	bool goes_on;      /* another one can go on from where it ends */
+	uint32_t turns_to; /* bytes: another one goes on with pages of that size; 0 */
 	struct source_left left;
 	struct sink_floor floor; /* of the numbers of a new snapshot that Kafka needs */
 };
@@ -171,11 +176,16 @@ static enum status live(const struct config *config, struct life *life,
 	}
 
 	life->was_open = status == ST_OK;
+	life->turns_to = 0;
 	if (status == ST_OK) {
 		life->goes_on = pipeline.history->goes_on && pipeline.capture;
 		pipeline.kept->note(pipeline.kept, NULL);
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
+		if (status == ST_RETRY && pipeline.source->turn.txid > 0) {
+			life->turns_to = pipeline.source->turn.page_size;
+			status = ST_OK;
+		}
 		if (delivery_finish(pipeline.delivery, status, &ignored) != ST_OK &&
 		    status == ST_OK) {
 			status = ignored.status;
@@ -242,6 +252,13 @@ enum status follow_run(const struct config *config, struct error *err)
 
 	if (status == ST_OK) {
 		status = live(config, &life, err);
+	}
+	while (status == ST_OK && life.turns_to > 0) {
+		life.is_again = true;
+		status = page_size_change(config, life.turns_to, err);
+		if (status == ST_OK) {
+			status = live(config, &life, err);
+		}
 	}
 	while (life.was_open && status == ST_LOST && life.goes_on) {
 		status = live_again(config, &life, err);

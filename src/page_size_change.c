@@ -80,8 +80,9 @@ enum status page_size_change(const struct config *config, uint32_t page_size,
 	if (status == ST_OK) {
 		log_info("%s has pages of %u bytes now, not %u: the copy in %s is made "
 			 "anew",
-			 config->database_path, (unsigned)page_size,
-			 (unsigned)pipeline.kept->page_size, config->state_path);
+			 config->archive ? config->archive : config->database_path,
+			 (unsigned)page_size, (unsigned)pipeline.kept->page_size,
+			 config->state_path);
 		status = drain(&pipeline, err);
 	}
 	if (status == ST_OK) {

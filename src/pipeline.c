@@ -2,9 +2,11 @@
 #include "src/pipeline.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "btree/db_header.h"
 #include "src/archive/archived.h"
 #include "src/asked.h"
 #include "src/base/clock.h"
@@ -85,6 +87,7 @@ static enum status open_archive(struct pipeline *pipeline, struct error *err)
 	    .page_size = pipeline->kept->page_size,
 	    .stop = &stop_requested,
 	    .reads_all = config->snapshot_mode != SNAPSHOT_MODE_NO_DATA,
+	    .is_after_turn = pipeline->turn_txid > 0 || pipeline->is_said,
 	    .progress = &pipeline->progress,
 	};
 	int64_t now_ns = clock_wall_ns();
@@ -100,7 +103,11 @@ static enum status open_archive(struct pipeline *pipeline, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	if (config->from && !pipeline->kept->is_new) {
+	if (pipeline->turn_txid > 0) {
+		settings.from = (struct when){
+		    .kind = WHEN_TXID, .txid = pipeline->turn_txid, .option = "--from"};
+	}
+	if (config->from && !pipeline->kept->is_new && !pipeline->is_said) {
 		log_warn("--from %s counts at the first start with a state directory; "
 			 "%s goes on from where it is",
 			 config->from, quote(config->state_path).text);
@@ -596,6 +603,87 @@ enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captu
 	} else {
 		captured_txn_free(captured);
 	}
+	return status;
+}
+
+/* ---- another page size in an archive ---- */
+
+/* All pages of `is`, as they would be of a transaction that wrote them. NULL: no
+ * memory. */
+static struct captured_txn *whole_txn(const struct page_source *was,
+				      const struct page_source *is)
+{
+	struct captured_txn *txn = captured_txn_alloc(is->page_count, 0);
+	uint32_t lock_page = db_lock_byte_page(is->page_size);
+	size_t total = 0;
+
+	for (uint32_t page_no = 1; txn && page_no <= is->page_count; page_no++) {
+		if (page_no != lock_page) {
+			txn->pages[total++] =
+			    (struct captured_page){.page_no = page_no};
+		}
+	}
+	if (txn) {
+		txn->page_total = total;
+		txn->page_count_before = was->page_count;
+		txn->page_count = is->page_count;
+		txn->is_catch_up = true;
+	}
+	return txn;
+}
+
+/* Deliver what differs between `was` and the state that the view is as of now. */
+static enum status deliver_turn(struct pipeline *pipeline, struct page_source *was,
+				struct error *err)
+{
+	struct page_source *is = view_old(pipeline->history->view);
+	struct captured_txn *txn = whole_txn(was, is);
+	struct view *pair = NULL;
+	enum status status = txn ? view_open_pair(was, is, &pair, err)
+				 : error_no_memory(err, "a comparison");
+
+	if (status != ST_OK) {
+		captured_txn_free(txn);
+		return status;
+	}
+	txn->lsn = pipeline->lsn;
+	txn->captured_ns = pipeline->history->begun_ns;
+	decoder_use_view(pipeline->decoder, pair);
+	status = pipeline_apply(pipeline, txn, err);
+	decoder_use_view(pipeline->decoder, pipeline->history->view);
+	view_close(pair);
+	return status;
+}
+
+enum status pipeline_turn(struct pipeline *pipeline, struct error *err)
+{
+	const struct config *config = pipeline->config;
+	struct source *source = pipeline->source;
+	struct history *history = pipeline->history;
+	enum status status;
+
+	log_info("%s has pages of %u bytes from txid:%" PRIx64 " on: what changed then "
+		 "is found by comparing",
+		 quote(config->archive).text, (unsigned)source->turn.page_size,
+		 source->turn.txid);
+	pipeline->source = NULL;
+	pipeline->history = NULL;
+	pipeline->turn_txid = source->turn.txid;
+	status = temporary_open(config->journal_max_bytes, &pipeline->history, err);
+	if (status == ST_OK) {
+		status = open_archive(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = pipeline->source->start(pipeline->source, err);
+	}
+	if (status == ST_OK) {
+		status = open_view(pipeline, err);
+	}
+	if (status == ST_OK) {
+		status = deliver_turn(pipeline, view_old(history->view), err);
+	}
+	source->close(source);
+	history->close(history);
 	return status;
 }
 

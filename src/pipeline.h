@@ -44,6 +44,7 @@ struct pipeline {
 	bool is_checked;    /* what was asked for is there */
 	bool follows_path;  /* the database was followed by this path before */
 	bool starts_over;   /* what was kept is forgotten, for a new snapshot */
+	uint64_t turn_txid; /* of an archive, after a turn: where it begins; or 0 */
 	uint32_t page_size; /* of the database, where the state directory has another */
 };
 
@@ -63,6 +64,10 @@ enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err) MUST
 /* Decode and deliver `captured`, which is the history's then. */
 enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captured,
 			   struct error *err) MUST_CHECK;
+/* Without a state directory: the source ends where pages get another size
+ * (source->turn). Deliver what differs between the last state before and the first one
+ * behind that, and go on from there. */
+enum status pipeline_turn(struct pipeline *pipeline, struct error *err) MUST_CHECK;
 /* Flush the sink: the position moves, and the shadow may. */
 enum status pipeline_flush(struct pipeline *pipeline, struct error *err) MUST_CHECK;
 

@@ -221,7 +221,8 @@ static enum status open_base(struct archived *a, const struct plan *plan,
 static bool wants_file(const struct archived *a)
 {
 	return a->history->copies ||
-	       (a->settings.reads_all && a->storage->calls->is_far);
+	       (a->settings.reads_all && a->storage->calls->is_far) ||
+	       a->settings.is_after_turn;
 }
 
 /* List, plan, and open the state at FROM, or put it together. */
@@ -289,6 +290,29 @@ static enum status open_new(struct archived *a, struct captured_txn **first,
 
 /* ---- where an earlier run has come to an end ---- */
 
+/* Does a whole database with pages as the history has them come next? Then it was
+ * brought to their size, and has no pages of the last file. */
+static bool is_turned(struct archived *a)
+{
+	const struct archive_file *file = way_next(&a->way, a->state.txid, UINT64_MAX);
+	struct storage_file *opened;
+	struct ltx_reader *reader;
+	struct error unused;
+	bool is_turned = false;
+
+	if (!file || file->min_txid != 1 ||
+	    storage_file_open(a->storage, file, &opened, &unused) != ST_OK) {
+		return false;
+	}
+	if (ltx_reader_open(opened, file, &reader, &unused) == ST_OK) {
+		is_turned =
+		    ltx_reader_header(reader)->page_size == a->settings.page_size;
+		ltx_reader_close(reader);
+	}
+	storage_file_close(opened);
+	return is_turned;
+}
+
 /* The file that led to the state must have the pages that the history has. */
 static enum status compare_last(struct archived *a, const struct archive_file *file,
 				struct error *err)
@@ -303,12 +327,15 @@ static enum status compare_last(struct archived *a, const struct archive_file *f
 		return status;
 	}
 	status = ltx_reader_open(opened, file, &reader, err);
+	if (status == ST_OK &&
+	    ltx_reader_header(reader)->page_size != a->settings.page_size) {
+		is_same = is_turned(a);
+		status = ST_END;
+	}
 	while (status == ST_OK && is_same) {
 		status = ltx_reader_next(reader, &page, err);
 		if (status == ST_OK) {
-			is_same = ltx_reader_header(reader)->page_size ==
-				      a->settings.page_size &&
-				  a->history->is_same_at_end(a->history, page.page_no,
+			is_same = a->history->is_same_at_end(a->history, page.page_no,
 							     page.bytes);
 		}
 	}
@@ -564,7 +591,7 @@ static void *run(void *context)
 			continue;
 		}
 		status = step(a, &err);
-		if (status == ST_RETRY) {
+		if (status == ST_RETRY && a->state.turn.txid == 0) {
 			continue;
 		}
 		if (waits(a, status, &err)) {
@@ -609,6 +636,7 @@ static enum status next(struct source *source, struct captured_txn **txn,
 	if (a->has_failed && decoded >= a->appended_lsn) {
 		*err = a->failure;
 		status = err->status;
+		source->turn = a->state.turn;
 	}
 	(void)pthread_mutex_unlock(&a->lock);
 	return status;
@@ -677,7 +705,7 @@ static void say_range(const struct archived *a)
 {
 	struct quoted name;
 
-	if (!a->settings.follows) {
+	if (!a->settings.follows && !a->settings.is_after_turn) {
 		log_info("events of %s from txid:%" PRIx64 " to txid:%" PRIx64,
 			 name_of(a, &name), a->state.txid, a->until_txid);
 	}

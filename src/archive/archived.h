@@ -7,9 +7,13 @@
  * Pages of the database as of the state at FROM are read as they are asked for
  * (src/archive/archive_base.h). A history that copies the database has it put together
  * first, in an unlinked temporary file; so has one of which all rows are read, where
- * each read is a request. Where an earlier run has come to an end, the history has it.
+ * each read is a request, or where events are made of them. Where an earlier run has
+ * come to an end, the history has it.
  *
  * LSN  That of a state is its TXID - 1.
+ *
+ * A whole database with pages of another size ends the transactions of one source: the
+ * `next` of that gives ST_RETRY. Who goes on compares the states before and after it.
  *
  * A thread of its own reads ahead of who decodes, some files or 64 MiB. What is removed
  * meanwhile by who writes the archive is looked for in merged files. To follow it lists
@@ -43,6 +47,9 @@ struct archived_settings {
 	struct history *history; /* closed after the source */
 	uint32_t page_size;      /* that the history has; 0: none yet */
 	bool reads_all;          /* all rows of the first state are wanted */
+	/* Another one ended at a turn, and this one goes on there. It has said where
+	 * the events end; events come of the first state, so its files are verified. */
+	bool is_after_turn;
 	const _Atomic int *stop;
 	/* While the first state is put together; may be NULL. */
 	struct progress *progress;

@@ -140,14 +140,21 @@ static enum status check_header(struct reading *r, struct error *err)
 {
 	const struct ltx_header *header = &r->header;
 
+	if (header->page_size != r->from->page_size && r->file->min_txid == 1) {
+		return error_set(err, ST_RETRY,
+				 "%s has pages of %" PRIu32 " bytes, the database had "
+				 "%" PRIu32 " before",
+				 archive_name(r->file).text, header->page_size,
+				 r->from->page_size);
+	}
 	if (header->page_size != r->from->page_size) {
 		return error_set(
 		    err, ST_CORRUPT,
 		    "%s has pages of %" PRIu32 " bytes, the database had %" PRIu32
-		    " before: events do not lead over that; begin anew with --from "
-		    "txid:%" PRIx64,
-		    archive_name(r->file).text, header->page_size, r->from->page_size,
-		    r->file->max_txid);
+		    " before, and only a whole database could lead over that: it is "
+		    "not of this archive, or the whole database was removed; go on "
+		    "behind it with another --state and --from",
+		    archive_name(r->file).text, header->page_size, r->from->page_size);
 	}
 	return ST_OK;
 }
@@ -252,6 +259,10 @@ enum status file_transaction_read(struct storage *storage,
 			state->most_pages = r.header.page_count;
 		}
 	} else {
+		if (status == ST_RETRY) {
+			state->turn =
+			    (struct page_size_turn){file->max_txid, r.header.page_size};
+		}
 		captured_pages_drop(r.pages, r.page_total, spool);
 	}
 	free(r.pages);

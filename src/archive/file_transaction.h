@@ -13,26 +13,33 @@
  * is_catch_up is set for one that has the whole database and leads on from a state: it
  * is what lies over a gap, and what happened in between is known by comparing only.
  *
+ * A whole database may have pages of another size than the state has, which no spool
+ * can mix. Then nothing of it is read.
+ *
  * OWNERSHIP  The transaction is the caller's, with its slots.
  * THREADS    One at a time.
- * ERRORS     ST_CORRUPT: damage, or another page size; the text names the file.
- *            ST_LOST: the file was removed meanwhile. ST_STOPPED. ST_IO, ST_NOMEM.
+ * ERRORS     ST_CORRUPT: damage, or another page size in a file that is not whole; the
+ *            text names the file. ST_RETRY: another page size, in a file that is:
+ *            state->turn is filled, and the rest unchanged. ST_LOST: the file was
+ * removed meanwhile. ST_STOPPED. ST_IO, ST_NOMEM.
  */
 #ifndef FILE_TRANSACTION_H
 #define FILE_TRANSACTION_H
 
 #include "src/archive/storage.h"
+#include "src/history/source.h"
 #include "src/history/spool.h"
 #include "src/history/transaction.h"
 
 /* A state of the database. */
 struct file_state {
 	uint64_t txid;
-	uint32_t page_size;  /* bytes */
-	uint32_t page_count; /* pages */
-	uint32_t most_pages; /* that it had, as far as that is known */
-	int64_t time_ns;     /* since 1970 */
-	bool spool_failed;   /* ST_IO of the last file was the spool's */
+	uint32_t page_size;         /* bytes */
+	uint32_t page_count;        /* pages */
+	uint32_t most_pages;        /* that it had, as far as that is known */
+	int64_t time_ns;            /* since 1970 */
+	bool spool_failed;          /* ST_IO of the last file was the spool's */
+	struct page_size_turn turn; /* of ST_RETRY */
 };
 
 /* `file` leads on from `state`, which becomes what it leads to. `spool` has pages of

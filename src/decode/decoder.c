@@ -187,6 +187,12 @@ const struct catalog *decoder_catalog(const struct decoder *decoder)
 	return decoder->catalog;
 }
 
+void decoder_use_view(struct decoder *decoder, struct view *view)
+{
+	decoder->view = view;
+	parent_map_clear(&decoder->map);
+}
+
 /* ---- the transaction's pages ---- */
 
 static bool has_ptrmap(const struct db_header *header)

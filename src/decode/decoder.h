@@ -73,6 +73,10 @@ void decoder_close(struct decoder *decoder); /* takes NULL */
 /* The catalog as of the view's old side; borrowed until the next decoder_apply. */
 const struct catalog *decoder_catalog(const struct decoder *decoder);
 
+/* Go on with another view of the same state: its pages may have another size. What lies
+ * in the one before is not asked for any more. */
+void decoder_use_view(struct decoder *decoder, struct view *view);
+
 /* Decode one transaction and move the view past it. After an error the decoder can
  * only be closed. */
 enum status decoder_apply(struct decoder *decoder, const struct captured_txn *txn,

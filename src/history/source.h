@@ -21,6 +21,12 @@
 #include "src/history/transaction.h"
 #include "src/history/view.h"
 
+/* Where the database gets another page size. */
+struct page_size_turn {
+	uint64_t txid;      /* of the state that has it first; 0: nowhere */
+	uint32_t page_size; /* bytes */
+};
+
 struct source {
 	struct view_base pages; /* the database, under everything that is appended */
 	uint32_t page_size;     /* bytes */
@@ -30,7 +36,10 @@ struct source {
 
 	/* Start the history, and append to it. */
 	enum status (*start)(struct source *source, struct error *err);
-	/* The history's next, and where that has none: why nothing will come. */
+	struct page_size_turn turn; /* why next gave ST_RETRY */
+
+	/* The history's next, and where that has none: why nothing will come. ST_RETRY:
+	 * the history cannot have what comes next, whose pages have another size. */
 	enum status (*next)(struct source *source, struct captured_txn **txn,
 			    struct error *err);
 	/* The LSN where a run that does not follow ends, once what is committed now was

@@ -190,7 +190,8 @@ WORK = ["CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "CREATE TABLE bare(a, b)"] 
 
 
 def images(box, statements=None):
-    """The pages of the database after each of the statements, by number."""
+    """The pages of the database after each of the statements, by number. A number among
+    the statements is another page size."""
     path = box.path("made.db")
     if os.path.exists(path):
         os.remove(path)
@@ -199,13 +200,18 @@ def images(box, statements=None):
     db.execute("PRAGMA journal_mode=WAL")
     states = []
     for statement in statements or WORK:
-        db.executescript("BEGIN; %s; COMMIT" % statement if statement != "VACUUM"
-                         else statement)
+        if isinstance(statement, int):
+            statement = ("PRAGMA journal_mode=DELETE; PRAGMA page_size=%d; VACUUM;"
+                         "PRAGMA journal_mode=WAL" % statement)
+        elif statement != "VACUUM":
+            statement = "BEGIN; %s; COMMIT" % statement
+        db.executescript(statement)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
         with open(path, "rb") as file:
             content = file.read()
-        states.append({n // PAGE + 1: content[n:n + PAGE]
-                       for n in range(0, len(content), PAGE)})
+        states.append({n // size + 1: content[n:n + size]
+                       for n in range(0, len(content), size)})
     db.close()
     return states
 
@@ -220,7 +226,8 @@ def put(archive, level, low, high, states):
             pages.update({p: b for p, b in states[n].items()
                           if states[n - 1].get(p) != b})
         pages = {p: b for p, b in pages.items() if p in states[high - 1]}
-    return ltx.write(archive, level, low, high, PAGE, len(states[high - 1]), pages)
+    return ltx.write(archive, level, low, high, len(states[high - 1][1]),
+                     len(states[high - 1]), pages)
 
 
 def made(box, name="archive", statements=None):

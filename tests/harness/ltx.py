@@ -69,8 +69,9 @@ def write(archive, level, min_txid, max_txid, page_size, page_count, pages, seco
     path = path_of(archive, level, min_txid, max_txid)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     seconds = max_txid if seconds is None else seconds
-    with open(path, "wb") as file:
+    with open(path + ".tmp", "wb") as file:
         file.write(encode(min_txid, max_txid, page_size, page_count, pages,
                           seconds * 1000))
-    os.utime(path, (seconds, seconds))
+    os.utime(path + ".tmp", (seconds, seconds))
+    os.rename(path + ".tmp", path)
     return path
