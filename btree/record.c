@@ -158,7 +158,8 @@ bool value_same(const struct value *a, const struct value *b)
 		return memcmp(&a->real, &b->real, sizeof a->real) == 0;
 	case VALUE_TEXT:
 	case VALUE_BLOB:
-		return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+		return a->len == b->len &&
+		       (a->len == 0 || memcmp(a->bytes, b->bytes, a->len) == 0);
 	}
 	return false;
 }

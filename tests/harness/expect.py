@@ -182,7 +182,12 @@ class Renames:
                         if new_name not in r and old_name not in r.values()]
         if unique:
             return [r for r in results if all(r.get(n) == o for n, o in sure)]
-        return results[::-1][:24]
+        # Those first that have what the schema tells: there may be hundreds.
+        told = {pair for pair in pairs if self.is_told(*pair)}
+        return sorted(results[::-1], key=lambda r: -len(told & set(r.items())))[:24]
+
+    def is_told(self, new_name, old_name):
+        return self.evidence.says(old_name, new_name) == "yes"
 
     def _likeness(self, old_name, new_name):
         a, b = self.old.tables[old_name], self.new.tables[new_name]

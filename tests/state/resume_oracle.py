@@ -373,7 +373,8 @@ class ResumeRun(SeedRun):
         """What was printed and what was there, for whoever looks for the cause."""
         with open(os.path.join(self.folder, "messages.jsonl"), "wb") as out:
             out.writelines(m.line for m in self.stream.messages)
-        states = [{name: (t.schema.sql, t.rows) for name, t in s.tables.items()}
+        states = [({name: (t.schema.sql, t.rows) for name, t in s.tables.items()},
+                   [row.all() for row in s.schema.values()], s.cookie)
                   for s in self.history.states]
         with open(os.path.join(self.folder, "states.pickle"), "wb") as out:
             pickle.dump((states, [u.steps for u in self.history.units]), out)
