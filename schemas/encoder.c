@@ -19,9 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schemas/audit_line.h"
 #include "schemas/context_headers.h"
 #include "schemas/key_header.h"
 #include "schemas/message_heads.h"
+#include "schemas/source_block.h"
 #include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
 #include "schemas/transaction_event.h"
@@ -41,9 +43,9 @@ struct encoder {
 	struct buffer transaction_topic;
 	struct buffer schema_topic;
 	struct buffer heartbeat_topic; /* empty: no heartbeats */
-	struct buffer source_head;     /* ,"source":{ … "ts_ms": */
-	struct buffer source_db;       /* ","db": … "sequence":"[ */
+	struct source_block source;
 	struct message_heads heads;
+	struct audit_lines audit;
 	struct context_headers context; /* with extended.headers.enabled */
 	bool has_context;
 
@@ -56,10 +58,7 @@ struct encoder {
 	struct encoder_transaction txn;
 	uint64_t event_count;
 	uint64_t message_count;
-	struct buffer source_front;  /* up to "snapshot":" */
-	struct buffer source_middle; /* from there to "table": */
-	struct buffer source_end;    /* ,"lsn":5,"rowid": */
-	struct buffer block;         /* },"transaction":{"id":"5","total_order": */
+	struct buffer block; /* },"transaction":{"id":"5","total_order": */
 	struct transaction_collection *collections;
 	size_t collection_count, collection_cap;
 	struct buffer collection_names;
@@ -83,16 +82,6 @@ struct encoder {
 	size_t transaction_header_count;
 };
 
-static const char *const mark_names[] = {
-    [SNAPSHOT_FALSE] = "false",
-    [SNAPSHOT_TRUE] = "true",
-    [SNAPSHOT_FIRST] = "first",
-    [SNAPSHOT_FIRST_IN_DATA_COLLECTION] = "first_in_data_collection",
-    [SNAPSHOT_LAST_IN_DATA_COLLECTION] = "last_in_data_collection",
-    [SNAPSHOT_LAST] = "last",
-    [SNAPSHOT_INCREMENTAL] = "incremental",
-};
-
 static const struct span absent = {NULL, 0};
 
 static struct span span_of(const struct buffer *b)
@@ -105,23 +94,11 @@ static enum status out_of_memory(struct error *err)
 	return error_no_memory(err, "an event");
 }
 
-static void add_json_str(struct buffer *b, const char *text)
-{
-	json_add_string(b, text, strlen(text));
-}
-
 /* ---- open and close ---- */
 
 static void add_constants(struct encoder *e, const struct encoder_settings *settings)
 {
-	buffer_add_str(&e->source_head, ",\"source\":{\"version\":");
-	add_json_str(&e->source_head, settings->version);
-	buffer_add_str(&e->source_head, ",\"connector\":\"sqlite\",\"name\":");
-	add_json_str(&e->source_head, settings->topic_prefix);
-	buffer_add_str(&e->source_head, ",\"ts_ms\":");
-	buffer_add_str(&e->source_db, "\",\"db\":");
-	add_json_str(&e->source_db, settings->database_name);
-	buffer_add_str(&e->source_db, ",\"sequence\":\"[");
+	source_block_open(&e->source, settings);
 	topic_name_add(&e->transaction_topic, settings->topic_prefix,
 		       settings->topic_delimiter, settings->topic_transaction);
 	topic_name_add(&e->schema_topic, settings->topic_prefix, "", "");
@@ -150,9 +127,9 @@ static enum status make_heads(struct encoder *e, const char *topic_prefix,
 
 static bool constants_ok(const struct encoder *e)
 {
-	return buffer_ok(&e->source_head) && buffer_ok(&e->source_db) &&
-	       buffer_ok(&e->transaction_topic) && buffer_ok(&e->schema_topic) &&
-	       buffer_ok(&e->heartbeat_topic) && buffer_ok(&e->catch_up);
+	return source_block_ok(&e->source) && buffer_ok(&e->transaction_topic) &&
+	       buffer_ok(&e->schema_topic) && buffer_ok(&e->heartbeat_topic) &&
+	       buffer_ok(&e->catch_up);
 }
 
 /* Fill the encoder from its settings. */
@@ -162,6 +139,7 @@ static enum status set_up(struct encoder *e, const struct encoder_settings *sett
 	enum status status;
 
 	e->settings = *settings;
+	e->audit.full_rows = settings->audit_full_rows;
 	e->has_context = settings->context_headers && settings->wants_keys;
 	add_constants(e, settings);
 	status = make_heads(e, settings->topic_prefix, err);
@@ -194,11 +172,7 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->schema_topic);
 	buffer_clear(&encoder->heartbeat_topic);
 	buffer_clear(&encoder->transaction_topic);
-	buffer_clear(&encoder->source_head);
-	buffer_clear(&encoder->source_db);
-	buffer_clear(&encoder->source_front);
-	buffer_clear(&encoder->source_middle);
-	buffer_clear(&encoder->source_end);
+	source_block_clear(&encoder->source);
 	buffer_clear(&encoder->block);
 	free(encoder->collections);
 	buffer_clear(&encoder->collection_names);
@@ -211,6 +185,7 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->control_value);
 	buffer_clear(&encoder->merged);
 	buffer_clear(&encoder->catch_up);
+	audit_lines_clear(&encoder->audit);
 	message_heads_clear(&encoder->heads);
 	context_headers_clear(&encoder->context);
 	free(encoder);
@@ -257,39 +232,10 @@ enum status encoder_plan(struct encoder *encoder, const struct table *table,
 
 /* ---- pieces of a transaction ---- */
 
-static void build_source(struct encoder *e)
-{
-	buffer_reset(&e->source_front);
-	buffer_add_buffer(&e->source_front, &e->source_head);
-	buffer_add_i64(&e->source_front, e->txn.captured_ns / NS_PER_MS);
-	buffer_add_str(&e->source_front, ",\"snapshot\":\"");
-
-	buffer_reset(&e->source_middle);
-	buffer_add_buffer(&e->source_middle, &e->source_db);
-	if (e->has_previous) {
-		buffer_add_str(&e->source_middle, "\\\"");
-		buffer_add_u64(&e->source_middle, e->previous_lsn);
-		buffer_add_str(&e->source_middle, "\\\"");
-	} else {
-		buffer_add_str(&e->source_middle, "null");
-	}
-	buffer_add_str(&e->source_middle, ",\\\"");
-	buffer_add_u64(&e->source_middle, e->txn.lsn);
-	buffer_add_str(&e->source_middle, "\\\"]\",\"ts_us\":");
-	buffer_add_i64(&e->source_middle, e->txn.captured_ns / NS_PER_US);
-	buffer_add_str(&e->source_middle, ",\"ts_ns\":");
-	buffer_add_i64(&e->source_middle, e->txn.captured_ns);
-	buffer_add_str(&e->source_middle, ",\"table\":");
-
-	buffer_reset(&e->source_end);
-	buffer_add_str(&e->source_end, ",\"lsn\":");
-	buffer_add_u64(&e->source_end, e->txn.lsn);
-	buffer_add_str(&e->source_end, ",\"rowid\":");
-}
-
 static bool has_block(const struct encoder *e)
 {
-	return e->settings.transaction_metadata && !e->txn.is_snapshot;
+	return e->settings.transaction_metadata && !e->txn.is_snapshot &&
+	       !e->settings.audit_lines;
 }
 
 static void build_tail(struct encoder *e)
@@ -351,7 +297,11 @@ void encoder_begin(struct encoder *encoder, const struct encoder_transaction *tx
 	encoder->message_count = 0;
 	encoder->collection_count = 0;
 	buffer_reset(&encoder->collection_names);
-	build_source(encoder);
+	source_block_begin(&encoder->source, txn,
+			   encoder->has_previous ? &encoder->previous_lsn : NULL);
+	if (encoder->settings.audit_lines) {
+		audit_lines_begin(&encoder->audit, txn);
+	}
 	build_tail(encoder);
 	buffer_reset(&encoder->block);
 	if (has_block(encoder)) {
@@ -364,8 +314,7 @@ void encoder_begin(struct encoder *encoder, const struct encoder_transaction *tx
 
 static bool pieces_ok(const struct encoder *e)
 {
-	return buffer_ok(&e->source_front) && buffer_ok(&e->source_middle) &&
-	       buffer_ok(&e->source_end) && buffer_ok(&e->block) &&
+	return source_block_ok(&e->source) && buffer_ok(&e->block) &&
 	       buffer_ok(&e->merged) && buffer_ok(&e->tail);
 }
 
@@ -401,11 +350,7 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 		return false;
 	}
 	buffer_reset(&plan->source);
-	buffer_add_buffer(&plan->source, &e->source_front);
-	buffer_add_str(&plan->source, mark_names[mark]);
-	buffer_add_buffer(&plan->source, &e->source_middle);
-	buffer_add_buffer(&plan->source, &plan->name);
-	buffer_add_str(&plan->source, ",\"change_id\":");
+	source_block_add(&e->source, &plan->source, mark, &plan->name);
 	plan->serial = e->serial;
 	plan->source_mark = mark;
 	return buffer_ok(&plan->source);
@@ -449,7 +394,7 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 {
 	struct buffer *b = &e->value;
 	size_t room = plan->value_head.len + 2 * plan->row_room + plan->source.len +
-		      e->source_end.len + e->block.len + e->tail.len + VALUE_MARGIN;
+		      e->source.end.len + e->block.len + e->tail.len + VALUE_MARGIN;
 	char *p;
 
 	buffer_reset(b);
@@ -466,7 +411,7 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 	}
 	p = put_bytes(p, plan->source.bytes, plan->source.len);
 	p = json_put_u64(p, e->change_id);
-	p = put_bytes(p, e->source_end.bytes, e->source_end.len);
+	p = put_bytes(p, e->source.end.bytes, e->source.end.len);
 	p = plan->table->without_rowid || change->has_no_rowid
 		? PUT_LITERAL(p, "null")
 		: json_put_i64(p, change->rowid);
@@ -515,6 +460,14 @@ static bool fill_control(struct encoder *e, struct message *m,
 	return buffer_ok(&e->control_key) && buffer_ok(&e->control_value);
 }
 
+/* The audit line in control_value. */
+static bool fill_line(struct encoder *e, struct message *m)
+{
+	fill_message(e, m, absent, absent, span_of(&e->control_value),
+		     HEADERS_OF_CONTROL);
+	return buffer_ok(&e->control_value);
+}
+
 /* BEGIN or END, whose value is in control_value. */
 static bool fill_transaction(struct encoder *e, struct message *m)
 {
@@ -560,7 +513,7 @@ static bool set_own_header(struct encoder *e, const struct table_plan *plan,
 static bool fill_event(struct encoder *e, const struct table_plan *plan,
 		       const struct change *change, struct message *out, size_t *count)
 {
-	struct span topic = span_of(&plan->topic);
+	struct span topic = e->settings.audit_lines ? absent : span_of(&plan->topic);
 	struct span key = absent;
 	struct span other = absent;
 	enum own_headers headers;
@@ -632,6 +585,7 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 			   struct error *err)
 {
 	struct encoder *e = encoder;
+	bool ok;
 
 	assert(e->serial > 0);
 	*count = 0;
@@ -646,7 +600,7 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 			return status;
 		}
 	}
-	if (!plan_enter(e, plan, change->snapshot)) {
+	if (!e->settings.audit_lines && !plan_enter(e, plan, change->snapshot)) {
 		return out_of_memory(err);
 	}
 	if (e->event_count == 0 && has_block(e) && !fill_begin(e, &out[(*count)++])) {
@@ -657,11 +611,13 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 	if (has_block(e)) {
 		e->collections[plan->collection].event_count++;
 	}
-	if (e->event_count % CLOCK_EVENTS == 0) {
+	if (e->event_count % CLOCK_EVENTS == 0 && !e->settings.audit_lines) {
 		build_tail(e);
 	}
-	if (!pieces_ok(e) || !build_value(e, plan, change) ||
-	    !fill_event(e, plan, change, out, count)) {
+	ok = e->settings.audit_lines
+		 ? audit_lines_change(&e->audit, plan, change, e->change_id, &e->value)
+		 : pieces_ok(e) && build_value(e, plan, change);
+	if (!ok || !fill_event(e, plan, change, out, count)) {
 		return out_of_memory(err);
 	}
 	return ST_OK;
@@ -673,6 +629,12 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 	struct encoder *e = encoder;
 
 	*count = 0;
+	if (e->settings.audit_lines && encoder_transaction_is_joined(&e->txn)) {
+		buffer_reset(&e->control_value);
+		audit_lines_joined(&e->txn, e->event_count, &e->control_value);
+		*count = 1;
+		return fill_line(e, out) ? ST_OK : out_of_memory(err);
+	}
 	if (!has_block(e) || e->event_count == 0) {
 		return ST_OK;
 	}
@@ -690,20 +652,6 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 
 /* ---- schema changes and heartbeats ---- */
 
-/* The source block of a message that is no event, without the comma before it. */
-static void add_plain_source(struct encoder *e, struct buffer *b, const char *table)
-{
-	assert(e->source_front.len > 0);
-	buffer_add(b, e->source_front.bytes + 1, e->source_front.len - 1);
-	buffer_add_str(b,
-		       mark_names[e->txn.is_snapshot ? SNAPSHOT_TRUE : SNAPSHOT_FALSE]);
-	buffer_add_buffer(b, &e->source_middle);
-	add_json_str(b, table);
-	buffer_add_str(b, ",\"change_id\":null");
-	buffer_add_buffer(b, &e->source_end);
-	buffer_add_str(b, "null}");
-}
-
 enum status encoder_schema_change(struct encoder *encoder,
 				  const struct schema_change *change,
 				  struct message *out, size_t *count, struct error *err)
@@ -713,12 +661,19 @@ enum status encoder_schema_change(struct encoder *encoder,
 
 	assert(e->serial > 0);
 	*count = 0;
+	if (e->settings.audit_lines) {
+		buffer_reset(&e->control_value);
+		audit_lines_schema(&e->audit, &e->txn, change, &e->control_value);
+		*count = 1;
+		return fill_line(e, out) ? ST_OK : out_of_memory(err);
+	}
 	if (!e->settings.schema_changes) {
 		return ST_OK;
 	}
 	message_begin(&e->control_value, &e->heads.schema_change_value);
 	buffer_add_char(&e->control_value, '{');
-	add_plain_source(e, &e->control_value, change->table->name);
+	source_block_add_plain(&e->source, &e->control_value, e->txn.is_snapshot,
+			       change->table->name, NULL);
 	schema_change_add(&e->control_value, change, e->settings.database_name,
 			  clock_wall_ns() / NS_PER_MS, settings->type_mapping,
 			  settings->decimal_mode);
@@ -755,6 +710,9 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 
 struct encoder_topics encoder_topics(const struct encoder *encoder)
 {
+	if (encoder->settings.audit_lines) {
+		return (struct encoder_topics){absent, absent, absent};
+	}
 	return (struct encoder_topics){
 	    .transaction = encoder->settings.transaction_metadata
 			       ? span_of(&encoder->transaction_topic)

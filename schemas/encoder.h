@@ -6,7 +6,9 @@
  * nothing is allocated per row. README.md and docs/schemas.md have the fields, their
  * order and values. What depends on the table is in schemas/table_plan.h. With
  * schemas.enable=true each message is {"schema":…,"payload":…}; the schemas are made
- * once (schemas/connect_schema.h). Header values: enum header_form.
+ * once (schemas/connect_schema.h). Header values: enum header_form. With
+ * settings.audit_lines values are those of schemas/audit_line.h, numbered alike, and a
+ * transaction that stands for several ends with a line of its own.
  *
  * A transaction is encoder_begin, encoder_change for each changed row in order,
  * encoder_end. With provide.transaction.metadata the BEGIN message comes out of
@@ -29,6 +31,7 @@
 
 #include "schemas/change.h"
 #include "schemas/encoder_settings.h"
+#include "schemas/encoder_transaction.h"
 #include "schemas/schema_change.h"
 #include "src/base/message.h"
 #include "src/base/status.h"
@@ -43,14 +46,6 @@ void encoder_close(struct encoder *encoder);
 /* Prepare `table`, which is borrowed for the plan's lifetime. */
 enum status encoder_plan(struct encoder *encoder, const struct table *table,
 			 struct table_plan **out, struct error *err) MUST_CHECK;
-
-struct encoder_transaction {
-	uint64_t lsn;
-	int64_t captured_ns; /* wall clock: source.ts_* */
-	bool is_snapshot;    /* no BEGIN, END and transaction block */
-	bool is_catch_up;    /* every message has the header rowtail.catch_up: true */
-	uint64_t merged;     /* > 0: header rowtail.merged: N */
-};
 
 void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn);
 
@@ -79,8 +74,8 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 
 /*
  * Tell of a table that changed, in a transaction: before its rows and its BEGIN. The
- * topic is the prefix alone. *count is 0 without include.schema.changes. These messages
- * have no change_id and are in no count of END.
+ * topic is the prefix alone. *count is 0 without include.schema.changes, but for audit
+ * lines. These messages have no change_id and are in no count of END.
  */
 enum status encoder_schema_change(struct encoder *encoder,
 				  const struct schema_change *change,

@@ -46,13 +46,16 @@ struct encoder_settings {
 	bool tombstones_on_delete;
 	bool transaction_metadata;
 	unsigned skipped_operations;
+	bool audit_full_rows; /* audit.row=full */
 
 	/* What follows from others. */
 	const char *version;              /* source.version */
 	const char *database_name;        /* source.db */
 	const struct column_rules *rules; /* NULL: none */
 	enum header_form header_form;     /* counts only with schemas */
-	bool wants_keys; /* false: message keys, headers and tombstones are not made */
+	bool audit_lines; /* values are those of schemas/audit_line.h, and there is
+			   * nothing beside them; never with schemas */
+	bool wants_keys;  /* false: message keys, headers and tombstones are not made */
 };
 
 #endif

@@ -133,7 +133,7 @@ static void add_table(struct buffer *b, const struct table *table,
 
 /* ---- the change ---- */
 
-static void add_ddl(struct buffer *b, const struct schema_change *change)
+void schema_change_add_ddl(struct buffer *b, const struct schema_change *change)
 {
 	struct buffer ddl;
 
@@ -184,7 +184,7 @@ void schema_change_add(struct buffer *b, const struct schema_change *change,
 	buffer_add_str(b, ",\"databaseName\":");
 	add_string(b, database_name);
 	buffer_add_str(b, ",\"schemaName\":null,\"ddl\":");
-	add_ddl(b, change);
+	schema_change_add_ddl(b, change);
 	buffer_add_str(b, ",\"tableChanges\":[{\"type\":\"");
 	buffer_add_str(b, types[change->type]);
 	buffer_add_str(b, "\",\"id\":");

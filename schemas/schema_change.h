@@ -46,6 +46,9 @@ struct schema_change {
 
 void schema_change_add_key(struct buffer *b, const char *database_name);
 
+/* The statement, as a JSON string. */
+void schema_change_add_ddl(struct buffer *b, const struct schema_change *change);
+
 /* From ,"ts_ms": to the end. */
 void schema_change_add(struct buffer *b, const struct schema_change *change,
 		       const char *database_name, int64_t ts_ms,

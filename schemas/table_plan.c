@@ -534,25 +534,29 @@ static char *put_masked(const struct table_plan *plan, const struct plan_column 
 		   : json_put_value(b, p, &left, encoding, mode, slack);
 }
 
+/* Any value of a row. */
+static char *put_one(const struct table_plan *plan, const struct plan_column *column,
+		     struct buffer *b, char *p, const struct value *value, size_t slack)
+{
+	if (column->mask) {
+		return put_masked(plan, column, b, p, value, slack);
+	}
+	return plan->settings->schemas
+		   ? typed_put_value(b, p, value, column->type, plan->table->encoding,
+				     plan->settings->binary_mode, slack)
+		   : json_put_value(b, p, value, plan->table->encoding,
+				    plan->settings->binary_mode, slack);
+}
+
 /* Where there is a mask. */
 static char *put_some_masked(const struct table_plan *plan, struct buffer *b, char *p,
 			     const struct value *values, size_t slack)
 {
 	for (uint32_t i = 0; p && i < plan->column_count; i++) {
 		const struct plan_column *column = &plan->columns[i];
-		const struct value *value = &values[column->index];
 
 		p = put_piece(p, plan->text.bytes, column);
-		if (column->mask) {
-			p = put_masked(plan, column, b, p, value, slack);
-		} else if (plan->settings->schemas) {
-			p = typed_put_value(b, p, value, column->type,
-					    plan->table->encoding,
-					    plan->settings->binary_mode, slack);
-		} else {
-			p = json_put_value(b, p, value, plan->table->encoding,
-					   plan->settings->binary_mode, slack);
-		}
+		p = put_one(plan, column, b, p, &values[column->index], slack);
 	}
 	return p;
 }
@@ -577,6 +581,68 @@ char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *
 	}
 	*p++ = '}';
 	return p;
+}
+
+/* "a":[1,2] of a column whose values differ. */
+static char *put_difference(const struct table_plan *plan,
+			    const struct plan_column *column, struct buffer *b, char *p,
+			    const struct change *change, char first, size_t slack)
+{
+	char *begin = p;
+
+	p = put_piece(p, plan->text.bytes, column);
+	*begin = first; /* the piece has that of whole rows */
+	*p++ = '[';
+	p = put_one(plan, column, b, p, &change->before[column->index], slack);
+	if (!p) {
+		return NULL;
+	}
+	*p++ = ',';
+	p = put_one(plan, column, b, p, &change->after[column->index], slack);
+	if (p) {
+		*p++ = ']';
+	}
+	return p;
+}
+
+char *table_plan_put_changed(const struct table_plan *plan, struct buffer *b, char *p,
+			     const struct change *change, size_t slack)
+{
+	char first = '{';
+
+	for (uint32_t i = 0; i < plan->column_count; i++) {
+		const struct plan_column *column = &plan->columns[i];
+
+		if (value_same(&change->before[column->index],
+			       &change->after[column->index])) {
+			continue;
+		}
+		p = put_difference(plan, column, b, p, change, first, slack);
+		if (!p) {
+			return NULL;
+		}
+		first = ',';
+	}
+	if (first == '{') {
+		*p++ = '{';
+	}
+	*p++ = '}';
+	return p;
+}
+
+char *table_plan_put_key(const struct table_plan *plan, struct buffer *b, char *p,
+			 const struct value *values, size_t slack)
+{
+	p = put_columns(plan, plan->keys, plan->key_count, b, p, values, slack);
+	if (p) {
+		*p++ = '}';
+	}
+	return p;
+}
+
+bool table_plan_has_key(const struct table_plan *plan, const struct value *values)
+{
+	return has_key(plan, values);
 }
 
 bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,

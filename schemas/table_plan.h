@@ -91,6 +91,19 @@ enum status table_plan_check(struct table_plan *plan, const struct change *chang
 char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *p,
 			 const struct value *values, size_t slack);
 
+/*
+ * The same of what an update changes, {"a":[OLD,NEW],…}; `{}` where that is nothing
+ * which is shown. Of `slack` bytes CHANGED_ROOM(plan) are used. Not with schemas.
+ */
+char *table_plan_put_changed(const struct table_plan *plan, struct buffer *b, char *p,
+			     const struct change *change, size_t slack);
+#define CHANGED_ROOM(plan) (2 * (plan)->row_room + 3 * (size_t)(plan)->column_count)
+
+/* The same of the key of a row that has one, without a schema; at least key_room. */
+char *table_plan_put_key(const struct table_plan *plan, struct buffer *b, char *p,
+			 const struct value *values, size_t slack);
+bool table_plan_has_key(const struct table_plan *plan, const struct value *values);
+
 /* Print the key of a row, its schema included, as the whole of `b`; `*key` is absent
  * where there is none (no key columns, or a NULL). False when memory ran out. */
 bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,

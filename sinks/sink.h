@@ -100,6 +100,16 @@ struct sink_claim {
 	struct sink_floor floor;       /* SINK_START_OVER: numbers begin above it */
 };
 
+/* What the values of messages are. */
+enum message_form {
+	FORM_DEBEZIUM, /* those of schemas/encoder.h */
+	/* One line of an audit log (schemas/audit_line.h) without its beginning and its
+	 * end: from "time": up to and with the last '}'. A message has no key, topic
+	 * and headers, and none is a tombstone. Those of no transaction, whose index is
+	 * MESSAGE_NO_INDEX, may come between begin and the first transaction. */
+	FORM_AUDIT,
+};
+
 /* A kind of sink: what it is, and its calls. */
 struct sink_kind {
 	const char *name;   /* as settings that are remembered have it: "kafka" */
@@ -109,14 +119,15 @@ struct sink_kind {
 	const char *not_in_target; /* characters that it may not have; may be NULL */
 	const char *help;          /* lines of --help behind "--to SCHEME TARGET" */
 
-	bool has_state;       /* with a state directory unless told otherwise */
-	bool can_lack_state;  /* --state=none, if not exactly once */
-	bool keeps_position;  /* itself, with the messages: see claim */
-	bool wants_keys;      /* always; false: with --lines=record only */
-	bool tells_structure; /* default of include.schema.changes */
-	bool is_for_connect;  /* headers are read by Kafka Connect */
-	bool reopens;         /* when SIGHUP has come */
-	bool wants_nothing;   /* no snapshot unless it is asked for */
+	enum message_form form; /* that it wants */
+	bool has_state;         /* with a state directory unless told otherwise */
+	bool can_lack_state;    /* --state=none, if not exactly once */
+	bool keeps_position;    /* itself, with the messages: see claim */
+	bool wants_keys;        /* always; false: with --lines=record only */
+	bool tells_structure;   /* default of include.schema.changes */
+	bool is_for_connect;    /* headers are read by Kafka Connect */
+	bool reopens;           /* when SIGHUP has come */
+	bool wants_nothing;     /* no snapshot unless it is asked for */
 
 	enum status (*open)(const struct sink_settings *settings, struct sink **out,
 			    struct error *err);

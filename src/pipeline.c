@@ -585,10 +585,15 @@ enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err)
 enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captured,
 			   struct error *err)
 {
-	struct encoder_transaction txn = {.lsn = captured->lsn,
-					  .captured_ns = captured->captured_ns,
-					  .is_catch_up = captured->is_catch_up,
-					  .merged = captured->merged};
+	struct encoder_transaction txn = {
+	    .lsn = captured->lsn,
+	    .captured_ns = captured->captured_ns,
+	    .is_catch_up = captured->is_catch_up,
+	    .merged = captured->merged,
+	    .since_ns = pipeline->known_ns > 0 ? pipeline->known_ns
+					       : pipeline->history->begun_ns,
+	    .page_count = captured->page_count,
+	    .pages_differ = (uint32_t)captured->page_total};
 	enum status status =
 	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
 
@@ -599,6 +604,7 @@ enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captu
 		status = delivery_end(pipeline->delivery, err);
 	}
 	if (status == ST_OK) {
+		pipeline->known_ns = captured->captured_ns;
 		pipeline->history->done(pipeline->history, captured);
 	} else {
 		captured_txn_free(captured);

@@ -40,6 +40,7 @@ struct pipeline {
 	struct decoder *decoder;
 	struct progress progress;
 	uint64_t lsn;       /* that the view is as of */
+	int64_t known_ns;   /* wall clock: what was committed by then is decoded; 0 */
 	bool is_said;       /* "following …" is in the log */
 	bool is_checked;    /* what was asked for is there */
 	bool follows_path;  /* the database was followed by this path before */

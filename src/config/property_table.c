@@ -15,6 +15,8 @@ static const struct property_choice binary_modes[] = {
     {"base64-url-safe", BINARY_BASE64_URL_SAFE, NULL},
     {"hex", BINARY_HEX, NULL},
     {NULL, 0, NULL}};
+static const struct property_choice audit_rows[] = {
+    {"changed", false, NULL}, {"full", true, NULL}, {NULL, 0, NULL}};
 static const struct property_choice type_mappings[] = {
     {"declared", TYPES_DECLARED, NULL},
     {"affinity", TYPES_AFFINITY, NULL},
@@ -297,6 +299,13 @@ static const struct property properties[] = {
      .shapes = true,
      .text = "a list of `c`, `u`, `d` that give no events",
      .more = "`t` is accepted: SQLite has no TRUNCATE"},
+    {.name = "audit.row",
+     .type = TAKES_CHOICE,
+     FIELD(encoder.audit_full_rows),
+     .choices = audit_rows,
+     .fallback = "changed",
+     .shapes = true,
+     .text = "an audit log's updates: what `changed`, or the `full` rows beside it"},
     {.name = "snapshot.mode",
      .type = TAKES_CHOICE,
      FIELD(snapshot_mode),

@@ -533,6 +533,27 @@ static enum status check_pairs(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* What is of Debezium's messages means nothing in an audit log. */
+static enum status check_form(const struct config *config, struct error *err)
+{
+	const struct encoder_settings *encoder = &config->encoder;
+	const char *wrong = config->lines == LINES_RECORD ? "--lines=record"
+			    : encoder->schemas            ? "schemas.enable=true"
+			    : encoder->transaction_metadata
+				? "provide.transaction.metadata=true"
+			    : config->heartbeat_ms > 0 ? "heartbeat.interval.ms"
+						       : NULL;
+
+	if (config->sink->form != FORM_AUDIT || !wrong) {
+		return ST_OK;
+	}
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s does not go with --to %s, whose lines have one form; leave "
+	    "it out",
+	    wrong, config->sink->scheme);
+}
+
 static enum status check_archive_to(const struct config *config, struct error *err)
 {
 	if (config->archive_to && !config->state_path) {
@@ -584,7 +605,7 @@ static enum status finish_run(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "no database given: rowtail DATABASE (see rowtail --help)");
 	}
-	if (check_pairs(config, err) != ST_OK ||
+	if (check_pairs(config, err) != ST_OK || check_form(config, err) != ST_OK ||
 	    kafka_options_finish(&config->kafka, err) != ST_OK ||
 	    check_state(config, err) != ST_OK) {
 		return err->status;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "schemas/audit_line.h"
 #include "schemas/encoder.h"
 #include "sinks/sink_settings.h"
 #include "src/base/array.h"
@@ -110,6 +111,7 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	settings.database_name = config->database_name;
 	settings.rules = delivery->rules;
 	settings.header_form = header_form_of(config);
+	settings.audit_lines = config->sink->form == FORM_AUDIT;
 	settings.wants_keys =
 	    sink_wants_keys(config->sink, config->lines == LINES_RECORD);
 	if (config->heartbeat_ms == 0) {
@@ -548,13 +550,50 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 	return kept->put(kept, &position, NULL, true, err);
 }
 
+static void add_setting(void *context, const char *name, const char *was,
+			const char *is)
+{
+	audit_line_setting(context, name, was, is);
+}
+
+/* An audit log says what it was told to do otherwise than before. */
+static enum status put_settings(struct delivery *delivery, struct error *err)
+{
+	const struct kept_position *kept = delivery->kept;
+	const char *was = kept->position.settings_hash == kept->last_hash
+			      ? kept->last_settings.bytes
+			      : NULL;
+	struct message message = {.lsn = delivery->lsn, .index = MESSAGE_NO_INDEX};
+	struct buffer line;
+	enum status status;
+	bool ok;
+
+	buffer_init(&line);
+	audit_line_settings_begin(&line, clock_wall_ns());
+	ok = shaping_compare(was ? was : "", delivery->settings.bytes, add_setting,
+			     &line) != SIZE_MAX;
+	audit_line_settings_end(&line);
+	message.value = (struct span){line.bytes, line.len};
+	status = ok && buffer_ok(&line) ? sink_put(delivery->sink, &message, err)
+					: error_no_memory(err, "delivery");
+	buffer_clear(&line);
+	return status;
+}
+
 enum status delivery_restore(struct delivery *delivery, uint64_t lsn, uint64_t chain,
 			     struct error *err)
 {
+	bool is_other =
+	    delivery->kept->position.settings_hash != delivery->settings_hash;
+	enum status status;
+
 	delivery->lsn = lsn;
 	delivery->chain = chain;
 	restore_position(delivery);
-	return begin_sink(delivery, err);
+	status = begin_sink(delivery, err);
+	return status == ST_OK && is_other && delivery->config->sink->form == FORM_AUDIT
+		   ? put_settings(delivery, err)
+		   : status;
 }
 
 /* ---- transactions ---- */

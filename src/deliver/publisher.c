@@ -178,6 +178,9 @@ static enum status settle_topics(const struct publisher *publisher,
 {
 	enum status status = ST_OK;
 
+	if (publisher->sink->kind->form == FORM_AUDIT) {
+		return ST_OK; /* a log has no topics */
+	}
 	for (size_t i = p->first; status == ST_OK && i < p->catalog->table_count; i++) {
 		struct table *table = p->catalog->tables[i];
 		const char *what;
@@ -232,7 +235,7 @@ static enum status announce(const struct publisher *publisher, const struct plan
 	struct sink *sink = publisher->sink;
 	enum status status = ST_OK;
 
-	if (!sink->kind->announce) {
+	if (!sink->kind->announce || sink->kind->form == FORM_AUDIT) {
 		return ST_OK;
 	}
 	for (size_t i = 0; status == ST_OK && i < sizeof others / sizeof *others; i++) {

@@ -45,6 +45,42 @@ static void check(enum status status, const struct error *err)
 	}
 }
 
+/* A sink that keeps the last message's value, and wants lines of an audit log. */
+static char last_line[4096];
+
+static enum status log_open(const struct sink_settings *settings, struct sink **out,
+			    struct error *err);
+static void log_close(struct sink *sink)
+{
+	free(sink);
+}
+static enum status log_put(struct sink *sink, const struct message *message,
+			   struct error *err)
+{
+	(void)sink;
+	(void)err;
+	assert_null(message->topic.bytes);
+	assert_null(message->key.bytes);
+	(void)snprintf(last_line, sizeof last_line, "%.*s", (int)message->value.len,
+		       message->value.bytes);
+	return ST_OK;
+}
+static const struct sink_kind log_kind = {.name = "log",
+					  .scheme = "log:",
+					  .form = FORM_AUDIT,
+					  .open = log_open,
+					  .close = log_close,
+					  .put = log_put};
+static enum status log_open(const struct sink_settings *settings, struct sink **out,
+			    struct error *err)
+{
+	(void)settings;
+	(void)err;
+	*out = calloc(1, sizeof **out);
+	(*out)->kind = &log_kind;
+	return ST_OK;
+}
+
 /* As on the command line; `property` (may be NULL) is one of -D. */
 static void configure(struct rig *rig, const char *property)
 {
@@ -66,7 +102,9 @@ static void configure(struct rig *rig, const char *property)
 	check(config_finish(&rig->config, &err), &err);
 }
 
-static void rig_open(struct rig *rig, const char *property)
+/* `kind`: in place of the file; NULL: none. */
+static void rig_open_to(struct rig *rig, const struct sink_kind *kind,
+			const char *property)
 {
 	struct error err;
 
@@ -77,12 +115,18 @@ static void rig_open(struct rig *rig, const char *property)
 	(void)snprintf(rig->state, sizeof rig->state, "%s/state", rig->folder);
 	(void)snprintf(rig->database, sizeof rig->database, "%s/db", rig->folder);
 	configure(rig, property);
+	rig->config.sink = kind ? kind : rig->config.sink;
 	fixture_open(&rig->f, "create table t(x)");
 	fixture_read(&rig->f, NULL);
 	check(delivery_open(&rig->config, &rig->delivery, &err), &err);
 	check(publisher_catalog(delivery_publisher(rig->delivery), rig->f.catalog, NULL,
 				&err),
 	      &err);
+}
+
+static void rig_open(struct rig *rig, const char *property)
+{
+	rig_open_to(rig, NULL, property);
 }
 
 static void rig_close(struct rig *rig)
@@ -337,9 +381,44 @@ static void test_without_heartbeats_none_is_waited_for(void **state)
 	rig_close(&rig);
 }
 
+static void test_an_audit_log_is_told_of_rows_and_of_other_settings(void **state)
+{
+	static const char was[] = "order.version=0\n";
+	bool starts_over;
+	struct error err;
+	struct rig rig;
+
+	(void)state;
+	rig_open_to(&rig, &log_kind, "tombstones.on.delete=false");
+	check(kept_nowhere_open(&rig.kept, &err), &err);
+	check(delivery_claim(rig.delivery, rig.kept, NULL, NULL, &starts_over, &err),
+	      &err);
+	last_line[0] = '\0';
+	check(delivery_restore(rig.delivery, 0, 0, &err), &err);
+	assert_string_equal(last_line, ""); /* nothing is otherwise at a first start */
+	begin(&rig, 5);
+	insert(&rig, 7);
+	assert_string_equal(
+	    last_line,
+	    "\"time\":\"1970-01-01T00:00:00.000Z\",\"txn\":5,\"change_id\":1,\"op\":"
+	    "\"insert\",\"table\":\"t\",\"key\":{\"rowid\":7},\"new\":{\"x\":7}}");
+	end(&rig);
+	rig.kept->position.settings_hash = rig.kept->last_hash = 1;
+	buffer_add(&rig.kept->last_settings, was, sizeof was);
+	check(delivery_restore(rig.delivery, 0, 0, &err), &err);
+	assert_non_null(strstr(last_line, "Z\",\"op\":\"settings\",\"changed\":{"
+					  "\"order.version\":[\"0\",\"1\"],"));
+	assert_non_null(strstr(last_line, ",\"tombstones.on.delete\":[null,"
+					  "\"false\"]"));
+	assert_string_equal(last_line + strlen(last_line) - 2, "}}");
+	buffer_clear(&rig.kept->last_settings);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_an_audit_log_is_told_of_rows_and_of_other_settings),
 	    cmocka_unit_test(test_what_was_put_is_out_after_a_flush),
 	    cmocka_unit_test(test_a_transaction_counts_when_it_has_ended),
 	    cmocka_unit_test(test_the_position_moves_with_a_flush_and_not_before),

@@ -26,12 +26,16 @@ static enum status counter_put(struct sink *sink, const struct message *message,
 	(void)err;
 	counter->count++;
 	assert_true(message->topic.len < sizeof counter->topic);
-	memcpy(counter->topic, message->topic.bytes, message->topic.len);
+	if (message->topic.bytes) {
+		memcpy(counter->topic, message->topic.bytes, message->topic.len);
+	}
 	counter->topic[message->topic.len] = '\0';
 	return ST_OK;
 }
 
 static const struct sink_kind counter_kind = {.name = "counter", .put = counter_put};
+static const struct sink_kind log_kind = {
+    .name = "log", .form = FORM_AUDIT, .put = counter_put};
 
 struct rig {
 	struct catalog_fixture f;
@@ -212,6 +216,23 @@ static void test_publisher_lets_any_table_in_without_a_reserved_topic(void **sta
 	rig_close(&rig);
 }
 
+static void test_publisher_lets_any_table_into_a_log_which_has_no_topics(void **state)
+{
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open(&rig, "app.t",
+		 "create table \"a b\"(x); create table a_b(x); "
+		 "create table t(x)");
+	rig.counter.sink.kind = &log_kind;
+	assert_int_equal(start(&rig, &err), ST_OK);
+	assert_true(is_followed(&rig, "a b"));
+	assert_true(is_followed(&rig, "a_b"));
+	assert_true(is_followed(&rig, "t"));
+	rig_close(&rig);
+}
+
 static void test_publisher_leaves_the_newer_table_out_while_following(void **state)
 {
 	struct rig rig;
@@ -314,6 +335,8 @@ int main(void)
 	    cmocka_unit_test(test_publisher_refuses_tables_of_the_encoders_topics),
 	    cmocka_unit_test(test_publisher_counts_schema_changes_but_no_heartbeats),
 	    cmocka_unit_test(test_publisher_lets_any_table_in_without_a_reserved_topic),
+	    cmocka_unit_test(
+		test_publisher_lets_any_table_into_a_log_which_has_no_topics),
 	    cmocka_unit_test(test_publisher_leaves_the_newer_table_out_while_following),
 	    cmocka_unit_test(test_publisher_keeps_a_topic_with_the_table_that_had_it),
 	    cmocka_unit_test(
