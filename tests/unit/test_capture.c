@@ -330,12 +330,13 @@ static void test_spool_is_small_while_decoding_keeps_up(void **state)
 {
 	struct rig_folder *f = *state;
 	struct rig rig;
+	uint64_t most = 0;
 	pid_t app;
 
 	assert_int_equal(
 	    rig_sql(f->path,
 		    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
-		    "WHERE i<60000) INSERT INTO t(v) SELECT randomblob(1000) FROM n"),
+		    "WHERE i<20000) INSERT INTO t(v) SELECT randomblob(1000) FROM n"),
 	    0);
 	open_rig(&rig, f);
 	for (int i = 0; i < 40; i++) {
@@ -344,13 +345,16 @@ static void test_spool_is_small_while_decoding_keeps_up(void **state)
 		(void)snprintf(
 		    sql, sizeof sql,
 		    "UPDATE t SET v=randomblob(1000) WHERE id BETWEEN %d AND %d",
-		    i * 1500, i * 1500 + 1499);
+		    i * 500, i * 500 + 499);
 		app = rig_spawn("sql", f->path, sql, NULL);
 		assert_int_equal(rig_wait_following(&rig, app), 0);
 		rig_catch_up(&rig);
 		clock_sleep_ns(10 * NS_PER_MS);
+		if (spool_used_bytes(rig.spool) > most) {
+			most = spool_used_bytes(rig.spool);
+		}
 	}
-	assert_true(spool_used_bytes(rig.spool) < 64 * 1000 * 1000);
+	assert_true(most < 20 * 1000 * 1000); /* of 27 MB that changed */
 	rig_close_and_compare(&rig);
 }
 

@@ -565,9 +565,15 @@ static void judge(const struct fixture *f, const struct trial *t)
 	(void)judge_users(f, t);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEP 5 /* each place takes ten times as long */
+#else
+#define STEP 1
+#endif
+
 static void test_of_segments_that_are_damaged(void **state)
 {
-	for_each_damage(*state, 1, judge);
+	for_each_damage(*state, STEP, judge);
 }
 
 static void test_of_segments_that_are_missing_or_of_another_kind(void **state)
@@ -721,7 +727,7 @@ static void judge_merge(const struct fixture *f, const struct trial *t)
 
 static void test_of_a_merge_of_damaged_segments(void **state)
 {
-	for_each_damage(*state, 8, judge_merge);
+	for_each_damage(*state, 8 * STEP, judge_merge);
 }
 
 /* A kill came before they were removed. */
