@@ -4,7 +4,8 @@
  * files: its first two bytes say how long the first one is. Where the third byte is
  * odd the checksum that a file has is made right, as by a hostile writer, once it is
  * known what its pages are. What is merged is written where its size allows it, and
- * must be there in full.
+ * must be there in full; then the two become one file, and the second is read as the
+ * transaction behind the first. All three ways come to the same database.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/archive/compaction.h"
+#include "src/archive/file_transaction.h"
 #include "src/archive/merge.h"
 #include "src/base/bytes.h"
 #include "src/base/crc64.h"
@@ -97,6 +100,144 @@ static bool is_small(const uint8_t *bytes, size_t len)
 	       (uint64_t)get_u32be(bytes + 8) * get_u32be(bytes + 12) <= OUT_BYTES;
 }
 
+static bool never_stops(void *context)
+{
+	(void)context;
+	return false;
+}
+
+/* What a merge has come to. */
+struct merged {
+	enum status status;
+	uint32_t page_size;
+	uint32_t page_count;
+	const uint8_t *bytes; /* mapped; NULL: no page, or not written */
+};
+
+/* Both files become one: of level 9, as the first is a whole database. */
+static void compact(struct storage *storage, const struct archive_list *list,
+		    const struct merged *merged)
+{
+	const struct archive_file *inputs[] = {&list->files[0], &list->files[1]};
+	struct compaction c = {.storage = storage,
+			       .list = list,
+			       .inputs = inputs,
+			       .input_count = 2,
+			       .level = 9,
+			       .stops = never_stops};
+	struct error err;
+	enum status status = compaction_run(&c, &err);
+
+	if (status != ST_OK && status != ST_CORRUPT) {
+		abort();
+	}
+	if (status == ST_OK &&
+	    (merged->status != ST_OK || c.page_count != merged->page_count ||
+	     c.page_size != merged->page_size)) {
+		abort();
+	}
+}
+
+/* Each page of the transaction is the one that is merged. */
+static void compare(const struct captured_txn *txn, const struct spool *spool,
+		    const struct merged *merged)
+{
+	if (merged->status != ST_OK || txn->page_count != merged->page_count) {
+		abort();
+	}
+	for (size_t i = 0; merged->bytes && i < txn->page_total; i++) {
+		const struct captured_page *page = &txn->pages[i];
+
+		if (page->page_no == 0 || page->page_no > txn->page_count ||
+		    (i > 0 && page->page_no <= txn->pages[i - 1].page_no) ||
+		    memcmp(spool_bytes(spool, page->slot),
+			   merged->bytes +
+			       (size_t)(page->page_no - 1) * merged->page_size,
+			   merged->page_size) != 0) {
+			abort();
+		}
+	}
+}
+
+/* The second file as the transaction behind the state that the first leads to. */
+static void follow(struct storage *storage, const struct archive_list *list,
+		   const struct ltx_header *first, const struct merged *merged)
+{
+	struct file_state state = {.txid = 1,
+				   .page_size = first->page_size,
+				   .page_count = first->page_count,
+				   .most_pages = first->page_count};
+	struct captured_txn *txn;
+	struct spool *spool;
+	struct error err;
+	enum status status;
+
+	if (spool_open(first->page_size, &spool, &err) != ST_OK) {
+		abort();
+	}
+	status = file_transaction_read(storage, &list->files[1], &state, spool, &never,
+				       &txn, &err);
+	if (status != ST_OK && status != ST_CORRUPT) {
+		abort();
+	}
+	if (status == ST_OK) {
+		compare(txn, spool, merged);
+		captured_pages_drop(txn->pages, txn->page_total, spool);
+		captured_txn_free(txn);
+	}
+	spool_close(spool);
+}
+
+/* The head of the first file, if all of it is sound. */
+static bool read_first(struct storage *storage, const struct archive_file *name,
+		       struct ltx_header *header)
+{
+	struct storage_file *file;
+	struct ltx_reader *reader = NULL;
+	struct ltx_page page;
+	struct error err;
+	enum status status;
+
+	if (storage_file_open(storage, name, &file, &err) != ST_OK) {
+		abort();
+	}
+	status = ltx_reader_open(file, name, &reader, &err);
+	while (status == ST_OK) {
+		*header = *ltx_reader_header(reader);
+		status = ltx_reader_next(reader, &page, &err);
+	}
+	ltx_reader_close(reader);
+	storage_file_close(file);
+	return status == ST_END;
+}
+
+/* The other ways to the state that was merged. */
+static void try_others(const struct merge *m, const struct archive_list *list,
+		       enum status status)
+{
+	size_t len = (size_t)m->page_count * m->page_size;
+	struct merged merged = {
+	    .status = status, .page_size = m->page_size, .page_count = m->page_count};
+	struct ltx_header first;
+
+	if (status == ST_OK && len > 0) {
+		void *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, m->fd, 0);
+
+		if (bytes == MAP_FAILED) {
+			abort();
+		}
+		merged.bytes = bytes;
+	}
+	if (read_first(m->storage, &list->files[0], &first) &&
+	    (uint64_t)first.page_count * first.page_size <= OUT_BYTES) {
+		follow(m->storage, list, &first, &merged);
+		compact(m->storage, list, &merged);
+	}
+	if (merged.bytes) {
+		(void)munmap((void *)(uintptr_t)merged.bytes, len);
+	}
+}
+
 static void merge(struct memory_storage *storage, int fd)
 {
 	const struct when when = {.kind = WHEN_LATEST};
@@ -122,6 +263,9 @@ static void merge(struct memory_storage *storage, int fd)
 	if (status == ST_OK && fd >= 0 &&
 	    (fstat(fd, &st) != 0 || st.st_size != (off_t)m.page_count * m.page_size)) {
 		abort();
+	}
+	if (fd >= 0 && list.count == 2) {
+		try_others(&m, &list, status);
 	}
 	plan_clear(&plan);
 	archive_list_clear(&list);
