@@ -310,7 +310,8 @@ static enum status draw_writer(struct outbox *outbox, int fd, struct error *err)
 	return ST_OK;
 }
 
-/* One that was being drawn when a run was killed is drawn again: nobody knows it. */
+/* One that was being drawn when a run was killed is drawn again: nobody knows it. One
+ * that cannot be read is known: the archive has it. */
 static enum status take_writer(struct outbox *outbox, struct error *err)
 {
 	struct owned_place place = {.dir_fd = outbox->fd,
@@ -324,8 +325,11 @@ static enum status take_writer(struct outbox *outbox, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	if (!file_read_exactly(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0) ||
-	    strspn(outbox->writer, "0123456789abcdef") != OUTBOX_WRITER_BYTES - 1) {
+	if (!file_read_exactly(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0)) {
+		status = errno == ENODATA ? draw_writer(outbox, fd, err)
+					  : failed(outbox, WRITER_FILE, "read", err);
+	} else if (strspn(outbox->writer, "0123456789abcdef") !=
+		   OUTBOX_WRITER_BYTES - 1) {
 		status = draw_writer(outbox, fd, err);
 	}
 	(void)close(fd);

@@ -166,7 +166,8 @@ static enum status refuse_journal(const struct database_file *file, struct error
 					 0x20, 0xa1, 0x63, 0xd7};
 	uint8_t head[sizeof magic];
 	char name[PATH_MAX];
-	bool is_hot;
+	bool is_hot, is_read;
+	int reason;
 	int fd;
 
 	if (snprintf(name, sizeof name, "%s-journal", file->path) >= PATH_MAX) {
@@ -179,9 +180,14 @@ static enum status refuse_journal(const struct database_file *file, struct error
 			   : error_set_errno(err, errno, "%s cannot be read",
 					     quote(name).text);
 	}
-	is_hot = file_read_exactly(fd, head, sizeof head, 0) &&
-		 memcmp(head, magic, sizeof magic) == 0;
+	is_read = file_read_exactly(fd, head, sizeof head, 0);
+	reason = errno;
 	(void)close(fd);
+	if (!is_read && reason != ENODATA) {
+		return error_set_errno(err, reason, "%s cannot be read",
+				       quote(name).text);
+	}
+	is_hot = is_read && memcmp(head, magic, sizeof magic) == 0;
 	return is_hot ? error_set(err, ST_UNFIT,
 				  "%s: has a transaction that is open or was "
 				  "interrupted; compare when nobody writes to it, or, "

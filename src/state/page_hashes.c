@@ -185,23 +185,29 @@ enum status page_hashes_write_head(const struct page_hashes *h, uint32_t page_si
 	return ST_OK;
 }
 
-uint32_t page_hashes_made_for(int dir_fd)
+enum status page_hashes_made_for(int dir_fd, uint32_t *page_size, struct error *err)
 {
 	uint8_t expected[HASHES_HEAD];
 	uint8_t head[HASHES_HEAD];
-	uint32_t page_size;
 	int fd = openat(dir_fd, PAGE_HASHES_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool is_read = fd >= 0 && file_read_exactly(fd, head, sizeof head, 0);
+	int reason = errno;
 
+	*page_size = 0;
 	if (fd >= 0) {
 		(void)close(fd);
 	}
 	if (!is_read) {
-		return 0;
+		return reason == ENOENT || reason == ENODATA
+			   ? ST_OK
+			   : error_set_errno(err, reason,
+					     PAGE_HASHES_FILE ": cannot be read");
 	}
-	page_size = get_u32le(head + AT_PAGE_SIZE);
-	head_encode(page_size, expected);
-	return memcmp(head, expected, sizeof head) == 0 ? page_size : 0;
+	head_encode(get_u32le(head + AT_PAGE_SIZE), expected);
+	if (memcmp(head, expected, sizeof head) == 0) {
+		*page_size = get_u32le(head + AT_PAGE_SIZE);
+	}
+	return ST_OK;
 }
 
 uint64_t page_hashes_file_bytes(uint32_t page_count)

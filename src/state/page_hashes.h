@@ -45,8 +45,10 @@ void page_hashes_are_written(struct page_hashes *h);
 enum status page_hashes_write_head(const struct page_hashes *h, uint32_t page_size,
 				   struct error *err) MUST_CHECK;
 
-/* The page size in the head of the file in a folder; 0: it has none that is right. */
-uint32_t page_hashes_made_for(int dir_fd);
+/* The page size in the head of the file in a folder; 0: it has none that is right, or
+ * there is no file. ST_IO. */
+enum status page_hashes_made_for(int dir_fd, uint32_t *page_size,
+				 struct error *err) MUST_CHECK;
 uint64_t page_hashes_file_bytes(uint32_t page_count);
 
 void page_hashes_clear(struct page_hashes *h);

@@ -24,11 +24,12 @@ enum status rebuilt_remove(int fd, const char *name, struct error *err)
 		   : rebuilt_failed("emptied", err);
 }
 
-static bool is_there(int fd, const char *name)
+static enum status look_for(int fd, const char *name, bool *is_there, struct error *err)
 {
 	struct stat st;
 
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	*is_there = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return *is_there || errno == ENOENT ? ST_OK : rebuilt_failed("read", err);
 }
 
 /* Remove all that has the old page size, and put the new shadow in its place. Called
@@ -80,17 +81,35 @@ static int open_folder(int dir_fd)
 		      O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/* The head of `hashes` comes last when they are made, and first when they go. */
-static bool counts(int fd, uint32_t page_size)
+/* The head of `hashes` comes last when they are made, and first when they go. What
+ * cannot be read may count: whoever removes it has lost the shadow. */
+static enum status find_whether(int fd, uint32_t page_size, bool *counts,
+				struct error *err)
 {
-	return shadow_made_for(fd) == page_size ||
-	       (is_there(fd, "shadow") && !is_there(fd, "hashes"));
+	bool has_shadow = false, has_hashes = false;
+	uint32_t made_for;
+	enum status status = shadow_made_for(fd, &made_for, err);
+
+	if (status == ST_IO) {
+		return error_wrap(err, REBUILT_FOLDER);
+	}
+	if (status == ST_OK) {
+		status = look_for(fd, "shadow", &has_shadow, err);
+	}
+	if (status == ST_OK) {
+		status = look_for(fd, "hashes", &has_hashes, err);
+	}
+	*counts = made_for == page_size || (has_shadow && !has_hashes);
+	return status;
 }
 
 bool rebuilt_counts(int dir_fd, uint32_t page_size)
 {
 	int fd = open_folder(dir_fd);
-	bool result = fd >= 0 && counts(fd, page_size);
+	struct error unused;
+	bool counts;
+	bool result =
+	    fd >= 0 && find_whether(fd, page_size, &counts, &unused) == ST_OK && counts;
 
 	if (fd >= 0) {
 		(void)close(fd);
@@ -101,13 +120,15 @@ bool rebuilt_counts(int dir_fd, uint32_t page_size)
 enum status rebuilt_install(int dir_fd, const char *folder, uint32_t page_size,
 			    struct error *err)
 {
-	enum status status = ST_OK;
+	bool counts = false;
 	int fd = open_folder(dir_fd);
+	enum status status;
 
 	if (fd < 0) {
 		return errno == ENOENT ? ST_OK : rebuilt_failed("opened", err);
 	}
-	if (counts(fd, page_size)) {
+	status = find_whether(fd, page_size, &counts, err);
+	if (status == ST_OK && counts) {
 		status = put_in_place(dir_fd, fd, folder, err);
 	}
 	if (status == ST_OK) {

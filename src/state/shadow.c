@@ -508,9 +508,9 @@ static enum status fill(struct shadow *shadow, const struct shadow_copy *copy,
 	return status;
 }
 
-uint32_t shadow_made_for(int dir_fd)
+enum status shadow_made_for(int dir_fd, uint32_t *page_size, struct error *err)
 {
-	return page_hashes_made_for(dir_fd);
+	return page_hashes_made_for(dir_fd, page_size, err);
 }
 
 /* ---- open and close ---- */

@@ -36,8 +36,9 @@ struct shadow_copy {
 enum status shadow_create(int dir_fd, const struct shadow_copy *copy,
 			  struct shadow **out, struct error *err) MUST_CHECK;
 
-/* The page size of what shadow_create made in a folder; 0: it did not finish. */
-uint32_t shadow_made_for(int dir_fd);
+/* The page size of what shadow_create made in a folder; 0: it did not finish. ST_IO. */
+enum status shadow_made_for(int dir_fd, uint32_t *page_size,
+			    struct error *err) MUST_CHECK;
 
 /* Open what is there. `page_count` is meta's; a longer file is what a fold that was cut
  * short left behind. */

@@ -34,7 +34,7 @@ def fault_checks(options, settings):
     yield check("archive/every-place-is-come-to", upkeep.check_places)
     for way in upkeep.WAYS:
         yield check("archive/" + way, lambda place, way=way: upkeep.run_way(place, way))
-    for group in kills.GROUPS if more else disk.SHORT:
+    for group in [*(kills.GROUPS if more else disk.SHORT), *disk.ARCHIVES]:
         yield check("disk/" + group, lambda place, group=group: disk.run_errors(
             place, group, seed, more), 300 * options.faults)
     for way in full.WAYS if more else full.SHORT:
