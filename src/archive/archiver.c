@@ -136,7 +136,7 @@ static struct archive_file file_of(const struct archiver *a)
 	    .level = is_snapshot ? ARCHIVE_SNAPSHOT_LEVEL : 0,
 	    .min_txid = is_snapshot ? 1 : a->txid + 1,
 	    .max_txid = next_lsn(a) + 1,
-	    .time_ns = time_ns / NS_PER_MS * NS_PER_MS,
+	    .time_ns = time_ns,
 	};
 }
 

@@ -191,18 +191,6 @@ static enum status read_file(struct reading *r, struct storage_file *opened,
 
 /* ---- the transaction ---- */
 
-/* The header has milliseconds; what the storage says may be finer, or another time. */
-static int64_t time_of(const struct reading *r)
-{
-	int64_t said = r->header.time_ms;
-
-	if (r->file->time_ns / NS_PER_MS == said) {
-		return r->file->time_ns;
-	}
-	return said >= 0 && said < INT64_MAX / NS_PER_MS ? said * NS_PER_MS
-							 : r->file->time_ns;
-}
-
 static enum status make(const struct reading *r, struct captured_txn **out,
 			struct error *err)
 {
@@ -213,7 +201,7 @@ static enum status make(const struct reading *r, struct captured_txn **out,
 		return error_no_memory(err, "the pages of a file");
 	}
 	txn->lsn = r->file->max_txid - 1;
-	txn->captured_ns = time_of(r);
+	txn->captured_ns = ltx_time_ns(&r->header, r->file);
 	txn->page_count_before = r->from->page_count;
 	txn->page_count = r->header.page_count;
 	txn->is_catch_up = r->file->min_txid == 1;

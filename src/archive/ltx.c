@@ -10,6 +10,7 @@
 
 #include "btree/db_header.h"
 #include "src/base/bytes.h"
+#include "src/base/clock.h"
 #include "src/base/crc64.h"
 
 #define WINDOW_BYTES (256u << 10) /* more than any frame or entry of the index */
@@ -179,6 +180,17 @@ enum status ltx_header_of(struct storage *storage, const struct archive_file *fi
 	}
 	storage_file_close(opened);
 	return status;
+}
+
+int64_t ltx_time_ns(const struct ltx_header *header, const struct archive_file *file)
+{
+	int64_t said = header->time_ms;
+
+	if (file->time_ns / NS_PER_MS == said) {
+		return file->time_ns;
+	}
+	return said >= 0 && said < INT64_MAX / NS_PER_MS ? said * NS_PER_MS
+							 : file->time_ns;
 }
 
 enum status ltx_check_count(const char *name, uint32_t page_count, uint64_t bytes,

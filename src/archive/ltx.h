@@ -84,6 +84,10 @@ enum status ltx_header_read(const uint8_t *bytes, const char *name,
 enum status ltx_header_of(struct storage *storage, const struct archive_file *file,
 			  struct ltx_header *out, struct error *err) MUST_CHECK;
 
+/* The time of the state that a file leads to, since 1970. Its header has milliseconds;
+ * what its storage says may be finer, or another time. */
+int64_t ltx_time_ns(const struct ltx_header *header, const struct archive_file *file);
+
 /* Is a database of so many pages what files of `bytes` bytes in all can make? `name`
  * says so, for messages. ST_CORRUPT. */
 enum status ltx_check_count(const char *name, uint32_t page_count, uint64_t bytes,

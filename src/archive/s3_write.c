@@ -134,7 +134,7 @@ enum status s3_put(struct storage *storage, const struct archive_file *file, int
 		   struct error *err)
 {
 	struct s3_storage *s = s3_storage_of(storage);
-	struct when_text time = when_time_text(file->time_ns);
+	struct when_text time = when_exact_text(file->time_ns);
 	char key[S3_KEY_BYTES];
 	enum status status;
 

@@ -84,7 +84,7 @@ static enum status look(struct uploader *u, const struct archive_list *list,
 	status = ltx_header_of(u->storage, newest, &header, err);
 	if (status == ST_OK) {
 		known->page_size = header.page_size;
-		known->time_ns = header.time_ms * NS_PER_MS;
+		known->time_ns = ltx_time_ns(&header, newest);
 	}
 	return status;
 }

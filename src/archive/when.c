@@ -148,6 +148,14 @@ bool when_read_time(const char *text, int64_t *time_ns)
 	return made.tm_mday == tm.tm_mday || tm.tm_sec == 60;
 }
 
+/* Is the time of `text` given more exactly than it is shown? */
+static bool is_exact(const char *text)
+{
+	const char *point = strchr(text, '.');
+
+	return point && strspn(point + 1, "0123456789") > 3;
+}
+
 const char *when_option(const struct when *when)
 {
 	return when->option ? when->option : "--at";
@@ -184,6 +192,7 @@ enum status when_parse_option(const char *option, const char *text, int64_t now_
 		return ST_OK;
 	}
 	if (when_read_time(text, &when->time_ns)) {
+		when->time_ns += is_exact(text) ? 0 : NS_PER_MS - 1;
 		return ST_OK;
 	}
 	return error_set(err, ST_CONFIG,
@@ -192,7 +201,8 @@ enum status when_parse_option(const char *option, const char *text, int64_t now_
 			 when_option(when), text);
 }
 
-struct when_text when_time_text(int64_t time_ns)
+/* With so many digits behind the point, each of `unit` nanoseconds. */
+static struct when_text time_text(int64_t time_ns, int digits, int64_t unit)
 {
 	struct when_text out;
 	time_t seconds = (time_t)(time_ns / NS_PER_S);
@@ -206,7 +216,17 @@ struct when_text when_time_text(int64_t time_ns)
 	}
 	(void)gmtime_r(&seconds, &tm);
 	(void)strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(out.text, sizeof out.text, "%s.%03dZ", day,
-		       (int)(rest / NS_PER_MS));
+	(void)snprintf(out.text, sizeof out.text, "%s.%0*dZ", day, digits,
+		       (int)(rest / unit));
 	return out;
+}
+
+struct when_text when_time_text(int64_t time_ns)
+{
+	return time_text(time_ns, 3, NS_PER_MS);
+}
+
+struct when_text when_exact_text(int64_t time_ns)
+{
+	return time_text(time_ns, 9, 1);
 }

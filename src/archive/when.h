@@ -25,11 +25,13 @@ enum when_kind { WHEN_LATEST, WHEN_FIRST, WHEN_TXID, WHEN_TIME };
 struct when {
 	enum when_kind kind;
 	uint64_t txid;
-	int64_t time_ns;    /* since 1970 */
+	int64_t time_ns;    /* since 1970; the last one that the text can mean */
 	const char *option; /* that it was given with, for messages; NULL: --at */
 };
 
-/* `now_ns`: what "ago" is counted from. */
+/* `now_ns`: what "ago" is counted from. Times are shown in whole milliseconds, and
+ * those of files are finer: one with less than four digits after the point means all of
+ * its millisecond. */
 enum status when_parse(const char *text, int64_t now_ns, struct when *when,
 		       struct error *err) MUST_CHECK;
 /* The same of another option than --at; borrowed by `when`. */
@@ -41,10 +43,11 @@ const char *when_option(const struct when *when);
 /* A time of RFC 3339 that is all of the text; false: it is none. */
 bool when_read_time(const char *text, int64_t *time_ns);
 
-/* A time as RFC 3339 in UTC, with milliseconds. */
+/* A time as RFC 3339 in UTC, with milliseconds; with nanoseconds. */
 struct when_text {
 	char text[40];
 };
 struct when_text when_time_text(int64_t time_ns);
+struct when_text when_exact_text(int64_t time_ns);
 
 #endif

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import time
 
 from harness import litestream
 from harness.archive import listed
@@ -498,6 +499,40 @@ def test_a_new_page_size_begins_with_a_whole_database(box):
     once(box, path, archive)
     same(box, archive, path)
     expect(restored(box, archive, known) == before, "the moment before has changed")
+
+
+def test_a_time_as_it_is_listed_leads_to_its_state(box):
+    writer, path = small(box)
+    archive, kept = box.path("archive"), {}
+    for n in range(4):
+        writer.sql("c", "INSERT INTO t(v) VALUES('%d')" % n)
+        once(box, path, archive)
+        kept[max(ends(box, archive))] = image(path)
+    found = [f for f in listed(box, archive)["files"] if int(f["max_txid"], 16) - 1 in kept]
+    expect(len(found) >= 4, "%s", found)
+    out = box.path("at.db")
+    for file in found:
+        lsn = int(file["max_txid"], 16) - 1
+        done = box.run("restore", archive, out, "--at", file["time"])
+        expect(done.code == 0, "%s", done)
+        with open(out, "rb") as restored_file:
+            expect(restored_file.read() == kept[lsn], "at %s: not %d", file["time"], lsn)
+        os.remove(out)
+    # Files are as exact as what was captured, and so are times that are given so.
+    last = max((f for f in found if f["level"] == 0), key=lambda f: f["max_txid"])
+    name = "%s/ltx/0/%s-%s.ltx" % (archive, last["min_txid"], last["max_txid"])
+    time_ns = os.stat(name).st_mtime_ns
+    expect(any(os.stat(os.path.join(folder, f)).st_mtime_ns % 1000000
+               for folder, _, names in os.walk(archive) for f in names
+               if f.endswith(".ltx")), "all times are whole milliseconds")
+    for offset, lsn in ((0, sorted(kept)[-1]), (-1, sorted(kept)[-2])):
+        seconds, rest = divmod(time_ns + offset, 10 ** 9)
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%09dZ" % rest
+        done = box.run("restore", archive, out, "--at", when)
+        expect(done.code == 0, "%s", done)
+        with open(out, "rb") as restored_file:
+            expect(restored_file.read() == kept[lsn], "at %s: not %d", when, lsn)
+        os.remove(out)
 
 
 def test_options_that_do_not_go_together_are_refused(box):

@@ -48,18 +48,23 @@ static void test_every_form_is_read(void **state)
 	check("-5000w", WHEN_TIME, 0, 0);
 }
 
+/* A time means all of its millisecond, unless it is given more exactly. */
+#define REST (NS_PER_MS - 1)
+
 static void test_times_are_those_of_rfc_3339(void **state)
 {
 	(void)state;
-	check("2025-11-24T16:00:00Z", WHEN_TIME, 0, NOW);
-	check("2025-11-24 16:00:00z", WHEN_TIME, 0, NOW);
-	check("2025-11-24T18:30:00+02:30", WHEN_TIME, 0, NOW);
-	check("2025-11-24T08:00:00-08:00", WHEN_TIME, 0, NOW);
-	check("2025-11-24T16:00:00.5Z", WHEN_TIME, 0, NOW + NS_PER_S / 2);
+	check("2025-11-24T16:00:00Z", WHEN_TIME, 0, NOW + REST);
+	check("2025-11-24 16:00:00z", WHEN_TIME, 0, NOW + REST);
+	check("2025-11-24T18:30:00+02:30", WHEN_TIME, 0, NOW + REST);
+	check("2025-11-24T08:00:00-08:00", WHEN_TIME, 0, NOW + REST);
+	check("2025-11-24T16:00:00.5Z", WHEN_TIME, 0, NOW + NS_PER_S / 2 + REST);
 	check("2025-11-24T16:00:00.0000000019Z", WHEN_TIME, 0, NOW + 1);
-	check("2024-02-29T00:00:00Z", WHEN_TIME, 0, 1709164800 * NS_PER_S);
-	check("2016-12-31T23:59:60Z", WHEN_TIME, 0, 1483228800 * NS_PER_S);
-	check("1970-01-01T00:00:00Z", WHEN_TIME, 0, 0);
+	check("2025-11-24T16:00:00.123Z", WHEN_TIME, 0, NOW + 123 * NS_PER_MS + REST);
+	check("2025-11-24T16:00:00.1230Z", WHEN_TIME, 0, NOW + 123 * NS_PER_MS);
+	check("2024-02-29T00:00:00Z", WHEN_TIME, 0, 1709164800 * NS_PER_S + REST);
+	check("2016-12-31T23:59:60Z", WHEN_TIME, 0, 1483228800 * NS_PER_S + REST);
+	check("1970-01-01T00:00:00Z", WHEN_TIME, 0, 0 + REST);
 }
 
 static void test_anything_else_is_refused(void **state)
@@ -122,6 +127,8 @@ static void test_times_are_printed_with_milliseconds(void **state)
 	assert_string_equal(when_time_text(NOW).text, "2025-11-24T16:00:00.000Z");
 	assert_string_equal(when_time_text(NOW + 7999999).text,
 			    "2025-11-24T16:00:00.007Z");
+	assert_string_equal(when_exact_text(NOW + 7000009).text,
+			    "2025-11-24T16:00:00.007000009Z");
 	assert_string_equal(when_time_text(-1).text, "1969-12-31T23:59:59.999Z");
 	assert_string_equal(when_time_text(0).text, "1970-01-01T00:00:00.000Z");
 }
