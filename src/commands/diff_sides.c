@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/commands/diff_sides.h"
 
+#include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/capture/file_pair.h"
+#include "src/commands/sql_source.h"
 
 #define TRIES 3 /* while somebody writes */
 
@@ -102,11 +104,33 @@ static enum status open_moments(struct diff_sides *sides, const struct config *c
 	return status;
 }
 
+/* A state directory has neither moments nor a file of its state. */
+static enum status refuse_state(const struct config *config, struct error *err)
+{
+	size_t names = config->word_count == 3 ? 1 : config->word_count;
+
+	for (size_t i = 0; i < names; i++) {
+		if (sql_source_is_state(config->words[i])) {
+			return error_set(
+			    err, ST_CONFIG,
+			    "%s is a state directory, which has one state and no "
+			    "moments: give an archive (--archive writes one beside "
+			    "it), or compare with rowtail verify --state",
+			    quote(config->words[i]).text);
+		}
+	}
+	return ST_OK;
+}
+
 enum status diff_sides_open(struct diff_sides *sides, const struct config *config,
 			    struct error *err)
 {
-	enum status status = ST_RETRY;
+	enum status status = refuse_state(config, err);
 
+	if (status != ST_OK) {
+		return status;
+	}
+	status = ST_RETRY;
 	if (config->word_count == 3) {
 		return open_moments(sides, config, err);
 	}

@@ -143,6 +143,12 @@ static bool has_entry(const char *folder, const char *name)
 	return has;
 }
 
+bool sql_source_is_state(const char *location)
+{
+	return storage_folder(location) == location && has_entry(location, "meta") &&
+	       has_entry(location, "lock");
+}
+
 /* Of what is no path; and of a path that has neither of the others. */
 static enum status find_kind(const char *location, const char *at, enum kind *kind,
 			     struct error *err)
@@ -164,7 +170,7 @@ static enum status find_kind(const char *location, const char *at, enum kind *ki
 	}
 	if (S_ISREG(st.st_mode)) {
 		*kind = DATABASE;
-	} else if (has_entry(location, "meta") && has_entry(location, "lock")) {
+	} else if (sql_source_is_state(location)) {
 		*kind = STATE;
 	}
 	return *kind == ARCHIVE || !at

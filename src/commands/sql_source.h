@@ -19,10 +19,14 @@
 #define SQL_SOURCE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "src/config/config.h"
 
 struct sql_source;
+
+/* Is it the path of a state directory? */
+bool sql_source_is_state(const char *location);
 
 /* `location`: what the user gave, borrowed until the close. `at`: which state, NULL:
  * not said. */

@@ -3,11 +3,13 @@
 import os
 
 from archive.restore import FIXTURES, fixture
+from archive.s3_faults import ARCHIVE as IN_BUCKET, key_of
 from cli.diff import apply_sql, changes, schema_of
 from harness.archive import listed
 from harness.box import expect
 from harness.events import parse_line
 from harness.pairs import tables_of
+from harness.s3_fake import FakeS3
 
 
 def restored(box, archive, txid):
@@ -70,3 +72,38 @@ def test_moments_that_the_archive_does_not_have(box):
     files = listed(box, archive)["files"]
     done = box.run("diff", archive, files[0]["time"], "latest", "--quiet")
     expect(done.code == 0, "%s", done)
+
+
+def test_moments_in_a_bucket_differ_as_those_in_a_folder(box):
+    archive, states = fixture(box)
+    fake = FakeS3(box)
+    for file in listed(box, archive)["files"]:
+        name = "%s-%s.ltx" % (file["min_txid"], file["max_txid"])
+        with open(os.path.join(archive, "ltx", str(file["level"]), name), "rb") as source:
+            fake.put(key_of(file["level"], int(file["min_txid"], 16),
+                            int(file["max_txid"], 16)), source.read(), file["time"])
+    names, found = sorted(states), 0
+    for a, b in [*zip(names, names[1:]), (names[0], names[-1]), (names[-1], names[0])]:
+        words = ("txid:" + a, "txid:" + b)
+        there, here = fake.run("diff", IN_BUCKET, *words), box.run("diff", archive, *words)
+        expect(there.code == here.code == 0 and changes(there) == changes(here),
+               "%s to %s: %s, in a folder %s", a, b, there, here)
+        found += len(changes(there))
+        there = fake.run("diff", IN_BUCKET, *words, "--sql")
+        here = box.run("diff", archive, *words, "--sql")
+        expect(there.code == 0 and there.out == here.out, "%s to %s: %s", a, b, there)
+    expect(found > 20, "%d changes", found)
+    done = fake.run("diff", IN_BUCKET, "txid:" + names[0], "txid:ffff")
+    expect(done.code == 2 and "the nearest" in done.error_lines[-1], "%s", done)
+
+
+def test_a_state_directory_has_no_moments(box):
+    writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+                                "INSERT INTO t VALUES(1, 'one')")
+    state = box.path("state")
+    done = box.run(path, "--state", state, "--once", "--to", "null:")
+    expect(done.code == 0, "%s", done)
+    for words in ((state, "first", "latest"), (state, path), (path, state)):
+        done = box.run("diff", *words)
+        expect(done.code == 2 and not done.out and "is a state directory, which has one "
+               "state and no moments: give an archive" in done.error_lines[-1], "%s", done)
