@@ -107,7 +107,8 @@ DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 # Real servers to judge the Kafka sink with.
 DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
 # SQLite of another version and build, and programs of others that use SQLite.
-PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0
+PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
+	     django==5.2.19 sqlalchemy==2.1.9
 
 .PHONY: deps deps-demo deps-tools deps-kafka venv
 deps:

@@ -56,7 +56,8 @@ static void add_since(struct buffer *b, const struct encoder_transaction *txn)
 	}
 }
 
-void audit_lines_begin(struct audit_lines *lines, const struct encoder_transaction *txn)
+void audit_lines_begin(struct audit_lines *lines, const struct encoder_transaction *txn,
+		       const struct transaction_context *context)
 {
 	buffer_reset(&lines->head);
 	add_begin(&lines->head, txn);
@@ -71,6 +72,8 @@ void audit_lines_begin(struct audit_lines *lines, const struct encoder_transacti
 		buffer_add_u64(&lines->tail, txn->merged);
 	}
 	add_since(&lines->tail, txn);
+	transaction_context_add_by(context, encoder_transaction_is_joined(txn),
+				   &lines->tail);
 	buffer_add_char(&lines->tail, '}');
 }
 
@@ -169,6 +172,15 @@ bool audit_lines_change(const struct audit_lines *lines, const struct table_plan
 	return true;
 }
 
+void audit_lines_message(const struct audit_lines *lines, uint64_t change_id,
+			 struct buffer *b)
+{
+	buffer_add_buffer(b, &lines->head);
+	buffer_add_u64(b, change_id);
+	buffer_add_str(b, ",\"op\":\"message\"");
+	buffer_add_buffer(b, &lines->tail);
+}
+
 /* ---- what rowtail says of itself ---- */
 
 void audit_lines_schema(const struct audit_lines *lines,
@@ -193,7 +205,8 @@ void audit_lines_schema(const struct audit_lines *lines,
 	buffer_add_buffer(b, &lines->tail);
 }
 
-void audit_lines_joined(const struct encoder_transaction *txn, uint64_t rows,
+void audit_lines_joined(const struct encoder_transaction *txn,
+			const struct transaction_context *context, uint64_t rows,
 			struct buffer *b)
 {
 	add_begin(b, txn);
@@ -212,6 +225,7 @@ void audit_lines_joined(const struct encoder_transaction *txn, uint64_t rows,
 	buffer_add_str(b, ",\"rows\":");
 	buffer_add_u64(b, rows);
 	add_since(b, txn);
+	transaction_context_add_by(context, true, b);
 	buffer_add_char(b, '}');
 }
 

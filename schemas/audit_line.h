@@ -17,9 +17,11 @@
  *           and new; new of insert and read; old of delete: whole rows
  * then      where it stands for several of the application's transactions:
  *           "catch_up":true, "merged":N, "since":TIME
+ * last      who did it: schemas/transaction_context.h
  *
  * Lines that rowtail adds of itself, from the pipeline; their other fields are below:
  *
+ *     "time":…,"txn":…,"change_id":…,"op":"message","by":ROW}    a context alone
  *     "time":…,"txn":…,"op":"schema","table":…,…}
  *     "time":…,"txn":…,"op":"catch_up",…}          or merged, behind its rows
  *     "time":…,"op":"settings",…}
@@ -39,6 +41,7 @@
 #include "schemas/change.h"
 #include "schemas/encoder_transaction.h"
 #include "schemas/schema_change.h"
+#include "schemas/transaction_context.h"
 #include "src/base/buffer.h"
 #include "src/base/status.h"
 
@@ -52,14 +55,18 @@ struct audit_lines {
 
 void audit_lines_clear(struct audit_lines *lines);
 
-/* A transaction begins. */
-void audit_lines_begin(struct audit_lines *lines,
-		       const struct encoder_transaction *txn);
+/* A transaction begins, or more is known of its context. */
+void audit_lines_begin(struct audit_lines *lines, const struct encoder_transaction *txn,
+		       const struct transaction_context *context);
 
 /* Make `b` the line of a change. False when memory ran out. */
 bool audit_lines_change(const struct audit_lines *lines, const struct table_plan *plan,
 			const struct change *change, uint64_t change_id,
 			struct buffer *b) MUST_CHECK;
+
+/* Append the line of a transaction that has a context and nothing else. */
+void audit_lines_message(const struct audit_lines *lines, uint64_t change_id,
+			 struct buffer *b);
 
 /* Append a line of a table: "type" is created, altered, renamed, dropped, or read (it
  * was there at the start); "was" is the old name of a renamed one, "ddl" a statement as
@@ -70,8 +77,9 @@ void audit_lines_schema(const struct audit_lines *lines,
 
 /* Append the line of a transaction that stands for several, with `rows` lines before
  * it: "pages" (that were compared) and "changed_pages" of a catch-up, "merged"
- * (commits) of a merged one, "rows", "since". */
-void audit_lines_joined(const struct encoder_transaction *txn, uint64_t rows,
+ * (commits) of a merged one, "rows", "since", candidates of the context. */
+void audit_lines_joined(const struct encoder_transaction *txn,
+			const struct transaction_context *context, uint64_t rows,
 			struct buffer *b);
 
 /* Append a line of other settings than those of the run before, outside of

@@ -131,8 +131,24 @@ static void add_source(struct buffer *b)
 	add_field_name(b, "source");
 }
 
+/* A string that holds JSON, as Debezium has it. */
+static void add_json_field(struct buffer *b, const char *name)
+{
+	buffer_add_str(b, ",{\"type\":\"string\",\"optional\":true,\"name\":"
+			  "\"io.debezium.data.Json\",\"version\":1");
+	add_field_name(b, name);
+}
+
+static void add_times(struct buffer *b)
+{
+	add_field(b, "int64", true, "ts_ms");
+	add_field(b, "int64", true, "ts_us");
+	add_field(b, "int64", true, "ts_ns");
+}
+
 void connect_schema_add_envelope(struct buffer *b, const char *prefix,
-				 const struct connect_field *columns, size_t count)
+				 const struct connect_field *columns, size_t count,
+				 bool with_context)
 {
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
 	add_row(b, prefix, columns, count, "before");
@@ -145,9 +161,12 @@ void connect_schema_add_envelope(struct buffer *b, const char *prefix,
 	end_struct(b, true, "event.block", "", 1);
 	add_field_name(b, "transaction");
 	add_field(b, "string", false, "op");
-	add_field(b, "int64", true, "ts_ms");
-	add_field(b, "int64", true, "ts_us");
-	add_field(b, "int64", true, "ts_ns");
+	add_times(b);
+	if (with_context) {
+		add_json_field(b, "context");
+		add_field(b, "int64", true, "context_rows");
+		add_json_field(b, "context_candidates");
+	}
 	end_struct(b, false, prefix, ".Envelope", 2);
 	buffer_add_char(b, '}');
 }
@@ -189,6 +208,29 @@ void connect_schema_add_transaction_value(struct buffer *b)
 	add_field(b, "int64", false, "ts_ms");
 	end_struct(b, false, "io.debezium.connector.common.TransactionMetadataValue",
 		   "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_message_key(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "prefix");
+	end_struct(b, false, "io.debezium.connector.sqlite.MessageKey", "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_message_value(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_source(b);
+	add_field(b, "string", false, "op");
+	add_times(b);
+	begin_struct(b);
+	add_field(b, "string", false, "prefix");
+	add_field(b, "bytes", false, "content");
+	end_struct(b, false, "io.debezium.connector.sqlite.Message", "", 1);
+	add_field_name(b, "message");
+	end_struct(b, false, "io.debezium.connector.sqlite.MessageValue", "", 1);
 	buffer_add_char(b, '}');
 }
 

@@ -32,9 +32,11 @@ struct connect_field {
 };
 
 /* Append S of the messages of a table. `prefix` is what the names of its schemas begin
- * with: PREFIX.Envelope, PREFIX.Value, PREFIX.Key. */
+ * with: PREFIX.Envelope, PREFIX.Value, PREFIX.Key. `with_context`: they have the fields
+ * of schemas/transaction_context.h. */
 void connect_schema_add_envelope(struct buffer *b, const char *prefix,
-				 const struct connect_field *columns, size_t count);
+				 const struct connect_field *columns, size_t count,
+				 bool with_context);
 void connect_schema_add_key(struct buffer *b, const char *prefix,
 			    const struct connect_field *columns, size_t count);
 
@@ -44,6 +46,8 @@ void connect_schema_add_transaction_key(struct buffer *b);
 void connect_schema_add_transaction_value(struct buffer *b);
 void connect_schema_add_schema_change_key(struct buffer *b);
 void connect_schema_add_schema_change_value(struct buffer *b);
+void connect_schema_add_message_key(struct buffer *b);
+void connect_schema_add_message_value(struct buffer *b);
 void connect_schema_add_heartbeat_key(struct buffer *b);
 void connect_schema_add_heartbeat_value(struct buffer *b);
 

@@ -26,6 +26,7 @@
 #include "schemas/source_block.h"
 #include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
+#include "schemas/transaction_context.h"
 #include "schemas/transaction_event.h"
 #include "schemas/value_json.h"
 #include "src/base/array.h"
@@ -42,11 +43,12 @@ struct encoder {
 	struct encoder_settings settings;
 	struct buffer transaction_topic;
 	struct buffer schema_topic;
+	struct buffer message_topic;
 	struct buffer heartbeat_topic; /* empty: no heartbeats */
 	struct source_block source;
 	struct message_heads heads;
 	struct audit_lines audit;
-	struct context_headers context; /* with extended.headers.enabled */
+	struct context_headers sender; /* with extended.headers.enabled */
 	bool has_context;
 
 	uint64_t change_id;
@@ -56,6 +58,9 @@ struct encoder {
 	/* Of the transaction since encoder_begin: */
 	uint64_t serial; /* counts transactions; 0 before the first */
 	struct encoder_transaction txn;
+	struct transaction_context who;
+	bool who_is_new;       /* the next two do not have it yet */
+	struct buffer context; /* fields behind the times; audit lines have their own */
 	uint64_t event_count;
 	uint64_t message_count;
 	struct buffer block; /* },"transaction":{"id":"5","total_order": */
@@ -102,6 +107,8 @@ static void add_constants(struct encoder *e, const struct encoder_settings *sett
 	topic_name_add(&e->transaction_topic, settings->topic_prefix,
 		       settings->topic_delimiter, settings->topic_transaction);
 	topic_name_add(&e->schema_topic, settings->topic_prefix, "", "");
+	topic_name_add(&e->message_topic, settings->topic_prefix,
+		       settings->topic_delimiter, "message");
 	if (settings->heartbeat_prefix) {
 		topic_name_add(&e->heartbeat_topic, settings->heartbeat_prefix,
 			       settings->topic_delimiter, settings->topic_prefix);
@@ -120,7 +127,7 @@ static enum status make_heads(struct encoder *e, const char *topic_prefix,
 	message_begin(&e->catch_up, &e->heads.boolean);
 	buffer_add_str(&e->catch_up, "true");
 	message_end(&e->catch_up, &e->heads.boolean);
-	return e->has_context ? context_headers_make(&e->context, topic_prefix,
+	return e->has_context ? context_headers_make(&e->sender, topic_prefix,
 						     &e->heads.string, err)
 			      : ST_OK;
 }
@@ -129,7 +136,7 @@ static bool constants_ok(const struct encoder *e)
 {
 	return source_block_ok(&e->source) && buffer_ok(&e->transaction_topic) &&
 	       buffer_ok(&e->schema_topic) && buffer_ok(&e->heartbeat_topic) &&
-	       buffer_ok(&e->catch_up);
+	       buffer_ok(&e->message_topic) && buffer_ok(&e->catch_up);
 }
 
 /* Fill the encoder from its settings. */
@@ -170,6 +177,9 @@ void encoder_close(struct encoder *encoder)
 		return;
 	}
 	buffer_clear(&encoder->schema_topic);
+	buffer_clear(&encoder->message_topic);
+	transaction_context_clear(&encoder->who);
+	buffer_clear(&encoder->context);
 	buffer_clear(&encoder->heartbeat_topic);
 	buffer_clear(&encoder->transaction_topic);
 	source_block_clear(&encoder->source);
@@ -187,7 +197,7 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->catch_up);
 	audit_lines_clear(&encoder->audit);
 	message_heads_clear(&encoder->heads);
-	context_headers_clear(&encoder->context);
+	context_headers_clear(&encoder->sender);
 	free(encoder);
 }
 
@@ -252,7 +262,25 @@ static void build_tail(struct encoder *e)
 	buffer_add_i64(&e->tail, now_ns / NS_PER_US);
 	buffer_add_str(&e->tail, ",\"ts_ns\":");
 	buffer_add_i64(&e->tail, now_ns);
+	buffer_add_buffer(&e->tail, &e->context);
 	buffer_add_str(&e->tail, e->settings.schemas ? "}}" : "}");
+}
+
+/* What messages say of the context. */
+static void build_context(struct encoder *e)
+{
+	buffer_reset(&e->context);
+	e->who_is_new = false;
+	if (e->settings.audit_lines) {
+		audit_lines_begin(&e->audit, &e->txn, &e->who);
+		return;
+	}
+	if (e->settings.context_table) {
+		transaction_context_add_fields(&e->who,
+					       encoder_transaction_is_joined(&e->txn),
+					       e->settings.schemas, &e->context);
+	}
+	build_tail(e);
 }
 
 static void add_transaction_header(struct encoder *e, const char *name,
@@ -280,7 +308,7 @@ static void build_transaction_headers(struct encoder *e)
 		add_transaction_header(e, "rowtail.merged", span_of(&e->merged));
 	}
 	if (e->has_context) {
-		context_headers_get(&e->context,
+		context_headers_get(&e->sender,
 				    e->headers + 1 + e->transaction_header_count);
 	}
 }
@@ -299,10 +327,8 @@ void encoder_begin(struct encoder *encoder, const struct encoder_transaction *tx
 	buffer_reset(&encoder->collection_names);
 	source_block_begin(&encoder->source, txn,
 			   encoder->has_previous ? &encoder->previous_lsn : NULL);
-	if (encoder->settings.audit_lines) {
-		audit_lines_begin(&encoder->audit, txn);
-	}
-	build_tail(encoder);
+	transaction_context_begin(&encoder->who);
+	build_context(encoder);
 	buffer_reset(&encoder->block);
 	if (has_block(encoder)) {
 		buffer_add_str(&encoder->block, "},\"transaction\":{\"id\":\"");
@@ -357,11 +383,6 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 }
 
 /* ---- one event ---- */
-
-static bool table_is_known_by_rowid(const struct table *table)
-{
-	return table->key_count == 0 || table->columns[table->key_columns[0]].is_rowid;
-}
 
 static inline char *put_bytes(char *p, const char *bytes, size_t len)
 {
@@ -560,25 +581,6 @@ static bool is_skipped(const struct encoder *e, enum change_op op)
 	return false;
 }
 
-bool encoder_splits(const struct table_plan *plan, const struct change *change,
-		    struct change parts[2])
-{
-	if (change->op != CHANGE_UPDATE || !table_plan_key_changes(plan, change)) {
-		return false;
-	}
-	parts[0] = parts[1] = *change;
-	parts[0].op = CHANGE_DELETE;
-	parts[0].after = NULL;
-	parts[0].other_key_row = change->after;
-	/* An update may move a row, but not where the rowid is what it is known by. */
-	parts[0].has_no_rowid =
-	    change->has_no_rowid || !table_is_known_by_rowid(plan->table);
-	parts[1].op = CHANGE_CREATE;
-	parts[1].before = NULL;
-	parts[1].other_key_row = change->before;
-	return true;
-}
-
 enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 			   const struct change *change,
 			   struct message out[ENCODER_MESSAGES_MAX], size_t *count,
@@ -599,6 +601,9 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 		if (status != ST_OK || skip) {
 			return status;
 		}
+	}
+	if (e->who_is_new) {
+		build_context(e);
 	}
 	if (!e->settings.audit_lines && !plan_enter(e, plan, change->snapshot)) {
 		return out_of_memory(err);
@@ -623,6 +628,56 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 	return ST_OK;
 }
 
+/* ---- a context ---- */
+
+enum status encoder_context(struct encoder *encoder, const struct table_plan *plan,
+			    const struct change *change, struct error *err)
+{
+	encoder->who_is_new = true;
+	return transaction_context_add(&encoder->who, plan, change)
+		   ? ST_OK
+		   : out_of_memory(err);
+}
+
+const char *encoder_context_table(const struct encoder *encoder)
+{
+	return encoder->settings.context_table;
+}
+
+/* The transaction has a context and gave no message, and that is told. */
+static bool is_context_alone(const struct encoder *e)
+{
+	return e->settings.context_alone && e->who.rows > 0 && e->message_count == 0 &&
+	       !e->txn.is_snapshot && !encoder_transaction_is_joined(&e->txn);
+}
+
+/* It is an event, with a number. */
+static bool fill_context_message(struct encoder *e, struct message *m)
+{
+	const char *table = e->settings.context_table;
+
+	build_context(e);
+	e->event_count++;
+	e->change_id++;
+	if (e->settings.audit_lines) {
+		buffer_reset(&e->control_value);
+		audit_lines_message(&e->audit, e->change_id, &e->control_value);
+		return fill_line(e, m);
+	}
+	message_begin(&e->control_value, &e->heads.message_value);
+	buffer_add_char(&e->control_value, '{');
+	source_block_add_plain(&e->source, &e->control_value, false, table,
+			       &e->change_id);
+	transaction_context_add_message(&e->who, table, clock_wall_ns(),
+					&e->control_value);
+	message_end(&e->control_value, &e->heads.message_value);
+	message_begin(&e->control_key, &e->heads.message_key);
+	transaction_context_add_key(table, &e->control_key);
+	message_end(&e->control_key, &e->heads.message_key);
+	return pieces_ok(e) &&
+	       fill_control(e, m, &e->message_topic, HEADERS_OF_CONTROL);
+}
+
 enum status encoder_end(struct encoder *encoder, struct message *out, size_t *count,
 			struct error *err)
 {
@@ -631,9 +686,13 @@ enum status encoder_end(struct encoder *encoder, struct message *out, size_t *co
 	*count = 0;
 	if (e->settings.audit_lines && encoder_transaction_is_joined(&e->txn)) {
 		buffer_reset(&e->control_value);
-		audit_lines_joined(&e->txn, e->event_count, &e->control_value);
+		audit_lines_joined(&e->txn, &e->who, e->event_count, &e->control_value);
 		*count = 1;
 		return fill_line(e, out) ? ST_OK : out_of_memory(err);
+	}
+	if (is_context_alone(e)) {
+		*count = 1;
+		return fill_context_message(e, out) ? ST_OK : out_of_memory(err);
 	}
 	if (!has_block(e) || e->event_count == 0) {
 		return ST_OK;
@@ -661,6 +720,9 @@ enum status encoder_schema_change(struct encoder *encoder,
 
 	assert(e->serial > 0);
 	*count = 0;
+	if (e->who_is_new) {
+		build_context(e);
+	}
 	if (e->settings.audit_lines) {
 		buffer_reset(&e->control_value);
 		audit_lines_schema(&e->audit, &e->txn, change, &e->control_value);
@@ -711,7 +773,7 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 struct encoder_topics encoder_topics(const struct encoder *encoder)
 {
 	if (encoder->settings.audit_lines) {
-		return (struct encoder_topics){absent, absent, absent};
+		return (struct encoder_topics){absent, absent, absent, absent};
 	}
 	return (struct encoder_topics){
 	    .transaction = encoder->settings.transaction_metadata
@@ -720,6 +782,10 @@ struct encoder_topics encoder_topics(const struct encoder *encoder)
 	    .schema_change = encoder->settings.schema_changes
 				 ? span_of(&encoder->schema_topic)
 				 : absent,
+	    .message =
+		encoder->settings.context_table && encoder->settings.context_alone
+		    ? span_of(&encoder->message_topic)
+		    : absent,
 	    .heartbeat = encoder->heartbeat_topic.len > 0
 			     ? span_of(&encoder->heartbeat_topic)
 			     : absent};

@@ -49,14 +49,6 @@ enum status encoder_plan(struct encoder *encoder, const struct table *table,
 
 void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn);
 
-/*
- * True for an update that changes the key of message.key.columns: the two changes in
- * `parts` are to be encoded in its place, one after the other. They borrow what the
- * change borrows.
- */
-bool encoder_splits(const struct table_plan *plan, const struct change *change,
-		    struct change parts[2]);
-
 #define ENCODER_MESSAGES_MAX 3 /* BEGIN, the event, its tombstone */
 
 /*
@@ -68,7 +60,16 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 			   struct message out[ENCODER_MESSAGES_MAX], size_t *count,
 			   struct error *err) MUST_CHECK;
 
-/* The END message, or *count = 0. */
+/*
+ * The row of the plan's table, of transaction.context.table, was changed: before the
+ * first encoder_change of the transaction and all schema changes. It gives no message.
+ */
+enum status encoder_context(struct encoder *encoder, const struct table_plan *plan,
+			    const struct change *change, struct error *err) MUST_CHECK;
+/* That property; NULL: there is none. */
+const char *encoder_context_table(const struct encoder *encoder);
+
+/* The END message, that of a context alone, or *count = 0. */
 enum status encoder_end(struct encoder *encoder, struct message *out, size_t *count,
 			struct error *err) MUST_CHECK;
 
@@ -95,6 +96,7 @@ struct encoder_topics {
 	struct span transaction;
 	struct span schema_change;
 	struct span heartbeat;
+	struct span message;
 };
 struct encoder_topics encoder_topics(const struct encoder *encoder);
 

@@ -47,6 +47,8 @@ struct encoder_settings {
 	bool transaction_metadata;
 	unsigned skipped_operations;
 	bool audit_full_rows; /* audit.row=full */
+	char *context_table;  /* transaction.context.table; NULL: none */
+	bool context_alone;   /* transaction.context.alone=emit */
 
 	/* What follows from others. */
 	const char *version;              /* source.version */

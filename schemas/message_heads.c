@@ -41,6 +41,8 @@ bool message_heads_make(struct message_heads *heads, bool with_headers)
 		    connect_schema_add_schema_change_value) &&
 	       make(&heads->heartbeat_key, connect_schema_add_heartbeat_key) &&
 	       make(&heads->heartbeat_value, connect_schema_add_heartbeat_value) &&
+	       make(&heads->message_key, connect_schema_add_message_key) &&
+	       make(&heads->message_value, connect_schema_add_message_value) &&
 	       (!with_headers || (make_header(&heads->integer, CONNECT_INT64) &&
 				  make_header(&heads->boolean, CONNECT_BOOLEAN) &&
 				  make_header(&heads->string, CONNECT_STRING)));
@@ -54,6 +56,8 @@ void message_heads_clear(struct message_heads *heads)
 	buffer_clear(&heads->schema_change_value);
 	buffer_clear(&heads->heartbeat_key);
 	buffer_clear(&heads->heartbeat_value);
+	buffer_clear(&heads->message_key);
+	buffer_clear(&heads->message_value);
 	buffer_clear(&heads->integer);
 	buffer_clear(&heads->boolean);
 	buffer_clear(&heads->string);

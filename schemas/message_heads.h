@@ -20,6 +20,7 @@ struct message_heads {
 	struct buffer transaction_key, transaction_value;
 	struct buffer schema_change_key, schema_change_value;
 	struct buffer heartbeat_key, heartbeat_value;
+	struct buffer message_key, message_value;
 	struct buffer integer, boolean, string; /* values of headers */
 };
 

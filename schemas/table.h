@@ -70,6 +70,8 @@ struct table {
 	const char *left_out;  /* why no events come from it; NULL: it is captured */
 	bool is_undecided; /* left out as nobody knows whether it is wanted: an error
 			    * at start */
+	bool is_context; /* of transaction.context.table: its rows are no events; set by
+			  * who delivers */
 	struct computed *computed; /* NULL without virtual generated columns */
 };
 

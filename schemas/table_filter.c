@@ -19,6 +19,7 @@ struct table_filter {
 	struct name_patterns *patterns; /* NULL: none was */
 	const char *const *others;      /* tables that belong to others; NULL: none */
 	const char *others_reason;
+	const char *wanted; /* one that no list leaves out; NULL: none */
 };
 
 enum status table_filter_open(const char *include, const char *exclude,
@@ -65,6 +66,11 @@ void table_filter_leave_out(struct table_filter *filter, const char *const *name
 	filter->others_reason = reason;
 }
 
+void table_filter_want(struct table_filter *filter, const char *name)
+{
+	filter->wanted = name;
+}
+
 static bool is_of_others(const struct table_filter *filter, const char *name)
 {
 	for (size_t i = 0; filter && filter->others && filter->others[i]; i++) {
@@ -94,9 +100,14 @@ enum status table_filter_reason(const struct table_filter *filter, const char *n
 	const struct name_patterns *patterns = filter ? filter->patterns : NULL;
 	enum name_match match = NAME_UNLISTED;
 	bool is_others = !is_system && is_of_others(filter, name);
-	enum status status =
-	    patterns ? name_patterns_match(patterns, name, &match, err) : ST_OK;
+	enum status status;
 
+	if (filter && filter->wanted && !is_system &&
+	    strcasecmp(filter->wanted, name) == 0) {
+		*reason = NULL;
+		return ST_OK;
+	}
+	status = patterns ? name_patterns_match(patterns, name, &match, err) : ST_OK;
 	/* What gave up has metacharacters, and would not name a system table. */
 	if (status != ST_OK && !(status == ST_CONFIG && (is_system || is_others))) {
 		return status;

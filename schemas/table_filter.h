@@ -35,6 +35,10 @@ void table_filter_close(struct table_filter *filter);
 void table_filter_leave_out(struct table_filter *filter, const char *const *names,
 			    const char *reason);
 
+/* The table of that name (ASCII case is ignored; borrowed until the filter is closed)
+ * is wanted, whatever the lists say; not a system table. */
+void table_filter_want(struct table_filter *filter, const char *name);
+
 /*
  * `*reason` is NULL when the table is wanted, else why not: a constant text such as
  * "not in table.include.list". `is_system`: name begins with sqlite_ or it is a

@@ -314,7 +314,9 @@ static bool make_head(const struct table_plan *plan, struct buffer *head, bool i
 		if (is_key) {
 			connect_schema_add_key(head, prefix.bytes, fields, count);
 		} else {
-			connect_schema_add_envelope(head, prefix.bytes, fields, count);
+			connect_schema_add_envelope(head, prefix.bytes, fields, count,
+						    plan->settings->context_table !=
+							NULL);
 		}
 		buffer_add_str(head, ",\"payload\":");
 	}
@@ -409,7 +411,7 @@ static enum status check_values(const struct table_plan *plan,
 	return ST_OK;
 }
 
-bool table_plan_key_changes(const struct table_plan *plan, const struct change *change)
+static bool key_changes(const struct table_plan *plan, const struct change *change)
 {
 	for (uint32_t i = 0; plan->has_own_key && i < plan->key_count; i++) {
 		uint32_t index = plan->keys[i].index;
@@ -419,6 +421,30 @@ bool table_plan_key_changes(const struct table_plan *plan, const struct change *
 		}
 	}
 	return false;
+}
+
+static bool table_is_known_by_rowid(const struct table *table)
+{
+	return table->key_count == 0 || table->columns[table->key_columns[0]].is_rowid;
+}
+
+bool table_plan_splits(const struct table_plan *plan, const struct change *change,
+		       struct change parts[2])
+{
+	if (change->op != CHANGE_UPDATE || !key_changes(plan, change)) {
+		return false;
+	}
+	parts[0] = parts[1] = *change;
+	parts[0].op = CHANGE_DELETE;
+	parts[0].after = NULL;
+	parts[0].other_key_row = change->after;
+	/* An update may move a row, but not where the rowid is what it is known by. */
+	parts[0].has_no_rowid =
+	    change->has_no_rowid || !table_is_known_by_rowid(plan->table);
+	parts[1].op = CHANGE_CREATE;
+	parts[1].before = NULL;
+	parts[1].other_key_row = change->before;
+	return true;
 }
 
 static bool has_key(const struct table_plan *plan, const struct value *values)
@@ -536,28 +562,37 @@ static char *put_masked(const struct table_plan *plan, const struct plan_column 
 
 /* Any value of a row. */
 static char *put_one(const struct table_plan *plan, const struct plan_column *column,
-		     struct buffer *b, char *p, const struct value *value, size_t slack)
+		     bool typed, struct buffer *b, char *p, const struct value *value,
+		     size_t slack)
 {
 	if (column->mask) {
 		return put_masked(plan, column, b, p, value, slack);
 	}
-	return plan->settings->schemas
-		   ? typed_put_value(b, p, value, column->type, plan->table->encoding,
-				     plan->settings->binary_mode, slack)
-		   : json_put_value(b, p, value, plan->table->encoding,
-				    plan->settings->binary_mode, slack);
+	return typed ? typed_put_value(b, p, value, column->type, plan->table->encoding,
+				       plan->settings->binary_mode, slack)
+		     : json_put_value(b, p, value, plan->table->encoding,
+				      plan->settings->binary_mode, slack);
 }
 
-/* Where there is a mask. */
-static char *put_some_masked(const struct table_plan *plan, struct buffer *b, char *p,
-			     const struct value *values, size_t slack)
+/* Where there is a mask, or types do not count. */
+static char *put_each(const struct table_plan *plan, bool typed, struct buffer *b,
+		      char *p, const struct value *values, size_t slack)
 {
 	for (uint32_t i = 0; p && i < plan->column_count; i++) {
 		const struct plan_column *column = &plan->columns[i];
 
 		p = put_piece(p, plan->text.bytes, column);
-		p = put_one(plan, column, b, p, &values[column->index], slack);
+		p = put_one(plan, column, typed, b, p, &values[column->index], slack);
 	}
+	return p;
+}
+
+static char *end_row(const struct table_plan *plan, char *p)
+{
+	if (plan->column_count == 0) {
+		*p++ = '{';
+	}
+	*p++ = '}';
 	return p;
 }
 
@@ -565,7 +600,7 @@ char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *
 			 const struct value *values, size_t slack)
 {
 	if (plan->has_masks) {
-		p = put_some_masked(plan, b, p, values, slack);
+		p = put_each(plan, plan->settings->schemas, b, p, values, slack);
 	} else if (plan->settings->schemas) {
 		p = put_typed_columns(plan, plan->columns, plan->column_count, b, p,
 				      values, slack);
@@ -573,14 +608,14 @@ char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *
 		p = put_columns(plan, plan->columns, plan->column_count, b, p, values,
 				slack);
 	}
-	if (!p) {
-		return NULL;
-	}
-	if (plan->column_count == 0) {
-		*p++ = '{';
-	}
-	*p++ = '}';
-	return p;
+	return p ? end_row(plan, p) : NULL;
+}
+
+char *table_plan_put_plain_row(const struct table_plan *plan, struct buffer *b, char *p,
+			       const struct value *values, size_t slack)
+{
+	p = put_each(plan, false, b, p, values, slack);
+	return p ? end_row(plan, p) : NULL;
 }
 
 /* "a":[1,2] of a column whose values differ. */
@@ -593,12 +628,12 @@ static char *put_difference(const struct table_plan *plan,
 	p = put_piece(p, plan->text.bytes, column);
 	*begin = first; /* the piece has that of whole rows */
 	*p++ = '[';
-	p = put_one(plan, column, b, p, &change->before[column->index], slack);
+	p = put_one(plan, column, false, b, p, &change->before[column->index], slack);
 	if (!p) {
 		return NULL;
 	}
 	*p++ = ',';
-	p = put_one(plan, column, b, p, &change->after[column->index], slack);
+	p = put_one(plan, column, false, b, p, &change->after[column->index], slack);
 	if (p) {
 		*p++ = ']';
 	}

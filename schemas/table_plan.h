@@ -71,8 +71,13 @@ enum status table_plan_open(const struct table *table,
 			    const struct encoder_settings *settings, struct span topic,
 			    struct table_plan **out, struct error *err) MUST_CHECK;
 
-/* Does an update change what message.key.columns makes the key of? */
-bool table_plan_key_changes(const struct table_plan *plan, const struct change *change);
+/*
+ * True for an update that changes the key of message.key.columns: the two changes in
+ * `parts` are to be encoded in its place, one after the other. They borrow what the
+ * change borrows.
+ */
+bool table_plan_splits(const struct table_plan *plan, const struct change *change,
+		       struct change parts[2]);
 
 /* Make the schema blocks if they are not there. False when memory ran out. */
 bool table_plan_make_heads(struct table_plan *plan) MUST_CHECK;
@@ -90,6 +95,10 @@ enum status table_plan_check(struct table_plan *plan, const struct change *chang
  */
 char *table_plan_put_row(const struct table_plan *plan, struct buffer *b, char *p,
 			 const struct value *values, size_t slack);
+
+/* The same as without schemas. */
+char *table_plan_put_plain_row(const struct table_plan *plan, struct buffer *b, char *p,
+			       const struct value *values, size_t slack);
 
 /*
  * The same of what an update changes, {"a":[OLD,NEW],…}; `{}` where that is nothing

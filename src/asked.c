@@ -19,6 +19,10 @@ enum status asked_filter_open(const struct config *config, struct table_filter *
 				       "a table of Litestream's own; "
 				       "table.include.list can name it");
 	}
+	/* Statements are of all tables that were asked for, and of no other. */
+	if (status == ST_OK && config->encoder.context_table && !config->sql) {
+		table_filter_want(*out, config->encoder.context_table);
+	}
 	return status;
 }
 
@@ -29,6 +33,8 @@ enum status asked_check(const struct asked *asked, const struct catalog *catalog
 				      .filter = asked->filter,
 				      .rules = asked->rules,
 				      .overrides = &asked->config->overrides,
+				      .context_table =
+					  asked->config->encoder.context_table,
 				      .database_path = asked->config->database_path};
 
 	return unmatched_check(&unmatched, err);

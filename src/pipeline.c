@@ -582,18 +582,31 @@ enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err)
 
 /* ---- transactions ---- */
 
+/* After when what a transaction stands for was committed. */
+static int64_t since_of(const struct pipeline *pipeline,
+			const struct captured_txn *captured)
+{
+	const struct history *history = pipeline->history;
+	int64_t since_ns =
+	    pipeline->known_ns > 0 ? pipeline->known_ns : history->known_ns;
+
+	/* A clock that went back; or what is known is of a later one in the journal. */
+	return since_ns > history->begun_ns && since_ns <= captured->captured_ns
+		   ? since_ns
+		   : history->begun_ns;
+}
+
 enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captured,
 			   struct error *err)
 {
-	struct encoder_transaction txn = {
-	    .lsn = captured->lsn,
-	    .captured_ns = captured->captured_ns,
-	    .is_catch_up = captured->is_catch_up,
-	    .merged = captured->merged,
-	    .since_ns = pipeline->known_ns > 0 ? pipeline->known_ns
-					       : pipeline->history->begun_ns,
-	    .page_count = captured->page_count,
-	    .pages_differ = (uint32_t)captured->page_total};
+	struct encoder_transaction txn = {.lsn = captured->lsn,
+					  .captured_ns = captured->captured_ns,
+					  .is_catch_up = captured->is_catch_up,
+					  .merged = captured->merged,
+					  .since_ns = since_of(pipeline, captured),
+					  .page_count = captured->page_count,
+					  .pages_differ =
+					      (uint32_t)captured->page_total};
 	enum status status =
 	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
 

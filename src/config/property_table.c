@@ -17,6 +17,8 @@ static const struct property_choice binary_modes[] = {
     {NULL, 0, NULL}};
 static const struct property_choice audit_rows[] = {
     {"changed", false, NULL}, {"full", true, NULL}, {NULL, 0, NULL}};
+static const struct property_choice context_alone[] = {
+    {"drop", false, NULL}, {"emit", true, NULL}, {NULL, 0, NULL}};
 static const struct property_choice type_mappings[] = {
     {"declared", TYPES_DECLARED, NULL},
     {"affinity", TYPES_AFFINITY, NULL},
@@ -180,6 +182,23 @@ static const struct property properties[] = {
      .fallback = "false",
      .shapes = true,
      .text = "`transaction` in events, and messages BEGIN and END"},
+    {.name = "transaction.context.table",
+     .type = TAKES_TEXT,
+     FIELD(encoder.context_table),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "a table whose row says who made a transaction, and why",
+     .more = "The row that a transaction writes there is `context` in each of its "
+	     "events, in an audit log `by`; the table's own rows give none",
+     .page = "docs/context.md"},
+    {.name = "transaction.context.alone",
+     .type = TAKES_CHOICE,
+     FIELD(encoder.context_alone),
+     .choices = context_alone,
+     .fallback = "drop",
+     .shapes = true,
+     .text = "a context without other events: `drop`, or `emit` a message",
+     .page = "docs/context.md#messages"},
     {.name = "binary.handling.mode",
      .type = TAKES_CHOICE,
      FIELD(encoder.binary_mode),

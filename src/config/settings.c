@@ -530,6 +530,12 @@ static enum status check_pairs(const struct config *config, struct error *err)
 				 "schemas.enable=true, as a header's schema is that of "
 				 "the key; set both, or neither");
 	}
+	if (config->encoder.context_alone && !config->encoder.context_table) {
+		return error_set(err, ST_CONFIG,
+				 "transaction.context.alone=emit needs "
+				 "transaction.context.table, the table of the context; "
+				 "set both, or neither");
+	}
 	return ST_OK;
 }
 

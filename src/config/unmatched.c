@@ -164,6 +164,21 @@ static void check_overrides(const struct unmatched *u)
 	}
 }
 
+static void check_context(const struct unmatched *u)
+{
+	const struct table *table = catalog_find(u->catalog, u->context_table);
+	char nearest[2 * NEAREST_NAME_BYTES];
+
+	if (table && !table->left_out) {
+		return;
+	}
+	find_nearest(u, u->context_table, false, nearest, sizeof nearest);
+	log_warn("transaction.context.table: \"%s\" is no table%s; nothing has a "
+		 "context until it is one",
+		 SHORT_NAME(u->context_table),
+		 table ? " that rows can be read of" : nearest);
+}
+
 /* ---- all ---- */
 
 static enum status nothing_left(const struct unmatched *u,
@@ -212,5 +227,8 @@ enum status unmatched_check(const struct unmatched *u, struct error *err)
 		check_list(u, columns, true);
 	}
 	check_overrides(u);
+	if (u->context_table) {
+		check_context(u);
+	}
 	return ST_OK;
 }

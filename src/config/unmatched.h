@@ -19,6 +19,7 @@ struct unmatched {
 	const struct table_filter *filter;
 	const struct column_rules *rules; /* NULL: none */
 	const struct select_overrides *overrides;
+	const char *context_table; /* transaction.context.table; NULL: none */
 	const char *database_path; /* for messages */
 };
 

@@ -48,6 +48,7 @@ struct decoder {
 	struct tree_work *work;
 	size_t work_count;
 	size_t work_cap;
+	struct ddl_reports reports;
 };
 
 static bool is_captured(const struct table *table)
@@ -178,6 +179,7 @@ void decoder_close(struct decoder *decoder)
 	table_renames_clear(&decoder->renames);
 	free(decoder->gone);
 	free(decoder->work);
+	ddl_reports_clear(&decoder->reports);
 	free(decoder->roots);
 	free(decoder);
 }
@@ -206,23 +208,6 @@ static bool uses_map(const struct decoder *decoder, const struct db_header *head
 	return !has_ptrmap(header) || decoder->distrusts_ptrmap;
 }
 
-/* Did the transaction write the page? Its pages are ascending. */
-static bool txn_has_page(const struct captured_txn *txn, uint32_t page_no)
-{
-	size_t low = 0, high = txn->page_total;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (txn->pages[middle].page_no < page_no) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return low < txn->page_total && txn->pages[low].page_no == page_no;
-}
-
 static enum status read_header(struct page_source *source, struct db_header *header,
 			       struct error *err)
 {
@@ -243,7 +228,7 @@ static bool touches_schema_pages(const struct catalog *catalog,
 {
 	for (size_t i = 0; i < catalog->schema_page_count; i++) {
 		if (catalog->schema_pages[i] != 1 &&
-		    txn_has_page(txn, catalog->schema_pages[i])) {
+		    captured_txn_has_page(txn, catalog->schema_pages[i])) {
 			return true;
 		}
 	}
@@ -290,7 +275,7 @@ static enum status schema_changed(struct decoder *decoder,
 	*changed =
 	    touches_schema_pages(decoder->catalog, txn) ||
 	    view_old(decoder->view)->page_size != view_new(decoder->view)->page_size;
-	if (*changed || !txn_has_page(txn, 1)) {
+	if (*changed || !captured_txn_has_page(txn, 1)) {
 		return ST_OK;
 	}
 	return page_one_changed(decoder, changed, err);
@@ -309,7 +294,7 @@ static enum status add_work(struct decoder *decoder, const struct tree_work *wor
 	return ST_OK;
 }
 
-/* Tables by name, then trees without rows. */
+/* That of the context, tables by name, then trees without rows. */
 static int compare_work(const void *a, const void *b)
 {
 	const struct tree_work *x = a;
@@ -317,6 +302,9 @@ static int compare_work(const void *a, const void *b)
 
 	if (!x->new_table || !y->new_table) {
 		return (x->new_table ? 0 : 1) - (y->new_table ? 0 : 1);
+	}
+	if (x->new_table->is_context != y->new_table->is_context) {
+		return x->new_table->is_context ? -1 : 1;
 	}
 	return strcmp(x->new_table->sort_name, y->new_table->sort_name);
 }
@@ -392,8 +380,7 @@ static enum status report_ddl(struct decoder *decoder, enum ddl what,
 	if (!is_captured(old_table) && !is_captured(new_table)) {
 		return ST_OK;
 	}
-	return decoder->events.ddl(decoder->events.context, what, old_table, new_table,
-				   err);
+	return ddl_reports_add(&decoder->reports, what, old_table, new_table, err);
 }
 
 static bool root_is_touched(const struct decoder *decoder, uint32_t root)
@@ -683,11 +670,21 @@ static enum status mark_pages(struct decoder *decoder, const struct captured_txn
 static enum status run_work(struct decoder *decoder, struct parent_map *map,
 			    bool same_roots, bool rowids_may_move, struct error *err)
 {
+	const struct table *first =
+	    decoder->work_count > 0 ? decoder->work[0].new_table : NULL;
+	size_t at = first && first->is_context; /* before all that has the context */
 	enum status status = ST_OK;
 
 	tree_diff_begin(&decoder->diff, view_old(decoder->view),
 			view_new(decoder->view), &decoder->marks, map, same_roots);
-	for (size_t i = 0; status == ST_OK && i < decoder->work_count; i++) {
+	if (at > 0) {
+		status = compare_tree(decoder, &decoder->work[0], rowids_may_move, err);
+	}
+	if (status == ST_OK) {
+		status = ddl_reports_tell(&decoder->reports, decoder->events.ddl,
+					  decoder->events.context, err);
+	}
+	for (size_t i = at; status == ST_OK && i < decoder->work_count; i++) {
 		status = compare_tree(decoder, &decoder->work[i], rowids_may_move, err);
 	}
 	if (status == ST_OK) {
@@ -748,7 +745,7 @@ enum status decoder_apply(struct decoder *decoder, const struct captured_txn *tx
 		return status;
 	}
 	decoder->work_count = 0;
-	if (txn_has_page(txn, 1)) {
+	if (captured_txn_has_page(txn, 1)) {
 		status = read_header(view_new(decoder->view), &header, err);
 	}
 	if (status == ST_OK) {

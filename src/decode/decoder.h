@@ -3,9 +3,10 @@
  * src/decode/decoder.h -- captured transactions to changed rows.
  *
  * Finds the trees that a transaction touched, has each compared between the view
- * before and the view after, and hands on the changes table by table (names in
- * ASCII lower case, as bytes). Keeps the catalog and, in databases without
- * ptrmap pages that can be believed, the derived parent map.
+ * before and the view after, and hands on the changes table by table: that of the
+ * context (table.is_context) first, then by names in ASCII lower case, as bytes. Keeps
+ * the catalog and, in databases without ptrmap pages that can be believed, the derived
+ * parent map.
  *
  * Damage in trees of which no row is asked for (indexes, tables that are left out), in
  * the freelist and in ptrmap pages is told once and stops nothing. What a table that
@@ -23,10 +24,8 @@
 
 #include "schemas/catalog.h"
 #include "schemas/change.h"
+#include "src/decode/ddl_reports.h"
 #include "src/history/view.h"
-
-/* DDL_ALTERED: another statement makes the table of this name. */
-enum ddl { DDL_CREATED, DDL_DROPPED, DDL_RENAMED, DDL_ALTERED };
 
 /* Where the database is damaged without harm to what is followed. */
 enum damaged_part {
@@ -48,7 +47,8 @@ struct decoder_events {
 	enum status (*catalog)(void *context, struct catalog *catalog,
 			       const struct catalog *previous, struct error *err);
 	/* A table that one of the catalogs captures came, went, was renamed or altered;
-	 * all of them before the first change of the transaction. NULL: not there. */
+	 * all of them before the first change of the transaction that is not of the
+	 * context's table (table.is_context). NULL: not there. */
 	enum status (*ddl)(void *context, enum ddl what, const struct table *old_table,
 			   const struct table *new_table, struct error *err);
 	/* Damage that does not stop anything, each part once; `name` of the index or

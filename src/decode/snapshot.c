@@ -245,7 +245,8 @@ enum status snapshot_run(struct page_source *source, const struct catalog *catal
 	for (size_t i = 0; status == ST_OK && i < catalog->table_count; i++) {
 		snap.table = catalog->tables[i];
 		snap.table_rows = 0;
-		if (snap.table->left_out || snap.table->root_page == 0) {
+		if (snap.table->left_out || snap.table->is_context ||
+		    snap.table->root_page == 0) {
 			continue;
 		}
 		status = read_table(

@@ -20,6 +20,7 @@ struct publisher {
 	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
 	size_t plan_count;
 	struct table_plan *plan; /* of the table at hand */
+	bool is_context;         /* it is the one of the context */
 	bool splits;             /* its updates may be two events */
 	struct publisher_mark mark;
 	uint64_t skip; /* messages of the next transaction */
@@ -82,6 +83,7 @@ static const char *reserved_for(const struct publisher *publisher, struct span t
 	    {topics.transaction, "the transaction metadata"},
 	    {topics.schema_change, "the schema changes"},
 	    {topics.heartbeat, "the heartbeats"},
+	    {topics.message, "the messages of a context alone"},
 	    {{publisher->reserved_topic,
 	      publisher->reserved_topic ? strlen(publisher->reserved_topic) : 0},
 	     "the positions"},
@@ -137,6 +139,14 @@ struct planning {
 	size_t first, last; /* all that are new lie in [first, last) */
 };
 
+/* Its rows are messages, of its topic. */
+static bool has_messages(const struct planning *p, size_t i)
+{
+	const struct table *table = p->catalog->tables[i];
+
+	return p->plans[i] && !table->left_out && !table->is_context;
+}
+
 /* Tables i and j, j < i, want one topic. */
 static enum status settle_pair(const struct planning *p, size_t i, size_t j,
 			       struct error *err)
@@ -162,8 +172,8 @@ static enum status settle_topic(const struct planning *p, size_t i, struct error
 		if (!p->is_new[i] && j >= p->last) {
 			break;
 		}
-		if ((p->is_new[i] || p->is_new[j]) && p->plans[j] &&
-		    !tables[j]->left_out && !tables[i]->left_out &&
+		if ((p->is_new[i] || p->is_new[j]) && has_messages(p, j) &&
+		    !tables[i]->left_out &&
 		    same_topic(topic, table_plan_topic(p->plans[j]))) {
 			status = settle_pair(p, i, j, err);
 		}
@@ -185,7 +195,7 @@ static enum status settle_topics(const struct publisher *publisher,
 		struct table *table = p->catalog->tables[i];
 		const char *what;
 
-		if (!p->plans[i] || table->left_out) {
+		if (!has_messages(p, i)) {
 			continue;
 		}
 		what = p->is_new[i]
@@ -231,7 +241,7 @@ static enum status announce(const struct publisher *publisher, const struct plan
 {
 	const struct encoder_topics topics = encoder_topics(publisher->encoder);
 	const struct span others[] = {topics.transaction, topics.schema_change,
-				      topics.heartbeat};
+				      topics.heartbeat, topics.message};
 	struct sink *sink = publisher->sink;
 	enum status status = ST_OK;
 
@@ -247,7 +257,7 @@ static enum status announce(const struct publisher *publisher, const struct plan
 	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
 		const struct table *table = p->catalog->tables[i];
 
-		if (p->is_new[i] && p->plans[i] && !table->left_out) {
+		if (p->is_new[i] && has_messages(p, i)) {
 			status = sink->kind->announce(
 			    sink, table_plan_topic(p->plans[i]), table->name,
 			    table_plan_is_keyless(p->plans[i]), err);
@@ -344,6 +354,18 @@ static enum status plan_catalog(struct publisher *publisher, struct planning *p,
 	return status == ST_OK ? announce(publisher, p, err) : status;
 }
 
+/* Mark the table of the context. */
+static void mark_context(const struct publisher *publisher,
+			 const struct catalog *catalog)
+{
+	const char *name = encoder_context_table(publisher->encoder);
+	struct table *table = name ? catalog_find(catalog, name) : NULL;
+
+	if (table && !table->left_out) {
+		table->is_context = true;
+	}
+}
+
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
@@ -354,10 +376,12 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 	    .first = catalog->table_count,
 	    .plans = calloc(catalog->table_count + 1, sizeof(struct table_plan *)),
 	    .is_new = calloc(catalog->table_count + 1, sizeof *p.is_new)};
-	enum status status =
-	    p.plans && p.is_new
-		? plan_catalog(publisher, &p, err)
-		: error_set(err, ST_NOMEM, "out of memory for table plans");
+	enum status status;
+
+	mark_context(publisher, catalog);
+	status = p.plans && p.is_new
+		     ? plan_catalog(publisher, &p, err)
+		     : error_set(err, ST_NOMEM, "out of memory for table plans");
 
 	free(p.is_new);
 	if (status != ST_OK) {
@@ -416,6 +440,13 @@ static enum status put_schema_change(struct publisher *publisher,
 	return status == ST_OK ? put_all(publisher, &message, count, err) : status;
 }
 
+/* What becomes of it is told: of the context's table to an audit log alone. */
+static bool is_told(const struct publisher *publisher, const struct table *table)
+{
+	return table && !table->left_out &&
+	       (!table->is_context || publisher->sink->kind->form == FORM_AUDIT);
+}
+
 enum status publisher_ddl(void *context, enum ddl what, const struct table *old_table,
 			  const struct table *new_table, struct error *err)
 {
@@ -423,10 +454,13 @@ enum status publisher_ddl(void *context, enum ddl what, const struct table *old_
 	struct schema_change change = {.table = new_table};
 
 	log_ddl(what, old_table, new_table);
-	if (!new_table || new_table->left_out) {
+	if (!is_told(publisher, old_table) && !is_told(publisher, new_table)) {
+		return ST_OK;
+	}
+	if (!is_told(publisher, new_table)) {
 		change.type = SCHEMA_DROPPED;
 		change.table = old_table;
-	} else if (!old_table || old_table->left_out) {
+	} else if (!is_told(publisher, old_table)) {
 		change.type = SCHEMA_CREATED;
 	} else if (what == DDL_RENAMED) {
 		change.type = SCHEMA_RENAMED;
@@ -478,7 +512,7 @@ enum status publisher_structure(struct publisher *publisher, struct error *err)
 		struct schema_change change = {.type = SCHEMA_CREATED,
 					       .table = publisher->catalog->tables[i]};
 
-		if (!change.table->left_out) {
+		if (is_told(publisher, change.table)) {
 			status = put_schema_change(publisher, &change, err);
 		}
 	}
@@ -514,6 +548,7 @@ enum status publisher_table(void *context, const struct table *table, struct err
 		return error_set(err, ST_CORRUPT, "no plan for table %s",
 				 SHORT_NAME(table->name));
 	}
+	publisher->is_context = table->is_context;
 	publisher->splits = table_plan_has_own_key(publisher->plan);
 	return ST_OK;
 }
@@ -555,7 +590,7 @@ static enum status put_update(struct publisher *publisher, const struct change *
 	struct change parts[2];
 	enum status status;
 
-	if (!encoder_splits(publisher->plan, change, parts)) {
+	if (!table_plan_splits(publisher->plan, change, parts)) {
 		return put_change(publisher, change, err);
 	}
 	status = put_change(publisher, &parts[0], err);
@@ -567,6 +602,11 @@ enum status publisher_change(void *context, const struct change *change,
 {
 	struct publisher *publisher = context;
 
+	if (publisher->is_context) {
+		return *publisher->stop ? error_set(err, ST_STOPPED, "stopped")
+					: encoder_context(publisher->encoder,
+							  publisher->plan, change, err);
+	}
 	return publisher->splits && change->op == CHANGE_UPDATE
 		   ? put_update(publisher, change, err)
 		   : put_change(publisher, change, err);

@@ -76,6 +76,8 @@ struct history {
 	int wake_fd;         /* an eventfd: readable when next may have something new */
 	struct view *view;   /* from open_view on; the history's */
 	int64_t begun_ns;    /* wall clock of the state at the start; from there on */
+	int64_t known_ns;    /* wall clock: what an earlier run has captured is not all
+			      * older; 0: not known; from there on */
 	uint64_t chain;      /* the journal's checksum at the first view; from there on;
 			      * 0: there is no journal */
 	int work_fd;         /* readable when acknowledged has something to do; -1 */

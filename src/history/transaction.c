@@ -39,3 +39,19 @@ void captured_txn_free(struct captured_txn *first)
 		first = next;
 	}
 }
+
+bool captured_txn_has_page(const struct captured_txn *txn, uint32_t page_no)
+{
+	size_t low = 0, high = txn->page_total;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (txn->pages[middle].page_no < page_no) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low < txn->page_total && txn->pages[low].page_no == page_no;
+}

@@ -53,6 +53,9 @@ struct captured_txn {
  * their contents are the caller's to fill. NULL: no memory. */
 struct captured_txn *captured_txn_alloc(size_t page_total, size_t retired_total);
 
+/* Did it write the page? */
+bool captured_txn_has_page(const struct captured_txn *txn, uint32_t page_no);
+
 struct spool;
 
 /* Give the slots of `total` pages back. */

@@ -496,6 +496,7 @@ static enum status open_view(struct history *history, const struct history_base 
 	}
 	view_use_copy(history->view, state_check_page, state);
 	history->begun_ns = state->meta.begun_ns;
+	history->known_ns = state->known_ns;
 	history->work_fd = fold_fd(state->fold);
 	*lsn = state->meta.base_lsn;
 	status = replay(d, lsn, err);

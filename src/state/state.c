@@ -73,6 +73,9 @@ static enum status recover(void *context, const struct journal_found *found,
 
 		page_versions_put(&state->versions, &version);
 	}
+	if (txn->captured_ns > state->known_ns) {
+		state->known_ns = txn->captured_ns;
+	}
 	*state->recovered_end = txn;
 	state->recovered_end = &txn->next;
 	state->end = (struct history_end){
@@ -110,6 +113,7 @@ static enum status open_contents(struct state *state, struct error *err)
 	int fd = state_dir_fd(state->dir);
 	enum status status;
 
+	state->known_ns = meta->is_clean ? meta->clean_mtime_ns : 0;
 	state->end = (struct history_end){
 	    .lsn = meta->base_lsn,
 	    .page_count = meta->base_pages,

@@ -48,6 +48,8 @@ struct state {
 	/* D at the start: the last transaction in the journal, or S. Later: what was
 	 * absorbed. */
 	struct history_end end;
+	/* Wall clock: D at the start was not before it; 0: that is not known. */
+	int64_t known_ns;
 
 	struct page_versions versions; /* of what was found, the newest of each page */
 	struct captured_txn *recovered;

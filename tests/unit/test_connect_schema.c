@@ -89,7 +89,7 @@ static void test_envelope_is_debeziums(void **state)
 	(void)state;
 	buffer_init(&b);
 	connect_schema_add_envelope(&b, "srv.items", columns,
-				    sizeof columns / sizeof *columns);
+				    sizeof columns / sizeof *columns, false);
 	check(&b,
 	      "{'type':'struct','fields':[" ROW("before") "," ROW(
 		  "after") "," SOURCE ",{'type':'struct','fields':["
@@ -104,6 +104,53 @@ static void test_envelope_is_debeziums(void **state)
 			   "{'type':'int64','optional':true,'field':'ts_us'},"
 			   "{'type':'int64','optional':true,'field':'ts_ns'}],"
 			   "'optional':false,'name':'srv.items.Envelope','version':2}");
+}
+
+static void test_a_context_is_three_fields_more_at_the_end(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b);
+	connect_schema_add_envelope(&b, "srv.items", columns,
+				    sizeof columns / sizeof *columns, true);
+	buffer_add_char(&b, '\0');
+	assert_non_null(
+	    strstr(b.bytes,
+		   "\"field\":\"ts_ns\"},"
+		   "{\"type\":\"string\",\"optional\":true,\"name\":"
+		   "\"io.debezium.data.Json\",\"version\":1,\"field\":\"context\"},"
+		   "{\"type\":\"int64\",\"optional\":true,\"field\":\"context_rows\"},"
+		   "{\"type\":\"string\",\"optional\":true,\"name\":"
+		   "\"io.debezium.data.Json\",\"version\":1,\"field\":"
+		   "\"context_candidates\"}],\"optional\":false,"));
+	buffer_clear(&b);
+}
+
+static void test_messages_of_a_context_have_a_prefix_and_bytes(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b);
+	connect_schema_add_message_key(&b);
+	check(&b, "{'type':'struct','fields':["
+		  "{'type':'string','optional':false,'field':'prefix'}],"
+		  "'optional':false,'name':'io.debezium.connector.sqlite.MessageKey',"
+		  "'version':1}");
+	buffer_init(&b);
+	connect_schema_add_message_value(&b);
+	check(&b, "{'type':'struct','fields':[" SOURCE
+		  ",{'type':'string','optional':false,'field':'op'},"
+		  "{'type':'int64','optional':true,'field':'ts_ms'},"
+		  "{'type':'int64','optional':true,'field':'ts_us'},"
+		  "{'type':'int64','optional':true,'field':'ts_ns'},"
+		  "{'type':'struct','fields':["
+		  "{'type':'string','optional':false,'field':'prefix'},"
+		  "{'type':'bytes','optional':false,'field':'content'}],"
+		  "'optional':false,'name':'io.debezium.connector.sqlite.Message',"
+		  "'version':1,'field':'message'}],'optional':false,"
+		  "'name':'io.debezium.connector.sqlite.MessageValue','version':1}");
 }
 
 static void test_key_is_debeziums(void **state)
@@ -219,6 +266,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_envelope_is_debeziums),
+	    cmocka_unit_test(test_a_context_is_three_fields_more_at_the_end),
+	    cmocka_unit_test(test_messages_of_a_context_have_a_prefix_and_bytes),
 	    cmocka_unit_test(test_key_is_debeziums),
 	    cmocka_unit_test(test_transaction_messages_are_debeziums),
 	    cmocka_unit_test(test_heartbeats_are_debeziums),

@@ -58,8 +58,12 @@ static void tell(struct rig *rig, const char *what, const char *name)
 static enum status on_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
-	(void)catalog;
+	struct table *who = catalog_find(catalog, "who");
+
 	(void)err;
+	if (who) {
+		who->is_context = true;
+	}
 	tell(context, previous ? "catalog" : "first catalog", "");
 	return ST_OK;
 }
@@ -346,6 +350,27 @@ static void test_the_schema_is_told_before_the_rows(void **state)
 	rig_close(&rig);
 }
 
+/* Nothing else has to wait until it is known. */
+static void test_the_context_is_told_before_all_others(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "create table a(x); create table who(x); create table z(x);"
+		       "insert into who values(1)");
+	apply_and_expect(&rig,
+			 "begin; insert into z values(1); insert into a values(1);"
+			 "update who set x = 2; commit",
+			 "table who\nu 1\ntable a\nc 1\ntable z\nc 1\n");
+	apply_and_expect(&rig,
+			 "begin; create table n(x); insert into a values(2);"
+			 "update who set x = 3; drop table z; commit",
+			 "catalog\ntable who\nu 1\ncreated n\ndropped z\ntable a\nc "
+			 "2\ntable n\n");
+	apply_and_expect(&rig, "drop table who", "catalog\ndropped who\n");
+	rig_close(&rig);
+}
+
 static void test_names_that_go_and_come_are_told_apart(void **state)
 {
 	struct rig rig;
@@ -475,6 +500,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tables_come_by_name_whatever_the_order_of_writing),
+	    cmocka_unit_test(test_the_context_is_told_before_all_others),
 	    cmocka_unit_test(test_a_transaction_gives_its_net_change),
 	    cmocka_unit_test(test_transactions_follow_each_other),
 	    cmocka_unit_test(test_the_schema_is_told_before_the_rows),

@@ -152,6 +152,22 @@ static void test_snapshot_leaves_tables_of_sqlite_out(void **state)
 	      "a: 7 last, ");
 }
 
+static void test_snapshot_leaves_the_context_out(void **state)
+{
+	struct record record = {.stop_after = SIZE_MAX};
+	struct catalog_fixture f;
+	struct error err;
+
+	(void)state;
+	fixture_open(&f, "create table a(x); create table who(x);"
+			 "insert into a values (1); insert into who values (2)");
+	fixture_read(&f, NULL);
+	fixture_table(&f, "who")->is_context = true;
+	assert_int_equal(run(&f, &record, &err), ST_OK);
+	assert_string_equal(record.text, "a: 1 last, ");
+	fixture_close(&f);
+}
+
 static void test_snapshot_ends_with_the_status_of_an_event(void **state)
 {
 	struct record record = {.stop_after = 1};
@@ -192,6 +208,7 @@ int main(void)
 	    cmocka_unit_test(test_snapshot_of_a_table_of_one_row_is_last_in_it),
 	    cmocka_unit_test(test_snapshot_passes_empty_tables_over),
 	    cmocka_unit_test(test_snapshot_leaves_tables_of_sqlite_out),
+	    cmocka_unit_test(test_snapshot_leaves_the_context_out),
 	    cmocka_unit_test(test_snapshot_ends_with_the_status_of_an_event),
 	    cmocka_unit_test(test_snapshot_names_the_table_of_a_broken_page),
 	};

@@ -257,9 +257,31 @@ static void test_long_names_are_matched(void **state)
 	table_filter_close(filter);
 }
 
+static void test_a_table_that_is_wanted_is_so_whatever_the_lists_say(void **state)
+{
+	struct table_filter *filter;
+	const char *reason = "";
+	struct error err;
+
+	(void)state;
+	assert_int_equal(table_filter_open("orders", NULL, &filter, &err), ST_OK);
+	table_filter_want(filter, "who");
+	assert_int_equal(table_filter_reason(filter, "WHO", false, &reason, &err),
+			 ST_OK);
+	assert_null(reason);
+	assert_int_equal(table_filter_reason(filter, "who", true, &reason, &err),
+			 ST_OK);
+	assert_non_null(reason);
+	assert_int_equal(table_filter_reason(filter, "whose", false, &reason, &err),
+			 ST_OK);
+	assert_non_null(reason);
+	table_filter_close(filter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_table_that_is_wanted_is_so_whatever_the_lists_say),
 	    cmocka_unit_test(test_patterns_match_whole_names_in_any_case),
 	    cmocka_unit_test(test_lists_are_split_at_commas),
 	    cmocka_unit_test(test_exclude_list),
