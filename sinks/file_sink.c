@@ -13,26 +13,23 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "sinks/file_writer.h"
 #include "sinks/line_batch.h"
 #include "sinks/output_path.h"
 #include "sinks/sink_settings.h"
-#include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
 
-#define RETRY_NS (1 * NS_PER_S)
-#define SLICE_NS (50 * NS_PER_MS) /* how soon a stop is seen */
-
 struct file_sink {
 	struct sink sink; /* first */
 	struct sink_settings settings;
 	char *real; /* where PATH leads */
-	int fd;     /* -1: not resumed yet */
+	struct file_writer writer; /* its fd is -1: not resumed yet; written since the
+				    * place */
 	struct sink_place place;
-	uint64_t written; /* since then */
 	uint64_t start;   /* sink_place.start of what was put last */
 	struct line_batch batch;
 };
@@ -44,83 +41,12 @@ static bool is_set(const _Atomic int *flag)
 
 /* ---- writing ---- */
 
-static bool is_full(int sys_errno)
-{
-	return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG;
-}
-
-static enum status write_failed(const struct file_sink *s, int sys_errno,
-				struct error *err)
-{
-	return error_set_errno(err, sys_errno, "%s cannot be written",
-			       quote(s->settings.target).text);
-}
-
-/* ST_STOPPED if a stop comes. */
-static enum status wait_for_room(const struct file_sink *s, struct error *err)
-{
-	int64_t end = clock_mono_ns() + RETRY_NS;
-
-	do {
-		if (is_set(s->settings.stop)) {
-			return error_set(err, ST_STOPPED,
-					 "stopped while the disk of %s"
-					 " was full",
-					 quote(s->settings.target).text);
-		}
-		clock_sleep_ns(SLICE_NS);
-	} while (clock_mono_ns() < end);
-	return ST_OK;
-}
-
-/* The disk is full, for as long as `since` says: 0, this is new. */
-static enum status bear_full(const struct file_sink *s, int64_t *since, int sys_errno,
-			     struct error *err)
-{
-	int64_t now = clock_mono_ns();
-
-	if (*since == 0) {
-		*since = now;
-		log_warn("%s cannot be written: %s; trying again every second, changes "
-			 "are kept meanwhile",
-			 quote(s->settings.target).text, strerror(sys_errno));
-	}
-	if (s->settings.patience_ns > 0 && now - *since >= s->settings.patience_ns) {
-		return write_failed(s, sys_errno, err);
-	}
-	return wait_for_room(s, err);
-}
-
-static enum status write_all(struct file_sink *s, const char *bytes, size_t len,
-			     struct error *err)
-{
-	int64_t full_since = 0;
-	enum status status = ST_OK;
-
-	while (status == ST_OK && len > 0) {
-		ssize_t n = write(s->fd, bytes, len);
-
-		FAULT_POINT("file-written");
-		if (n >= 0) {
-			bytes += n;
-			len -= (size_t)n;
-			s->written += (uint64_t)n;
-		} else if (is_full(errno)) {
-			status = bear_full(s, &full_since, errno, err);
-		} else if (errno != EINTR) {
-			status = write_failed(s, errno, err);
-		}
-	}
-	if (status == ST_OK && full_since > 0) {
-		log_warn("%s is written again", quote(s->settings.target).text);
-	}
-	return status;
-}
-
 static enum status write_lines(void *context, const char *bytes, size_t len,
 			       struct error *err)
 {
-	return write_all(context, bytes, len, err);
+	struct file_sink *s = context;
+
+	return file_writer_put(&s->writer, bytes, len, err);
 }
 
 /* ---- places ---- */
@@ -145,16 +71,16 @@ static enum status read_place(struct file_sink *s, struct error *err)
 {
 	struct stat st;
 
-	if (fstat(s->fd, &st) != 0) {
+	if (fstat(s->writer.fd, &st) != 0) {
 		return error_set_errno(err, errno, "%s",
 				       quote(s->settings.target).text);
 	}
 	s->place.inode = st.st_ino;
 	s->place.length = (uint64_t)st.st_size;
-	if (!proof_of(s->fd, s->place.length, &s->place.proof)) {
+	if (!proof_of(s->writer.fd, s->place.length, &s->place.proof)) {
 		return read_failed(s->settings.target, err);
 	}
-	s->written = 0;
+	s->writer.written = 0;
 	return ST_OK;
 }
 
@@ -179,11 +105,11 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 {
 	enum status status = line_batch_flush(&s->batch, err);
 
-	if (status != ST_OK || s->written == 0) {
+	if (status != ST_OK || s->writer.written == 0) {
 		return status;
 	}
 	/* Once it has failed nobody knows what is on disk: no second try. */
-	if (!file_sync(s->fd)) {
+	if (!file_sync(s->writer.fd)) {
 		return error_set_errno(err, errno, "%s cannot be synced",
 				       quote(s->settings.target).text);
 	}
@@ -198,7 +124,8 @@ static enum status sync_all(struct file_sink *s, struct error *err)
 /* Which file it is: s->real. `*exists`: whether there is one. */
 static enum status find_path(struct file_sink *s, bool *exists, struct error *err)
 {
-	const struct output_path place = {.path = s->settings.target,
+	const struct output_path place = {.scheme = file_kind.scheme,
+					  .path = s->settings.target,
 					  .database_path = s->settings.database_path,
 					  .state_path = s->settings.state_path};
 	struct stat st;
@@ -300,13 +227,13 @@ static enum status end_line(struct file_sink *s, struct error *err)
 	enum status status;
 
 	if (s->place.length > 0 &&
-	    file_read_at(s->fd, &last, 1, (off_t)s->place.length - 1) < 0) {
+	    file_read_at(s->writer.fd, &last, 1, (off_t)s->place.length - 1) < 0) {
 		return read_failed(s->settings.target, err);
 	}
 	if (last == '\n') {
 		return ST_OK;
 	}
-	status = write_all(s, "\n", 1, err);
+	status = file_writer_put(&s->writer, "\n", 1, err);
 	return status == ST_OK ? sync_all(s, err) : status;
 }
 
@@ -327,7 +254,7 @@ static bool is_at_path(const struct file_sink *s)
 {
 	struct stat st, mine;
 
-	return stat(s->settings.target, &st) == 0 && fstat(s->fd, &mine) == 0 &&
+	return stat(s->settings.target, &st) == 0 && fstat(s->writer.fd, &mine) == 0 &&
 	       st.st_dev == mine.st_dev && st.st_ino == mine.st_ino;
 }
 
@@ -347,8 +274,8 @@ static enum status reopen(struct file_sink *s, struct error *err)
 			  problem.text);
 		return ST_OK;
 	}
-	(void)close(s->fd);
-	s->fd = fd;
+	(void)close(s->writer.fd);
+	s->writer.fd = fd;
 	status = begin_file(s, err);
 	FAULT_POINT("file-reopened");
 	if (status == ST_OK) {
@@ -375,7 +302,7 @@ static enum status file_flush(struct sink *sink, struct error *err)
 {
 	struct file_sink *s = (struct file_sink *)sink;
 
-	return s->fd < 0 ? ST_OK : flush_all(s, err);
+	return s->writer.fd < 0 ? ST_OK : flush_all(s, err);
 }
 
 static enum status file_put(struct sink *sink, const struct message *message,
@@ -384,7 +311,7 @@ static enum status file_put(struct sink *sink, const struct message *message,
 	struct file_sink *s = (struct file_sink *)sink;
 	enum status status = ST_OK;
 
-	if (s->written + s->batch.len >= FILE_SYNC_BYTES ||
+	if (s->writer.written + s->batch.len >= FILE_SYNC_BYTES ||
 	    is_set(s->settings.reopen)) {
 		status = file_flush(sink, err);
 		if (status == ST_OK) {
@@ -393,7 +320,7 @@ static enum status file_put(struct sink *sink, const struct message *message,
 		}
 	}
 	if (status == ST_OK && message->index == 0) {
-		s->start = s->place.length + s->written + s->batch.len;
+		s->start = s->place.length + s->writer.written + s->batch.len;
 	}
 	return status == ST_OK ? line_batch_put(&s->batch, message, err) : status;
 }
@@ -402,8 +329,8 @@ static void file_close(struct sink *sink)
 {
 	struct file_sink *s = (struct file_sink *)sink;
 
-	if (s->fd >= 0) {
-		(void)close(s->fd);
+	if (s->writer.fd >= 0) {
+		(void)close(s->writer.fd);
 	}
 	free(s->real);
 	free(s);
@@ -428,7 +355,10 @@ static enum status file_open(const struct sink_settings *settings, struct sink *
 	}
 	s->sink.kind = &file_kind;
 	s->settings = *settings;
-	s->fd = -1;
+	s->writer = (struct file_writer){.fd = -1,
+					 .path = settings->target,
+					 .stop = settings->stop,
+					 .patience_ns = settings->patience_ns};
 	s->batch.write = write_lines;
 	s->batch.context = s;
 	s->batch.record_lines = settings->record_lines;
@@ -525,17 +455,17 @@ static enum status settle(struct file_sink *s, const struct sink_place *stored,
 	bool is_there;
 	enum status status;
 
-	if (fstat(s->fd, &st) != 0) {
+	if (fstat(s->writer.fd, &st) != 0) {
 		return error_set_errno(err, errno, "%s",
 				       quote(s->settings.target).text);
 	}
-	status = check_there(s->fd, s->settings.target, &st, stored, &is_there, err);
+	status = check_there(s->writer.fd, s->settings.target, &st, stored, &is_there, err);
 	if (status != ST_OK) {
 		return status;
 	}
 	if (is_there && length <= stored->length) {
 		status =
-		    cut(s->fd, s->settings.target, (uint64_t)st.st_size, length, err);
+		    cut(s->writer.fd, s->settings.target, (uint64_t)st.st_size, length, err);
 		if (status == ST_OK) {
 			status = begin_file(s, err);
 		}
@@ -563,7 +493,7 @@ static enum status file_begin(struct sink *sink, const struct sink_start *start,
 			      struct error *err)
 {
 	struct file_sink *s = (struct file_sink *)sink;
-	enum status status = open_file(s, &s->fd, err);
+	enum status status = open_file(s, &s->writer.fd, err);
 
 	if (status != ST_OK) {
 		return status;

@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/kafka_position.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "sinks/position_json.h"
 
 #define VERSION    1
 #define TAIL       200 /* offsets from the end, where the last record mostly is */
 #define TAIL_TIMES 20  /* then so many times as far */
 
 /* ---- the record ---- */
-
-static json_t *hex(uint64_t v)
-{
-	return json_sprintf("%016" PRIx64, v);
-}
-
-static json_t *lsn_or_null(uint64_t lsn)
-{
-	return lsn == SINK_NO_LSN ? json_null() : json_integer((json_int_t)lsn);
-}
 
 void kafka_position_path(char to[KAFKA_PATH_BYTES], const char *path)
 {
@@ -49,35 +40,21 @@ static bool add_json(struct buffer *to, json_t *json)
 
 bool kafka_position_add(struct buffer *to, const struct kafka_position *p)
 {
-	return add_json(
-	    to, json_pack("{s:i, s:s, s:s%, s:s, s:b, s:I, s:o, s:b, s:I, s:I, s:I, "
-			  "s:o, s:o}",
-			  "version", VERSION, "uuid", p->uuid, "database", p->database,
-			  strlen(p->database), "run", p->run, "exactly_once",
-			  p->exactly_once, "lsn", (json_int_t)p->at.lsn, "chain",
-			  hex(p->at.chain), "snapshot", p->at.in_snapshot, "messages",
-			  (json_int_t)p->at.messages, "change_id",
-			  (json_int_t)p->at.change_id, "txn_change_id",
-			  (json_int_t)p->at.txn_change_id, "previous_lsn",
-			  lsn_or_null(p->at.previous_lsn), "settings",
-			  hex(p->at.settings_hash)));
+	json_t *json = json_pack("{s:i, s:s, s:s%, s:s, s:b}", "version", VERSION,
+				 "uuid", p->uuid, "database", p->database,
+				 strlen(p->database), "run", p->run, "exactly_once",
+				 p->exactly_once);
+
+	if (json_object_update_new(json, position_json(&p->at)) != 0) {
+		json_decref(json);
+		json = NULL;
+	}
+	return add_json(to, json);
 }
 
 bool kafka_position_add_key(struct buffer *to, const char *prefix)
 {
 	return add_json(to, json_pack("{s:s}", "prefix", prefix));
-}
-
-static bool parse_hex(const char *text, uint64_t *out)
-{
-	char *end;
-
-	if (!text || strlen(text) != 16 ||
-	    strspn(text, "0123456789abcdef") != strlen(text)) {
-		return false;
-	}
-	*out = strtoull(text, &end, 16);
-	return true;
 }
 
 /* A text that fits in `cap` bytes with its NUL. */
@@ -92,42 +69,20 @@ static bool copy_text(char *to, size_t cap, const char *text)
 	return true;
 }
 
-static bool take_number(json_int_t n, uint64_t *out)
-{
-	*out = (uint64_t)n;
-	return n >= 0;
-}
-
 static bool take_all(const json_t *json, struct kafka_position *p)
 {
 	const char *uuid = NULL, *database = NULL, *run = NULL;
-	const char *chain = NULL, *settings = NULL;
-	const json_t *previous = NULL;
-	json_int_t lsn = 0, messages = 0, change_id = 0, txn_change_id = 0;
-	int exactly_once = 0, in_snapshot = 0;
+	int exactly_once = 0;
 
-	if (json_unpack((json_t *)(uintptr_t)json,
-			"{s:s, s:s, s:s, s:b, s:I, s:s, s:b, s:I, s:I, s:I, s:o, s:s}",
-			"uuid", &uuid, "database", &database, "run", &run,
-			"exactly_once", &exactly_once, "lsn", &lsn, "chain", &chain,
-			"snapshot", &in_snapshot, "messages", &messages, "change_id",
-			&change_id, "txn_change_id", &txn_change_id, "previous_lsn",
-			&previous, "settings", &settings) != 0) {
+	if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:s, s:s, s:b}", "uuid",
+			&uuid, "database", &database, "run", &run, "exactly_once",
+			&exactly_once) != 0) {
 		return false;
 	}
 	p->exactly_once = exactly_once != 0;
-	p->at.in_snapshot = in_snapshot != 0;
-	p->at.previous_lsn = json_is_integer(previous)
-				 ? (uint64_t)json_integer_value(previous)
-				 : SINK_NO_LSN;
 	return copy_text(p->uuid, sizeof p->uuid, uuid) &&
 	       copy_text(p->database, sizeof p->database, database) &&
-	       copy_text(p->run, sizeof p->run, run) && take_number(lsn, &p->at.lsn) &&
-	       parse_hex(chain, &p->at.chain) &&
-	       take_number(messages, &p->at.messages) &&
-	       take_number(change_id, &p->at.change_id) &&
-	       take_number(txn_change_id, &p->at.txn_change_id) &&
-	       parse_hex(settings, &p->at.settings_hash);
+	       copy_text(p->run, sizeof p->run, run) && position_json_take(json, &p->at);
 }
 
 enum status kafka_position_parse(const char *topic, const char *value, size_t len,

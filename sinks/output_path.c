@@ -20,7 +20,7 @@ static enum status out_of_memory(struct error *err)
 static enum status refuse(const struct output_path *place, const char *why,
 			  struct error *err)
 {
-	return error_set(err, ST_CONFIG, "--to file:%s: %s", quote(place->path).text,
+	return error_set(err, ST_CONFIG, "--to %s%s: %s", place->scheme, quote(place->path).text,
 			 why);
 }
 
@@ -110,11 +110,11 @@ static enum status resolve(const struct output_path *place, char **path, bool *e
 		if (st->st_uid != geteuid() && st->st_uid != 0) {
 			return error_set(
 			    err, ST_CONFIG,
-			    "--to file:%s: %s is a link that belongs to user "
+			    "--to %s%s: %s is a link that belongs to user "
 			    "%u, who may have it lead anywhere; name the file "
 			    "itself, or another one",
-			    quote(place->path).text, quote(*path).text,
-			    (unsigned)st->st_uid);
+			    place->scheme, quote(place->path).text,
+			    quote(*path).text, (unsigned)st->st_uid);
 		}
 		status = follow(place, path, err);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sinks/output_path.h -- which file the PATH of --to file:PATH is, and whether it may
+ * sinks/output_path.h -- which file the PATH of --to file:PATH (or audit:PATH) is, and whether it may
  * be.
  *
  * LINKS    A link as the last part is followed if it belongs to the user of this
@@ -22,6 +22,7 @@
 #include "src/base/status.h"
 
 struct output_path {
+	const char *scheme;        /* of --to, for messages: "file:" */
 	const char *path;          /* as given; borrowed, as all of these */
 	const char *database_path; /* likewise */
 	const char *state_path;    /* likewise; NULL: none. Need not exist */

@@ -56,6 +56,20 @@ enum status sink_flush(struct sink *sink, struct error *err)
 			       : status;
 }
 
+enum status sink_finish(struct sink *sink, const char *reason, struct error *err)
+{
+	enum status status = failed_before(sink, err);
+
+	return status == ST_OK && sink->kind->finish
+		   ? keep_failure(sink, sink->kind->finish(sink, reason, err), err)
+		   : status;
+}
+
+int sink_wake_ms(const struct sink *sink)
+{
+	return sink->kind->wake_ms ? sink->kind->wake_ms(sink) : -1;
+}
+
 bool sink_wants_flush(const struct sink *sink)
 {
 	return sink->kind->wants_flush && sink->kind->wants_flush(sink);

@@ -72,6 +72,7 @@ struct sink_own {
 	const char *uuid;
 	const char *database; /* real path */
 	struct sink_position position;
+	struct sink_place place; /* that was stored with it */
 	bool was_kept; /* the sink has, or had, a position of this directory */
 	/* Does its history have this transaction, with this checksum? */
 	bool (*has)(const void *context, uint64_t lsn, uint64_t chain);
@@ -154,10 +155,16 @@ struct sink_kind {
 	/* Puts come next. Bring it to the place. */
 	enum status (*begin)(struct sink *sink, const struct sink_start *start,
 			     struct error *err);
-	/* As of the last flush. The caller stores it beside its position. */
+	/* As of the last flush. The caller stores it beside its position; of a kind that
+	 * keeps one itself as of `acknowledged`. */
 	struct sink_place (*place)(const struct sink *sink);
 	/* Of a sink that can be cut short anywhere, where it was. */
 	struct sink_count (*count)(const struct sink *sink);
+	/* The run ends, and everything was flushed: `reason` is for people. */
+	enum status (*finish)(struct sink *sink, const char *reason, struct error *err);
+	/* It has something to do by itself, in so many milliseconds: call flush then.
+	 */
+	int (*wake_ms)(const struct sink *sink);
 	/* Between transactions: what was put should be flushed, although more is to
 	 * come. */
 	bool (*wants_flush)(const struct sink *sink);
@@ -183,6 +190,10 @@ enum status sink_begin(struct sink *sink, const struct sink_start *start,
 enum status sink_put(struct sink *sink, const struct message *message,
 		     struct error *err) MUST_CHECK;
 enum status sink_flush(struct sink *sink, struct error *err) MUST_CHECK;
+/* The run has ended well, or of something that is not the sink's; after flush. */
+enum status sink_finish(struct sink *sink, const char *reason,
+			struct error *err) MUST_CHECK;
+int sink_wake_ms(const struct sink *sink);           /* else -1 */
 bool sink_wants_flush(const struct sink *sink);      /* else false */
 int sink_watch_fd(const struct sink *sink);          /* else -1 */
 const char *sink_own_topic(const struct sink *sink); /* else NULL */

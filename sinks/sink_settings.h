@@ -34,7 +34,8 @@ struct sink_settings {
 	const char *target;        /* of --to, behind the scheme; NULL: nothing is */
 	int output_fd;             /* standard output; stays open after close */
 	const char *database_path; /* never written to; whose permissions to take */
-	const char *state_path;    /* nothing in it is written to; NULL: none */
+	const char *state_path;    /* only what a kind has there by itself is written
+				    * to: a key; NULL: none */
 	bool record_lines;         /* lines are whole records, else values alone */
 
 	const char *prefix; /* topic.prefix */
@@ -44,6 +45,8 @@ struct sink_settings {
 	size_t property_count;
 	bool exactly_once;
 	bool skips_too_large;
+	bool redactable;  /* lines are salted */
+	bool accepts_gap; /* what was altered or is lost is told of, and gone on from */
 
 	const _Atomic int *stop; /* may be NULL */
 	_Atomic int *reopen;     /* may be NULL; set back to 0 */

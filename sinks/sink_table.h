@@ -20,6 +20,7 @@
 #define SINK_KINDS(X)  \
 	X(stdout_kind) \
 	X(file_kind)   \
+	X(audit_kind)  \
 	X(kafka_kind)  \
 	X(null_kind)   \
 	X(none_kind)

@@ -13,8 +13,10 @@
 
 enum option_id {
 	OPTION_OPERAND = 1, /* getopt's code for what is no option */
-	OPTION_ARCHIVE = 256,
+	OPTION_ACCEPT_GAP = 256,
+	OPTION_ARCHIVE,
 	OPTION_AT,
+	OPTION_CHECKPOINT,
 	OPTION_CONFIG,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
@@ -22,6 +24,7 @@ enum option_id {
 	OPTION_FROM,
 	OPTION_HELP,
 	OPTION_JSON,
+	OPTION_KEY,
 	OPTION_LINES,
 	OPTION_LOG_FORMAT,
 	OPTION_ONCE,
@@ -36,8 +39,10 @@ enum option_id {
 };
 
 static const struct option options[] = {
+    {"accept-gap", no_argument, NULL, OPTION_ACCEPT_GAP},
     {"archive", required_argument, NULL, OPTION_ARCHIVE},
     {"at", required_argument, NULL, OPTION_AT},
+    {"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"format", required_argument, NULL, OPTION_FORMAT},
@@ -45,6 +50,7 @@ static const struct option options[] = {
     {"from", required_argument, NULL, OPTION_FROM},
     {"help", no_argument, NULL, OPTION_HELP},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"key", required_argument, NULL, OPTION_KEY},
     {"lines", required_argument, NULL, OPTION_LINES},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"once", no_argument, NULL, OPTION_ONCE},
@@ -76,6 +82,8 @@ static const char usage_head[] =
 static const char usage_options[] =
     "  --archive ARCHIVE   with --state: write the history of the database there,\n"
     "                      too, for rowtail restore: a path, or s3://BUCKET/PREFIX\n"
+    "  --accept-gap        with --to audit: go on behind a log that was altered or\n"
+    "                      shortened, or is another's, and tell of it in the log\n"
     "  --lines=value       a line is the event's value; the default\n"
     "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
     "  -D KEY=VALUE        set a property; may be repeated\n"
@@ -84,12 +92,16 @@ static const char usage_options[] =
     "                      the line \"rowtail: following\"\n"
     "  --verbose           more messages on stderr\n"
     "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status and archive list: print one JSON object\n"
+    "  --json              of status, archive list and audit verify: print one JSON\n"
+    "                      object\n"
     "  --format=FORMAT     of sql: json (default, an object a line), csv or table\n"
     "                      (default on a terminal)\n"
     "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
     "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
     "                      -3d\n"
+    "  --key KEY           of audit verify: the key that you kept\n"
+    "  --checkpoint FILE   of audit verify: a copy of PATH.checkpoint that you kept;\n"
+    "                      may be repeated\n"
     "  --dry-run           of archive prune: say what would be removed\n"
     "  --from WHEN         of events: what happened after that state; first is the\n"
     "                      default\n"
@@ -270,6 +282,21 @@ static enum status set_text(char **field, const char *text, struct error *err)
 	return *field ? ST_OK : error_no_memory(err, "the options");
 }
 
+static enum status add_checkpoint(struct config *config, const char *path,
+				  struct error *err)
+{
+	size_t count = config->checkpoint_count;
+	char **all = reallocarray(config->checkpoints, count + 1, sizeof *all);
+
+	if (!all) {
+		return error_no_memory(err, "the options");
+	}
+	config->checkpoints = all;
+	all[count] = strdup(path);
+	config->checkpoint_count += all[count] != NULL;
+	return all[count] ? ST_OK : error_no_memory(err, "the options");
+}
+
 /* Behind a command that takes words. */
 static enum status add_word(struct config *config, const char *text, struct error *err)
 {
@@ -367,6 +394,9 @@ static bool set_flag(struct config *config, int option)
 	case OPTION_VERBOSE:
 		config->log_most = LOG_DEBUG;
 		return true;
+	case OPTION_ACCEPT_GAP:
+		config->accept_gap = true;
+		return true;
 	case OPTION_SQL:
 		config->sql = true;
 		return true;
@@ -400,6 +430,10 @@ static enum status take_option(struct config *config, int option,
 		return set_text(&config->archive_to, optarg, err);
 	case OPTION_AT:
 		return set_text(&config->at, optarg, err);
+	case OPTION_CHECKPOINT:
+		return add_checkpoint(config, optarg, err);
+	case OPTION_KEY:
+		return set_text(&config->audit_key, optarg, err);
 	case OPTION_FORMAT:
 		return set_text(&config->format, optarg, err);
 	case OPTION_CONFIG:
@@ -507,6 +541,11 @@ static enum status check_command(const struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
+	if (config->accept_gap && (command || config->sink->form != FORM_AUDIT)) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "--accept-gap goes with --to audit:PATH only; leave it out");
+	}
 	if (config->json && !(command && command->takes_json)) {
 		return refuse_json(err);
 	}
@@ -535,6 +574,12 @@ static enum status check_command(const struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "--from, --until (also written --to WHEN) and --follow go with "
 		    "rowtail events only; leave them out");
+	}
+	if ((config->audit_key || config->checkpoint_count > 0) &&
+	    !(command && command->takes_audit)) {
+		return error_set(err, ST_CONFIG,
+				 "--key and --checkpoint go with rowtail audit verify "
+				 "only; leave them out");
 	}
 	if (config->sql && !(command && command->takes_sql)) {
 		return error_set(err, ST_CONFIG,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/command_table.h -- all commands, each of them once: those that work on a state
- * directory, and those that work on what the words behind them name (an archive).
+ * directory, and those that work on what the words behind them name (an archive, an audit log).
  *
  * A new one is a file that defines its struct command, and one line in COMMANDS. The
  * command line, its errors and --help are made of that. Without a command the database
@@ -29,6 +29,7 @@ struct command {
 	bool takes_format;    /* --format: how rows are printed */
 	bool takes_dry_run;   /* --dry-run: it says what it would do */
 	bool takes_state;     /* --state beside its words */
+	bool takes_audit;     /* --key and --checkpoint: what to trust of a log */
 	bool takes_sql;       /* --sql: statements instead of events */
 	bool makes_events;    /* of the second of two words, or an archive, the first of
 			       * three, by the properties that shape them */
@@ -46,6 +47,7 @@ struct command {
 	X(restore_command) \
 	X(sql_command)     \
 	X(archive_command) \
+	X(audit_command)   \
 	X(diff_command)    \
 	X(events_command)
 

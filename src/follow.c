@@ -25,7 +25,7 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	    {.fd = pipeline->history->work_fd, .events = POLLIN},
 	};
 
-	if (poll(fds, sizeof fds / sizeof *fds, delivery_beat_ms(pipeline->delivery)) <
+	if (poll(fds, sizeof fds / sizeof *fds, delivery_wake_ms(pipeline->delivery)) <
 		0 &&
 	    errno != EINTR) {
 		/* More descriptors than there may be, even of those that are open. */

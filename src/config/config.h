@@ -58,6 +58,9 @@ struct config {
 	char *until;         /* --until; NULL: not given */
 	bool follow;         /* --follow */
 	bool sql;            /* --sql of a command */
+	char *audit_key;     /* --key of a command; NULL: not given */
+	char **checkpoints;  /* --checkpoint of a command, each time */
+	size_t checkpoint_count;
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */
@@ -87,6 +90,9 @@ struct config {
 	struct kafka_options kafka;
 	struct storage_settings storage; /* of an archive */
 	struct policy_settings policy;   /* what is kept of it */
+
+	bool audit_redactable;
+	bool accept_gap; /* --accept-gap */
 
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */

@@ -83,6 +83,11 @@ void config_clear(struct config *config)
 	free(config->archive_place);
 	free(config->from);
 	free(config->until);
+	free(config->audit_key);
+	for (i = 0; i < config->checkpoint_count; i++) {
+		free(config->checkpoints[i]);
+	}
+	free(config->checkpoints);
 	free(config->state_path);
 	free(config->archive_to);
 	free(config->sink_target);

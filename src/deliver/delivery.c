@@ -80,6 +80,8 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 	    .property_count = kafka->producer.count,
 	    .exactly_once = kafka->exactly_once,
 	    .skips_too_large = kafka->skips_too_large,
+	    .redactable = config->audit_redactable,
+	    .accepts_gap = config->accept_gap,
 	    .stop = &stop_requested,
 	    .reopen = &reopen_requested,
 	    .patience_ns = config->once ? ONCE_PATIENCE_NS : 0,
@@ -279,8 +281,9 @@ static enum status put_position(struct delivery *delivery, bool durable,
 	if (delivery->sink->kind->place) {
 		set_place(&position, delivery->sink);
 	}
-	/* Without transactions nobody waits for the sink's position to be there. */
-	if (delivery->sink->kind->keeps_position) {
+	/* Without transactions nobody waits for the sink's position to be there; with a
+	 * place that is stored beside it the place says whether there is one. */
+	if (delivery->sink->kind->keeps_position && !delivery->sink->kind->place) {
 		position.in_sink =
 		    position.in_sink || delivery->config->kafka.exactly_once;
 	}
@@ -351,12 +354,13 @@ static void out_of_reach(void *context)
 
 /* ---- a sink that keeps a position of its own ---- */
 
-static enum status adopt(const struct sink_position *from, struct kept_position *kept,
-			 struct error *err)
+static enum status adopt(const struct sink *sink, const struct sink_position *from,
+			 struct kept_position *kept, struct error *err)
 {
 	struct state_position position = kept->position;
 
 	resume_adopt(from, &position);
+	position.in_sink = position.in_sink || !sink->kind->place;
 	return kept->put(kept, &position, NULL, true, err);
 }
 
@@ -402,7 +406,7 @@ enum status delivery_claim(struct delivery *delivery, struct kept_position *kept
 	}
 	delivery->waits = NULL;
 	if (status == ST_OK && claim.verdict == SINK_ADOPT) {
-		status = adopt(&claim.position, kept, err);
+		status = adopt(delivery->sink, &claim.position, kept, err);
 	}
 	if (status == ST_OK && claim.verdict == SINK_START_OVER) {
 		*starts_over = !kept->is_new;
@@ -638,6 +642,12 @@ enum status delivery_flush(struct delivery *delivery, struct error *err)
 	return status;
 }
 
+/* For people who read of it later. */
+static const char *why_ended(enum status ended)
+{
+	return ended == ST_OK ? "done" : status_text(ended);
+}
+
 enum status delivery_finish(struct delivery *delivery, enum status ended,
 			    struct error *err)
 {
@@ -646,6 +656,9 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 
 	if (ended != ST_CLOSED && ended != ST_IO) {
 		status = sink_flush(delivery->sink, err);
+		if (status == ST_OK) {
+			status = sink_finish(delivery->sink, why_ended(ended), err);
+		}
 	}
 	if (kind->keeps_position) {
 		return status;
@@ -687,7 +700,7 @@ enum status delivery_beat(struct delivery *delivery, struct error *err)
 	return status == ST_OK ? mark_start(delivery, err) : status;
 }
 
-int delivery_beat_ms(const struct delivery *delivery)
+static int beat_ms(const struct delivery *delivery)
 {
 	int64_t left_ns;
 
@@ -697,4 +710,11 @@ int delivery_beat_ms(const struct delivery *delivery)
 	}
 	left_ns = delivery->next_beat_ns - clock_mono_ns();
 	return left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0;
+}
+
+int delivery_wake_ms(const struct delivery *delivery)
+{
+	int beat = beat_ms(delivery), wake = sink_wake_ms(delivery->sink);
+
+	return beat < 0 || (wake >= 0 && wake < beat) ? wake : beat;
 }

@@ -80,8 +80,9 @@ enum status delivery_flush(struct delivery *delivery, struct error *err) MUST_CH
 
 /* Between transactions: put a heartbeat if one is due. */
 enum status delivery_beat(struct delivery *delivery, struct error *err) MUST_CHECK;
-/* For poll: milliseconds until the next heartbeat is due; -1: there are none. */
-int delivery_beat_ms(const struct delivery *delivery);
+/* For poll: milliseconds until a heartbeat is due, or the sink wants a flush by itself;
+ * -1: never. */
+int delivery_wake_ms(const struct delivery *delivery);
 
 /* For poll: shows POLLERR or POLLHUP when the reader goes away; -1: there is none. */
 int delivery_watch_fd(const struct delivery *delivery);

@@ -26,7 +26,6 @@ void resume_adopt(const struct sink_position *from, struct state_position *to)
 	to->txn_change_id = from->txn_change_id;
 	to->previous_lsn = from->previous_lsn;
 	to->settings_hash = from->settings_hash;
-	to->in_sink = true;
 }
 
 static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)
@@ -77,6 +76,10 @@ enum status resume_claim(struct sink *sink, const struct config *config,
 	struct sink_own own = {.is_new = kept->is_new,
 			       .uuid = kept->uuid,
 			       .database = kept->database,
+			       .place = {.inode = kept->position.sink_inode,
+					 .length = kept->position.sink_length,
+					 .start = kept->position.sink_start,
+					 .proof = kept->position.sink_proof},
 			       .was_kept = kept->position.in_sink,
 			       .has = has_transaction,
 			       .context = kept,

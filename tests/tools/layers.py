@@ -5,7 +5,8 @@
     src/base <- btree <- src/history <- src/state <- src/capture
                 btree, src/history, schemas <- src/decode
                             btree, src/history <- src/archive
-    sinks include src/base only; schemas: btree and src/base
+    sinks include src/base and src/audit only; src/audit: src/base; schemas: btree and
+         src/base
          btree, src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main, and what follows) <- src/commands
 
@@ -26,7 +27,8 @@ LAYERS = {
     "src/base": {"src/base"},
     "btree": {"btree", "src/base"},
     "schemas": {"schemas", "btree", "src/base"},
-    "sinks": {"sinks", "src/base"},
+    "src/audit": {"src/audit", "src/base"},
+    "sinks": {"sinks", "src/audit", "src/base"},
     "src/config": {"src/config", "src/archive", "sinks", "schemas", "src/base"},
     "src/history": {"src/history", "btree", "src/base"},
     "src/state": {"src/state", "src/history", "schemas", "btree", "src/base"},
@@ -37,7 +39,7 @@ LAYERS = {
                     "schemas", "btree", "src/base"},
     "src": {"src", "src/archive", "src/deliver", "src/decode", "src/capture", "src/state",
             "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
-    "src/commands": {"src/commands", "src", "src/archive", "src/deliver", "src/decode",
+    "src/commands": {"src/commands", "src", "src/audit", "src/archive", "src/deliver", "src/decode",
                      "src/capture", "src/state", "src/history", "src/config", "sinks",
                      "schemas", "btree", "src/base"},
 }
@@ -53,10 +55,12 @@ LIBRARIES = {
     r"sqlite3\.h": [r"schemas/.*", r"src/capture/.*", r"src/base/sqlite_guard\.c",
                     r"src/state/rebuild\.c", r"src/commands/.*"],
     r"pcre2\.h": [r"schemas/.*"],
-    r"jansson\.h": [r"schemas/.*", r"src/commands/.*", r"sinks/kafka_[^/]*"],
+    r"jansson\.h": [r"schemas/.*", r"src/commands/.*", r"sinks/kafka_[^/]*",
+                    r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"lz4(frame)?\.h": [r"src/archive/.*"],
-    r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/archive/s3_sign\.c"],
+    r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/archive/s3_sign\.c",
+                    r"src/audit/.*"],
     r"curl/.*": [r"src/archive/s3_client\.c"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }

@@ -356,7 +356,7 @@ static void test_heartbeats_come_when_they_are_due(void **state)
 	(void)state;
 	rig_open(&rig, "heartbeat.interval.ms=1");
 	restore(&rig);
-	while (delivery_beat_ms(rig.delivery) > 0) {
+	while (delivery_wake_ms(rig.delivery) > 0) {
 		clock_sleep_ns(NS_PER_MS);
 	}
 	check(delivery_beat(rig.delivery, &err), &err);
@@ -374,7 +374,7 @@ static void test_without_heartbeats_none_is_waited_for(void **state)
 	(void)state;
 	rig_open(&rig, NULL);
 	restore(&rig);
-	assert_int_equal(delivery_beat_ms(rig.delivery), -1);
+	assert_int_equal(delivery_wake_ms(rig.delivery), -1);
 	check(delivery_beat(rig.delivery, &err), &err);
 	flush(&rig);
 	assert_int_equal(lines_with(&rig, ""), 0);

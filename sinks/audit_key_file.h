@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sinks/audit_key_file.h -- what signs an audit log, in the state directory.
+ *
+ * FORMAT   DIR/audit-key, mode 0600, two lines: the private key (src/audit/note.h), and
+ *          the secret of the salts in base64, 32 bytes.
+ * THREADS  The decoding thread.
+ * ERRORS   ST_CONFIG: somebody else may read it, or it is no such file. ST_IO, ST_NOMEM.
+ */
+#ifndef SINKS_AUDIT_KEY_FILE_H
+#define SINKS_AUDIT_KEY_FILE_H
+
+#include "src/audit/note.h"
+
+#define AUDIT_SECRET_BYTES 32
+
+struct audit_secrets {
+	struct audit_key key;
+	uint8_t salt[AUDIT_SECRET_BYTES];
+};
+
+/* ST_END: there is none. */
+enum status audit_key_file_read(const char *state_path, struct audit_secrets *out,
+				struct error *err) MUST_CHECK;
+/* Draw new ones for a log of this name, and keep them; durable when it returns. */
+enum status audit_key_file_make(const char *state_path, const char *name,
+				struct audit_secrets *out, struct error *err) MUST_CHECK;
+void audit_secrets_wipe(struct audit_secrets *secrets);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/audit_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/audit/line.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
+#include "src/base/quote.h"
+#include "src/base/utf8.h"
+
+#define BATCH_BYTES 65536 /* so much is written at once */
+
+/* ---- bodies ---- */
+
+void audit_body_begin(struct buffer *body, const char *op)
+{
+	int64_t now = clock_wall_ns();
+	time_t seconds = (time_t)(now / NS_PER_S);
+	struct tm tm = {0};
+	char text[64];
+	size_t len;
+
+	(void)gmtime_r(&seconds, &tm);
+	len = strftime(text, sizeof text, "\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(text + len, sizeof text - len, ".%03dZ\",\"op\":\"",
+		       (int)(now % NS_PER_S / NS_PER_MS));
+	buffer_add_str(body, text);
+	buffer_add_str(body, op);
+	buffer_add_char(body, '"');
+}
+
+static void add_name(struct buffer *body, const char *name)
+{
+	buffer_add_str(body, ",\"");
+	buffer_add_str(body, name);
+	buffer_add_str(body, "\":");
+}
+
+void audit_body_text(struct buffer *body, const char *name, const char *text)
+{
+	char *safe = strdup(text);
+
+	add_name(body, name);
+	buffer_add_char(body, '"');
+	if (!safe) {
+		body->failed = true;
+		return;
+	}
+	utf8_make_safe(safe);
+	for (const char *c = safe; *c; c++) {
+		if (*c == '"' || *c == '\\') {
+			buffer_add_char(body, '\\');
+		}
+		buffer_add_char(body, *c);
+	}
+	buffer_add_char(body, '"');
+	free(safe);
+}
+
+void audit_body_number(struct buffer *body, const char *name, uint64_t number)
+{
+	add_name(body, name);
+	buffer_add_u64(body, number);
+}
+
+/* ---- lines ---- */
+
+enum status audit_log_init(struct audit_log *log, struct error *err)
+{
+	*log = (struct audit_log){.writer = {.fd = -1}};
+	buffer_init(&log->lines);
+	return audit_hasher_open(&log->hasher, err);
+}
+
+void audit_log_clear(struct audit_log *log)
+{
+	if (log->writer.fd >= 0) {
+		(void)close(log->writer.fd);
+	}
+	audit_hasher_close(&log->hasher);
+	buffer_clear(&log->lines);
+	audit_secrets_wipe(&log->secrets);
+	free(log->path);
+	*log = (struct audit_log){.writer = {.fd = -1}};
+}
+
+static void add_salt(struct audit_log *log)
+{
+	uint64_t n = log->tree.count;
+	uint8_t number[8];
+	struct audit_hash salt;
+
+	for (unsigned i = 0; i < sizeof number; i++) {
+		number[i] = (uint8_t)(n >> (56 - 8 * i));
+	}
+	salt = audit_hash_of(&log->hasher, log->secrets.salt, sizeof log->secrets.salt,
+			     number, sizeof number);
+	buffer_add_str(&log->lines, "\"salt\":\"");
+	audit_base64_add(&log->lines, salt.bytes, AUDIT_SALT_BYTES);
+	buffer_add_str(&log->lines, "\",");
+}
+
+static enum status write_lines(struct audit_log *log, struct error *err)
+{
+	enum status status =
+	    file_writer_put(&log->writer, log->lines.bytes, log->lines.len, err);
+
+	buffer_reset(&log->lines);
+	return status;
+}
+
+enum status audit_log_add(struct audit_log *log, struct span body, bool is_salted,
+			  struct error *err)
+{
+	struct buffer *lines = &log->lines;
+	size_t start = lines->len;
+
+	buffer_add_str(lines, "{\"n\":");
+	buffer_add_u64(lines, log->tree.count);
+	buffer_add_char(lines, ',');
+	if (is_salted) {
+		add_salt(log);
+	}
+	buffer_add(lines, body.bytes, body.len);
+	buffer_add_char(lines, '\n');
+	if (!buffer_ok(lines)) {
+		return error_no_memory(err, "a line of the audit log");
+	}
+	audit_tree_add(&log->tree, &log->hasher, lines->bytes + start,
+		       lines->len - start - 1);
+	if (log->hasher.failed) {
+		return error_no_memory(err, "hashing");
+	}
+	log->is_dirty = true;
+	return lines->len >= BATCH_BYTES ? write_lines(log, err) : ST_OK;
+}
+
+enum status audit_log_sync(struct audit_log *log, struct error *err)
+{
+	enum status status = write_lines(log, err);
+
+	if (status != ST_OK || !log->is_dirty) {
+		return status;
+	}
+	FAULT_POINT("audit-written");
+	/* Once it has failed nobody knows what is on disk: no second try. */
+	if (!file_sync(log->writer.fd)) {
+		return error_set_errno(err, errno, "%s cannot be synced",
+				       quote(log->path).text);
+	}
+	FAULT_POINT("audit-synced");
+	log->is_dirty = false;
+	return ST_OK;
+}
+
+/* ---- files beside it ---- */
+
+static char *beside(const struct audit_log *log, const char *suffix)
+{
+	char *path;
+
+	return asprintf(&path, "%s%s", log->path, suffix) < 0 ? NULL : path;
+}
+
+/* What was there is replaced. It holds nothing that the log does not have, so that it
+ * cannot be written is said and no more. */
+static void publish(const struct audit_log *log, const char *note, size_t len)
+{
+	char *path = beside(log, ".checkpoint"), *temp = beside(log, ".checkpoint.tmp");
+	int fd = -1;
+	bool is_there = false;
+
+	if (path && temp) {
+		(void)unlink(temp); /* whatever it is */
+		fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			  0644);
+	}
+	if (fd >= 0) {
+		is_there = fchmod(fd, 0644) == 0 && file_write_at(fd, note, len, 0) &&
+			   rename(temp, path) == 0;
+		(void)close(fd);
+	}
+	if (!is_there) {
+		log_warn("%s.checkpoint cannot be written: %s; the log itself has its "
+			 "heads all the same",
+			 quote(log->path).text, strerror(errno));
+	}
+	free(path);
+	free(temp);
+}
+
+enum status audit_log_note_key(const struct audit_log *log, struct error *err)
+{
+	char *path = beside(log, ".keys");
+	struct buffer line;
+	bool is_there = false;
+	int fd = path ? open(path,
+			     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
+				 O_NOCTTY | O_NONBLOCK,
+			     0644)
+		      : -1;
+
+	buffer_init(&line);
+	buffer_add_str(&line, "{\"first\":");
+	buffer_add_u64(&line, log->tree.count);
+	buffer_add_str(&line, ",\"key\":\"");
+	audit_key_add(&line, &log->secrets.key, false);
+	buffer_add_str(&line, "\"}\n");
+	if (fd >= 0 && buffer_ok(&line)) {
+		is_there = write(fd, line.bytes, line.len) == (ssize_t)line.len &&
+			   file_sync(fd);
+	}
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	free(path);
+	buffer_clear(&line);
+	return is_there ? ST_OK
+			: error_set_errno(err, errno, "%s.keys cannot be written",
+					  quote(log->path).text);
+}
+
+/* ---- heads ---- */
+
+/* "note":"…" with its line ends escaped; nothing else in it needs that. */
+static void add_note(struct buffer *body, const struct buffer *note)
+{
+	buffer_add_str(body, ",\"note\":\"");
+	for (size_t i = 0; i < note->len; i++) {
+		if (note->bytes[i] == '\n') {
+			buffer_add_str(body, "\\n");
+		} else {
+			buffer_add_char(body, note->bytes[i]);
+		}
+	}
+	buffer_add_char(body, '"');
+}
+
+enum status audit_log_sign(struct audit_log *log, const char *position,
+			   struct error *err)
+{
+	struct audit_head head = {.size = log->tree.count,
+				  .root = audit_tree_root(&log->tree, &log->hasher)};
+	struct buffer note, body;
+	enum status status;
+
+	buffer_init(&note);
+	buffer_init(&body);
+	status = log->hasher.failed
+		     ? error_no_memory(err, "hashing")
+		     : audit_note_add(&note, &log->secrets.key, &head, err);
+	if (status == ST_OK) {
+		audit_body_begin(&body, "checkpoint");
+		add_note(&body, &note);
+		buffer_add_str(&body, ",\"position\":");
+		buffer_add_str(&body, position);
+		buffer_add_char(&body, '}');
+		status = buffer_ok(&body)
+			     ? audit_log_add(log, (struct span){body.bytes, body.len},
+					     false, err)
+			     : error_no_memory(err, "a checkpoint");
+	}
+	FAULT_POINT("audit-signed");
+	if (status == ST_OK) {
+		status = audit_log_sync(log, err);
+	}
+	if (status == ST_OK) {
+		FAULT_POINT("audit-head-synced");
+		publish(log, note.bytes, note.len);
+		FAULT_POINT("audit-head-published");
+	}
+	buffer_clear(&note);
+	buffer_clear(&body);
+	return status;
+}

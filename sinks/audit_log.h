@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sinks/audit_log.h -- the file of an audit log: lines with their numbers and salts, and
+ * signed heads.
+ *
+ * FORMAT   docs/audit.md. A line is the body that it is given behind {"n":N, and, if
+ *          lines are salted, "salt":"…",: the first 12 bytes of SHA-256(secret || N as
+ *          8 bytes, big-endian) in base64. Each line is a leaf of the tree
+ *          (src/audit/tree.h), and so is that of a head, which signs all before it.
+ * HEADS    What a head signs is durable before it is made, and so is the position that
+ *          leads there: nothing that was signed is ever cut back. The caller sees to
+ *          the position. PATH.checkpoint is the newest head, for copying away; it is
+ *          replaced once the line of the head is durable.
+ * OWNERSHIP audit_log_init / audit_log_clear; the caller's storage.
+ * THREADS  The decoding thread.
+ * ERRORS   Those of sinks/file_writer.h, ST_NOMEM, and ST_IO.
+ */
+#ifndef SINKS_AUDIT_LOG_H
+#define SINKS_AUDIT_LOG_H
+
+#include "sinks/audit_key_file.h"
+#include "sinks/file_writer.h"
+#include "src/audit/tree.h"
+#include "src/base/buffer.h"
+#include "src/base/message.h"
+
+struct audit_log {
+	struct file_writer writer; /* fd -1: it is not open */
+	char *path;                /* of the file; the log's to free */
+	struct audit_hasher hasher;
+	struct audit_tree tree; /* of all lines, written or not */
+	struct audit_secrets secrets;
+	struct buffer lines; /* that are not written yet */
+	bool is_dirty;       /* something is not synced */
+};
+
+enum status audit_log_init(struct audit_log *log, struct error *err) MUST_CHECK;
+void audit_log_clear(struct audit_log *log); /* one of zeros, too */
+
+/* A line; without `is_salted` it is one that no redaction can take away. */
+enum status audit_log_add(struct audit_log *log, struct span body, bool is_salted,
+			  struct error *err) MUST_CHECK;
+/* All of them are on the disk. */
+enum status audit_log_sync(struct audit_log *log, struct error *err) MUST_CHECK;
+/* Sign all lines, which are synced. `position` is a JSON object. */
+enum status audit_log_sign(struct audit_log *log, const char *position,
+			   struct error *err) MUST_CHECK;
+/* Append what the log is to PATH.keys: the key from this line on. */
+enum status audit_log_note_key(const struct audit_log *log,
+			       struct error *err) MUST_CHECK;
+
+/* Begin a body: "time":"…","op":"OP" as of now; the caller goes on with a comma, or
+ * closes it with a brace. */
+void audit_body_begin(struct buffer *body, const char *op);
+/* ,"NAME":"TEXT" with escapes; what is no UTF-8 becomes U+FFFD. */
+void audit_body_text(struct buffer *body, const char *name, const char *text);
+void audit_body_number(struct buffer *body, const char *name, uint64_t number);
+
+#endif

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/audit_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sinks/audit_log.h"
+#include "sinks/audit_scan.h"
+#include "sinks/output_path.h"
+#include "sinks/position_json.h"
+#include "sinks/sink_settings.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
+
+#define HEAD_NS NS_PER_S          /* between two heads, at least */
+#define IDLE_NS (3600 * NS_PER_S) /* at most: silence is proven, too */
+
+/* In the place of an inode: what is remembered is of an audit log. */
+#define PLACE_MARK UINT64_C(0x6175646974206c6f)
+
+struct audit_sink {
+	struct sink sink; /* first */
+	struct sink_settings settings;
+	char uuid[64];            /* of the state directory, once it has begun */
+	struct audit_log log;     /* open from claim on */
+	struct audit_scan *found; /* from claim to begin */
+	struct audit_decision decision;
+	bool needs_key;     /* the log's is lost, and that is accepted */
+	uint64_t signed_at; /* lines when the last head was made, with its own */
+	int64_t signed_ns;  /* when, monotonic; 0: not in this run */
+	unsigned times_full;
+	uint64_t put_bytes;       /* since the last flush */
+	struct sink_place place;  /* as of the last one */
+	uint64_t txn_start;       /* the line where the transaction began */
+};
+
+static struct audit_sink *sink_of(struct sink *sink)
+{
+	return (struct audit_sink *)sink;
+}
+
+/* ---- opening ---- */
+
+static enum status check_folder(const struct audit_sink *s, struct error *err)
+{
+	char *folder = output_path_folder(s->log.path);
+	enum status status = ST_OK;
+
+	if (!folder) {
+		return error_no_memory(err, "the path of the audit log");
+	}
+	if (*output_path_name(s->log.path) == '\0') {
+		status = error_set(err, ST_CONFIG, "--to audit:%s: must name a file",
+				   s->settings.target);
+	} else if (access(folder, W_OK | X_OK) != 0) {
+		status = error_set(err, ST_CONFIG,
+				   "--to audit:%s: no file can be made in %s: %s",
+				   s->settings.target, folder, strerror(errno));
+	}
+	free(folder);
+	return status;
+}
+
+static enum status find_path(struct audit_sink *s, struct error *err)
+{
+	const struct output_path place = {.scheme = audit_kind.scheme,
+					  .path = s->settings.target,
+					  .database_path = s->settings.database_path,
+					  .state_path = s->settings.state_path};
+	struct stat st;
+	bool exists;
+	enum status status = output_path_find(&place, &s->log.path, &exists, &st, err);
+
+	return status == ST_OK && !exists ? check_folder(s, err) : status;
+}
+
+static void audit_close(struct sink *sink)
+{
+	struct audit_sink *s = sink_of(sink);
+
+	free(s->found);
+	audit_log_clear(&s->log);
+	free(s);
+}
+
+static enum status audit_open(const struct sink_settings *settings, struct sink **out,
+			      struct error *err)
+{
+	struct audit_sink *s = calloc(1, sizeof *s);
+	enum status status;
+
+	if (!s) {
+		return error_no_memory(err, "the audit log");
+	}
+	s->sink.kind = &audit_kind;
+	s->settings = *settings;
+	status = audit_log_init(&s->log, err);
+	if (status == ST_OK) {
+		status = find_path(s, err);
+	}
+	if (status != ST_OK) {
+		audit_close(&s->sink);
+		return status;
+	}
+	s->log.writer.path = s->log.path;
+	s->log.writer.stop = settings->stop;
+	s->log.writer.patience_ns = settings->patience_ns;
+	*out = &s->sink;
+	return ST_OK;
+}
+
+/* The name of a new file lasts. */
+static void sync_folder(const struct audit_sink *s)
+{
+	char *folder = output_path_folder(s->log.path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		(void)!file_sync_all(fd);
+		(void)close(fd);
+	}
+	free(folder);
+}
+
+/* The file, with our lock on it, made if there is none. */
+static enum status open_file(struct audit_sink *s, struct error *err)
+{
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = s->log.path,
+				    .path = s->log.path,
+				    .instead = "name another file with --to audit:",
+				    .closed = OWNED_READABLE};
+	bool made;
+	int fd;
+
+	if (owned_file_open(&place, O_RDWR | O_APPEND | O_CREAT, &fd, &made, err) !=
+	    ST_OK) {
+		err->status = errno_is_limit(err->sys_errno) ? ST_IO : ST_CONFIG;
+		return err->status;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+		(void)close(fd);
+		return error_set(err, ST_CONFIG,
+				 "--to audit:%s: another process is writing it",
+				 s->settings.target);
+	}
+	if (made) {
+		FAULT_POINT("audit-made");
+		sync_folder(s);
+	}
+	s->log.writer.fd = fd;
+	return ST_OK;
+}
+
+/* ---- claim: what is there, and does it go with the state directory? ---- */
+
+/* The key that the log is signed with, where lines follow others. */
+static enum status find_key(struct audit_sink *s, struct error *err)
+{
+	bool goes_on = s->found->seen.lines > 0 && !s->decision.starts_over;
+	struct error why;
+	enum status status =
+	    goes_on ? audit_key_file_read(s->settings.state_path, &s->log.secrets, &why)
+		    : ST_END;
+
+	if (status == ST_OK &&
+	    audit_key_is(&s->log.secrets.key, &s->found->key)) {
+		return ST_OK;
+	}
+	s->needs_key = true;
+	if (!goes_on || s->settings.accepts_gap) {
+		return ST_OK;
+	}
+	if (status != ST_OK && status != ST_END) {
+		*err = why;
+		return status;
+	}
+	return error_set(err, ST_CONFIG,
+			 "%s/audit-key, with which %s is signed, is %s: restore it from "
+			 "a backup; or go on with a new key with --accept-gap, which "
+			 "the log will tell of",
+			 quote(s->settings.state_path).text, quote(s->log.path).text,
+			 status == ST_END ? "not there" : "another log's");
+}
+
+static enum status settle(struct audit_sink *s, const struct sink_own *here,
+			  struct error *err)
+{
+	bool was_here = !here->is_new && here->place.inode == PLACE_MARK;
+	struct audit_own own = {.here = here,
+				.path = s->log.path,
+				.remembered = was_here ? here->place.length : 0,
+				.accepts_gap = s->settings.accepts_gap};
+	enum status status = open_file(s, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	s->found->remembered = own.remembered;
+	s->found->proof = here->place.proof;
+	status = audit_scan_run(s->found, s->log.writer.fd, s->log.path, err);
+	if (status == ST_OK) {
+		status = audit_resume_decide(&own, &s->found->seen, &s->decision, err);
+	}
+	return status == ST_OK ? find_key(s, err) : status;
+}
+
+static enum status audit_claim(struct sink *sink, const struct sink_own *own,
+			       struct sink_claim *out, struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	enum status status;
+
+	free(s->found);
+	s->found = calloc(1, sizeof *s->found);
+	status = s->found ? settle(s, own, err) : error_no_memory(err, "the audit log");
+	if (status == ST_OK) {
+		out->verdict = s->decision.verdict;
+		out->position = s->found->seen.position;
+	}
+	return status;
+}
+
+/* ---- begin: lines of the start ---- */
+
+static enum status add_body(struct audit_sink *s, struct buffer *body,
+			    struct error *err)
+{
+	enum status status;
+
+	buffer_add_char(body, '}');
+	status = buffer_ok(body)
+		     ? audit_log_add(&s->log, (struct span){body->bytes, body->len},
+				     false, err)
+		     : error_no_memory(err, "a line of the audit log");
+	buffer_clear(body);
+	return status;
+}
+
+static enum status add_gap(struct audit_sink *s, const char *why, struct error *err)
+{
+	struct buffer body;
+
+	buffer_init(&body);
+	audit_body_begin(&body, "gap");
+	audit_body_text(&body, "why", why);
+	log_info("%s: the log tells of a gap: %s", quote(s->log.path).text, why);
+	return add_body(s, &body, err);
+}
+
+static void add_key(struct audit_sink *s, struct buffer *body)
+{
+	buffer_add_str(body, ",\"key\":\"");
+	audit_key_add(body, &s->log.secrets.key, false);
+	buffer_add_char(body, '"');
+}
+
+/* The first line of a log. */
+static enum status add_file(struct audit_sink *s, const struct sink_start *start,
+			    struct error *err)
+{
+	struct buffer body;
+
+	buffer_init(&body);
+	audit_body_begin(&body, "file");
+	audit_body_number(&body, "version", 1);
+	audit_body_text(&body, "origin", s->log.secrets.key.name);
+	audit_body_number(&body, "first", 0);
+	buffer_add_str(&body, ",\"frontier\":[]");
+	add_key(s, &body);
+	audit_body_text(&body, "uuid", start->uuid);
+	audit_body_text(&body, "database", start->database);
+	return add_body(s, &body, err);
+}
+
+/* A new key signs from here on, and the old one cannot say so. */
+static enum status add_new_key(struct audit_sink *s, struct error *err)
+{
+	struct buffer body;
+
+	buffer_init(&body);
+	audit_body_begin(&body, "key");
+	add_key(s, &body);
+	buffer_add_str(&body, ",\"handed_over\":false");
+	return add_body(s, &body, err);
+}
+
+static enum status add_start(struct audit_sink *s, const struct sink_start *start,
+			     struct error *err)
+{
+	struct sink_position now;
+	struct buffer body;
+	struct stat st = {0};
+	char settings[17];
+
+	s->settings.position(s->settings.context, &now);
+	(void)stat(start->database, &st);
+	(void)snprintf(settings, sizeof settings, "%016" PRIx64, now.settings_hash);
+	buffer_init(&body);
+	audit_body_begin(&body, "start");
+	audit_body_text(&body, "version", ROWTAIL_VERSION);
+	audit_body_text(&body, "database", start->database);
+	audit_body_number(&body, "device", (uint64_t)st.st_dev);
+	audit_body_number(&body, "inode", (uint64_t)st.st_ino);
+	audit_body_number(&body, "lsn", now.lsn);
+	audit_body_number(&body, "change_id", now.change_id);
+	audit_body_text(&body, "settings", settings);
+	if (start->at_start) {
+		buffer_add_str(&body, ",\"repeats_transaction\":true");
+	}
+	return add_body(s, &body, err);
+}
+
+/* The name of a new log: no other one has it. */
+static enum status make_key(struct audit_sink *s, struct error *err)
+{
+	char name[AUDIT_NAME_BYTES];
+	uint64_t random;
+
+	if (s->found->key.name[0] && !s->decision.starts_over) {
+		(void)snprintf(name, sizeof name, "%s", s->found->key.name);
+	} else if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+		return error_set_errno(err, errno, "random bytes for a name");
+	} else {
+		(void)snprintf(name, sizeof name, "rowtail-audit/%s/%016" PRIx64,
+			       s->settings.prefix, random);
+	}
+	return audit_key_file_make(s->settings.state_path, name, &s->log.secrets, err);
+}
+
+/* Cut off what was never acknowledged, and nothing else. */
+static enum status cut(struct audit_sink *s, struct error *err)
+{
+	const struct audit_scan *found = s->found;
+	const struct audit_point *keep =
+	    found->head.tree.count > found->place.tree.count ? &found->head
+							      : &found->place;
+	struct audit_point none = {0};
+
+	if (s->decision.starts_over) {
+		keep = &none;
+	} else if (!s->decision.is_sound) {
+		keep = &found->end;
+	}
+	s->log.tree = keep->tree;
+	s->signed_at = found->seen.covered;
+	if (found->size <= keep->offset) {
+		return ST_OK;
+	}
+	FAULT_POINT("audit-before-cut");
+	if (!file_set_length(s->log.writer.fd, (off_t)keep->offset) ||
+	    !file_sync(s->log.writer.fd)) {
+		return error_set_errno(err, errno,
+				       "%s cannot be cut back by %" PRIu64
+				       " bytes that were not acknowledged",
+				       quote(s->log.path).text,
+				       found->size - keep->offset);
+	}
+	FAULT_POINT("audit-cut");
+	log_info("%s: cut back by %" PRIu64 " bytes that had not been acknowledged",
+		 quote(s->log.path).text, found->size - keep->offset);
+	return ST_OK;
+}
+
+static enum status add_lines(struct audit_sink *s, const struct sink_start *start,
+			     struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (s->needs_key) {
+		status = make_key(s, err);
+		if (status == ST_OK) {
+			status = audit_log_note_key(&s->log, err);
+		}
+		if (status == ST_OK) {
+			status = s->log.tree.count == 0 ? add_file(s, start, err)
+							: add_new_key(s, err);
+		}
+	}
+	if (status == ST_OK && *s->decision.gap) {
+		status = add_gap(s, s->decision.gap, err);
+	}
+	if (status == ST_OK) {
+		status = add_start(s, start, err);
+	}
+	return status == ST_OK ? audit_log_sync(&s->log, err) : status;
+}
+
+static void note_place(struct audit_sink *s)
+{
+	s->place = (struct sink_place){
+	    .inode = PLACE_MARK,
+	    .length = s->log.tree.count,
+	    .start = s->txn_start,
+	    .proof = audit_scan_proof(&s->log.tree, &s->log.hasher)};
+	s->put_bytes = 0;
+}
+
+static enum status audit_begin(struct sink *sink, const struct sink_start *start,
+			       struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	enum status status;
+
+	(void)snprintf(s->uuid, sizeof s->uuid, "%s", start->uuid);
+	status = cut(s, err);
+	if (status == ST_OK) {
+		status = add_lines(s, start, err);
+	}
+	free(s->found);
+	s->found = NULL;
+	if (status == ST_OK) {
+		s->txn_start = s->log.tree.count;
+		note_place(s);
+	}
+	return status;
+}
+
+/* ---- heads ---- */
+
+/* How long until one is due; 0: now. */
+static int64_t head_due_ns(const struct audit_sink *s)
+{
+	bool is_new = s->log.tree.count != s->signed_at;
+	int64_t left = s->signed_ns + (is_new ? HEAD_NS : IDLE_NS) - clock_mono_ns();
+
+	return s->signed_ns == 0 || left < 0 ? 0 : left;
+}
+
+/* The position as the line of a head has it; the caller frees it. */
+static char *position_text(const struct audit_sink *s)
+{
+	struct sink_position now;
+	json_t *json = json_pack("{s:s}", "uuid", s->uuid);
+	char *text = NULL;
+
+	s->settings.position(s->settings.context, &now);
+	if (json_object_update_new(json, position_json(&now)) == 0) {
+		text = json_dumps(json, JSON_COMPACT);
+	}
+	json_decref(json);
+	return text;
+}
+
+/* Everything is synced. Its position lasts before it is signed. */
+static enum status sign(struct audit_sink *s, struct error *err)
+{
+	enum status status = s->settings.acknowledged(s->settings.context, true, err);
+	char *position;
+
+	if (status != ST_OK) {
+		return status;
+	}
+	FAULT_POINT("audit-before-sign");
+	position = position_text(s);
+	status = position ? audit_log_sign(&s->log, position, err)
+			  : error_no_memory(err, "a checkpoint");
+	free(position);
+	s->signed_at = s->log.tree.count;
+	s->signed_ns = clock_mono_ns();
+	return status;
+}
+
+/* What was put is on disk, and remembered. */
+static enum status flush(struct audit_sink *s, bool *may_sign, struct error *err)
+{
+	enum status status;
+
+	if (s->log.writer.times_full != s->times_full) {
+		struct buffer body;
+
+		s->times_full = s->log.writer.times_full;
+		buffer_init(&body);
+		audit_body_begin(&body, "full_disk");
+		if (add_body(s, &body, err) != ST_OK) {
+			return err->status;
+		}
+	}
+	status = audit_log_sync(&s->log, err);
+	if (status == ST_OK) {
+		note_place(s);
+		*may_sign = head_due_ns(s) == 0;
+		if (s->settings.reopen && *s->settings.reopen) {
+			*s->settings.reopen = 0;
+			*may_sign = true;
+		}
+	}
+	return status;
+}
+
+static enum status audit_flush(struct sink *sink, struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	bool may_sign = false;
+	enum status status;
+
+	if (s->log.tree.count == 0) { /* it has not begun */
+		return ST_OK;
+	}
+	status = flush(s, &may_sign, err);
+	if (status != ST_OK) {
+		return status;
+	}
+	return may_sign ? sign(s, err)
+			: s->settings.acknowledged(s->settings.context, false, err);
+}
+
+static enum status audit_put(struct sink *sink, const struct message *message,
+			     struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	enum status status = ST_OK;
+
+	if (s->put_bytes >= AUDIT_SYNC_BYTES ||
+	    (s->settings.reopen && *s->settings.reopen)) {
+		status = audit_flush(sink, err);
+	}
+	if (message->index == 0) {
+		s->txn_start = s->log.tree.count;
+	}
+	s->put_bytes += message->value.len;
+	return status == ST_OK ? audit_log_add(&s->log, message->value,
+					       s->settings.redactable, err)
+			       : status;
+}
+
+static enum status audit_finish(struct sink *sink, const char *reason,
+				struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	struct buffer body;
+	bool may_sign;
+	enum status status;
+
+	if (s->log.tree.count == 0) {
+		return ST_OK;
+	}
+	buffer_init(&body);
+	audit_body_begin(&body, "stop");
+	audit_body_text(&body, "why", reason);
+	status = add_body(s, &body, err);
+	if (status == ST_OK) {
+		status = flush(s, &may_sign, err);
+	}
+	return status == ST_OK ? sign(s, err) : status;
+}
+
+static int audit_wake_ms(const struct sink *sink)
+{
+	int64_t left = head_due_ns((const struct audit_sink *)sink);
+
+	return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static struct sink_place audit_place(const struct sink *sink)
+{
+	return ((const struct audit_sink *)sink)->place;
+}
+
+const struct sink_kind audit_kind = {
+    .name = "audit",
+    .title = "the audit log",
+    .scheme = "audit:",
+    .target = "PATH",
+    .help = "write an audit log: a line a row change, signed so that\n"
+	    "what is altered shows (rowtail audit verify); state as\n"
+	    "with file:\n",
+    .form = FORM_AUDIT,
+    .has_state = true,
+    .keeps_position = true,
+    .reopens = true,
+    .open = audit_open,
+    .close = audit_close,
+    .put = audit_put,
+    .flush = audit_flush,
+    .claim = audit_claim,
+    .begin = audit_begin,
+    .place = audit_place,
+    .finish = audit_finish,
+    .wake_ms = audit_wake_ms,
+};

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/audit/check.h -- does an audit log hold what its heads say?
+ *
+ * Line by line: each is a leaf of the tree (src/audit/tree.h), and each head among them
+ * must be of the tree of all lines before it, and signed with the log's key. A start of
+ * rowtail and rowtail audit verify read a log with it.
+ *
+ * OWNERSHIP audit_check_open / audit_check_close. What it is opened with is borrowed.
+ * THREADS   One thread at a time.
+ * ERRORS    ST_NOMEM, ST_CONFIG (libcrypto). What is wrong with a log is no error: it is
+ *           a finding.
+ */
+#ifndef AUDIT_CHECK_H
+#define AUDIT_CHECK_H
+
+#include "src/audit/line.h"
+#include "src/audit/note.h"
+#include "src/audit/tree.h"
+
+enum audit_finding {
+	AUDIT_NO_LOG,    /* it does not begin as one */
+	AUDIT_ALTERED,   /* these lines, or some of them, are not those of the head */
+	AUDIT_MISSING,   /* numbers are missing */
+	AUDIT_EXTRA,     /* lines that have no number of their own */
+	AUDIT_FORGED,    /* a head that is not signed by the log's key, or is none */
+	AUDIT_TORN,      /* the last line has no end */
+	AUDIT_OTHER_KEY, /* from here on another key signs, and none handed over */
+	AUDIT_SHORTER,   /* than a head that was kept elsewhere */
+	AUDIT_REMADE,    /* lines are not those of a head that was kept elsewhere */
+};
+
+struct audit_found {
+	enum audit_finding finding;
+	uint64_t first, last; /* lines, from 0 */
+};
+
+/* "altered" and the like. */
+const char *audit_finding_name(enum audit_finding finding);
+
+/* A head that was kept elsewhere. */
+struct audit_kept_head {
+	const char *path; /* for messages */
+	struct audit_head head;
+};
+
+struct audit_check_settings {
+	const struct audit_key *keys; /* that are trusted; none: the log's own words */
+	size_t key_count;
+	const struct audit_kept_head *kept; /* sorted by size */
+	size_t kept_count;
+	void (*found)(void *context, const struct audit_found *found);
+	/* Called for each gap that the log tells of itself; may be NULL. */
+	void (*on_gap)(void *context, uint64_t number, struct span line);
+	/* Called for each head that is right; may be NULL. The tree has its line. */
+	void (*on_head)(void *context, struct span line);
+	void *context;
+};
+
+struct audit_check {
+	const struct audit_check_settings *settings;
+	struct audit_hasher hasher;
+	struct audit_tree tree;
+	struct audit_key key;   /* that signs */
+	bool has_key;
+	struct audit_head head; /* the last one that was right */
+	uint64_t heads;         /* that were right */
+	uint64_t gaps;          /* that the log tells of */
+	uint64_t covered;       /* lines up to and with the last head */
+	int64_t shift;          /* numbers are so much above the lines' place */
+	uint64_t found;         /* findings */
+	bool is_altered;        /* a root did not fit: no later one can */
+	bool is_stopped;        /* the last line that is no head tells of a stop */
+	size_t kept_next;
+};
+
+enum status audit_check_open(struct audit_check *check,
+			     const struct audit_check_settings *settings,
+			     struct error *err) MUST_CHECK;
+void audit_check_close(struct audit_check *check);
+
+enum status audit_check_line(struct audit_check *check, struct span line, bool is_whole,
+			     struct error *err) MUST_CHECK;
+/* There are no more. */
+enum status audit_check_end(struct audit_check *check, struct error *err) MUST_CHECK;
+
+/* The member of a line that is a JSON object, a string; appended. False: it has none. */
+bool audit_line_text(struct span line, const char *name, struct buffer *to);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/audit/tree.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+static const uint8_t leaf_prefix = 0x00, node_prefix = 0x01;
+
+enum status audit_hasher_open(struct audit_hasher *hasher, struct error *err)
+{
+	*hasher = (struct audit_hasher){.digest = EVP_MD_fetch(NULL, "SHA256", NULL),
+					.context = EVP_MD_CTX_new()};
+	if (hasher->digest && hasher->context) {
+		return ST_OK;
+	}
+	if (!hasher->context) {
+		audit_hasher_close(hasher);
+		return error_no_memory(err, "hashing");
+	}
+	audit_hasher_close(hasher);
+	return error_set(err, ST_CONFIG,
+			 "the library of OpenSSL has no SHA-256, which audit logs need");
+}
+
+void audit_hasher_close(struct audit_hasher *hasher)
+{
+	EVP_MD_free(hasher->digest);
+	EVP_MD_CTX_free(hasher->context);
+	*hasher = (struct audit_hasher){0};
+}
+
+/* Three pieces behind each other. */
+static struct audit_hash hash(struct audit_hasher *h, const uint8_t *prefix,
+			      const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	struct audit_hash out = {{0}};
+
+	if (EVP_DigestInit_ex2(h->context, h->digest, NULL) != 1 ||
+	    EVP_DigestUpdate(h->context, prefix, prefix ? 1 : 0) != 1 ||
+	    EVP_DigestUpdate(h->context, a, a_len) != 1 ||
+	    EVP_DigestUpdate(h->context, b, b_len) != 1 ||
+	    EVP_DigestFinal_ex(h->context, out.bytes, NULL) != 1) {
+		h->failed = true;
+	}
+	return out;
+}
+
+struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a, size_t a_len,
+				const void *b, size_t b_len)
+{
+	return hash(hasher, NULL, a, a_len, b, b_len);
+}
+
+static struct audit_hash node_of(struct audit_hasher *hasher,
+				 const struct audit_hash *left,
+				 const struct audit_hash *right)
+{
+	return hash(hasher, &node_prefix, left->bytes, AUDIT_HASH_BYTES, right->bytes,
+		    AUDIT_HASH_BYTES);
+}
+
+void audit_tree_add_leaf(struct audit_tree *tree, struct audit_hasher *hasher,
+			 struct audit_hash leaf)
+{
+	/* Each bit that is set from below is a perfect subtree of that size. */
+	for (uint64_t count = tree->count; count & 1; count >>= 1) {
+		leaf = node_of(hasher, &tree->roots[--tree->root_count], &leaf);
+	}
+	assert(tree->root_count < AUDIT_TREE_ROOTS);
+	tree->roots[tree->root_count++] = leaf;
+	tree->count++;
+}
+
+void audit_tree_add(struct audit_tree *tree, struct audit_hasher *hasher,
+		    const void *line, size_t len)
+{
+	audit_tree_add_leaf(tree, hasher,
+			    hash(hasher, &leaf_prefix, line, len, NULL, 0));
+}
+
+struct audit_hash audit_tree_root(const struct audit_tree *tree,
+				  struct audit_hasher *hasher)
+{
+	struct audit_hash root;
+	unsigned i = tree->root_count;
+
+	if (i == 0) {
+		return hash(hasher, NULL, NULL, 0, NULL, 0);
+	}
+	for (root = tree->roots[--i]; i > 0; i--) {
+		root = node_of(hasher, &tree->roots[i - 1], &root);
+	}
+	return root;
+}
