@@ -216,7 +216,7 @@ helpers: $(HELPERS) $(PRELOADS)
 
 # --- tests --------------------------------------------------------------------------
 
-SUITES       ?= unit cases cli harm state faults programs archive oracle chaos
+SUITES       ?= unit cases cli harm state faults programs archive audit oracle chaos
 ONLY         ?=
 TRANSACTIONS ?= 10000
 ROUNDS       ?= 150
@@ -234,7 +234,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go litestream s3 kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
+.PHONY: check test suites chaos chaos-go litestream s3 audit-verifier kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -269,6 +269,12 @@ s3:
 		timeout 250 go install -ldflags '-s -w' \
 		github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION) || \
 		echo "archive: no S3 server (is Go installed, the module proxy in reach?)"
+
+# A verifier of audit logs in another language, of other people's parts.
+audit-verifier:
+	@cd tests/audit/verifier && GOFLAGS= timeout 250 go build \
+		-o $(CURDIR)/build/audit/verifier . || \
+		echo "audit: no verifier (is Go installed, the module proxy in reach?)"
 
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
@@ -401,11 +407,13 @@ help:
 	@echo 'make demo            dependencies, build, live events of a small shop, 15 s'
 	@echo 'make check           dependencies, build, all tests'
 	@echo 'make test            the same without dependencies; SUITES="unit cases cli harm'
-	@echo '                     state faults programs archive oracle chaos" TRANSACTIONS=10000'
+	@echo '                     state faults programs archive audit oracle chaos"'
+	@echo '                     TRANSACTIONS=10000'
 	@echo '                     ROUNDS=150 FAULTS=1 JOBS=2'
 	@echo 'make chaos           storms for CHAOS_SECONDS=600; chaos-go builds a writer for them'
 	@echo 'make litestream      builds the program that the suite archive compares with;'
 	@echo '                     make s3 the server whose buckets it uses'
+	@echo 'make audit-verifier  builds the program that the suite audit compares with'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

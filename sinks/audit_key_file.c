@@ -53,8 +53,7 @@ static enum status parse(const char *state_path, const char *text, size_t len,
 	if (!end || len - first < 2 || text[len - 1] != '\n' ||
 	    audit_key_parse(text, first, &out->key, &ignored) != ST_OK ||
 	    !out->key.is_private ||
-	    !audit_base64_read(end + 1, len - first - 2, out->salt,
-			       sizeof out->salt)) {
+	    !audit_base64_read(end + 1, len - first - 2, out->salt, sizeof out->salt)) {
 		audit_secrets_wipe(out);
 		return is_no_key(state_path, err);
 	}
@@ -116,9 +115,9 @@ static enum status keep(const char *state_path, const char *bytes, size_t len,
 		FAULT_POINT("audit-key-renamed");
 		is_kept = is_kept && file_sync_all(place.dir_fd);
 		if (!is_kept) {
-			status = error_set_errno(err, errno,
-						 "%s/" NAME " cannot be written",
-						 quote(state_path).text);
+			status =
+			    error_set_errno(err, errno, "%s/" NAME " cannot be written",
+					    quote(state_path).text);
 		}
 		(void)close(fd);
 	}

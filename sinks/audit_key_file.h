@@ -5,7 +5,8 @@
  * FORMAT   DIR/audit-key, mode 0600, two lines: the private key (src/audit/note.h), and
  *          the secret of the salts in base64, 32 bytes.
  * THREADS  The decoding thread.
- * ERRORS   ST_CONFIG: somebody else may read it, or it is no such file. ST_IO, ST_NOMEM.
+ * ERRORS   ST_CONFIG: somebody else may read it, or it is no such file. ST_IO,
+ * ST_NOMEM.
  */
 #ifndef SINKS_AUDIT_KEY_FILE_H
 #define SINKS_AUDIT_KEY_FILE_H
@@ -24,7 +25,8 @@ enum status audit_key_file_read(const char *state_path, struct audit_secrets *ou
 				struct error *err) MUST_CHECK;
 /* Draw new ones for a log of this name, and keep them; durable when it returns. */
 enum status audit_key_file_make(const char *state_path, const char *name,
-				struct audit_secrets *out, struct error *err) MUST_CHECK;
+				struct audit_secrets *out,
+				struct error *err) MUST_CHECK;
 void audit_secrets_wipe(struct audit_secrets *secrets);
 
 #endif

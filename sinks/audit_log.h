@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sinks/audit_log.h -- the file of an audit log: lines with their numbers and salts, and
- * signed heads.
+ * sinks/audit_log.h -- the file of an audit log: lines with their numbers and salts,
+ * and signed heads.
  *
  * FORMAT   docs/audit.md. A line is the body that it is given behind {"n":N, and, if
  *          lines are salted, "salt":"…",: the first 12 bytes of SHA-256(secret || N as

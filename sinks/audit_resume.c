@@ -7,7 +7,7 @@
 
 #include "src/base/quote.h"
 
-#define ACCEPT                                                                        \
+#define ACCEPT                                                                         \
 	"; nothing was appended. Keep a copy of it, see rowtail audit verify, and go " \
 	"on behind it with --accept-gap, which the log will tell of"
 
@@ -42,11 +42,12 @@ static enum status meet_none(const struct audit_own *own, struct audit_decision 
 	if (own->remembered == 0) {
 		return ST_OK;
 	}
-	(void)error_set(err, ST_IO,
-			"%s is not there or empty, but had %" PRIu64
-			" lines: restore it, or give the PATH that it has now; or begin "
-			"a new log with --accept-gap, which will tell of it",
-			quote(own->path).text, own->remembered);
+	(void)error_set(
+	    err, ST_IO,
+	    "%s is not there or empty, but had %" PRIu64
+	    " lines: restore it, or give the PATH that it has now; or begin "
+	    "a new log with --accept-gap, which will tell of it",
+	    quote(own->path).text, own->remembered);
 	return need_gap(own, out, "the log that was here before is gone", err);
 }
 
@@ -54,11 +55,12 @@ static enum status meet_none(const struct audit_own *own, struct audit_decision 
 static enum status meet_foreign(const struct audit_own *own, struct audit_decision *out,
 				struct error *err)
 {
-	(void)error_set(err, ST_CONFIG,
-			"%s was written from another state directory: give that one "
-			"with --state, or another PATH; if it is lost, go on behind the "
-			"log with --accept-gap, which the log will tell of",
-			quote(own->path).text);
+	(void)error_set(
+	    err, ST_CONFIG,
+	    "%s was written from another state directory: give that one "
+	    "with --state, or another PATH; if it is lost, go on behind the "
+	    "log with --accept-gap, which the log will tell of",
+	    quote(own->path).text);
 	return need_gap(own, out, "another state directory goes on from here", err);
 }
 
@@ -131,8 +133,7 @@ enum status audit_resume_decide(const struct audit_own *own,
 				const struct audit_seen *seen,
 				struct audit_decision *out, struct error *err)
 {
-	bool is_foreign =
-	    own->here->is_new || strcmp(seen->uuid, own->here->uuid) != 0;
+	bool is_foreign = own->here->is_new || strcmp(seen->uuid, own->here->uuid) != 0;
 
 	*out = (struct audit_decision){.verdict = SINK_GO_ON, .is_sound = true};
 	if (seen->lines == 0 && !seen->wrong) {

@@ -42,9 +42,9 @@ struct audit_sink {
 	uint64_t signed_at; /* lines when the last head was made, with its own */
 	int64_t signed_ns;  /* when, monotonic; 0: not in this run */
 	unsigned times_full;
-	uint64_t put_bytes;       /* since the last flush */
-	struct sink_place place;  /* as of the last one */
-	uint64_t txn_start;       /* the line where the transaction began */
+	uint64_t put_bytes;      /* since the last flush */
+	struct sink_place place; /* as of the last one */
+	uint64_t txn_start;      /* the line where the transaction began */
 };
 
 static struct audit_sink *sink_of(struct sink *sink)
@@ -176,8 +176,7 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 	    goes_on ? audit_key_file_read(s->settings.state_path, &s->log.secrets, &why)
 		    : ST_END;
 
-	if (status == ST_OK &&
-	    audit_key_is(&s->log.secrets.key, &s->found->key)) {
+	if (status == ST_OK && audit_key_is(&s->log.secrets.key, &s->found->key)) {
 		return ST_OK;
 	}
 	s->needs_key = true;
@@ -188,12 +187,13 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 		*err = why;
 		return status;
 	}
-	return error_set(err, ST_CONFIG,
-			 "%s/audit-key, with which %s is signed, is %s: restore it from "
-			 "a backup; or go on with a new key with --accept-gap, which "
-			 "the log will tell of",
-			 quote(s->settings.state_path).text, quote(s->log.path).text,
-			 status == ST_END ? "not there" : "another log's");
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s/audit-key, with which %s is signed, is %s: restore it from "
+	    "a backup; or go on with a new key with --accept-gap, which "
+	    "the log will tell of",
+	    quote(s->settings.state_path).text, quote(s->log.path).text,
+	    status == ST_END ? "not there" : "another log's");
 }
 
 static enum status settle(struct audit_sink *s, const struct sink_own *here,
@@ -347,7 +347,7 @@ static enum status cut(struct audit_sink *s, struct error *err)
 	const struct audit_scan *found = s->found;
 	const struct audit_point *keep =
 	    found->head.tree.count > found->place.tree.count ? &found->head
-							      : &found->place;
+							     : &found->place;
 	struct audit_point none = {0};
 
 	if (s->decision.starts_over) {
@@ -532,9 +532,9 @@ static enum status audit_put(struct sink *sink, const struct message *message,
 		s->txn_start = s->log.tree.count;
 	}
 	s->put_bytes += message->value.len;
-	return status == ST_OK ? audit_log_add(&s->log, message->value,
-					       s->settings.redactable, err)
-			       : status;
+	return status == ST_OK
+		   ? audit_log_add(&s->log, message->value, s->settings.redactable, err)
+		   : status;
 }
 
 static enum status audit_finish(struct sink *sink, const char *reason,

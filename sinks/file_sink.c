@@ -26,11 +26,11 @@
 struct file_sink {
 	struct sink sink; /* first */
 	struct sink_settings settings;
-	char *real; /* where PATH leads */
+	char *real;                /* where PATH leads */
 	struct file_writer writer; /* its fd is -1: not resumed yet; written since the
 				    * place */
 	struct sink_place place;
-	uint64_t start;   /* sink_place.start of what was put last */
+	uint64_t start; /* sink_place.start of what was put last */
 	struct line_batch batch;
 };
 
@@ -459,13 +459,14 @@ static enum status settle(struct file_sink *s, const struct sink_place *stored,
 		return error_set_errno(err, errno, "%s",
 				       quote(s->settings.target).text);
 	}
-	status = check_there(s->writer.fd, s->settings.target, &st, stored, &is_there, err);
+	status =
+	    check_there(s->writer.fd, s->settings.target, &st, stored, &is_there, err);
 	if (status != ST_OK) {
 		return status;
 	}
 	if (is_there && length <= stored->length) {
-		status =
-		    cut(s->writer.fd, s->settings.target, (uint64_t)st.st_size, length, err);
+		status = cut(s->writer.fd, s->settings.target, (uint64_t)st.st_size,
+			     length, err);
 		if (status == ST_OK) {
 			status = begin_file(s, err);
 		}

@@ -40,10 +40,10 @@ static bool add_json(struct buffer *to, json_t *json)
 
 bool kafka_position_add(struct buffer *to, const struct kafka_position *p)
 {
-	json_t *json = json_pack("{s:i, s:s, s:s%, s:s, s:b}", "version", VERSION,
-				 "uuid", p->uuid, "database", p->database,
-				 strlen(p->database), "run", p->run, "exactly_once",
-				 p->exactly_once);
+	json_t *json =
+	    json_pack("{s:i, s:s, s:s%, s:s, s:b}", "version", VERSION, "uuid", p->uuid,
+		      "database", p->database, strlen(p->database), "run", p->run,
+		      "exactly_once", p->exactly_once);
 
 	if (json_object_update_new(json, position_json(&p->at)) != 0) {
 		json_decref(json);
@@ -82,7 +82,8 @@ static bool take_all(const json_t *json, struct kafka_position *p)
 	p->exactly_once = exactly_once != 0;
 	return copy_text(p->uuid, sizeof p->uuid, uuid) &&
 	       copy_text(p->database, sizeof p->database, database) &&
-	       copy_text(p->run, sizeof p->run, run) && position_json_take(json, &p->at);
+	       copy_text(p->run, sizeof p->run, run) &&
+	       position_json_take(json, &p->at);
 }
 
 enum status kafka_position_parse(const char *topic, const char *value, size_t len,

@@ -20,8 +20,8 @@ static enum status out_of_memory(struct error *err)
 static enum status refuse(const struct output_path *place, const char *why,
 			  struct error *err)
 {
-	return error_set(err, ST_CONFIG, "--to %s%s: %s", place->scheme, quote(place->path).text,
-			 why);
+	return error_set(err, ST_CONFIG, "--to %s%s: %s", place->scheme,
+			 quote(place->path).text, why);
 }
 
 char *output_path_folder(const char *path)
@@ -113,8 +113,8 @@ static enum status resolve(const struct output_path *place, char **path, bool *e
 			    "--to %s%s: %s is a link that belongs to user "
 			    "%u, who may have it lead anywhere; name the file "
 			    "itself, or another one",
-			    place->scheme, quote(place->path).text,
-			    quote(*path).text, (unsigned)st->st_uid);
+			    place->scheme, quote(place->path).text, quote(*path).text,
+			    (unsigned)st->st_uid);
 		}
 		status = follow(place, path, err);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sinks/output_path.h -- which file the PATH of --to file:PATH (or audit:PATH) is, and whether it may
- * be.
+ * sinks/output_path.h -- which file the PATH of --to file:PATH (or audit:PATH) is, and
+ * whether it may be.
  *
  * LINKS    A link as the last part is followed if it belongs to the user of this
  *          process or to root: an administrator's /var/log/events that lies in /data.

@@ -50,12 +50,11 @@ bool position_json_take(const json_t *json, struct sink_position *p)
 	json_int_t lsn = 0, messages = 0, change_id = 0, txn_change_id = 0;
 	int in_snapshot = 0;
 
-	if (json_unpack((json_t *)(uintptr_t)json,
-			"{s:I, s:s, s:b, s:I, s:I, s:I, s:o, s:s}", "lsn", &lsn,
-			"chain", &chain, "snapshot", &in_snapshot, "messages",
-			&messages, "change_id", &change_id, "txn_change_id",
-			&txn_change_id, "previous_lsn", &previous, "settings",
-			&settings) != 0) {
+	if (json_unpack(
+		(json_t *)(uintptr_t)json, "{s:I, s:s, s:b, s:I, s:I, s:I, s:o, s:s}",
+		"lsn", &lsn, "chain", &chain, "snapshot", &in_snapshot, "messages",
+		&messages, "change_id", &change_id, "txn_change_id", &txn_change_id,
+		"previous_lsn", &previous, "settings", &settings) != 0) {
 		return false;
 	}
 	p->in_snapshot = in_snapshot != 0;

@@ -155,8 +155,8 @@ struct sink_kind {
 	/* Puts come next. Bring it to the place. */
 	enum status (*begin)(struct sink *sink, const struct sink_start *start,
 			     struct error *err);
-	/* As of the last flush. The caller stores it beside its position; of a kind that
-	 * keeps one itself as of `acknowledged`. */
+	/* As of the last flush. The caller stores it beside its position; of a kind
+	 * that keeps one itself as of `acknowledged`. */
 	struct sink_place (*place)(const struct sink *sink);
 	/* Of a sink that can be cut short anywhere, where it was. */
 	struct sink_count (*count)(const struct sink *sink);

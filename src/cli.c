@@ -536,15 +536,32 @@ static enum status check_events(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Options of audit logs. */
+static enum status check_audit(const struct config *config, struct error *err)
+{
+	const struct command *command = config->command;
+
+	if (config->accept_gap && (command || config->sink->form != FORM_AUDIT)) {
+		return error_set(err, ST_CONFIG,
+				 "--accept-gap goes with --to audit:PATH only; leave "
+				 "it out");
+	}
+	if ((config->audit_key || config->checkpoint_count > 0) &&
+	    !(command && command->takes_audit)) {
+		return error_set(err, ST_CONFIG,
+				 "--key and --checkpoint go with rowtail audit verify "
+				 "only; leave them out");
+	}
+	return ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(const struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
-	if (config->accept_gap && (command || config->sink->form != FORM_AUDIT)) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "--accept-gap goes with --to audit:PATH only; leave it out");
+	if (check_audit(config, err) != ST_OK) {
+		return err->status;
 	}
 	if (config->json && !(command && command->takes_json)) {
 		return refuse_json(err);
@@ -574,12 +591,6 @@ static enum status check_command(const struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "--from, --until (also written --to WHEN) and --follow go with "
 		    "rowtail events only; leave them out");
-	}
-	if ((config->audit_key || config->checkpoint_count > 0) &&
-	    !(command && command->takes_audit)) {
-		return error_set(err, ST_CONFIG,
-				 "--key and --checkpoint go with rowtail audit verify "
-				 "only; leave them out");
 	}
 	if (config->sql && !(command && command->takes_sql)) {
 		return error_set(err, ST_CONFIG,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/command_table.h -- all commands, each of them once: those that work on a state
- * directory, and those that work on what the words behind them name (an archive, an audit log).
+ * directory, and those that work on what the words behind them name (an archive, an
+ * audit log).
  *
  * A new one is a file that defines its struct command, and one line in COMMANDS. The
  * command line, its errors and --help are made of that. Without a command the database

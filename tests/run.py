@@ -3,7 +3,8 @@
 
     tests/run.py SUITE... [options]
 
-    suites: unit cases cli harm state faults programs archive oracle chaos kafka
+    suites: unit cases cli harm state faults programs archive audit oracle chaos
+            kafka
 
 What cannot run here is counted as "not run" and says why; it never passes. The exit
 code is 0 when nothing failed and something passed.
@@ -24,8 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VENV = os.path.join(ROOT, "build", "venv", "bin", "python")
 SUITES = ["unit", "cases", "cli", "harm", "state", "faults", "programs", "archive",
-          "oracle",
-          "chaos", "kafka"]
+          "audit", "oracle", "chaos", "kafka"]
 
 
 # Unit tests that valgrind is not for: the process in which columns are computed does not

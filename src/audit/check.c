@@ -10,10 +10,10 @@
 const char *audit_finding_name(enum audit_finding finding)
 {
 	static const char *const names[] = {
-	    [AUDIT_NO_LOG] = "no audit log",   [AUDIT_ALTERED] = "altered",
-	    [AUDIT_MISSING] = "missing",       [AUDIT_EXTRA] = "inserted",
-	    [AUDIT_FORGED] = "forged head",    [AUDIT_TORN] = "torn",
-	    [AUDIT_OTHER_KEY] = "other key",   [AUDIT_SHORTER] = "shortened",
+	    [AUDIT_NO_LOG] = "no audit log", [AUDIT_ALTERED] = "altered",
+	    [AUDIT_MISSING] = "missing",     [AUDIT_EXTRA] = "inserted",
+	    [AUDIT_FORGED] = "forged head",  [AUDIT_TORN] = "torn",
+	    [AUDIT_OTHER_KEY] = "other key", [AUDIT_SHORTER] = "shortened",
 	    [AUDIT_REMADE] = "remade",
 	};
 
@@ -148,7 +148,8 @@ static void compare_kept(struct audit_check *check)
 		struct audit_hash root = audit_tree_root(&check->tree, &check->hasher);
 
 		if (!audit_hash_is(&root, &head->root)) {
-			tell(check, AUDIT_REMADE, 0, head->size > 0 ? head->size - 1 : 0);
+			tell(check, AUDIT_REMADE, 0,
+			     head->size > 0 ? head->size - 1 : 0);
 		}
 	}
 }

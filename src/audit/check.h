@@ -8,8 +8,8 @@
  *
  * OWNERSHIP audit_check_open / audit_check_close. What it is opened with is borrowed.
  * THREADS   One thread at a time.
- * ERRORS    ST_NOMEM, ST_CONFIG (libcrypto). What is wrong with a log is no error: it is
- *           a finding.
+ * ERRORS    ST_NOMEM, ST_CONFIG (libcrypto). What is wrong with a log is no error: it
+ * is a finding.
  */
 #ifndef AUDIT_CHECK_H
 #define AUDIT_CHECK_H
@@ -61,7 +61,7 @@ struct audit_check {
 	const struct audit_check_settings *settings;
 	struct audit_hasher hasher;
 	struct audit_tree tree;
-	struct audit_key key;   /* that signs */
+	struct audit_key key; /* that signs */
 	bool has_key;
 	struct audit_head head; /* the last one that was right */
 	uint64_t heads;         /* that were right */
@@ -84,7 +84,8 @@ enum status audit_check_line(struct audit_check *check, struct span line, bool i
 /* There are no more. */
 enum status audit_check_end(struct audit_check *check, struct error *err) MUST_CHECK;
 
-/* The member of a line that is a JSON object, a string; appended. False: it has none. */
+/* The member of a line that is a JSON object, a string; appended. False: it has none.
+ */
 bool audit_line_text(struct span line, const char *name, struct buffer *to);
 
 #endif

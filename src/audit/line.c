@@ -55,9 +55,9 @@ static enum audit_line_kind kind_of(struct span op)
 		const char *name;
 		enum audit_line_kind kind;
 	} kinds[] = {
-	    {"file", AUDIT_LINE_FILE},	 {"checkpoint", AUDIT_LINE_CHECKPOINT},
-	    {"key", AUDIT_LINE_KEY},	 {"start", AUDIT_LINE_START},
-	    {"stop", AUDIT_LINE_STOP},	 {"gap", AUDIT_LINE_GAP},
+	    {"file", AUDIT_LINE_FILE}, {"checkpoint", AUDIT_LINE_CHECKPOINT},
+	    {"key", AUDIT_LINE_KEY},   {"start", AUDIT_LINE_START},
+	    {"stop", AUDIT_LINE_STOP}, {"gap", AUDIT_LINE_GAP},
 	};
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -134,9 +134,9 @@ enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 	for (;;) {
 		const char *start = reader->bytes.bytes + reader->from;
 		size_t len = reader->bytes.len - reader->from;
-		const char *end =
-		    len > searched ? memchr(start + searched, '\n', len - searched)
-				   : NULL;
+		const char *end = len > searched
+				      ? memchr(start + searched, '\n', len - searched)
+				      : NULL;
 
 		if (end || (reader->at_end && len > 0)) {
 			*is_whole = end != NULL;

@@ -6,11 +6,10 @@
  *          the log or of rowtail itself, and "txn":… in one of a changed row, which
  *          has its op further on. `salt` is there or not. N is the leaf's number, from
  *          0. docs/audit.md has all lines.
- * OWNERSHIP audit_reader_open / audit_reader_close; the descriptor is borrowed. A line is
- *          borrowed until the next one is read.
- * THREADS  No shared state.
- * ERRORS   ST_IO, ST_NOMEM. The bytes are a stranger's: a line that begins otherwise is
- *          AUDIT_LINE_ROW without a number.
+ * OWNERSHIP audit_reader_open / audit_reader_close; the descriptor is borrowed. A line
+ * is borrowed until the next one is read. THREADS  No shared state. ERRORS   ST_IO,
+ * ST_NOMEM. The bytes are a stranger's: a line that begins otherwise is AUDIT_LINE_ROW
+ * without a number.
  */
 #ifndef AUDIT_LINE_H
 #define AUDIT_LINE_H

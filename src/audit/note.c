@@ -45,8 +45,9 @@ bool audit_base64_read(const char *text, size_t len, void *out, size_t out_len)
 
 static enum status no_ed25519(struct error *err)
 {
-	return error_set(err, ST_CONFIG,
-			 "the library of OpenSSL has no Ed25519, which audit logs need");
+	return error_set(
+	    err, ST_CONFIG,
+	    "the library of OpenSSL has no Ed25519, which audit logs need");
 }
 
 /* No part of a text may be mistaken for another one. */
@@ -115,7 +116,9 @@ enum status audit_key_make(const char *name, struct audit_key *out, struct error
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
 }
 
 static bool read_id(const char *text, uint8_t id[AUDIT_ID_BYTES])
@@ -205,11 +208,10 @@ static enum status sign(const struct audit_key *key, const char *text, size_t le
 						      AUDIT_ED25519);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	size_t signature_len = AUDIT_SIGNATURE;
-	bool is_signed =
-	    pkey && context &&
-	    EVP_DigestSignInit(context, NULL, NULL, NULL, pkey) == 1 &&
-	    EVP_DigestSign(context, signature, &signature_len,
-			   (const unsigned char *)text, len) == 1;
+	bool is_signed = pkey && context &&
+			 EVP_DigestSignInit(context, NULL, NULL, NULL, pkey) == 1 &&
+			 EVP_DigestSign(context, signature, &signature_len,
+					(const unsigned char *)text, len) == 1;
 
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(pkey);

@@ -68,7 +68,8 @@ enum status audit_note_add(struct buffer *to, const struct audit_key *key,
 struct audit_note {
 	char origin[AUDIT_NAME_BYTES];
 	struct audit_head head;
-	const char *text; /* what is signed: up to and with the LF before the empty line */
+	const char
+	    *text; /* what is signed: up to and with the LF before the empty line */
 	size_t text_len;
 	const char *signatures; /* the lines behind the empty one */
 	size_t signatures_len;

@@ -19,8 +19,9 @@ enum status audit_hasher_open(struct audit_hasher *hasher, struct error *err)
 		return error_no_memory(err, "hashing");
 	}
 	audit_hasher_close(hasher);
-	return error_set(err, ST_CONFIG,
-			 "the library of OpenSSL has no SHA-256, which audit logs need");
+	return error_set(
+	    err, ST_CONFIG,
+	    "the library of OpenSSL has no SHA-256, which audit logs need");
 }
 
 void audit_hasher_close(struct audit_hasher *hasher)
@@ -46,8 +47,8 @@ static struct audit_hash hash(struct audit_hasher *h, const uint8_t *prefix,
 	return out;
 }
 
-struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a, size_t a_len,
-				const void *b, size_t b_len)
+struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a,
+				size_t a_len, const void *b, size_t b_len)
 {
 	return hash(hasher, NULL, a, a_len, b, b_len);
 }

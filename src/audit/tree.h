@@ -45,8 +45,8 @@ enum status audit_hasher_open(struct audit_hasher *hasher,
 void audit_hasher_close(struct audit_hasher *hasher); /* one of zeros, too */
 
 /* SHA-256 of two pieces behind each other; either may be empty. */
-struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a, size_t a_len,
-				const void *b, size_t b_len);
+struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a,
+				size_t a_len, const void *b, size_t b_len);
 
 /* Add the leaf of one line, without its LF. */
 void audit_tree_add(struct audit_tree *tree, struct audit_hasher *hasher,

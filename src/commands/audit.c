@@ -47,11 +47,10 @@ static enum status open_log(const char *path, int *fd, struct error *err)
 		if (*fd >= 0) {
 			(void)close(*fd);
 		}
-		return error_set(err, why == ENOENT ? ST_CONFIG : ST_IO, "%s: %s%s",
-				 quote(path).text,
-				 why == ENOENT ? "no such file" : strerror(why),
-				 why == ENOENT ? "; give the PATH of --to audit:PATH"
-					       : "");
+		return error_set(
+		    err, why == ENOENT ? ST_CONFIG : ST_IO, "%s: %s%s",
+		    quote(path).text, why == ENOENT ? "no such file" : strerror(why),
+		    why == ENOENT ? "; give the PATH of --to audit:PATH" : "");
 	}
 	if (!S_ISREG(st.st_mode)) {
 		(void)close(*fd);
@@ -60,6 +59,13 @@ static enum status open_log(const char *path, int *fd, struct error *err)
 				 quote(path).text);
 	}
 	return ST_OK;
+}
+
+static enum status is_no_log(const char *path, struct error *err)
+{
+	return error_set(err, ST_CONFIG,
+			 "%s is no audit log; give the PATH of --to audit:PATH",
+			 quote(path).text);
 }
 
 static bool is_being_written(int fd)
@@ -172,11 +178,14 @@ static void say(const struct audit_found *what)
 	    [AUDIT_EXTRA] = "a line whose number another one has, or that has none",
 	    [AUDIT_FORGED] = "a checkpoint that the log's key has not signed",
 	    [AUDIT_TORN] = "the last line has no end",
-	    [AUDIT_OTHER_KEY] = "from here on another key signs, and no one vouches for "
-				"it: give it with --key if you know it",
-	    [AUDIT_SHORTER] = "a checkpoint that was kept elsewhere signs them, and they "
-			      "are gone",
-	    [AUDIT_REMADE] = "not those that a checkpoint signs which was kept elsewhere",
+	    [AUDIT_OTHER_KEY] =
+		"from here on another key signs, and no one vouches for "
+		"it: give it with --key if you know it",
+	    [AUDIT_SHORTER] =
+		"a checkpoint that was kept elsewhere signs them, and they "
+		"are gone",
+	    [AUDIT_REMADE] =
+		"not those that a checkpoint signs which was kept elsewhere",
 	};
 
 	(void)printf("%s: line%s %" PRIu64, audit_finding_name(what->finding),
@@ -197,11 +206,11 @@ static void found(void *context, const struct audit_found *what)
 		return;
 	}
 	if (v->as_json) {
-		(void)json_array_append_new(
-		    v->findings,
-		    json_pack("{s:s, s:I, s:I}", "finding",
-			      audit_finding_name(what->finding), "first",
-			      (json_int_t)what->first, "last", (json_int_t)what->last));
+		(void)json_array_append_new(v->findings,
+					    json_pack("{s:s, s:I, s:I}", "finding",
+						      audit_finding_name(what->finding),
+						      "first", (json_int_t)what->first,
+						      "last", (json_int_t)what->last));
 	} else {
 		say(what);
 	}
@@ -249,28 +258,35 @@ static enum status check_notes(const struct verify *v, struct error *err)
 	return ST_OK;
 }
 
+/* The first line was read. ST_END: nothing of what follows can be judged. */
+static enum status look_at_first(struct verify *v, struct span line, struct error *err)
+{
+	struct audit_line what;
+
+	v->first_key = v->check.key;
+	if (v->check.has_key) {
+		return ST_OK;
+	}
+	audit_line_read(line.bytes, line.len, &what);
+	return what.has_number ? ST_END : is_no_log(v->path, err);
+}
+
 static enum status verify_lines(struct verify *v, int fd, struct error *err)
 {
 	struct audit_reader reader;
 	struct span line;
-	bool is_whole;
+	bool is_whole, is_first = true;
 	enum status status;
 
 	audit_reader_open(&reader, fd, v->path);
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
-		if (audit_check_line(&v->check, line, is_whole, err) != ST_OK) {
-			status = err->status;
-			break;
+		status = audit_check_line(&v->check, line, is_whole, err);
+		if (status == ST_OK && is_first) {
+			status = look_at_first(v, line, err);
 		}
-		if (v->check.tree.count == 1) {
-			v->first_key = v->check.key;
-			if (!v->check.has_key) {
-				status = error_set(err, ST_CONFIG,
-						   "%s is no audit log; give the PATH "
-						   "of --to audit:PATH",
-						   quote(v->path).text);
-				break;
-			}
+		is_first = false;
+		if (status != ST_OK) {
+			break;
 		}
 	}
 	audit_reader_close(&reader);
@@ -287,14 +303,13 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 	buffer_init(&key);
 	audit_key_add(&key, &c->key, false);
 	buffer_add_char(&key, '\0');
-	all = json_pack("{s:s%, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log",
-			v->path, strlen(v->path), "sound", is_sound, "lines",
-			(json_int_t)c->tree.count, "checkpoints", (json_int_t)c->heads,
-			"signed", (json_int_t)c->covered, "not_signed",
-			(json_int_t)(c->tree.count - c->covered), "findings",
-			v->findings, "gaps", v->gaps, "key",
-			buffer_ok(&key) ? key.bytes : "", "key_given",
-			v->given.name[0] != '\0');
+	all = json_pack(
+	    "{s:s%, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log", v->path,
+	    strlen(v->path), "sound", is_sound, "lines", (json_int_t)c->tree.count,
+	    "checkpoints", (json_int_t)c->heads, "signed", (json_int_t)c->covered,
+	    "not_signed", (json_int_t)(c->tree.count - c->covered), "findings",
+	    v->findings, "gaps", v->gaps, "key", buffer_ok(&key) ? key.bytes : "",
+	    "key_given", v->given.name[0] != '\0');
 	buffer_clear(&key);
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
@@ -420,10 +435,7 @@ static enum status print_keys(int fd, const char *path, struct error *err)
 	if (status != ST_END && status != ST_OK) {
 		return status;
 	}
-	return is_log ? flush(err)
-		      : error_set(err, ST_CONFIG,
-				  "%s is no audit log; give the PATH of --to audit:PATH",
-				  quote(path).text);
+	return is_log ? flush(err) : is_no_log(path, err);
 }
 
 static enum status print_lines(int fd, const char *path, struct error *err)
@@ -465,8 +477,8 @@ static enum status run(const struct config *config, struct error *err)
 	const char *action = config->words[0];
 	bool is_verify = strcmp(action, "verify") == 0;
 
-	if (!is_verify && (config->json || config->audit_key ||
-			   config->checkpoint_count > 0)) {
+	if (!is_verify &&
+	    (config->json || config->audit_key || config->checkpoint_count > 0)) {
 		return error_set(err, ST_CONFIG,
 				 "--json, --key and --checkpoint go with rowtail audit "
 				 "verify only; leave them out");

@@ -224,7 +224,8 @@ static void test_a_file_has_its_state_beside_the_database(void **state)
 	assert_null(c.sink_target);
 	assert_null(c.state_path);
 	config_clear(&c);
-	check_refused("a.db --to file:", "must be stdout, file:PATH, kafka://");
+	check_refused("a.db --to file:",
+		      "must be stdout, file:PATH, audit:PATH, kafka://");
 }
 
 static void test_commands_have_what_they_need(void **state)
@@ -282,6 +283,19 @@ static void test_commands_on_an_archive_take_words(void **state)
 	assert_string_equal(c.words[1], "-");
 	assert_string_equal(c.format, "csv");
 	config_clear(&c);
+	parse_ok("audit verify l --key k --checkpoint a --checkpoint b --json", &c);
+	assert_string_equal(c.command->name, "audit");
+	assert_string_equal(c.words[1], "l");
+	assert_string_equal(c.audit_key, "k");
+	assert_int_equal(c.checkpoint_count, 2);
+	assert_string_equal(c.checkpoints[1], "b");
+	config_clear(&c);
+	parse_ok("app.db --to audit:l --accept-gap", &c);
+	assert_true(c.accept_gap && c.audit_redactable);
+	config_clear(&c);
+	check_refused("app.db --accept-gap", "--accept-gap goes with --to audit:PATH");
+	check_refused("app.db --key k", "go with rowtail audit verify only");
+	check_refused("audit verify", "too few words");
 	parse_ok("restore -- -a -b", &c);
 	assert_string_equal(c.words[1], "-b");
 	config_clear(&c);

@@ -1,0 +1,237 @@
+"""kill -9 at every place of an audit log's making: each change is told once, and no two
+signed heads disagree."""
+
+import collections
+import glob
+import os
+import random
+import re
+import resource
+import signal
+
+from audit.log import Audited, TABLE, many
+from harness.audit import Log
+from harness.box import Failed, NotRun, Options, TESTS, expect
+
+
+def names():
+    found = set()
+    for path in glob.glob(os.path.join(os.path.dirname(TESTS), "sinks", "*.c")):
+        with open(path) as source:
+            found |= set(re.findall(r'FAULT_POINT\("(audit-[a-z-]+)"\)', source.read()))
+    return found
+
+
+def use_faults(box):
+    """The program with places to be killed at."""
+    program = box.options.rowtail + "-faults"
+    if not os.access(program, os.X_OK):
+        raise NotRun("%s is not built" % os.path.basename(program))
+    box.options = Options(program, box.options.wrapper, box.options.slow)
+
+
+class Rounds:
+    """One database with one log, killed again and again."""
+
+    def __init__(self, box, seed):
+        self.box = box
+        self.random = random.Random(seed)
+        self.writer, path = box.database(TABLE, many(1, 20))
+        self.audited = Audited(box, path)
+        self.number = 0
+
+    def change(self):
+        self.number += 1
+        self.writer.sql("c", "INSERT INTO t(a) VALUES ('new %d')" % self.number,
+                        "UPDATE t SET a = a || '.' WHERE id = %d" % (
+                            self.random.randrange(20) + 1))
+
+    def follow(self, env, changes=12):
+        """A run with heads in it, until it is killed, or comes to its end."""
+        tail = self.audited.start(wait=False, env=dict(os.environ, **env))
+        self.box.wait_until(lambda: tail.following.is_set() or
+                            tail.process.poll() is not None, timeout=20)
+        for i in range(changes):
+            if tail.process.poll() is not None:
+                break
+            self.change()
+            size = os.path.getsize(self.audited.path)
+            if i % 4 == 3:
+                self.hang_up(tail)
+            self.box.wait_until(lambda: tail.process.poll() is not None or
+                                os.path.getsize(self.audited.path) > size)
+        if tail.process.poll() is None:
+            tail.process.send_signal(signal.SIGTERM)
+        code = tail.wait_exit(20)
+        expect(code in (0, -signal.SIGKILL), "exit %s; stderr:\n%s", code,
+               tail.error_text())
+        self.box.complain(tail.errors)
+        self.audited.heads.take_file(self.audited.path)
+        return code != 0
+
+    def hang_up(self, tail):
+        if tail.following.is_set() and tail.process.poll() is None:
+            tail.process.send_signal(signal.SIGHUP)
+
+    def check(self):
+        """Everything comes now, once, and all heads that were ever seen hold."""
+        self.audited.once()
+        self.audited.matches(signatures="last")
+
+    def killed_at(self, name, count=1):
+        return self.follow({"ROWTAIL_KILL": "%s:%d" % (name, count)})
+
+
+def reached(rounds):
+    path = rounds.box.path("reached")
+    if os.path.exists(path):
+        os.remove(path)
+    expect(not rounds.follow({"ROWTAIL_REACHED": path}), "killed by nobody")
+    with open(path) as source:
+        return collections.Counter(n for n in source.read().split()
+                                   if n.startswith("audit-"))
+
+
+FIRST = {"audit-made", "audit-key-written", "audit-key-renamed"}
+CUT = {"audit-before-cut", "audit-cut"}
+
+
+def test_every_place_is_come_to_by_some_round(box):
+    use_faults(box)
+    rounds = Rounds(box, 1)
+    first = set(reached(rounds))
+    expect(rounds.killed_at("audit-written", 3), "not killed")
+    cut = set(reached(rounds))
+    expect(FIRST <= first and CUT <= cut, "first %s, then %s", first, cut)
+    expect(first | cut == names(), "nobody comes to %s", names() - first - cut)
+
+
+def run_round(box, kinds, seed):
+    use_faults(box)
+    kills = 0
+    rounds = Rounds(box, seed)
+    usual = reached(rounds)
+    rounds.check()
+    for name in sorted(names() & kinds if kinds else names() - FIRST - CUT):
+        for count in sorted({1, 2, max(1, usual[name] // 2), max(1, usual[name] - 1)}):
+            if rounds.killed_at(name, count):
+                kills += 1
+                rounds.check()
+    return kills
+
+
+def test_each_step_of_a_line_and_of_a_head(box):
+    kills = run_round(box, None, 2)
+    expect(kills >= len(names() - FIRST - CUT), "only %d kills", kills)
+    return kills
+
+
+test_each_step_of_a_line_and_of_a_head.timeout = 180
+
+
+def test_each_step_of_a_first_start(box):
+    use_faults(box)
+    kills = 0
+    for name in sorted(names() - CUT):
+        rounds = Rounds(box, kills)
+        rounds.audited.path = box.path("app-%d.audit" % kills)
+        rounds.audited.state = box.path("state-%d" % kills)
+        expect(rounds.killed_at(name), "%s: it was not killed", name)
+        rounds.check()
+        rounds.writer.close()
+        os.remove(rounds.audited.database)
+        kills += 1
+    return kills
+
+
+test_each_step_of_a_first_start.timeout = 120
+
+
+def test_each_step_of_a_cut(box):
+    """Killed while what was not acknowledged is cut off."""
+    use_faults(box)
+    rounds = Rounds(box, 4)
+    rounds.check()
+    for name in sorted(CUT):
+        expect(rounds.killed_at("audit-written", 3), "not killed")
+        expect(rounds.killed_at(name), "%s: it was not killed", name)
+        rounds.check()
+    return len(CUT)
+
+
+def test_a_torn_line_is_cut_and_comes_again(box):
+    use_faults(box)
+    rounds = Rounds(box, 5)
+    rounds.check()
+    for _ in range(6):
+        rounds.follow({"ROWTAIL_FAIL": "write %s %d 1 KILL" % (
+            rounds.audited.path, rounds.random.randrange(1, 20))})
+        rounds.check()
+    return 6
+
+
+def test_a_disk_that_is_full_for_a_while(box):
+    """Nothing is lost, and the log tells of it; also where a head did not fit."""
+    writer, path = box.database(TABLE, many(1, 5))
+    audited = Audited(box, path)
+    audited.once()
+    size = os.path.getsize(audited.path)
+    for room in (40, 150, 700):
+        def limit(room=room):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE,
+                               (size + room, resource.RLIM_INFINITY))
+        tail = audited.start(wait=False, preexec=limit)
+        box.wait_until(lambda: "cannot be written" in tail.error_text(), timeout=20)
+        writer.sql("c", "UPDATE t SET a = 'full %d' WHERE id = 1" % room)
+        resource.prlimit(tail.process.pid, resource.RLIMIT_FSIZE,
+                         (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        box.wait_until(lambda: b'"op":"full_disk"' in open(
+            audited.path, "rb").read()[size:], timeout=20)
+        box.stop(tail)
+        log = audited.matches()
+        size = os.path.getsize(audited.path)
+    expect(len(log.of("full_disk")) == 3, "%s", log.of("full_disk"))
+
+
+def test_a_stop_while_the_disk_is_full(box):
+    writer, path = box.database(TABLE, many(1, 5))
+    audited = Audited(box, path)
+    audited.once()
+    size = os.path.getsize(audited.path)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 60, resource.RLIM_INFINITY))
+    tail = audited.start(wait=False, preexec=limit)
+    box.wait_until(lambda: "cannot be written" in tail.error_text(), timeout=20)
+    writer.sql("c", "UPDATE t SET a = 'full' WHERE id = 1")
+    box.stop(tail)
+    audited.heads.take_file(audited.path)
+    audited.once()
+    audited.matches()
+
+
+def test_a_sync_that_fails_ends_the_run_and_loses_nothing(box):
+    use_faults(box)
+    rounds = Rounds(box, 6)
+    rounds.check()
+    for call in ("sync", "write"):
+        for count in (1, 2, 3, 5):
+            env = {"ROWTAIL_FAIL": "%s %s %d 1 EIO" % (call, rounds.audited.path, count)}
+            tail = rounds.audited.start(wait=False, env=dict(os.environ, **env))
+            for _ in range(6):
+                if tail.process.poll() is None:
+                    rounds.change()
+            if tail.process.poll() is None:
+                box.wait_until(lambda: tail.process.poll() is not None or
+                               tail.following.is_set(), timeout=20)
+                tail.process.send_signal(signal.SIGTERM)
+            code = tail.wait_exit(20)
+            expect(code in (0, 1), "%s %d: exit %s\n%s", call, count, code,
+                   tail.error_text())
+            rounds.audited.heads.take_file(rounds.audited.path)
+            rounds.check()
+
+
+test_a_sync_that_fails_ends_the_run_and_loses_nothing.timeout = 120

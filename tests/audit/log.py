@@ -1,0 +1,209 @@
+"""What an audit log holds, and that its lines are each there once."""
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+
+from harness.audit import Heads, Log
+from harness.box import expect
+
+TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
+
+
+def many(first, last, value="x"):
+    return ("WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i+1 FROM n WHERE i<%d)"
+            " INSERT INTO t SELECT i, '%s' || i FROM n" % (first, last, value))
+
+
+class Audited:
+    """A database that is followed into an audit log."""
+
+    def __init__(self, box, path, *args):
+        self.box, self.database, self.args = box, path, args
+        self.path = box.path("app.audit")
+        self.state = box.path("state")
+        self.heads = Heads()
+
+    def arguments(self, *more):
+        return [self.database, "--to", "audit:" + self.path, "--state", self.state,
+                *self.args, *more]
+
+    def start(self, *more, **kinds):
+        return self.box.tail(*self.arguments(*more), **kinds)
+
+    def once(self, *more, code=0):
+        result = self.box.run(*self.arguments("--once", *more), timeout=40)
+        expect(result.code == code and result.out == b"", "%s", result)
+        return result
+
+    def log(self, **how):
+        log = Log(self.box, self.path, **how)
+        self.heads.take(log.heads)
+        self.heads.take_file(self.path)
+        self.heads.check(log)
+        ids = log.change_ids()
+        expect(ids == list(range(1, len(ids) + 1)), "change_ids: %s", ids)
+        return log
+
+    def rows(self):
+        connection = sqlite3.connect(self.database)
+        rows = connection.execute("SELECT id, a FROM t").fetchall()
+        connection.close()
+        return rows
+
+    def matches(self, **how):
+        """The changes of the log lead to the rows of the database."""
+        log = self.log(**how)
+        rows = {("t", json.dumps({"id": row[0]})): {"id": row[0], "a": row[1]}
+                for row in self.rows()}
+        expect(log.rows() == rows, "other rows")
+        return log
+
+    def verify(self, *args, code=0):
+        result = self.box.run("audit", "verify", self.path, *args, timeout=60)
+        expect(result.code == code, "%s", result)
+        return result
+
+    def key(self):
+        result = self.box.run("audit", "key", self.path)
+        expect(result.code == 0, "%s", result)
+        return result.out.decode().split()[0]
+
+
+def test_rows_and_changes_are_lines_and_heads_sign_them(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    tail = audited.start()
+    writer.sql("c", "UPDATE t SET a = 'y' WHERE id = 1")
+    writer.sql("c", "DELETE FROM t WHERE id = 2", "INSERT INTO t VALUES (9, NULL)")
+    box.wait_until(lambda: b'"op":"insert"' in open(audited.path, "rb").read())
+    box.stop(tail)
+    expect(not tail.take_all(), "lines on stdout")
+    log = audited.matches()
+    ops = [line["op"] for line in log.lines if line["op"] != "checkpoint"]
+    expect(ops == ["file", "start", "schema", "read", "read", "read", "update",
+                   "delete", "insert", "stop"], "%s", ops)
+    expect(log.lines[-1]["op"] == "checkpoint", "the stop is not signed")
+    expect(log.of("update")[0]["changed"] == {"a": ["x1", "y"]}, "%s", log.of("update"))
+    for line, raw in zip(log.lines, log.raw):
+        salted = line["op"] in ("read", "insert", "update", "delete", "schema")
+        expect(raw.startswith(b'{"n":%d,"%s":"' % (
+            line["n"], b"salt" if salted else b"time")), "%r", raw[:60])
+    salts = [line["salt"] for line in log.lines if "salt" in line]
+    expect(len(set(salts)) == len(salts) and all(len(s) == 16 for s in salts), "salts")
+
+
+def test_every_start_goes_on_where_the_log_ends(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    for i in range(4):
+        audited.once()
+        writer.sql("c", "UPDATE t SET a = a || '%d'" % i)
+    audited.once()
+    log = audited.matches()
+    expect(len(log.of("start")) == len(log.of("stop")) == 5, "starts and stops")
+    expect(not log.of("gap"), "a gap: %s", log.of("gap"))
+    expect(len(log.of("file")) == 1, "files")
+
+
+def test_a_line_without_salt_where_nothing_is_to_be_redacted(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path, "-D", "audit.redactable=false")
+    audited.once()
+    log = audited.matches()
+    expect(not [line for line in log.lines if "salt" in line], "a salt")
+
+
+def test_the_key_is_ours_alone_and_heads_are_for_all(box):
+    _, path = box.database(TABLE)
+    audited = Audited(box, path)
+    audited.once()
+    for name, mode in ((audited.path, 0o600),
+                       (os.path.join(audited.state, "audit-key"), 0o600),
+                       (audited.path + ".checkpoint", 0o644)):
+        expect(stat.S_IMODE(os.stat(name).st_mode) == mode, "mode of %s", name)
+    with open(audited.path + ".keys") as file:
+        expect(json.loads(file.read())["key"] == audited.key(), "another key")
+    with open(os.path.join(audited.state, "audit-key")) as file:
+        secret = file.read()
+    with open(audited.path) as file:
+        text = file.read()
+    for word in secret.split():
+        expect(word not in text, "a secret is in the log")
+    os.chmod(os.path.join(audited.state, "audit-key"), 0o640)
+    result = audited.once(code=2)
+    expect(b"audit-key" in result.err, "%s", result)
+
+
+def test_a_large_transaction_is_cut_short_and_gone_on_with(box):
+    writer, path = box.database(TABLE)
+    audited = Audited(box, path)
+    audited.once()
+    writer.sql("c", many(1, 30000, "a row that makes the transaction long "))
+    tail = audited.start(wait=False)
+    box.wait_until(lambda: os.path.getsize(audited.path) > 1500000, timeout=30)
+    tail.process.send_signal(signal.SIGKILL)
+    tail.wait_exit(20)
+    audited.heads.take_file(audited.path)
+    audited.once()
+    audited.matches(signatures="last")
+
+
+def test_hangup_signs_at_once_and_ends_nothing(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    tail = audited.start()
+    writer.sql("c", "UPDATE t SET a = 'y' WHERE id = 1")
+    tail.process.send_signal(signal.SIGHUP)
+    box.wait_until(lambda: b'"op":"update"' in open(audited.path, "rb").read())
+    expect(tail.process.poll() is None, "a hangup has ended it")
+    box.stop(tail)
+    audited.matches()
+
+
+def test_a_head_comes_without_another_change(box):
+    """The last change is signed though nothing comes after it."""
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    tail = audited.start()
+    for i in range(3):
+        writer.sql("c", "UPDATE t SET a = %d WHERE id = 1" % i)
+
+    def is_signed():
+        with open(audited.path, "rb") as file:
+            lines = file.read().splitlines()
+        return (b'"changed":{"a":[1,2]}' in b"".join(lines) and
+                b'"op":"checkpoint"' in lines[-1])
+    box.wait_until(is_signed, timeout=20)
+    tail.process.kill()
+    tail.wait_exit(20)
+    audited.heads.take_file(audited.path)
+    audited.once()
+    audited.matches()
+
+
+def test_cat_gives_the_lines(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    audited.once()
+    result = box.run("audit", "cat", audited.path)
+    with open(audited.path, "rb") as file:
+        expect(result.code == 0 and result.out == file.read(), "%s", result)
+
+
+def test_options_that_do_not_go_with_it(box):
+    _, path = box.database(TABLE)
+    audited = Audited(box, path)
+    for option in ("--lines=record", "-Dschemas.enable=true"):
+        result = box.run(*audited.arguments("--once"), option)
+        expect(result.code == 2, "%s: %s", option, result)
+    for words in ((path, "--accept-gap"), (path, "--key", "k"), ("audit", "x", path),
+                  ("audit", "verify", path), ("audit", "verify", path + "-no"),
+                  ("audit", "key", path), ("audit", "cat", path, "--json"),
+                  ("audit", "verify", path, "--key", "k"),
+                  ("audit", "verify", path, "--checkpoint", path)):
+        result = box.run(*words)
+        expect(result.code == 2 and len(result.error_lines) == 1, "%s: %s", words,
+               result)

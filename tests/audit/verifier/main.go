@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Verifies an audit log with golang.org/x/mod: sumdb/note for heads, sumdb/tlog for the
+// tree. Nothing of it is rowtail's.
+//
+//	verifier VKEY LOG [CHECKPOINT]...
+//
+// Each line is a record, exactly as it stands but for its LF. Each checkpoint among them
+// must be signed with VKEY and be of the tree before it; each must be proven consistent
+// with the one before it, and each line to be included in the last one. Each CHECKPOINT,
+// which was kept elsewhere, must be signed and of this tree. Prints a line; exits 1 with
+// the reason otherwise.
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+func fail(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	os.Exit(1)
+}
+
+type hashes []tlog.Hash
+
+func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		if index >= int64(len(h)) {
+			return nil, fmt.Errorf("no hash %d", index)
+		}
+		out[i] = h[index]
+	}
+	return out, nil
+}
+
+func (h *hashes) add(n int64, record []byte) {
+	more, err := tlog.StoredHashes(n, record, *h)
+	if err != nil {
+		fail("line %d: %v", n, err)
+	}
+	*h = append(*h, more...)
+}
+
+type head struct {
+	size int64
+	root tlog.Hash
+}
+
+func openHead(text []byte, verifiers note.Verifiers, origin string) (head, error) {
+	n, err := note.Open(text, verifiers)
+	if err != nil {
+		return head{}, err
+	}
+	parts := strings.Split(n.Text, "\n")
+	if len(parts) != 4 || parts[3] != "" || parts[0] != origin {
+		return head{}, fmt.Errorf("not a checkpoint of %s: %q", origin, n.Text)
+	}
+	size, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil {
+		return head{}, err
+	}
+	root, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(root) != tlog.HashSize {
+		return head{}, fmt.Errorf("no root: %q", parts[2])
+	}
+	out := head{size: size}
+	copy(out.root[:], root)
+	return out, nil
+}
+
+func (h hashes) check(which string, one head) {
+	root, err := tlog.TreeHash(one.size, h)
+	if err != nil || root != one.root {
+		fail("%s: not the root of %d lines (%v)", which, one.size, err)
+	}
+}
+
+func main() {
+	if len(os.Args) < 3 {
+		fail("verifier VKEY LOG [CHECKPOINT]...")
+	}
+	verifier, err := note.NewVerifier(os.Args[1])
+	if err != nil {
+		fail("the key: %v", err)
+	}
+	verifiers := note.VerifierList(verifier)
+	data, err := os.ReadFile(os.Args[2])
+	if err != nil {
+		fail("%v", err)
+	}
+	if !bytes.HasSuffix(data, []byte("\n")) {
+		fail("the last line has no end")
+	}
+	lines := bytes.Split(data[:len(data)-1], []byte("\n"))
+	var stored hashes
+	var last head
+	heads := 0
+	for i, line := range lines {
+		var what struct {
+			N    *int64
+			Op   string
+			Note string
+		}
+		if err := json.Unmarshal(line, &what); err != nil || what.N == nil || *what.N != int64(i) {
+			fail("line %d: no line of that number (%v)", i, err)
+		}
+		if what.Op == "checkpoint" {
+			one, err := openHead([]byte(what.Note), verifiers, verifier.Name())
+			if err != nil || one.size != int64(i) {
+				fail("line %d: size %d, %v", i, one.size, err)
+			}
+			stored.check(fmt.Sprintf("line %d", i), one)
+			if heads > 0 {
+				proof, err := tlog.ProveTree(one.size, last.size, stored)
+				if err != nil {
+					fail("line %d: %v", i, err)
+				}
+				if err := tlog.CheckTree(proof, one.size, one.root, last.size, last.root); err != nil {
+					fail("line %d: %v", i, err)
+				}
+			}
+			last = one
+			heads++
+		}
+		stored.add(int64(i), line)
+	}
+	for i := int64(0); i < last.size; i++ {
+		proof, err := tlog.ProveRecord(last.size, i, stored)
+		if err != nil {
+			fail("line %d: %v", i, err)
+		}
+		if err := tlog.CheckRecord(proof, last.size, last.root, i, tlog.RecordHash(lines[i])); err != nil {
+			fail("line %d: %v", i, err)
+		}
+	}
+	for _, path := range os.Args[3:] {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			fail("%v", err)
+		}
+		one, err := openHead(text, verifiers, verifier.Name())
+		if err != nil {
+			fail("%s: %v", path, err)
+		}
+		stored.check(path, one)
+	}
+	fmt.Printf("%d lines, %d heads\n", len(lines), heads)
+}
