@@ -360,7 +360,9 @@ static enum status adopt(const struct sink *sink, const struct sink_position *fr
 	struct state_position position = kept->position;
 
 	resume_adopt(from, &position);
-	position.in_sink = position.in_sink || !sink->kind->place;
+	if (sink->kind->place) { /* which says it by itself */
+		position.in_sink = kept->position.in_sink;
+	}
 	return kept->put(kept, &position, NULL, true, err);
 }
 

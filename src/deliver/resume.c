@@ -26,6 +26,7 @@ void resume_adopt(const struct sink_position *from, struct state_position *to)
 	to->txn_change_id = from->txn_change_id;
 	to->previous_lsn = from->previous_lsn;
 	to->settings_hash = from->settings_hash;
+	to->in_sink = true;
 }
 
 static bool has_transaction(const void *context, uint64_t lsn, uint64_t chain)

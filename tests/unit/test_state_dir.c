@@ -509,9 +509,11 @@ static void test_state_dir_removes_what_a_killed_first_start_left(void **state)
 	for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
 		write_file(f, left[i], "something", 9);
 	}
+	write_file(f, "audit-key", "x", 1);
 	file_path(f, "lost+found", path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	state_dir_close(open_dir(f, true));
+	assert_true(file_exists(f, "audit-key"));
 	for (size_t i = 2; i < sizeof left / sizeof *left; i++) {
 		assert_int_equal(file_exists(f, left[i]), strcmp(left[i], "lock") == 0);
 	}
