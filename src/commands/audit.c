@@ -329,8 +329,9 @@ static enum status print_result(struct verify *v, struct error *err)
 		     " checkpoints are right, the last one signs %" PRIu64 " lines",
 		     c->tree.count, c->heads, c->head.size);
 	if (c->tree.count > c->covered) {
-		(void)printf("; %" PRIu64 " at the end are not signed yet",
-			     c->tree.count - c->covered);
+		(void)printf("; %" PRIu64 " at the end are not signed%s",
+			     c->tree.count - c->covered,
+			     c->found > 0 ? " as they are" : " yet");
 	}
 	(void)putchar('\n');
 	if (!v->given.name[0]) {

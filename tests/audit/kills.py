@@ -78,6 +78,13 @@ class Rounds:
         self.audited.once()
         self.audited.matches(signatures="last")
 
+    def leave_more(self):
+        """As a kill before a sync does: a line that was never acknowledged."""
+        with open(self.audited.path, "rb") as file:
+            number = file.read().count(b"\n")
+        with open(self.audited.path, "ab") as file:
+            file.write(b'{"n":%d,"time":"2026-11-07T13:37:55.200Z","txn":1,' % number)
+
     def killed_at(self, name, count=1):
         return self.follow({"ROWTAIL_KILL": "%s:%d" % (name, count)})
 
@@ -100,7 +107,7 @@ def test_every_place_is_come_to_by_some_round(box):
     use_faults(box)
     rounds = Rounds(box, 1)
     first = set(reached(rounds))
-    expect(rounds.killed_at("audit-written", 3), "not killed")
+    rounds.leave_more()
     cut = set(reached(rounds))
     expect(FIRST <= first and CUT <= cut, "first %s, then %s", first, cut)
     expect(first | cut == names(), "nobody comes to %s", names() - first - cut)
@@ -153,7 +160,7 @@ def test_each_step_of_a_cut(box):
     rounds = Rounds(box, 4)
     rounds.check()
     for name in sorted(CUT):
-        expect(rounds.killed_at("audit-written", 3), "not killed")
+        rounds.leave_more()
         expect(rounds.killed_at(name), "%s: it was not killed", name)
         rounds.check()
     return len(CUT)
