@@ -57,8 +57,14 @@ static size_t host_len(const char *host, bool is_tls)
 	return len;
 }
 
+/* Can the bucket be a part of the name of a host? */
+static bool may_be_in_host(const char *bucket)
+{
+	return !strpbrk(bucket, "._" CAPITALS);
+}
+
 static enum status set_endpoint(struct s3_address *address, const char *endpoint,
-				const char *bucket, struct error *err)
+				bool in_host, const char *bucket, struct error *err)
 {
 	bool is_tls = strncasecmp(endpoint, "https://", 8) == 0;
 	bool is_plain = strncasecmp(endpoint, "http://", 7) == 0;
@@ -71,11 +77,19 @@ static enum status set_endpoint(struct s3_address *address, const char *endpoint
 				 "archive.s3.endpoint must be http://HOST:PORT or "
 				 "https://HOST:PORT, without a user or a path");
 	}
-	if (asprintf(&address->server, "%s%.*s", is_tls ? "https://" : "http://",
-		     (int)len, host) < 0) {
+	if (in_host && !may_be_in_host(bucket)) {
+		return error_set(err, ST_CONFIG,
+				 "archive.s3.bucket.in.host: the bucket %s cannot be "
+				 "part of the name of a host, for its capitals, '.' or "
+				 "'_': leave that property out",
+				 quote(bucket).text);
+	}
+	if (asprintf(&address->server, "%s%s%s%.*s", is_tls ? "https://" : "http://",
+		     in_host ? bucket : "", in_host ? "." : "", (int)len, host) < 0) {
 		address->server = NULL;
 	}
-	if (asprintf(&address->base, "/%s", bucket) < 0) {
+	if (asprintf(&address->base, "%s%s", in_host ? "" : "/",
+		     in_host ? "" : bucket) < 0) {
 		address->base = NULL;
 	}
 	return ST_OK;
@@ -85,7 +99,7 @@ static enum status set_aws(struct s3_address *address, const char *region,
 			   const char *bucket, struct error *err)
 {
 	const char *end = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
-	bool in_host = !strpbrk(bucket, "._" CAPITALS);
+	bool in_host = may_be_in_host(bucket);
 	int len;
 
 	if (!is_region(region)) {
@@ -109,7 +123,8 @@ static enum status set_aws(struct s3_address *address, const char *region,
 }
 
 enum status s3_address_init(struct s3_address *address, const char *endpoint,
-			    const char *region, const char *bucket, struct error *err)
+			    bool in_host, const char *region, const char *bucket,
+			    struct error *err)
 {
 	enum status status;
 
@@ -120,7 +135,7 @@ enum status s3_address_init(struct s3_address *address, const char *endpoint,
 				 "BUCKET of letters, digits, '-' and '.'",
 				 quote(bucket).text);
 	}
-	status = endpoint ? set_endpoint(address, endpoint, bucket, err)
+	status = endpoint ? set_endpoint(address, endpoint, in_host, bucket, err)
 			  : set_aws(address, region, bucket, err);
 	if (status == ST_OK && (!address->server || !address->base)) {
 		status = error_no_memory(err, "an archive");

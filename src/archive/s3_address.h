@@ -12,6 +12,8 @@
 #ifndef S3_ADDRESS_H
 #define S3_ADDRESS_H
 
+#include <stdbool.h>
+
 #include "src/base/status.h"
 
 struct s3_address {
@@ -20,9 +22,10 @@ struct s3_address {
 	char *base;   /* before the key in the path: "" or "/BUCKET" */
 };
 
-/* `endpoint` NULL: AWS, in that region. */
+/* `endpoint` NULL: AWS, in that region. `in_host`: the bucket is in front of the
+ * endpoint's host, and not in the path, as at AWS. */
 enum status s3_address_init(struct s3_address *address, const char *endpoint,
-			    const char *region, const char *bucket,
+			    bool in_host, const char *region, const char *bucket,
 			    struct error *err) MUST_CHECK;
 void s3_address_clear(struct s3_address *address);
 

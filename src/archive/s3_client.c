@@ -136,8 +136,8 @@ enum status s3_client_open(const struct storage_settings *settings, const char *
 	c->settings = settings;
 	c->bucket = bucket;
 	find_region(c);
-	status =
-	    s3_address_init(&c->address, settings->s3_endpoint, c->region, bucket, err);
+	status = s3_address_init(&c->address, settings->s3_endpoint,
+				 settings->s3_in_host, c->region, bucket, err);
 	if (status == ST_OK) {
 		status = find_keys(c, err);
 	}

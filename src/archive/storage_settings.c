@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/archive/storage_settings.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define FILE_PREFIX "file:"

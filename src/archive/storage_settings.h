@@ -11,8 +11,11 @@
 #ifndef STORAGE_SETTINGS_H
 #define STORAGE_SETTINGS_H
 
+#include <stdbool.h>
+
 struct storage_settings {
 	char *s3_endpoint;   /* http[s]://HOST[:PORT]; NULL: AWS */
+	bool s3_in_host;     /* the bucket is in front of the endpoint's host */
 	char *s3_region;     /* NULL: of the environment */
 	char *s3_ca;         /* a file of certificates to trust; NULL: the system's */
 	char *s3_access_key; /* NULL: of the environment, with the next two */

@@ -10,7 +10,8 @@ import time
 from harness import ltx
 from harness.box import expect
 from harness.s3 import ACCESS, BUCKET, REGION, SECRET, environment
-from harness.s3_fake import AwsHandler, FakeS3, answering, cut, failing, passed
+from harness.s3_fake import (AwsHandler, FakeS3, HostHandler, answering, cut, failing,
+                             passed)
 
 PAGE = 512
 PREFIX = "backups/the app+1"
@@ -312,6 +313,20 @@ def test_at_aws_the_bucket_is_in_the_name_of_the_host(box):
            "%s", fake.requests)
     done = box.run("archive", "list", ARCHIVE, env=env, timeout=60)
     expect(done.code == 1 and "is not trusted" in done.error_lines[0], "%s", done)
+
+
+def test_a_bucket_may_be_in_front_of_the_host(box):
+    fake = filled(box, handler=HostHandler)
+    there = {"endpoint": "http://storage.example", "env": environment(
+        http_proxy=fake.endpoint)}
+    restored(box, fake, settings=["archive.s3.bucket.in.host=true"], **there)
+    expect(fake.requests and all(
+        headers["Host"] == BUCKET + ".storage.example" and "/%s/" % BUCKET not in path
+        for _, path, headers in fake.requests), "%s", fake.requests)
+    done = fake.run("archive", "list", "s3://My.Bucket/app",
+                    settings=["archive.s3.bucket.in.host=true"], **there)
+    expect(done.code == 2 and "My.Bucket cannot be part of the name of a host" in
+           done.error_lines[-1], "%s", done)
 
 
 def test_queries_fetch_what_they_need(box):

@@ -296,6 +296,16 @@ class AwsHandler(Handler):
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
 
+class HostHandler(Handler):
+    """The bucket is in front of the host, BUCKET.HOST, and not in the path."""
+
+    def do_GET(self):
+        self.in_host = self.headers["Host"].split(".")[0]
+        super().do_GET()
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+
 class FakeS3:
     """`faults`: functions that take the handler of the next requests, in turn; one that
     returns something true has answered."""

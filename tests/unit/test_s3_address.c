@@ -58,14 +58,25 @@ static const struct row rows[] = {
     {"http://h", "x", "a%2f", NULL, NULL, NULL},
 };
 
-static void test_addresses(void **state)
+/* In front of the host, where that is asked for. */
+static const struct row rows_in_host[] = {
+    {"https://h.example:9000", "x", "app", "https://app.h.example:9000",
+     "app.h.example:9000", ""},
+    {"http://h:80/", "x", "app", "http://app.h", "app.h", ""},
+    {"http://h", "x", "my.app", NULL, NULL, NULL},
+    {"http://h", "x", "App", NULL, NULL, NULL},
+    {"http://user:secret@h", "x", "app", NULL, NULL, NULL},
+    {NULL, "eu-central-1", "app", "https://app.s3.eu-central-1." AWS,
+     "app.s3.eu-central-1." AWS, ""},
+};
+
+static void check(const struct row *list, size_t count, bool in_host)
 {
-	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const struct row *row = &rows[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct row *row = &list[i];
 		struct s3_address address;
 		struct error err = {0};
-		enum status status = s3_address_init(&address, row->endpoint,
+		enum status status = s3_address_init(&address, row->endpoint, in_host,
 						     row->region, row->bucket, &err);
 
 		assert_null(strstr(err.text, "secret"));
@@ -79,6 +90,13 @@ static void test_addresses(void **state)
 		assert_string_equal(address.base, row->base);
 		s3_address_clear(&address);
 	}
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	check(rows, sizeof rows / sizeof *rows, false);
+	check(rows_in_host, sizeof rows_in_host / sizeof *rows_in_host, true);
 }
 
 int main(void)
