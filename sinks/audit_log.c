@@ -15,6 +15,7 @@
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
 #include "src/base/log.h"
+#include "src/base/owned_file.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 
@@ -199,16 +200,30 @@ static void publish(const struct audit_log *log, const char *note, size_t len)
 	free(temp);
 }
 
+/* One that is made is for all to read. */
+static enum status open_keys(const char *path, int *fd, struct error *err)
+{
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = path,
+				    .path = path,
+				    .instead = "move it away",
+				    .closed = OWNED_READABLE};
+	bool made;
+	enum status status =
+	    owned_file_open(&place, O_WRONLY | O_APPEND | O_CREAT, fd, &made, err);
+
+	if (status == ST_OK && made) {
+		(void)fchmod(*fd, 0644);
+	}
+	return status;
+}
+
 enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 {
 	char *path = beside(log, ".keys");
 	struct buffer line;
-	bool is_there = false;
-	int fd = path ? open(path,
-			     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-				 O_NOCTTY | O_NONBLOCK,
-			     0644)
-		      : -1;
+	enum status status = path ? ST_OK : error_no_memory(err, "a path");
+	int fd = -1;
 
 	buffer_init(&line);
 	buffer_add_str(&line, "{\"first\":");
@@ -216,18 +231,21 @@ enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 	buffer_add_str(&line, ",\"key\":\"");
 	audit_key_add(&line, &log->secrets.key, false);
 	buffer_add_str(&line, "\"}\n");
-	if (fd >= 0 && buffer_ok(&line)) {
-		is_there = write(fd, line.bytes, line.len) == (ssize_t)line.len &&
-			   file_sync(fd);
+	if (status == ST_OK) {
+		status = buffer_ok(&line) ? open_keys(path, &fd, err)
+					  : error_no_memory(err, "a key");
+	}
+	if (status == ST_OK &&
+	    (write(fd, line.bytes, line.len) != (ssize_t)line.len || !file_sync(fd))) {
+		status = error_set_errno(err, errno, "%s cannot be written",
+					 quote(path).text);
 	}
 	if (fd >= 0) {
 		(void)close(fd);
 	}
 	free(path);
 	buffer_clear(&line);
-	return is_there ? ST_OK
-			: error_set_errno(err, errno, "%s.keys cannot be written",
-					  quote(log->path).text);
+	return status;
 }
 
 /* ---- heads ---- */

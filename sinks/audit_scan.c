@@ -99,6 +99,16 @@ static void take_uuid(struct scanner *s, struct span line)
 	buffer_clear(&text);
 }
 
+/* Half a line is all that there is: is it what a first start writes? Anything else is
+ * somebody's file, and stays. */
+static bool is_first_line(struct span line)
+{
+	static const char start[] = "{\"n\":0,\"time\":\"";
+	size_t len = line.len < sizeof start - 1 ? line.len : sizeof start - 1;
+
+	return memcmp(line.bytes, start, len) == 0;
+}
+
 static enum status scan_lines(struct scanner *s, struct error *err)
 {
 	struct audit_scan *scan = s->scan;
@@ -110,6 +120,9 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 	       ST_OK) {
 		if (audit_check_line(&s->check, line, is_whole, err) != ST_OK) {
 			return err->status;
+		}
+		if (!is_whole && s->check.tree.count == 0) {
+			s->is_log = is_first_line(line);
 		}
 		if (!s->is_log) {
 			return ST_OK;

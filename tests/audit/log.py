@@ -124,6 +124,7 @@ def test_the_key_is_ours_alone_and_heads_are_for_all(box):
                        (os.path.join(audited.state, "audit-key"), 0o600),
                        (audited.path + ".checkpoint", 0o644)):
         expect(stat.S_IMODE(os.stat(name).st_mode) == mode, "mode of %s", name)
+    expect(stat.S_IMODE(os.stat(audited.path + ".keys").st_mode) == 0o644, ".keys")
     with open(audited.path + ".keys") as file:
         expect(json.loads(file.read())["key"] == audited.key(), "another key")
     with open(os.path.join(audited.state, "audit-key")) as file:
@@ -135,6 +136,26 @@ def test_the_key_is_ours_alone_and_heads_are_for_all(box):
     os.chmod(os.path.join(audited.state, "audit-key"), 0o640)
     result = audited.once(code=2)
     expect(b"audit-key" in result.err, "%s", result)
+
+
+def test_names_that_somebody_else_made_are_not_written_through(box):
+    _, path = box.database(TABLE)
+    audited = Audited(box, path)
+    other = box.path("other")
+    with open(other, "w") as file:
+        file.write("theirs")
+    for name, make in ((".keys", os.symlink), (".keys", os.link), ("", os.link)):
+        make(other, audited.path + name)
+        audited.once(code=2)
+        os.remove(audited.path + name)
+        if os.path.exists(audited.path):
+            os.remove(audited.path)
+    for name in (".checkpoint", ".checkpoint.tmp"):
+        os.symlink(other, audited.path + name)
+    audited.once()
+    with open(other) as file:
+        expect(file.read() == "theirs", "it was written to")
+    audited.matches()
 
 
 def test_a_large_transaction_is_cut_short_and_gone_on_with(box):

@@ -233,14 +233,28 @@ def test_a_start_refuses_a_log_that_is_gone(box):
 
 
 def test_a_start_refuses_what_is_no_log(box):
+    """And leaves it as it is, also with --accept-gap."""
+    _, path = box.database(TABLE)
+    for content in (b"something else\n", b"no end", b"{\"n\":1,", b"\0" * 5000,
+                    b'{"n":0,"time":"2026-11-07T13:37:55.200Z","txn":1}\n'):
+        audited = Audited(box, path)
+        with open(audited.path, "wb") as file:
+            file.write(content)
+        for more in ((), ("--accept-gap",)):
+            result = audited.once(*more, code=2)
+            expect("is no audit log" in result.error_lines[-1], "%s", result)
+            with open(audited.path, "rb") as file:
+                expect(file.read() == content, "%r was written to", content)
+
+
+def test_a_first_line_that_a_crash_cut_short_is_written_again(box):
     _, path = box.database(TABLE)
     audited = Audited(box, path)
     with open(audited.path, "wb") as file:
-        file.write(b"something else\n")
-    result = audited.once(code=2)
-    expect("is no audit log" in result.error_lines[-1], "%s", result)
-    with open(audited.path, "rb") as file:
-        expect(file.read() == b"something else\n", "it was written to")
+        file.write(b'{"n":0,"time":"2026-11')
+    os.chmod(audited.path, 0o600)
+    audited.once()
+    audited.matches()
 
 
 def test_a_state_directory_that_is_lost(box):
