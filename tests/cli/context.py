@@ -189,6 +189,67 @@ def test_columns_can_be_masked_and_left_out_of_it(box):
     end(box, tail, writer)
 
 
+def audit_lines(log):
+    """What an audit log says of rows, schemas, contexts and transactions."""
+    with open(log, "rb") as lines:
+        return [line for line in map(json.loads, lines) if "txn" in line]
+
+
+def test_an_audit_log_has_it_as_by(box):
+    writer, path = box.database(CONTEXT, *TABLES)
+    log = box.path("log")
+    tail = box.tail(path, *SETTING, *ALONE, "--to", "audit:" + log, "--state",
+                    box.path("state"), "-D", "snapshot.mode=no_data")
+    commit(writer, "INSERT INTO z VALUES (1, 1)", "CREATE TABLE n(x)", upsert("alice"))
+    commit(writer, upsert("bob"))
+    writer.sql("c", "UPDATE z SET v = 2")
+    box.wait_until(lambda: len(audit_lines(log)) >= 4, 20, "no four lines")
+    box.stop(tail)
+    lines = audit_lines(log)
+    expect([(e["op"], e.get("by", {}).get("actor"), e.get("change_id")) for e in lines]
+           == [("schema", "alice", None), ("insert", "alice", 1), ("message", "bob", 2),
+               ("update", None, 3)], "%s", lines)
+    expect(lines[3]["changed"] == {"v": [1, 2]} and lines[3]["key"] == {"id": 1}, "%s",
+           lines)
+
+
+def test_an_audit_log_says_of_a_catch_up_since_when_and_who_may_have_been(box):
+    writer, path = box.database(LOOSE, *TABLES)
+    log = box.path("log")
+    args = (path, *SETTING, "--to", "audit:" + log, "--state", box.path("state"),
+            "--once", "-D", "snapshot.mode=no_data")
+    expect(box.run(*args).code == 0, "the first run failed")
+    for i, name in enumerate(("alice", "bob")):
+        commit(writer, "INSERT INTO %s(actor) VALUES ('%s')" % (NAME, name),
+               "INSERT INTO z VALUES (%d, 1)" % i)
+    writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
+    result = box.run(*args, "-D", "audit.row=full")
+    expect(result.code == 0, "%s", result)
+    with open(log, "rb") as file:
+        whole = [json.loads(line) for line in file]
+    (settings,) = [e for e in whole if e["op"] == "settings"]
+    expect(settings["changed"] == {"audit.row": ["changed", "full"]}, "%s", settings)
+    lines = audit_lines(log)
+    expect([e["op"] for e in lines] == ["insert", "insert", "catch_up"], "%s", lines)
+    for line in lines:
+        expect("by" not in line and line["context_rows"] == 2, "%s", line)
+        expect([c["actor"] for c in line["context_candidates"]] == ["alice", "bob"], "%s",
+               line)
+        expect(line["since"] <= line["time"] and len(line["since"]) == 24, "%s", line)
+    expect(all(e["catch_up"] is True for e in lines[:2]), "%s", lines)
+    expect(lines[2]["rows"] == 2 and lines[2]["pages"] >= lines[2]["changed_pages"] > 0,
+           "%s", lines[2])
+
+
+def test_what_is_debeziums_does_not_go_with_an_audit_log(box):
+    _, path = box.database(*TABLES)
+    for word in ("schemas.enable=true", "provide.transaction.metadata=true",
+                 "heartbeat.interval.ms=5"):
+        result = box.run(path, "--to", "audit:" + box.path("log"), "--once", "-D", word)
+        expect(result.code == 2 and word.split("=")[0] in result.error_lines[0]
+               and "audit:" in result.error_lines[0], "%s", result)
+
+
 def test_alone_without_a_table_is_refused(box):
     _, path = box.database(*TABLES)
     result = box.run(path, *ALONE)

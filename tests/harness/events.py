@@ -123,7 +123,7 @@ class Settings:
     """What was asked of the program, as far as it shapes its lines."""
 
     def __init__(self, database, prefix=None, record=False, metadata=False,
-                 tombstones=True, skipped="", binary="bytes"):
+                 tombstones=True, skipped="", binary="bytes", context=None):
         self.database = database
         self.prefix = prefix or re.sub(r"\.[^.]*$", "", database)
         self.record = record
@@ -131,6 +131,7 @@ class Settings:
         self.tombstones = tombstones
         self.skipped = set(skipped)
         self.binary = binary
+        self.context = context      # transaction.context.table
 
     def arguments(self):
         args = []
@@ -144,6 +145,8 @@ class Settings:
             args += ["-D", "skipped.operations=" + ",".join(sorted(self.skipped))]
         if self.binary != "bytes":
             args += ["-D", "binary.handling.mode=" + self.binary]
+        if self.context:
+            args += ["-D", "transaction.context.table=" + self.context]
         return args
 
 
@@ -155,6 +158,7 @@ class LineChecker:
         self.previous_lsn = None
         self.change_id = 0
         self.events = 0
+        self.context = None
 
     def wanted(self, events):
         """The events that pass the filters."""
@@ -171,8 +175,10 @@ class LineChecker:
             count += 2
         return count
 
-    def check_transaction(self, lines, events, ordered=True):
-        """`lines` (raw) are all lines of one transaction with `events`."""
+    def check_transaction(self, lines, events, ordered=True, context=None):
+        """`lines` (raw) are all lines of one transaction with `events`; each has that
+        context, if there is a table of it."""
+        self.context = context
         events = self.wanted(events)
         parsed = [parse_line(line) for line in lines]
         for line in lines:
@@ -259,8 +265,11 @@ class LineChecker:
         value = self._value(parsed)
         if value is None:
             raise Mismatch("a tombstone where %s was expected" % event)
-        if list(value) != VALUE_FIELDS:
+        if list(value) != VALUE_FIELDS + (["context"] if settings.context else []):
             raise Mismatch("event has fields %r" % list(value))
+        if settings.context and value["context"] != self.context:
+            raise Mismatch("context is %r, expected %r" % (
+                value["context"], self.context))
         self._check_images(value, event)
         source = value["source"]
         if list(source) != SOURCE_FIELDS:

@@ -155,6 +155,7 @@ class StateReader:
         self.auto_vacuum = 0
         self.odd_text = set()
         self.previous = {}
+        self.apart = None           # a table whose rows are no part of the state
 
     def open(self):
         self.db = sqlite3.connect(self.path, isolation_level=None, timeout=20)
@@ -173,7 +174,8 @@ class StateReader:
         sql = dict(self.db.execute(
             "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table'"))
         for _, name, kind, _, without_rowid, strict in listed:
-            if kind != "table" or ascii_lower(name).startswith("sqlite_"):
+            if (kind != "table" or ascii_lower(name).startswith("sqlite_")
+                    or name == self.apart):
                 continue
             columns = [Column(*row[1:]) for row in self.db.execute(
                 "PRAGMA main.table_xinfo(%s)" % quote(name)) if row[6] != 1]

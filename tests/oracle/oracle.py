@@ -30,6 +30,15 @@ from .workload import Profile, Unit, Workload
 BACKLOG = 200
 
 
+# In some seeds most transactions say who makes them.
+CONTEXT = "rowtail_context"
+CONTEXT_COLUMNS = ("id", "seq", "actor")
+CONTEXT_TABLE = ("CREATE TABLE %s(id INTEGER PRIMARY KEY CHECK(id=1), seq INT NOT NULL,"
+                 " actor TEXT)" % CONTEXT)
+CONTEXT_UPSERT = ("INSERT INTO %s VALUES (1, 1, '%%s') ON CONFLICT(id) DO UPDATE SET"
+                  " seq = seq + 1, actor = excluded.actor" % CONTEXT)
+
+
 def reader_setup(db):
     db.create_collation("backwards", reversed_order)
     db.create_function("crc", 1, crc_text, deterministic=True)
@@ -38,13 +47,14 @@ def reader_setup(db):
 class Pending:
     """A commit whose events are still to come."""
 
-    __slots__ = ("number", "unit", "answers", "state")
+    __slots__ = ("number", "unit", "answers", "state", "context")
 
-    def __init__(self, number, unit, answers, state):
+    def __init__(self, number, unit, answers, state, context):
         self.number = number
         self.unit = unit
         self.answers = answers
         self.state = state
+        self.context = context
 
 
 class SeedFailed(Exception):
@@ -66,10 +76,15 @@ class SeedRun:
         if self.archived.is_apart:
             self.profile.free_running = False
         self.workload = Workload(self.rng, self.profile)
+        self.actors = random.Random("actors of %s" % seed)
+        self.has_context = (not options.fake and not self.archived.is_on
+                            and self.actors.random() < 0.5)
+        self.context_row = None
         self.path = os.path.join(folder, "app.db")
         self.writers = {}
         self.names = []             # (library, connection) that can be used
         self.reader = StateReader(self.path, reader_setup)
+        self.reader.apart = CONTEXT if self.has_context else None
         self.tail = None
         self.pending = deque()
         self.log = deque(maxlen=12)
@@ -122,6 +137,8 @@ class SeedRun:
             "PRAGMA page_size=%d" % p.page_size, "PRAGMA encoding='%s'" % p.encoding,
             "PRAGMA auto_vacuum=%d" % p.auto_vacuum, "PRAGMA journal_mode=WAL"])
         statements = self.workload.setup()
+        if self.has_context:
+            statements = [CONTEXT_TABLE] + list(statements)
         for statement in statements:
             result = writer.run("main", [("x", statement)])[0]
             if isinstance(result, str):
@@ -139,7 +156,8 @@ class SeedRun:
 
     def start_tail(self):
         p, options = self.profile, self.options
-        self.settings = Settings("app.db", record=p.record, metadata=p.metadata)
+        self.settings = Settings("app.db", record=p.record, metadata=p.metadata,
+                                 context=CONTEXT if self.has_context else None)
         command = [options.rowtail, self.path] + self.settings.arguments()
         command += self.archived.arguments(p.snapshot)
         self.tail = Tail(command, options.wrapper, slow=options.slow)
@@ -158,12 +176,33 @@ class SeedRun:
         self.checker.check_transaction(
             self.tail.take(count), events, ordered=all(e.ordered for e in events))
 
-    def expect_commit(self, unit, old, new):
+    def name_actors(self, unit):
+        """Has the transaction say who makes it, at its begin and sometimes again."""
+        steps = unit.steps
+        if (not self.has_context or len(steps) < 3 or self.actors.random() < 0.2
+                or not steps[0][1].startswith("BEGIN")):
+            return
+        actor = self.actors.choice(("alice", "bob", "carol \"x\""))
+        places = [1] + [i for i in range(2, len(steps)) if self.actors.random() < 0.2]
+        for place in reversed(places):
+            steps.insert(place, ("x", CONTEXT_UPSERT % actor))
+
+    def read_context(self):
+        """The row, if the last commit has written it."""
+        if not self.has_context:
+            return None
+        row = self.reader.db.execute("SELECT * FROM " + CONTEXT).fetchone()
+        if row == self.context_row:
+            return None
+        self.context_row = row
+        return dict(zip(CONTEXT_COLUMNS, row))
+
+    def expect_commit(self, unit, old, new, context):
         answers = expect.step(old, new, vacuum=unit.vacuum)
         if unit.only_renames and len(answers) > 1:
             answers = answers[:1] if not expect.Renames(old, new).come else answers
         self.commits += 1
-        pending = Pending(self.commits, unit, answers, new)
+        pending = Pending(self.commits, unit, answers, new, context)
         self.self_check(old, new, answers)
         self.check_renames(old, new, unit)
         if len(answers) > 1:
@@ -230,7 +269,8 @@ class SeedRun:
                 try:
                     trial.check_transaction(
                         [self.tail.peek(i) for i in range(count)], answer,
-                        ordered=all(e.ordered for e in answer))
+                        ordered=all(e.ordered for e in answer),
+                        context=pending.context)
                 except Mismatch as found:
                     problem = found
                     continue
@@ -273,7 +313,8 @@ class SeedRun:
             lines = self.tail.take(count)
             try:
                 self.checker.check_transaction(
-                    lines, events, ordered=all(e.ordered for e in events))
+                    lines, events, ordered=all(e.ordered for e in events),
+                    context=pending.context)
             except Mismatch as problem:
                 self.failed_commit = pending
                 self.failed_lines = lines
@@ -295,6 +336,7 @@ class SeedRun:
         library = self.rng.choice(self.profile.libraries)
         connection = "c%d" % self.rng.randrange(self.profile.connections)
         writer = self.writers[library]
+        self.name_actors(unit)
         self.note("%d %s/%s %s:\n%s" % (
             self.commits + 1, library, connection, unit.kind,
             "\n".join("    " + describe(s) for s in unit.steps)))
@@ -316,11 +358,12 @@ class SeedRun:
         if not self.reader.db:
             self.reader.open()
         old, new = self.workload.state, self.reader.read()
+        context = self.read_context()
         self.workload.state = new
         self.archived.looked(self.commits + 1, unit, self.reader.db)
         if lonely and self.rng.random() < 0.3:
             self.close_all()
-        self.expect_commit(unit, old, new)
+        self.expect_commit(unit, old, new, context)
         if not self.profile.free_running or len(self.pending) > BACKLOG:
             self.drain(block=True)
         else:
