@@ -211,9 +211,12 @@ enum status unmatched_check(const struct unmatched *u, struct error *err)
 	size_t filtered = 0;
 
 	for (size_t i = 0; i < u->catalog->table_count; i++) {
-		const char *reason = u->catalog->tables[i]->left_out;
+		const struct table *table = u->catalog->tables[i];
+		const char *reason = table->left_out;
 
-		captured += !reason;
+		/* Of the context's table there are no events. */
+		captured += !reason && (!u->context_table ||
+					strcasecmp(table->name, u->context_table) != 0);
 		filtered += reason && table_filter_is_reason(reason);
 	}
 	if (tables && name_patterns_count(tables) > 0 && captured == 0 &&

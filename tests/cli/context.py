@@ -189,6 +189,30 @@ def test_columns_can_be_masked_and_left_out_of_it(box):
     end(box, tail, writer)
 
 
+def test_a_list_that_leaves_only_the_context_is_refused(box):
+    _, path = box.database(CONTEXT, *TABLES)
+    result = box.run(path, *SETTING, "-D", "table.include.list=nothing", "--snapshot",
+                     "--once")
+    expect(result.code == 2 and "leaves nothing to capture" in result.error_lines[-1],
+           "%s", result)
+
+
+def test_tables_of_any_kind_can_be_the_context(box):
+    for ddl, row in (("(k TEXT PRIMARY KEY, a) WITHOUT ROWID", {"k": "b", "a": 2}),
+                     ("(k, a, u AS (upper(k)))", {"k": "b", "a": 2, "u": "B"})):
+        name = 'W "%d" \u00e4' % len(ddl)
+        quoted = '"%s"' % name.replace('"', '""')
+        writer, path = box.database("PRAGMA encoding='UTF-16le'", TABLES[0],
+                                    "CREATE TABLE %s%s" % (quoted, ddl),
+                                    name="app%d.db" % len(ddl))
+        tail = box.tail(path, "-D", "transaction.context.table=" + name.replace("W", "w"))
+        commit(writer, "INSERT INTO a VALUES (1, 1)",
+               "INSERT INTO %s(k, a) VALUES ('b', 2)" % quoted)
+        (event,) = take(tail, 1)
+        expect(event["context"] == row, "%s", event)
+        box.stop(tail)
+
+
 def audit_lines(log):
     """What an audit log says of rows, schemas, contexts and transactions."""
     with open(log, "rb") as lines:
