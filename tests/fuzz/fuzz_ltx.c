@@ -218,7 +218,7 @@ static void try_others(const struct merge *m, const struct archive_list *list,
 	size_t len = (size_t)m->page_count * m->page_size;
 	struct merged merged = {
 	    .status = status, .page_size = m->page_size, .page_count = m->page_count};
-	struct ltx_header first;
+	struct ltx_header first = {0};
 
 	if (status == ST_OK && len > 0) {
 		void *bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, m->fd, 0);
