@@ -10,7 +10,6 @@
 
 #include "src/archive/archive_base.h"
 #include "src/archive/file_transaction.h"
-#include "src/archive/location.h"
 #include "src/archive/ltx.h"
 #include "src/archive/merge.h"
 #include "src/archive/plan.h"
@@ -22,6 +21,7 @@
 #include "src/base/quote.h"
 #include "src/base/temp_file.h"
 #include "src/base/thread.h"
+#include "src/storage/location.h"
 
 #define TRIES       5               /* while files are compacted or removed by others */
 #define AHEAD_TXNS  1024u           /* that are read before they are decoded */

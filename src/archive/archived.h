@@ -32,10 +32,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/archive/storage_settings.h"
 #include "src/archive/when.h"
 #include "src/history/history.h"
 #include "src/history/source.h"
+#include "src/storage/storage_settings.h"
 
 struct archived_settings {
 	const char *location; /* as the user gave it; all is borrowed until close */

@@ -28,9 +28,9 @@
 #include <stdint.h>
 
 #include "src/archive/policy_settings.h"
-#include "src/archive/storage_settings.h"
 #include "src/base/status.h"
 #include "src/history/listener.h"
+#include "src/storage/storage_settings.h"
 
 struct archiver;
 

@@ -16,7 +16,7 @@
 #ifndef CHANGED_PAGES_H
 #define CHANGED_PAGES_H
 
-#include "src/archive/storage.h"
+#include "src/storage/storage.h"
 
 struct changed_pages {
 	uint64_t *bits; /* page n at bit n - 1; limit bits, the others 0 */

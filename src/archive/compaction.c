@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
-#include "src/archive/fd_file.h"
 #include "src/archive/ltx_writer.h"
 #include "src/archive/merge.h"
 #include "src/archive/plan.h"
 #include "src/base/fault.h"
+#include "src/storage/fd_file.h"
 
 #define NO_PAGE UINT64_MAX
 

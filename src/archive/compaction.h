@@ -25,7 +25,7 @@
 #ifndef COMPACTION_H
 #define COMPACTION_H
 
-#include "src/archive/storage.h"
+#include "src/storage/storage.h"
 
 #define COMPACTION_INPUTS 100u
 

@@ -26,10 +26,10 @@
 #ifndef FILE_TRANSACTION_H
 #define FILE_TRANSACTION_H
 
-#include "src/archive/storage.h"
 #include "src/history/source.h"
 #include "src/history/spool.h"
 #include "src/history/transaction.h"
+#include "src/storage/storage.h"
 
 /* A state of the database. */
 struct file_state {

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "src/archive/location.h"
 #include "src/archive/owner.h"
 #include "src/archive/upkeep.h"
 #include "src/base/clock.h"
@@ -15,6 +14,7 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/thread.h"
+#include "src/storage/location.h"
 
 #define ROUND_NS       (60 * NS_PER_S) /* between two looks at the most */
 #define FIRST_PAUSE_NS NS_PER_S        /* after a failure; doubled, up to */

@@ -18,7 +18,7 @@
 #define KEEPER_H
 
 #include "src/archive/policy.h"
-#include "src/archive/storage_settings.h"
+#include "src/storage/storage_settings.h"
 
 struct keeper;
 

@@ -41,8 +41,8 @@
 
 #include <stdint.h>
 
-#include "src/archive/storage.h"
 #include "src/base/status.h"
+#include "src/storage/storage.h"
 
 #define LTX_HEADER_BYTES  100u
 #define LTX_TRAILER_BYTES 16u

@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 #include "src/archive/compaction.h"
-#include "src/archive/directory.h"
-#include "src/archive/file_name.h"
 #include "src/archive/ltx.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
@@ -23,6 +21,8 @@
 #include "src/base/file_io.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
+#include "src/storage/directory.h"
+#include "src/storage/file_name.h"
 
 #define NEW_FILE      "new"
 #define WRITER_FILE   "writer"

@@ -27,8 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/archive/storage.h"
 #include "src/base/last_error.h"
+#include "src/storage/storage.h"
 
 #define OUTBOX_FOLDER       "archive"
 #define OUTBOX_WRITER_BYTES 33 /* with the NUL */

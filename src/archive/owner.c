@@ -8,6 +8,7 @@
 #include "src/base/buffer.h"
 #include "src/base/clock.h"
 #include "src/base/quote.h"
+#include "src/base/time_text.h"
 
 #define NOTE_BYTES   1024
 #define WRITER_CHARS 32
@@ -84,7 +85,7 @@ static enum status put_note(struct owner *owner, unsigned number, struct error *
 	buffer_add_str(&note, "\",\"database\":\"");
 	add_name(&note, owner->database);
 	buffer_add_str(&note, "\",\"since\":\"");
-	buffer_add_str(&note, when_time_text(clock_wall_ns()).text);
+	buffer_add_str(&note, time_text_ms(clock_wall_ns()).text);
 	buffer_add_str(&note, "\"}\n");
 	status = !buffer_ok(&note)
 		     ? error_no_memory(err, "the archive")

@@ -12,14 +12,14 @@
  * OWNERSHIP  All is borrowed for the call.
  * THREADS    One at a time, as the storage.
  * ERRORS     ST_CONFIG: it is another's; the text says what to do. Others: as
- *            src/archive/storage.h.
+ *            src/storage/storage.h.
  */
 #ifndef OWNER_H
 #define OWNER_H
 
 #include <stdbool.h>
 
-#include "src/archive/storage.h"
+#include "src/storage/storage.h"
 
 struct owner {
 	struct storage *storage;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/array.h"
+#include "src/base/time_text.h"
 
 /* ---- states ---- */
 
@@ -165,7 +166,7 @@ bool gap_find(const struct archive_list *list, const struct moments *moments,
 static void moment_text(const struct moment *moment, char *text, size_t size)
 {
 	(void)snprintf(text, size, "txid:%" PRIx64 " (%s)", moment->txid,
-		       when_time_text(moment->time_ns).text);
+		       time_text_ms(moment->time_ns).text);
 }
 
 /* `what` is not in the archive, whose nearest states are on both sides of `txid`. */
@@ -312,7 +313,7 @@ static enum status find_moment(const struct archive_list *list,
 		char what[64];
 
 		(void)snprintf(what, sizeof what, "at or before %s",
-			       when_time_text(when->time_ns).text);
+			       time_text_ms(when->time_ns).text);
 		return no_moment(list, moments, 0, when, what, err);
 	}
 	return unreachable(list, moments, when, when->txid, false, err);

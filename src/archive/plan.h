@@ -29,9 +29,9 @@
 #ifndef PLAN_H
 #define PLAN_H
 
-#include "src/archive/file_name.h"
-#include "src/archive/storage.h"
 #include "src/archive/when.h"
+#include "src/storage/file_name.h"
+#include "src/storage/storage.h"
 
 struct plan {
 	const struct archive_file **files; /* oldest first; the first is whole */

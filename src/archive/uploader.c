@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "src/archive/keeper.h"
-#include "src/archive/location.h"
 #include "src/archive/ltx.h"
 #include "src/archive/owner.h"
 #include "src/archive/plan.h"
@@ -20,6 +19,7 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/thread.h"
+#include "src/storage/location.h"
 
 #define FIRST_PAUSE_NS NS_PER_S        /* after a failure; doubled, up to */
 #define LAST_PAUSE_NS  (60 * NS_PER_S) /* this */

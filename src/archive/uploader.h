@@ -18,7 +18,7 @@
 #include "src/archive/archive_resume.h"
 #include "src/archive/outbox.h"
 #include "src/archive/policy.h"
-#include "src/archive/storage_settings.h"
+#include "src/storage/storage_settings.h"
 
 struct uploader;
 

@@ -14,7 +14,7 @@
 #ifndef WAY_H
 #define WAY_H
 
-#include "src/archive/storage.h"
+#include "src/storage/storage.h"
 
 struct way {
 	const struct archive_file **ends; /* by max_txid ascending */

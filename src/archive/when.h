@@ -40,14 +40,4 @@ enum status when_parse_option(const char *option, const char *text, int64_t now_
 /* The option that it was given with. */
 const char *when_option(const struct when *when);
 
-/* A time of RFC 3339 that is all of the text; false: it is none. */
-bool when_read_time(const char *text, int64_t *time_ns);
-
-/* A time as RFC 3339 in UTC, with milliseconds; with nanoseconds. */
-struct when_text {
-	char text[40];
-};
-struct when_text when_time_text(int64_t time_ns);
-struct when_text when_exact_text(int64_t time_ns);
-
 #endif

@@ -18,14 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/archive/location.h"
 #include "src/archive/merge.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
+#include "src/base/time_text.h"
 #include "src/command_table.h"
 #include "src/commands/archive_compare.h"
 #include "src/commands/archive_upkeep.h"
+#include "src/storage/location.h"
 
 /* An archive as it was listed. */
 struct archive {
@@ -113,7 +114,7 @@ static json_t *json_txid(uint64_t txid)
 static json_t *json_moment(const struct moment *m)
 {
 	return m ? json_pack("{s:o, s:s}", "txid", json_txid(m->txid), "time",
-			     when_time_text(m->time_ns).text)
+			     time_text_ms(m->time_ns).text)
 		 : json_null();
 }
 
@@ -130,7 +131,7 @@ static json_t *json_files(const struct archive_list *list)
 				       json_txid(file->min_txid), "max_txid",
 				       json_txid(file->max_txid), "size",
 				       (json_int_t)file->size, "time",
-				       when_time_text(file->time_ns).text)) != 0) {
+				       time_text_ms(file->time_ns).text)) != 0) {
 			json_decref(all);
 			return NULL;
 		}
@@ -185,7 +186,7 @@ static void print_moment(const char *name, const struct moment *m)
 {
 	if (m) {
 		(void)printf("%s txid:%" PRIx64 " %s\n", name, m->txid,
-			     when_time_text(m->time_ns).text);
+			     time_text_ms(m->time_ns).text);
 	} else {
 		(void)printf("%s none\n", name);
 	}
@@ -202,7 +203,7 @@ static enum status print_lines(const struct archive *a, struct error *err)
 
 		(void)printf("%5u %016" PRIx64 " %016" PRIx64 " %10" PRIu64 " %s\n",
 			     file->level, file->min_txid, file->max_txid, file->size,
-			     when_time_text(file->time_ns).text);
+			     time_text_ms(file->time_ns).text);
 	}
 	(void)putchar('\n');
 	print_moment("first: ", reachable(&a->moments, false));
@@ -308,9 +309,8 @@ static enum status say_verified(const struct archive *a, const struct verified *
 
 	(void)printf("verified %zu files, %" PRIu64 " bytes; latest: txid:%" PRIx64
 		     " (%s), %" PRIu32 " pages of %" PRIu32 " bytes\n",
-		     v->files, v->bytes, latest->txid,
-		     when_time_text(v->latest_ns).text, merge->page_count,
-		     merge->page_size);
+		     v->files, v->bytes, latest->txid, time_text_ms(v->latest_ns).text,
+		     merge->page_count, merge->page_size);
 	return flush(err);
 }
 

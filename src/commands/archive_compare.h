@@ -16,7 +16,7 @@
 #ifndef ARCHIVE_COMPARE_H
 #define ARCHIVE_COMPARE_H
 
-#include "src/archive/storage.h"
+#include "src/storage/storage.h"
 
 struct archive_compared {
 	uint64_t lsn;   /* D */

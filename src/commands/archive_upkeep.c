@@ -4,10 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "src/archive/location.h"
 #include "src/archive/upkeep.h"
 #include "src/base/clock.h"
 #include "src/base/stop.h"
+#include "src/base/time_text.h"
+#include "src/storage/location.h"
 
 /* What was done. */
 struct done {
@@ -22,7 +23,7 @@ static void tell(void *context, const struct archive_file *file, bool is_removed
 
 	(void)printf("%s %s %" PRIu64 " %s\n", is_removed ? done->verb : "made",
 		     archive_name(file).text, file->size,
-		     when_time_text(file->time_ns).text);
+		     time_text_ms(file->time_ns).text);
 	done->count++;
 	done->bytes += file->size;
 }

@@ -5,10 +5,10 @@
 
 #include "btree/db_header.h"
 #include "src/archive/changed_pages.h"
-#include "src/archive/location.h"
 #include "src/archive/pages.h"
 #include "src/base/clock.h"
 #include "src/history/view.h"
+#include "src/storage/location.h"
 
 #define TRIES 5 /* while files are compacted or removed by others */
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "src/archive/location.h"
 #include "src/archive/merge.h"
 #include "src/archive/restored_file.h"
 #include "src/base/clock.h"
@@ -20,7 +19,9 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
+#include "src/base/time_text.h"
 #include "src/command_table.h"
+#include "src/storage/location.h"
 
 #define TRIES 5 /* while files are compacted or removed by others */
 
@@ -79,7 +80,7 @@ static void say_result(const struct restore *r)
 	log_info("restored %s as of txid:%" PRIx64 " (%s): %" PRIu32
 		 " pages of %" PRIu32 " bytes from %zu files",
 		 quote(r->config->words[1]).text, r->plan.txid,
-		 when_time_text(r->plan.time_ns).text, r->merge.page_count,
+		 time_text_ms(r->plan.time_ns).text, r->merge.page_count,
 		 r->merge.page_size, r->plan.count);
 }
 

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "schemas/view_vfs.h"
-#include "src/archive/location.h"
 #include "src/archive/pages.h"
 #include "src/base/clock.h"
 #include "src/base/quote.h"
 #include "src/capture/database_file.h"
 #include "src/state/state_pages.h"
+#include "src/storage/location.h"
 
 #define TRIES 5 /* while somebody writes to a database file */
 

@@ -17,12 +17,12 @@
 #include "schemas/encoder.h"
 #include "sinks/sink_table.h"
 #include "src/archive/policy_settings.h"
-#include "src/archive/storage_settings.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/config/column_options.h"
 #include "src/config/kafka_options.h"
 #include "src/config/select_overrides.h"
+#include "src/storage/storage_settings.h"
 
 enum line_format { LINES_VALUE, LINES_RECORD };
 

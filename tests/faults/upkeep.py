@@ -21,7 +21,7 @@ ELSEWHERE = "/dev/shm"
 
 def names():
     found = set()
-    for path in glob.glob(os.path.join(os.path.dirname(TESTS), "src", "archive", "*.c")):
+    for path in glob.glob(os.path.join(os.path.dirname(TESTS), "src", "*", "*.c")):
         with open(path) as source:
             found |= set(PLACE.findall(source.read()))
     return found

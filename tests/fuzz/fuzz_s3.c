@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/archive/s3.h"
-#include "src/archive/s3_fault.h"
-#include "src/archive/s3_storage.h"
+#include "src/storage/s3.h"
+#include "src/storage/s3_fault.h"
+#include "src/storage/s3_storage.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

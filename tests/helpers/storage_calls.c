@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/archive/location.h"
 #include "src/base/clock.h"
+#include "src/storage/location.h"
 
 static uint64_t number(const char *text)
 {

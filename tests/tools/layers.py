@@ -4,13 +4,14 @@
 
     src/base <- btree <- src/history <- src/state <- src/capture
                 btree, src/history, schemas <- src/decode
-                            btree, src/history <- src/archive
+                src/storage, btree, src/history <- src/archive; src/storage: src/base
     sinks include src/base and src/audit only; src/audit: src/base; schemas: btree and
          src/base
          btree, src/config, src/state, sinks, schemas, src/decode <- src/deliver
                 all of them <- src (main, and what follows) <- src/commands
 
-    src/config knows the settings of archives, src/archive/*_settings.h, no more.
+    src/config knows the settings of archives, src/archive/*_settings.h and
+    src/storage/*_settings.h, no more.
     Of sinks all others see what holds for every sink, sinks/sink*.h, and no kind's own.
 
 Project headers are included with quotes and from the root of the tree. The header
@@ -29,17 +30,19 @@ LAYERS = {
     "schemas": {"schemas", "btree", "src/base"},
     "src/audit": {"src/audit", "src/base"},
     "sinks": {"sinks", "src/audit", "src/base"},
-    "src/config": {"src/config", "src/archive", "sinks", "schemas", "src/base"},
+    "src/storage": {"src/storage", "src/base"},
+    "src/config": {"src/config", "src/archive", "src/storage", "sinks", "schemas",
+                   "src/base"},
     "src/history": {"src/history", "btree", "src/base"},
     "src/state": {"src/state", "src/history", "schemas", "btree", "src/base"},
     "src/capture": {"src/capture", "src/state", "src/history", "btree", "src/base"},
-    "src/archive": {"src/archive", "src/history", "btree", "src/base"},
+    "src/archive": {"src/archive", "src/storage", "src/history", "btree", "src/base"},
     "src/decode": {"src/decode", "src/history", "schemas", "btree", "src/base"},
     "src/deliver": {"src/deliver", "src/decode", "src/state", "src/config", "sinks",
                     "schemas", "btree", "src/base"},
-    "src": {"src", "src/archive", "src/deliver", "src/decode", "src/capture", "src/state",
-            "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
-    "src/commands": {"src/commands", "src", "src/audit", "src/archive", "src/deliver", "src/decode",
+    "src": {"src", "src/archive", "src/storage", "src/deliver", "src/decode", "src/capture",
+            "src/state", "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
+    "src/commands": {"src/commands", "src", "src/audit", "src/archive", "src/storage", "src/deliver", "src/decode",
                      "src/capture", "src/state", "src/history", "src/config", "sinks",
                      "schemas", "btree", "src/base"},
 }
@@ -48,7 +51,8 @@ LAYERS = {
 OPEN_TO_OTHERS = {"sinks": r"sinks/sink(_\w+)?\.h"}
 
 # What a folder may include of another one, where that is less than all.
-OPEN_TO = {("src/config", "src/archive"): r"src/archive/\w+_settings\.h"}
+OPEN_TO = {("src/config", "src/archive"): r"src/archive/\w+_settings\.h",
+           ("src/config", "src/storage"): r"src/storage/\w+_settings\.h"}
 
 # Header of a library -> the files that may include it (regular expressions, whole path).
 LIBRARIES = {
@@ -59,9 +63,9 @@ LIBRARIES = {
                     r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"lz4(frame)?\.h": [r"src/archive/.*"],
-    r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/archive/s3_sign\.c",
+    r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/storage/s3_sign\.c",
                     r"src/audit/.*"],
-    r"curl/.*": [r"src/archive/s3_client\.c"],
+    r"curl/.*": [r"src/storage/s3_client\.c"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }
 

@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/archive/location.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
+#include "src/storage/location.h"
 
 #define CONTENT "not LTX, but nobody asks here"
 

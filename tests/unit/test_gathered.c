@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "btree/db_header.h"
-#include "src/archive/fd_file.h"
 #include "src/archive/gathered.h"
 #include "src/base/temp_file.h"
+#include "src/storage/fd_file.h"
 
 #define MOST 16400u /* pages of a database of these tests */
 

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/archive/fd_file.h"
 #include "src/archive/outbox.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
+#include "src/storage/fd_file.h"
 #include "tests/lib/ltx_file.h"
 
 #define PAGE  512u

@@ -11,11 +11,11 @@
 
 #include <unistd.h>
 
-#include "src/archive/location.h"
 #include "src/archive/merge.h"
 #include "src/archive/pages.h"
 #include "src/base/bytes.h"
 #include "src/base/temp_file.h"
+#include "src/storage/location.h"
 #include "tests/lib/ltx_file.h"
 
 #define PAGE 512u

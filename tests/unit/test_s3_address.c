@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/archive/s3_address.h"
+#include "src/storage/s3_address.h"
 
 struct row {
 	const char *endpoint;

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "src/archive/s3_sign.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
 #include "src/base/temp_file.h"
+#include "src/storage/s3_sign.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

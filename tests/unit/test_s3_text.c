@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/archive/s3_text.h"
+#include "src/storage/s3_text.h"
 
 static struct s3_span span(const char *text)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/archive/storage_settings.h"
+#include "src/storage/storage_settings.h"
 
 static void test_a_folder_is_told_from_a_bucket(void **state)
 {

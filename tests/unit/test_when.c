@@ -9,6 +9,7 @@
 
 #include "src/archive/when.h"
 #include "src/base/clock.h"
+#include "src/base/time_text.h"
 
 #define NOW 1764000000000000000 /* 2025-11-24T16:00:00Z */
 
@@ -124,13 +125,13 @@ static void test_anything_else_is_refused(void **state)
 static void test_times_are_printed_with_milliseconds(void **state)
 {
 	(void)state;
-	assert_string_equal(when_time_text(NOW).text, "2025-11-24T16:00:00.000Z");
-	assert_string_equal(when_time_text(NOW + 7999999).text,
+	assert_string_equal(time_text_ms(NOW).text, "2025-11-24T16:00:00.000Z");
+	assert_string_equal(time_text_ms(NOW + 7999999).text,
 			    "2025-11-24T16:00:00.007Z");
-	assert_string_equal(when_exact_text(NOW + 7000009).text,
+	assert_string_equal(time_text_ns(NOW + 7000009).text,
 			    "2025-11-24T16:00:00.007000009Z");
-	assert_string_equal(when_time_text(-1).text, "1969-12-31T23:59:59.999Z");
-	assert_string_equal(when_time_text(0).text, "1970-01-01T00:00:00.000Z");
+	assert_string_equal(time_text_ms(-1).text, "1969-12-31T23:59:59.999Z");
+	assert_string_equal(time_text_ms(0).text, "1970-01-01T00:00:00.000Z");
 }
 
 int main(void)
