@@ -95,19 +95,25 @@ void audit_log_clear(struct audit_log *log)
 	*log = (struct audit_log){.writer = {.fd = -1}};
 }
 
+/* One hash is the salts of two lines. */
 static void add_salt(struct audit_log *log)
 {
-	uint64_t n = log->tree.count;
+	uint64_t n = log->tree.count, pair = n / 2;
 	uint8_t number[8];
-	struct audit_hash salt;
 
-	for (unsigned i = 0; i < sizeof number; i++) {
-		number[i] = (uint8_t)(n >> (56 - 8 * i));
+	if (!log->has_salts || log->salts_pair != pair) {
+		for (unsigned i = 0; i < sizeof number; i++) {
+			number[i] = (uint8_t)(pair >> (56 - 8 * i));
+		}
+		log->salts =
+		    audit_hash_of(&log->hasher, log->secrets.salt,
+				  sizeof log->secrets.salt, number, sizeof number);
+		log->salts_pair = pair;
+		log->has_salts = true;
 	}
-	salt = audit_hash_of(&log->hasher, log->secrets.salt, sizeof log->secrets.salt,
-			     number, sizeof number);
 	buffer_add_str(&log->lines, "\"salt\":\"");
-	audit_base64_add(&log->lines, salt.bytes, AUDIT_SALT_BYTES);
+	audit_base64_add(&log->lines, log->salts.bytes + n % 2 * AUDIT_SALT_BYTES,
+			 AUDIT_SALT_BYTES);
 	buffer_add_str(&log->lines, "\",");
 }
 

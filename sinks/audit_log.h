@@ -4,16 +4,15 @@
  * and signed heads.
  *
  * FORMAT   docs/audit.md. A line is the body that it is given behind {"n":N, and, if
- *          lines are salted, "salt":"…",: the first 12 bytes of SHA-256(secret || N as
- *          8 bytes, big-endian) in base64. Each line is a leaf of the tree
- *          (src/audit/tree.h), and so is that of a head, which signs all before it.
- * HEADS    What a head signs is durable before it is made, and so is the position that
- *          leads there: nothing that was signed is ever cut back. The caller sees to
- *          the position. PATH.checkpoint is the newest head, for copying away; it is
- *          replaced once the line of the head is durable.
- * OWNERSHIP audit_log_init / audit_log_clear; the caller's storage.
- * THREADS  The decoding thread.
- * ERRORS   Those of sinks/file_writer.h, ST_NOMEM, and ST_IO.
+ *          lines are salted, "salt":"…",: 12 bytes of SHA-256(secret || N / 2 as 8
+ *          bytes, big-endian) in base64, the first ones where N is even, else the next.
+ * Each line is a leaf of the tree (src/audit/tree.h), and so is that of a head, which
+ * signs all before it. HEADS    What a head signs is durable before it is made, and so
+ * is the position that leads there: nothing that was signed is ever cut back. The
+ * caller sees to the position. PATH.checkpoint is the newest head, for copying away; it
+ * is replaced once the line of the head is durable. OWNERSHIP audit_log_init /
+ * audit_log_clear; the caller's storage. THREADS  The decoding thread. ERRORS   Those
+ * of sinks/file_writer.h, ST_NOMEM, and ST_IO.
  */
 #ifndef SINKS_AUDIT_LOG_H
 #define SINKS_AUDIT_LOG_H
@@ -30,6 +29,9 @@ struct audit_log {
 	struct audit_hasher hasher;
 	struct audit_tree tree; /* of all lines, written or not */
 	struct audit_secrets secrets;
+	bool has_salts; /* those of the lines 2 * salts_pair and the next */
+	uint64_t salts_pair;
+	struct audit_hash salts;
 	struct buffer lines; /* that are not written yet */
 	bool is_dirty;       /* something is not synced */
 };

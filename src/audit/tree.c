@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define OPENSSL_SUPPRESS_DEPRECATED /* see the header */
+
 #include "src/audit/tree.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t leaf_prefix = 0x00, node_prefix = 0x01;
 
 enum status audit_hasher_open(struct audit_hasher *hasher, struct error *err)
 {
-	*hasher = (struct audit_hasher){.digest = EVP_MD_fetch(NULL, "SHA256", NULL),
-					.context = EVP_MD_CTX_new()};
-	if (hasher->digest && hasher->context) {
-		return ST_OK;
-	}
-	if (!hasher->context) {
-		audit_hasher_close(hasher);
-		return error_no_memory(err, "hashing");
-	}
-	audit_hasher_close(hasher);
-	return error_set(
-	    err, ST_CONFIG,
-	    "the library of OpenSSL has no SHA-256, which audit logs need");
+	*hasher = (struct audit_hasher){.state = malloc(sizeof(SHA256_CTX))};
+	return hasher->state ? ST_OK : error_no_memory(err, "hashing");
 }
 
 void audit_hasher_close(struct audit_hasher *hasher)
 {
-	EVP_MD_free(hasher->digest);
-	EVP_MD_CTX_free(hasher->context);
+	if (hasher->state) { /* a secret may have gone through it */
+		OPENSSL_cleanse(hasher->state, sizeof(SHA256_CTX));
+		free(hasher->state);
+	}
 	*hasher = (struct audit_hasher){0};
 }
 
@@ -37,11 +32,11 @@ static struct audit_hash hash(struct audit_hasher *h, const uint8_t *prefix,
 {
 	struct audit_hash out = {{0}};
 
-	if (EVP_DigestInit_ex2(h->context, h->digest, NULL) != 1 ||
-	    EVP_DigestUpdate(h->context, prefix, prefix ? 1 : 0) != 1 ||
-	    EVP_DigestUpdate(h->context, a, a_len) != 1 ||
-	    EVP_DigestUpdate(h->context, b, b_len) != 1 ||
-	    EVP_DigestFinal_ex(h->context, out.bytes, NULL) != 1) {
+	if (SHA256_Init(h->state) != 1 ||
+	    SHA256_Update(h->state, prefix, prefix ? 1 : 0) != 1 ||
+	    SHA256_Update(h->state, a, a_len) != 1 ||
+	    SHA256_Update(h->state, b, b_len) != 1 ||
+	    SHA256_Final(out.bytes, h->state) != 1) {
 		h->failed = true;
 	}
 	return out;

@@ -29,8 +29,7 @@ struct audit_hash {
 };
 
 struct audit_hasher {
-	void *digest;  /* EVP_MD, fetched once */
-	void *context; /* EVP_MD_CTX */
+	void *state; /* SHA256_CTX */
 	bool failed;
 };
 
