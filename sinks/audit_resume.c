@@ -99,8 +99,12 @@ static enum status meet_shorter(const struct audit_own *own,
 static enum status meet_own(const struct audit_own *own, const struct audit_seen *seen,
 			    struct audit_decision *out, struct error *err)
 {
-	/* Without a head the state directory alone knows. */
-	int order = seen->has_head ? compare(&seen->position, &own->here->position) : 0;
+	/* The position is stored before it is signed: a head that follows what is
+	 * remembered at once has none that is newer. Nobody signed that line yet, so it
+	 * is not asked. Without a head the state directory alone knows. */
+	bool is_newer = seen->has_head &&
+			(own->remembered == 0 || seen->covered > own->remembered + 1);
+	int order = is_newer ? compare(&seen->position, &own->here->position) : 0;
 
 	if (order > 0 && !own->here->has(own->here->context, seen->position.lsn,
 					 seen->position.chain)) {

@@ -471,7 +471,13 @@ static enum status sign(struct audit_sink *s, struct error *err)
 	free(position);
 	s->signed_at = s->log.tree.count;
 	s->signed_ns = clock_mono_ns();
-	return status;
+	if (status != ST_OK) {
+		return status;
+	}
+	/* The head's own line is signed by the next one only: until then the state
+	 * directory vouches for it. */
+	note_place(s);
+	return s->settings.acknowledged(s->settings.context, false, err);
 }
 
 /* What was put is on disk, and remembered. */

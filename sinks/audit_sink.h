@@ -9,7 +9,7 @@
  * HEADS         At most one a second when there is something new, once an hour when
  *               there is not, at SIGHUP and at a stop. First the lines are synced, then
  *               the position is made durable, then they are signed
- *               (sinks/audit_log.h).
+ *               (sinks/audit_log.h), then the line of the head is remembered, too.
  * START         The whole file is read and its heads are checked (sinks/audit_scan.h).
  *               What follows the last head and the lines that are remembered was never
  *               acknowledged and is cut off; if anything else is not as it was, nothing

@@ -209,12 +209,31 @@ def test_a_start_refuses_a_log_that_was_altered(box):
     expect(findings[0][0] == "altered", "%s", findings)
 
 
+def test_a_start_refuses_a_last_head_that_was_altered(box):
+    """Its line is signed by the next one only, and has the position."""
+    t = Tampered(box)
+    lines = t.lines()
+    for old, new in ((b'"messages":0', b'"messages":9'), (b'"time":"20', b'"time":"21')):
+        changed = lines[:-1] + [lines[-1].replace(old, new)]
+        expect(changed[-1] != lines[-1], "%r", lines[-1])
+        with open(t.audited.path, "wb") as file:
+            file.write(b"".join(changed))
+        refused(t.audited, "some were altered")
+    with open(t.audited.path, "wb") as file:
+        file.write(b"".join(lines[:-1]))
+    refused(t.audited, "it was shortened")
+    with open(t.audited.path, "wb") as file:
+        file.write(b"".join(lines))
+    t.audited.once()
+    t.audited.matches()
+
+
 def test_a_start_refuses_a_log_that_was_shortened(box):
     t = Tampered(box)
     with open(t.audited.path, "wb") as file:
         file.write(b"".join(t.older_lines))
     refused(t.audited, "it was shortened: %d lines of %d are there" % (
-        len(t.older_lines), t.log.signed))
+        len(t.older_lines), len(t.log.lines)))
     accepted(t.audited, "it was shortened")
     findings = t.verify(b"".join(t.lines()), "--key", t.key, "--checkpoint", t.kept,
                         code=1)

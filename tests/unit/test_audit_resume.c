@@ -94,6 +94,7 @@ static void test_a_log_that_is_ahead_is_gone_on_from(void **state)
 
 	(void)state;
 	world_init(&w);
+	w.seen.lines = w.seen.covered = 60;
 	w.seen.position = (struct sink_position){.lsn = 150, .chain = 157};
 	assert_int_equal(decide(&w).verdict, SINK_ADOPT);
 	w.seen.position =
@@ -104,6 +105,21 @@ static void test_a_log_that_is_ahead_is_gone_on_from(void **state)
 	check_refused(&w, ST_CONFIG, "is older than");
 	w.seen.position = (struct sink_position){.lsn = 300, .chain = 307};
 	check_refused(&w, ST_CONFIG, "is older than");
+}
+
+/* Of the last head's line nobody knows whether it was altered. */
+static void
+test_the_position_of_a_head_that_nobody_vouches_for_is_not_asked(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	w.seen.position =
+	    (struct sink_position){.lsn = 100, .chain = 107, .messages = 1000000};
+	assert_int_equal(decide(&w).verdict, SINK_GO_ON);
+	w.own.remembered = 51;
+	assert_int_equal(decide(&w).verdict, SINK_GO_ON);
 }
 
 static void test_a_new_log_needs_nothing(void **state)
@@ -186,6 +202,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_run_goes_on_where_both_are),
 	    cmocka_unit_test(test_a_log_that_is_ahead_is_gone_on_from),
+	    cmocka_unit_test(
+		test_the_position_of_a_head_that_nobody_vouches_for_is_not_asked),
 	    cmocka_unit_test(test_a_new_log_needs_nothing),
 	    cmocka_unit_test(test_a_first_start_that_ended_early_begins_again),
 	    cmocka_unit_test(test_a_log_of_another_is_not_gone_on_with),
