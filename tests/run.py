@@ -33,6 +33,7 @@ SUITES = ["unit", "cases", "cli", "harm", "state", "faults", "programs", "archiv
 APART = {
     "test_computed": "a second process of theirs does not start under valgrind",
     "test_row": "a second process of theirs does not start under valgrind",
+    "test_archiver": "limits and children of theirs are valgrind's own",
     "test_db_join": "limits and children of theirs are valgrind's own",
     "test_db_users": "limits and children of theirs are valgrind's own",
     "test_capture": "sanitizers run them, here they take minutes",
