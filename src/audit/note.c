@@ -148,7 +148,7 @@ enum status audit_key_parse(const char *text, size_t len, struct audit_key *out,
 		text += tag;
 		len -= tag;
 	}
-	plus = memchr(text, '+', len);
+	plus = len > 0 ? memchr(text, '+', len) : NULL;
 	name_len = plus ? (size_t)(plus - text) : 0;
 	is_right = plus && is_name(text, name_len) && len > name_len + 10 &&
 		   text[name_len + 9] == '+' && read_id(plus + 1, id) &&
@@ -250,7 +250,7 @@ enum status audit_note_add(struct buffer *to, const struct audit_key *key,
 static const char *take_line(const char **text, size_t *len, size_t *line_len)
 {
 	const char *line = *text;
-	const char *end = memchr(line, '\n', *len);
+	const char *end = *len > 0 ? memchr(line, '\n', *len) : NULL;
 
 	if (!end) {
 		return NULL;

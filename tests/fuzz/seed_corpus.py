@@ -4,7 +4,7 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page, fuzz_record and fuzz_s3, and fuzz_ltx and
+Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3 and fuzz_audit, and fuzz_ltx and
 fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
 """
 
@@ -137,10 +137,26 @@ def seed_answers(folder):
     write(folder, "text", b"\3<a><b/>&#x41;&lt;</a><!-- x -->")
 
 
+def seed_logs(folder):
+    """Lines of an audit log, a key and a checkpoint; nobody signed them."""
+    key = "a/log+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    note = "a/log\\n1\\n%s=\\n\\n\u2014 a/log %s\\n" % ("A" * 43, "A" * 91 + "=")
+    time = '"time":"2026-11-07T13:37:55.200Z"'
+    lines = ['"op":"file","key":"%s"' % key, '"op":"gap","why":"w"',
+             '"txn":1,"op":"insert","table":"t"', '"op":"checkpoint","note":"%s"' % note,
+             '"op":"key","key":"%s"' % key, '"op":"key","key":""',
+             '"op":"checkpoint","note":""', '"op":"stop"']
+    text = "".join('{"n":%d,%s,%s}\n' % (n, time, line) for n, line in enumerate(lines))
+    write(folder, "log", text.encode())
+    write(folder, "key", key.encode())
+    write(folder, "note", note.replace("\\n", "\n").encode())
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
     seed_answers(out / "fuzz_s3")
+    seed_logs(out / "fuzz_audit")
     seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:

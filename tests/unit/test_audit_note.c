@@ -65,6 +65,7 @@ static void test_a_key_that_is_altered_is_none(void **state)
 	struct error err;
 
 	(void)state;
+	assert_int_equal(audit_key_parse(NULL, 0, &key, &err), ST_CORRUPT);
 	for (size_t i = 0; i < strlen(text); i++) {
 		for (const char *c = "A+/ z0\n\xe2"; *c; c++) {
 			char was = text[i];
@@ -130,6 +131,7 @@ static void test_a_head_that_is_altered_is_not_signed(void **state)
 
 	(void)state;
 	make(&key, &text, 9);
+	assert_int_equal(audit_note_parse(NULL, 0, &note, &err), ST_CORRUPT);
 	for (size_t i = 0; i < text.len; i++) {
 		char *copy = malloc(text.len);
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/fuzz/fuzz_audit.c -- the bytes of an audit log, of a key and of a checkpoint,
+ * from a stranger.
+ *
+ * The lines are judged as a start and rowtail audit verify do; what is found must not
+ * be more than a few findings a line, and nobody reads past a line's end.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/audit/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void found(void *context, const struct audit_found *what)
+{
+	uint64_t *count = context;
+
+	if (!audit_finding_name(what->finding)) {
+		abort();
+	}
+	(*count)++;
+}
+
+static void check_lines(const char *bytes, size_t len)
+{
+	uint64_t count = 0, lines = 0;
+	struct audit_check_settings settings = {.found = found, .context = &count};
+	struct audit_check check;
+	struct error err;
+
+	if (audit_check_open(&check, &settings, &err) != ST_OK) {
+		abort();
+	}
+	while (len > 0) {
+		const char *end = memchr(bytes, '\n', len);
+		size_t line_len = end ? (size_t)(end - bytes) : len;
+		char *line = malloc(line_len + 1); /* so that a read past it shows */
+
+		if (!line) {
+			abort();
+		}
+		memcpy(line, bytes, line_len);
+		line = realloc(line, line_len > 0 ? line_len : 1);
+		if (audit_check_line(&check, (struct span){line, line_len}, end != NULL,
+				     &err) != ST_OK) {
+			abort();
+		}
+		free(line);
+		lines++;
+		bytes += line_len + (end != NULL);
+		len -= line_len + (end != NULL);
+	}
+	if (audit_check_end(&check, &err) != ST_OK || count > 3 * lines + 1 ||
+	    check.tree.count > lines) {
+		abort();
+	}
+	audit_check_close(&check);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *bytes = (const char *)data;
+	struct audit_note note;
+	struct audit_key key;
+	struct error err;
+
+	check_lines(bytes, size);
+	if (audit_key_parse(bytes, size, &key, &err) == ST_OK) {
+		struct buffer text;
+
+		buffer_init(&text);
+		audit_key_add(&text, &key, key.is_private);
+		if (text.len != size || memcmp(text.bytes, data, size) != 0) {
+			abort(); /* a key has one text */
+		}
+		buffer_clear(&text);
+	}
+	if (audit_note_parse(bytes, size, &note, &err) == ST_OK) {
+		(void)audit_note_is_signed(&note, &key);
+	}
+	return 0;
+}
