@@ -632,10 +632,12 @@ static void test_damaged_schema_pages_are_refused_or_read(void **state)
 	struct catalog *catalog;
 	struct error err;
 	uint32_t seed = 1;
+	int rounds =
+	    getenv("ROWTAIL_TEST_WRAPPED") ? 300 : 3000; /* valgrind: minutes */
 
 	(void)state;
 	open_deep_schema(&f);
-	for (int round = 0; round < 3000; round++) {
+	for (int round = 0; round < rounds; round++) {
 		uint32_t page_no, offset, bit;
 		uint8_t *byte;
 
@@ -972,12 +974,13 @@ static void run_changes(int auto_vacuum, int page_size, int rounds)
 static void test_a_catalog_from_the_one_before_is_that_of_its_pages(void **state)
 {
 	unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : 7;
+	int changes = getenv("ROWTAIL_TEST_WRAPPED") ? 20 : 120;
 
 	(void)state;
 	for (unsigned i = 0; i < 6; i++) {
 		print_message("SEED=%u\n", seed + i);
 		srand(seed + i);
-		run_changes(i % 3 == 2, i % 2 ? 4096 : 512, 120);
+		run_changes(i % 3 == 2, i % 2 ? 4096 : 512, changes);
 	}
 }
 

@@ -729,6 +729,8 @@ static void test_rows_of_all_shapes_parse(void **state)
 	uint8_t *bytes = malloc(20000);
 	uint32_t seed = 1;
 	struct fixture f;
+	int rounds =
+	    getenv("ROWTAIL_TEST_WRAPPED") ? 200 : 2000; /* valgrind: minutes */
 
 	(void)state;
 	assert_non_null(bytes);
@@ -740,7 +742,7 @@ static void test_rows_of_all_shapes_parse(void **state)
 	memset(bytes, 1, 20000);
 	settings.binary_mode = BINARY_HEX;
 	open_fixture(&f, &settings, &wide);
-	for (int round = 0; round < 2000; round++) {
+	for (int round = 0; round < rounds; round++) {
 		json_t *json;
 
 		for (size_t i = 0; i < COLUMNS; i++) {

@@ -562,12 +562,15 @@ static unsigned first_seed(void)
 
 static void run_seeds(int page_size, int auto_vacuum)
 {
+	bool is_wrapped =
+	    getenv("ROWTAIL_TEST_WRAPPED") != NULL; /* valgrind: minutes */
+
 	for (unsigned i = 0; i < 3; i++) {
 		unsigned seed = first_seed() + i;
 
 		print_message("page size %d, auto_vacuum %d, SEED=%u\n", page_size,
 			      auto_vacuum, seed);
-		run_rounds(page_size, auto_vacuum, seed, 60, 0);
+		run_rounds(page_size, auto_vacuum, seed, is_wrapped ? 8 : 60, 0);
 	}
 }
 

@@ -26,6 +26,12 @@ static uint64_t random_u64(void)
 	return random_state;
 }
 
+/* What random tests are divided by: under valgrind they take minutes. */
+static unsigned shortened(void)
+{
+	return getenv("ROWTAIL_TEST_WRAPPED") ? 10 : 1;
+}
+
 /* The value as JSON, terminated, in `b`. */
 static const char *json_of(struct buffer *b, const struct value *value,
 			   enum text_encoding encoding, enum binary_mode mode)
@@ -123,7 +129,7 @@ static void test_random_integers_print_as_printf_does(void **state)
 	char got[32];
 
 	(void)state;
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < 100000 / shortened(); i++) {
 		int64_t v = (int64_t)(random_u64() >> (random_u64() % 64));
 
 		v = i & 1 ? v : -v;
@@ -214,7 +220,7 @@ static void test_random_doubles_read_back_the_same(void **state)
 	char shorter[64];
 
 	(void)state;
-	for (unsigned i = 0; i < 200000; i++) {
+	for (unsigned i = 0; i < 200000 / shortened(); i++) {
 		double v = random_double(i);
 		double back;
 		int digits = 0;
@@ -388,7 +394,7 @@ static void test_random_bytes_always_make_valid_json(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < 100000 / shortened(); i++) {
 		uint32_t len = (uint32_t)(random_u64() % sizeof bytes);
 		struct value value = {.class = VALUE_TEXT, .len = len, .bytes = bytes};
 
@@ -412,7 +418,7 @@ static void test_valid_text_reads_back_the_same(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	for (unsigned i = 0; i < 50000; i++) {
+	for (unsigned i = 0; i < 50000 / shortened(); i++) {
 		char text[64];
 		size_t len = 0;
 		struct value value = {.class = VALUE_TEXT,
