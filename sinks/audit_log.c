@@ -19,7 +19,8 @@
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 
-#define BATCH_BYTES 65536 /* so much is written at once */
+#define BATCH_BYTES 65536         /* so much is written at once */
+#define KEYS_START  "{\"first\":" /* of a line of PATH.keys */
 
 /* ---- bodies ---- */
 
@@ -172,18 +173,65 @@ enum status audit_log_sync(struct audit_log *log, struct error *err)
 
 /* ---- files beside it ---- */
 
-static char *beside(const struct audit_log *log, const char *suffix)
+static char *beside(const char *log, const char *suffix)
 {
 	char *path;
 
-	return asprintf(&path, "%s%s", log->path, suffix) < 0 ? NULL : path;
+	return asprintf(&path, "%s%s", log, suffix) < 0 ? NULL : path;
+}
+
+/* A regular file that begins otherwise than `start`, as far as it goes? */
+static bool is_theirs(const char *path, const char *start)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	char bytes[32];
+	ssize_t len = 0;
+
+	if (fd < 0) {
+		return false;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		len = file_read_at(fd, bytes, strlen(start), 0);
+	}
+	(void)close(fd);
+	return len < 0 || memcmp(bytes, start, (size_t)len) != 0;
+}
+
+enum status audit_log_check_beside(const char *path, struct error *err)
+{
+	static const struct {
+		const char *suffix, *start;
+	} files[] = {{".checkpoint", AUDIT_NAME_START},
+		     {".checkpoint.tmp", AUDIT_NAME_START},
+		     {".keys", KEYS_START}};
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < sizeof files / sizeof *files; i++) {
+		char *name = beside(path, files[i].suffix);
+
+		if (!name) {
+			return error_no_memory(err, "a path");
+		}
+		if (is_theirs(name, files[i].start)) {
+			status = error_set(
+			    err, ST_CONFIG,
+			    "%s is there and is not an audit log's, which keeps a file "
+			    "of that name: move it away, or name another file with "
+			    "--to audit:",
+			    quote(name).text);
+		}
+		free(name);
+	}
+	return status;
 }
 
 /* What was there is replaced. It holds nothing that the log does not have, so that it
  * cannot be written is said and no more. */
-static void publish(const struct audit_log *log, const char *note, size_t len)
+static void publish(struct audit_log *log, const char *note, size_t len)
 {
-	char *path = beside(log, ".checkpoint"), *temp = beside(log, ".checkpoint.tmp");
+	char *path = beside(log->path, ".checkpoint");
+	char *temp = beside(log->path, ".checkpoint.tmp");
 	int fd = -1;
 	bool is_there = false;
 
@@ -197,11 +245,13 @@ static void publish(const struct audit_log *log, const char *note, size_t len)
 			   rename(temp, path) == 0;
 		(void)close(fd);
 	}
-	if (!is_there) {
+	/* Said once, not at each head. */
+	if (!is_there && !log->is_unpublished) {
 		log_warn("%s.checkpoint cannot be written: %s; the log itself has its "
 			 "heads all the same",
 			 quote(log->path).text, strerror(errno));
 	}
+	log->is_unpublished = !is_there;
 	free(path);
 	free(temp);
 }
@@ -226,13 +276,13 @@ static enum status open_keys(const char *path, int *fd, struct error *err)
 
 enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 {
-	char *path = beside(log, ".keys");
+	char *path = beside(log->path, ".keys");
 	struct buffer line;
 	enum status status = path ? ST_OK : error_no_memory(err, "a path");
 	int fd = -1;
 
 	buffer_init(&line);
-	buffer_add_str(&line, "{\"first\":");
+	buffer_add_str(&line, KEYS_START);
 	buffer_add_u64(&line, log->tree.count);
 	buffer_add_str(&line, ",\"key\":\"");
 	audit_key_add(&line, &log->secrets.key, false);

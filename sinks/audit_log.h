@@ -34,6 +34,8 @@ struct audit_log {
 	struct audit_hash salts;
 	struct buffer lines; /* that are not written yet */
 	bool is_dirty;       /* something is not synced */
+	bool is_unpublished; /* PATH.checkpoint could not be written, and that was said
+			      */
 };
 
 enum status audit_log_init(struct audit_log *log, struct error *err) MUST_CHECK;
@@ -50,6 +52,10 @@ enum status audit_log_sign(struct audit_log *log, const char *position,
 /* Append what the log is to PATH.keys: the key from this line on. */
 enum status audit_log_note_key(const struct audit_log *log,
 			       struct error *err) MUST_CHECK;
+
+/* What is at the names beside the log is an audit log's, or is nothing: else it is
+ * somebody's file, and is left alone. ST_CONFIG. */
+enum status audit_log_check_beside(const char *path, struct error *err) MUST_CHECK;
 
 /* Begin a body: "time":"…","op":"OP" as of now; the caller goes on with a comma, or
  * closes it with a brace. */

@@ -28,6 +28,10 @@
 #define HEAD_NS NS_PER_S          /* between two heads, at least */
 #define IDLE_NS (3600 * NS_PER_S) /* at most: silence is proven, too */
 
+/* How long another one's lock is waited for. */
+#define LOCK_TRIES 50
+#define LOCK_NS    (20 * NS_PER_MS)
+
 /* In the place of an inode: what is remembered is of an audit log. */
 #define PLACE_MARK UINT64_C(0x6175646974206c6f)
 
@@ -74,6 +78,28 @@ static enum status check_folder(const struct audit_sink *s, struct error *err)
 	return status;
 }
 
+/* The files beside the log: first by their names, as a file of the database must not
+ * even be opened here. */
+static enum status check_beside(const struct audit_sink *s,
+				const struct output_path *place, struct error *err)
+{
+	static const char *const suffixes[] = {".checkpoint", ".checkpoint.tmp",
+					       ".keys"};
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < sizeof suffixes / sizeof *suffixes;
+	     i++) {
+		char *path;
+
+		if (asprintf(&path, "%s%s", s->log.path, suffixes[i]) < 0) {
+			return error_no_memory(err, "a path");
+		}
+		status = output_path_check_beside(place, path, err);
+		free(path);
+	}
+	return status == ST_OK ? audit_log_check_beside(s->log.path, err) : status;
+}
+
 static enum status find_path(struct audit_sink *s, struct error *err)
 {
 	const struct output_path place = {.scheme = audit_kind.scheme,
@@ -84,6 +110,9 @@ static enum status find_path(struct audit_sink *s, struct error *err)
 	bool exists;
 	enum status status = output_path_find(&place, &s->log.path, &exists, &st, err);
 
+	if (status == ST_OK) {
+		status = check_beside(s, &place, err);
+	}
 	return status == ST_OK && !exists ? check_folder(s, err) : status;
 }
 
@@ -135,9 +164,24 @@ static void sync_folder(const struct audit_sink *s)
 	free(folder);
 }
 
-/* The file, with our lock on it, made if there is none. */
-static enum status open_file(struct audit_sink *s, struct error *err)
+/* Ours alone. rowtail audit verify holds it for a moment, to see who does. */
+static bool is_locked(int fd)
 {
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+			return true;
+		}
+		clock_sleep_ns(LOCK_NS);
+	}
+	return false;
+}
+
+/* The file, with our lock on it. If there is none it is made where `may_make`, else
+ * `*exists` is false. */
+static enum status open_file(struct audit_sink *s, bool may_make, bool *exists,
+			     struct error *err)
+{
+	int flags = O_RDWR | O_APPEND | (may_make ? O_CREAT : 0);
 	struct owned_place place = {.dir_fd = AT_FDCWD,
 				    .name = s->log.path,
 				    .path = s->log.path,
@@ -146,12 +190,16 @@ static enum status open_file(struct audit_sink *s, struct error *err)
 	bool made;
 	int fd;
 
-	if (owned_file_open(&place, O_RDWR | O_APPEND | O_CREAT, &fd, &made, err) !=
-	    ST_OK) {
+	*exists = true;
+	if (owned_file_open(&place, flags, &fd, &made, err) != ST_OK) {
+		if (!may_make && err->sys_errno == ENOENT) {
+			*exists = false;
+			return ST_OK;
+		}
 		err->status = errno_is_limit(err->sys_errno) ? ST_IO : ST_CONFIG;
 		return err->status;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+	if (!is_locked(fd)) {
 		(void)close(fd);
 		return error_set(err, ST_CONFIG,
 				 "--to audit:%s: another process is writing it",
@@ -204,14 +252,18 @@ static enum status settle(struct audit_sink *s, const struct sink_own *here,
 				.path = s->log.path,
 				.remembered = was_here ? here->place.length : 0,
 				.accepts_gap = s->settings.accepts_gap};
-	enum status status = open_file(s, err);
+	/* A log that is gone is no reason to make one. */
+	bool exists, may_make = own.remembered == 0 || own.accepts_gap;
+	enum status status = open_file(s, may_make, &exists, err);
 
 	if (status != ST_OK) {
 		return status;
 	}
 	s->found->remembered = own.remembered;
 	s->found->proof = here->place.proof;
-	status = audit_scan_run(s->found, s->log.writer.fd, s->log.path, err);
+	if (exists) {
+		status = audit_scan_run(s->found, s->log.writer.fd, s->log.path, err);
+	}
 	if (status == ST_OK) {
 		status = audit_resume_decide(&own, &s->found->seen, &s->decision, err);
 	}
@@ -335,7 +387,10 @@ static enum status make_key(struct audit_sink *s, struct error *err)
 	} else if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
 		return error_set_errno(err, errno, "random bytes for a name");
 	} else {
-		(void)snprintf(name, sizeof name, "rowtail-audit/%s/%016" PRIx64,
+		/* The number makes it one of a kind: it is never what is cut. */
+		(void)snprintf(name, sizeof name, AUDIT_NAME_START "%.*s/%016" PRIx64,
+			       (int)(sizeof name - sizeof AUDIT_NAME_START -
+				     sizeof "/0123456789abcdef"),
 			       s->settings.prefix, random);
 	}
 	return audit_key_file_make(s->settings.state_path, name, &s->log.secrets, err);

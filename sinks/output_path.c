@@ -219,6 +219,31 @@ static enum status check_names(const struct output_path *place, const char *real
 	return status == ST_OK ? check_state(place, real, err) : status;
 }
 
+enum status output_path_check_beside(const struct output_path *place, const char *path,
+				     struct error *err)
+{
+	char *real = canonical(path);
+	struct stat st;
+	enum status status;
+
+	if (!real) {
+		return out_of_memory(err);
+	}
+	/* A link is no file of theirs, wherever it leads. */
+	status = check_names(place, real,
+			     lstat(real, &st) == 0 && !S_ISLNK(st.st_mode) ? &st : NULL,
+			     err);
+	if (status == ST_CONFIG) {
+		(void)error_set(err, ST_CONFIG,
+				"--to %s%s: %s is kept beside it, and is a file of the "
+				"database or of the state directory; name another file",
+				place->scheme, quote(place->path).text,
+				quote(real).text);
+	}
+	free(real);
+	return status;
+}
+
 enum status output_path_find(const struct output_path *place, char **real, bool *exists,
 			     struct stat *st, struct error *err)
 {

@@ -35,6 +35,11 @@ struct output_path {
 enum status output_path_find(const struct output_path *place, char **real, bool *exists,
 			     struct stat *st, struct error *err) MUST_CHECK;
 
+/* `path`, which is written beside the output, is no file of the database either, and
+ * not in the state directory. */
+enum status output_path_check_beside(const struct output_path *place, const char *path,
+				     struct error *err) MUST_CHECK;
+
 /* The folder of a path; the caller frees it. NULL: out of memory. */
 char *output_path_folder(const char *path);
 /* Its last part; borrowed. */

@@ -32,7 +32,8 @@
 #include "src/base/status.h"
 
 #define AUDIT_NAME_BYTES 128 /* with the NUL */
-#define AUDIT_ED25519    32  /* bytes of a key, and of the seed of a private one */
+#define AUDIT_NAME_START "rowtail-audit/"
+#define AUDIT_ED25519    32 /* bytes of a key, and of the seed of a private one */
 #define AUDIT_ID_BYTES   4
 #define AUDIT_SIGNATURE  64
 

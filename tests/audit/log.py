@@ -1,7 +1,9 @@
 """What an audit log holds, and that its lines are each there once."""
 
+import glob
 import json
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -156,6 +158,56 @@ def test_names_that_somebody_else_made_are_not_written_through(box):
     with open(other) as file:
         expect(file.read() == "theirs", "it was written to")
     audited.matches()
+
+
+def test_files_beside_the_log_are_never_somebody_elses(box):
+    """A database, followed or not, that has the name of one is left as it is."""
+    for suffix in (".keys", ".checkpoint", ".checkpoint.tmp"):
+        name = "app.audit" + suffix
+        writer, path = box.database(TABLE, many(1, 3), name=name)
+        audited = Audited(box, path)
+        with open(path, "rb") as file:
+            content = file.read()
+        result = audited.once(code=2)
+        expect("is a file of the database" in result.error_lines[-1], "%s", result)
+        second, other = box.database(TABLE)
+        beside = Audited(box, other)
+        result = beside.once(code=2)
+        expect("is not an audit log's" in result.error_lines[-1], "%s", result)
+        with open(path, "rb") as file:
+            expect(file.read() == content, "%s was written to", name)
+        expect(audited.rows() and not os.path.exists(audited.path), "%s", name)
+        writer.close()
+        second.close()
+        for left in glob.glob(box.path("*")):
+            if os.path.isfile(left):
+                os.remove(left)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_once(box):
+    writer, path = box.database(TABLE, many(1, 3))
+    audited = Audited(box, path)
+    os.mkdir(audited.path + ".checkpoint")
+    tail = audited.start()
+    for i in range(3):
+        writer.sql("c", "UPDATE t SET a = %d WHERE id = 1" % i)
+        tail.process.send_signal(signal.SIGHUP)
+        box.wait_until(lambda: open(audited.path, "rb").read().count(
+            b'"op":"checkpoint"') >= i + 2, timeout=20)
+    os.rmdir(audited.path + ".checkpoint")
+    box.stop(tail)
+    said = tail.error_text().count("cannot be written")
+    expect(said == 1, "%d times:\n%s", said, tail.error_text())
+    audited.matches()
+
+
+def test_a_name_stays_one_of_a_kind_however_long_the_prefix_is(box):
+    _, path = box.database(TABLE)
+    audited = Audited(box, path, "-D", "topic.prefix=" + "p" * 240)
+    audited.once()
+    name = audited.log().key.name
+    expect(re.fullmatch("rowtail-audit/p{50,}/[0-9a-f]{16}", name), "%s", name)
+    audited.verify()
 
 
 def test_a_large_transaction_is_cut_short_and_gone_on_with(box):

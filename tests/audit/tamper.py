@@ -2,6 +2,7 @@
 was kept elsewhere where nothing else can tell."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -245,6 +246,7 @@ def test_a_start_refuses_a_log_that_is_gone(box):
     os.remove(t.audited.path)
     result = t.audited.once(code=1)
     expect("is not there or empty" in result.error_lines[-1], "%s", result)
+    expect(not os.path.exists(t.audited.path), "a file was made in its place")
     with open(t.audited.path, "wb"):
         pass
     refused(t.audited, "is not there or empty")
@@ -350,3 +352,29 @@ def test_two_runs_do_not_write_one_log(box):
     expect(b"checkpoints are right" in result.out, "%s", result)
     box.stop(tail)
     audited.matches()
+
+
+def test_a_lock_of_a_moment_is_waited_for(box):
+    """rowtail audit verify holds the lock to see who writes; a start gives way."""
+    _, path = box.database(TABLE)
+    audited = Audited(box, path)
+    audited.once()
+    with open(audited.path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        tail = audited.start(wait=False)
+        box.wait_until(lambda: is_open(tail.process.pid, audited.path), timeout=20)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    box.wait_until(lambda: tail.following.is_set() or
+                   tail.process.poll() is not None, timeout=20)
+    box.stop(tail)
+
+
+def is_open(pid, path):
+    folder = "/proc/%d/fd" % pid
+    for name in os.listdir(folder):
+        try:
+            if os.path.samefile(os.path.join(folder, name), path):
+                return True
+        except OSError:
+            pass
+    return False
