@@ -38,6 +38,7 @@ def copy(path, to):
 
 class Large:
     def __init__(self, box):
+        box.need("sanitizers take minutes for it" if box.slow > 1 else "")
         self.box, self.path = box, box.path("large.db")
         self.archive = box.path("archive")
         self.kept = {}          # LSN: a copy of the database
