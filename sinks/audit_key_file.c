@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,16 +64,16 @@ static enum status parse(const char *state_path, const char *text, size_t len,
 enum status audit_key_file_read(const char *state_path, struct audit_secrets *out,
 				struct error *err)
 {
-	struct owned_place place = {.name = NAME,
-				    .path = NAME " of the state directory",
-				    .instead = "use another --state",
-				    .closed = OWNED_PRIVATE};
-	char text[FILE_BYTES];
+	struct owned_place place = {
+	    .name = NAME, .instead = "use another --state", .closed = OWNED_PRIVATE};
+	char text[FILE_BYTES], path[PATH_MAX + sizeof NAME];
 	ssize_t len;
 	int fd;
 	enum status status;
 
 	*out = (struct audit_secrets){0};
+	(void)snprintf(path, sizeof path, "%s/" NAME, state_path);
+	place.path = path;
 	if (open_folder(state_path, &place.dir_fd, err) != ST_OK) {
 		return err->status;
 	}
@@ -94,10 +95,9 @@ enum status audit_key_file_read(const char *state_path, struct audit_secrets *ou
 static enum status keep(const char *state_path, const char *bytes, size_t len,
 			struct error *err)
 {
-	struct owned_place place = {.name = NAME ".tmp",
-				    .path = NAME ".tmp of the state directory",
-				    .instead = "remove it",
-				    .closed = OWNED_PRIVATE};
+	struct owned_place place = {
+	    .name = NAME ".tmp", .instead = "remove it", .closed = OWNED_PRIVATE};
+	char path[PATH_MAX + sizeof NAME ".tmp"];
 	enum status status = open_folder(state_path, &place.dir_fd, err);
 	bool is_kept = false;
 	int fd;
@@ -105,6 +105,8 @@ static enum status keep(const char *state_path, const char *bytes, size_t len,
 	if (status != ST_OK) {
 		return status;
 	}
+	(void)snprintf(path, sizeof path, "%s/" NAME ".tmp", state_path);
+	place.path = path;
 	status = owned_file_open(&place, O_WRONLY | O_CREAT, &fd, NULL, err);
 	if (status == ST_OK) {
 		is_kept = file_set_length(fd, 0) && file_write_at(fd, bytes, len, 0) &&

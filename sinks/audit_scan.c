@@ -118,7 +118,9 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 
 	while ((status = audit_reader_next(&s->reader, &line, &is_whole, err)) ==
 	       ST_OK) {
-		if (audit_check_line(&s->check, line, is_whole, err) != ST_OK) {
+		if (audit_check_line(&s->check, line,
+				     s->reader.is_long ? &s->reader.leaf : NULL,
+				     is_whole, err) != ST_OK) {
 			return err->status;
 		}
 		if (!is_whole && s->check.tree.count == 0) {

@@ -228,6 +228,11 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 		return ST_OK;
 	}
 	s->needs_key = true;
+	if (goes_on && s->settings.accepts_gap && !*s->decision.gap) {
+		(void)snprintf(s->decision.gap, sizeof s->decision.gap,
+			       "the key that signed is lost: a new one signs from here "
+			       "on");
+	}
 	if (!goes_on || s->settings.accepts_gap) {
 		return ST_OK;
 	}

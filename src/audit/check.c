@@ -130,8 +130,9 @@ static void take_head(struct audit_check *check, struct span line, bool *is_righ
 		check->head = note.head;
 		check->heads++;
 		*is_right = true;
+		check->is_altered = false; /* it was accepted; what is next is news */
 	} else if (!check->is_altered) {
-		check->is_altered = true; /* no later one can fit */
+		check->is_altered = true; /* no later one can fit, but one made since */
 		tell(check, AUDIT_ALTERED, check->covered, at > 0 ? at - 1 : 0);
 	}
 	buffer_clear(&text);
@@ -160,6 +161,12 @@ static void check_number(struct audit_check *check, const struct audit_line *wha
 {
 	uint64_t expected = check->tree.count + (uint64_t)check->shift;
 
+	/* A run that accepted what it found numbers its lines by their place again. */
+	if ((what->kind == AUDIT_LINE_GAP || what->kind == AUDIT_LINE_KEY) &&
+	    what->has_number && what->number == check->tree.count) {
+		check->shift = 0;
+		return;
+	}
 	if (!what->has_number || what->number < expected) {
 		tell(check, AUDIT_EXTRA, check->tree.count, check->tree.count);
 		check->shift--;
@@ -182,7 +189,8 @@ void audit_check_close(struct audit_check *check)
 	audit_hasher_close(&check->hasher);
 }
 
-enum status audit_check_line(struct audit_check *check, struct span line, bool is_whole,
+enum status audit_check_line(struct audit_check *check, struct span line,
+			     const struct audit_hash *leaf, bool is_whole,
 			     struct error *err)
 {
 	const struct audit_check_settings *s = check->settings;
@@ -211,7 +219,11 @@ enum status audit_check_line(struct audit_check *check, struct span line, bool i
 	if (what.kind != AUDIT_LINE_CHECKPOINT) {
 		check->is_stopped = what.kind == AUDIT_LINE_STOP;
 	}
-	audit_tree_add(&check->tree, &check->hasher, line.bytes, line.len);
+	if (leaf) {
+		audit_tree_add_leaf(&check->tree, &check->hasher, *leaf);
+	} else {
+		audit_tree_add(&check->tree, &check->hasher, line.bytes, line.len);
+	}
 	if (is_head) {
 		check->covered = check->tree.count;
 		if (s->on_head) {

@@ -69,7 +69,7 @@ struct audit_check {
 	uint64_t covered;       /* lines up to and with the last head */
 	int64_t shift;          /* numbers are so much above the lines' place */
 	uint64_t found;         /* findings */
-	bool is_altered;        /* a root did not fit: no later one can */
+	bool is_altered;        /* a root did not fit, and none did since */
 	bool is_stopped;        /* the last line that is no head tells of a stop */
 	size_t kept_next;
 };
@@ -79,7 +79,10 @@ enum status audit_check_open(struct audit_check *check,
 			     struct error *err) MUST_CHECK;
 void audit_check_close(struct audit_check *check);
 
-enum status audit_check_line(struct audit_check *check, struct span line, bool is_whole,
+/* `leaf` is the hash of a line of which `line` is only the beginning; NULL: all of it
+ * is there. */
+enum status audit_check_line(struct audit_check *check, struct span line,
+			     const struct audit_hash *leaf, bool is_whole,
 			     struct error *err) MUST_CHECK;
 /* There are no more. */
 enum status audit_check_end(struct audit_check *check, struct error *err) MUST_CHECK;

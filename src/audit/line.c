@@ -99,24 +99,19 @@ void audit_reader_open(struct audit_reader *reader, int fd, const char *path)
 void audit_reader_close(struct audit_reader *reader)
 {
 	buffer_clear(&reader->bytes);
+	audit_hasher_close(&reader->hasher);
 }
 
-/* More bytes behind those that are there. */
-static enum status read_more(struct audit_reader *r, struct error *err)
+/* More bytes behind those that are there, from `offset` of the file. */
+static enum status read_at(struct audit_reader *r, uint64_t offset, struct error *err)
 {
 	struct buffer *b = &r->bytes;
 	ssize_t n;
 
-	if (r->from > 0) {
-		memmove(b->bytes, b->bytes + r->from, b->len - r->from);
-		b->len -= r->from;
-		r->from = 0;
-	}
 	if (!buffer_reserve(b, READ_BYTES)) {
 		return error_no_memory(err, "a line of %s", quote(r->path).text);
 	}
-	n = file_read_at(r->fd, b->bytes + b->len, READ_BYTES,
-			 (off_t)(r->offset + b->len));
+	n = file_read_at(r->fd, b->bytes + b->len, READ_BYTES, (off_t)offset);
 	if (n < 0) {
 		return error_set_errno(err, errno, "%s cannot be read",
 				       quote(r->path).text);
@@ -126,11 +121,61 @@ static enum status read_more(struct audit_reader *r, struct error *err)
 	return ST_OK;
 }
 
+static enum status read_more(struct audit_reader *r, struct error *err)
+{
+	struct buffer *b = &r->bytes;
+
+	if (r->from > 0) {
+		memmove(b->bytes, b->bytes + r->from, b->len - r->from);
+		b->len -= r->from;
+		r->from = 0;
+	}
+	return read_at(r, r->offset + b->len, err);
+}
+
+/* The buffer holds the beginning of a long line and nothing else. What follows is
+ * hashed and forgotten, a piece at a time. */
+static enum status read_long(struct audit_reader *r, struct span *line, bool *is_whole,
+			     struct error *err)
+{
+	struct buffer *b = &r->bytes;
+	size_t at = 0; /* of what is not hashed yet */
+	const char *end = NULL;
+
+	if (!r->hasher.state && audit_hasher_open(&r->hasher, err) != ST_OK) {
+		return err->status;
+	}
+	audit_leaf_begin(&r->hasher);
+	while (!end && !r->at_end) {
+		audit_leaf_more(&r->hasher, b->bytes + at, b->len - at);
+		r->offset += b->len - at;
+		at = b->len = AUDIT_LONG_BYTES;
+		if (read_at(r, r->offset, err) != ST_OK) {
+			return err->status;
+		}
+		end = memchr(b->bytes + at, '\n', b->len - at);
+	}
+	r->from = end ? (size_t)(end - b->bytes) : b->len;
+	audit_leaf_more(&r->hasher, b->bytes + at, r->from - at);
+	r->offset += r->from - at;
+	r->leaf = audit_leaf_end(&r->hasher);
+	if (r->hasher.failed) {
+		return error_no_memory(err, "hashing");
+	}
+	r->from += end != NULL;
+	r->offset += end != NULL;
+	r->is_long = true;
+	*is_whole = end != NULL;
+	*line = (struct span){b->bytes, AUDIT_LONG_BYTES};
+	return ST_OK;
+}
+
 enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			      bool *is_whole, struct error *err)
 {
 	size_t searched = 0;
 
+	reader->is_long = false;
 	for (;;) {
 		const char *start = reader->bytes.bytes + reader->from;
 		size_t len = reader->bytes.len - reader->from;
@@ -149,6 +194,9 @@ enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			return ST_END;
 		}
 		searched = len;
+		if (reader->from == 0 && len >= AUDIT_LONG_BYTES) {
+			return read_long(reader, line, is_whole, err);
+		}
 		if (read_more(reader, err) != ST_OK) {
 			return err->status;
 		}

@@ -18,11 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/audit/tree.h"
 #include "src/base/buffer.h"
 #include "src/base/message.h"
 #include "src/base/status.h"
 
 #define AUDIT_SALT_BYTES 12
+#define AUDIT_LONG_BYTES ((size_t)1 << 20) /* of a line so much is held, at most */
 
 enum audit_line_kind {
 	AUDIT_LINE_ROW, /* or of another kind than these */
@@ -50,13 +52,18 @@ struct audit_reader {
 	size_t from;     /* of the next line in `bytes` */
 	uint64_t offset; /* of that in the file */
 	bool at_end;     /* of the file */
+	/* The last line was a long one, and its hash. */
+	bool is_long;
+	struct audit_hash leaf;
+	struct audit_hasher hasher; /* open once there was one */
 };
 
 /* Reads from the file's beginning. */
 void audit_reader_open(struct audit_reader *reader, int fd, const char *path);
 void audit_reader_close(struct audit_reader *reader);
-/* The next line, without its LF. ST_END: no more. `*is_whole`: it has a LF; only the
- * last one can have none. */
+/* The next line, without its LF: of one that is longer than AUDIT_LONG_BYTES so much of
+ * it, and `is_long` and `leaf` say the rest. ST_END: no more. `*is_whole`: it has a LF;
+ * only the last one can have none. */
 enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			      bool *is_whole, struct error *err) MUST_CHECK;
 

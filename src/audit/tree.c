@@ -48,6 +48,31 @@ struct audit_hash audit_hash_of(struct audit_hasher *hasher, const void *a,
 	return hash(hasher, NULL, a, a_len, b, b_len);
 }
 
+void audit_leaf_begin(struct audit_hasher *h)
+{
+	if (SHA256_Init(h->state) != 1) {
+		h->failed = true;
+	}
+	audit_leaf_more(h, &leaf_prefix, 1);
+}
+
+void audit_leaf_more(struct audit_hasher *h, const void *bytes, size_t len)
+{
+	if (SHA256_Update(h->state, bytes, len) != 1) {
+		h->failed = true;
+	}
+}
+
+struct audit_hash audit_leaf_end(struct audit_hasher *h)
+{
+	struct audit_hash out = {{0}};
+
+	if (SHA256_Final(out.bytes, h->state) != 1) {
+		h->failed = true;
+	}
+	return out;
+}
+
 static struct audit_hash node_of(struct audit_hasher *hasher,
 				 const struct audit_hash *left,
 				 const struct audit_hash *right)

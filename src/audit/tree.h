@@ -54,6 +54,12 @@ void audit_tree_add(struct audit_tree *tree, struct audit_hasher *hasher,
 void audit_tree_add_leaf(struct audit_tree *tree, struct audit_hasher *hasher,
 			 struct audit_hash leaf);
 
+/* The hash of a leaf whose line comes in pieces: begin, more, end. Nothing else is
+ * hashed meanwhile. */
+void audit_leaf_begin(struct audit_hasher *hasher);
+void audit_leaf_more(struct audit_hasher *hasher, const void *bytes, size_t len);
+struct audit_hash audit_leaf_end(struct audit_hasher *hasher);
+
 /* The root as of now. */
 struct audit_hash audit_tree_root(const struct audit_tree *tree,
 				  struct audit_hasher *hasher);

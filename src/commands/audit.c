@@ -28,7 +28,8 @@
 #include "src/base/utf8.h"
 #include "src/command_table.h"
 
-#define NOTE_BYTES 65536 /* of a checkpoint, at most */
+#define NOTE_BYTES  65536 /* of a checkpoint, at most */
+#define BLOCK_BYTES 65536
 
 static enum status flush(struct error *err)
 {
@@ -81,6 +82,7 @@ static bool is_being_written(int fd)
 
 struct kept_note {
 	char *text;
+	bool is_signed; /* with one of the log's keys, or with the one given */
 	struct audit_note note;
 };
 
@@ -94,8 +96,8 @@ struct verify {
 	struct audit_kept_head *kept;
 	size_t kept_count;
 	struct audit_check check;
-	struct audit_key first_key;
-	uint64_t torn; /* lines that are being written */
+	struct audit_key key; /* the notes were compared with it */
+	uint64_t torn;        /* lines that are being written */
 };
 
 static void verify_clear(struct verify *v)
@@ -238,15 +240,25 @@ static void on_gap(void *context, uint64_t number, struct span line)
 	buffer_clear(&why);
 }
 
+/* A key signs from here on, or was given: which notes has it signed? */
+static void mark_notes(struct verify *v, const struct audit_key *key)
+{
+	v->key = *key;
+	for (size_t i = 0; i < v->kept_count; i++) {
+		struct kept_note *kept = &v->notes[i];
+
+		kept->is_signed =
+		    kept->is_signed || audit_note_is_signed(&kept->note, key);
+	}
+}
+
 /* Are the checkpoints that were kept elsewhere this log's? */
 static enum status check_notes(const struct verify *v, struct error *err)
 {
 	for (size_t i = 0; i < v->kept_count; i++) {
 		const struct audit_note *note = &v->notes[i].note;
 
-		if (!(v->given.name[0] && audit_note_is_signed(note, &v->given)) &&
-		    !audit_note_is_signed(note, &v->first_key) &&
-		    !audit_note_is_signed(note, &v->check.key)) {
+		if (!v->notes[i].is_signed) {
 			return error_set(err, ST_CORRUPT,
 					 "a checkpoint given with --checkpoint (size "
 					 "%" PRIu64
@@ -259,11 +271,11 @@ static enum status check_notes(const struct verify *v, struct error *err)
 }
 
 /* The first line was read. ST_END: nothing of what follows can be judged. */
-static enum status look_at_first(struct verify *v, struct span line, struct error *err)
+static enum status look_at_first(const struct verify *v, struct span line,
+				 struct error *err)
 {
 	struct audit_line what;
 
-	v->first_key = v->check.key;
 	if (v->check.has_key) {
 		return ST_OK;
 	}
@@ -280,13 +292,18 @@ static enum status verify_lines(struct verify *v, int fd, struct error *err)
 
 	audit_reader_open(&reader, fd, v->path);
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
-		status = audit_check_line(&v->check, line, is_whole, err);
+		status = audit_check_line(&v->check, line,
+					  reader.is_long ? &reader.leaf : NULL,
+					  is_whole, err);
 		if (status == ST_OK && is_first) {
 			status = look_at_first(v, line, err);
 		}
 		is_first = false;
 		if (status != ST_OK) {
 			break;
+		}
+		if (!audit_key_is(&v->key, &v->check.key)) {
+			mark_notes(v, &v->check.key);
 		}
 	}
 	audit_reader_close(&reader);
@@ -357,8 +374,16 @@ static enum status verify_open(struct verify *v, const struct config *config, in
 	v->findings = json_array();
 	v->gaps = json_array();
 	v->is_written = is_being_written(fd);
-	return v->findings && v->gaps ? read_notes(v, config, err)
-				      : error_no_memory(err, "findings");
+	if (!v->findings || !v->gaps) {
+		return error_no_memory(err, "findings");
+	}
+	if (read_notes(v, config, err) != ST_OK) {
+		return err->status;
+	}
+	if (config->audit_key) {
+		mark_notes(v, &v->given);
+	}
+	return ST_OK;
 }
 
 static enum status run_verify(const struct config *config, struct error *err)
@@ -439,23 +464,52 @@ static enum status print_keys(int fd, const char *path, struct error *err)
 	return is_log ? flush(err) : is_no_log(path, err);
 }
 
-static enum status print_lines(int fd, const char *path, struct error *err)
+/* Where the last whole line ends. */
+static enum status find_end(int fd, const char *path, char *block, off_t *end,
+			    struct error *err)
 {
-	struct audit_reader reader;
-	struct span line;
-	bool is_whole;
-	enum status status;
+	struct stat st;
+	off_t at = 0;
+	ssize_t n = fstat(fd, &st) == 0 ? 0 : -1;
 
-	audit_reader_open(&reader, fd, path);
-	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK &&
-	       is_whole) { /* what is no line yet is not printed */
-		(void)fwrite(line.bytes, 1, line.len, stdout);
-		if (putchar('\n') == EOF) {
-			break;
+	*end = 0;
+	for (off_t left = st.st_size; n >= 0 && *end == 0 && left > 0; left = at) {
+		const char *found;
+
+		at = left > BLOCK_BYTES ? left - BLOCK_BYTES : 0;
+		n = file_read_at(fd, block, (size_t)(left - at), at);
+		found = n > 0 ? memrchr(block, '\n', (size_t)n) : NULL;
+		if (found) {
+			*end = at + (found - block) + 1;
 		}
 	}
-	audit_reader_close(&reader);
-	return status == ST_END || status == ST_OK ? flush(err) : status;
+	return n < 0
+		   ? error_set_errno(err, errno, "%s cannot be read", quote(path).text)
+		   : ST_OK;
+}
+
+/* What is no line yet is not printed. */
+static enum status print_lines(int fd, const char *path, struct error *err)
+{
+	char *block = malloc(BLOCK_BYTES);
+	off_t end = 0;
+	enum status status = block ? find_end(fd, path, block, &end, err)
+				   : error_no_memory(err, "a block");
+	ssize_t n = 1;
+
+	for (off_t at = 0; status == ST_OK && at < end && n > 0; at += n) {
+		size_t len = end - at < BLOCK_BYTES ? (size_t)(end - at) : BLOCK_BYTES;
+
+		n = file_read_at(fd, block, len, at);
+		if (n < 0) {
+			status = error_set_errno(err, errno, "%s cannot be read",
+						 quote(path).text);
+		} else if (fwrite(block, 1, (size_t)n, stdout) < (size_t)n) {
+			break; /* flush says so */
+		}
+	}
+	free(block);
+	return status == ST_OK ? flush(err) : status;
 }
 
 static enum status run_printing(const struct config *config,

@@ -44,8 +44,8 @@ static void check_lines(const char *bytes, size_t len)
 		}
 		memcpy(line, bytes, line_len);
 		line = realloc(line, line_len > 0 ? line_len : 1);
-		if (audit_check_line(&check, (struct span){line, line_len}, end != NULL,
-				     &err) != ST_OK) {
+		if (audit_check_line(&check, (struct span){line, line_len}, NULL,
+				     end != NULL, &err) != ST_OK) {
 			abort();
 		}
 		free(line);

@@ -200,7 +200,8 @@ static void check_log(struct log *log, const struct audit_key *key,
 	for (size_t i = 0; i < log->count; i++) {
 		struct span line = {log->lines[i], strlen(log->lines[i])};
 
-		assert_int_equal(audit_check_line(check, line, true, &err), ST_OK);
+		assert_int_equal(audit_check_line(check, line, NULL, true, &err),
+				 ST_OK);
 	}
 	assert_int_equal(audit_check_end(check, &err), ST_OK);
 	audit_check_close(check);
@@ -311,6 +312,72 @@ static void test_a_head_that_was_kept_elsewhere(void **state)
 	log_close(&log);
 }
 
+/* ---- lines of a file ---- */
+
+/* A line of `len` bytes, then a short one; the last LF only where `has_end`. */
+static void read_lengths(size_t len, bool is_first, bool has_end)
+{
+	FILE *file = tmpfile();
+	char *bytes = malloc(len + 1);
+	struct audit_reader reader;
+	struct audit_hasher hasher;
+	struct audit_tree tree = {0}, expected = {0};
+	struct span line;
+	struct error err;
+	bool is_whole;
+
+	assert_true(file && bytes);
+	memset(bytes, 'x', len);
+	assert_int_equal(audit_hasher_open(&hasher, &err), ST_OK);
+	audit_reader_open(&reader, fileno(file), "file");
+	for (int i = 0; i < 2; i++) {
+		size_t n = (i == 0) == is_first ? len : 3;
+
+		audit_tree_add(&expected, &hasher, bytes, n);
+		assert_int_equal(fwrite(bytes, 1, n, file), n);
+		assert_true(i == 1 && !has_end ? true : putc('\n', file) == '\n');
+	}
+	assert_int_equal(fflush(file), 0);
+	for (int i = 0; i < 2; i++) {
+		size_t n = (i == 0) == is_first ? len : 3;
+
+		assert_int_equal(audit_reader_next(&reader, &line, &is_whole, &err),
+				 ST_OK);
+		assert_int_equal(is_whole, i == 0 || has_end);
+		if (reader.is_long) {
+			assert_int_equal(line.len, AUDIT_LONG_BYTES);
+			audit_tree_add_leaf(&tree, &hasher, reader.leaf);
+		} else {
+			assert_int_equal(line.len, n);
+			audit_tree_add(&tree, &hasher, line.bytes, line.len);
+		}
+		assert_int_equal(*line.bytes, 'x');
+	}
+	assert_int_equal(reader.offset, (size_t)ftell(file));
+	assert_int_equal(audit_reader_next(&reader, &line, &is_whole, &err), ST_END);
+	assert_memory_equal(tree.roots, expected.roots, sizeof tree.roots);
+	audit_reader_close(&reader);
+	audit_hasher_close(&hasher);
+	free(bytes);
+	(void)fclose(file);
+}
+
+static void test_a_line_of_any_length_has_its_hash(void **state)
+{
+	static const size_t around[] = {1, 2, 3, 5, 8};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+		for (int by = -5; by <= 5; by++) {
+			size_t len =
+			    (size_t)((int64_t)(around[i] * AUDIT_LONG_BYTES) + by);
+
+			read_lengths(len, by % 2 == 0, i % 2 == 0);
+			read_lengths(len, by % 2 != 0, i % 2 == 0);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(test_only_the_first_head_that_does_not_fit_is_told),
 	    cmocka_unit_test(test_another_key_is_told_where_it_begins),
 	    cmocka_unit_test(test_a_head_that_was_kept_elsewhere),
+	    cmocka_unit_test(test_a_line_of_any_length_has_its_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
