@@ -16,8 +16,11 @@ enum option_id {
 	OPTION_ACCEPT_GAP = 256,
 	OPTION_ARCHIVE,
 	OPTION_AT,
+	OPTION_BY,
 	OPTION_CHECKPOINT,
+	OPTION_COLUMN,
 	OPTION_CONFIG,
+	OPTION_CSV,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
 	OPTION_FOLLOW,
@@ -27,13 +30,18 @@ enum option_id {
 	OPTION_KEY,
 	OPTION_LINES,
 	OPTION_LOG_FORMAT,
+	OPTION_NO_CONTEXT,
 	OPTION_ONCE,
+	OPTION_OP,
 	OPTION_QUIET,
+	OPTION_SINCE,
 	OPTION_SNAPSHOT,
 	OPTION_SQL,
 	OPTION_STATE,
+	OPTION_TABLE,
 	OPTION_TO,
 	OPTION_UNTIL,
+	OPTION_VALUE,
 	OPTION_VERBOSE,
 	OPTION_VERSION,
 };
@@ -42,8 +50,11 @@ static const struct option options[] = {
     {"accept-gap", no_argument, NULL, OPTION_ACCEPT_GAP},
     {"archive", required_argument, NULL, OPTION_ARCHIVE},
     {"at", required_argument, NULL, OPTION_AT},
+    {"by", required_argument, NULL, OPTION_BY},
     {"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
+    {"column", required_argument, NULL, OPTION_COLUMN},
     {"config", required_argument, NULL, OPTION_CONFIG},
+    {"csv", no_argument, NULL, OPTION_CSV},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"follow", no_argument, NULL, OPTION_FOLLOW},
@@ -53,13 +64,18 @@ static const struct option options[] = {
     {"key", required_argument, NULL, OPTION_KEY},
     {"lines", required_argument, NULL, OPTION_LINES},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"no-context", no_argument, NULL, OPTION_NO_CONTEXT},
     {"once", no_argument, NULL, OPTION_ONCE},
+    {"op", required_argument, NULL, OPTION_OP},
     {"quiet", no_argument, NULL, OPTION_QUIET},
+    {"since", required_argument, NULL, OPTION_SINCE},
     {"snapshot", no_argument, NULL, OPTION_SNAPSHOT},
     {"sql", no_argument, NULL, OPTION_SQL},
     {"state", required_argument, NULL, OPTION_STATE},
+    {"table", required_argument, NULL, OPTION_TABLE},
     {"to", required_argument, NULL, OPTION_TO},
     {"until", required_argument, NULL, OPTION_UNTIL},
+    {"value", required_argument, NULL, OPTION_VALUE},
     {"verbose", no_argument, NULL, OPTION_VERBOSE},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -92,16 +108,22 @@ static const char usage_options[] =
     "                      the line \"rowtail: following\"\n"
     "  --verbose           more messages on stderr\n"
     "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status, archive list and audit verify: print one JSON\n"
-    "                      object\n"
+    "  --json              of status, archive list and audit verify, history and\n"
+    "                      report: print one JSON object\n"
     "  --format=FORMAT     of sql: json (default, an object a line), csv or table\n"
     "                      (default on a terminal)\n"
     "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
     "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
-    "                      -3d\n"
+    "                      -3d; of audit history: a time, the row as it was then\n"
     "  --key KEY           of audit verify: the key that you kept\n"
     "  --checkpoint FILE   of audit verify: a copy of PATH.checkpoint that you kept;\n"
     "                      may be repeated\n"
+    "  --table, --by, --op, --column, --value X, --no-context\n"
+    "                      of audit report: lines of that table, that somebody is\n"
+    "                      named in, of that op, that changed that column, that\n"
+    "                      have that value anywhere, that nobody is named in\n"
+    "  --since TIME        of audit report: from then on; --until TIME: up to then\n"
+    "  --csv               of audit report: as CSV\n"
     "  --dry-run           of archive prune: say what would be removed\n"
     "  --from WHEN         of events: what happened after that state; first is the\n"
     "                      default\n"
@@ -406,6 +428,12 @@ static bool set_flag(struct config *config, int option)
 	case OPTION_JSON:
 		config->json = true;
 		return true;
+	case OPTION_NO_CONTEXT:
+		config->report.no_context = true;
+		return true;
+	case OPTION_CSV:
+		config->report.csv = true;
+		return true;
 	case OPTION_DRY_RUN:
 		config->dry_run = true;
 		return true;
@@ -414,10 +442,36 @@ static bool set_flag(struct config *config, int option)
 	}
 }
 
+/* Where the value of an option of rowtail audit report goes; NULL: it is none. */
+static char **report_field(struct report_options *report, int option)
+{
+	switch (option) {
+	case OPTION_TABLE:
+		return &report->table;
+	case OPTION_BY:
+		return &report->by;
+	case OPTION_OP:
+		return &report->op;
+	case OPTION_COLUMN:
+		return &report->column;
+	case OPTION_SINCE:
+		return &report->since;
+	case OPTION_VALUE:
+		return &report->value;
+	default:
+		return NULL;
+	}
+}
+
 static enum status take_option(struct config *config, int option,
 			       struct operands *operands, const char *word,
 			       struct error *err)
 {
+	char **field = report_field(&config->report, option);
+
+	if (field) {
+		return set_text(field, optarg, err);
+	}
 	switch (option) {
 	case OPTION_OPERAND:
 		return add_operand(config, operands, optarg, err);
@@ -536,6 +590,12 @@ static enum status check_events(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+static bool asks_for_report(const struct report_options *r)
+{
+	return r->table || r->by || r->op || r->column || r->since || r->value ||
+	       r->no_context || r->csv;
+}
+
 /* Options of audit logs. */
 static enum status check_audit(const struct config *config, struct error *err)
 {
@@ -545,6 +605,12 @@ static enum status check_audit(const struct config *config, struct error *err)
 		return error_set(err, ST_CONFIG,
 				 "--accept-gap goes with --to audit:PATH only; leave "
 				 "it out");
+	}
+	if (asks_for_report(&config->report) && !(command && command->takes_audit)) {
+		return error_set(err, ST_CONFIG,
+				 "--table, --by, --op, --column, --since, --value, "
+				 "--no-context and --csv go with rowtail audit report "
+				 "only; leave them out");
 	}
 	if ((config->audit_key || config->checkpoint_count > 0) &&
 	    !(command && command->takes_audit)) {
@@ -572,9 +638,10 @@ static enum status check_command(const struct config *config, struct error *err)
 				 command->name);
 	}
 	if (config->at && !(command && command->takes_at)) {
-		return error_set(err, ST_CONFIG,
-				 "--at goes with rowtail restore and rowtail sql only; "
-				 "leave it out");
+		return error_set(
+		    err, ST_CONFIG,
+		    "--at goes with rowtail restore, sql and audit history "
+		    "only; leave it out");
 	}
 	if (config->format && !(command && command->takes_format)) {
 		return error_set(err, ST_CONFIG,
@@ -585,8 +652,9 @@ static enum status check_command(const struct config *config, struct error *err)
 				 "--dry-run goes with rowtail archive prune only; "
 				 "leave it out");
 	}
-	if ((config->from || config->until || config->follow) &&
-	    !(command && command->takes_archive)) {
+	if (((config->from || config->until) &&
+	     !(command && (command->takes_archive || command->takes_audit))) ||
+	    (config->follow && !(command && command->takes_archive))) {
 		return error_set(
 		    err, ST_CONFIG,
 		    "--from, --until (also written --to WHEN) and --follow go with "
@@ -624,13 +692,15 @@ static bool asks_for_json(int argc, char **argv)
 	return false;
 }
 
-/* "-1d" behind a command that takes words is one of them, and no option. */
+/* "-1d" behind a command that takes words is one of them, and no option; so is a key
+ * like -5. */
 static bool is_word(const struct config *config, int argc, char **argv)
 {
 	const char *text = optind > 0 && optind < argc ? argv[optind] : "";
 
 	return config->command && config->command->words > 0 && text[0] == '-' &&
-	       text[1] >= '0' && text[1] <= '9' && is_moment(text);
+	       text[1] >= '0' && text[1] <= '9' &&
+	       (is_moment(text) || config->command->takes_audit);
 }
 
 enum status cli_parse(int argc, char **argv, struct config *config, struct error *err)

@@ -30,7 +30,8 @@ struct command {
 	bool takes_format;    /* --format: how rows are printed */
 	bool takes_dry_run;   /* --dry-run: it says what it would do */
 	bool takes_state;     /* --state beside its words */
-	bool takes_audit;     /* --key and --checkpoint: what to trust of a log */
+	bool takes_audit;     /* --key and --checkpoint: what to trust of a log; --from,
+			       * --until and those of reports: which lines of it */
 	bool takes_sql;       /* --sql: statements instead of events */
 	bool makes_events;    /* of the second of two words, or an archive, the first of
 			       * three, by the properties that shape them */

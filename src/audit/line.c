@@ -202,3 +202,44 @@ enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 		}
 	}
 }
+
+static void skip(struct audit_reader *r, size_t len)
+{
+	r->from += len;
+	r->offset += len;
+}
+
+enum status audit_reader_find(struct audit_reader *reader, struct span needle,
+			      struct span *line, bool *is_whole, struct error *err)
+{
+	size_t searched = 0; /* no needle begins before it */
+
+	while (needle.len > 0) {
+		const char *start = reader->bytes.bytes + reader->from;
+		size_t len = reader->bytes.len - reader->from;
+		const char *hit = len > searched
+				      ? memmem(start + searched, len - searched,
+					       needle.bytes, needle.len)
+				      : NULL;
+		const char *end;
+
+		if (hit) {
+			end = memrchr(start, '\n', (size_t)(hit - start));
+			skip(reader, end ? (size_t)(end + 1 - start) : 0);
+			break;
+		}
+		if (reader->at_end) {
+			return ST_END;
+		}
+		end = len > 0 ? memrchr(start, '\n', len) : NULL;
+		if (end) {
+			skip(reader, (size_t)(end + 1 - start));
+			len -= (size_t)(end + 1 - start);
+		}
+		searched = len >= needle.len ? len - needle.len + 1 : 0;
+		if (read_more(reader, err) != ST_OK) {
+			return err->status;
+		}
+	}
+	return audit_reader_next(reader, line, is_whole, err);
+}

@@ -66,5 +66,10 @@ void audit_reader_close(struct audit_reader *reader);
  * only the last one can have none. */
 enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			      bool *is_whole, struct error *err) MUST_CHECK;
+/* The same of the next line with `needle` in it, which has no LF; an empty one is in
+ * every line. */
+enum status audit_reader_find(struct audit_reader *reader, struct span needle,
+			      struct span *line, bool *is_whole,
+			      struct error *err) MUST_CHECK;
 
 #endif

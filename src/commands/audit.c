@@ -22,11 +22,13 @@
 #include <unistd.h>
 
 #include "src/audit/check.h"
+#include "src/audit/open.h"
 #include "src/base/array.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/command_table.h"
+#include "src/commands/audit_actions.h"
 
 #define NOTE_BYTES  65536 /* of a checkpoint, at most */
 #define BLOCK_BYTES 65536
@@ -35,38 +37,6 @@ static enum status flush(struct error *err)
 {
 	return fflush(stdout) == 0 ? ST_OK
 				   : error_set(err, ST_IO, "stdout takes nothing");
-}
-
-static enum status open_log(const char *path, int *fd, struct error *err)
-{
-	struct stat st;
-
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (*fd < 0 || fstat(*fd, &st) != 0) {
-		int why = errno;
-
-		if (*fd >= 0) {
-			(void)close(*fd);
-		}
-		return error_set(
-		    err, why == ENOENT ? ST_CONFIG : ST_IO, "%s: %s%s",
-		    quote(path).text, why == ENOENT ? "no such file" : strerror(why),
-		    why == ENOENT ? "; give the PATH of --to audit:PATH" : "");
-	}
-	if (!S_ISREG(st.st_mode)) {
-		(void)close(*fd);
-		return error_set(err, ST_CONFIG,
-				 "%s is no file; give the PATH of --to audit:PATH",
-				 quote(path).text);
-	}
-	return ST_OK;
-}
-
-static enum status is_no_log(const char *path, struct error *err)
-{
-	return error_set(err, ST_CONFIG,
-			 "%s is no audit log; give the PATH of --to audit:PATH",
-			 quote(path).text);
 }
 
 static bool is_being_written(int fd)
@@ -280,7 +250,7 @@ static enum status look_at_first(const struct verify *v, struct span line,
 		return ST_OK;
 	}
 	audit_line_read(line.bytes, line.len, &what);
-	return what.has_number ? ST_END : is_no_log(v->path, err);
+	return what.has_number ? ST_END : audit_is_no_log(v->path, err);
 }
 
 static enum status verify_lines(struct verify *v, int fd, struct error *err)
@@ -394,7 +364,7 @@ static enum status run_verify(const struct config *config, struct error *err)
 	enum status status, wrong = ST_OK;
 	int fd;
 
-	if (open_log(v.path, &fd, err) != ST_OK) {
+	if (audit_open(v.path, &fd, err) != ST_OK) {
 		return err->status;
 	}
 	status = verify_open(&v, config, fd, err);
@@ -461,7 +431,7 @@ static enum status print_keys(int fd, const char *path, struct error *err)
 	if (status != ST_END && status != ST_OK) {
 		return status;
 	}
-	return is_log ? flush(err) : is_no_log(path, err);
+	return is_log ? flush(err) : audit_is_no_log(path, err);
 }
 
 /* Where the last whole line ends. */
@@ -518,7 +488,7 @@ static enum status run_printing(const struct config *config,
 				struct error *err)
 {
 	int fd;
-	enum status status = open_log(config->words[1], &fd, err);
+	enum status status = audit_open(config->words[1], &fd, err);
 
 	if (status == ST_OK) {
 		status = print(fd, config->words[1], err);
@@ -527,39 +497,114 @@ static enum status run_printing(const struct config *config,
 	return status;
 }
 
+/* ---- actions ---- */
+
+/* Options that an action may have been given. */
+enum given {
+	GIVEN_JSON = 1,
+	GIVEN_KEPT = 2, /* --key and --checkpoint */
+	GIVEN_AT = 4,
+	GIVEN_FROM = 8,
+	GIVEN_UNTIL = 16,
+	GIVEN_FILTERS = 32, /* those of report alone */
+};
+
+static const struct {
+	enum given option;
+	const char *name;
+} options[] = {
+    {GIVEN_JSON, "--json"},
+    {GIVEN_KEPT, "--key and --checkpoint"},
+    {GIVEN_AT, "--at"},
+    {GIVEN_FROM, "--from"},
+    {GIVEN_UNTIL, "--until"},
+    {GIVEN_FILTERS,
+     "--table, --by, --op, --column, --since, --value, --no-context or --csv"},
+};
+
+static unsigned given_options(const struct config *config)
+{
+	const struct report_options *r = &config->report;
+	bool filters = r->table || r->by || r->op || r->column || r->since ||
+		       r->value || r->no_context || r->csv;
+
+	return (config->json ? GIVEN_JSON : 0u) |
+	       (config->audit_key || config->checkpoint_count > 0 ? GIVEN_KEPT : 0u) |
+	       (config->at ? GIVEN_AT : 0u) | (config->from ? GIVEN_FROM : 0u) |
+	       (config->until ? GIVEN_UNTIL : 0u) | (filters ? GIVEN_FILTERS : 0u);
+}
+
+static enum status run_key(const struct config *config, struct error *err)
+{
+	return run_printing(config, print_keys, err);
+}
+
+static enum status run_cat(const struct config *config, struct error *err)
+{
+	return run_printing(config, print_lines, err);
+}
+
+static const struct action {
+	const char *name;
+	const char *words; /* behind PATH */
+	unsigned word_count;
+	unsigned takes; /* enum given */
+	enum status (*run)(const struct config *config, struct error *err);
+} actions[] = {
+    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT, run_verify},
+    {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
+    {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS, audit_report_run},
+    {"key", "", 0, 0, run_key},
+    {"cat", "", 0, 0, run_cat},
+};
+
+static enum status run_action(const struct action *action, const struct config *config,
+			      struct error *err)
+{
+	unsigned refused = given_options(config) & ~action->takes;
+
+	if (config->word_count != 2 + action->word_count) {
+		return error_set(err, ST_CONFIG,
+				 "too %s words: rowtail audit %s PATH%s (a database of "
+				 "that name is ./audit)",
+				 config->word_count < 2 + action->word_count ? "few"
+									     : "many",
+				 action->name, action->words);
+	}
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		if (options[i].option & refused) {
+			return error_set(err, ST_CONFIG,
+					 "%s: does not go with rowtail audit %s; leave "
+					 "it out",
+					 options[i].name, action->name);
+		}
+	}
+	return action->run(config, err);
+}
+
 static enum status run(const struct config *config, struct error *err)
 {
-	const char *action = config->words[0];
-	bool is_verify = strcmp(action, "verify") == 0;
-
-	if (!is_verify &&
-	    (config->json || config->audit_key || config->checkpoint_count > 0)) {
-		return error_set(err, ST_CONFIG,
-				 "--json, --key and --checkpoint go with rowtail audit "
-				 "verify only; leave them out");
-	}
-	if (is_verify) {
-		return run_verify(config, err);
-	}
-	if (strcmp(action, "key") == 0) {
-		return run_printing(config, print_keys, err);
-	}
-	if (strcmp(action, "cat") == 0) {
-		return run_printing(config, print_lines, err);
+	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+		if (strcmp(config->words[0], actions[i].name) == 0) {
+			return run_action(&actions[i], config, err);
+		}
 	}
 	return error_set(err, ST_CONFIG,
-			 "audit %s: must be verify, key or cat (a database of that "
-			 "name is ./audit)",
-			 action);
+			 "audit %s: must be verify, history, report, key or "
+			 "cat (a database of that name is ./audit)",
+			 config->words[0]);
 }
 
 const struct command audit_command = {
     .name = "audit",
-    .usage = "verify|key|cat PATH [OPTION]...",
-    .help = "is an audit log what was written? Which key signs it\n"
-	    "(keep it elsewhere); its lines\n",
-    .words = 2,
+    .usage = "verify|history|report|key|cat PATH [TABLE KEY] [OPTION]...",
+    .help = "verify: is an audit log what was written? history PATH\n"
+	    "TABLE KEY: what became of a row; report: who did what;\n"
+	    "key: who signs it (keep it elsewhere); cat: its lines\n",
+    .words = 4,
+    .least_words = 2,
     .takes_json = true,
+    .takes_at = true,
     .takes_audit = true,
     .run = run,
 };

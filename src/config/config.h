@@ -37,7 +37,14 @@ enum snapshot_mode {
 struct config_setting; /* src/config/settings.c */
 struct command;        /* src/command_table.h */
 
-#define COMMAND_WORDS 3 /* that a command takes, at most */
+#define COMMAND_WORDS 4 /* that a command takes, at most */
+
+/* Which lines of an audit log are asked for. */
+struct report_options {
+	char *table, *by, *op, *column, *since, *value; /* NULL: not given */
+	bool no_context;                                /* nobody is named */
+	bool csv;
+};
 
 struct config {
 	const struct command *command; /* NULL: follow the database */
@@ -61,6 +68,7 @@ struct config {
 	char *audit_key;     /* --key of a command; NULL: not given */
 	char **checkpoints;  /* --checkpoint of a command, each time */
 	size_t checkpoint_count;
+	struct report_options report; /* of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

@@ -67,6 +67,16 @@ static void settings_clear(struct config *config)
 	config->settings = NULL;
 }
 
+static void clear_report(struct report_options *report)
+{
+	free(report->table);
+	free(report->by);
+	free(report->op);
+	free(report->column);
+	free(report->since);
+	free(report->value);
+}
+
 void config_clear(struct config *config)
 {
 	size_t i;
@@ -84,6 +94,7 @@ void config_clear(struct config *config)
 	free(config->from);
 	free(config->until);
 	free(config->audit_key);
+	clear_report(&config->report);
 	for (i = 0; i < config->checkpoint_count; i++) {
 		free(config->checkpoints[i]);
 	}

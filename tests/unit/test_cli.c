@@ -12,7 +12,7 @@
 #include "src/command_table.h"
 #include "src/config/settings.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 /* Parse "rowtail" and the words of `line`, which are separated by one space. */
 static enum status parse(const char *line, struct config *config, struct error *err)
@@ -290,12 +290,34 @@ static void test_commands_on_an_archive_take_words(void **state)
 	assert_int_equal(c.checkpoint_count, 2);
 	assert_string_equal(c.checkpoints[1], "b");
 	config_clear(&c);
+	parse_ok("audit history l t -5 --at -2h --json", &c);
+	assert_int_equal(c.word_count, 4);
+	assert_string_equal(c.words[3], "-5");
+	assert_string_equal(c.at, "-2h");
+	config_clear(&c);
+	parse_ok(
+	    "audit report l --table t --by b --op o --column c --since s --until u "
+	    "--value v --no-context --csv",
+	    &c);
+	assert_string_equal(c.report.table, "t");
+	assert_string_equal(c.report.by, "b");
+	assert_string_equal(c.report.op, "o");
+	assert_string_equal(c.report.column, "c");
+	assert_string_equal(c.report.since, "s");
+	assert_string_equal(c.until, "u");
+	assert_string_equal(c.report.value, "v");
+	assert_true(c.report.no_context && c.report.csv);
+	config_clear(&c);
 	parse_ok("app.db --to audit:l --accept-gap", &c);
 	assert_true(c.accept_gap && c.audit_redactable);
 	config_clear(&c);
 	check_refused("app.db --accept-gap", "--accept-gap goes with --to audit:PATH");
 	check_refused("app.db --key k", "go with rowtail audit verify only");
 	check_refused("audit verify", "too few words");
+	check_refused("app.db --by b", "go with rowtail audit report only");
+	check_refused("verify --state s a.db --csv",
+		      "go with rowtail audit report only");
+	check_refused("audit report l --follow", "go with rowtail events only");
 	parse_ok("restore -- -a -b", &c);
 	assert_string_equal(c.words[1], "-b");
 	config_clear(&c);

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/commands/audit_history.c -- rowtail audit history: what became of one row.
+ *
+ * Bytes are looked at first, for "table":"…", and the key right behind it; only what is
+ * left is parsed.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schemas/value_json.h"
+#include "src/audit/open.h"
+#include "src/base/quote.h"
+#include "src/base/utf8.h"
+#include "src/commands/audit_actions.h"
+#include "src/commands/audit_row.h"
+#include "src/commands/audit_text.h"
+
+/* The key as a person typed it. */
+struct asked_key {
+	const char *typed;
+	json_t *columns;    /* of one typed as a JSON object; else NULL */
+	struct span number; /* as it would stand in the log; bytes NULL: it is none */
+	struct buffer text;
+};
+
+struct history {
+	const struct config *config;
+	const char *path, *table;
+	struct asked_key key;
+	struct buffer needle; /* "table":"TABLE", */
+	uint64_t found, unreadable;
+	char at[AUDIT_TIME_BYTES]; /* "": not asked for */
+	struct audit_row row;
+	struct buffer line;
+};
+
+static enum status ask_for_key(struct asked_key *key, const char *typed,
+			       struct error *err)
+{
+	size_t len = strlen(typed);
+	bool is_quoted = len >= 2 && typed[0] == typed[len - 1] &&
+			 (typed[0] == '\'' || typed[0] == '"');
+	char *end;
+
+	key->typed = typed;
+	buffer_init(&key->text);
+	if (typed[0] == '{') {
+		key->columns = json_loads(typed, JSON_ALLOW_NUL, NULL);
+		return json_is_object(key->columns)
+			   ? ST_OK
+			   : error_set(err, ST_CONFIG,
+				       "%s: a key of several columns is a JSON object "
+				       "like {\"order\":42,\"item\":1}",
+				       SHORT_NAME(typed));
+	}
+	(void)strtod(typed, &end);
+	if (!is_quoted && len > 0 && *end == '\0') {
+		key->number = (struct span){typed, len};
+	}
+	json_add_string(&key->text, typed + is_quoted, len - 2 * (size_t)is_quoted);
+	return buffer_ok(&key->text) ? ST_OK : error_no_memory(err, "the key");
+}
+
+static bool begins(const char *at, const char *end, struct span with)
+{
+	return with.bytes && (size_t)(end - at) > with.len &&
+	       memcmp(at, with.bytes, with.len) == 0 && at[with.len] == '}';
+}
+
+/* Is {"NAME":VALUE} at `at` the key, with VALUE as it was typed? */
+static bool is_key_of_one(const struct asked_key *key, const char *at, const char *end)
+{
+	const char *name = at + 2;
+
+	if (end - at < 2 || memcmp(at, "{\"", 2) != 0) {
+		return false;
+	}
+	for (at = name; at < end && *at != '"'; at++) {
+		at += *at == '\\';
+	}
+	if (end - at < 2 || at[1] != ':') {
+		return false;
+	}
+	at += 2;
+	return begins(at, end, key->number) ||
+	       begins(at, end, (struct span){key->text.bytes, key->text.len});
+}
+
+static bool is_key(const struct asked_key *key, const char *at, const char *end)
+{
+	json_t *found;
+	bool is_it;
+
+	if (!key->columns) {
+		return is_key_of_one(key, at, end);
+	}
+	found = json_loadb(at, (size_t)(end - at),
+			   JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
+	is_it = found && json_equal(found, key->columns);
+	json_decref(found);
+	return is_it;
+}
+
+/* Is the line of the row, or of its table's making? By its bytes. */
+static bool is_wanted(const struct history *h, struct span line)
+{
+	static const char key[] = "\"key\":", type[] = "\"type\":";
+	const char *end = line.bytes + line.len;
+	const char *at = memmem(line.bytes, line.len, h->needle.bytes, h->needle.len);
+
+	if (!at) {
+		return false;
+	}
+	at += h->needle.len;
+	if ((size_t)(end - at) > strlen(key) && memcmp(at, key, strlen(key)) == 0) {
+		return is_key(&h->key, at + strlen(key), end);
+	}
+	return (size_t)(end - at) > strlen(type) && memcmp(at, type, strlen(type)) == 0;
+}
+
+/* ---- lines for people ---- */
+
+static void add_who(struct buffer *b, const struct audit_event *event)
+{
+	size_t before;
+
+	if (event->by) {
+		buffer_add_str(b, "by ");
+		audit_text_add_who(b, event->by);
+		before = b->len;
+		buffer_add_str(b, " (");
+		audit_text_add_why(b, event->by);
+		if (b->len == before + 2) {
+			b->len = before;
+		} else {
+			buffer_add_char(b, ')');
+		}
+	} else if (json_array_size(event->candidates) > 0) {
+		buffer_add_str(b, "by one of: ");
+		audit_text_add_candidates(b, event->candidates);
+	} else {
+		buffer_add_str(b, "by nobody named");
+	}
+}
+
+static enum status print_event(struct history *h, const struct audit_event *event,
+			       struct error *err)
+{
+	struct buffer *b = &h->line;
+
+	buffer_reset(b);
+	buffer_add_str(b, event->time);
+	buffer_add_str(b, "  ");
+	buffer_add_str(b, event->op);
+	buffer_add_str(b, "  ");
+	if (!audit_event_is_row(event)) {
+		audit_text_add_rest(b, event);
+		return audit_text_print(b, err);
+	}
+	if (strcmp(event->op, "read") == 0) {
+		buffer_add_str(b, "it was there");
+	} else {
+		add_who(b, event);
+	}
+	buffer_add_str(b, "  ");
+	audit_text_add_changes(b, event, NULL);
+	if (event->since[0]) {
+		buffer_add_str(b, "  (at some time since ");
+		buffer_add_str(b, event->since);
+		buffer_add_char(b, ')');
+	}
+	return audit_text_print(b, err);
+}
+
+/* ---- lines ---- */
+
+static enum status take_event(struct history *h, const struct audit_event *event,
+			      struct span line, struct error *err)
+{
+	bool is_row = audit_event_is_row(event);
+
+	if (!event->table || strcmp(event->table, h->table) != 0 ||
+	    (!is_row && strcmp(event->op, "schema") != 0)) {
+		return ST_OK;
+	}
+	if (h->at[0]) {
+		h->found += is_row;
+		return audit_row_take(&h->row, event, err);
+	}
+	if (!is_row && h->found == 0) {
+		return ST_OK; /* it is told of the row's table before there was a row */
+	}
+	if (h->config->json) {
+		(void)putchar(h->found > 0 ? ',' : ' ');
+		(void)fwrite(line.bytes, 1, line.len, stdout);
+	}
+	h->found++;
+	return h->config->json ? ST_OK : print_event(h, event, err);
+}
+
+static enum status take_line(struct history *h, struct span line, struct error *err)
+{
+	struct audit_event event;
+	enum status status;
+
+	if (!is_wanted(h, line)) {
+		return ST_OK;
+	}
+	if (!audit_event_read(line, &event)) {
+		h->unreadable++;
+		return ST_OK;
+	}
+	status = take_event(h, &event, line, err);
+	audit_event_clear(&event);
+	return status;
+}
+
+static enum status read_lines(struct history *h, int fd, struct error *err)
+{
+	struct span needle = {h->needle.bytes, h->needle.len}, line;
+	struct audit_reader reader;
+	bool is_whole;
+	enum status status;
+
+	audit_reader_open(&reader, fd, h->path);
+	while ((status = audit_reader_find(&reader, needle, &line, &is_whole, err)) ==
+		   ST_OK &&
+	       is_whole) {
+		status = take_line(h, line, err);
+		if (status != ST_OK) {
+			break;
+		}
+	}
+	audit_reader_close(&reader);
+	return status == ST_END ? ST_OK : status;
+}
+
+/* ---- result ---- */
+
+/* {"log":…,"table":…,"key":… */
+static enum status begin_json(struct history *h, struct error *err)
+{
+	struct buffer *b = &h->line;
+
+	buffer_reset(b);
+	buffer_add_str(b, "{\"log\":");
+	json_add_string(b, h->path, strlen(h->path));
+	buffer_add_str(b, ",\"table\":");
+	json_add_string(b, h->table, strlen(h->table));
+	buffer_add_str(b, ",\"key\":");
+	json_add_string(b, h->key.typed, strlen(h->key.typed));
+	buffer_add_str(b, h->at[0] ? "," : ",\"lines\":[");
+	if (!buffer_ok(b)) {
+		return error_no_memory(err, "the result");
+	}
+	(void)fwrite(b->bytes, 1, b->len, stdout);
+	return ST_OK;
+}
+
+static enum status nothing(const struct history *h, struct error *err)
+{
+	return error_set(err, ST_END,
+			 "%s tells nothing of %s %s: names of tables are written as "
+			 "they were created, a key of several columns as a JSON object",
+			 quote(h->path).text, SHORT_NAME(h->table),
+			 SHORT_NAME(h->key.typed));
+}
+
+static enum status print_end(struct history *h, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (h->at[0] && h->found > 0) {
+		status = audit_row_print(&h->row, h->config->json, err);
+	} else if (h->at[0] && h->config->json) {
+		(void)fputs("\"row\":null", stdout);
+	}
+	if (h->config->json) {
+		(void)printf("%s,\"unreadable\":%" PRIu64 "}\n", h->at[0] ? "" : "]",
+			     h->unreadable);
+	} else if (h->unreadable > 0) {
+		(void)printf("%" PRIu64
+			     " lines of it cannot be read: ask rowtail audit verify\n",
+			     h->unreadable);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	status = audit_text_flush(err);
+	return status == ST_OK && h->found == 0 ? nothing(h, err) : status;
+}
+
+static enum status prepare(struct history *h, struct error *err)
+{
+	buffer_init(&h->line);
+	buffer_init(&h->needle);
+	buffer_add_str(&h->needle, "\"table\":\"");
+	audit_text_add_needle(&h->needle, h->table);
+	buffer_add_str(&h->needle, "\",");
+	if (!buffer_ok(&h->needle)) {
+		return error_no_memory(err, "the question");
+	}
+	if (ask_for_key(&h->key, h->config->words[3], err) != ST_OK) {
+		return err->status;
+	}
+	return h->config->at ? audit_text_time("--at", h->config->at, h->at, err)
+			     : ST_OK;
+}
+
+enum status audit_history_run(const struct config *config, struct error *err)
+{
+	struct history h = {
+	    .config = config, .path = config->words[1], .table = config->words[2]};
+	char begin[AUDIT_TIME_BYTES];
+	enum status status = prepare(&h, err);
+	int fd = -1;
+
+	if (status == ST_OK) {
+		status = audit_open_log(h.path, &fd, begin, err);
+	}
+	if (status == ST_OK) {
+		audit_row_open(&h.row, h.at, begin);
+		status = config->json ? begin_json(&h, err) : ST_OK;
+		status = status == ST_OK ? read_lines(&h, fd, err) : status;
+		status = status == ST_OK ? print_end(&h, err) : status;
+		audit_row_close(&h.row);
+		(void)close(fd);
+	}
+	json_decref(h.key.columns);
+	buffer_clear(&h.key.text);
+	buffer_clear(&h.needle);
+	buffer_clear(&h.line);
+	return status;
+}
