@@ -92,7 +92,8 @@ void audit_line_read(const char *bytes, size_t len, struct audit_line *out)
 
 void audit_reader_open(struct audit_reader *reader, int fd, const char *path)
 {
-	*reader = (struct audit_reader){.fd = fd, .path = path};
+	*reader =
+	    (struct audit_reader){.fd = fd, .path = path, .most = AUDIT_LONG_BYTES};
 	buffer_init(&reader->bytes);
 }
 
@@ -194,7 +195,7 @@ enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			return ST_END;
 		}
 		searched = len;
-		if (reader->from == 0 && len >= AUDIT_LONG_BYTES) {
+		if (reader->from == 0 && len >= reader->most) {
 			return read_long(reader, line, is_whole, err);
 		}
 		if (read_more(reader, err) != ST_OK) {
@@ -235,6 +236,9 @@ enum status audit_reader_find(struct audit_reader *reader, struct span needle,
 		if (end) {
 			skip(reader, (size_t)(end + 1 - start));
 			len -= (size_t)(end + 1 - start);
+		}
+		if (!end && reader->from == 0 && len >= reader->most) {
+			break; /* whether it is in the rest is not known */
 		}
 		searched = len >= needle.len ? len - needle.len + 1 : 0;
 		if (read_more(reader, err) != ST_OK) {

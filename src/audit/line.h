@@ -25,6 +25,8 @@
 
 #define AUDIT_SALT_BYTES 12
 #define AUDIT_LONG_BYTES ((size_t)1 << 20) /* of a line so much is held, at most */
+#define AUDIT_ASKED_BYTES \
+	((size_t)256 << 20) /* the same where what is in lines is asked for */
 
 enum audit_line_kind {
 	AUDIT_LINE_ROW, /* or of another kind than these */
@@ -52,6 +54,8 @@ struct audit_reader {
 	size_t from;     /* of the next line in `bytes` */
 	uint64_t offset; /* of that in the file */
 	bool at_end;     /* of the file */
+	size_t most; /* of a line is held; AUDIT_LONG_BYTES or, set after opening, more
+		      */
 	/* The last line was a long one, and its hash. */
 	bool is_long;
 	struct audit_hash leaf;
@@ -61,13 +65,14 @@ struct audit_reader {
 /* Reads from the file's beginning. */
 void audit_reader_open(struct audit_reader *reader, int fd, const char *path);
 void audit_reader_close(struct audit_reader *reader);
-/* The next line, without its LF: of one that is longer than AUDIT_LONG_BYTES so much of
- * it, and `is_long` and `leaf` say the rest. ST_END: no more. `*is_whole`: it has a LF;
- * only the last one can have none. */
+/* The next line, without its LF: of one that is longer than `most` its
+ * beginning, and `is_long` and `leaf` say the rest. ST_END: no more. `*is_whole`: it
+ * has a LF; only the last one can have none. */
 enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			      bool *is_whole, struct error *err) MUST_CHECK;
 /* The same of the next line with `needle` in it, which has no LF; an empty one is in
- * every line. */
+ * every line. A long line without it in its beginning is one of them: nobody has looked
+ * at the rest. */
 enum status audit_reader_find(struct audit_reader *reader, struct span needle,
 			      struct span *line, bool *is_whole,
 			      struct error *err) MUST_CHECK;

@@ -228,10 +228,12 @@ static enum status read_lines(struct history *h, int fd, struct error *err)
 	enum status status;
 
 	audit_reader_open(&reader, fd, h->path);
+	reader.most = AUDIT_ASKED_BYTES;
 	while ((status = audit_reader_find(&reader, needle, &line, &is_whole, err)) ==
 		   ST_OK &&
 	       is_whole) {
-		status = take_line(h, line, err);
+		h->unreadable += reader.is_long;
+		status = reader.is_long ? ST_OK : take_line(h, line, err);
 		if (status != ST_OK) {
 			break;
 		}

@@ -246,10 +246,12 @@ static enum status read_lines(struct report *r, int fd, take_event *take,
 	enum status status;
 
 	audit_reader_open(&reader, fd, r->path);
+	reader.most = AUDIT_ASKED_BYTES;
 	while ((status = audit_reader_find(&reader, needle, &line, &is_whole, err)) ==
 		   ST_OK &&
 	       is_whole && reader.offset <= r->end) {
-		status = take_line(r, line, take, err);
+		r->unreadable += reader.is_long && take == count_event;
+		status = reader.is_long ? ST_OK : take_line(r, line, take, err);
 		if (status != ST_OK || ferror(stdout)) {
 			break;
 		}

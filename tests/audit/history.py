@@ -173,6 +173,20 @@ def test_what_becomes_of_the_table(box):
     expect("columns of the table were" in out, "%s", out)
 
 
+def test_a_row_of_megabytes(box):
+    """Lines that verify holds the beginning of only."""
+    told = Told(box, ORDERS)
+    told.change("INSERT INTO orders VALUES (1, printf('%.*c', 3000000, 'x'), 'end')",
+                "INSERT INTO orders VALUES (2, 'short', 'end')")
+    lines = told.lines("orders", "1")
+    expect(len(lines) == 1, "%s", lines)
+    text = told.ask("orders", "1")
+    expect(len(text) < 1000 and "xxx\u2026, price: end" in text, "%s", text)
+    result = box.run("audit", "report", told.audited.path, "--value", "short", "--json")
+    counts = json.loads(result.out)["counts"]
+    expect(counts["lines"] == 1 and counts["unreadable"] == 0, "%s", counts)
+
+
 def test_bytes_that_somebody_wrote_into_a_log(box):
     """No line of them ends the program, steers a terminal or is taken for another row."""
     told = Told(box, TABLE, many(1, 3))

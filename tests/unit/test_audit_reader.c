@@ -54,6 +54,7 @@ static size_t check_found(const struct buffer *content)
 
 	audit_reader_open(&all, fd, "all");
 	audit_reader_open(&found, fd, "found");
+	all.most = found.most = (size_t)16 << 20;
 	while (audit_reader_next(&all, &line, &is_whole, &err) == ST_OK) {
 		if (!memmem(line.bytes, line.len, NEEDLE.bytes, NEEDLE.len)) {
 			continue;
@@ -111,6 +112,37 @@ static void test_a_line_that_is_longer_than_a_read_is_found(void **state)
 	buffer_clear(&b);
 }
 
+static void test_a_line_longer_than_what_is_held_is_given_as_one(void **state)
+{
+	struct audit_reader reader;
+	struct buffer b;
+	struct span line;
+	struct error err;
+	bool is_whole;
+	int fd;
+
+	(void)state;
+	buffer_init(&b);
+	add_line(&b, 10, false, 10);
+	add_line(&b, 3 * AUDIT_LONG_BYTES, true, 10);
+	add_line(&b, 10, true, 10);
+	fd = file_of(&b);
+	audit_reader_open(&reader, fd, "lines");
+	assert_int_equal(audit_reader_find(&reader, NEEDLE, &line, &is_whole, &err),
+			 ST_OK);
+	assert_true(reader.is_long);
+	assert_true(reader.bytes.cap < 3 * AUDIT_LONG_BYTES);
+	assert_int_equal(audit_reader_find(&reader, NEEDLE, &line, &is_whole, &err),
+			 ST_OK);
+	assert_false(reader.is_long);
+	assert_int_equal(line.len, 10 + NEEDLE.len + 10);
+	assert_int_equal(audit_reader_find(&reader, NEEDLE, &line, &is_whole, &err),
+			 ST_END);
+	audit_reader_close(&reader);
+	(void)close(fd);
+	buffer_clear(&b);
+}
+
 static void test_an_empty_needle_is_in_every_line(void **state)
 {
 	struct audit_reader reader;
@@ -140,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_in_a_line_is_found_wherever_a_read_ends),
 	    cmocka_unit_test(test_a_line_that_is_longer_than_a_read_is_found),
+	    cmocka_unit_test(test_a_line_longer_than_what_is_held_is_given_as_one),
 	    cmocka_unit_test(test_an_empty_needle_is_in_every_line),
 	};
 
