@@ -47,10 +47,6 @@ def wait_for_all(chain, tail):
         time.sleep(0.05)
 
 
-class WithArchive(Disk):
-    archives = True
-
-
 def told_of(tail):
     return [t for t in list(tail.errors) if any(
         word in t for word in ("is full", "No space left", "quota exceeded"))]
@@ -59,8 +55,7 @@ def told_of(tail):
 def run_full(box, way, seed):
     calls, files, how = WAYS[way]
     flag = box.path("full")
-    chain = (WithArchive if way == "waiting" else Disk)(
-        box, seed, to_file=way in ("output", "all"))
+    chain = Disk(box, seed, to_file=way in ("output", "all"), archives=way == "waiting")
     tail = chain.start({"ROWTAIL_FAIL": "%s %s/%s 1 0 %s" % (
         calls, box.folder, files, how), "ROWTAIL_FAIL_WHILE": flag})
     tail.wait_following(20)
