@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,14 +321,46 @@ static void add_note(struct buffer *body, const struct buffer *note)
 	buffer_add_char(body, '"');
 }
 
+/* Nobody took it away while it was written, cut it or appended to it. */
+static enum status check_file(const struct audit_log *log, struct error *err)
+{
+	uint64_t size = log->start + log->writer.written;
+	struct stat st;
+
+	if (fstat(log->writer.fd, &st) != 0) {
+		return error_set_errno(err, errno, "%s cannot be examined",
+				       quote(log->path).text);
+	}
+	if (st.st_nlink == 0) {
+		return error_set(
+		    err, ST_IO,
+		    "%s was removed while it was written: restore it from "
+		    "a backup; or begin a new one with --accept-gap, which "
+		    "will tell of it",
+		    quote(log->path).text);
+	}
+	return (uint64_t)st.st_size == size
+		   ? ST_OK
+		   : error_set(err, ST_IO,
+			       "%s has %" PRIu64 " bytes and not the %" PRIu64
+			       " that were written: another program cut it or wrote to "
+			       "it. Keep a copy of it, see rowtail audit verify, and "
+			       "restore it from a backup, or give another PATH with "
+			       "--accept-gap",
+			       quote(log->path).text, (uint64_t)st.st_size, size);
+}
+
 enum status audit_log_sign(struct audit_log *log, const char *position,
 			   struct error *err)
 {
 	struct audit_head head = {.size = log->tree.count,
 				  .root = audit_tree_root(&log->tree, &log->hasher)};
 	struct buffer note, body;
-	enum status status;
+	enum status status = check_file(log, err);
 
+	if (status != ST_OK) {
+		return status;
+	}
 	buffer_init(&note);
 	buffer_init(&body);
 	status = log->hasher.failed

@@ -26,6 +26,7 @@
 struct audit_log {
 	struct file_writer writer; /* fd -1: it is not open */
 	char *path;                /* of the file; the log's to free */
+	uint64_t start;            /* bytes that the file had when writing began */
 	struct audit_hasher hasher;
 	struct audit_tree tree; /* of all lines, written or not */
 	struct audit_secrets secrets;
@@ -46,7 +47,8 @@ enum status audit_log_add(struct audit_log *log, struct span body, bool is_salte
 			  struct error *err) MUST_CHECK;
 /* All of them are on the disk. */
 enum status audit_log_sync(struct audit_log *log, struct error *err) MUST_CHECK;
-/* Sign all lines, which are synced. `position` is a JSON object. */
+/* Sign all lines, which are synced. `position` is a JSON object. ST_IO, and nothing is
+ * signed: the file is not what was written, or has no name any more. */
 enum status audit_log_sign(struct audit_log *log, const char *position,
 			   struct error *err) MUST_CHECK;
 /* Append what the log is to PATH.keys: the key from this line on. */

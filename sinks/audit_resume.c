@@ -122,8 +122,11 @@ static enum status meet_own(const struct audit_own *own, const struct audit_seen
 	}
 	out->verdict = order > 0 ? SINK_ADOPT : SINK_GO_ON;
 	if (own->remembered == 0 && order < 0) {
+		/* Behind the last head there may be lines that were acknowledged. */
+		out->is_sound = false;
 		(void)snprintf(out->gap, sizeof out->gap,
-			       "changes up to LSN %" PRIu64 " went elsewhere",
+			       "changes up to LSN %" PRIu64
+			       " went elsewhere; some of them may be told here, too",
 			       own->here->position.lsn);
 	} else if (!seen->was_stopped) {
 		(void)snprintf(out->gap, sizeof out->gap,
@@ -137,7 +140,11 @@ enum status audit_resume_decide(const struct audit_own *own,
 				const struct audit_seen *seen,
 				struct audit_decision *out, struct error *err)
 {
-	bool is_foreign = own->here->is_new || strcmp(seen->uuid, own->here->uuid) != 0;
+	/* A head of ours may still be to come: what is remembered is ours, too. */
+	bool is_vouched = own->remembered > 0 && seen->is_remembered &&
+			  seen->covered <= own->remembered;
+	bool is_foreign = own->here->is_new ||
+			  (!is_vouched && strcmp(seen->uuid, own->here->uuid) != 0);
 
 	*out = (struct audit_decision){.verdict = SINK_GO_ON, .is_sound = true};
 	if (seen->lines == 0 && !seen->wrong) {

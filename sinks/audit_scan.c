@@ -83,6 +83,10 @@ static void compare_place(struct scanner *s)
 		    audit_scan_proof(&s->check.tree, &s->check.hasher) == scan->proof;
 		scan->place.offset = scan->end.offset;
 		scan->place.tree = s->check.tree;
+		/* What is wrong before it was accepted, and no head came since. */
+		if (scan->seen.is_remembered) {
+			scan->seen.wrong = NULL;
+		}
 	}
 }
 

@@ -416,6 +416,7 @@ static enum status cut(struct audit_sink *s, struct error *err)
 		keep = &found->end;
 	}
 	s->log.tree = keep->tree;
+	s->log.start = keep->offset;
 	s->signed_at = found->seen.covered;
 	if (found->size <= keep->offset) {
 		return ST_OK;

@@ -61,7 +61,8 @@ struct verify {
 	bool as_json;
 	bool is_written; /* somebody does, at this moment */
 	json_t *findings, *gaps;
-	struct audit_key given;
+	struct audit_key *given; /* with --key */
+	size_t given_count;
 	struct kept_note *notes;
 	struct audit_kept_head *kept;
 	size_t kept_count;
@@ -75,6 +76,7 @@ static void verify_clear(struct verify *v)
 	for (size_t i = 0; i < v->kept_count; i++) {
 		free(v->notes[i].text);
 	}
+	free(v->given);
 	free(v->notes);
 	free(v->kept);
 	json_decref(v->findings);
@@ -296,7 +298,7 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 	    "checkpoints", (json_int_t)c->heads, "signed", (json_int_t)c->covered,
 	    "not_signed", (json_int_t)(c->tree.count - c->covered), "findings",
 	    v->findings, "gaps", v->gaps, "key", buffer_ok(&key) ? key.bytes : "",
-	    "key_given", v->given.name[0] != '\0');
+	    "key_given", v->given_count > 0);
 	buffer_clear(&key);
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
@@ -321,7 +323,7 @@ static enum status print_result(struct verify *v, struct error *err)
 			     c->found > 0 ? " as they are" : " yet");
 	}
 	(void)putchar('\n');
-	if (!v->given.name[0]) {
+	if (v->given_count == 0) {
 		(void)puts("the key is the log's own word: keep what rowtail audit key "
 			   "prints elsewhere, and give it with --key");
 	}
@@ -332,14 +334,37 @@ static enum status print_result(struct verify *v, struct error *err)
 	return flush(err);
 }
 
+/* As rowtail audit key prints them: one, or several with white space between them. */
+static enum status read_keys(struct verify *v, const char *text, struct error *err)
+{
+	static const char space[] = " \t\n";
+	const char *at = text + strspn(text, space);
+
+	do {
+		size_t len = strcspn(at, space);
+		struct audit_key *all =
+		    reallocarray(v->given, v->given_count + 1, sizeof *all);
+
+		if (!all) {
+			return error_no_memory(err, "keys");
+		}
+		v->given = all;
+		if (audit_key_parse(at, len, &all[v->given_count], err) != ST_OK) {
+			err->status = ST_CONFIG;
+			return error_wrap(err, "--key %s", quote(text).text);
+		}
+		v->given_count++;
+		at += len;
+		at += strspn(at, space);
+	} while (*at);
+	return ST_OK;
+}
+
 static enum status verify_open(struct verify *v, const struct config *config, int fd,
 			       struct error *err)
 {
-	if (config->audit_key &&
-	    audit_key_parse(config->audit_key, strlen(config->audit_key), &v->given,
-			    err) != ST_OK) {
-		err->status = ST_CONFIG;
-		return error_wrap(err, "--key %s", quote(config->audit_key).text);
+	if (config->audit_key && read_keys(v, config->audit_key, err) != ST_OK) {
+		return err->status;
 	}
 	v->findings = json_array();
 	v->gaps = json_array();
@@ -350,8 +375,8 @@ static enum status verify_open(struct verify *v, const struct config *config, in
 	if (read_notes(v, config, err) != ST_OK) {
 		return err->status;
 	}
-	if (config->audit_key) {
-		mark_notes(v, &v->given);
+	for (size_t i = 0; i < v->given_count; i++) {
+		mark_notes(v, &v->given[i]);
 	}
 	return ST_OK;
 }
@@ -360,7 +385,7 @@ static enum status run_verify(const struct config *config, struct error *err)
 {
 	struct verify v = {.path = config->words[1], .as_json = config->json};
 	struct audit_check_settings settings = {
-	    .keys = &v.given, .found = found, .on_gap = on_gap, .context = &v};
+	    .found = found, .on_gap = on_gap, .context = &v};
 	enum status status, wrong = ST_OK;
 	int fd;
 
@@ -369,7 +394,8 @@ static enum status run_verify(const struct config *config, struct error *err)
 	}
 	status = verify_open(&v, config, fd, err);
 	if (status == ST_OK) {
-		settings.key_count = config->audit_key != NULL;
+		settings.keys = v.given;
+		settings.key_count = v.given_count;
 		settings.kept = v.kept;
 		settings.kept_count = v.kept_count;
 		status = audit_check_open(&v.check, &settings, err);

@@ -242,3 +242,59 @@ def test_a_sync_that_fails_ends_the_run_and_loses_nothing(box):
 
 
 test_a_sync_that_fails_ends_the_run_and_loses_nothing.timeout = 120
+
+
+def killed_before_a_head(rounds, *args):
+    """Its lines are acknowledged, and no head signs them."""
+    tail = rounds.audited.start(*args, wait=False, env=dict(
+        os.environ, ROWTAIL_KILL="audit-before-sign:1"))
+    expect(tail.wait_exit(20) == -signal.SIGKILL, "%s", tail.error_text())
+
+
+def test_what_was_accepted_needs_no_second_word(box):
+    """Killed before the first head of the run that accepted it."""
+    use_faults(box)
+    for kind in ("altered", "foreign"):
+        rounds = Rounds(box, 7)
+        rounds.audited.path = box.path(kind + ".audit")
+        rounds.audited.state = box.path(kind)
+        rounds.audited.once()
+        if kind == "altered":
+            with open(rounds.audited.path, "rb") as file:
+                content = file.read()
+            with open(rounds.audited.path, "wb") as file:
+                file.write(content.replace(b'"a":"x3"', b'"a":"y3"'))
+        else:
+            rounds.audited.state = box.path("another")
+        rounds.audited.once(code=1 if kind == "altered" else 2)
+        killed_before_a_head(rounds, "--accept-gap")
+        rounds.audited.once()
+        with open(rounds.audited.path, "rb") as file:
+            expect(file.read().count(b'"op":"gap"') == 2, "gaps")
+        rounds.writer.close()
+        os.remove(rounds.audited.database)
+
+
+def test_lines_without_a_head_outlive_another_sink(box):
+    use_faults(box)
+    rounds = Rounds(box, 8)
+    rounds.audited.once()
+    rounds.change()
+    rounds.audited.once()
+    rounds.change()
+    tail = rounds.audited.start(wait=False, env=dict(
+        os.environ, ROWTAIL_KILL="audit-before-sign:2"))
+    box.wait_until(lambda: tail.following.is_set() or tail.process.poll() is not None,
+                   timeout=20)
+    rounds.change()
+    expect(tail.wait_exit(20) == -signal.SIGKILL, "%s", tail.error_text())
+    with open(rounds.audited.path, "rb") as file:
+        before = file.read()
+    result = box.run(rounds.audited.database, "--to", "file:" + box.path("out"),
+                     "--state", rounds.audited.state, "--once")
+    expect(result.code == 0, "%s", result)
+    rounds.audited.once()
+    with open(rounds.audited.path, "rb") as file:
+        expect(file.read().startswith(before), "lines that were acknowledged are gone")
+    log = Log(box, rounds.audited.path)
+    expect("went elsewhere" in log.of("gap")[-1]["why"], "%s", log.of("gap"))

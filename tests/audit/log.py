@@ -201,6 +201,29 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(box):
     audited.matches()
 
 
+def test_a_log_that_is_taken_away_while_it_is_written(box):
+    """Nothing is signed that nobody will find: the run ends."""
+    for i, (do, text) in enumerate((
+            (os.remove, "was removed"), (lambda path: os.truncate(path, 0), "cut it"),
+            (lambda path: open(path, "ab").write(b"x\n"), "wrote to it"))):
+        writer, path = box.database(TABLE, many(1, 3), name="%d.db" % i)
+        audited = Audited(box, path)
+        audited.path, audited.state = box.path("%d.audit" % i), box.path("state%d" % i)
+        tail = audited.start()
+        box.wait_until(lambda: b'"op":"checkpoint"' in open(audited.path, "rb").read(),
+                       timeout=20)
+        do(audited.path)
+        writer.sql("c", "UPDATE t SET a = 'y'")
+        expect(tail.wait_exit(20) == 1, "exit")
+        expect(text in tail.error_text(), "%s", tail.error_text())
+        with open(audited.path + ".checkpoint", encoding="utf-8") as file:
+            kept = file.read()
+        result = audited.once(code=2 if i == 1 else 1)
+        with open(audited.path + ".checkpoint", encoding="utf-8") as file:
+            expect(file.read() == kept, "it was signed; %s", result)
+        writer.close()
+
+
 def test_a_name_stays_one_of_a_kind_however_long_the_prefix_is(box):
     _, path = box.database(TABLE)
     audited = Audited(box, path, "-D", "topic.prefix=" + "p" * 240)

@@ -434,6 +434,11 @@ def test_a_head_of_each_key_that_signed_is_the_logs(box):
     expect([g["why"][:26] for g in found["gaps"]] == ["the key that signed is los"] * 2,
            "%s", found)
     expect(b"is not signed with the key" not in result.err, "%s", result)
+    keys = box.run("audit", "key", audited.path).out.decode()
+    expect(len(keys.split()) == 3, "%s", keys)
+    audited.verify(*kept, "--key", keys)
+    for some in (keys.split()[:2], keys.split()[1:]):
+        audited.verify("--key", "\n".join(some), code=1)
 
 
 def test_a_line_of_any_length_is_read_and_not_held(box):

@@ -162,6 +162,11 @@ static void test_a_log_of_another_is_not_gone_on_with(void **state)
 	world_init(&w);
 	(void)strcpy(w.seen.uuid, "another");
 	check_refused(&w, ST_CONFIG, "another state directory");
+	w.own.accepts_gap = false;
+	w.own.remembered = w.seen.covered; /* it was accepted, and no head came since */
+	assert_int_equal(decide(&w).verdict, SINK_GO_ON);
+	w.seen.is_remembered = false;
+	check_refused(&w, ST_CONFIG, "another state directory");
 	world_init(&w);
 	w.here.is_new = true;
 	w.own.remembered = 0;
@@ -195,6 +200,7 @@ static void test_changes_that_went_elsewhere_are_told_of(void **state)
 	out = decide(&w);
 	assert_int_equal(out.verdict, SINK_GO_ON);
 	assert_non_null(strstr(out.gap, "went elsewhere"));
+	assert_false(out.is_sound); /* nobody knows what was acknowledged */
 }
 
 int main(void)
