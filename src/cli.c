@@ -127,7 +127,7 @@ static const char usage_options[] =
     "  --csv               of audit report: as CSV\n"
     "  --dry-run           of archive prune: say what would be removed\n"
     "  --from WHEN         of events: what happened after that state; first is the\n"
-    "                      default\n"
+    "                      default; of audit consistency: lines of an older head\n"
     "  --until WHEN        of events: up to that state (default: latest); --to WHEN\n"
     "                      is the same\n"
     "  --follow            of events: wait for more at the end\n"

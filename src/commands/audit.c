@@ -580,6 +580,8 @@ static const struct action {
     {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT, run_verify},
     {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
     {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS, audit_report_run},
+    {"prove", " N", 1, 0, audit_prove_run},
+    {"consistency", " --from SIZE", 0, GIVEN_FROM, audit_consistency_run},
     {"key", "", 0, 0, run_key},
     {"cat", "", 0, 0, run_cat},
 };
@@ -616,17 +618,19 @@ static enum status run(const struct config *config, struct error *err)
 		}
 	}
 	return error_set(err, ST_CONFIG,
-			 "audit %s: must be verify, history, report, key or "
-			 "cat (a database of that name is ./audit)",
+			 "audit %s: must be verify, history, report, prove, "
+			 "consistency, key or cat (a database of that name is ./audit)",
 			 config->words[0]);
 }
 
 const struct command audit_command = {
     .name = "audit",
-    .usage = "verify|history|report|key|cat PATH [TABLE KEY] [OPTION]...",
+    .usage = "ACTION PATH [TABLE KEY | N] [OPTION]...",
     .help = "verify: is an audit log what was written? history PATH\n"
 	    "TABLE KEY: what became of a row; report: who did what;\n"
-	    "key: who signs it (keep it elsewhere); cat: its lines\n",
+	    "prove PATH N: a proof of one line; consistency: one for\n"
+	    "a witness; key: who signs it (keep it elsewhere); cat:\n"
+	    "its lines\n",
     .words = 4,
     .least_words = 2,
     .takes_json = true,

@@ -4,12 +4,18 @@
 // tree. Nothing of it is rowtail's.
 //
 //	verifier VKEY LOG [CHECKPOINT]...
+//	verifier prove VKEY LINE PROOF          of rowtail audit prove
+//	verifier witness VKEY CHECKPOINT BODY   of rowtail audit consistency
 //
 // Each line is a record, exactly as it stands but for its LF. Each checkpoint among them
 // must be signed with VKEY and be of the tree before it; each must be proven consistent
 // with the one before it, and each line to be included in the last one. Each CHECKPOINT,
 // which was kept elsewhere, must be signed and of this tree. Prints a line; exits 1 with
 // the reason otherwise.
+//
+// prove: PROOF (c2sp.org/tlog-proof) must hold for the line in the file LINE, as it
+// stands. witness: BODY (what a witness of c2sp.org/tlog-witness is sent) must go on from
+// CHECKPOINT.
 package main
 
 import (
@@ -85,19 +91,94 @@ func (h hashes) check(which string, one head) {
 	}
 }
 
+func readFile(path string) []byte {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		fail("%v", err)
+	}
+	return data
+}
+
+func newVerifier(key string) note.Verifier {
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		fail("the key: %v", err)
+	}
+	return verifier
+}
+
+func mustOpen(text []byte, verifier note.Verifier) head {
+	one, err := openHead(text, note.VerifierList(verifier), verifier.Name())
+	if err != nil {
+		fail("%v", err)
+	}
+	return one
+}
+
+// takeApart splits a proof: what follows `word` in the line that begins with it, the
+// hashes, the head.
+func takeApart(text []byte, word string, verifier note.Verifier) (int64, []tlog.Hash, head) {
+	first, signed, found := bytes.Cut(text, []byte("\n\n"))
+	lines := strings.Split(string(first), "\n")
+	if !found || !strings.HasPrefix(lines[0], word) {
+		fail("no line %s", word)
+	}
+	number, err := strconv.ParseInt(lines[0][len(word):], 10, 64)
+	if err != nil {
+		fail("%v", err)
+	}
+	var hashes []tlog.Hash
+	for _, line := range lines[1:] {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			fail("%v", err)
+		}
+		hashes = append(hashes, hash)
+	}
+	return number, hashes, mustOpen(signed, verifier)
+}
+
+func prove(key, line, proof string) {
+	text, found := bytes.CutPrefix(readFile(proof), []byte("c2sp.org/tlog-proof@v1\n"))
+	if !found {
+		fail("no proof")
+	}
+	n, hashes, one := takeApart(text, "index ", newVerifier(key))
+	err := tlog.CheckRecord(hashes, one.size, one.root, n, tlog.RecordHash(readFile(line)))
+	if err != nil {
+		fail("line %d: %v", n, err)
+	}
+	fmt.Printf("line %d of %d\n", n, one.size)
+}
+
+func witness(key, checkpoint, body string) {
+	verifier := newVerifier(key)
+	old := mustOpen(readFile(checkpoint), verifier)
+	size, hashes, one := takeApart(readFile(body), "old ", verifier)
+	if size != old.size {
+		fail("from %d lines, not %d", size, old.size)
+	}
+	if err := tlog.CheckTree(hashes, one.size, one.root, old.size, old.root); err != nil {
+		fail("%v", err)
+	}
+	fmt.Printf("%d to %d lines\n", old.size, one.size)
+}
+
 func main() {
 	if len(os.Args) < 3 {
 		fail("verifier VKEY LOG [CHECKPOINT]...")
 	}
-	verifier, err := note.NewVerifier(os.Args[1])
-	if err != nil {
-		fail("the key: %v", err)
+	if len(os.Args) == 5 && os.Args[1] == "prove" {
+		prove(os.Args[2], os.Args[3], os.Args[4])
+		return
 	}
+	if len(os.Args) == 5 && os.Args[1] == "witness" {
+		witness(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
+	verifier := newVerifier(os.Args[1])
 	verifiers := note.VerifierList(verifier)
-	data, err := os.ReadFile(os.Args[2])
-	if err != nil {
-		fail("%v", err)
-	}
+	data := readFile(os.Args[2])
 	if !bytes.HasSuffix(data, []byte("\n")) {
 		fail("the last line has no end")
 	}
@@ -144,11 +225,7 @@ func main() {
 		}
 	}
 	for _, path := range os.Args[3:] {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			fail("%v", err)
-		}
-		one, err := openHead(text, verifiers, verifier.Name())
+		one, err := openHead(readFile(path), verifiers, verifier.Name())
 		if err != nil {
 			fail("%s: %v", path, err)
 		}
