@@ -267,12 +267,22 @@ static enum status open_keys(const char *path, int *fd, struct error *err)
 				    .closed = OWNED_READABLE};
 	bool made;
 	enum status status =
-	    owned_file_open(&place, O_WRONLY | O_APPEND | O_CREAT, fd, &made, err);
+	    owned_file_open(&place, O_RDWR | O_APPEND | O_CREAT, fd, &made, err);
 
 	if (status == ST_OK && made) {
 		(void)fchmod(*fd, 0644);
 	}
 	return status;
+}
+
+/* Was the last line left without an end, as by a full disk? */
+static bool ends_in_line(int fd)
+{
+	struct stat st;
+	char last = '\n';
+
+	return fstat(fd, &st) != 0 || st.st_size == 0 ||
+	       file_read_at(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
 }
 
 enum status audit_log_note_key(const struct audit_log *log, struct error *err)
@@ -283,7 +293,7 @@ enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 	int fd = -1;
 
 	buffer_init(&line);
-	buffer_add_str(&line, KEYS_START);
+	buffer_add_str(&line, "\n" KEYS_START);
 	buffer_add_u64(&line, log->tree.count);
 	buffer_add_str(&line, ",\"key\":\"");
 	audit_key_add(&line, &log->secrets.key, false);
@@ -292,9 +302,18 @@ enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 		status = buffer_ok(&line) ? open_keys(path, &fd, err)
 					  : error_no_memory(err, "a key");
 	}
-	if (status == ST_OK &&
-	    (write(fd, line.bytes, line.len) != (ssize_t)line.len || !file_sync(fd))) {
-		status = error_set_errno(err, errno, "%s cannot be written",
+	if (status == ST_OK) {
+		struct file_writer keys = {.fd = fd,
+					   .path = path,
+					   .stop = log->writer.stop,
+					   .patience_ns = log->writer.patience_ns};
+		size_t from = ends_in_line(fd); /* the LF that it begins with */
+
+		status =
+		    file_writer_put(&keys, line.bytes + from, line.len - from, err);
+	}
+	if (status == ST_OK && !file_sync(fd)) {
+		status = error_set_errno(err, errno, "%s cannot be synced",
 					 quote(path).text);
 	}
 	if (fd >= 0) {

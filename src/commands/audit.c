@@ -85,15 +85,19 @@ static void verify_clear(struct verify *v)
 
 static enum status read_note(const char *path, struct kept_note *out, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct error inner;
-	ssize_t len = -1;
+	ssize_t n = -1, len = 0;
 
 	out->text = malloc(NOTE_BYTES);
-	if (fd >= 0 && out->text) {
-		len = file_read_at(fd, out->text, NOTE_BYTES, 0);
+	while (fd >= 0 && out->text && len < NOTE_BYTES) { /* it may be a pipe */
+		n = read(fd, out->text + len, (size_t)(NOTE_BYTES - len));
+		if (n == 0 || (n < 0 && errno != EINTR)) {
+			break;
+		}
+		len += n > 0 ? n : 0;
 	}
-	if (fd < 0 || len < 0) {
+	if (fd < 0 || n < 0) {
 		int why = errno;
 
 		if (fd >= 0) {
@@ -287,19 +291,23 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 	const struct audit_check *c = &v->check;
 	struct buffer key;
 	json_t *all;
-	char *text;
+	char *text, *path = strdup(v->path);
 
 	buffer_init(&key);
 	audit_key_add(&key, &c->key, false);
 	buffer_add_char(&key, '\0');
+	if (path) {
+		utf8_make_safe(path);
+	}
 	all = json_pack(
-	    "{s:s%, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log", v->path,
-	    strlen(v->path), "sound", is_sound, "lines", (json_int_t)c->tree.count,
+	    "{s:s, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log",
+	    path ? path : "", "sound", is_sound, "lines", (json_int_t)c->tree.count,
 	    "checkpoints", (json_int_t)c->heads, "signed", (json_int_t)c->covered,
 	    "not_signed", (json_int_t)(c->tree.count - c->covered), "findings",
 	    v->findings, "gaps", v->gaps, "key", buffer_ok(&key) ? key.bytes : "",
 	    "key_given", v->given_count > 0);
 	buffer_clear(&key);
+	free(path);
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
 	if (!text) {

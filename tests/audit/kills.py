@@ -3,6 +3,7 @@ signed heads disagree."""
 
 import collections
 import glob
+import json
 import os
 import random
 import re
@@ -298,3 +299,20 @@ def test_lines_without_a_head_outlive_another_sink(box):
         expect(file.read().startswith(before), "lines that were acknowledged are gone")
     log = Log(box, rounds.audited.path)
     expect("went elsewhere" in log.of("gap")[-1]["why"], "%s", log.of("gap"))
+
+
+def test_a_line_of_a_key_that_was_cut_short_takes_no_other_with_it(box):
+    use_faults(box)
+    audited = Rounds(box, 9).audited
+    keys = audited.path + ".keys"
+    tail = audited.start(wait=False, env=dict(
+        os.environ, ROWTAIL_FAIL="write %s 1 1 KILL" % keys))
+    expect(tail.wait_exit(20) == -signal.SIGKILL, "%s", tail.error_text())
+    with open(keys, "rb") as file:
+        torn = file.read()
+    expect(torn and not torn.endswith(b"\n"), "it is not torn: %r", torn)
+    audited.once()
+    with open(keys, "rb") as file:
+        lines = file.read().splitlines()
+    expect(lines[0] == torn and len(lines) == 2 and
+           json.loads(lines[1])["key"] == audited.key(), "%s", lines)

@@ -468,3 +468,18 @@ def test_a_line_of_any_length_is_read_and_not_held(box):
     os.truncate(audited.path, size + hole)
     audited.once()
     audited.matches()
+
+
+def test_heads_come_through_a_pipe_and_a_path_is_any_bytes(box):
+    t = Tampered(box)
+    path = box.path("copy-\udcff.audit")          # the byte FF
+    shutil.copy(t.audited.path, path)
+    read_end, write_end = os.pipe()
+    with open(t.kept, "rb") as file:
+        os.write(write_end, file.read())
+    os.close(write_end)
+    result = box.run("audit", "verify", path, "--json", "--checkpoint",
+                     "/proc/%d/fd/%d" % (os.getpid(), read_end))
+    os.close(read_end)
+    expect(result.code == 0 and json.loads(result.out)["log"].endswith("\ufffd.audit"),
+           "%s", result)
