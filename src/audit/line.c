@@ -210,37 +210,55 @@ static void skip(struct audit_reader *r, size_t len)
 	r->offset += len;
 }
 
-enum status audit_reader_find(struct audit_reader *reader, struct span needle,
-			      struct span *line, bool *is_whole, struct error *err)
+/* Where in the buffer the first of the needles begins; NULL: none of them does. Each
+ * byte is looked at once for each, also where another one is in every line. */
+static const char *first_hit(const struct audit_reader *r, struct audit_needle *needles,
+			     size_t count)
 {
-	size_t searched = 0; /* no needle begins before it */
+	const char *start = r->bytes.bytes + r->from, *first = NULL;
+	size_t len = r->bytes.len - r->from;
 
-	while (needle.len > 0) {
+	for (size_t i = 0; i < count; i++) {
+		struct audit_needle *needle = &needles[i];
+		size_t done = needle->not_before > r->offset
+				  ? (size_t)(needle->not_before - r->offset)
+				  : 0;
+		const char *hit;
+
+		if (len < needle->bytes.len || done > len - needle->bytes.len) {
+			continue;
+		}
+		hit = memmem(start + done, len - done, needle->bytes.bytes,
+			     needle->bytes.len);
+		needle->not_before = r->offset + (hit ? (size_t)(hit - start)
+						      : len - needle->bytes.len + 1);
+		first = hit && (!first || hit < first) ? hit : first;
+	}
+	return first;
+}
+
+enum status audit_reader_find(struct audit_reader *reader, struct audit_needle *needles,
+			      size_t count, struct span *line, bool *is_whole,
+			      struct error *err)
+{
+	while (count > 0) {
 		const char *start = reader->bytes.bytes + reader->from;
 		size_t len = reader->bytes.len - reader->from;
-		const char *hit = len > searched
-				      ? memmem(start + searched, len - searched,
-					       needle.bytes, needle.len)
-				      : NULL;
-		const char *end;
+		const char *hit = first_hit(reader, needles, count);
+		const char *end =
+		    len > 0 ? memrchr(start, '\n', hit ? (size_t)(hit - start) : len)
+			    : NULL;
 
-		if (hit) {
-			end = memrchr(start, '\n', (size_t)(hit - start));
-			skip(reader, end ? (size_t)(end + 1 - start) : 0);
-			break;
-		}
-		if (reader->at_end) {
+		if (!hit && reader->at_end) {
 			return ST_END;
 		}
-		end = len > 0 ? memrchr(start, '\n', len) : NULL;
 		if (end) {
 			skip(reader, (size_t)(end + 1 - start));
 			len -= (size_t)(end + 1 - start);
 		}
-		if (!end && reader->from == 0 && len >= reader->most) {
-			break; /* whether it is in the rest is not known */
+		if (hit || (reader->from == 0 && len >= reader->most)) {
+			break; /* of a long line the rest is not looked at */
 		}
-		searched = len >= needle.len ? len - needle.len + 1 : 0;
 		if (read_more(reader, err) != ST_OK) {
 			return err->status;
 		}

@@ -70,11 +70,17 @@ void audit_reader_close(struct audit_reader *reader);
  * has a LF; only the last one can have none. */
 enum status audit_reader_next(struct audit_reader *reader, struct span *line,
 			      bool *is_whole, struct error *err) MUST_CHECK;
-/* The same of the next line with `needle` in it, which has no LF; an empty one is in
- * every line. A long line without it in its beginning is one of them: nobody has looked
- * at the rest. */
-enum status audit_reader_find(struct audit_reader *reader, struct span needle,
-			      struct span *line, bool *is_whole,
+/* What is looked for in lines: bytes without a LF. */
+struct audit_needle {
+	struct span bytes;   /* borrowed */
+	uint64_t not_before; /* of the file: where it may begin; 0 at first */
+};
+
+/* The same of the next line with one of the needles in it; with none given, of every
+ * line. A long line without them in its beginning is one of those: nobody has looked at
+ * the rest. The needles belong to this reader from the first call on. */
+enum status audit_reader_find(struct audit_reader *reader, struct audit_needle *needles,
+			      size_t count, struct span *line, bool *is_whole,
 			      struct error *err) MUST_CHECK;
 
 #endif

@@ -220,17 +220,33 @@ static enum status take_line(struct history *h, struct span line, struct error *
 	return status;
 }
 
+/* What stands in every line of the row, and in few others; of a key of several columns
+ * the table alone. */
+static struct span needle_of_key(const struct asked_key *key)
+{
+	return key->columns || key->text.len < 2
+		   ? (struct span){NULL, 0}
+		   : (struct span){key->text.bytes + 1, key->text.len - 2};
+}
+
 static enum status read_lines(struct history *h, int fd, struct error *err)
 {
-	struct span needle = {h->needle.bytes, h->needle.len}, line;
+	static const char schema[] = "\"op\":\"schema\"";
+	struct span key = needle_of_key(&h->key);
+	struct audit_needle needles[] = {
+	    {.bytes =
+		 key.len > 2 ? key : (struct span){h->needle.bytes, h->needle.len}},
+	    {.bytes = {schema, strlen(schema)}},
+	};
+	struct span line;
 	struct audit_reader reader;
 	bool is_whole;
 	enum status status;
 
 	audit_reader_open(&reader, fd, h->path);
 	reader.most = AUDIT_ASKED_BYTES;
-	while ((status = audit_reader_find(&reader, needle, &line, &is_whole, err)) ==
-		   ST_OK &&
+	while ((status = audit_reader_find(&reader, needles, 2, &line, &is_whole,
+					   err)) == ST_OK &&
 	       is_whole) {
 		h->unreadable += reader.is_long;
 		status = reader.is_long ? ST_OK : take_line(h, line, err);

@@ -240,15 +240,17 @@ static enum status take_line(struct report *r, struct span line, take_event *tak
 static enum status read_lines(struct report *r, int fd, take_event *take,
 			      struct error *err)
 {
-	struct span needle = {r->filter.needle.bytes, r->filter.needle.len}, line;
+	struct audit_needle needle = {
+	    .bytes = {r->filter.needle.bytes, r->filter.needle.len}};
+	struct span line;
 	struct audit_reader reader;
 	bool is_whole;
 	enum status status;
 
 	audit_reader_open(&reader, fd, r->path);
 	reader.most = AUDIT_ASKED_BYTES;
-	while ((status = audit_reader_find(&reader, needle, &line, &is_whole, err)) ==
-		   ST_OK &&
+	while ((status = audit_reader_find(&reader, &needle, needle.bytes.len > 0,
+					   &line, &is_whole, err)) == ST_OK &&
 	       is_whole && reader.offset <= r->end) {
 		r->unreadable += reader.is_long && take == count_event;
 		status = reader.is_long ? ST_OK : take_line(r, line, take, err);
