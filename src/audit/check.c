@@ -40,12 +40,13 @@ bool audit_line_text(struct span line, const char *name, struct buffer *to)
 			   ? json_loadb(line.bytes, line.len, 0, NULL)
 			   : NULL;
 	const json_t *text = json_object_get(json, name);
+	bool is_there = json_is_string(text);
 
-	if (json_is_string(text)) {
+	if (is_there) {
 		buffer_add(to, json_string_value(text), json_string_length(text));
 	}
 	json_decref(json);
-	return text && buffer_ok(to);
+	return is_there && buffer_ok(to);
 }
 
 /* ---- keys ---- */
@@ -60,8 +61,7 @@ static bool is_trusted(const struct audit_check *check, const struct audit_key *
 	return false;
 }
 
-/* The key that a line names; false: none. */
-static bool read_key(struct span line, struct audit_key *key)
+bool audit_line_key(struct span line, struct audit_key *key)
 {
 	struct buffer text;
 	struct error ignored;
@@ -79,7 +79,7 @@ static bool read_key(struct span line, struct audit_key *key)
 static void take_file(struct audit_check *check, struct span line,
 		      const struct audit_line *what)
 {
-	if (what->kind != AUDIT_LINE_FILE || !read_key(line, &check->key)) {
+	if (what->kind != AUDIT_LINE_FILE || !audit_line_key(line, &check->key)) {
 		tell(check, AUDIT_NO_LOG, 0, 0);
 		return;
 	}
@@ -95,7 +95,7 @@ static void take_key(struct audit_check *check, struct span line)
 	uint64_t at = check->tree.count;
 	struct audit_key key;
 
-	if (!read_key(line, &key)) {
+	if (!audit_line_key(line, &key)) {
 		tell(check, AUDIT_FORGED, at, at);
 		return;
 	}

@@ -91,4 +91,7 @@ enum status audit_check_end(struct audit_check *check, struct error *err) MUST_C
  */
 bool audit_line_text(struct span line, const char *name, struct buffer *to);
 
+/* The key that a line of the first or of another key names; false: none. */
+bool audit_line_key(struct span line, struct audit_key *key);
+
 #endif

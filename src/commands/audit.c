@@ -294,7 +294,9 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 	char *text, *path = strdup(v->path);
 
 	buffer_init(&key);
-	audit_key_add(&key, &c->key, false);
+	if (c->has_key) {
+		audit_key_add(&key, &c->key, false);
+	}
 	buffer_add_char(&key, '\0');
 	if (path) {
 		utf8_make_safe(path);
@@ -443,19 +445,20 @@ static enum status print_keys(int fd, const char *path, struct error *err)
 
 	audit_reader_open(&reader, fd, path);
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
-		struct buffer key;
+		struct audit_key key;
+		struct buffer text;
 
 		audit_line_read(line.bytes, line.len, &what);
-		buffer_init(&key);
-		if ((is_first ? what.kind == AUDIT_LINE_FILE
-			      : what.kind == AUDIT_LINE_KEY) &&
-		    audit_line_text(line, "key", &key)) {
-			buffer_add_char(&key, '\0');
-			utf8_make_safe(key.bytes);
-			(void)puts(key.bytes);
+		if (is_whole &&
+		    what.kind == (is_first ? AUDIT_LINE_FILE : AUDIT_LINE_KEY) &&
+		    audit_line_key(line, &key)) {
+			buffer_init(&text);
+			audit_key_add(&text, &key, false);
+			buffer_add_char(&text, '\n');
+			(void)fwrite(text.bytes, 1, text.len, stdout);
+			buffer_clear(&text);
 			is_log = true;
 		}
-		buffer_clear(&key);
 		is_first = false;
 		if (!is_log) {
 			break;

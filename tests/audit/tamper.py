@@ -481,5 +481,23 @@ def test_heads_come_through_a_pipe_and_a_path_is_any_bytes(box):
     result = box.run("audit", "verify", path, "--json", "--checkpoint",
                      "/proc/%d/fd/%d" % (os.getpid(), read_end))
     os.close(read_end)
-    expect(result.code == 0 and json.loads(result.out)["log"].endswith("\ufffd.audit"),
+    expect(result.code == 0 and json.loads(result.out)["log"].endswith("copy-?.audit"),
            "%s", result)
+
+
+def test_keys_are_told_where_there_are_some(box):
+    """A line or a file that has none gives none, on either command."""
+    t = Tampered(box)
+    number = t.bytes.count(b"\n")
+    line = b'{"n":%d,"time":"2026-11-07T13:37:55.200Z","op":"key","key":%%s}\n' % number
+    for key in (b"{}", b'"a+b+c"', b"[" * 3000):
+        with open(t.audited.path, "wb") as file:
+            file.write(t.bytes + line % key)
+        expect(t.audited.key() and box.run("audit", "key", t.audited.path).out.decode() ==
+               t.key + "\n", "%s", key)
+    with open(t.audited.path, "wb") as file:
+        file.write((line % b'"a+b+c"').replace(b'"n":%d' % number, b'"n":0').replace(
+            b'"op":"key"', b'"op":"file"'))
+    result = t.audited.verify("--json", code=1)
+    expect(json.loads(result.out)["key"] == "", "%s", result)
+    expect(box.run("audit", "key", t.audited.path).code == 2, "a key")
