@@ -4,13 +4,19 @@
  * from a stranger.
  *
  * The lines are judged as a start and rowtail audit verify do; what is found must not
- * be more than a few findings a line, and nobody reads past a line's end.
+ * be more than a few findings a line, and nobody reads past a line's end. What a line
+ * tells goes into texts, CSV and a row, as rowtail audit history and report do it.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/audit/check.h"
+#include "src/audit/event.h"
+#include "src/commands/audit_csv.h"
+#include "src/commands/audit_filter.h"
+#include "src/commands/audit_row.h"
+#include "src/commands/audit_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,13 +30,48 @@ static void found(void *context, const struct audit_found *what)
 	(*count)++;
 }
 
+/* What a line tells, in all forms. */
+static void tell(struct span line, struct audit_row *row)
+{
+	struct config config = {.report = {.value = (char *)(uintptr_t) "a",
+					   .by = (char *)(uintptr_t) "a"}};
+	struct audit_filter filter;
+	struct audit_event event;
+	struct buffer b;
+	struct error err;
+
+	if (!audit_event_read(line, &event)) {
+		return;
+	}
+	buffer_init(&b);
+	audit_text_add_key(&b, event.key);
+	audit_text_add_changes(&b, &event, NULL);
+	audit_text_add_who(&b, event.by);
+	audit_text_add_why(&b, event.by);
+	audit_text_add_candidates(&b, event.candidates);
+	audit_text_add_rest(&b, &event);
+	audit_csv_add(&b, &event, NULL);
+	if (!buffer_ok(&b) || audit_filter_open(&filter, &config, &err) != ST_OK) {
+		abort();
+	}
+	(void)audit_filter_match(&filter, &event);
+	audit_filter_close(&filter);
+	if (audit_row_take(row, &event, &err) != ST_OK) {
+		abort();
+	}
+	buffer_clear(&b);
+	audit_event_clear(&event);
+}
+
 static void check_lines(const char *bytes, size_t len)
 {
 	uint64_t count = 0, lines = 0;
 	struct audit_check_settings settings = {.found = found, .context = &count};
 	struct audit_check check;
+	struct audit_row row;
 	struct error err;
 
+	audit_row_open(&row, "2026-11-07T13:37:55.200Z", "2026-11-07T13:37:00.000Z");
 	if (audit_check_open(&check, &settings, &err) != ST_OK) {
 		abort();
 	}
@@ -48,6 +89,7 @@ static void check_lines(const char *bytes, size_t len)
 				     end != NULL, &err) != ST_OK) {
 			abort();
 		}
+		tell((struct span){line, line_len}, &row);
 		free(line);
 		lines++;
 		bytes += line_len + (end != NULL);
@@ -58,6 +100,7 @@ static void check_lines(const char *bytes, size_t len)
 		abort();
 	}
 	audit_check_close(&check);
+	audit_row_close(&row);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
