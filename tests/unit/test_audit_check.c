@@ -364,11 +364,11 @@ static void read_lengths(size_t len, bool is_first, bool has_end)
 
 static void test_a_line_of_any_length_has_its_hash(void **state)
 {
-	static const size_t around[] = {1, 2, 3, 5, 8};
+	static const size_t around[] = {1, 2, 3};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
-		for (int by = -5; by <= 5; by++) {
+		for (int by = -1; by <= 1; by++) {
 			size_t len =
 			    (size_t)((int64_t)(around[i] * AUDIT_LONG_BYTES) + by);
 
