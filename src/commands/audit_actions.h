@@ -13,6 +13,7 @@
 
 #include "src/config/config.h"
 
+enum status audit_verify_run(const struct config *config, struct error *err) MUST_CHECK;
 enum status audit_history_run(const struct config *config,
 			      struct error *err) MUST_CHECK;
 enum status audit_report_run(const struct config *config, struct error *err) MUST_CHECK;

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/commands/audit_verify.c -- rowtail audit verify: is an audit log what was
+ * written?
+ *
+ * The log is only read, also while it is written. What was found is a line each on
+ * stdout, then what was read.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "src/audit/check.h"
+#include "src/audit/open.h"
+#include "src/base/file_io.h"
+#include "src/base/quote.h"
+#include "src/base/utf8.h"
+#include "src/commands/audit_actions.h"
+#include "src/commands/audit_text.h"
+
+#define NOTE_BYTES 65536 /* of a checkpoint, at most */
+
+static bool is_being_written(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+		return errno == EWOULDBLOCK;
+	}
+	(void)flock(fd, LOCK_UN);
+	return false;
+}
+
+struct kept_note {
+	char *text;
+	bool is_signed; /* with one of the log's keys, or with the one given */
+	struct audit_note note;
+};
+
+struct verify {
+	const char *path;
+	bool as_json;
+	bool is_written; /* somebody does, at this moment */
+	json_t *findings, *gaps;
+	struct audit_key *given; /* with --key */
+	size_t given_count;
+	struct kept_note *notes;
+	struct audit_kept_head *kept;
+	size_t kept_count;
+	struct audit_check check;
+	struct audit_key key; /* the notes were compared with it */
+	uint64_t torn;        /* lines that are being written */
+};
+
+static void verify_clear(struct verify *v)
+{
+	for (size_t i = 0; i < v->kept_count; i++) {
+		free(v->notes[i].text);
+	}
+	free(v->given);
+	free(v->notes);
+	free(v->kept);
+	json_decref(v->findings);
+	json_decref(v->gaps);
+}
+
+static enum status read_note(const char *path, struct kept_note *out, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct error inner;
+	ssize_t n = -1, len = 0;
+
+	out->text = malloc(NOTE_BYTES);
+	while (fd >= 0 && out->text && len < NOTE_BYTES) { /* it may be a pipe */
+		n = read(fd, out->text + len, (size_t)(NOTE_BYTES - len));
+		if (n == 0 || (n < 0 && errno != EINTR)) {
+			break;
+		}
+		len += n > 0 ? n : 0;
+	}
+	if (fd < 0 || n < 0) {
+		int why = errno;
+
+		if (fd >= 0) {
+			(void)close(fd);
+		}
+		return error_set(err, ST_CONFIG, "--checkpoint %s: %s",
+				 quote(path).text, strerror(why));
+	}
+	(void)close(fd);
+	if (audit_note_parse(out->text, (size_t)len, &out->note, &inner) != ST_OK) {
+		return error_set(err, ST_CONFIG,
+				 "--checkpoint %s is none: give a copy of "
+				 "PATH.checkpoint",
+				 quote(path).text);
+	}
+	return ST_OK;
+}
+
+static int compare_heads(const void *a, const void *b)
+{
+	const struct audit_kept_head *x = a, *y = b;
+
+	return (x->head.size > y->head.size) - (x->head.size < y->head.size);
+}
+
+static enum status read_notes(struct verify *v, const struct config *config,
+			      struct error *err)
+{
+	size_t count = config->checkpoint_count;
+
+	v->notes = calloc(count + 1, sizeof *v->notes);
+	v->kept = calloc(count + 1, sizeof *v->kept);
+	if (!v->notes || !v->kept) {
+		return error_no_memory(err, "checkpoints");
+	}
+	for (size_t i = 0; i < count; i++) {
+		v->kept_count++;
+		if (read_note(config->checkpoints[i], &v->notes[i], err) != ST_OK) {
+			return err->status;
+		}
+		v->kept[i] = (struct audit_kept_head){config->checkpoints[i],
+						      v->notes[i].note.head};
+	}
+	qsort(v->kept, count, sizeof *v->kept, compare_heads);
+	return ST_OK;
+}
+
+/* What is wrong, for people, of these lines. */
+static void say(const struct audit_found *what)
+{
+	static const char *const meanings[] = {
+	    [AUDIT_NO_LOG] = "it does not begin as an audit log does",
+	    [AUDIT_ALTERED] = "not what the next checkpoint signs: one of them was "
+			      "changed, removed or added",
+	    [AUDIT_MISSING] = "their numbers are missing",
+	    [AUDIT_EXTRA] = "a line whose number another one has, or that has none",
+	    [AUDIT_FORGED] = "a checkpoint that the log's key has not signed",
+	    [AUDIT_TORN] = "the last line has no end",
+	    [AUDIT_OTHER_KEY] =
+		"from here on another key signs, and no one vouches for "
+		"it: give it with --key if you know it",
+	    [AUDIT_SHORTER] =
+		"a checkpoint that was kept elsewhere signs them, and they "
+		"are gone",
+	    [AUDIT_REMADE] =
+		"not those that a checkpoint signs which was kept elsewhere",
+	};
+
+	(void)printf("%s: line%s %" PRIu64, audit_finding_name(what->finding),
+		     what->first == what->last ? "" : "s", what->first);
+	if (what->first != what->last) {
+		(void)printf(" to %" PRIu64, what->last);
+	}
+	(void)printf(": %s\n", meanings[what->finding]);
+}
+
+static void found(void *context, const struct audit_found *what)
+{
+	struct verify *v = context;
+
+	if (what->finding == AUDIT_TORN && v->is_written) {
+		v->torn++;
+		v->check.found--;
+		return;
+	}
+	if (v->as_json) {
+		(void)json_array_append_new(v->findings,
+					    json_pack("{s:s, s:I, s:I}", "finding",
+						      audit_finding_name(what->finding),
+						      "first", (json_int_t)what->first,
+						      "last", (json_int_t)what->last));
+	} else {
+		say(what);
+	}
+}
+
+static void on_gap(void *context, uint64_t number, struct span line)
+{
+	struct verify *v = context;
+	struct buffer why;
+
+	buffer_init(&why);
+	(void)audit_line_text(line, "why", &why);
+	buffer_add_char(&why, '\0');
+	if (buffer_ok(&why)) {
+		utf8_make_safe(why.bytes);
+		if (v->as_json) {
+			(void)json_array_append_new(
+			    v->gaps, json_pack("{s:I, s:s}", "line", (json_int_t)number,
+					       "why", why.bytes));
+		} else {
+			(void)printf("gap: line %" PRIu64 ": the log tells: %s\n",
+				     number, why.bytes);
+		}
+	}
+	buffer_clear(&why);
+}
+
+/* A key signs from here on, or was given: which notes has it signed? */
+static void mark_notes(struct verify *v, const struct audit_key *key)
+{
+	v->key = *key;
+	for (size_t i = 0; i < v->kept_count; i++) {
+		struct kept_note *kept = &v->notes[i];
+
+		kept->is_signed =
+		    kept->is_signed || audit_note_is_signed(&kept->note, key);
+	}
+}
+
+/* Are the checkpoints that were kept elsewhere this log's? */
+static enum status check_notes(const struct verify *v, struct error *err)
+{
+	for (size_t i = 0; i < v->kept_count; i++) {
+		const struct audit_note *note = &v->notes[i].note;
+
+		if (!v->notes[i].is_signed) {
+			return error_set(err, ST_CORRUPT,
+					 "a checkpoint given with --checkpoint (size "
+					 "%" PRIu64
+					 ") is not signed with the key of %s: it is "
+					 "another log's, or this one is",
+					 note->head.size, quote(v->path).text);
+		}
+	}
+	return ST_OK;
+}
+
+/* The first line was read. ST_END: nothing of what follows can be judged. */
+static enum status look_at_first(const struct verify *v, struct span line,
+				 struct error *err)
+{
+	struct audit_line what;
+
+	if (v->check.has_key) {
+		return ST_OK;
+	}
+	audit_line_read(line.bytes, line.len, &what);
+	return what.has_number ? ST_END : audit_is_no_log(v->path, err);
+}
+
+static enum status verify_lines(struct verify *v, int fd, struct error *err)
+{
+	struct audit_reader reader;
+	struct span line;
+	bool is_whole, is_first = true;
+	enum status status;
+
+	audit_reader_open(&reader, fd, v->path);
+	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
+		status = audit_check_line(&v->check, line,
+					  reader.is_long ? &reader.leaf : NULL,
+					  is_whole, err);
+		if (status == ST_OK && is_first) {
+			status = look_at_first(v, line, err);
+		}
+		is_first = false;
+		if (status != ST_OK) {
+			break;
+		}
+		if (!audit_key_is(&v->key, &v->check.key)) {
+			mark_notes(v, &v->check.key);
+		}
+	}
+	audit_reader_close(&reader);
+	return status == ST_END ? audit_check_end(&v->check, err) : status;
+}
+
+static enum status print_json(struct verify *v, bool is_sound, struct error *err)
+{
+	const struct audit_check *c = &v->check;
+	struct buffer key;
+	json_t *all;
+	char *text, *path = strdup(v->path);
+
+	buffer_init(&key);
+	if (c->has_key) {
+		audit_key_add(&key, &c->key, false);
+	}
+	buffer_add_char(&key, '\0');
+	if (path) {
+		utf8_make_safe(path);
+	}
+	all = json_pack(
+	    "{s:s, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log",
+	    path ? path : "", "sound", is_sound, "lines", (json_int_t)c->tree.count,
+	    "checkpoints", (json_int_t)c->heads, "signed", (json_int_t)c->covered,
+	    "not_signed", (json_int_t)(c->tree.count - c->covered), "findings",
+	    v->findings, "gaps", v->gaps, "key", buffer_ok(&key) ? key.bytes : "",
+	    "key_given", v->given_count > 0);
+	buffer_clear(&key);
+	free(path);
+	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+	json_decref(all);
+	if (!text) {
+		return error_no_memory(err, "the result");
+	}
+	(void)puts(text);
+	free(text);
+	return audit_text_flush(err);
+}
+
+static enum status print_result(struct verify *v, struct error *err)
+{
+	const struct audit_check *c = &v->check;
+
+	(void)printf("read %" PRIu64 " lines; %" PRIu64
+		     " checkpoints are right, the last one signs %" PRIu64 " lines",
+		     c->tree.count, c->heads, c->head.size);
+	if (c->tree.count > c->covered) {
+		(void)printf("; %" PRIu64 " at the end are not signed%s",
+			     c->tree.count - c->covered,
+			     c->found > 0 ? " as they are" : " yet");
+	}
+	(void)putchar('\n');
+	if (v->given_count == 0) {
+		(void)puts("the key is the log's own word: keep what rowtail audit key "
+			   "prints elsewhere, and give it with --key");
+	}
+	if (v->kept_count == 0) {
+		(void)puts("without a checkpoint that was kept elsewhere "
+			   "(--checkpoint) lines cut off at the end do not show");
+	}
+	return audit_text_flush(err);
+}
+
+/* As rowtail audit key prints them: one, or several with white space between them. */
+static enum status read_keys(struct verify *v, const char *text, struct error *err)
+{
+	static const char space[] = " \t\n";
+	const char *at = text + strspn(text, space);
+
+	do {
+		size_t len = strcspn(at, space);
+		struct audit_key *all =
+		    reallocarray(v->given, v->given_count + 1, sizeof *all);
+
+		if (!all) {
+			return error_no_memory(err, "keys");
+		}
+		v->given = all;
+		if (audit_key_parse(at, len, &all[v->given_count], err) != ST_OK) {
+			err->status = ST_CONFIG;
+			return error_wrap(err, "--key %s", quote(text).text);
+		}
+		v->given_count++;
+		at += len;
+		at += strspn(at, space);
+	} while (*at);
+	return ST_OK;
+}
+
+static enum status verify_open(struct verify *v, const struct config *config, int fd,
+			       struct error *err)
+{
+	if (config->audit_key && read_keys(v, config->audit_key, err) != ST_OK) {
+		return err->status;
+	}
+	v->findings = json_array();
+	v->gaps = json_array();
+	v->is_written = is_being_written(fd);
+	if (!v->findings || !v->gaps) {
+		return error_no_memory(err, "findings");
+	}
+	if (read_notes(v, config, err) != ST_OK) {
+		return err->status;
+	}
+	for (size_t i = 0; i < v->given_count; i++) {
+		mark_notes(v, &v->given[i]);
+	}
+	return ST_OK;
+}
+
+enum status audit_verify_run(const struct config *config, struct error *err)
+{
+	struct verify v = {.path = config->words[1], .as_json = config->json};
+	struct audit_check_settings settings = {
+	    .found = found, .on_gap = on_gap, .context = &v};
+	enum status status, wrong = ST_OK;
+	int fd;
+
+	if (audit_open(v.path, &fd, err) != ST_OK) {
+		return err->status;
+	}
+	status = verify_open(&v, config, fd, err);
+	if (status == ST_OK) {
+		settings.keys = v.given;
+		settings.key_count = v.given_count;
+		settings.kept = v.kept;
+		settings.kept_count = v.kept_count;
+		status = audit_check_open(&v.check, &settings, err);
+	}
+	if (status == ST_OK) {
+		status = verify_lines(&v, fd, err);
+	}
+	if (status == ST_OK) {
+		wrong = check_notes(&v, err);
+		if (wrong == ST_OK && v.check.found > 0) {
+			wrong = error_set(err, ST_CORRUPT,
+					  "%s is not what was written: %" PRIu64
+					  " findings, on standard output; keep a copy "
+					  "of it as it is",
+					  quote(v.path).text, v.check.found);
+		}
+		status = config->json ? print_json(&v, wrong == ST_OK, err)
+				      : print_result(&v, err);
+		status = status == ST_OK ? wrong : status;
+	}
+	audit_check_close(&v.check);
+	verify_clear(&v);
+	(void)close(fd);
+	return status;
+}
