@@ -194,6 +194,8 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(box):
         tail.process.send_signal(signal.SIGHUP)
         box.wait_until(lambda: open(audited.path, "rb").read().count(
             b'"op":"checkpoint"') >= i + 2, timeout=20)
+    box.wait_until(lambda: open(audited.path, "rb").read().count(b'"op":"update"') == 3,
+                   timeout=20)
     os.rmdir(audited.path + ".checkpoint")
     box.stop(tail)
     said = tail.error_text().count("cannot be written")
