@@ -727,7 +727,7 @@ static void judge_merge(const struct fixture *f, const struct trial *t)
 
 static void test_of_a_merge_of_damaged_segments(void **state)
 {
-	for_each_damage(*state, 8 * STEP, judge_merge);
+	for_each_damage(*state, 8, judge_merge);
 }
 
 /* A kill came before they were removed. */
