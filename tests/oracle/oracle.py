@@ -64,6 +64,8 @@ class SeedFailed(Exception):
 class SeedRun:
     """All that one seed needs, and the loop."""
 
+    may_have_context = True         # rowtail is told of the context table then
+
     def __init__(self, seed, options, folder):
         self.seed = seed
         self.options = options
@@ -77,8 +79,8 @@ class SeedRun:
             self.profile.free_running = False
         self.workload = Workload(self.rng, self.profile)
         self.actors = random.Random("actors of %s" % seed)
-        self.has_context = (not options.fake and not self.archived.is_on
-                            and self.actors.random() < 0.5)
+        self.has_context = (self.may_have_context and not options.fake
+                            and not self.archived.is_on and self.actors.random() < 0.5)
         self.context_row = None
         self.path = os.path.join(folder, "app.db")
         self.writers = {}

@@ -49,6 +49,8 @@ class Counts:
 class ResumeRun(SeedRun):
     """All that one seed needs, and the loop."""
 
+    may_have_context = False
+
     def __init__(self, seed, settings, rounds, folder):
         super().__init__(seed, oracle.Options(
             settings.rowtail, 0, settings.wrapper, settings.slow, fake=settings.fake),
