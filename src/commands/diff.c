@@ -197,7 +197,7 @@ static enum status explain(const struct diff *diff, enum status status,
 		*err = written;
 		return written.status;
 	}
-	if (status == ST_CORRUPT && diff->sides.txn && !diff->sides.moments) {
+	if (status == ST_CORRUPT && diff->sides.txn && diff->sides.old_file) {
 		(void)error_wrap(err, "%s or %s is corrupt",
 				 quote(diff->sides.old_name).text,
 				 quote(diff->sides.new_name).text);
@@ -237,9 +237,10 @@ static enum status run(const struct config *config, struct error *err)
 
 const struct command diff_command = {
     .name = "diff",
-    .usage = "OLD.db NEW.db | ARCHIVE FROM TO [--sql] [OPTION]...",
+    .usage = "OLD.db NEW.db | SOURCE FROM TO [--sql] [OPTION]...",
     .help = "print the events, or the SQL, that make NEW.db of OLD.db,\n"
-	    "or the state at TO of that at FROM (as --at has them)\n",
+	    "or, of an archive or a state directory SOURCE, the state at TO of\n"
+	    "that at FROM (as --at has them)\n",
     .words = 3,
     .least_words = 2,
     .takes_sql = true,

@@ -104,19 +104,33 @@ static enum status open_moments(struct diff_sides *sides, const struct config *c
 	return status;
 }
 
-/* A state directory has neither moments nor a file of its state. */
+static enum status open_state(struct diff_sides *sides, const struct config *config,
+			      struct error *err)
+{
+	enum status status;
+
+	*sides = (struct diff_sides){.old_name = config->words[1],
+				     .new_name = config->words[2]};
+	status = diff_state_open(config->words[0], config->words[1], config->words[2],
+				 &sides->state, &sides->txn, err);
+	if (status == ST_OK) {
+		sides->old_pages = diff_state_old(sides->state);
+		sides->new_pages = diff_state_new(sides->state);
+	}
+	return status;
+}
+
+/* Two words are files. */
 static enum status refuse_state(const struct config *config, struct error *err)
 {
-	size_t names = config->word_count == 3 ? 1 : config->word_count;
-
-	for (size_t i = 0; i < names; i++) {
+	for (size_t i = 0; i < config->word_count; i++) {
 		if (sql_source_is_state(config->words[i])) {
 			return error_set(
 			    err, ST_CONFIG,
-			    "%s is a state directory, which has one state and no "
-			    "moments: give an archive (--archive writes one beside "
-			    "it), or compare with rowtail verify --state",
-			    quote(config->words[i]).text);
+			    "%s is a state directory: give two moments of it, as in "
+			    "rowtail diff %s first latest, or compare it with the "
+			    "database by rowtail verify --state",
+			    quote(config->words[i]).text, quote(config->words[i]).text);
 		}
 	}
 	return ST_OK;
@@ -125,15 +139,18 @@ static enum status refuse_state(const struct config *config, struct error *err)
 enum status diff_sides_open(struct diff_sides *sides, const struct config *config,
 			    struct error *err)
 {
-	enum status status = refuse_state(config, err);
+	enum status status;
 
+	if (config->word_count == 3) {
+		return sql_source_is_state(config->words[0])
+			   ? open_state(sides, config, err)
+			   : open_moments(sides, config, err);
+	}
+	status = refuse_state(config, err);
 	if (status != ST_OK) {
 		return status;
 	}
 	status = ST_RETRY;
-	if (config->word_count == 3) {
-		return open_moments(sides, config, err);
-	}
 	for (int i = 0; status == ST_RETRY && i < TRIES; i++) {
 		diff_sides_close(sides);
 		*sides = (struct diff_sides){.old_name = config->words[0],
@@ -153,16 +170,19 @@ void diff_sides_close(struct diff_sides *sides)
 	database_file_close(sides->old_file);
 	database_file_close(sides->new_file);
 	diff_moments_close(sides->moments);
+	diff_state_close(sides->state);
 	*sides = (struct diff_sides){0};
 }
 
 enum status diff_sides_check(const struct diff_sides *sides, struct error *err)
 {
-	enum status status = sides->moments
-				 ? ST_OK /* an archive's files never change */
-				 : database_file_check(sides->old_file, err);
+	enum status status;
 
-	return status == ST_OK && !sides->moments
-		   ? database_file_check(sides->new_file, err)
-		   : status;
+	/* An archive's files never change, and pages of a state directory have hashes.
+	 */
+	if (!sides->old_file) {
+		return ST_OK;
+	}
+	status = database_file_check(sides->old_file, err);
+	return status == ST_OK ? database_file_check(sides->new_file, err) : status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/commands/diff_sides.h -- the two states that rowtail diff compares: two database
- * files, or two moments of an archive.
+ * files, or two moments of an archive or of a state directory.
  *
  * OWNERSHIP  The caller's struct, zeros before; diff_sides_close, also after an error.
  * THREADS    The main thread.
@@ -16,6 +16,7 @@
 #include "src/base/status.h"
 #include "src/capture/database_file.h"
 #include "src/commands/diff_moments.h"
+#include "src/commands/diff_state.h"
 #include "src/config/config.h"
 #include "src/history/transaction.h"
 #include "src/history/view.h"
@@ -34,7 +35,8 @@ struct diff_sides {
 				* were looked at would count as memory */
 	struct view *new_view;
 	struct spool *spool;          /* of the views; stays empty */
-	struct diff_moments *moments; /* ... or of an archive */
+	struct diff_moments *moments; /* ... or of an archive, */
+	struct diff_state *state;     /* ... or of a state directory */
 };
 
 enum status diff_sides_open(struct diff_sides *sides, const struct config *config,

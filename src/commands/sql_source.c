@@ -13,6 +13,7 @@
 #include "src/base/clock.h"
 #include "src/base/quote.h"
 #include "src/capture/database_file.h"
+#include "src/commands/state_when.h"
 #include "src/state/state_pages.h"
 #include "src/storage/location.h"
 
@@ -109,10 +110,15 @@ static enum status open_archive(struct sql_source *s, const char *at,
 			       : status;
 }
 
-static enum status open_state(struct sql_source *s, struct error *err)
+static enum status open_state(struct sql_source *s, const char *at, struct error *err)
 {
-	enum status status = state_pages_open(s->location, &s->state, err);
+	struct state_when when;
+	enum status status =
+	    state_when_parse(at ? at : "latest", clock_wall_ns(), &when, err);
 
+	if (status == ST_OK) {
+		status = state_pages_open(s->location, &when, &s->state, err);
+	}
 	return status == ST_OK ? use_pages(s, state_pages_size(s->state),
 					   state_pages_count(s->state), err)
 			       : status;
@@ -173,12 +179,12 @@ static enum status find_kind(const char *location, const char *at, enum kind *ki
 	} else if (sql_source_is_state(location)) {
 		*kind = STATE;
 	}
-	return *kind == ARCHIVE || !at
+	return *kind != DATABASE || !at
 		   ? ST_OK
 		   : error_set(err, ST_CONFIG,
-			       "--at goes with an archive; %s is a %s: leave it out",
-			       quote(location).text,
-			       *kind == STATE ? "state directory" : "database");
+			       "--at goes with an archive or a state directory; %s is "
+			       "a database: leave it out",
+			       quote(location).text);
 }
 
 static enum status open_kind(struct sql_source *s, const char *at,
@@ -191,7 +197,7 @@ static enum status open_kind(struct sql_source *s, const char *at,
 		return status;
 	}
 	return kind == ARCHIVE ? open_archive(s, at, config, err)
-	       : kind == STATE ? open_state(s, err)
+	       : kind == STATE ? open_state(s, at, err)
 			       : open_file(s, err);
 }
 

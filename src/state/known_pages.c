@@ -94,17 +94,48 @@ static enum status resize(struct known_pages *known, uint32_t page_count,
 	return status;
 }
 
+static uint32_t low_pages(const struct journal_record *r)
+{
+	return r->kind == JOURNAL_MERGED ? r->low_pages : r->page_count;
+}
+
+/*
+ * A record behind what was asked for. The shadow may have its images already, and their
+ * hashes: then the page is the one of that record. A page whose hash is another one is
+ * still as it was, or else it is found not to be what its hash says.
+ */
+static void look_at_later(struct known_pages *known, const struct journal_found *found)
+{
+	const struct journal_record *r = &found->record;
+
+	if (low_pages(r) < known->low_pages) {
+		known->low_pages = low_pages(r);
+	}
+	for (size_t i = 0; i < r->page_total; i++) {
+		struct journal_entry entry = journal_entry_get(found->bytes, i);
+		uint32_t page_no = entry.page.page_no;
+
+		if (page_no <= known->page_count &&
+		    known->origins[page_no - 1] == KNOWN_SHADOW &&
+		    known->hashes[page_no - 1] == entry.hash) {
+			known->unsure = page_no;
+		}
+	}
+}
+
 /* journal_read's visit. */
 static enum status lay_over(void *context, const struct journal_found *found,
 			    struct error *err)
 {
 	struct known_pages *known = context;
 	const struct journal_record *r = &found->record;
-	enum status status = ST_OK;
+	enum status status;
 
-	if (r->kind == JOURNAL_MERGED) {
-		status = resize(known, r->low_pages, err);
+	if (r->lsn > known->most_lsn) {
+		look_at_later(known, found);
+		return ST_OK;
 	}
+	status = resize(known, low_pages(r), err);
 	if (status == ST_OK) {
 		status = resize(known, r->page_count, err);
 	}
@@ -120,7 +151,43 @@ static enum status lay_over(void *context, const struct journal_found *found,
 	}
 	known->place = (struct wal_place){.frame = r->last_frame, .proof = r->proof};
 	memcpy(known->place.salt, r->salt, sizeof r->salt);
+	known->captured_ns = r->captured_ns;
+	known->lsn = r->lsn;
 	return ST_OK;
+}
+
+/* What was cut off, and has grown again without an image, is zeros in the shadow. */
+static enum status look_for_zeros(struct known_pages *known, struct error *err)
+{
+	uint8_t *zeros = calloc(1, known->page_size);
+
+	if (!zeros) {
+		return no_memory(err);
+	}
+	for (uint32_t i = known->low_pages; i < known->page_count; i++) {
+		if (known->origins[i] == KNOWN_SHADOW &&
+		    known->hashes[i] ==
+			shadow_hash_of(i + 1, zeros, known->page_size)) {
+			known->unsure = i + 1;
+		}
+	}
+	free(zeros);
+	return ST_OK;
+}
+
+static enum status check_sure(struct known_pages *known, const struct state_dir *dir,
+			      struct error *err)
+{
+	enum status status = look_for_zeros(known, err);
+
+	return status == ST_OK && known->unsure != 0
+		   ? error_set(err, ST_RETRY,
+			       "%s: page %" PRIu32 " as of LSN %" PRIu64
+			       " may have been overwritten by what came later; give "
+			       "a later moment, or try again",
+			       quote(state_dir_path(dir)).text, known->unsure,
+			       known->lsn)
+		   : status;
 }
 
 static enum status read_journal(struct known_pages *known, const struct state_dir *dir,
@@ -131,9 +198,18 @@ static enum status read_journal(struct known_pages *known, const struct state_di
 	struct journal_end end;
 	enum status status = known_journal_read(dir, &how, &end, err);
 
-	known->lsn = end.lsn;
 	known->torn = end.torn;
-	return status;
+	if (known->most_lsn == UINT64_MAX) {
+		known->lsn = end.lsn;
+		return status;
+	}
+	if (status == ST_OK && known->lsn != known->most_lsn) {
+		return error_set(err, ST_RETRY,
+				 "%s has no state lsn:%" PRIu64
+				 " any more; give a later moment",
+				 quote(state_dir_path(dir)).text, known->most_lsn);
+	}
+	return status == ST_OK ? check_sure(known, dir, err) : status;
 }
 
 static enum status read_hashes(struct known_pages *known, const struct shadow *shadow,
@@ -160,8 +236,8 @@ static enum status open_shadow(const struct state_dir *dir, struct shadow **shad
 	return status == ST_OK ? ST_OK : error_wrap(err, "%s", state_dir_path(dir));
 }
 
-enum status known_pages_init(struct known_pages *known, const struct state_dir *dir,
-			     bool checks_images, struct error *err)
+static enum status init(struct known_pages *known, const struct state_dir *dir,
+			uint64_t lsn, bool checks_images, struct error *err)
 {
 	const struct state_meta *meta = state_dir_meta(dir);
 	struct shadow *shadow;
@@ -176,6 +252,9 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 	}
 	*known = (struct known_pages){
 	    .page_size = meta->page_size,
+	    .lsn = meta->base_lsn,
+	    .most_lsn = lsn,
+	    .low_pages = UINT32_MAX,
 	    .place = {.frame = meta->base_frame, .proof = meta->base_proof},
 	};
 	memcpy(known->place.salt, meta->base_salt, sizeof known->place.salt);
@@ -192,6 +271,18 @@ enum status known_pages_init(struct known_pages *known, const struct state_dir *
 		known_pages_clear(known);
 	}
 	return status;
+}
+
+enum status known_pages_init(struct known_pages *known, const struct state_dir *dir,
+			     bool checks_images, struct error *err)
+{
+	return init(known, dir, UINT64_MAX, checks_images, err);
+}
+
+enum status known_pages_init_at(struct known_pages *known, const struct state_dir *dir,
+				uint64_t lsn, struct error *err)
+{
+	return init(known, dir, lsn, false, err);
 }
 
 void known_pages_clear(struct known_pages *known)

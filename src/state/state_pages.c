@@ -20,6 +20,8 @@
 struct state_pages {
 	struct state_dir *dir;
 	struct known_pages known;
+	struct state_moment moment;
+	bool is_latest; /* as of D */
 	int shadow_fd;
 	int frames_fd; /* -1: there is no journal yet */
 };
@@ -39,7 +41,27 @@ static int open_file(const struct state_pages *p, const char *name)
 		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-static enum status open_once(struct state_pages *p, const char *path, bool *is_used,
+/* What is asked for may be another LSN from one try to the next. */
+static enum status know_pages(struct state_pages *p, const struct state_when *when,
+			      bool is_used, struct error *err)
+{
+	enum status status = state_moment_find(p->dir, when, &p->moment, err);
+
+	p->is_latest = when->kind == STATE_AT_LATEST;
+	if (status == ST_OK) {
+		status =
+		    p->is_latest
+			? known_pages_init(&p->known, p->dir, !is_used, err)
+			: known_pages_init_at(&p->known, p->dir, p->moment.lsn, err);
+	}
+	if (status == ST_OK && p->known.lsn != p->moment.lsn) {
+		p->moment = (struct state_moment){p->known.lsn, p->known.captured_ns};
+	}
+	return status;
+}
+
+static enum status open_once(struct state_pages *p, const char *path,
+			     const struct state_when *when, bool *is_used,
 			     struct error *err)
 {
 	bool is_new;
@@ -50,7 +72,7 @@ static enum status open_once(struct state_pages *p, const char *path, bool *is_u
 		status = no_state(path, err);
 	}
 	if (status == ST_OK) {
-		status = known_pages_init(&p->known, p->dir, !*is_used, err);
+		status = know_pages(p, when, *is_used, err);
 	}
 	if (status != ST_OK) {
 		return status;
@@ -75,9 +97,10 @@ static void close_once(struct state_pages *p)
 	*p = (struct state_pages){.shadow_fd = -1, .frames_fd = -1};
 }
 
-enum status state_pages_open(const char *path, struct state_pages **out,
-			     struct error *err)
+enum status state_pages_open(const char *path, const struct state_when *when,
+			     struct state_pages **out, struct error *err)
 {
+	const struct state_when latest = {.kind = STATE_AT_LATEST};
 	struct state_pages *p = calloc(1, sizeof *p);
 	enum status status = ST_OK;
 
@@ -89,7 +112,7 @@ enum status state_pages_open(const char *path, struct state_pages **out,
 		bool is_used;
 
 		close_once(p);
-		status = open_once(p, path, &is_used, err);
+		status = open_once(p, path, when ? when : &latest, &is_used, err);
 		if (status == ST_OK || status == ST_CONFIG || status == ST_NOMEM ||
 		    (!is_used && i > 2)) {
 			break;
@@ -122,6 +145,22 @@ uint32_t state_pages_count(const struct state_pages *p)
 	return p->known.page_count;
 }
 
+struct state_moment state_pages_moment(const struct state_pages *p)
+{
+	return p->moment;
+}
+
+/* Of one that is not known nothing but zeros is read. */
+bool state_pages_have_same(const struct state_pages *a, const struct state_pages *b,
+			   uint32_t page_no)
+{
+	uint32_t i = page_no - 1;
+	bool is_known = a->known.origins[i] != KNOWN_NOT;
+
+	return is_known == (b->known.origins[i] != KNOWN_NOT) &&
+	       (!is_known || a->known.hashes[i] == b->known.hashes[i]);
+}
+
 /* A page is not what its hash says. */
 static enum status no_page(const struct state_pages *p, uint32_t page_no,
 			   struct error *err)
@@ -137,6 +176,13 @@ static enum status no_page(const struct state_pages *p, uint32_t page_no,
 		    !is_new && state_dir_holder(now) == 0 &&
 		    state_dir_meta(now)->base_lsn == state_dir_meta(p->dir)->base_lsn;
 		state_dir_close(now);
+	}
+	if (is_same && !p->is_latest) {
+		return error_set(err, ST_DAMAGED,
+				 "%s: page %" PRIu32 " as of LSN %" PRIu64
+				 " is damaged, or overwritten by what came later; "
+				 "give a later moment",
+				 quote(path).text, page_no, p->moment.lsn);
 	}
 	return is_same
 		   ? error_set(err, ST_DAMAGED,

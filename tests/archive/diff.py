@@ -1,10 +1,15 @@
-"""rowtail diff of two moments of an archive: against the two states restored."""
+"""rowtail diff of two moments of an archive, against the two states restored, and of a
+state directory, against copies of the database."""
 
+import contextlib
+import json
 import os
+import sqlite3
 
 from archive.restore import FIXTURES, fixture
 from archive.s3_faults import ARCHIVE as IN_BUCKET, key_of
 from cli.diff import apply_sql, changes, schema_of
+from cli.sql import snapshot
 from harness.archive import listed
 from harness.box import expect
 from harness.events import parse_line
@@ -97,13 +102,138 @@ def test_moments_in_a_bucket_differ_as_those_in_a_folder(box):
     expect(done.code == 2 and "the nearest" in done.error_lines[-1], "%s", done)
 
 
-def test_a_state_directory_has_no_moments(box):
+STEPS = ("INSERT INTO t VALUES(2, zeroblob(30000))", "UPDATE t SET v = 'two' WHERE id = 2",
+         "CREATE TABLE u(a, b)", "INSERT INTO u VALUES(1, 2)", "DELETE FROM t", "VACUUM")
+
+
+def journalled(box, state):
+    return json.loads(box.run("status", "--state", state, "--json").out)["journalled_lsn"]
+
+
+def moments_of(box, path, state, db):
+    """{LSN: a copy of the database as of there}, in the order of the steps."""
+    found = {}
+    for step in (None, *STEPS):
+        before = max(found) if found else -1
+        if step:
+            db.execute(step)
+        box.wait_until(lambda: journalled(box, state) > before)
+        copy = box.path("copy-%d.db" % len(found))
+        with contextlib.closing(sqlite3.connect(copy)) as out:
+            db.backup(out)
+        found[journalled(box, state)] = copy
+    return found
+
+
+def check_state(box, state, copies):
+    """Between each two moments, as between copies of the database."""
+    for a, old in copies.items():
+        for b, new in copies.items():
+            words = ("lsn:%d" % a, "lsn:%d" % b)
+            done = box.run("diff", state, *words)
+            of_files = box.run("diff", old, new)
+            expect(done.code == of_files.code == 0, "%s: %s", words, done)
+            expect(changes(done) == changes(of_files), "%s: %s", words, done)
+            for line in done.out.splitlines(True):
+                expect(parse_line(line)["source"]["lsn"] == b, "%s", line)
+            done = box.run("diff", state, *words, "--sql")
+            expect(done.code == 0, "%s: %s", words, done)
+            patched = apply_sql(box, old, done.out)
+            expect(tables_of(patched) == tables_of(new), "%s: %s", words, done)
+        done = box.run("sql", state, "--at", "lsn:%d" % a, "SELECT id, hex(v) AS v FROM t")
+        expect(done.code == 0, "%s", done)
+        with contextlib.closing(sqlite3.connect(old)) as db:
+            right = [{"id": row[0], "v": row[1]} for row in
+                     db.execute("SELECT id, hex(v) FROM t")]
+        expect([json.loads(line) for line in done.out.splitlines()] == right, "%s", done)
+
+
+def test_moments_of_a_state_directory(box):
+    """Those of its journal: while a run uses it, and after a kill."""
+    box.need_tool("sqlite3")
+    path, state = box.path(), box.path("state")
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+    db.execute("INSERT INTO t VALUES(1, 'one')")
+    tail = box.tail(path, "--state", state)
+    copies = moments_of(box, path, state, db)
+    check_state(box, state, copies)
+    whole = box.run("diff", state, "first", "latest")
+    expect(whole.code == 0 and changes(whole) == changes(
+        box.run("diff", state, "txid:%x" % (min(copies) + 1), "lsn:%d" % max(copies))),
+        "%s", whole)
+    now = box.run("diff", state, "first", "-0s")
+    expect(now.code == 0 and changes(now) == changes(whole), "%s", now)
+    tail.process.kill()
+    tail.process.wait()
+    before = snapshot(state)
+    check_state(box, state, copies)
+    expect(snapshot(state) == before, "the state directory was changed")
+
+    lsns = sorted(copies)
+    for words, part in (((state, "lsn:%d" % (lsns[1] - 1), "latest"),
+                         "the nearest that it has are lsn:%d (" % lsns[0]),
+                        ((state, "latest", "lsn:%d" % (lsns[-1] + 1)),
+                         "the nearest that it has is lsn:%d (" % lsns[-1]),
+                        ((state, "-1w", "latest"), "the nearest that it has is lsn:%d (" %
+                         lsns[0]), ((state, "first", "nix"), "nix")):
+        done = box.run("diff", *words)
+        expect(done.code == 2 and not done.out and part in done.error_lines[-1], "%s", done)
+    # What is folded is there no more.
+    tail = box.tail(path, "--state", state, "--to", "null:")
+    db.execute("INSERT INTO u VALUES(zeroblob(20000000), 0)")
+
+    def first():
+        return json.loads(box.run("status", "--state", state, "--json").out)["base_lsn"]
+
+    box.wait_until(lambda: first() > lsns[-1], 30)
+    done = box.run("diff", state, "lsn:%d" % lsns[0], "latest")
+    expect(done.code == 2 and "the nearest that it has is lsn:%d (" % first() in
+           done.error_lines[-1], "%s", done)
+    box.stop(tail)
+    done = box.run("diff", state, "first", "latest")
+    expect(done.code == 0 and not done.out, "%s", done)
+    db.close()
+
+
+def test_a_moment_that_a_fold_has_begun_to_overwrite(box):
+    """Pages of later are no pages of then, and the latest is what it was."""
+    path, state = box.path(), box.path("state")
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+    db.execute("INSERT INTO t VALUES(1, 'one')")
+    tail = box.tail(path, "--state", state)
+    at = journalled(box, state)
+    db.execute("UPDATE t SET v = 'two'")
+    box.wait_until(lambda: journalled(box, state) > at)
+    right = box.run("diff", state, "first", "latest")
+    expect(right.code == 0 and len(changes(right)) == 1, "%s", right)
+    tail.process.kill()
+    tail.process.wait()
+    # The page that has the row, at its place in the copy, but not yet its hash.
+    db.execute("PRAGMA wal_checkpoint")
+    with open(path, "rb") as source, open(os.path.join(state, "shadow"), "r+b") as shadow:
+        source.seek(4096)
+        shadow.seek(4096)
+        shadow.write(source.read(4096))
+    done = box.run("diff", state, "first", "latest")
+    expect(done.code == 1 and not done.out and "page 2 as of LSN %d is damaged, or "
+           "overwritten by what came later; give a later moment" % at in
+           done.error_lines[-1], "%s", done)
+    done = box.run("sql", state, "SELECT v FROM t")
+    expect(done.code == 0 and done.out == b'{"v":"two"}\n', "%s", done)
+    db.close()
+
+
+def test_a_state_directory_is_no_file(box):
     writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
                                 "INSERT INTO t VALUES(1, 'one')")
     state = box.path("state")
     done = box.run(path, "--state", state, "--once", "--to", "null:")
     expect(done.code == 0, "%s", done)
-    for words in ((state, "first", "latest"), (state, path), (path, state)):
+    for words in ((state, path), (path, state)):
         done = box.run("diff", *words)
-        expect(done.code == 2 and not done.out and "is a state directory, which has one "
-               "state and no moments: give an archive" in done.error_lines[-1], "%s", done)
+        expect(done.code == 2 and not done.out and "is a state directory: give two moments "
+               "of it" in done.error_lines[-1], "%s", done)

@@ -28,6 +28,7 @@
 #include "src/state/known_pages.h"
 #include "src/state/shadow.h"
 #include "src/state/state.h"
+#include "src/state/state_pages.h"
 
 #define PAGE      512
 #define BASE      8 /* pages */
@@ -100,7 +101,23 @@ static void append(const struct fixture *f, struct spool *spool,
 	assert_int_equal(journal_append(journal, &record, &chain, &err), ST_OK);
 }
 
-static void make_journal(const struct fixture *f)
+/* The database is cut down to `page_count` pages, or grows to them without an image. */
+static void append_size(struct journal *journal, uint64_t lsn, uint32_t before,
+			uint32_t page_count)
+{
+	struct journal_record record = {.kind = JOURNAL_COMMIT,
+					.lsn = lsn,
+					.captured_ns = 1,
+					.page_count_before = before,
+					.page_count = page_count};
+	struct error err;
+	uint64_t chain;
+
+	assert_int_equal(journal_append(journal, &record, &chain, &err), ST_OK);
+}
+
+/* `is_cut`: at the end it is made smaller, then as large as it was. */
+static void make_journal(const struct fixture *f, bool is_cut)
 {
 	const struct journal_start start = {.lsn = LSN(0), .chain = CHAIN};
 	struct journal *journal;
@@ -117,6 +134,10 @@ static void make_journal(const struct fixture *f)
 		if (i <= DURABLE) {
 			assert_int_equal(journal_sync(journal, &err), ST_OK);
 		}
+	}
+	if (is_cut) {
+		append_size(journal, LSN(RECORDS + 1), BASE, BASE / 2);
+		append_size(journal, LSN(RECORDS + 2), BASE / 2, BASE);
 	}
 	journal_close(journal);
 	spool_close(spool);
@@ -264,7 +285,7 @@ static int fixture_setup(void **state)
 	assert_true(f->dir_fd >= 0 && f->out_fd >= 0);
 	make_directory(f, LSN(1));
 	make_shadow(f);
-	make_journal(f);
+	make_journal(f, false);
 	keep_files(f);
 	*state = f;
 	return 0;
@@ -399,6 +420,196 @@ static void test_of_a_journal_that_is_whole(void **state)
 
 	assert_int_equal(word.status, ST_OK);
 	assert_int_equal(word.lsn, LSN(RECORDS));
+}
+
+/* ---- moments before the end ---- */
+
+/* What state_pages_open says of `lsn`: its LSN. */
+static struct word ask_moment(const struct fixture *f, uint64_t lsn)
+{
+	const struct state_when when = {.kind = STATE_AT_LSN, .lsn = lsn};
+	struct state_pages *pages = NULL;
+	struct error err;
+	enum status status = state_pages_open(f->folder, &when, &pages, &err);
+	struct word word =
+	    word_of(status, pages ? state_pages_moment(pages).lsn : 0, &err);
+
+	state_pages_close(pages);
+	return word;
+}
+
+static void open_moment(const struct fixture *f, uint64_t lsn, struct state_pages **out)
+{
+	const struct state_when when = {.kind = STATE_AT_LSN, .lsn = lsn};
+	struct error err;
+
+	assert_int_equal(state_pages_open(f->folder, &when, out, &err), ST_OK);
+}
+
+static void expect_image(struct state_pages *pages, uint32_t page_no, uint64_t record)
+{
+	uint8_t bytes[PAGE];
+	struct error err;
+	/* Slots are taken in order, EACH for a record. */
+	uint32_t slot = (uint32_t)(record - 1) * EACH +
+			(page_no - ((uint32_t)LSN(record) / 10 % (BASE - EACH) + 1));
+
+	assert_int_equal(state_pages_read(pages, page_no, bytes, &err), ST_OK);
+	assert_int_equal(bytes[0], record == 0 ? 0 : 0x30 + (int)slot);
+}
+
+/* The record, up to `most`, that wrote the page last; 0: none. */
+static uint64_t writer_of(uint32_t page_no, uint64_t most)
+{
+	for (uint64_t i = most; i > 0; i--) {
+		uint32_t first = (uint32_t)LSN(i) / 10 % (BASE - EACH) + 1;
+
+		if (page_no >= first && page_no < first + EACH) {
+			return i;
+		}
+	}
+	return 0;
+}
+
+static void test_each_moment_has_the_pages_of_then(void **state)
+{
+	const struct fixture *f = *state;
+
+	restore(f);
+	for (uint64_t i = 0; i <= RECORDS; i++) {
+		struct state_pages *pages;
+
+		open_moment(f, LSN(i), &pages);
+		assert_int_equal(state_pages_moment(pages).lsn, LSN(i));
+		for (uint32_t page_no = 1; page_no <= BASE; page_no++) {
+			expect_image(pages, page_no, writer_of(page_no, i));
+		}
+		state_pages_close(pages);
+	}
+}
+
+static void test_a_moment_that_is_not_there_names_the_nearest(void **state)
+{
+	const struct fixture *f = *state;
+	struct word word;
+
+	restore(f);
+	word = ask_moment(f, LSN(2) + 1);
+	assert_int_equal(word.status, ST_CONFIG);
+	assert_non_null(strstr(word.text, "has no state lsn:26; the nearest that it "
+					  "has are lsn:25 ("));
+	assert_non_null(strstr(word.text, ") and lsn:35 ("));
+	word = ask_moment(f, LSN(0) - 1);
+	assert_int_equal(word.status, ST_CONFIG);
+	assert_non_null(strstr(word.text, "the nearest that it has is lsn:5 ("));
+	word = ask_moment(f, LSN(RECORDS) + 1);
+	assert_int_equal(word.status, ST_CONFIG);
+	assert_non_null(strstr(word.text, "the nearest that it has is lsn:75 ("));
+}
+
+/* As a fold of all records does it, which is killed before meta: page `page_no` as
+ * record `i` has it; 0: as zeros, cut off and grown again. */
+static void fold_page(const struct fixture *f, uint32_t page_no, uint64_t i)
+{
+	uint8_t image[PAGE] = {0};
+	struct shadow *shadow;
+	struct error err;
+
+	if (i > 0) {
+		uint32_t first = (uint32_t)LSN(i) / 10 % (BASE - EACH) + 1;
+
+		memset(image, 0x30 + (int)((i - 1) * EACH + page_no - first), PAGE);
+	}
+	assert_int_equal(shadow_open(f->dir_fd, PAGE, BASE, &shadow, &err), ST_OK);
+	assert_int_equal(shadow_write(shadow, page_no, image, &err), ST_OK);
+	assert_int_equal(shadow_sync(shadow, &err), ST_OK);
+	shadow_close(shadow);
+}
+
+static void
+test_pages_that_a_fold_has_overwritten_are_of_no_earlier_moment(void **state)
+{
+	const struct fixture *f = *state;
+
+	for (uint64_t i = 1; i <= RECORDS; i++) {
+		uint32_t page_no = (uint32_t)LSN(i) / 10 % (BASE - EACH) + 1;
+
+		restore(f);
+		fold_page(f, page_no, i);
+		for (uint64_t at = 0; at <= RECORDS; at++) {
+			struct word word = ask_moment(f, LSN(at));
+			bool is_hidden = writer_of(page_no, at) != 0;
+
+			assert_int_equal(word.status, is_hidden ? ST_OK : ST_RETRY);
+			if (!is_hidden) {
+				assert_non_null(strstr(
+				    word.text, "may have been overwritten by what came "
+					       "later; give a later moment"));
+			}
+		}
+	}
+	restore(f);
+}
+
+static void test_pages_that_a_fold_has_cut_off_are_of_no_earlier_moment(void **state)
+{
+	const struct fixture *f = *state;
+
+	for (int is_known = 0; is_known < 2; is_known++) {
+		empty_folder(f);
+		make_directory(f, LSN(1));
+		make_shadow(f);
+		make_journal(f, true);
+		if (is_known) {
+			/* The only page without an image is none of zeros: of the
+			 * others record 5 has written the last. */
+			fold_page(f, BASE, 1);
+		}
+		for (uint64_t at = 0; at <= RECORDS + 2; at++) {
+			bool is_hidden = at <= (is_known ? 4 : RECORDS);
+			struct word word = ask_moment(f, LSN(at));
+
+			assert_int_equal(word.status, is_hidden ? ST_RETRY : ST_OK);
+		}
+	}
+	restore(f);
+}
+
+static void test_a_page_that_was_cut_off_is_another_one(void **state)
+{
+	const struct fixture *f = *state;
+	struct state_pages *before, *after;
+
+	empty_folder(f);
+	make_directory(f, LSN(1));
+	make_shadow(f);
+	make_journal(f, true);
+	fold_page(f, BASE, 1);
+	open_moment(f, LSN(RECORDS), &before);
+	open_moment(f, LSN(RECORDS + 2), &after);
+	for (uint32_t page_no = 1; page_no <= BASE; page_no++) {
+		assert_int_equal(state_pages_have_same(before, after, page_no),
+				 page_no <= BASE / 2);
+	}
+	state_pages_close(before);
+	state_pages_close(after);
+	restore(f);
+}
+
+/* As after a merge that came between. */
+static void test_what_is_no_end_of_a_record_is_no_moment(void **state)
+{
+	const struct fixture *f = *state;
+	struct known_pages known = {0};
+	struct state_dir *dir;
+	struct error err;
+	bool is_new;
+
+	restore(f);
+	assert_int_equal(state_dir_read(f->folder, true, &dir, &is_new, &err), ST_OK);
+	assert_int_equal(known_pages_init_at(&known, dir, LSN(2) + 1, &err), ST_RETRY);
+	assert_non_null(strstr(err.text, "has no state lsn:26 any more"));
+	state_dir_close(dir);
 }
 
 /* `damage` changes the bytes of one segment; false: there is no more to be done. */
@@ -782,6 +993,12 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_each_moment_has_the_pages_of_then),
+	    T(test_a_moment_that_is_not_there_names_the_nearest),
+	    T(test_pages_that_a_fold_has_overwritten_are_of_no_earlier_moment),
+	    T(test_pages_that_a_fold_has_cut_off_are_of_no_earlier_moment),
+	    T(test_a_page_that_was_cut_off_is_another_one),
+	    T(test_what_is_no_end_of_a_record_is_no_moment),
 	    T(test_of_a_journal_that_is_whole),
 	    T(test_of_segments_that_are_damaged),
 	    T(test_of_segments_that_are_missing_or_of_another_kind),
