@@ -56,6 +56,49 @@ static void add_since(struct buffer *b, const struct encoder_transaction *txn)
 	}
 }
 
+static void add_id(struct buffer *b, const char *name, uint32_t id)
+{
+	if (id != WRITER_NO_ID) {
+		buffer_add_str(b, name);
+		buffer_add_u64(b, id);
+	}
+}
+
+static void add_writer(struct buffer *b, const struct writer *writer)
+{
+	buffer_add_str(b, "{\"pid\":");
+	buffer_add_u64(b, writer->pid);
+	if (writer->exe) {
+		add_text(b, ",\"exe\":", writer->exe);
+	}
+	add_id(b, ",\"uid\":", writer->uid);
+	add_id(b, ",\"loginuid\":", writer->loginuid);
+	if (writer->unit) {
+		add_text(b, ",\"unit\":", writer->unit);
+	}
+	buffer_add_char(b, '}');
+}
+
+/* Of a transaction that is joined nobody knows. */
+static void add_process(struct buffer *b, const struct encoder_transaction *txn)
+{
+	const struct writers *writers = txn->writers;
+
+	if (!writers || encoder_transaction_is_joined(txn)) {
+		return;
+	}
+	if (writers->total == 1) {
+		buffer_add_str(b, ",\"process\":");
+		add_writer(b, writers->list[0]);
+		return;
+	}
+	for (size_t i = 0; i < writers->total; i++) {
+		buffer_add_str(b, i == 0 ? ",\"process_candidates\":[" : ",");
+		add_writer(b, writers->list[i]);
+	}
+	buffer_add_char(b, ']');
+}
+
 void audit_lines_begin(struct audit_lines *lines, const struct encoder_transaction *txn,
 		       const struct transaction_context *context)
 {
@@ -72,6 +115,7 @@ void audit_lines_begin(struct audit_lines *lines, const struct encoder_transacti
 		buffer_add_u64(&lines->tail, txn->merged);
 	}
 	add_since(&lines->tail, txn);
+	add_process(&lines->tail, txn);
 	transaction_context_add_by(context, encoder_transaction_is_joined(txn),
 				   &lines->tail);
 	buffer_add_char(&lines->tail, '}');

@@ -17,6 +17,10 @@
  *           and new; new of insert and read; old of delete: whole rows
  * then      where it stands for several of the application's transactions:
  *           "catch_up":true, "merged":N, "since":TIME
+ * then      with audit.process, the processes that can have written it: "process" where
+ *           it can be one alone, "process_candidates":[…] where it is one of several,
+ *           nothing where nobody knows. {"pid":N,"exe":…,"uid":N,"loginuid":N,"unit":…}
+ *           without what is not known; pid 0: any of another PID namespace
  * last      who did it: schemas/transaction_context.h
  *
  * Lines that rowtail adds of itself, from the pipeline; their other fields are below:

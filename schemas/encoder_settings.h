@@ -47,6 +47,7 @@ struct encoder_settings {
 	bool transaction_metadata;
 	unsigned skipped_operations;
 	bool audit_full_rows; /* audit.row=full */
+	bool audit_process;   /* transactions have `writers` */
 	char *context_table;  /* transaction.context.table; NULL: none */
 	bool context_alone;   /* transaction.context.alone=emit */
 

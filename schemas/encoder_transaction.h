@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/writers.h"
+
 struct encoder_transaction {
 	uint64_t lsn;
 	int64_t captured_ns; /* wall clock: source.ts_* */
@@ -21,6 +23,10 @@ struct encoder_transaction {
 	int64_t since_ns;      /* wall clock: after it; 0: not known */
 	uint32_t page_count;   /* of the database that was compared */
 	uint32_t pages_differ; /* of them */
+
+	/* Who may have made it; NULL: nobody knows. Borrowed until the end of the
+	 * transaction. */
+	const struct writers *writers;
 };
 
 /* It stands for several of the application's, and nobody can tell which did what. */

@@ -13,6 +13,7 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
+#include "src/capture/wal_events.h"
 #include "src/decode/snapshot.h"
 #include "src/history/temporary.h"
 #include "src/state/durable.h"
@@ -57,6 +58,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .stop = &stop_requested,
 	    .is_once = config->once,
 	    .escalate = config->hold_escalate,
+	    .names_writers = config->encoder.audit_process,
 	    .hold_max_wal_bytes = config->hold_max_wal_bytes,
 	    .history = pipeline->history,
 	    .progress = show_comparison,
@@ -397,8 +399,12 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 			  struct error *err)
 {
 	const struct config *config = pipeline->config;
-	enum status status = open_filter(pipeline, err);
+	enum status status =
+	    config->encoder.audit_process ? wal_events_check(err) : ST_OK;
 
+	if (status == ST_OK) {
+		status = open_filter(pipeline, err);
+	}
 	if (status == ST_OK) {
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
@@ -606,7 +612,8 @@ enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captu
 					  .since_ns = since_of(pipeline, captured),
 					  .page_count = captured->page_count,
 					  .pages_differ =
-					      (uint32_t)captured->page_total};
+					      (uint32_t)captured->page_total,
+					  .writers = captured->writers};
 	enum status status =
 	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
 

@@ -28,6 +28,7 @@
 
 #define LOCK_SHM_START   120
 #define LOCK_SHM_LEN     8
+#define LOCK_SHM_WRITE   120
 #define LOCK_SHM_RECOVER 122
 #define LOCK_SHM_OPEN    128
 

@@ -23,6 +23,7 @@
 #include "src/capture/db_open.h"
 #include "src/capture/db_users.h"
 #include "src/capture/taker.h"
+#include "src/capture/wal_events.h"
 #include "src/capture/wal_hold.h"
 #include "src/capture/wal_watch.h"
 #include "src/history/history.h"
@@ -47,6 +48,7 @@ struct capture {
 	struct db_handles db;
 	struct history *history;
 	struct wal_watch *watch;
+	struct wal_events *events; /* NULL: nobody asks who writes */
 	struct wal_hold *hold;
 	bool is_started;
 	pthread_t thread;
@@ -217,7 +219,11 @@ static enum status open_parts(struct capture *c, const char *path, struct error 
 				       .is_short = c->settings.is_once};
 	enum status status = db_open(path, &patience, &c->db, err);
 
+	if (status == ST_OK && c->settings.names_writers) {
+		status = wal_events_open(&c->db, &c->events, err);
+	}
 	if (status == ST_OK) {
+		taker.writers = hold.writers = wal_events_writers(c->events);
 		status = taker_init(&c->taker, &taker, &c->db, err);
 	}
 	if (status == ST_OK) {
@@ -451,6 +457,7 @@ void capture_close(struct capture *capture)
 	wal_hold_close(capture->hold);
 	FAULT_POINT("stop-hold-let-go");
 	wal_watch_close(capture->watch);
+	wal_events_close(capture->events);
 	db_close(&capture->db);
 	FAULT_POINT("stop-closed");
 	taker_clear(&capture->taker);

@@ -9,7 +9,8 @@
  * OWNERSHIP  capture_open gives the caller a handle, capture_close frees it; a
  *            transaction taken with capture_next is given to the history's done.
  * THREADS    All calls from the one decoding thread; the capture thread is inside.
- * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_STOPPED: capture_open waited
+ * ERRORS     ST_UNFIT: cannot be followed (exit 3). ST_CONFIG: the kernel names no
+ *            writers to us. ST_STOPPED: capture_open waited
  *            and was asked to stop, or interrupted by a signal. ST_LOST: the file was
  *            replaced, changed past SQLite, or a cap was reached (exit 1). ST_IO,
  *            ST_NOMEM.
@@ -31,6 +32,7 @@ struct capture_settings {
 	const _Atomic int *stop;     /* may be NULL: ends the waits of capture_open */
 	bool is_once;                /* waits for an application 4 s at most */
 	bool escalate;               /* hold.escalate: may take the write lock */
+	bool names_writers;          /* audit.process: transactions have `writers` */
 	uint64_t hold_max_wal_bytes; /* hold.max.wal.bytes */
 	struct history *history;     /* borrowed; closed after capture_close */
 	/* While capture_open compares, every MiB; may be NULL. */

@@ -35,6 +35,11 @@ bool db_shm_is_used(int shm_fd)
 	return is_locked(shm_fd, LOCK_SHM_OPEN, 1);
 }
 
+bool db_is_written(int shm_fd)
+{
+	return is_locked(shm_fd, LOCK_SHM_WRITE, 1);
+}
+
 /* Is it the line of the mapping at `page`? `key` is then the file that is mapped. */
 static bool read_key(const char *line, const void *page, char key[KEY_BYTES])
 {

@@ -25,6 +25,10 @@ bool db_file_is_used(int db_fd);
 /* Another process has this -shm open, by whatever name. True for -1. Cheap. */
 bool db_shm_is_used(int shm_fd);
 
+/* Another process is within a transaction that writes, if it has its locks. True for
+ * -1. Cheap. */
+bool db_is_written(int shm_fd);
+
 enum db_mapping {
 	MAPPED_BY_NOBODY,
 	MAPPED_BY_OTHERS,

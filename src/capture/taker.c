@@ -153,6 +153,9 @@ static enum status accept_drafts(struct taker *t, const struct wal_index_header 
 		taken->commit_frames += commit_frames;
 		txn->bytes =
 		    (uint64_t)txn->page_total * t->db->page_size + preimage_bytes;
+		if (t->settings.writers) {
+			txn->writers = wal_writers_get(t->settings.writers);
+		}
 		if (t->history->keeps_places) {
 			txn->place = place_of(t, header, t->builder.last_frame);
 		}

@@ -23,8 +23,9 @@
 #include "src/history/history.h"
 
 struct taker_settings {
-	struct history *history; /* borrowed */
-	const _Atomic int *stop; /* may be NULL: ends a comparison */
+	struct history *history;     /* borrowed */
+	const _Atomic int *stop;     /* may be NULL: ends a comparison */
+	struct wal_writers *writers; /* NULL: nobody asks; borrowed */
 	uint64_t hold_max_wal_bytes;
 	uint64_t least_lsn; /* of a new history: LSNs begin there */
 	/* While it compares, every MiB; may be NULL. */

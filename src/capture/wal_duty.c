@@ -332,6 +332,7 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 	if (hold->state == HOLD_ZERO) {
 		if (!*news &&
 		    wal_index_backfilled(&hold->db->index) == header.frame_count) {
+			hold_note_writers(hold, &header);
 			hold->looks++;
 			return rest(hold, now, err);
 		}
@@ -477,6 +478,7 @@ enum status wal_hold_open(struct db_handles *db,
 		return status;
 	}
 	hold->news_ns = clock_mono_ns();
+	hold_note_writers(hold, &hold->header);
 	*out = hold;
 	return ST_OK;
 }

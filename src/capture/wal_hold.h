@@ -68,6 +68,7 @@
 #include "src/capture/db_open.h"
 #include "src/capture/wal_index.h"
 #include "src/capture/wal_watch.h"
+#include "src/capture/wal_writers.h"
 
 enum hold_state { HOLD_MARK, HOLD_ZERO, HOLD_LOST };
 #define HOLD_STATES 3
@@ -91,8 +92,9 @@ typedef enum status (*wal_hold_take)(void *context,
 				     struct hold_taken *taken, struct error *err);
 
 struct wal_hold_settings {
-	bool escalate;           /* may take the write lock */
-	struct wal_watch *watch; /* of the same files; borrowed */
+	bool escalate;               /* may take the write lock */
+	struct wal_watch *watch;     /* of the same files; borrowed */
+	struct wal_writers *writers; /* NULL: nobody asks; borrowed */
 	wal_hold_take take;
 	/* Called before the WAL may be restarted: make safe what was taken, by
 	 * `until_ns` of clock_mono_ns. ST_RETRY: it is not yet; with `may_outrun` only

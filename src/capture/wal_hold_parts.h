@@ -131,6 +131,8 @@ bool hold_look(struct wal_hold *h, struct wal_index_header *now) MUST_CHECK;
 /* Capture everything up to `now`. ST_RETRY: not all of it. */
 enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 			struct error *err) MUST_CHECK;
+/* Who has written is looked at where nothing is new: `now` was captured. */
+void hold_note_writers(struct wal_hold *h, const struct wal_index_header *now);
 /* hold_look, then hold_accept. ST_RETRY also when the header is being written. */
 enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
 			  struct error *err) MUST_CHECK;

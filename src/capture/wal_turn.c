@@ -261,6 +261,17 @@ static enum status check_told(struct wal_hold *h, const struct wal_index_header 
 	return ST_OK;
 }
 
+void hold_note_writers(struct wal_hold *h, const struct wal_index_header *now)
+{
+	struct wal_writers *writers = h->settings.writers;
+
+	if (writers && h->captured == now->frame_count &&
+	    wal_index_same(now, &h->header)) {
+		wal_writers_look(writers, now);
+		wal_writers_taken(writers);
+	}
+}
+
 /* Capture everything up to `now`. ST_RETRY: not all of it. */
 enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 			struct error *err)
@@ -269,6 +280,7 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 	enum status status;
 
 	if (wal_index_same(now, &h->header) && h->captured == now->frame_count) {
+		hold_note_writers(h, now);
 		h->looks++;
 		return ST_OK;
 	}
@@ -278,6 +290,9 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 	}
 	if (status != ST_OK) {
 		return status;
+	}
+	if (h->settings.writers) {
+		wal_writers_look(h->settings.writers, now);
 	}
 	note_backfilled(h, now);
 	h->header = *now;
@@ -299,6 +314,9 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 		h->captured = taken.last_frame;
 		h->counted_commits += taken.commits;
 		h->counted_commit_frames += taken.commit_frames;
+	}
+	if (h->settings.writers && h->captured == now->frame_count) {
+		wal_writers_taken(h->settings.writers);
 	}
 	return status == ST_OK ? check_count(h, now, err) : status;
 }

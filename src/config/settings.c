@@ -546,6 +546,12 @@ static enum status check_pairs(const struct config *config, struct error *err)
 				 "schemas.enable=true, as a header's schema is that of "
 				 "the key; set both, or neither");
 	}
+	if (config->encoder.audit_process &&
+	    (config->sink->form != FORM_AUDIT || config->archive)) {
+		return error_set(err, ST_CONFIG,
+				 "audit.process=true goes with a database that is "
+				 "followed --to audit:PATH only; leave it out");
+	}
 	if (config->encoder.context_alone && !config->encoder.context_table) {
 		return error_set(err, ST_CONFIG,
 				 "transaction.context.alone=emit needs "

@@ -30,12 +30,20 @@ void captured_pages_drop(const struct captured_page *pages, size_t total,
 	}
 }
 
+void captured_txn_free_one(struct captured_txn *txn)
+{
+	if (txn) {
+		writers_drop(txn->writers);
+		free(txn);
+	}
+}
+
 void captured_txn_free(struct captured_txn *first)
 {
 	while (first) {
 		struct captured_txn *next = first->next;
 
-		free(first);
+		captured_txn_free_one(first);
 		first = next;
 	}
 }

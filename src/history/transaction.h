@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/writers.h"
+
 struct captured_page {
 	uint32_t page_no;
 	uint32_t slot; /* in the spool */
@@ -40,13 +42,14 @@ struct captured_txn {
 	struct captured_page *retired;
 	size_t retired_total;
 
-	bool is_catch_up;       /* made by comparing, not by one commit */
-	uint64_t merged;        /* net effect of so many; 0: it is one */
-	uint32_t low_pages;     /* merged: the smallest size in between */
-	uint64_t bytes;         /* that it takes in the spool, pre-images too */
-	bool is_taken;          /* by history.next */
-	struct wal_place place; /* where it stands, if the history wants that */
-	uint64_t chain;         /* and the journal's checksum after it */
+	bool is_catch_up;        /* made by comparing, not by one commit */
+	uint64_t merged;         /* net effect of so many; 0: it is one */
+	uint32_t low_pages;      /* merged: the smallest size in between */
+	uint64_t bytes;          /* that it takes in the spool, pre-images too */
+	bool is_taken;           /* by history.next */
+	struct wal_place place;  /* where it stands, if the history wants that */
+	uint64_t chain;          /* and the journal's checksum after it */
+	struct writers *writers; /* its own reference; NULL: nobody knows */
 };
 
 /* One with room for so many pages and retired ones, both counts set, the rest zeros;
@@ -65,5 +68,7 @@ void captured_pages_drop(const struct captured_page *pages, size_t total,
 /* Free a transaction and all that are linked behind it, but not their slots; takes
  * NULL. */
 void captured_txn_free(struct captured_txn *first);
+/* The same of one alone. */
+void captured_txn_free_one(struct captured_txn *txn);
 
 #endif

@@ -477,7 +477,7 @@ static void forget_batch(struct fold *fold, struct view *view)
 			view_forget(view, txn->pages[i].page_no, txn->pages[i].slot);
 			spool_free(fold->settings.spool, &txn->pages[i].slot, 1);
 		}
-		free(txn);
+		captured_txn_free_one(txn);
 	}
 }
 

@@ -247,7 +247,7 @@ static void replace(struct queue *b, const struct state_merged *merged)
 		b->bytes -= txn->bytes;
 		total += total_of(txn);
 		lsn = txn->lsn;
-		free(txn);
+		captured_txn_free_one(txn);
 	}
 	assert(lsn == merged->txn->lsn && total == merged->txn->merged);
 	merged->txn->next = *at;
@@ -448,7 +448,7 @@ void queue_close(struct queue *queue)
 		struct captured_txn *txn = queue->oldest;
 
 		queue->oldest = txn->next;
-		free(txn);
+		captured_txn_free_one(txn);
 	}
 	(void)pthread_cond_destroy(&queue->changed);
 	(void)pthread_mutex_destroy(&queue->lock);

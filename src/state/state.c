@@ -64,7 +64,7 @@ static enum status recover(void *context, const struct journal_found *found,
 	    page_versions_reserve(&state->versions, record->page_total, err);
 
 	if (!txn || status != ST_OK) {
-		free(txn);
+		captured_txn_free_one(txn);
 		return error_no_memory(err, "the journal");
 	}
 	for (size_t i = 0; i < record->page_total; i++) {
@@ -487,7 +487,7 @@ enum status state_absorb(struct state *state, struct captured_txn *txn,
 	fold_set_base(&state->meta, txn);
 	FAULT_POINT("start-absorbed");
 	captured_pages_drop(txn->pages, txn->page_total, state->spool);
-	free(txn);
+	captured_txn_free_one(txn);
 	return of_shadow(state, status, err);
 }
 

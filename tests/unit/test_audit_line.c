@@ -119,6 +119,26 @@ static void begin(struct fixture *f, uint64_t lsn)
 }
 
 /* The one message is the body `expected`, and nothing else. */
+/* The line is JSON and ends so. */
+static void check_end(const struct fixture *f, const char *expected)
+{
+	const struct span line = f->out[0].value;
+	size_t len = strlen(expected);
+	char *whole = NULL;
+	json_t *json;
+
+	assert_true(asprintf(&whole, "{%.*s", (int)line.len, line.bytes) > 0);
+	json = json_loads(whole, 0, NULL);
+	free(whole);
+	assert_non_null(json);
+	json_decref(json);
+	assert_true(line.len > len);
+	if (memcmp(line.bytes + line.len - len, expected, len) != 0) {
+		fail_msg("got      %.*s\nexpected %s", (int)line.len, line.bytes,
+			 expected);
+	}
+}
+
 static void check_line(const struct fixture *f, const char *expected)
 {
 	const struct message *m = &f->out[0];
@@ -368,6 +388,63 @@ static void test_what_stands_for_several_transactions_says_so_in_each_line(void 
 	close_fixture(&f);
 }
 
+static struct writers *writers_of(const struct writer *from, size_t total)
+{
+	struct writer *list[4];
+	struct writers *writers;
+
+	for (size_t i = 0; i < total; i++) {
+		list[i] = writer_new(&from[i]);
+		assert_non_null(list[i]);
+	}
+	writers = writers_new(list, total);
+	assert_non_null(writers);
+	for (size_t i = 0; i < total; i++) {
+		writer_drop(list[i]);
+	}
+	return writers;
+}
+
+static void test_the_process_stands_behind_the_rows(void **state)
+{
+	const struct writer known = {.pid = 12,
+				     .uid = 1000,
+				     .loginuid = 0,
+				     .exe = "/x\"\n\xff (deleted)",
+				     .unit = "a.service"};
+	const struct writer several[] = {
+	    {.pid = 12, .uid = WRITER_NO_ID, .loginuid = WRITER_NO_ID},
+	    {.pid = 0, .uid = WRITER_NO_ID, .loginuid = WRITER_NO_ID}};
+	struct encoder_transaction txn = {.lsn = 9, .captured_ns = CAPTURED_NS};
+	struct value row[] = {integer(1), null(), null(), null()};
+	struct writers *writers = writers_of(&known, 1);
+	struct fixture f;
+
+	(void)state;
+	open_fixture(&f, &keyless, false);
+	txn.writers = writers;
+	encoder_begin(f.encoder, &txn);
+	change(&f, CHANGE_CREATE, 1, NULL, row);
+	check_end(&f,
+		  "},\"process\":{\"pid\":12,\"exe\":\"/x\\\"\\n\xEF\xBF\xBD (deleted)"
+		  "\",\"uid\":1000,\"loginuid\":0,\"unit\":\"a.service\"}}");
+	assert_int_equal(encoder_end(f.encoder, f.out, &f.count, &f.err), ST_OK);
+	txn.merged = 2; /* nobody knows */
+	encoder_begin(f.encoder, &txn);
+	change(&f, CHANGE_CREATE, 1, NULL, row);
+	check_end(&f, "},\"merged\":2}");
+	assert_int_equal(encoder_end(f.encoder, f.out, &f.count, &f.err), ST_OK);
+	writers_drop(writers);
+	txn.merged = 0;
+	txn.writers = writers = writers_of(several, 2);
+	encoder_begin(f.encoder, &txn);
+	change(&f, CHANGE_CREATE, 1, NULL, row);
+	check_end(&f, "},\"process_candidates\":[{\"pid\":12},{\"pid\":0}]}");
+	assert_int_equal(encoder_end(f.encoder, f.out, &f.count, &f.err), ST_OK);
+	writers_drop(writers);
+	close_fixture(&f);
+}
+
 static void test_schema_changes_are_always_told(void **state)
 {
 	struct schema_change c = {
@@ -444,6 +521,7 @@ int main(void)
 	    cmocka_unit_test(test_long_texts_on_both_sides_fit),
 	    cmocka_unit_test(
 		test_what_stands_for_several_transactions_says_so_in_each_line),
+	    cmocka_unit_test(test_the_process_stands_behind_the_rows),
 	    cmocka_unit_test(test_schema_changes_are_always_told),
 	    cmocka_unit_test(test_other_settings_are_pairs_of_old_and_new),
 	    cmocka_unit_test(test_times_have_one_width),

@@ -311,6 +311,7 @@ static void test_what_shapes_the_messages_is_what_the_table_says(void **state)
 		 * transactions that a stop does not join: test_transaction_context. */
 		if (p->kind > PROPERTY_OPTION || strcmp(p->name, "--to") == 0 ||
 		    strcmp(p->name, "audit.row") == 0 ||
+		    strcmp(p->name, "audit.process") == 0 ||
 		    strcmp(p->name, "transaction.context.alone") == 0) {
 			continue;
 		}
