@@ -83,6 +83,15 @@ static bool fit_together(int shm_fd, int wal_fd)
 	       memcmp(in_shm, in_wal, SALT_BYTES) == 0;
 }
 
+/* The one that we had; what is in it does not tell, as its user may have emptied it. */
+static bool is_wal_left(int wal_fd, const struct source_left *left)
+{
+	struct stat st;
+
+	return fstat(wal_fd, &st) == 0 && st.st_dev == left->wal_device &&
+	       st.st_ino == left->wal_inode;
+}
+
 /* Somebody uses what is at the names, and so do we if we open it. */
 static bool names_are_used(const char *path, const struct source_left *left)
 {
@@ -90,7 +99,8 @@ static bool names_are_used(const char *path, const struct source_left *left)
 	int wal_fd = open_beside(path, "-wal");
 	bool are_used =
 	    shm_fd >= 0 && wal_fd >= 0 && db_shm_is_used(shm_fd) &&
-	    (!is_same_file(shm_fd, left->shm_fd) || fit_together(shm_fd, wal_fd));
+	    (!is_same_file(shm_fd, left->shm_fd) || is_wal_left(wal_fd, left) ||
+	     fit_together(shm_fd, wal_fd));
 
 	if (shm_fd >= 0) {
 		(void)close(shm_fd);
