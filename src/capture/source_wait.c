@@ -97,10 +97,9 @@ static bool names_are_used(const char *path, const struct source_left *left)
 {
 	int shm_fd = open_beside(path, "-shm");
 	int wal_fd = open_beside(path, "-wal");
-	bool are_used =
-	    shm_fd >= 0 && wal_fd >= 0 && db_shm_is_used(shm_fd) &&
-	    (!is_same_file(shm_fd, left->shm_fd) || is_wal_left(wal_fd, left) ||
-	     fit_together(shm_fd, wal_fd));
+	bool are_used = shm_fd >= 0 && wal_fd >= 0 && db_shm_is_used(shm_fd) &&
+			(!is_same_file(shm_fd, left->shm_fd) ||
+			 is_wal_left(wal_fd, left) || fit_together(shm_fd, wal_fd));
 
 	if (shm_fd >= 0) {
 		(void)close(shm_fd);
