@@ -239,8 +239,8 @@ const struct command diff_command = {
     .name = "diff",
     .usage = "OLD.db NEW.db | SOURCE FROM TO [--sql] [OPTION]...",
     .help = "print the events, or the SQL, that make NEW.db of OLD.db,\n"
-	    "or, of an archive or a state directory SOURCE, the state at TO of\n"
-	    "that at FROM (as --at has them)\n",
+	    "or the state at TO of that at FROM (as --at has them),\n"
+	    "of an archive or a state directory\n",
     .words = 3,
     .least_words = 2,
     .takes_sql = true,

@@ -9,7 +9,7 @@
  *     ${file:PATH:KEY}        a key of a .properties file
  *     ${directory:PATH:NAME}  the whole of a file, without the newline at its end
  *
- * THREADS  One at a time.
+ * THREADS  Any, while nobody changes the environment.
  * ERRORS   ST_CONFIG: names the setting and what is not there; never a value. ST_NOMEM.
  */
 #ifndef CONFIG_PROVIDER_H

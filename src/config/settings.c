@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "schemas/topic_name.h"
+#include "src/config/config_provider.h"
 #include "src/config/property_file.h"
 #include "src/config/property_table.h"
 #include "src/config/property_value.h"
@@ -104,6 +105,9 @@ void config_clear(struct config *config)
 	free(config->sink_target);
 	free(config->snapshot_asked);
 	settings_clear(config);
+	for (i = 0; i < STORAGE_S3_SECRETS; i++) {
+		free(config->storage.s3_references[i]);
+	}
 	free(config->database_name);
 	select_overrides_clear(&config->overrides);
 	column_options_clear(&config->columns);
@@ -652,10 +656,39 @@ static enum status finish_run(struct config *config, struct error *err)
 	return set_defaults(config, err);
 }
 
+/* Credentials that stand in a file are read again when it has others. */
+static enum status keep_references(struct config *config, struct error *err)
+{
+	static const char *const names[] = {
+	    [STORAGE_S3_ACCESS] = "archive.s3.access.key.id",
+	    [STORAGE_S3_SECRET] = "archive.s3.secret.access.key",
+	    [STORAGE_S3_TOKEN] = "archive.s3.session.token",
+	};
+
+	config->storage.s3_resolve = config_provider_resolve;
+	for (size_t i = 0; config->settings && i < STORAGE_S3_SECRETS; i++) {
+		const char *value = setting_of(config, names[i])->value;
+		char **kept = &config->storage.s3_references[i];
+
+		if (!value ||
+		    (!strstr(value, "${file:") && !strstr(value, "${directory:"))) {
+			continue;
+		}
+		*kept = strdup(value);
+		if (!*kept) {
+			return out_of_memory(err);
+		}
+	}
+	return ST_OK;
+}
+
 enum status config_finish(struct config *config, struct error *err)
 {
 	enum status status = apply_settings(config, err);
 
+	if (status == ST_OK) {
+		status = keep_references(config, err);
+	}
 	if (status == ST_OK) {
 		status = policy_settings_check(&config->policy, err);
 	}

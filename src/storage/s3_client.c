@@ -15,11 +15,13 @@
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
+#include "src/storage/s3_access.h"
 #include "src/storage/s3_address.h"
 #include "src/storage/s3_text.h"
 
 #define TRIES        6
-#define TRIES_START  3   /* to get a connection at all */
+#define TRIES_START  3 /* to get a connection at all */
+#define RENEWALS     3 /* of the keys, for one request: while they are being written */
 #define PAUSE_MS     100 /* at most, after the first try; then twice that, and so on */
 #define CONNECT_MS   10000L
 #define TIMEOUT_MS   60000 /* without a setting */
@@ -32,7 +34,7 @@ struct s3_client {
 	const struct storage_settings *settings;
 	const char *bucket;
 	const char *region;
-	struct s3_keys keys;
+	struct s3_access access;
 	struct s3_address address;
 	CURL *curl;
 	int64_t stopped_ns; /* a signal to stop was seen, monotonic; 0: none */
@@ -60,6 +62,11 @@ const char *s3_client_region(const struct s3_client *client)
 	return client->region;
 }
 
+bool s3_client_may_get_keys(const struct s3_client *client)
+{
+	return client->access.was_accepted && s3_access_may_change(&client->access);
+}
+
 const char *s3_client_server(const struct s3_client *client)
 {
 	return client->address.server;
@@ -78,39 +85,12 @@ static const char *given(const char *setting, const char *variable)
 /* What can stand in a header. */
 static bool is_printable(const char *text)
 {
-	for (; text && *text; text++) {
+	for (; *text; text++) {
 		if (*text <= ' ' || *text > '~') {
 			return false;
 		}
 	}
 	return true;
-}
-
-static enum status find_keys(struct s3_client *c, struct error *err)
-{
-	const struct storage_settings *s = c->settings;
-	bool is_set = s->s3_access_key || s->s3_secret_key;
-
-	c->keys.access = given(s->s3_access_key, is_set ? "" : "AWS_ACCESS_KEY_ID");
-	c->keys.secret = given(s->s3_secret_key, is_set ? "" : "AWS_SECRET_ACCESS_KEY");
-	c->keys.token = given(s->s3_session_token, is_set ? "" : "AWS_SESSION_TOKEN");
-	if (!c->keys.access || !c->keys.secret) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "s3://%s: there are no credentials: set AWS_ACCESS_KEY_ID and "
-		    "AWS_SECRET_ACCESS_KEY in the environment, or "
-		    "archive.s3.access.key.id and archive.s3.secret.access.key",
-		    quote(c->bucket).text);
-	}
-	if (!is_printable(c->keys.access) || !is_printable(c->keys.secret) ||
-	    !is_printable(c->keys.token)) {
-		return error_set(err, ST_CONFIG,
-				 "s3://%s: the credentials have blanks or characters "
-				 "that none have: give them as they were issued, "
-				 "without a newline",
-				 quote(c->bucket).text);
-	}
-	return ST_OK;
 }
 
 static void find_region(struct s3_client *c)
@@ -139,7 +119,7 @@ enum status s3_client_open(const struct storage_settings *settings, const char *
 	status = s3_address_init(&c->address, settings->s3_endpoint,
 				 settings->s3_in_host, c->region, bucket, err);
 	if (status == ST_OK) {
-		status = find_keys(c, err);
+		status = s3_access_init(&c->access, settings, bucket, err);
 	}
 	if (status == ST_OK) {
 		c->curl = curl_easy_init();
@@ -160,6 +140,7 @@ void s3_client_close(struct s3_client *c)
 	}
 	curl_easy_cleanup(c->curl);
 	s3_address_clear(&c->address);
+	s3_access_clear(&c->access);
 	free(c);
 }
 
@@ -377,8 +358,8 @@ static void collect_headers(struct signing *s, const struct s3_client *c,
 	add_header(s, "host", c->address.host);
 	add_header(s, "x-amz-content-sha256", s->hash);
 	add_header(s, "x-amz-date", s->time);
-	if (c->keys.token) {
-		add_header(s, "x-amz-security-token", c->keys.token);
+	if (c->access.keys.token) {
+		add_header(s, "x-amz-security-token", c->access.keys.token);
 	}
 	for (size_t i = 0; i < r->header_count; i++) {
 		add_header(s, r->headers[i].name, r->headers[i].value);
@@ -424,7 +405,7 @@ static enum status make_headers(const struct s3_client *c, const struct s3_reque
 	what.header_count = s->count;
 	buffer_init(&signature);
 	buffer_init(&line);
-	status = s3_sign(&what, &c->keys, &signature, err);
+	status = s3_sign(&what, &c->access.keys, &signature, err);
 	ok = status == ST_OK && append(list, &line, "authorization", signature.bytes) &&
 	     append(list, &line, "expect", "") &&
 	     append(list, &line, "content-type", "");
@@ -545,25 +526,42 @@ static bool is_broken(CURLcode result)
 	       result == CURLE_PARTIAL_FILE || result == CURLE_SEND_FAIL_REWIND;
 }
 
-/* A server that is busy, or has a moment of weakness. */
-static bool is_busy(const struct s3_answer *a)
+/* Of an error. */
+static bool has_code(const struct s3_answer *a, const char *const *codes, size_t count)
 {
-	static const char *const codes[] = {"SlowDown", "RequestTimeout",
-					    "InternalError"};
-	struct s3_span code;
+	struct s3_span code =
+	    a->code >= 300
+		? s3_xml_find((struct s3_span){a->fault, a->fault_len}, "Code")
+		: (struct s3_span){0};
 
-	if (a->code >= 500 || a->code == 429 || a->code == 409) {
-		return a->code != 501 && a->code != 505;
-	}
-	code = a->code >= 300
-		   ? s3_xml_find((struct s3_span){a->fault, a->fault_len}, "Code")
-		   : (struct s3_span){0};
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (s3_span_is(code, codes[i])) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Would other keys help? An answer to HEAD does not tell. */
+static bool is_refused(const struct s3_answer *a)
+{
+	static const char *const codes[] = {"ExpiredToken", "TokenRefreshRequired",
+					    "InvalidToken"};
+
+	return a->code == 401 || a->code == 403 ||
+	       has_code(a, codes, sizeof codes / sizeof *codes);
+}
+
+/* A server that is busy, or has a moment of weakness. */
+static bool is_busy(const struct s3_answer *a)
+{
+	static const char *const codes[] = {"SlowDown", "RequestTimeout",
+					    "InternalError"};
+
+	if (a->code >= 500 || a->code == 429 || a->code == 409) {
+		return a->code != 501 && a->code != 505;
+	}
+	return has_code(a, codes, sizeof codes / sizeof *codes);
 }
 
 /* A random time, at most twice as long after each try. false: it has to stop. */
@@ -663,6 +661,7 @@ enum status s3_client_send(struct s3_client *c, const struct s3_request *request
 			   struct s3_answer *answer, struct error *err)
 {
 	struct signing signing;
+	int renewals = 0;
 	enum status status = hash_body(c, request, signing.hash, err);
 
 	for (int try = 0; status == ST_OK; try++) {
@@ -679,6 +678,12 @@ enum status s3_client_send(struct s3_client *c, const struct s3_request *request
 		/* Of an error without end its beginning is enough. */
 		if (result == CURLE_OK ||
 		    (result == CURLE_WRITE_ERROR && !x.is_too_long && code >= 300)) {
+			c->access.was_accepted |= code < 300 || code == 404;
+			if (is_refused(answer) && renewals++ < RENEWALS &&
+			    s3_access_renew(&c->access)) {
+				try--;
+				continue;
+			}
 			if (!is_busy(answer) || try + 1 == TRIES) {
 				return ST_OK;
 			}

@@ -4,7 +4,8 @@
  *
  * One connection is kept. A request that failed for a reason that passes (a broken
  * connection, a server that is busy) is sent again, with growing and random pauses; a
- * signal that asks rowtail to stop ends any wait, after the settings' grace. Redirects
+ * signal that asks rowtail to stop ends any wait, after the settings' grace. So is one
+ * whose keys are refused, if others are where they came from. Redirects
  * are not followed, and of an answer no more is taken than there is room for. What a
  * request means, and what is to be done about an answer, is the caller's.
  *
@@ -72,6 +73,10 @@ void s3_client_close(struct s3_client *client);
 /* ST_OK: there is an answer, whatever its code. */
 enum status s3_client_send(struct s3_client *client, const struct s3_request *request,
 			   struct s3_answer *answer, struct error *err) MUST_CHECK;
+
+/* Keys that it refused now were taken before, and others may come: it may be asked
+ * again later. */
+bool s3_client_may_get_keys(const struct s3_client *client);
 
 /* For messages. */
 const char *s3_client_bucket(const struct s3_client *client);

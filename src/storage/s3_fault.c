@@ -116,6 +116,18 @@ static enum status other_fault(const struct s3_client *c, const struct s3_answer
 
 /* ---- all ---- */
 
+/* New ones may be put where they are read from, so that nothing has to end. */
+static enum status old_keys_fault(struct s3_span code, const char *what,
+				  struct error *err)
+{
+	return error_set(err, ST_IO,
+			 "%s: the server does not take the credentials any more "
+			 "(%.*s): put new ones where they come from (they belong "
+			 "together), and they are read again",
+			 what, code.bytes && code.len < 64 ? (int)code.len : 1,
+			 code.bytes && code.len < 64 ? code.bytes : "?");
+}
+
 static enum status keys_fault(struct s3_span code, const char *what, struct error *err)
 {
 	if (is_one_of(code, "SignatureDoesNotMatch")) {
@@ -162,7 +174,8 @@ enum status s3_fault_set(const struct s3_client *c, const struct s3_answer *a,
 	if (is_one_of(code, "SignatureDoesNotMatch InvalidAccessKeyId "
 			    "XAdminUserNotFound ExpiredToken "
 			    "TokenRefreshRequired InvalidToken")) {
-		return keys_fault(code, what, err);
+		return s3_client_may_get_keys(c) ? old_keys_fault(code, what, err)
+						 : keys_fault(code, what, err);
 	}
 	if (is_one_of(code, "AuthorizationHeaderMalformed PermanentRedirect "
 			    "TemporaryRedirect IllegalLocationConstraintException") ||
@@ -171,7 +184,7 @@ enum status s3_fault_set(const struct s3_client *c, const struct s3_answer *a,
 	}
 	if (a->code == 403 || a->code == 401) {
 		return error_set(
-		    err, ST_CONFIG,
+		    err, s3_client_may_get_keys(c) ? ST_IO : ST_CONFIG,
 		    "%s: access denied: the credentials need %s there (see "
 		    "docs/archive.md, S3)",
 		    what, permission);

@@ -6,6 +6,7 @@ import threading
 import time
 
 from archive.archiver import small, waits
+from archive.s3_faults import KeyFile
 from harness.box import expect
 from harness.pages import image
 from harness.s3 import BUCKET, environment
@@ -118,6 +119,37 @@ def test_a_stop_does_not_wait_for_all_that_a_slow_server_has_to_take(box):
     box.wait_until(lambda: not waits(box), 120, "files wait still")
     box.stop(tail)
     same(box, fake, path)
+
+
+def test_keys_in_a_file_may_be_exchanged_while_an_archive_is_written(box):
+    """Those of the uploads and those of the merges, each with a connection of its own."""
+    writer, path = small(box)
+    fake = FakeS3(box)
+    keys = KeyFile(box, fake)
+    keys.write(0)
+    keys.take(0)
+    tail = follow(box, fake, path, "-D", "archive.interval.ms=0", "-D",
+                  "archive.compaction.levels=1s", *keys.options())
+    box.wait_until(lambda: files(fake), 30, "no first file")
+    for n in range(1, 4):
+        keys.write(n)
+        keys.take(n)
+        before = len(files(fake))
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        box.wait_until(lambda: len(files(fake)) > before, 30, "no upload")
+        merged = [k for k in files(fake) if "/0001/" in k]
+        writer.sql("c", "INSERT INTO t(v) VALUES(%d)" % n)
+        box.wait_until(lambda: [k for k in files(fake) if "/0001/" in k] != merged, 30,
+                       "no merge")
+    box.stop(tail)
+    expect(not any("credentials" in e or "denied" in e for e in tail.errors), "%s",
+           tail.error_text())
+    keys.check_unsaid(tail.errors)
+    out = box.path("restored.db")
+    done = fake.run("restore", ARCHIVE, out, settings=keys.settings)
+    expect(done.code == 0, "%s", done)
+    with open(out, "rb") as file:
+        expect(file.read() == image(path), "another database")
 
 
 def of_files(fault, first):

@@ -232,6 +232,130 @@ def test_a_session_token_is_sent_and_signed(box):
         expect(lower["x-amz-security-token"] == "token/of+a==session", "%s", headers)
 
 
+class KeyFile:
+    """Credentials in a file, and those that the server takes."""
+
+    def __init__(self, box, fake):
+        self.path = box.path("keys")
+        self.fake = fake
+        self.settings = [
+            "archive.s3.%s=${file:%s:%s}" % (name, self.path, key) for name, key in (
+                ("access.key.id", "id"), ("secret.access.key", "secret"),
+                ("session.token", "token"))]
+
+    def write(self, n):
+        """As somebody does who exchanges them: the file is there, whole, at once."""
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            file.write("id=access%d\nsecret=secret%d\ntoken=token%d\n" % (n, n, n))
+        os.rename(self.path + ".new", self.path)
+
+    def take(self, n, token=None):
+        self.fake.keys = {"access%d" % n: ("secret%d" % n, token or "token%d" % n)}
+
+    def options(self):
+        return [word for setting in self.settings for word in ("-D", setting)]
+
+    def check_unsaid(self, errors):
+        text = "\n".join(errors)
+        expect("secret" not in text and "token1" not in text and "access1" not in text,
+               "it tells them: %s", text)
+
+
+def test_keys_in_a_file_may_be_exchanged_while_an_archive_is_followed(box):
+    fake = FakeS3(box)
+    writer, path = box.database("PRAGMA page_size=%d" % PAGE,
+                                "CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    count = 0
+
+    def grow():
+        """One more row, and state, and file."""
+        nonlocal count
+        if count:
+            writer.sql("c", "INSERT INTO t DEFAULT VALUES")
+        count += 1
+        writer.sql("c", "PRAGMA wal_checkpoint(TRUNCATE)")
+        with open(path, "rb") as file:
+            body = file.read()
+        pages = {n: body[(n - 1) * PAGE:n * PAGE]
+                 for n in range(1, len(body) // PAGE + 1)}
+        level = 0 if count > 1 else 9
+        fake.put(key_of(level, count, count), ltx.encode(
+            count, count, PAGE, len(pages), pages, time_ms=1000 * count),
+            rfc3339(count))
+
+    keys = KeyFile(box, fake)
+    keys.write(0)
+    keys.take(0)
+    grow()
+    tail = box.tail("events", ARCHIVE, "--follow", "-D",
+                    "archive.s3.endpoint=" + fake.endpoint, *keys.options(),
+                    wait=False, env=environment(AWS_ACCESS_KEY_ID="x"))
+    for n in range(1, 4):
+        grow()
+        tail.wait_lines(n, 30)
+        # The file first: nothing is said.
+        keys.write(n)
+        keys.take(n)
+    expect(not any("credentials" in e for e in tail.errors), "%s", tail.errors)
+    for n, fault in ((4, "ExpiredToken"), (5, "InvalidAccessKeyId")):
+        # The server first: one line, and it goes on.
+        text = "does not take the credentials any more (%s)" % fault
+        keys.take(n if fault == "InvalidAccessKeyId" else n - 1, "another")
+        box.wait_until(lambda: any(text in e for e in tail.errors), 30, "it says nothing")
+        keys.take(n)
+        keys.write(n)
+        grow()
+        tail.wait_lines(n, 60)
+    box.stop(tail)
+    keys.check_unsaid(tail.errors)
+
+
+def test_keys_that_are_half_written_are_read_once_more(box):
+    fake = filled(box)
+    keys = KeyFile(box, fake)
+    keys.write(0)
+    keys.take(0)
+
+    def exchanged(text, then=passed):
+        """The server takes others from here on, and the file has `text`, then all."""
+        def exchange(handler):
+            with open(keys.path, "w", encoding="utf-8") as file:
+                file.write(text)
+            keys.take(1)
+            handler.fail(403, "InvalidAccessKeyId")
+            fake.faults.insert(0, then)
+            return True
+        return exchange
+
+    def complete(_):
+        keys.write(1)
+
+    whole = "id=access1\nsecret=secret1\ntoken=token1\n"
+    for after in range(3):
+        for text, then in ((whole, passed), (whole.replace("secret1", "secret0"), complete)):
+            keys.write(0)
+            keys.take(0)
+            fake.faults = [passed] * after + [exchanged(text, then)]
+            restored(box, fake, settings=keys.settings)
+            expect(not fake.faults, "not all were met")
+    # What cannot be used changes nothing: it is said what the server says.
+    for text in ("", "id=\nsecret=\ntoken=\n", "id=a b\nsecret=x\ntoken=\n"):
+        keys.write(0)
+        keys.take(0)
+        fake.faults = [passed, exchanged(text)]
+        refused(box, fake, 1, "does not take the credentials any more "
+                       "(InvalidAccessKeyId): put new ones where they come from",
+                       settings=keys.settings)
+        fake.faults = []
+    # Of the environment, or of a file that has no others, there is one try.
+    keys.write(0)
+    keys.take(0)
+    fake.faults = [failing(403, "AccessDenied")]
+    before = len(fake.requests)
+    refused(box, fake, 2, "access denied", settings=keys.settings)
+    expect(len(fake.requests) == before + 1, "it was tried again")
+
+
 def test_hostile_answers_end_in_one_line(box):
     """Whatever a server says: no crash, no endless loop, no memory without end."""
     fake = filled(box)

@@ -109,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	char endpoint[] = "http://127.0.0.1:1";
 	char key[] = "key";
-	const struct storage_settings settings = {
-	    .s3_endpoint = endpoint, .s3_access_key = key, .s3_secret_key = key};
+	const struct storage_settings settings = {.s3_endpoint = endpoint,
+						  .s3_secrets = {key, key}};
 	const char *text = (const char *)bytes + 1;
 	struct storage *storage;
 	struct s3_storage *s;

@@ -22,7 +22,7 @@ def error_xml(code, message="a message", more=""):
             "</Message>%s</Error>" % (code, message, more)).encode()
 
 
-def signature(method, path, query, headers, signed, body_hash, when, region):
+def signature(secret, method, path, query, headers, signed, body_hash, when, region):
     """Hex, of a request as it came."""
     pairs = sorted((quote(k, safe="-._~"), quote(v, safe="-._~"))
                    for k, v in parse_qsl(query, keep_blank_values=True))
@@ -33,7 +33,7 @@ def signature(method, path, query, headers, signed, body_hash, when, region):
     scope = "%s/%s/s3/aws4_request" % (when[:8], region)
     text = "\n".join(["AWS4-HMAC-SHA256", when, scope,
                       hashlib.sha256(request.encode()).hexdigest()])
-    key = ("AWS4" + SECRET).encode()
+    key = ("AWS4" + secret).encode()
     for part in (when[:8], region, "s3", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
@@ -106,15 +106,18 @@ class Handler(BaseHTTPRequestHandler):
         headers = {k.lower(): v for k, v in self.headers.items()}
         body_hash = headers.get("x-amz-content-sha256", "")
         must = {k for k in headers if k.startswith("x-amz-")} | {"host"}
-        if access != ACCESS:
+        secret, token = self.fake.keys.get(access, (None, None))
+        if secret is None:
             return self.fail(403, "InvalidAccessKeyId")
+        if token and headers.get("x-amz-security-token") != token:
+            return self.fail(400, "ExpiredToken")
         if region != REGION:
             return self.fail(400, "AuthorizationHeaderMalformed", "wrong region",
                              "<Region>%s</Region>" % REGION)
         if body_hash != hashlib.sha256(self.body).hexdigest():
             return self.fail(400, "XAmzContentSHA256Mismatch")
         if not must <= set(signed.split(";")) or given != signature(
-                self.command, parts.path, parts.query, headers, signed.split(";"),
+                secret, self.command, parts.path, parts.query, headers, signed.split(";"),
                 body_hash, headers["x-amz-date"], region):
             return self.fail(403, "SignatureDoesNotMatch")
         return True
@@ -315,6 +318,7 @@ class FakeS3:
         self.tls = tls
         self.hosts = []
         self.lock = threading.Lock()
+        self.keys = {ACCESS: (SECRET, None)}  # and the token that they need
         self.objects = {}
         self.uploads = {}
         self.upload_count = 0
