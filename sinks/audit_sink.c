@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sinks/audit_clock.h"
 #include "sinks/audit_log.h"
 #include "sinks/audit_scan.h"
 #include "sinks/output_path.h"
@@ -24,6 +25,7 @@
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
+#include "src/base/time_text.h"
 
 #define HEAD_NS NS_PER_S          /* between two heads, at least */
 #define IDLE_NS (3600 * NS_PER_S) /* at most: silence is proven, too */
@@ -46,6 +48,7 @@ struct audit_sink {
 	uint64_t signed_at; /* lines when the last head was made, with its own */
 	int64_t signed_ns;  /* when, monotonic; 0: not in this run */
 	unsigned times_full;
+	struct audit_clock clock;
 	uint64_t put_bytes;      /* since the last flush */
 	struct sink_place place; /* as of the last one */
 	uint64_t txn_start;      /* the line where the transaction began */
@@ -318,6 +321,21 @@ static enum status add_gap(struct audit_sink *s, const char *why, struct error *
 	return add_body(s, &body, err);
 }
 
+/* From here on times are earlier than those before. */
+static enum status note_clock(struct audit_sink *s, struct error *err)
+{
+	int64_t now_ns = clock_wall_ns();
+	int64_t was_ns;
+	char why[128];
+
+	if (!audit_clock_is_back(&s->clock, now_ns, clock_mono_ns(), &was_ns)) {
+		return ST_OK;
+	}
+	(void)snprintf(why, sizeof why, "the clock went back from %s to %s",
+		       time_text_ms(was_ns).text, time_text_ms(now_ns).text);
+	return add_gap(s, why, err);
+}
+
 static void add_key(struct audit_sink *s, struct buffer *body)
 {
 	buffer_add_str(body, ",\"key\":\"");
@@ -441,6 +459,7 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 {
 	enum status status = ST_OK;
 
+	audit_clock_open(&s->clock, s->log.writer.fd);
 	if (s->needs_key) {
 		status = make_key(s, err);
 		if (status == ST_OK) {
@@ -450,6 +469,9 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 			status = s->log.tree.count == 0 ? add_file(s, start, err)
 							: add_new_key(s, err);
 		}
+	}
+	if (status == ST_OK) {
+		status = note_clock(s, err);
 	}
 	if (status == ST_OK && *s->decision.gap) {
 		status = add_gap(s, s->decision.gap, err);
@@ -556,6 +578,9 @@ static enum status flush(struct audit_sink *s, bool *may_sign, struct error *err
 			return err->status;
 		}
 	}
+	if (note_clock(s, err) != ST_OK) {
+		return err->status;
+	}
 	status = audit_log_sync(&s->log, err);
 	if (status == ST_OK) {
 		note_place(s);
@@ -596,6 +621,7 @@ static enum status audit_put(struct sink *sink, const struct message *message,
 		status = audit_flush(sink, err);
 	}
 	if (message->index == 0) {
+		status = status == ST_OK ? note_clock(s, err) : status;
 		s->txn_start = s->log.tree.count;
 	}
 	s->put_bytes += message->value.len;
@@ -614,6 +640,9 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 
 	if (s->log.tree.count == 0) {
 		return ST_OK;
+	}
+	if (note_clock(s, err) != ST_OK) {
+		return err->status;
 	}
 	buffer_init(&body);
 	audit_body_begin(&body, "stop");
