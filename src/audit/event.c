@@ -10,6 +10,13 @@ static json_t *object_at(const json_t *json, const char *name)
 	return json_is_object(member) ? member : NULL;
 }
 
+static json_t *array_at(const json_t *json, const char *name)
+{
+	json_t *member = json_object_get(json, name);
+
+	return json_is_array(member) ? member : NULL;
+}
+
 static const char *text_at(const json_t *json, const char *name)
 {
 	const char *text = json_string_value(json_object_get(json, name));
@@ -39,11 +46,10 @@ bool audit_event_read(struct span line, struct audit_event *out)
 	    .old_row = object_at(json, "old"),
 	    .new_row = object_at(json, "new"),
 	    .by = object_at(json, "by"),
-	    .candidates = json_object_get(json, "context_candidates"),
+	    .candidates = array_at(json, "context_candidates"),
+	    .process = object_at(json, "process"),
+	    .processes = array_at(json, "process_candidates"),
 	};
-	if (!json_is_array(out->candidates)) {
-		out->candidates = NULL;
-	}
 	return true;
 }
 

@@ -26,6 +26,8 @@ struct audit_event {
 	json_t *old_row, *new_row;
 	json_t *by;         /* an object */
 	json_t *candidates; /* an array */
+	json_t *process;    /* an object: that wrote */
+	json_t *processes;  /* an array: one of them did */
 };
 
 /* False: it is no JSON object, and there is nothing to clear. */

@@ -6,7 +6,8 @@
 #include "src/commands/audit_text.h"
 
 const char audit_csv_head[] =
-    "n,time,since,txn,op,table,key,column,old,new,who,context\r\n";
+    "n,time,since,txn,op,table,key,column,old,new,who,context,"
+    "process\r\n";
 
 static void add_cell(struct buffer *b, const char *text, size_t len)
 {
@@ -81,6 +82,20 @@ static void add_made(struct buffer *b, void (*add)(struct buffer *, const json_t
 	buffer_clear(&text);
 }
 
+static void add_process(struct buffer *b, const struct audit_event *e)
+{
+	struct buffer text;
+
+	buffer_add_char(b, ',');
+	buffer_init(&text);
+	audit_text_add_process(&text, e);
+	b->failed |= text.failed;
+	if (text.len > 0) {
+		add_cell(b, text.bytes, text.len);
+	}
+	buffer_clear(&text);
+}
+
 static void add_around(struct around *a, const struct audit_event *e)
 {
 	buffer_add_u64(&a->before, e->number);
@@ -104,6 +119,7 @@ static void add_around(struct around *a, const struct audit_event *e)
 		add_made(&a->behind, audit_text_add_who, e->by);
 	}
 	add_made(&a->behind, audit_text_add_why, e->by);
+	add_process(&a->behind, e);
 	buffer_add_str(&a->behind, "\r\n");
 }
 

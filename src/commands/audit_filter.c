@@ -95,8 +95,8 @@ static bool has_value(json_t *json, const char *text, unsigned depth)
 
 static bool event_has_value(const struct audit_event *e, const char *text)
 {
-	json_t *const parts[] = {e->key,     e->changed, e->old_row,
-				 e->new_row, e->by,      e->candidates};
+	json_t *const parts[] = {e->key, e->changed,    e->old_row, e->new_row,
+				 e->by,  e->candidates, e->process, e->processes};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		if (parts[i] && has_value(parts[i], text, VALUE_DEPTH)) {

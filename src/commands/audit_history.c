@@ -127,8 +127,15 @@ static bool is_wanted(const struct history *h, struct span line)
 
 static void add_who(struct buffer *b, const struct audit_event *event)
 {
-	size_t before;
+	size_t before = b->len;
+	bool is_known = event->by || json_array_size(event->candidates) > 0;
 
+	buffer_add_str(b, "by ");
+	audit_text_add_process(b, event);
+	if (!is_known && b->len > before + strlen("by ")) {
+		return;
+	}
+	b->len = before;
 	if (event->by) {
 		buffer_add_str(b, "by ");
 		audit_text_add_who(b, event->by);
@@ -146,6 +153,10 @@ static void add_who(struct buffer *b, const struct audit_event *event)
 	} else {
 		buffer_add_str(b, "by nobody named");
 	}
+	before = b->len;
+	buffer_add_str(b, ", ");
+	audit_text_add_process(b, event);
+	b->len = b->len > before + strlen(", ") ? b->len : before;
 }
 
 static enum status print_event(struct history *h, const struct audit_event *event,

@@ -30,7 +30,7 @@ struct report {
 	const char *path;
 	struct audit_filter filter;
 	uint64_t end; /* of the bytes that are read */
-	json_t *tables, *ops, *who;
+	json_t *tables, *ops, *who, *programs;
 	uint64_t lines, perhaps, unreadable, printed;
 	char first[AUDIT_TIME_BYTES], last[AUDIT_TIME_BYTES];
 	struct buffer text;
@@ -69,6 +69,12 @@ static enum status count_event(struct report *r, const struct audit_event *event
 		audit_text_add_who(&r->text, event->by);
 		buffer_add_char(&r->text, '\0');
 		ok = ok && buffer_ok(&r->text) && count(r->who, r->text.bytes);
+	}
+	buffer_reset(&r->text);
+	audit_text_add_program(&r->text, event);
+	if (r->text.len > 0) {
+		buffer_add_char(&r->text, '\0');
+		ok = ok && buffer_ok(&r->text) && count(r->programs, r->text.bytes);
 	}
 	return ok ? ST_OK : error_no_memory(err, "counts");
 }
@@ -136,6 +142,8 @@ static void add_sentence(struct buffer *b, const struct audit_event *e)
 			} else if (json_array_size(e->candidates) > 0) {
 				buffer_add_str(b, "one of ");
 				audit_text_add_candidates(b, e->candidates);
+			} else if (e->process || json_array_size(e->processes) > 0) {
+				audit_text_add_process(b, e);
 			} else {
 				buffer_add_str(b, "nobody named");
 			}
@@ -147,6 +155,20 @@ static void add_sentence(struct buffer *b, const struct audit_event *e)
 	buffer_add_char(b, ' ');
 	audit_text_add_key(b, e->key);
 	buffer_add_str(b, ": ");
+}
+
+/* Behind who did it by the application's word; without that it was named first. */
+static void add_process(struct buffer *b, const struct audit_event *event)
+{
+	size_t before = b->len;
+
+	if (!audit_event_is_row(event) || event->by ||
+	    json_array_size(event->candidates) > 0) {
+		buffer_add_str(b, " (by ");
+		audit_text_add_process(b, event);
+		b->len = b->len > before + strlen(" (by ") ? b->len : before;
+		buffer_add_str(b, b->len > before ? ")" : "");
+	}
 }
 
 static enum status print_event(struct report *r, const struct audit_event *event,
@@ -180,6 +202,7 @@ static enum status print_event(struct report *r, const struct audit_event *event
 	audit_text_add_why(b, event->by);
 	b->len = b->len == before + 2 ? before : b->len;
 	buffer_add_str(b, b->len > before ? ")" : "");
+	add_process(b, event);
 	if (event->since[0] && audit_event_is_row(event)) {
 		buffer_add_str(b, " (at some time since ");
 		buffer_add_str(b, event->since);
@@ -278,7 +301,8 @@ static enum status print_text(struct report *r, int fd, struct error *err)
 	if (audit_text_print(&r->text, err) != ST_OK ||
 	    print_counts(r, "by table:", r->tables, err) != ST_OK ||
 	    print_counts(r, "by op:", r->ops, err) != ST_OK ||
-	    print_counts(r, "by whom:", r->who, err) != ST_OK) {
+	    print_counts(r, "by whom:", r->who, err) != ST_OK ||
+	    print_counts(r, "by program:", r->programs, err) != ST_OK) {
 		return err->status;
 	}
 	if (r->perhaps > 0) {
@@ -299,9 +323,9 @@ static enum status print_text(struct report *r, int fd, struct error *err)
 static enum status print_json(struct report *r, int fd, struct error *err)
 {
 	json_t *counts = json_pack(
-	    "{s:I, s:I, s:I, s:O, s:O, s:O}", "lines", (json_int_t)r->lines, "perhaps",
-	    (json_int_t)r->perhaps, "unreadable", (json_int_t)r->unreadable, "tables",
-	    r->tables, "ops", r->ops, "who", r->who);
+	    "{s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "lines", (json_int_t)r->lines,
+	    "perhaps", (json_int_t)r->perhaps, "unreadable", (json_int_t)r->unreadable,
+	    "tables", r->tables, "ops", r->ops, "who", r->who, "programs", r->programs);
 	char *text = counts ? json_dumps(counts, JSON_COMPACT) : NULL;
 	enum status status;
 
@@ -329,7 +353,8 @@ static enum status run_report(struct report *r, int fd, struct error *err)
 	r->tables = json_object();
 	r->ops = json_object();
 	r->who = json_object();
-	if (!r->tables || !r->ops || !r->who) {
+	r->programs = json_object();
+	if (!r->tables || !r->ops || !r->who || !r->programs) {
 		return error_no_memory(err, "counts");
 	}
 	if (r->config->report.csv) {
@@ -367,6 +392,7 @@ enum status audit_report_run(const struct config *config, struct error *err)
 	json_decref(r.tables);
 	json_decref(r.ops);
 	json_decref(r.who);
+	json_decref(r.programs);
 	buffer_clear(&r.text);
 	audit_filter_close(&r.filter);
 	return status;

@@ -205,10 +205,69 @@ void audit_text_add_candidates(struct buffer *b, const json_t *candidates)
 	buffer_clear(&before);
 }
 
+static void add_id(struct buffer *b, const json_t *process, const char *name)
+{
+	const json_t *id = json_object_get(process, name);
+
+	if (json_is_integer(id)) {
+		buffer_add_str(b, ", ");
+		buffer_add_str(b, name);
+		buffer_add_char(b, ' ');
+		buffer_add_i64(b, json_integer_value(id));
+	}
+}
+
+static void add_process(struct buffer *b, const json_t *process)
+{
+	const json_t *exe = json_object_get(process, "exe");
+	const json_t *unit = json_object_get(process, "unit");
+
+	buffer_add_str(b, "process ");
+	if (json_is_string(exe)) {
+		audit_text_add_value(b, exe);
+		buffer_add_char(b, ' ');
+	}
+	buffer_add_str(b, "(pid ");
+	audit_text_add_plain(b, json_object_get(process, "pid"));
+	add_id(b, process, "uid");
+	add_id(b, process, "loginuid");
+	if (json_is_string(unit)) {
+		buffer_add_str(b, ", ");
+		audit_text_add_value(b, unit);
+	}
+	buffer_add_char(b, ')');
+}
+
+void audit_text_add_process(struct buffer *b, const struct audit_event *event)
+{
+	if (event->process) {
+		add_process(b, event->process);
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(event->processes); i++) {
+		buffer_add_str(b, i == 0 ? "one of " : " or ");
+		add_process(b, json_array_get(event->processes, i));
+	}
+}
+
+void audit_text_add_program(struct buffer *b, const struct audit_event *event)
+{
+	const json_t *exe = json_object_get(event->process, "exe");
+
+	if (json_is_string(exe)) {
+		audit_text_add_value(b, exe);
+	} else if (event->process) {
+		buffer_add_str(b, "of unknown name");
+	} else if (json_array_size(event->processes) > 0) {
+		buffer_add_str(b, "one of several");
+	}
+}
+
 void audit_text_add_rest(struct buffer *b, const struct audit_event *event)
 {
-	static const char *const common[] = {"n",  "salt",  "time", "txn",
-					     "op", "table", "by",   "change_id"};
+	static const char *const common[] = {
+	    "n",     "salt", "time",      "txn",     "op",
+	    "table", "by",   "change_id", "process", "process_candidates"};
 	const char *name;
 	json_t *value;
 	size_t count = 0;

@@ -35,6 +35,12 @@ void audit_text_add_who(struct buffer *b, const json_t *by);
 void audit_text_add_why(struct buffer *b, const json_t *by);
 /* Append "alice or bob", each once: those who may have done it. */
 void audit_text_add_candidates(struct buffer *b, const json_t *candidates);
+/* Append the process that wrote, "process /usr/bin/sqlite3 (pid 12, uid 1000)", or
+ * those that may have, "one of process A (pid 12) or process B (pid 13)"; nothing: the
+ * line does not tell. */
+void audit_text_add_process(struct buffer *b, const struct audit_event *event);
+/* Append "/usr/bin/sqlite3", "one of several", "of unknown name"; nothing likewise. */
+void audit_text_add_program(struct buffer *b, const struct audit_event *event);
 /* Append what is in a line that is of no row, but for what all lines have. */
 void audit_text_add_rest(struct buffer *b, const struct audit_event *event);
 

@@ -128,8 +128,54 @@ def test_csv_is_read_by_others_and_is_no_formula(box):
     for cell in (cell for row in rows for cell in row.values()):
         expect(cell[:1] not in ("=", "+", "@"), "a formula: %r", cell)
     everything = list(csv.reader(io.StringIO(told.report("--csv"), newline="")))
-    expect({len(row) for row in everything} == {12}, "cells")
+    expect({len(row) for row in everything} == {13}, "cells")
     return len(values) + 3
+
+
+SHELL = {"pid": 12, "exe": "/usr/bin/sqlite3", "uid": 1000, "loginuid": 1000,
+         "unit": "session-3.scope"}
+OTHER = {"pid": 13, "exe": "=x,\u001b[2J\"\n"}
+
+
+def test_the_process_is_told_where_the_log_has_it(box):
+    told = shop(box)
+    path = told.audited.path
+    with open(path) as file:
+        lines = [json.loads(line) for line in file]
+    sure, among, gone = [line for line in lines if line["op"] in ("insert", "update")][:3]
+    silent = [line for line in lines if changes(line) and "by" not in line][0]
+    sure["process"], silent["process"] = SHELL, OTHER
+    among["process_candidates"] = [SHELL, {"pid": 0}]
+    gone["process"] = {"pid": 14}
+    [line for line in lines if line["op"] == "schema"][0]["process"] = {"pid": 15}
+    with open(path, "w") as file:
+        file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    text = told.report()
+    shell = "process /usr/bin/sqlite3 (pid 12, uid 1000, loginuid 1000, session-3.scope)"
+    expect("by program: " in text and "one of several 1" in text and
+           "of unknown name 2" in text, "%s", text)
+    expect("\x1b" not in text, "%r", text)
+    rows = {int(line.split(" ")[2][:-1]): line for line in text.splitlines()
+            if " line " in line}
+    expect(rows[sure["n"]].endswith(" (by %s)" % shell) and ": alice " in rows[sure["n"]],
+           "%s", rows[sure["n"]])
+    expect(rows[among["n"]].endswith(" (by one of %s or process (pid 0))" % shell), "%s",
+           rows[among["n"]])
+    expect(rows[gone["n"]].endswith(" (by process (pid 14))"), "%s", rows[gone["n"]])
+    expect(": process " in rows[silent["n"]] and "(pid 13) changed" in rows[silent["n"]],
+           "%s", rows[silent["n"]])
+    counts = json.loads(told.report("--json"))["counts"]
+    expect(counts["programs"]["/usr/bin/sqlite3"] == 1, "%s", counts)
+    found = json.loads(told.report("--json", "--value", "session-3.scope"))["lines"]
+    expect([line["n"] for line in found] == [sure["n"], among["n"]], "%s", found)
+    table = list(csv.DictReader(io.StringIO(told.report("--csv"), newline="")))
+    expect({row["process"] for row in table if row["n"] == str(sure["n"])} == {shell},
+           "%s", table)
+    key = str(silent["key"]["id"])
+    for part, row in ((silent, told.ask("orders", key)), (sure, told.ask("orders", "2"))):
+        expect("by process " in row if part is silent else "by alice" in row, "%s", row)
+        expect((", " + shell in row) == (part is sure), "%s", row)
+    expect("nobody named" not in told.ask("orders", key), "somebody is")
 
 
 def test_who_may_have_done_it(box):

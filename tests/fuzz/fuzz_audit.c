@@ -49,6 +49,8 @@ static void tell(struct span line, struct audit_row *row)
 	audit_text_add_who(&b, event.by);
 	audit_text_add_why(&b, event.by);
 	audit_text_add_candidates(&b, event.candidates);
+	audit_text_add_process(&b, &event);
+	audit_text_add_program(&b, &event);
 	audit_text_add_rest(&b, &event);
 	audit_csv_add(&b, &event, NULL);
 	if (!buffer_ok(&b) || audit_filter_open(&filter, &config, &err) != ST_OK) {
