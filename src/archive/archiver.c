@@ -140,6 +140,16 @@ static struct archive_file file_of(const struct archiver *a)
 	};
 }
 
+/* How many transactions a whole database holds says nothing. */
+static uint32_t transactions_of(const struct archiver *a)
+{
+	uint64_t n = a->cut.transactions;
+
+	return a->next != ARCHIVE_GOES_ON  ? 0
+	       : n > LTX_TRANSACTIONS_MOST ? LTX_TRANSACTIONS_MOST
+					   : (uint32_t)n;
+}
+
 static enum status write_file(struct archiver *a, struct archive_file *file,
 			      struct error *err)
 {
@@ -147,7 +157,12 @@ static enum status write_file(struct archiver *a, struct archive_file *file,
 	    .header = {.page_size = a->base.page_size,
 		       .min_txid = file->min_txid,
 		       .max_txid = file->max_txid,
-		       .time_ms = file->time_ns / NS_PER_MS},
+		       .time_ms = file->time_ns / NS_PER_MS,
+		       .has_note = true,
+		       .rest_ns = (uint32_t)(file->time_ns % NS_PER_MS),
+		       .transactions = transactions_of(a),
+		       .has_catch_up =
+			   a->next == ARCHIVE_GOES_ON && a->cut.has_catch_up},
 	    .spool = a->base.spool,
 	    .base = a->next == ARCHIVE_GOES_ON ? NULL : &a->base,
 	    .gives_up = a->next == ARCHIVE_GOES_ON ? NULL : gives_up,

@@ -247,6 +247,35 @@ static enum status read_again(const struct group *g, struct error *err)
 	return status == ST_END ? ST_OK : status;
 }
 
+/* What all of them hold; where one does not say it, nothing is said. */
+static void add_note(const struct group *g, struct ltx_header *to)
+{
+	const struct ltx_header *last =
+	    ltx_reader_header(g->sources[g->count - 1].reader);
+	uint64_t transactions = 0;
+	bool is_known = to->min_txid > 1;
+
+	to->has_note = last->has_note;
+	to->rest_ns = last->rest_ns;
+	if (!to->has_note) {
+		return;
+	}
+	for (size_t i = 0; i < g->count; i++) {
+		const struct ltx_header *h = ltx_reader_header(g->sources[i].reader);
+
+		is_known =
+		    is_known && h->transactions > 0 &&
+		    (i == 0 || h->min_txid - 1 == g->sources[i - 1].file->max_txid);
+		transactions += h->transactions;
+		to->has_catch_up |= h->has_catch_up;
+	}
+	if (is_known) {
+		to->transactions = transactions < LTX_TRANSACTIONS_MOST
+				       ? (uint32_t)transactions
+				       : LTX_TRANSACTIONS_MOST;
+	}
+}
+
 static enum status write_file(struct group *g, struct error *err)
 {
 	const struct source *last = &g->sources[g->count - 1];
@@ -257,8 +286,10 @@ static enum status write_file(struct group *g, struct error *err)
 	    .max_txid = last->file->max_txid,
 	    .time_ms = ltx_reader_header(last->reader)->time_ms,
 	};
-	enum status status = ltx_writer_open(g->fd, g->path, &header, &g->writer, err);
+	enum status status;
 
+	add_note(g, &header);
+	status = ltx_writer_open(g->fd, g->path, &header, &g->writer, err);
 	if (status == ST_OK) {
 		status = write_pages(g, err);
 	}

@@ -191,11 +191,25 @@ static enum status read_file(struct reading *r, struct storage_file *opened,
 
 /* ---- the transaction ---- */
 
+/* Of how many it is the net effect; 0: it is one, or nobody knows. */
+static uint64_t merged_of(const struct reading *r)
+{
+	uint64_t steps = r->file->max_txid - r->from->txid;
+
+	if (r->file->min_txid == 1) {
+		return 0;
+	}
+	if (r->header.transactions > 0 && r->from->txid == r->file->min_txid - 1) {
+		return r->header.transactions > 1 ? r->header.transactions : 0;
+	}
+	/* One of level 0 can have a range of TXIDs for one commit, too. */
+	return steps > 1 && r->file->level > 0 ? steps : 0;
+}
+
 static enum status make(const struct reading *r, struct captured_txn **out,
 			struct error *err)
 {
 	struct captured_txn *txn = captured_txn_alloc(r->page_total, 0);
-	uint64_t steps = r->file->max_txid - r->from->txid;
 
 	if (!txn) {
 		return error_no_memory(err, "the pages of a file");
@@ -204,9 +218,8 @@ static enum status make(const struct reading *r, struct captured_txn **out,
 	txn->captured_ns = ltx_time_ns(&r->header, r->file);
 	txn->page_count_before = r->from->page_count;
 	txn->page_count = r->header.page_count;
-	txn->is_catch_up = r->file->min_txid == 1;
-	/* What rowtail writes to level 0 has a range of TXIDs for one commit, too. */
-	txn->merged = steps > 1 && r->file->level > 0 && !txn->is_catch_up ? steps : 0;
+	txn->is_catch_up = r->file->min_txid == 1 || r->header.has_catch_up;
+	txn->merged = merged_of(r);
 	txn->low_pages = txn->page_count < txn->page_count_before
 			     ? txn->page_count
 			     : txn->page_count_before;

@@ -8,10 +8,12 @@
  * that the database gains, and that the file does not have, are zeros if there was a
  * page of that number before, else an error: a writer that leaves one out has lost it.
  *
- * A file of a level above 0 is the net effect of several: `merged` is how many TXIDs it
- * leads over, if that is more than one. One of level 0 does not say how many it holds.
- * is_catch_up is set for one that has the whole database and leads on from a state: it
- * is what lies over a gap, and what happened in between is known by comparing only.
+ * A file that rowtail wrote says of how many transactions it is the net effect, and
+ * whether one was a catch-up: `merged` and is_catch_up are as while it was captured.
+ * One of others, or that counts in part, does not: then `merged` is how many TXIDs it
+ * leads over, if it is of a level above 0 and that is more than one. is_catch_up is set
+ * for one that has the whole database and leads on from a state, too: it is what lies
+ * over a gap, and what happened in between is known by comparing only.
  *
  * A whole database may have pages of another size than the state has, which no spool
  * can mix. Then nothing of it is read.

@@ -93,6 +93,8 @@ enum status gathered_add(struct gathered *gathered, const struct captured_txn *t
 	gathered->lsn = txn->lsn;
 	gathered->time_ns = txn->captured_ns;
 	gathered->total++;
+	gathered->transactions += txn->merged > 0 ? txn->merged : 1;
+	gathered->has_catch_up |= txn->is_catch_up;
 	return status;
 }
 

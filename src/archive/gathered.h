@@ -30,7 +30,9 @@ struct gathered {
 	uint32_t page_count;        /* size after the last one */
 	uint64_t lsn;               /* of the last one; 0 while there is none */
 	int64_t time_ns;            /* wall clock of its capture */
-	uint64_t total;             /* transactions */
+	uint64_t total;             /* that were added */
+	uint64_t transactions;      /* of the application, that they stand for */
+	bool has_catch_up;          /* one is what was found by comparing */
 };
 
 void gathered_init(struct gathered *gathered);

@@ -14,6 +14,10 @@
  *           16  8  first TXID                  80 20  reserved
  *           24  8  last TXID
  *           32  8  time, ms since 1970
+ *   node     where rowtail wrote the file, and nothing of the WAL is in the header:
+ *           0  2  "RT"            bits 47-28  time, ns behind the ms
+ *                                 bit  27     1: a catch-up is in it
+ *                                 bits 26-0   transactions in it; 0: not known
  *   frame    0  4  page number, ascending       6  4  with flag 1: bytes that follow,
  *            4  2  flags                              an LZ4 block; with flag 0 an LZ4
  *                                                     frame follows at once
@@ -39,6 +43,7 @@
 #ifndef LTX_H
 #define LTX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/status.h"
@@ -49,6 +54,7 @@
 #define LTX_HEAD_BYTES    6u /* of a frame */
 #define LTX_NO_CHECKSUM   2u /* flag of the header */
 #define LTX_BLOCK         1u /* flag of a frame */
+#define LTX_NOTE_MARK     0x5254u
 #define LTX_CHECKSUM_BIT  0x8000000000000000u
 
 /* For messages about a file that is damaged. */
@@ -63,7 +69,17 @@ struct ltx_header {
 	uint64_t min_txid;
 	uint64_t max_txid;
 	int64_t time_ms; /* since 1970; what the writer said */
+
+	/* Of files that rowtail wrote; else zeros. Readers of LTX pass over it, and a
+	 * merge by others drops it. */
+	bool has_note;
+	uint32_t rest_ns;      /* of the time, behind time_ms */
+	uint32_t transactions; /* that are in it, LTX_TRANSACTIONS_MOST: or more; 0: it
+				* is not known how many */
+	bool has_catch_up;     /* one of them is what was found by comparing */
 };
+
+#define LTX_TRANSACTIONS_MOST ((1u << 27) - 1)
 
 struct ltx_page {
 	uint32_t page_no;     /* 1 to page_count, never the lock page's */
@@ -84,8 +100,8 @@ enum status ltx_header_read(const uint8_t *bytes, const char *name,
 enum status ltx_header_of(struct storage *storage, const struct archive_file *file,
 			  struct ltx_header *out, struct error *err) MUST_CHECK;
 
-/* The time of the state that a file leads to, since 1970. Its header has milliseconds;
- * what its storage says may be finer, or another time. */
+/* The time of the state that a file leads to, since 1970. Where its header has only
+ * milliseconds what its storage says may be finer, or another time. */
 int64_t ltx_time_ns(const struct ltx_header *header, const struct archive_file *file);
 
 /* Is a database of so many pages what files of `bytes` bytes in all can make? `name`

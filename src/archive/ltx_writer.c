@@ -11,6 +11,7 @@
 #include "btree/db_header.h"
 #include "src/base/buffer.h"
 #include "src/base/bytes.h"
+#include "src/base/clock.h"
 #include "src/base/crc64.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
@@ -260,6 +261,11 @@ static void write_header(struct ltx_writer *w)
 	put_u64be(bytes + 16, h->min_txid);
 	put_u64be(bytes + 24, h->max_txid);
 	put_u64be(bytes + 32, (uint64_t)h->time_ms);
+	if (h->has_note) {
+		put_u64be(bytes + 72,
+			  (uint64_t)LTX_NOTE_MARK << 48 | (uint64_t)h->rest_ns << 28 |
+			      (uint64_t)h->has_catch_up << 27 | h->transactions);
+	}
 	add(w, bytes, sizeof bytes);
 }
 
@@ -270,6 +276,8 @@ enum status ltx_writer_open(int fd, const char *path, const struct ltx_header *h
 
 	assert(db_page_size_is_valid(header->page_size));
 	assert(header->min_txid > 0 && header->min_txid <= header->max_txid);
+	assert(header->rest_ns < NS_PER_MS);
+	assert(header->transactions <= LTX_TRANSACTIONS_MOST);
 	if (w) {
 		w->fd = fd;
 		w->path = path;

@@ -48,6 +48,10 @@ static void add_header(struct buffer *b, const struct ltx_spec *s)
 	add_u64(b, s->max_txid);
 	add_u64(b, (uint64_t)(s->time_ns / 1000000));
 	add_u64(b, s->has_checksums && s->min_txid > 1 ? LTX_CHECKSUM_BIT | 77 : 0);
+	add_u64(b, 0);
+	add_u64(b, s->wal_size);
+	add_u64(b, 0);
+	add_u64(b, s->node);
 	while (b->len % LTX_HEADER_BYTES != 0) {
 		buffer_add_char(b, 0);
 	}

@@ -31,6 +31,8 @@ struct ltx_spec {
 	bool has_checksums;           /* of the database, */
 	uint64_t checksum;            /* this one; 0: one that is made up */
 	int64_t time_ns;
+	uint64_t wal_size; /* of the header */
+	uint64_t node;     /* of the header */
 };
 
 struct ltx_file {

@@ -235,7 +235,78 @@ static void check_state(struct model *m, uint64_t txid, unsigned levels)
 	archive_list_clear(&some);
 }
 
+/* A file of one page from `min` on. */
+static void add_noted(struct model *m, uint64_t min, uint64_t max, uint64_t node)
+{
+	const struct ltx_fill fills[] = {{1, (uint8_t)max}, {0}};
+	const struct ltx_spec spec = {.min_txid = min,
+				      .max_txid = max,
+				      .page_size = PAGE,
+				      .page_count = 1,
+				      .pages = fills,
+				      .time_ns = (int64_t)max * 1000000000,
+				      .node = node};
+
+	memory_storage_make(m->storage, &spec);
+	list_again(m);
+}
+
+static struct ltx_header merged_header(struct model *m, unsigned level, uint64_t min,
+				       uint64_t max)
+{
+	struct compaction c;
+	struct ltx_header header;
+
+	assert_int_equal(compact(m, 0, level, 0, min, max, &c), ST_OK);
+	assert_int_equal(
+	    ltx_header_of(memory_storage_base(m->storage), &c.file, &header, &m->err),
+	    ST_OK);
+	return header;
+}
+
 /* ---- tests ---- */
+
+#define NOTE(rest_ns, catch_up, transactions)                             \
+	(0x5254ull << 48 | (uint64_t)(rest_ns) << 28 | (catch_up) << 27 | \
+	 (transactions))
+
+static void test_notes_of_single_files_are_added_up(void **state)
+{
+	struct model *m = *state;
+	struct ltx_header header;
+
+	add_noted(m, 1, 1, NOTE(1, 0, 0));
+	add_noted(m, 2, 5, NOTE(2, 1, 1));
+	add_noted(m, 6, 9, NOTE(3, 0, 40));
+	add_noted(m, 10, 12, NOTE(4, 0, 2));
+	add_noted(m, 13, 13, 0);
+	add_noted(m, 14, 14, NOTE(5, 0, 3));
+	add_noted(m, 15, 15, NOTE(6, 0, LTX_TRANSACTIONS_MOST));
+	/* Whose ends are the same, so that one of them counts twice. */
+	add_noted(m, 12, 12, NOTE(4, 0, 1));
+	header = merged_header(m, 1, 2, 9);
+	assert_true(header.has_note && header.has_catch_up);
+	assert_int_equal(header.transactions, 41);
+	assert_int_equal(header.rest_ns, 3);
+	header = merged_header(m, 2, 6, 9);
+	assert_true(header.has_note && !header.has_catch_up);
+	header = merged_header(m, 1, 14, 15);
+	assert_int_equal(header.transactions, LTX_TRANSACTIONS_MOST);
+	/* Of which one says nothing. */
+	header = merged_header(m, 2, 13, 14);
+	assert_true(header.has_note);
+	assert_int_equal(header.rest_ns, 5);
+	assert_int_equal(header.transactions, 0);
+	header = merged_header(m, 3, 13, 13);
+	assert_false(header.has_note);
+	header = merged_header(m, 4, 10, 12);
+	assert_int_equal(header.rest_ns, 4);
+	assert_int_equal(header.transactions, 0);
+	/* A whole one. */
+	header = merged_header(m, 9, 1, 9);
+	assert_int_equal(header.transactions, 0);
+	assert_int_equal(header.rest_ns, 3);
+}
 
 static void test_compacted_files_lead_to_the_same_states(void **state)
 {
@@ -418,6 +489,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_compacted_files_lead_to_the_same_states),
+	    TEST(test_notes_of_single_files_are_added_up),
 	    TEST(test_more_files_than_can_be_open_are_merged_in_groups),
 	    TEST(test_what_was_cut_off_is_written_as_zeros),
 	    TEST(test_a_page_that_was_gained_without_an_image_is_an_error),

@@ -31,6 +31,8 @@ struct rig {
 	uint32_t range;
 	uint32_t random;
 	uint64_t lsn;
+	uint64_t transactions; /* of the file that is gathered */
+	bool has_catch_up;
 	struct spool *spool;
 	struct content now;  /* the model */
 	struct content base; /* as `before`, for listener_base.read */
@@ -110,6 +112,9 @@ static void commit(struct rig *r)
 		    (struct captured_page){n, put_image(r, r->now.fills[n])};
 	}
 	r->now.page_count = txn.page_count;
+	txn.is_catch_up = r->lsn % 11 == 0;
+	r->has_catch_up |= txn.is_catch_up;
+	r->transactions += txn.merged > 0 ? txn.merged : 1;
 	assert_int_equal(gathered_add(&r->gathered, &txn, &r->err), ST_OK);
 }
 
@@ -192,10 +197,14 @@ static void follow(uint32_t page_size, uint32_t least, uint32_t range, int round
 		uint32_t commits = 1 + draw(r, 6);
 
 		gathered_begin(&r->gathered, r->now.page_count);
+		r->transactions = 0;
+		r->has_catch_up = false;
 		for (uint32_t k = 0; k < commits; k++) {
 			commit(r);
 		}
 		assert_int_equal(r->gathered.total, commits);
+		assert_int_equal(r->gathered.transactions, r->transactions);
+		assert_int_equal(r->gathered.has_catch_up, r->has_catch_up);
 		assert_int_equal(r->gathered.lsn, r->lsn);
 		assert_int_equal(r->gathered.time_ns, r->lsn);
 		(void)write_and_apply(r, NULL, got);

@@ -138,6 +138,53 @@ static void test_the_header_is_told(void **state)
 	storage_close(memory_storage_base(storage));
 }
 
+/* The header of a file with that node. */
+static struct ltx_header header_with(uint64_t node, uint64_t wal_size)
+{
+	const struct archive_file name = {.min_txid = 5, .max_txid = 8};
+	struct ltx_spec spec = plain;
+	struct ltx_file file;
+	struct ltx_header header;
+	struct error err;
+
+	spec.node = node;
+	spec.wal_size = wal_size;
+	ltx_file_make(&file, &spec);
+	assert_int_equal(
+	    ltx_header_read(ltx_file_at(&file, 0), "file", &name, &header, &err),
+	    ST_OK);
+	ltx_file_clear(&file);
+	return header;
+}
+
+static void test_a_note_of_rowtail_is_told_from_nodes_of_others(void **state)
+{
+	const uint64_t note = 0x5254ull << 48 | 456789ull << 28 | 1ull << 27 | 77;
+	const uint64_t others[] = {0, 1, note - (1ull << 48), ~0ull,
+				   0x5254ull << 48 | 1000000ull << 28 | 77};
+	const struct archive_file at = {.time_ns = 1700000000123000001};
+	struct ltx_header header = header_with(note, 0);
+
+	(void)state;
+	assert_true(header.has_note && header.has_catch_up);
+	assert_int_equal(header.rest_ns, 456789);
+	assert_int_equal(header.transactions, 77);
+	assert_true(ltx_time_ns(&header, &at) == 1700000000123456789);
+	header = header_with(note & ~(1ull << 27 | 127), 0);
+	assert_true(header.has_note && !header.has_catch_up);
+	assert_int_equal(header.transactions, 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		header = header_with(others[i], 0);
+		assert_false(header.has_note || header.has_catch_up);
+		assert_int_equal(header.rest_ns, 0);
+		assert_int_equal(header.transactions, 0);
+		assert_true(ltx_time_ns(&header, &at) == at.time_ns);
+	}
+	header = header_with(note, 4096);
+	assert_false(header.has_note || header.has_catch_up);
+	assert_int_equal(header.transactions, 0);
+}
+
 static void test_every_length_but_the_whole_is_an_error(void **state)
 {
 	struct ltx_spec spec = plain;
@@ -372,6 +419,7 @@ int main(void)
 	    cmocka_unit_test(test_checksums_of_the_database_are_accepted),
 	    cmocka_unit_test(test_a_file_without_pages_is_one),
 	    cmocka_unit_test(test_the_header_is_told),
+	    cmocka_unit_test(test_a_note_of_rowtail_is_told_from_nodes_of_others),
 	    cmocka_unit_test(test_every_length_but_the_whole_is_an_error),
 	    cmocka_unit_test(test_every_flipped_bit_is_an_error),
 	    cmocka_unit_test(test_each_bound_is_an_error_of_its_own),

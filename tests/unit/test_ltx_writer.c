@@ -42,11 +42,16 @@ struct written {
 static void begin(struct written *w, uint32_t page_size, uint32_t page_count,
 		  uint64_t min_txid)
 {
-	*w = (struct written){.header = {.page_size = page_size,
-					 .page_count = page_count,
-					 .min_txid = min_txid,
-					 .max_txid = 0x123456789abc,
-					 .time_ms = 1700000000123}};
+	*w = (struct written){
+	    .header = {.page_size = page_size,
+		       .page_count = page_count,
+		       .min_txid = min_txid,
+		       .max_txid = 0x123456789abc,
+		       .time_ms = 1700000000123,
+		       .has_note = min_txid > 1,
+		       .rest_ns = min_txid > 1 ? 999999 : 0,
+		       .transactions = min_txid > 1 ? LTX_TRANSACTIONS_MOST : 0,
+		       .has_catch_up = page_size == 4096 && min_txid > 1}};
 	assert_int_equal(temp_file_open(&w->fd, &w->err), ST_OK);
 	assert_int_equal(ltx_writer_open(w->fd, "out", &w->header, &w->writer, &w->err),
 			 ST_OK);
@@ -105,6 +110,10 @@ static void check(const struct written *w, bool (*has)(uint32_t page_no))
 	assert_int_equal(header->page_size, w->header.page_size);
 	assert_int_equal(header->page_count, w->header.page_count);
 	assert_int_equal(header->time_ms, w->header.time_ms);
+	assert_int_equal(header->has_note, w->header.has_note);
+	assert_int_equal(header->rest_ns, w->header.rest_ns);
+	assert_int_equal(header->transactions, w->header.transactions);
+	assert_int_equal(header->has_catch_up, w->header.has_catch_up);
 	while ((status = ltx_reader_next(reader, &page, &err)) == ST_OK) {
 		do {
 			page_no++;
