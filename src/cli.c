@@ -21,6 +21,7 @@ enum option_id {
 	OPTION_COLUMN,
 	OPTION_CONFIG,
 	OPTION_CSV,
+	OPTION_DATABASE,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
 	OPTION_FOLLOW,
@@ -55,6 +56,7 @@ static const struct option options[] = {
     {"column", required_argument, NULL, OPTION_COLUMN},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"csv", no_argument, NULL, OPTION_CSV},
+    {"database", required_argument, NULL, OPTION_DATABASE},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"follow", no_argument, NULL, OPTION_FOLLOW},
@@ -119,6 +121,7 @@ static const char usage_options[] =
     "                      as audit key prints them\n"
     "  --checkpoint FILE   of audit verify: a copy of PATH.checkpoint that you kept;\n"
     "                      may be repeated\n"
+    "  --database DATABASE of audit verify: has it the rows that the log tells of?\n"
     "  --table, --by, --op, --column, --value X, --no-context\n"
     "                      of audit report: lines of that table, that somebody is\n"
     "                      named in, of that op, that changed that column, that\n"
@@ -489,6 +492,10 @@ static enum status take_option(struct config *config, int option,
 		return add_checkpoint(config, optarg, err);
 	case OPTION_KEY:
 		return set_text(&config->audit_key, optarg, err);
+	case OPTION_DATABASE:
+		config->audit_database = true;
+		return config_set(config, CONFIG_COMMAND_LINE,
+				  "--database: ", "database.file.path", optarg, err);
 	case OPTION_FORMAT:
 		return set_text(&config->format, optarg, err);
 	case OPTION_CONFIG:
@@ -555,11 +562,17 @@ static enum status check_words(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-/* Events are of the database that was named last, or of an archive. */
+/* Events are of the database that was named last, or of an archive; an audit log's
+ * database is one that is followed into it. */
 static enum status name_database(struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
+	const char *target;
 
+	if (config->audit_database) {
+		config->needs_no_database = false;
+		return sink_table_find("audit:PATH", &config->sink, &target, err);
+	}
 	if (!command || !command->makes_events) {
 		return ST_OK;
 	}
@@ -613,11 +626,12 @@ static enum status check_audit(const struct config *config, struct error *err)
 				 "--no-context and --csv go with rowtail audit report "
 				 "only; leave them out");
 	}
-	if ((config->audit_key || config->checkpoint_count > 0) &&
+	if ((config->audit_key || config->checkpoint_count > 0 ||
+	     config->audit_database) &&
 	    !(command && command->takes_audit)) {
 		return error_set(err, ST_CONFIG,
-				 "--key and --checkpoint go with rowtail audit verify "
-				 "only; leave them out");
+				 "--key, --checkpoint and --database go with rowtail "
+				 "audit verify only; leave them out");
 	}
 	return ST_OK;
 }

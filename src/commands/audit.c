@@ -137,6 +137,7 @@ enum given {
 	GIVEN_FROM = 8,
 	GIVEN_UNTIL = 16,
 	GIVEN_FILTERS = 32, /* those of report alone */
+	GIVEN_DATABASE = 64,
 };
 
 static const struct {
@@ -146,6 +147,7 @@ static const struct {
     {GIVEN_JSON, "--json"},
     {GIVEN_KEPT, "--key and --checkpoint"},
     {GIVEN_AT, "--at"},
+    {GIVEN_DATABASE, "--database"},
     {GIVEN_FROM, "--from"},
     {GIVEN_UNTIL, "--until"},
     {GIVEN_FILTERS,
@@ -161,7 +163,8 @@ static unsigned given_options(const struct config *config)
 	return (config->json ? GIVEN_JSON : 0u) |
 	       (config->audit_key || config->checkpoint_count > 0 ? GIVEN_KEPT : 0u) |
 	       (config->at ? GIVEN_AT : 0u) | (config->from ? GIVEN_FROM : 0u) |
-	       (config->until ? GIVEN_UNTIL : 0u) | (filters ? GIVEN_FILTERS : 0u);
+	       (config->until ? GIVEN_UNTIL : 0u) | (filters ? GIVEN_FILTERS : 0u) |
+	       (config->audit_database ? GIVEN_DATABASE : 0u);
 }
 
 static enum status run_key(const struct config *config, struct error *err)
@@ -181,7 +184,7 @@ static const struct action {
 	unsigned takes; /* enum given */
 	enum status (*run)(const struct config *config, struct error *err);
 } actions[] = {
-    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT, audit_verify_run},
+    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT | GIVEN_DATABASE, audit_verify_run},
     {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
     {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS, audit_report_run},
     {"prove", " N", 1, 0, audit_prove_run},

@@ -4,7 +4,8 @@
  * written?
  *
  * The log is only read, also while it is written. What was found is a line each on
- * stdout, then what was read.
+ * stdout, then what was read. With --database the last word of it on each row is
+ * compared with the row (src/commands/audit_database.h).
  */
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/commands/audit_actions.h"
+#include "src/commands/audit_database.h"
 #include "src/commands/audit_text.h"
 
 #define NOTE_BYTES 65536 /* of a checkpoint, at most */
@@ -55,6 +57,8 @@ struct verify {
 	struct audit_check check;
 	struct audit_key key; /* the notes were compared with it */
 	uint64_t torn;        /* lines that are being written */
+	bool compares;        /* with --database */
+	struct audit_database database;
 };
 
 static void verify_clear(struct verify *v)
@@ -67,6 +71,7 @@ static void verify_clear(struct verify *v)
 	free(v->kept);
 	json_decref(v->findings);
 	json_decref(v->gaps);
+	audit_database_close(&v->database);
 }
 
 static enum status read_note(const char *path, struct kept_note *out, struct error *err)
@@ -253,12 +258,16 @@ static enum status verify_lines(struct verify *v, int fd, struct error *err)
 	enum status status;
 
 	audit_reader_open(&reader, fd, v->path);
+	reader.most = v->compares ? AUDIT_ASKED_BYTES : reader.most;
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
 		status = audit_check_line(&v->check, line,
 					  reader.is_long ? &reader.leaf : NULL,
 					  is_whole, err);
 		if (status == ST_OK && is_first) {
 			status = look_at_first(v, line, err);
+		}
+		if (status == ST_OK && v->compares && is_whole) {
+			status = audit_database_take(&v->database, line, err);
 		}
 		is_first = false;
 		if (status != ST_OK) {
@@ -296,6 +305,10 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 	    "key_given", v->given_count > 0);
 	buffer_clear(&key);
 	free(path);
+	if (all && v->compares) {
+		(void)json_object_set_new(all, "database",
+					  audit_database_json(&v->database));
+	}
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
 	if (!text) {
@@ -377,40 +390,84 @@ static enum status verify_open(struct verify *v, const struct config *config, in
 	return ST_OK;
 }
 
+/* Is it what was written, and has the database what it tells? The log's own findings
+ * come first. */
+static enum status judge(const struct verify *v, struct error *err)
+{
+	if (check_notes(v, err) != ST_OK) {
+		return err->status;
+	}
+	if (v->check.found > 0) {
+		return error_set(err, ST_CORRUPT,
+				 "%s is not what was written: %" PRIu64
+				 " findings, on standard output; keep a copy of it as "
+				 "it is",
+				 quote(v->path).text, v->check.found);
+	}
+	return v->compares ? audit_database_result(&v->database, err) : ST_OK;
+}
+
+static enum status print_all(struct verify *v, bool is_sound, struct error *err)
+{
+	enum status status;
+
+	if (v->as_json) {
+		return print_json(v, is_sound, err);
+	}
+	status = print_result(v, err);
+	return status == ST_OK && v->compares ? audit_database_print(&v->database, err)
+					      : status;
+}
+
+static enum status open_check(struct verify *v, struct audit_check_settings *settings,
+			      const struct config *config, int fd, struct error *err)
+{
+	enum status status = verify_open(v, config, fd, err);
+
+	settings->keys = v->given;
+	settings->key_count = v->given_count;
+	settings->kept = v->kept;
+	settings->kept_count = v->kept_count;
+	if (status == ST_OK) {
+		status = audit_check_open(&v->check, settings, err);
+	}
+	if (status == ST_OK && config->audit_database) {
+		v->compares = true;
+		status = audit_database_open(&v->database, config, v->path, fd,
+					     v->is_written, err);
+	}
+	return status;
+}
+
 enum status audit_verify_run(const struct config *config, struct error *err)
 {
 	struct verify v = {.path = config->words[1], .as_json = config->json};
 	struct audit_check_settings settings = {
 	    .found = found, .on_gap = on_gap, .context = &v};
-	enum status status, wrong = ST_OK;
+	struct error wrong;
+	enum status status;
 	int fd;
 
 	if (audit_open(v.path, &fd, err) != ST_OK) {
 		return err->status;
 	}
-	status = verify_open(&v, config, fd, err);
-	if (status == ST_OK) {
-		settings.keys = v.given;
-		settings.key_count = v.given_count;
-		settings.kept = v.kept;
-		settings.kept_count = v.kept_count;
-		status = audit_check_open(&v.check, &settings, err);
-	}
+	status = open_check(&v, &settings, config, fd, err);
 	if (status == ST_OK) {
 		status = verify_lines(&v, fd, err);
 	}
+	v.compares = v.compares && v.check.has_key; /* else no line was read */
+	if (status == ST_OK && v.compares) {
+		status = audit_database_compare(&v.database,
+						v.as_json ? v.findings : NULL, err);
+	}
 	if (status == ST_OK) {
-		wrong = check_notes(&v, err);
-		if (wrong == ST_OK && v.check.found > 0) {
-			wrong = error_set(err, ST_CORRUPT,
-					  "%s is not what was written: %" PRIu64
-					  " findings, on standard output; keep a copy "
-					  "of it as it is",
-					  quote(v.path).text, v.check.found);
+		enum status judged = judge(&v, &wrong);
+
+		status = print_all(&v, judged == ST_OK, err);
+		if (status == ST_OK && judged != ST_OK) {
+			*err = wrong;
+			status = judged;
 		}
-		status = config->json ? print_json(&v, wrong == ST_OK, err)
-				      : print_result(&v, err);
-		status = status == ST_OK ? wrong : status;
 	}
 	audit_check_close(&v.check);
 	verify_clear(&v);

@@ -68,6 +68,7 @@ struct config {
 	char *audit_key;     /* --key of a command; NULL: not given */
 	char **checkpoints;  /* --checkpoint of a command, each time */
 	size_t checkpoint_count;
+	bool audit_database; /* --database of rowtail audit verify: database_path */
 	struct report_options report; /* of a command */
 
 	char *database_path;          /* as given */
