@@ -4,7 +4,7 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3 and fuzz_audit, and fuzz_ltx and
+Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3, fuzz_audit and fuzz_told, and fuzz_ltx and
 fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
 """
 
@@ -152,11 +152,33 @@ def seed_logs(folder):
     write(folder, "note", note.replace("\\n", "\n").encode())
 
 
+def seed_told(folder):
+    """Lines of a log, and behind DB rows of a database."""
+    def line(op, table, rest):
+        return '{"n":1,"time":"2026-11-07T13:37:55.200Z","txn":1,"op":"%s"%s%s}\n' % (
+            op, ',"table":"%s"' % table if table else "", rest)
+    schema = ',"type":"%s","was":"%s","ddl":"CREATE TABLE t(id INTEGER PRIMARY KEY, a%s)"'
+    text = line("schema", "t", schema % ("read", "", ""))
+    text += line("read", "t", ',"key":{"id":1},"new":{"id":1,"a":"x"}')
+    text += line("update", "t", ',"key":{"id":1.0},"changed":{"a":["x",2.5]}')
+    text += line("insert", "t", ',"key":{"rowid":7},"new":{"a":null,"b":true}')
+    text += line("update", "t", ',"key":{"rowid":7},"changed":{"a":[null,9]}')
+    text += line("schema", "t", schema % ("altered", "", ", b DEFAULT 1"))
+    text += line("schema", "u", schema % ("renamed", "t", ""))
+    text += line("delete", "u", ',"key":{"id":1},"old":{"id":1,"a":2.5}')
+    text += line("settings", "", ',"changed":{"column.exclude.list":[null,"t.a"]}')
+    text += line("insert", "w", ',"key":{"p":"' + "k" * 40 + '","q":-1},"new":{"p":1}')
+    text += "DB" + line("read", "u", ',"key":{"id":1},"new":{"id":1,"a":3}')
+    text += "DB" + line("read", "u", ',"key":{"rowid":3},"new":{"a":9,"b":true}')
+    write(folder, "rows", text.encode())
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
     seed_answers(out / "fuzz_s3")
     seed_logs(out / "fuzz_audit")
+    seed_told(out / "fuzz_told")
     seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:
