@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WRITERS_MOST 16         /* of one transaction; with more nobody knows */
 #define WRITER_NO_ID UINT32_MAX /* of a user: not known, or the kernel has none */
 
 struct writer {

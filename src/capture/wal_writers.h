@@ -32,8 +32,6 @@
 #include "src/base/writers.h"
 #include "src/capture/wal_index.h"
 
-#define WRITERS_MOST 16 /* candidates; with more nobody knows */
-
 struct wal_writers;
 
 struct wal_writers_source {

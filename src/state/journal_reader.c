@@ -69,7 +69,7 @@ static enum status check_head(const struct reader *reader,
 		return damaged(reader, "a record is older than the one before", err);
 	}
 	if (record->kind != JOURNAL_COMMIT && record->kind != JOURNAL_CATCH_UP &&
-	    record->kind != JOURNAL_MERGED) {
+	    record->kind != JOURNAL_MERGED && record->kind != JOURNAL_NAMED) {
 		return damaged(reader, "a record is of an unknown kind", err);
 	}
 	if (record->low_pages > record->page_count) {

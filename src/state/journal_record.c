@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "src/base/bytes.h"
+#include "src/state/journal_writers.h"
 
 static const uint8_t magic[8] = "RTLOG\0\0";
 static const uint8_t mark[4] = {'R', 'T', 'x', 'n'};
@@ -69,10 +70,18 @@ static size_t head_bytes(enum journal_kind kind)
 	return JOURNAL_HEAD_BYTES + (kind == JOURNAL_MERGED ? JOURNAL_MERGED_BYTES : 0);
 }
 
-static size_t record_bytes(const struct journal_record *record)
+/* All of it, but for who made it. */
+static size_t plain_bytes(const struct journal_record *record)
 {
 	return head_bytes(record->kind) + record->page_total * JOURNAL_PAGE_BYTES +
 	       JOURNAL_SUM_BYTES;
+}
+
+static size_t record_bytes(const struct journal_record *record)
+{
+	return plain_bytes(record) + (record->kind == JOURNAL_NAMED
+					  ? journal_writers_bytes(record->writers)
+					  : 0);
 }
 
 /* Room for all of it, and its head. Where the rest goes; NULL when memory ran out. */
@@ -123,6 +132,10 @@ bool journal_record_put(struct buffer *to, const struct journal_record *record,
 
 		put_entry(at, &entry);
 		at += JOURNAL_PAGE_BYTES;
+	}
+	if (record->kind == JOURNAL_NAMED) {
+		journal_writers_put(at, record->writers);
+		at += journal_writers_bytes(record->writers);
 	}
 	assert(at + JOURNAL_SUM_BYTES == (uint8_t *)to->bytes + length);
 	sum = XXH3_64bits(to->bytes, length - JOURNAL_SUM_BYTES);
@@ -189,7 +202,16 @@ bool journal_head_get(const uint8_t *from, struct journal_head *head)
 
 uint64_t journal_head_length(const struct journal_head *head)
 {
-	return record_bytes(&head->record);
+	uint64_t plain = plain_bytes(&head->record);
+	uint64_t more = head->length - plain;
+
+	if (head->record.kind != JOURNAL_NAMED || head->length < plain) {
+		return plain;
+	}
+	return more >= JOURNAL_WRITERS_LEAST && more <= JOURNAL_WRITERS_MOST &&
+		       more % 8 == 0
+		   ? head->length
+		   : plain;
 }
 
 static enum journal_kind kind_of(const uint8_t *record)
@@ -217,6 +239,17 @@ void journal_merged_get(const uint8_t *from, struct journal_record *record)
 		record->low_pages = get_u32le(at + 16);
 		record->has_catch_up = get_u32le(at + 20) != 0;
 	}
+}
+
+struct writers *journal_record_writers(const uint8_t *record, size_t length)
+{
+	size_t pages = (size_t)get_u32le(record + 60) * JOURNAL_PAGE_BYTES;
+	const uint8_t *at = record + JOURNAL_HEAD_BYTES + pages;
+
+	return kind_of(record) == JOURNAL_NAMED
+		   ? journal_writers_get(at, length - JOURNAL_HEAD_BYTES - pages -
+						 JOURNAL_SUM_BYTES)
+		   : NULL;
 }
 
 struct journal_entry journal_entry_get(const uint8_t *record, size_t index)

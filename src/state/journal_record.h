@@ -29,6 +29,7 @@
  *                      chain after it (8), transactions (8), lowest page count (4),
  *                      1 if one of them is a catch-up, else 0 (4)
  *               *  for each page: number (4), slot (4), hash of the image (8)
+ *               *  only in one of JOURNAL_NAMED: src/state/journal_writers.h
  *            last  checksum of all before it: the chain after this record, but for a
  *                  merged one, which is followed by what followed the last that it
  *                  stands for
@@ -46,6 +47,7 @@
 
 #include "src/base/buffer.h"
 #include "src/base/status.h"
+#include "src/base/writers.h"
 #include "src/history/spool.h"
 
 #define JOURNAL_VERSION      1
@@ -59,6 +61,7 @@ enum journal_kind {
 	JOURNAL_COMMIT = 1,   /* a transaction of the application */
 	JOURNAL_CATCH_UP = 2, /* what changed while nobody followed, as one */
 	JOURNAL_MERGED = 3, /* the net effect of several, which it stands in place of */
+	JOURNAL_NAMED = 4,  /* of the application, and who may have made it */
 };
 
 struct journal_page {
@@ -77,6 +80,9 @@ struct journal_record {
 	uint64_t proof;      /* hash of that frame, header and page */
 	const struct journal_page *pages; /* by page number ascending */
 	size_t page_total;
+
+	/* To be written, with JOURNAL_NAMED; borrowed. */
+	const struct writers *writers;
 
 	/* Of a merged one; otherwise zeros. */
 	uint64_t merged;    /* transactions of the application */
@@ -137,6 +143,8 @@ bool journal_record_sum(const uint8_t *record, size_t length,
 /* What only a merged record has, from the whole of any record whose checksum is right.
  */
 void journal_merged_get(const uint8_t *from, struct journal_record *record);
+/* Who may have made it, of any whole record: with one reference; NULL: nobody knows. */
+struct writers *journal_record_writers(const uint8_t *record, size_t length);
 /* Page `index` of a whole record. */
 struct journal_entry journal_entry_get(const uint8_t *record, size_t index);
 

@@ -13,6 +13,7 @@
 #include "src/base/last_error.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
+#include "src/state/journal_writers.h"
 #include "src/state/last_settings.h"
 #include "src/state/rebuilt.h"
 
@@ -76,6 +77,7 @@ static enum status recover(void *context, const struct journal_found *found,
 	if (txn->captured_ns > state->known_ns) {
 		state->known_ns = txn->captured_ns;
 	}
+	txn->writers = journal_record_writers(found->bytes, found->length);
 	*state->recovered_end = txn;
 	state->recovered_end = &txn->next;
 	state->end = (struct history_end){
@@ -378,11 +380,18 @@ enum status state_put_clean(struct state *state, const struct stat *database,
 
 /* ---- journalling ---- */
 
+static bool is_named(const struct captured_txn *txn)
+{
+	return txn->writers &&
+	       journal_writers_bytes(txn->writers) <= JOURNAL_WRITERS_MOST;
+}
+
 /* One that comes merged is of an archive. */
 static enum journal_kind kind_of(const struct captured_txn *txn)
 {
 	return txn->merged > 0    ? JOURNAL_MERGED
 	       : txn->is_catch_up ? JOURNAL_CATCH_UP
+	       : is_named(txn)    ? JOURNAL_NAMED
 				  : JOURNAL_COMMIT;
 }
 
@@ -398,6 +407,7 @@ enum status state_append(struct state *state, struct captured_txn *txn,
 	    .last_frame = txn->place.frame,
 	    .proof = txn->place.proof,
 	    .page_total = txn->page_total,
+	    .writers = txn->writers,
 	    .merged = txn->merged,
 	    .low_pages = txn->merged > 0 ? txn->low_pages : 0,
 	    .has_catch_up = txn->merged > 0 && txn->is_catch_up,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from audit.kills import use_faults
 from audit.log import Audited, TABLE
 from harness.box import NotRun, expect
 
@@ -231,6 +232,27 @@ def test_what_came_while_nobody_followed_names_nobody(box):
         process.communicate()
     alone, _, nobody = check(audited.matches(), absent=True)
     expect(alone > 0 and nobody > 0, "%d alone, %d of nobody", alone, nobody)
+
+
+def test_what_was_captured_before_a_kill_is_named_after_it(box):
+    need_fanotify()
+    use_faults(box)
+    writer, path = box.database(TABLE)
+    audited = Audited(box, path, *ON)
+    audited.once()
+    tail = audited.start(env=dict(os.environ, ROWTAIL_KILL="capture-synced:5"))
+    for number in range(1, 50):
+        writer.sql("c", "INSERT INTO t VALUES (%d, %d)" % (number, writer.process.pid))
+        text = b'"key":{"id":%d}' % number
+        box.wait_until(lambda: tail.process.poll() is not None or
+                       text in open(audited.path, "rb").read())
+        if tail.process.poll() is not None:
+            break
+    expect(tail.wait_exit(20) == -signal.SIGKILL and number > 1, "it was not killed")
+    expect(text not in open(audited.path, "rb").read(), "it was told before the kill")
+    stop(audited, audited.start())
+    alone, _, _ = check(audited.matches())
+    expect(alone == number, "%d of %d are named", alone, number)
 
 
 def test_of_another_pid_namespace_nobody_is_known(box):

@@ -241,6 +241,7 @@ static enum status replay(void *context, const struct journal_found *found,
 	if (record->lsn <= r->lsn) {
 		abort();
 	}
+	writers_drop(journal_record_writers(found->bytes, found->length));
 	for (size_t i = 0; i < record->page_total; i++) {
 		if (record->pages[i].page_no == 0 ||
 		    record->pages[i].page_no > record->page_count ||
