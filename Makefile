@@ -234,7 +234,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go litestream s3 audit-verifier kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
+.PHONY: check test suites chaos chaos-go litestream s3 audit-verifier audit-witness kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -275,6 +275,16 @@ audit-verifier:
 	@cd tests/audit/verifier && GOFLAGS= timeout 250 go build \
 		-o $(CURDIR)/build/audit/verifier . || \
 		echo "audit: no verifier (is Go installed, the module proxy in reach?)"
+
+# A witness of logs, and a reader of proofs; what needs them goes without.
+TORCHWOOD_VERSION := v0.6.1
+audit-witness:
+	@[ -x build/audit/litewitness -a -x build/audit/spicy ] || \
+		CGO_ENABLED=0 GOBIN=$(CURDIR)/build/audit GOFLAGS= \
+		timeout 250 go install -ldflags '-s -w' \
+		filippo.io/torchwood/cmd/litewitness@$(TORCHWOOD_VERSION) \
+		filippo.io/torchwood/cmd/spicy@$(TORCHWOOD_VERSION) || \
+		echo "audit: no witness (is Go installed, the module proxy in reach?)"
 
 # With a real broker, Kafka Connect and PostgreSQL.
 kafka: deps-kafka
@@ -414,6 +424,7 @@ help:
 	@echo 'make litestream      builds the program that the suite archive compares with;'
 	@echo '                     make s3 the server whose buckets it uses'
 	@echo 'make audit-verifier  builds the program that the suite audit compares with'
+	@echo 'make audit-witness   builds the witness that its heads are shown to'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'

@@ -135,7 +135,8 @@ def sign(box, secret, text):
     box.need_tool("openssl")
     files = [box.path("sign-" + part) for part in ("key", "text")]
     der = bytes.fromhex("302e020100300506032b657004220420") + secret
-    for path, content in zip(files, (der, text.encode())):
+    content = text if isinstance(text, bytes) else text.encode()
+    for path, content in zip(files, (der, content)):
         with open(path, "wb") as file:
             file.write(content)
     return subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-keyform", "DER",
