@@ -109,8 +109,10 @@ DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
 # SQLite of another version and build, and programs of others that use SQLite.
 PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
 	     django==5.2.19 sqlalchemy==2.1.9
+# Libraries that rowtail is compared with; what needs them goes without.
+PIP_COMPARE := django-auditlog==3.4.1 sqlalchemy-continuum==2.0.0
 
-.PHONY: deps deps-demo deps-tools deps-kafka venv
+.PHONY: deps deps-demo deps-tools deps-kafka deps-compare venv
 deps:
 	@tests/tools/deps.sh $(DEB_TEST)
 	@$(MAKE) --no-print-directory venv
@@ -123,6 +125,9 @@ deps-tools:
 deps-kafka:
 	@tests/tools/deps.sh $(DEB_KAFKA)
 	@$(MAKE) --no-print-directory venv
+deps-compare: venv
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(PIP_COMPARE) || echo "audit: nothing to compare with"
 	@$(PYTHON) tests/kafka/env/jars.py
 
 VENV := build/venv
@@ -425,6 +430,7 @@ help:
 	@echo '                     make s3 the server whose buckets it uses'
 	@echo 'make audit-verifier  builds the program that the suite audit compares with'
 	@echo 'make audit-witness   builds the witness that its heads are shown to'
+	@echo 'make deps-compare    libraries that the suite audit compares rowtail with'
 	@echo 'make kafka           the suite with a real broker, Kafka Connect and PostgreSQL;'
 	@echo '                     deps-kafka installs them'
 	@echo 'make kafka-broker    a broker on 127.0.0.1:9092 to try things with'
