@@ -90,6 +90,7 @@ uses = $(if $(shell grep -lE '^\# *include <$(1)' /dev/null $(SRCS) $(HDRS)),$(2
 LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,xxhash\.h>,-lxxhash) \
 	$(call uses,lz4,-llz4) \
+	$(call uses,zstd\.h>,-lzstd) \
 	$(call uses,jansson\.h>,-ljansson) \
 	$(call uses,librdkafka/,-lrdkafka) \
 	$(call uses,openssl/,-lcrypto) \
@@ -99,9 +100,10 @@ TEST_LDLIBS := -ljansson -lcmocka
 # --- dependencies -------------------------------------------------------------------
 
 DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev \
+	     libzstd-dev \
 	     libjansson-dev librdkafka-dev libssl-dev libcurl4-openssl-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
-DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev
+DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db util-linux
 # Real servers to judge the Kafka sink with.

@@ -16,7 +16,11 @@
 #include "src/base/quote.h"
 
 #define NAME       "audit-key"
+#define NEXT       NAME ".next"
+#define PATH_BYTES (PATH_MAX + sizeof NEXT ".tmp" + 1)
 #define FILE_BYTES 1024 /* at most */
+
+static const char *const names[] = {[AUDIT_KEY_NOW] = NAME, [AUDIT_KEY_NEXT] = NEXT};
 
 static void wipe(void *bytes, size_t len)
 {
@@ -61,18 +65,19 @@ static enum status parse(const char *state_path, const char *text, size_t len,
 	return ST_OK;
 }
 
-enum status audit_key_file_read(const char *state_path, struct audit_secrets *out,
-				struct error *err)
+enum status audit_key_file_read(const char *state_path, enum audit_key_turn which,
+				struct audit_secrets *out, struct error *err)
 {
-	struct owned_place place = {
-	    .name = NAME, .instead = "use another --state", .closed = OWNED_PRIVATE};
-	char text[FILE_BYTES], path[PATH_MAX + sizeof NAME];
+	struct owned_place place = {.name = names[which],
+				    .instead = "use another --state",
+				    .closed = OWNED_PRIVATE};
+	char text[FILE_BYTES], path[PATH_BYTES];
 	ssize_t len;
 	int fd;
 	enum status status;
 
 	*out = (struct audit_secrets){0};
-	(void)snprintf(path, sizeof path, "%s/" NAME, state_path);
+	(void)snprintf(path, sizeof path, "%s/%s", state_path, names[which]);
 	place.path = path;
 	if (open_folder(state_path, &place.dir_fd, err) != ST_OK) {
 		return err->status;
@@ -92,12 +97,12 @@ enum status audit_key_file_read(const char *state_path, struct audit_secrets *ou
 }
 
 /* Write, sync, rename, sync the folder. */
-static enum status keep(const char *state_path, const char *bytes, size_t len,
-			struct error *err)
+static enum status keep(const char *state_path, enum audit_key_turn which,
+			const char *bytes, size_t len, struct error *err)
 {
 	struct owned_place place = {
 	    .name = NAME ".tmp", .instead = "remove it", .closed = OWNED_PRIVATE};
-	char path[PATH_MAX + sizeof NAME ".tmp"];
+	char path[PATH_BYTES];
 	enum status status = open_folder(state_path, &place.dir_fd, err);
 	bool is_kept = false;
 	int fd;
@@ -112,14 +117,13 @@ static enum status keep(const char *state_path, const char *bytes, size_t len,
 		is_kept = file_set_length(fd, 0) && file_write_at(fd, bytes, len, 0) &&
 			  file_sync(fd);
 		FAULT_POINT("audit-key-written");
-		is_kept = is_kept &&
-			  renameat(place.dir_fd, NAME ".tmp", place.dir_fd, NAME) == 0;
+		is_kept = is_kept && renameat(place.dir_fd, NAME ".tmp", place.dir_fd,
+					      names[which]) == 0;
 		FAULT_POINT("audit-key-renamed");
 		is_kept = is_kept && file_sync_all(place.dir_fd);
 		if (!is_kept) {
-			status =
-			    error_set_errno(err, errno, "%s/" NAME " cannot be written",
-					    quote(state_path).text);
+			status = error_set_errno(err, errno, "%s/%s cannot be written",
+						 quote(state_path).text, names[which]);
 		}
 		(void)close(fd);
 	}
@@ -127,8 +131,27 @@ static enum status keep(const char *state_path, const char *bytes, size_t len,
 	return status;
 }
 
-enum status audit_key_file_make(const char *state_path, const char *name,
-				struct audit_secrets *out, struct error *err)
+enum status audit_key_file_turn(const char *state_path, struct error *err)
+{
+	int fd;
+	enum status status = open_folder(state_path, &fd, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	FAULT_POINT("audit-before-turn");
+	if (renameat(fd, NEXT, fd, NAME) != 0 || !file_sync_all(fd)) {
+		status = error_set_errno(err, errno, "%s/" NEXT " cannot be renamed",
+					 quote(state_path).text);
+	}
+	FAULT_POINT("audit-turned");
+	(void)close(fd);
+	return status;
+}
+
+enum status audit_key_file_make(const char *state_path, enum audit_key_turn which,
+				const char *name, struct audit_secrets *out,
+				struct error *err)
 {
 	struct buffer text;
 	enum status status;
@@ -147,7 +170,7 @@ enum status audit_key_file_make(const char *state_path, const char *name,
 	buffer_add_char(&text, '\n');
 	audit_base64_add(&text, out->salt, sizeof out->salt);
 	buffer_add_char(&text, '\n');
-	status = buffer_ok(&text) ? keep(state_path, text.bytes, text.len, err)
+	status = buffer_ok(&text) ? keep(state_path, which, text.bytes, text.len, err)
 				  : error_no_memory(err, "a key");
 	if (text.bytes) {
 		wipe(text.bytes, text.len);

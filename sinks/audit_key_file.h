@@ -4,9 +4,13 @@
  *
  * FORMAT   DIR/audit-key, mode 0600, two lines: the private key (src/audit/note.h), and
  *          the secret of the salts in base64, 32 bytes.
+ * TURNS    Each file of the log has a key of its own. The next one lies in
+ *          DIR/audit-key.next until the file that it signs is there; then it takes the
+ *          place of the one before, which nobody has any more: who gets hold of today's
+ *          key can change no older file.
  * THREADS  The decoding thread.
  * ERRORS   ST_CONFIG: somebody else may read it, or it is no such file. ST_IO,
- * ST_NOMEM.
+ *          ST_NOMEM.
  */
 #ifndef SINKS_AUDIT_KEY_FILE_H
 #define SINKS_AUDIT_KEY_FILE_H
@@ -20,13 +24,21 @@ struct audit_secrets {
 	uint8_t salt[AUDIT_SECRET_BYTES];
 };
 
+enum audit_key_turn {
+	AUDIT_KEY_NOW,
+	AUDIT_KEY_NEXT,
+};
+
 /* ST_END: there is none. */
-enum status audit_key_file_read(const char *state_path, struct audit_secrets *out,
-				struct error *err) MUST_CHECK;
-/* Draw new ones for a log of this name, and keep them; durable when it returns. */
-enum status audit_key_file_make(const char *state_path, const char *name,
+enum status audit_key_file_read(const char *state_path, enum audit_key_turn which,
 				struct audit_secrets *out,
 				struct error *err) MUST_CHECK;
+/* Draw new ones for a log of this name, and keep them; durable when it returns. */
+enum status audit_key_file_make(const char *state_path, enum audit_key_turn which,
+				const char *name, struct audit_secrets *out,
+				struct error *err) MUST_CHECK;
+/* The next one is the one that signs from now on; durable when it returns. */
+enum status audit_key_file_turn(const char *state_path, struct error *err) MUST_CHECK;
 void audit_secrets_wipe(struct audit_secrets *secrets);
 
 #endif

@@ -87,9 +87,6 @@ enum status audit_log_init(struct audit_log *log, struct error *err)
 
 void audit_log_clear(struct audit_log *log)
 {
-	if (log->writer.fd >= 0) {
-		(void)close(log->writer.fd);
-	}
 	audit_hasher_close(&log->hasher);
 	buffer_clear(&log->lines);
 	audit_secrets_wipe(&log->secrets);
@@ -170,6 +167,18 @@ enum status audit_log_sync(struct audit_log *log, struct error *err)
 	FAULT_POINT("audit-synced");
 	log->is_dirty = false;
 	return ST_OK;
+}
+
+void audit_log_turn(struct audit_log *log, int fd, const char *file_path,
+		    const struct audit_secrets *secrets)
+{
+	log->writer.fd = fd;
+	log->writer.path = file_path;
+	log->writer.written = 0;
+	log->start = 0;
+	audit_secrets_wipe(&log->secrets);
+	log->secrets = *secrets;
+	log->has_salts = false;
 }
 
 /* ---- files beside it ---- */
@@ -285,7 +294,8 @@ static bool ends_in_line(int fd)
 	       file_read_at(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
 }
 
-enum status audit_log_note_key(const struct audit_log *log, struct error *err)
+enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
+			       const struct buffer *handover, struct error *err)
 {
 	char *path = beside(log->path, ".keys");
 	struct buffer line;
@@ -294,10 +304,14 @@ enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 
 	buffer_init(&line);
 	buffer_add_str(&line, "\n" KEYS_START);
-	buffer_add_u64(&line, log->tree.count);
+	buffer_add_u64(&line, first);
 	buffer_add_str(&line, ",\"key\":\"");
 	audit_key_add(&line, &log->secrets.key, false);
-	buffer_add_str(&line, "\"}\n");
+	buffer_add_char(&line, '"');
+	if (handover) {
+		audit_body_note(&line, handover);
+	}
+	buffer_add_str(&line, "}\n");
 	if (status == ST_OK) {
 		status = buffer_ok(&line) ? open_keys(path, &fd, err)
 					  : error_no_memory(err, "a key");
@@ -327,7 +341,7 @@ enum status audit_log_note_key(const struct audit_log *log, struct error *err)
 /* ---- heads ---- */
 
 /* "note":"…" with its line ends escaped; nothing else in it needs that. */
-static void add_note(struct buffer *body, const struct buffer *note)
+void audit_body_note(struct buffer *body, const struct buffer *note)
 {
 	buffer_add_str(body, ",\"note\":\"");
 	for (size_t i = 0; i < note->len; i++) {
@@ -366,7 +380,8 @@ static enum status check_file(const struct audit_log *log, struct error *err)
 			       "it. Keep a copy of it, see rowtail audit verify, and "
 			       "restore it from a backup, or give another PATH with "
 			       "--accept-gap",
-			       quote(log->path).text, (uint64_t)st.st_size, size);
+			       quote(log->writer.path).text, (uint64_t)st.st_size,
+			       size);
 }
 
 enum status audit_log_sign(struct audit_log *log, const char *position,
@@ -387,7 +402,7 @@ enum status audit_log_sign(struct audit_log *log, const char *position,
 		     : audit_note_add(&note, &log->secrets.key, &head, err);
 	if (status == ST_OK) {
 		audit_body_begin(&body, "checkpoint");
-		add_note(&body, &note);
+		audit_body_note(&body, &note);
 		buffer_add_str(&body, ",\"position\":");
 		buffer_add_str(&body, position);
 		buffer_add_char(&body, '}');

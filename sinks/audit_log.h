@@ -7,12 +7,14 @@
  *          lines are salted, "salt":"…",: 12 bytes of SHA-256(secret || N / 2 as 8
  *          bytes, big-endian) in base64, the first ones where N is even, else the next.
  * Each line is a leaf of the tree (src/audit/tree.h), and so is that of a head, which
- * signs all before it. HEADS    What a head signs is durable before it is made, and so
- * is the position that leads there: nothing that was signed is ever cut back. The
- * caller sees to the position. PATH.checkpoint is the newest head, for copying away; it
- * is replaced once the line of the head is durable. OWNERSHIP audit_log_init /
- * audit_log_clear; the caller's storage. THREADS  The decoding thread. ERRORS   Those
- * of sinks/file_writer.h, ST_NOMEM, and ST_IO.
+ * signs all before it.
+ * HEADS    What a head signs is durable before it is made, and so is the position that
+ *          leads there: nothing that was signed is ever cut back. The caller sees to
+ *          the position. PATH.checkpoint is the newest head, for copying away; it is
+ *          replaced once the line of the head is durable.
+ * OWNERSHIP audit_log_init / audit_log_clear; the caller's storage.
+ * THREADS  The decoding thread.
+ * ERRORS   Those of sinks/file_writer.h, ST_NOMEM, and ST_IO.
  */
 #ifndef SINKS_AUDIT_LOG_H
 #define SINKS_AUDIT_LOG_H
@@ -24,8 +26,8 @@
 #include "src/base/message.h"
 
 struct audit_log {
-	struct file_writer writer; /* fd -1: it is not open */
-	char *path;                /* of the file; the log's to free */
+	struct file_writer writer; /* of the newest file, borrowed; fd -1: none is */
+	char *path;                /* PATH; the log's to free */
 	uint64_t start;            /* bytes that the file had when writing began */
 	struct audit_hasher hasher;
 	struct audit_tree tree; /* of all lines, written or not */
@@ -51,9 +53,16 @@ enum status audit_log_sync(struct audit_log *log, struct error *err) MUST_CHECK;
  * signed: the file is not what was written, or has no name any more. */
 enum status audit_log_sign(struct audit_log *log, const char *position,
 			   struct error *err) MUST_CHECK;
-/* Append what the log is to PATH.keys: the key from this line on. */
-enum status audit_log_note_key(const struct audit_log *log,
+/* Lines that follow are those of another file, which is empty, and this is its key. */
+void audit_log_turn(struct audit_log *log, int fd, const char *file_path,
+		    const struct audit_secrets *secrets);
+/* Append what the log is to PATH.keys: the key from line `first` on, and, if `handover`
+ * is not NULL, the note of the key before it that says so. */
+enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
+			       const struct buffer *handover,
 			       struct error *err) MUST_CHECK;
+/* ,"NAME":"NOTE" of a signed note. */
+void audit_body_note(struct buffer *body, const struct buffer *note);
 
 /* What is at the names beside the log is an audit log's, or is nothing: else it is
  * somebody's file, and is left alone. ST_CONFIG. */

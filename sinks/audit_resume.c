@@ -159,7 +159,7 @@ enum status audit_resume_decide(const struct audit_own *own,
 	if (own->remembered > 0 && !seen->is_remembered) {
 		return meet_shorter(own, seen, out, err);
 	}
-	if (!seen->has_head && own->remembered == 0) {
+	if (!seen->has_head && own->remembered == 0 && seen->is_first) {
 		out->starts_over = true; /* the first start ended before it said so */
 		return ST_OK;
 	}

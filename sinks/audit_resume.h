@@ -26,6 +26,7 @@ struct audit_seen {
 	/* The first lines, as many as the state directory remembers, have the root that
 	 * it remembers. */
 	bool is_remembered;
+	bool is_first;    /* the file is the first one */
 	bool was_stopped; /* a stop is the last thing that it tells of */
 };
 

@@ -7,12 +7,16 @@
 #include <string.h>
 
 #include "sinks/position_json.h"
+#include "src/audit/line.h"
+#include "src/audit/reader.h"
 #include "src/base/quote.h"
+#include "src/base/time_text.h"
 
 struct scanner {
 	struct audit_scan *scan;
 	struct audit_reader reader;
 	struct audit_check check;
+	uint64_t begun_at; /* where the last file began that has a whole line */
 	bool is_log;
 };
 
@@ -65,7 +69,7 @@ static void on_head(void *context, struct span line)
 	seen->wrong = NULL;
 	seen->has_head = true;
 	seen->covered = s->check.tree.count;
-	s->scan->head.offset = s->reader.offset;
+	s->scan->head.offset = s->reader.offset - s->reader.file_start;
 	s->scan->head.tree = s->check.tree;
 	(void)snprintf(seen->uuid, sizeof seen->uuid, "%s", uuid ? uuid : "");
 	if (!uuid || !position_json_take(position, &seen->position)) {
@@ -113,9 +117,49 @@ static bool is_first_line(struct span line)
 	return memcmp(line.bytes, start, len) == 0;
 }
 
-static enum status scan_lines(struct scanner *s, struct error *err)
+/* The first line of a file. */
+static void begin_file(struct scanner *s, struct span line)
 {
 	struct audit_scan *scan = s->scan;
+	struct audit_line what;
+	char time[40];
+
+	take_uuid(s, line);
+	audit_line_read(line.bytes, line.len, &what);
+	(void)snprintf(
+	    time, sizeof time, "%.*s",
+	    what.time.bytes && what.time.len < sizeof time ? (int)what.time.len : 0,
+	    what.time.bytes ? what.time.bytes : "");
+	if (!time_text_read(time, &scan->begun_ns)) {
+		scan->begun_ns = 0;
+	}
+	scan->file_lines = 0;
+	s->begun_at = s->reader.file_start;
+	/* What is remembered of files before it is in its frontier. */
+	scan->place.offset = scan->head.offset = 0;
+	scan->is_begun = s->check.base.size == 0;
+}
+
+static void take_whole(struct scanner *s, struct span line)
+{
+	struct audit_scan *scan = s->scan;
+
+	if (s->reader.is_first) {
+		begin_file(s, line);
+	}
+	scan->file_lines++;
+	scan->end.offset = s->reader.offset - s->reader.file_start;
+	/* It is never cut back to before its key was handed over to. */
+	if (scan->file_lines == 2 && s->check.base.size > 0 && !s->check.is_new) {
+		scan->is_begun = true;
+		scan->head.offset = scan->end.offset;
+		scan->head.tree = s->check.tree;
+	}
+	compare_place(s);
+}
+
+static enum status scan_lines(struct scanner *s, struct error *err)
+{
 	struct span line;
 	bool is_whole;
 	enum status status;
@@ -124,7 +168,7 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 	       ST_OK) {
 		if (audit_check_line(&s->check, line,
 				     s->reader.is_long ? &s->reader.leaf : NULL,
-				     is_whole, err) != ST_OK) {
+				     s->reader.is_first, is_whole, err) != ST_OK) {
 			return err->status;
 		}
 		if (!is_whole && s->check.tree.count == 0) {
@@ -134,18 +178,28 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 			return ST_OK;
 		}
 		if (is_whole) {
-			scan->end.offset = s->reader.offset;
-			if (s->check.tree.count == 1) {
-				take_uuid(s, line);
-			}
-			compare_place(s);
+			take_whole(s, line);
 		}
 	}
 	return status == ST_END ? ST_OK : status;
 }
 
-enum status audit_scan_run(struct audit_scan *scan, int fd, const char *path,
-			   struct error *err)
+/* The file that is read first. */
+static size_t find_first(const struct audit_scan *scan, const struct audit_files *files)
+{
+	size_t at = files->count - 1;
+
+	if (scan->remembered == 0) { /* its last head may be in the one before */
+		return at > 0 ? at - 1 : 0;
+	}
+	while (at > 0 && files->list[at].first >= scan->remembered) {
+		at--;
+	}
+	return at;
+}
+
+enum status audit_scan_run(struct audit_scan *scan, const struct audit_files *files,
+			   const char *path, struct error *err)
 {
 	struct scanner s = {.scan = scan, .is_log = true};
 	struct audit_check_settings settings = {
@@ -155,7 +209,7 @@ enum status audit_scan_run(struct audit_scan *scan, int fd, const char *path,
 	if (status != ST_OK) {
 		return status;
 	}
-	audit_reader_open(&s.reader, fd, path);
+	audit_reader_open_files(&s.reader, files, find_first(scan, files));
 	status = scan_lines(&s, err);
 	if (status == ST_OK && !s.is_log) {
 		status = error_set(err, ST_CONFIG,
@@ -163,10 +217,15 @@ enum status audit_scan_run(struct audit_scan *scan, int fd, const char *path,
 				   "file with --to audit:",
 				   quote(path).text);
 	}
-	scan->size = s.reader.offset;
+	if (s.begun_at != s.reader.file_start) { /* the newest has no whole line */
+		scan->is_begun = false;
+		scan->file_lines = scan->end.offset = 0;
+	}
+	scan->size = s.reader.offset - s.reader.file_start;
 	scan->end.tree = s.check.tree;
 	scan->key = s.check.key;
 	scan->seen.lines = s.check.tree.count;
+	scan->seen.is_first = files->count == 1 && s.check.begin == 0;
 	scan->seen.was_stopped = s.check.is_stopped;
 	audit_reader_close(&s.reader);
 	audit_check_close(&s.check);

@@ -15,6 +15,8 @@
 
 #include "sinks/audit_clock.h"
 #include "sinks/audit_log.h"
+#include "sinks/audit_place.h"
+#include "sinks/audit_retention.h"
 #include "sinks/audit_scan.h"
 #include "sinks/output_path.h"
 #include "sinks/position_json.h"
@@ -27,12 +29,9 @@
 #include "src/base/quote.h"
 #include "src/base/time_text.h"
 
-#define HEAD_NS NS_PER_S          /* between two heads, at least */
-#define IDLE_NS (3600 * NS_PER_S) /* at most: silence is proven, too */
-
-/* How long another one's lock is waited for. */
-#define LOCK_TRIES 50
-#define LOCK_NS    (20 * NS_PER_MS)
+#define HEAD_NS  NS_PER_S          /* between two heads, at least */
+#define IDLE_NS  (3600 * NS_PER_S) /* at most: silence is proven, too */
+#define RETRY_NS (60 * NS_PER_S)   /* a new file that could not be made is made later */
 
 /* In the place of an inode: what is remembered is of an audit log. */
 #define PLACE_MARK UINT64_C(0x6175646974206c6f)
@@ -40,13 +39,19 @@
 struct audit_sink {
 	struct sink sink; /* first */
 	struct sink_settings settings;
-	char uuid[64];            /* of the state directory, once it has begun */
-	struct audit_log log;     /* open from claim on */
-	struct audit_scan *found; /* from claim to begin */
+	char uuid[64];  /* of the state directory, once it has begun */
+	char *database; /* real path, likewise */
+	struct audit_log log;
+	struct audit_place file;           /* open from claim on */
+	struct audit_retention *retention; /* once it has begun */
+	struct audit_scan *found;          /* from claim to begin */
 	struct audit_decision decision;
 	bool needs_key;     /* the log's is lost, and that is accepted */
 	uint64_t signed_at; /* lines when the last head was made, with its own */
 	int64_t signed_ns;  /* when, monotonic; 0: not in this run */
+	int64_t
+	    begun_ns; /* when the file that is written was, wall clock; 0: unknown */
+	int64_t retry_ns; /* monotonic: no new file before */
 	unsigned times_full;
 	struct audit_clock clock;
 	uint64_t put_bytes;      /* since the last flush */
@@ -87,7 +92,7 @@ static enum status check_beside(const struct audit_sink *s,
 				const struct output_path *place, struct error *err)
 {
 	static const char *const suffixes[] = {".checkpoint", ".checkpoint.tmp",
-					       ".keys"};
+					       ".keys", ".new", ".000000000000"};
 	enum status status = ST_OK;
 
 	for (size_t i = 0; status == ST_OK && i < sizeof suffixes / sizeof *suffixes;
@@ -103,6 +108,21 @@ static enum status check_beside(const struct audit_sink *s,
 	return status == ST_OK ? audit_log_check_beside(s->log.path, err) : status;
 }
 
+/* PATH is a link of ours to a file of the log: it is PATH all the same. */
+static void take_back(const struct audit_sink *s, char *path)
+{
+	uint64_t first;
+	bool is_compressed;
+	const char *at = audit_files_number(path, &first, &is_compressed);
+	const char *name = output_path_name(s->settings.target);
+
+	if (at && (size_t)(at - path) >= strlen(name) &&
+	    strncmp(at - strlen(name), name, strlen(name)) == 0 &&
+	    output_path_name(path) == at - strlen(name)) {
+		path[at - path] = '\0';
+	}
+}
+
 static enum status find_path(struct audit_sink *s, struct error *err)
 {
 	const struct output_path place = {.scheme = audit_kind.scheme,
@@ -110,12 +130,21 @@ static enum status find_path(struct audit_sink *s, struct error *err)
 					  .database_path = s->settings.database_path,
 					  .state_path = s->settings.state_path};
 	struct stat st;
-	bool exists;
+	bool exists, is_compressed;
+	uint64_t first;
 	enum status status = output_path_find(&place, &s->log.path, &exists, &st, err);
 
-	if (status == ST_OK) {
-		status = check_beside(s, &place, err);
+	if (status != ST_OK) {
+		return status;
 	}
+	take_back(s, s->log.path);
+	if (audit_files_number(s->log.path, &first, &is_compressed)) {
+		return error_set(err, ST_CONFIG,
+				 "--to audit:%s: a name that ends so is one file of a "
+				 "log: leave that end out",
+				 s->settings.target);
+	}
+	status = check_beside(s, &place, err);
 	return status == ST_OK && !exists ? check_folder(s, err) : status;
 }
 
@@ -124,7 +153,10 @@ static void audit_close(struct sink *sink)
 	struct audit_sink *s = sink_of(sink);
 
 	free(s->found);
+	audit_retention_close(s->retention);
 	audit_log_clear(&s->log);
+	audit_place_clear(&s->file);
+	free(s->database);
 	free(s);
 }
 
@@ -139,6 +171,7 @@ static enum status audit_open(const struct sink_settings *settings, struct sink 
 	}
 	s->sink.kind = &audit_kind;
 	s->settings = *settings;
+	s->file.fd = -1;
 	status = audit_log_init(&s->log, err);
 	if (status == ST_OK) {
 		status = find_path(s, err);
@@ -147,87 +180,44 @@ static enum status audit_open(const struct sink_settings *settings, struct sink 
 		audit_close(&s->sink);
 		return status;
 	}
-	s->log.writer.path = s->log.path;
 	s->log.writer.stop = settings->stop;
 	s->log.writer.patience_ns = settings->patience_ns;
 	*out = &s->sink;
 	return ST_OK;
 }
 
-/* The name of a new file lasts. */
-static void sync_folder(const struct audit_sink *s)
-{
-	char *folder = output_path_folder(s->log.path);
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		(void)!file_sync_all(fd);
-		(void)close(fd);
-	}
-	free(folder);
-}
-
-/* Ours alone. rowtail audit verify holds it for a moment, to see who does. */
-static bool is_locked(int fd)
-{
-	for (unsigned i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
-			return true;
-		}
-		clock_sleep_ns(LOCK_NS);
-	}
-	return false;
-}
-
-/* The file, with our lock on it. If there is none it is made where `may_make`, else
- * `*exists` is false. */
-static enum status open_file(struct audit_sink *s, bool may_make, bool *exists,
-			     struct error *err)
-{
-	int flags = O_RDWR | O_APPEND | (may_make ? O_CREAT : 0);
-	struct owned_place place = {.dir_fd = AT_FDCWD,
-				    .name = s->log.path,
-				    .path = s->log.path,
-				    .instead = "name another file with --to audit:",
-				    .closed = OWNED_READABLE};
-	bool made;
-	int fd;
-
-	*exists = true;
-	if (owned_file_open(&place, flags, &fd, &made, err) != ST_OK) {
-		if (!may_make && err->sys_errno == ENOENT) {
-			*exists = false;
-			return ST_OK;
-		}
-		err->status = errno_is_limit(err->sys_errno) ? ST_IO : ST_CONFIG;
-		return err->status;
-	}
-	if (!is_locked(fd)) {
-		(void)close(fd);
-		return error_set(err, ST_CONFIG,
-				 "--to audit:%s: another process is writing it",
-				 s->settings.target);
-	}
-	if (made) {
-		FAULT_POINT("audit-made");
-		sync_folder(s);
-	}
-	s->log.writer.fd = fd;
-	return ST_OK;
-}
-
 /* ---- claim: what is there, and does it go with the state directory? ---- */
+
+/* The one that signs now, or the next one: a run may have ended in the middle of a
+ * turn. ST_END: neither is there, or is this log's. */
+static enum status read_key(struct audit_sink *s, bool *is_there, struct error *err)
+{
+	const char *state = s->settings.state_path;
+	struct audit_secrets *secrets = &s->log.secrets;
+	struct error ignored;
+	enum status status = audit_key_file_read(state, AUDIT_KEY_NOW, secrets, err);
+
+	*is_there = status == ST_OK;
+	if (status == ST_OK && audit_key_is(&secrets->key, &s->found->key)) {
+		return ST_OK;
+	}
+	if (audit_key_file_read(state, AUDIT_KEY_NEXT, secrets, &ignored) == ST_OK &&
+	    audit_key_is(&secrets->key, &s->found->key)) {
+		return audit_key_file_turn(state, err);
+	}
+	audit_secrets_wipe(secrets);
+	return status == ST_OK ? ST_END : status;
+}
 
 /* The key that the log is signed with, where lines follow others. */
 static enum status find_key(struct audit_sink *s, struct error *err)
 {
 	bool goes_on = s->found->seen.lines > 0 && !s->decision.starts_over;
+	bool is_there = false;
 	struct error why;
-	enum status status =
-	    goes_on ? audit_key_file_read(s->settings.state_path, &s->log.secrets, &why)
-		    : ST_END;
+	enum status status = goes_on ? read_key(s, &is_there, &why) : ST_END;
 
-	if (status == ST_OK && audit_key_is(&s->log.secrets.key, &s->found->key)) {
+	if (status == ST_OK) {
 		return ST_OK;
 	}
 	s->needs_key = true;
@@ -239,7 +229,7 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 	if (!goes_on || s->settings.accepts_gap) {
 		return ST_OK;
 	}
-	if (status != ST_OK && status != ST_END) {
+	if (status != ST_END) {
 		*err = why;
 		return status;
 	}
@@ -249,7 +239,30 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 	    "a backup; or go on with a new key with --accept-gap, which "
 	    "the log will tell of",
 	    quote(s->settings.state_path).text, quote(s->log.path).text,
-	    status == ST_END ? "not there" : "another log's");
+	    is_there ? "another log's" : "not there");
+}
+
+/* What is in the newest file; one that was never whole is no file. */
+static enum status scan(struct audit_sink *s, const struct audit_own *own,
+			struct error *err)
+{
+	struct audit_scan *found = s->found;
+	uint64_t proof = found->proof;
+	enum status status;
+
+	for (;;) {
+		*found =
+		    (struct audit_scan){.remembered = own->remembered, .proof = proof};
+		status = audit_scan_run(found, &s->file.files, s->log.path, err);
+		if (status != ST_OK || found->is_begun || s->file.first == 0 ||
+		    found->file_lines > 1) {
+			return status;
+		}
+		status = audit_place_drop(&s->file, err);
+		if (status != ST_OK) {
+			return status;
+		}
+	}
 }
 
 static enum status settle(struct audit_sink *s, const struct sink_own *here,
@@ -261,16 +274,14 @@ static enum status settle(struct audit_sink *s, const struct sink_own *here,
 				.remembered = was_here ? here->place.length : 0,
 				.accepts_gap = s->settings.accepts_gap};
 	/* A log that is gone is no reason to make one. */
-	bool exists, may_make = own.remembered == 0 || own.accepts_gap;
-	enum status status = open_file(s, may_make, &exists, err);
+	bool may_make = own.remembered == 0 || own.accepts_gap;
+	enum status status;
 
-	if (status != ST_OK) {
-		return status;
-	}
-	s->found->remembered = own.remembered;
-	s->found->proof = here->place.proof;
-	if (exists) {
-		status = audit_scan_run(s->found, s->log.writer.fd, s->log.path, err);
+	audit_place_clear(&s->file);
+	status = audit_place_open(&s->file, s->log.path, may_make, err);
+	if (status == ST_OK && s->file.exists) {
+		s->found->proof = here->place.proof;
+		status = scan(s, &own, err);
 	}
 	if (status == ST_OK) {
 		status = audit_resume_decide(&own, &s->found->seen, &s->decision, err);
@@ -343,33 +354,59 @@ static void add_key(struct audit_sink *s, struct buffer *body)
 	buffer_add_char(body, '"');
 }
 
-/* The first line of a log. */
-static enum status add_file(struct audit_sink *s, const struct sink_start *start,
-			    struct error *err)
+/* The first line of a file. */
+static enum status add_file(struct audit_sink *s, struct error *err)
 {
+	const struct audit_tree *tree = &s->log.tree;
 	struct buffer body;
 
 	buffer_init(&body);
 	audit_body_begin(&body, "file");
 	audit_body_number(&body, "version", 1);
 	audit_body_text(&body, "origin", s->log.secrets.key.name);
-	audit_body_number(&body, "first", 0);
-	buffer_add_str(&body, ",\"frontier\":[]");
+	audit_body_number(&body, "first", tree->count);
+	buffer_add_str(&body, ",\"frontier\":[");
+	for (unsigned i = 0; i < tree->root_count; i++) {
+		buffer_add_str(&body, i > 0 ? ",\"" : "\"");
+		audit_base64_add(&body, tree->roots[i].bytes, AUDIT_HASH_BYTES);
+		buffer_add_char(&body, '"');
+	}
+	buffer_add_char(&body, ']');
 	add_key(s, &body);
-	audit_body_text(&body, "uuid", start->uuid);
-	audit_body_text(&body, "database", start->database);
+	audit_body_text(&body, "uuid", s->uuid);
+	audit_body_text(&body, "database", s->database);
 	return add_body(s, &body, err);
 }
 
-/* A new key signs from here on, and the old one cannot say so. */
-static enum status add_new_key(struct audit_sink *s, struct error *err)
+/* A new key signs from here on; the one before it says so in `handover`, or cannot:
+ * NULL. */
+static enum status add_new_key(struct audit_sink *s, const struct buffer *handover,
+			       struct error *err)
 {
 	struct buffer body;
 
 	buffer_init(&body);
 	audit_body_begin(&body, "key");
 	add_key(s, &body);
-	buffer_add_str(&body, ",\"handed_over\":false");
+	buffer_add_str(&body, ",\"handed_over\":");
+	buffer_add_str(&body, handover ? "true" : "false");
+	if (handover) {
+		audit_body_note(&body, handover);
+	}
+	return add_body(s, &body, err);
+}
+
+/* So many lines are gone with their files. */
+static enum status add_gone(struct audit_sink *s, const struct audit_gone *gone,
+			    struct error *err)
+{
+	struct buffer body;
+
+	buffer_init(&body);
+	audit_body_begin(&body, "retention");
+	audit_body_number(&body, "files", gone->files);
+	audit_body_number(&body, "first", gone->first);
+	audit_body_number(&body, "last", gone->end - 1);
 	return add_body(s, &body, err);
 }
 
@@ -416,7 +453,8 @@ static enum status make_key(struct audit_sink *s, struct error *err)
 				     sizeof "/0123456789abcdef"),
 			       s->settings.prefix, random);
 	}
-	return audit_key_file_make(s->settings.state_path, name, &s->log.secrets, err);
+	return audit_key_file_make(s->settings.state_path, AUDIT_KEY_NOW, name,
+				   &s->log.secrets, err);
 }
 
 /* Cut off what was never acknowledged, and nothing else. */
@@ -463,11 +501,12 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 	if (s->needs_key) {
 		status = make_key(s, err);
 		if (status == ST_OK) {
-			status = audit_log_note_key(&s->log, err);
+			status =
+			    audit_log_note_key(&s->log, s->log.tree.count, NULL, err);
 		}
 		if (status == ST_OK) {
-			status = s->log.tree.count == 0 ? add_file(s, start, err)
-							: add_new_key(s, err);
+			status = s->log.tree.count == 0 ? add_file(s, err)
+							: add_new_key(s, NULL, err);
 		}
 	}
 	if (status == ST_OK) {
@@ -492,6 +531,19 @@ static void note_place(struct audit_sink *s)
 	s->put_bytes = 0;
 }
 
+static enum status open_retention(struct audit_sink *s, struct error *err)
+{
+	const struct sink_audit *audit = &s->settings.audit;
+	struct audit_retention_settings settings = {.path = s->log.path,
+						    .compresses = audit->compresses,
+						    .age_ns = audit->retention_ns,
+						    .bytes = audit->retention_bytes,
+						    .checkpoint =
+							audit->retention_checkpoint};
+
+	return audit_retention_open(&settings, &s->retention, err);
+}
+
 static enum status audit_begin(struct sink *sink, const struct sink_start *start,
 			       struct error *err)
 {
@@ -499,12 +551,22 @@ static enum status audit_begin(struct sink *sink, const struct sink_start *start
 	enum status status;
 
 	(void)snprintf(s->uuid, sizeof s->uuid, "%s", start->uuid);
-	status = cut(s, err);
+	s->database = strdup(start->database);
+	s->log.writer.fd = s->file.fd;
+	s->log.writer.path = s->file.file_path;
+	status = s->database ? cut(s, err) : error_no_memory(err, "a path");
+	if (status == ST_OK) {
+		status = audit_place_name(&s->file, err);
+	}
 	if (status == ST_OK) {
 		status = add_lines(s, start, err);
 	}
+	s->begun_ns = s->found->begun_ns > 0 ? s->found->begun_ns : clock_wall_ns();
 	free(s->found);
 	s->found = NULL;
+	if (status == ST_OK) {
+		status = open_retention(s, err);
+	}
 	if (status == ST_OK) {
 		s->txn_start = s->log.tree.count;
 		note_place(s);
@@ -563,8 +625,110 @@ static enum status sign(struct audit_sink *s, struct error *err)
 	return s->settings.acknowledged(s->settings.context, false, err);
 }
 
+/* ---- files ---- */
+
+static bool is_full(const struct audit_sink *s)
+{
+	const struct sink_audit *audit = &s->settings.audit;
+	int64_t age = clock_wall_ns() - s->begun_ns;
+
+	return s->log.start + s->log.writer.written >= audit->rotate_bytes ||
+	       (audit->rotate_ns > 0 && age >= audit->rotate_ns);
+}
+
+/* The lines that a file begins with, and then it is the one that is written. */
+static enum status begin_file(struct audit_sink *s, const struct audit_secrets *next,
+			      const struct buffer *handover, struct error *err)
+{
+	uint64_t first = s->log.tree.count;
+	int old_fd = -1;
+	enum status status = audit_place_begin(&s->file, first, &old_fd, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	audit_log_turn(&s->log, s->file.fd, s->file.file_path, next);
+	status = add_file(s, err);
+	if (status == ST_OK) {
+		status = add_new_key(s, handover, err);
+	}
+	if (status == ST_OK) {
+		status = audit_log_sync(&s->log, err);
+	}
+	if (status == ST_OK) {
+		status = audit_place_name(&s->file, err);
+	}
+	if (status == ST_OK) {
+		status = audit_key_file_turn(s->settings.state_path, err);
+	}
+	if (status == ST_OK) {
+		status = audit_log_note_key(&s->log, first, handover, err);
+	}
+	s->begun_ns = clock_wall_ns();
+	(void)close(old_fd);
+	return status == ST_OK ? sign(s, err) : status;
+}
+
+/* All lines are signed: others go into a new file, with a key of its own, which the one
+ * before vouches for and is forgotten. */
+static enum status rotate(struct audit_sink *s, struct error *err)
+{
+	const struct audit_key *key = &s->log.secrets.key;
+	struct audit_head head = {.size = s->log.tree.count,
+				  .root =
+				      audit_tree_root(&s->log.tree, &s->log.hasher)};
+	struct audit_secrets next;
+	struct buffer handover;
+	enum status status = audit_key_file_make(s->settings.state_path, AUDIT_KEY_NEXT,
+						 key->name, &next, err);
+
+	buffer_init(&handover);
+	if (status == ST_OK) {
+		status = audit_note_add_handover(&handover, key, &head, &next.key, err);
+	}
+	if (status == ST_OK) {
+		status = begin_file(s, &next, &handover, err);
+	}
+	buffer_clear(&handover);
+	audit_secrets_wipe(&next);
+	/* Nothing was begun: the old file is as good. */
+	if (status == ST_IO && s->file.first != head.size &&
+	    errno_is_limit(err->sys_errno)) {
+		log_warn("%s; the log goes on in %s and a new file is tried again "
+			 "later",
+			 err->text, quote(s->file.file_path).text);
+		s->retry_ns = clock_mono_ns() + RETRY_NS;
+		return ST_OK;
+	}
+	if (status == ST_OK) {
+		audit_retention_look(s->retention);
+	}
+	return status;
+}
+
+/* Files whose time has come go, once the log has said so. */
+static enum status retire(struct audit_sink *s, struct error *err)
+{
+	struct audit_gone gone;
+	enum status status = audit_retention_due(s->retention, &gone, err);
+
+	if (status != ST_OK || gone.files == 0) {
+		return status;
+	}
+	status = add_gone(s, &gone, err);
+	if (status == ST_OK) {
+		status = audit_log_sync(&s->log, err);
+	}
+	if (status == ST_OK) {
+		note_place(s);
+		status = sign(s, err);
+	}
+	return status == ST_OK ? audit_retention_remove(s->retention, &gone, err)
+			       : status;
+}
+
 /* What was put is on disk, and remembered. */
-static enum status flush(struct audit_sink *s, bool *may_sign, struct error *err)
+static enum status flush(struct audit_sink *s, struct error *err)
 {
 	enum status status;
 
@@ -584,11 +748,6 @@ static enum status flush(struct audit_sink *s, bool *may_sign, struct error *err
 	status = audit_log_sync(&s->log, err);
 	if (status == ST_OK) {
 		note_place(s);
-		*may_sign = head_due_ns(s) == 0;
-		if (s->settings.reopen && *s->settings.reopen) {
-			*s->settings.reopen = 0;
-			*may_sign = true;
-		}
 	}
 	return status;
 }
@@ -596,18 +755,29 @@ static enum status flush(struct audit_sink *s, bool *may_sign, struct error *err
 static enum status audit_flush(struct sink *sink, struct error *err)
 {
 	struct audit_sink *s = sink_of(sink);
-	bool may_sign = false;
+	bool turns;
 	enum status status;
 
 	if (s->log.tree.count == 0) { /* it has not begun */
 		return ST_OK;
 	}
-	status = flush(s, &may_sign, err);
+	turns = is_full(s) && clock_mono_ns() >= s->retry_ns;
+	if (s->settings.reopen && *s->settings.reopen) {
+		*s->settings.reopen = 0;
+		turns = true;
+	}
+	status = flush(s, err);
 	if (status != ST_OK) {
 		return status;
 	}
-	return may_sign ? sign(s, err)
-			: s->settings.acknowledged(s->settings.context, false, err);
+	if (!turns && head_due_ns(s) > 0) {
+		return s->settings.acknowledged(s->settings.context, false, err);
+	}
+	status = sign(s, err);
+	if (status == ST_OK && turns) {
+		status = rotate(s, err);
+	}
+	return status == ST_OK ? retire(s, err) : status;
 }
 
 static enum status audit_put(struct sink *sink, const struct message *message,
@@ -625,9 +795,9 @@ static enum status audit_put(struct sink *sink, const struct message *message,
 		s->txn_start = s->log.tree.count;
 	}
 	s->put_bytes += message->value.len;
-	return status == ST_OK
-		   ? audit_log_add(&s->log, message->value, s->settings.redactable, err)
-		   : status;
+	return status == ST_OK ? audit_log_add(&s->log, message->value,
+					       s->settings.audit.redactable, err)
+			       : status;
 }
 
 static enum status audit_finish(struct sink *sink, const char *reason,
@@ -635,7 +805,6 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 {
 	struct audit_sink *s = sink_of(sink);
 	struct buffer body;
-	bool may_sign;
 	enum status status;
 
 	if (s->log.tree.count == 0) {
@@ -649,7 +818,7 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 	audit_body_text(&body, "why", reason);
 	status = add_body(s, &body, err);
 	if (status == ST_OK) {
-		status = flush(s, &may_sign, err);
+		status = flush(s, err);
 	}
 	return status == ST_OK ? sign(s, err) : status;
 }

@@ -30,6 +30,19 @@ struct sink_topics {
 	size_t config_count;
 };
 
+/* Of an audit log. */
+struct sink_audit {
+	bool redactable;          /* lines are salted */
+	uint64_t rotate_bytes;    /* so large a file is closed; UINT64_MAX: never, */
+	int64_t rotate_ns;        /* or so old; 0: never */
+	bool compresses;          /* files that are closed */
+	int64_t retention_ns;     /* so long they stay; 0: for ever, */
+	uint64_t retention_bytes; /* or as many as these bytes; UINT64_MAX: all */
+	/* Of files that go all lines must be signed by the head in this file; NULL:
+	 * they go without. */
+	const char *retention_checkpoint;
+};
+
 struct sink_settings {
 	const char *target;        /* of --to, behind the scheme; NULL: nothing is */
 	int output_fd;             /* standard output; stays open after close */
@@ -45,7 +58,7 @@ struct sink_settings {
 	size_t property_count;
 	bool exactly_once;
 	bool skips_too_large;
-	bool redactable;  /* lines are salted */
+	struct sink_audit audit;
 	bool accepts_gap; /* what was altered or is lost is told of, and gone on from */
 
 	const _Atomic int *stop; /* may be NULL */

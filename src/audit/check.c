@@ -6,6 +6,8 @@
 
 /* Of a line that tells of the log itself: longer ones are not parsed. */
 #define CONTROL_BYTES 65536
+/* As many as a head can sign (src/audit/note.c). */
+#define MOST_LINES INT64_C(999999999999999999)
 
 const char *audit_finding_name(enum audit_finding finding)
 {
@@ -14,7 +16,7 @@ const char *audit_finding_name(enum audit_finding finding)
 	    [AUDIT_MISSING] = "missing",     [AUDIT_EXTRA] = "inserted",
 	    [AUDIT_FORGED] = "forged head",  [AUDIT_TORN] = "torn",
 	    [AUDIT_OTHER_KEY] = "other key", [AUDIT_SHORTER] = "shortened",
-	    [AUDIT_REMADE] = "remade",
+	    [AUDIT_REMADE] = "remade",       [AUDIT_DAMAGED] = "damaged",
 	};
 
 	return names[finding];
@@ -75,34 +77,187 @@ bool audit_line_key(struct span line, struct audit_key *key)
 	return is_there;
 }
 
-/* The first line. */
-static void take_file(struct audit_check *check, struct span line,
-		      const struct audit_line *what)
+/* Another key, and no word of the one before it that is right. */
+static void meet_key(struct audit_check *check, const struct audit_key *key)
 {
-	if (what->kind != AUDIT_LINE_FILE || !audit_line_key(line, &check->key)) {
-		tell(check, AUDIT_NO_LOG, 0, 0);
-		return;
-	}
-	check->has_key = true;
-	if (check->settings->key_count > 0 && !is_trusted(check, &check->key)) {
-		tell(check, AUDIT_OTHER_KEY, 0, 0);
+	if (!is_trusted(check, key)) {
+		tell(check, AUDIT_OTHER_KEY, check->tree.count, check->tree.count);
 	}
 }
 
-/* Another key without a word of the one before it. */
+/* Nobody handed over to the key of a file. */
+static void miss_handover(struct audit_check *check)
+{
+	check->is_new = false;
+	if (check->has_before || check->settings->key_count > 0) {
+		meet_key(check, &check->key);
+	}
+}
+
+/* Has the key that signed the file before, or one that is trusted? */
+static bool is_handed_over(const struct audit_check *check,
+			   const struct audit_note *note)
+{
+	const struct audit_check_settings *s = check->settings;
+
+	if (note->head.size != check->base.size ||
+	    !audit_hash_is(&note->head.root, &check->base.root) ||
+	    !audit_note_hands_over(note, &check->key)) {
+		return false;
+	}
+	if (check->has_before) {
+		return audit_note_is_signed(note, &check->before);
+	}
+	for (size_t i = 0; i < s->key_count; i++) {
+		if (audit_note_is_signed(note, &s->keys[i])) {
+			return true;
+		}
+	}
+	/* The file before is gone, and nothing is trusted but the log's own words. */
+	return s->key_count == 0;
+}
+
+/* A line of another key: at a file's beginning it hands over. */
 static void take_key(struct audit_check *check, struct span line)
 {
 	uint64_t at = check->tree.count;
+	struct audit_note note;
 	struct audit_key key;
+	struct buffer text;
+	struct error ignored;
 
 	if (!audit_line_key(line, &key)) {
 		tell(check, AUDIT_FORGED, at, at);
 		return;
 	}
-	if (!audit_key_is(&key, &check->key) && !is_trusted(check, &key)) {
-		tell(check, AUDIT_OTHER_KEY, at, at);
+	if (!check->is_new) {
+		if (!audit_key_is(&key, &check->key)) {
+			meet_key(check, &key);
+		}
+		check->key = key;
+		return;
 	}
+	buffer_init(&text);
+	if (audit_key_is(&key, &check->key) && audit_line_text(line, "note", &text) &&
+	    audit_note_parse(text.bytes, text.len, &note, &ignored) == ST_OK &&
+	    is_handed_over(check, &note)) {
+		check->is_new = false;
+	} else {
+		miss_handover(check);
+	}
+	buffer_clear(&text);
+}
+
+/* ---- files ---- */
+
+/* "first" and "frontier" of a file's first line. */
+static bool read_frontier(struct span line, struct audit_tree *out)
+{
+	json_t *json = line.len <= CONTROL_BYTES
+			   ? json_loadb(line.bytes, line.len, 0, NULL)
+			   : NULL;
+	const json_t *first = json_object_get(json, "first");
+	const json_t *roots = json_object_get(json, "frontier");
+	bool is_right = json_is_integer(first) && json_integer_value(first) >= 0 &&
+			json_integer_value(first) <= MOST_LINES &&
+			json_array_size(roots) <= AUDIT_TREE_ROOTS;
+
+	*out = (struct audit_tree){0};
+	if (is_right) {
+		out->count = (uint64_t)json_integer_value(first);
+		out->root_count = (unsigned)json_array_size(roots);
+		is_right =
+		    out->root_count == (unsigned)__builtin_popcountll(out->count);
+	}
+	for (unsigned i = 0; is_right && i < out->root_count; i++) {
+		const json_t *root = json_array_get(roots, i);
+
+		is_right =
+		    json_is_string(root) &&
+		    audit_base64_read(json_string_value(root), json_string_length(root),
+				      out->roots[i].bytes, AUDIT_HASH_BYTES);
+	}
+	json_decref(json);
+	return is_right;
+}
+
+static bool is_same_tree(const struct audit_tree *a, const struct audit_tree *b)
+{
+	return a->count == b->count &&
+	       memcmp(a->roots, b->roots, a->root_count * sizeof *a->roots) == 0;
+}
+
+/* What the file before it ends with is not what it goes on from. It is judged by
+ * itself. */
+static void go_on_from(struct audit_check *check, const struct audit_tree *frontier)
+{
+	uint64_t here = check->tree.count;
+
+	if (frontier->count > here) {
+		tell(check, AUDIT_MISSING, here, frontier->count - 1);
+	} else if (frontier->count < here) {
+		tell(check, AUDIT_EXTRA, frontier->count, here - 1);
+	} else if (!check->is_altered) {
+		tell(check, AUDIT_ALTERED, check->covered, here - 1);
+	}
+	check->tree = *frontier;
+	check->covered = frontier->count;
+	check->is_altered = false;
+	check->shift = 0;
+}
+
+/* The first line of a file. */
+static void take_file(struct audit_check *check, struct span line,
+		      const struct audit_line *what)
+{
+	struct audit_tree frontier;
+	struct audit_key key;
+	bool is_start = check->files == 0;
+
+	if (what->kind != AUDIT_LINE_FILE || !audit_line_key(line, &key) ||
+	    !read_frontier(line, &frontier)) {
+		if (is_start) {
+			tell(check, AUDIT_NO_LOG, 0, 0);
+		} else { /* its lines go on behind those before it, or do not */
+			tell(check, AUDIT_ALTERED, check->tree.count,
+			     check->tree.count);
+		}
+		return;
+	}
+	if (is_start) {
+		check->tree = check->gone = frontier;
+		check->begin = check->covered = frontier.count;
+	} else if (!is_same_tree(&check->tree, &frontier)) {
+		go_on_from(check, &frontier);
+	}
+	check->files++;
+	check->base.size = frontier.count;
+	check->base.root = audit_tree_root(&frontier, &check->hasher);
+	check->has_before = check->has_key;
+	check->before = check->key;
 	check->key = key;
+	check->has_key = true;
+	check->is_new = frontier.count > 0;
+	if (!check->is_new && check->settings->key_count > 0) {
+		meet_key(check, &key);
+	}
+}
+
+/* The log says that files went with their time, the oldest ones. */
+static void take_retention(struct audit_check *check, struct span line)
+{
+	json_t *json = line.len <= CONTROL_BYTES
+			   ? json_loadb(line.bytes, line.len, 0, NULL)
+			   : NULL;
+	json_int_t first = json_integer_value(json_object_get(json, "first"));
+	json_int_t last = json_integer_value(json_object_get(json, "last"));
+
+	if (first >= 0 && last >= first && (uint64_t)first <= check->retired) {
+		uint64_t end = (uint64_t)last + 1;
+
+		check->retired = end > check->retired ? end : check->retired;
+	}
+	json_decref(json);
 }
 
 /* ---- heads ---- */
@@ -143,6 +298,12 @@ static void compare_kept(struct audit_check *check)
 {
 	const struct audit_check_settings *s = check->settings;
 
+	/* Their lines are in a file that is not there: nothing can be said of them. */
+	while (check->kept_next < s->kept_count &&
+	       s->kept[check->kept_next].head.size < check->tree.count) {
+		check->kept_next++;
+		check->kept_gone++;
+	}
 	while (check->kept_next < s->kept_count &&
 	       s->kept[check->kept_next].head.size == check->tree.count) {
 		const struct audit_head *head = &s->kept[check->kept_next++].head;
@@ -189,9 +350,42 @@ void audit_check_close(struct audit_check *check)
 	audit_hasher_close(&check->hasher);
 }
 
+/* What a line tells of the log itself. */
+static void take_control(struct audit_check *check, struct span line,
+			 const struct audit_line *what, bool *is_head)
+{
+	const struct audit_check_settings *s = check->settings;
+
+	if (check->is_new && what->kind != AUDIT_LINE_KEY) {
+		miss_handover(check);
+	}
+	switch (what->kind) {
+	case AUDIT_LINE_CHECKPOINT:
+		take_head(check, line, is_head);
+		break;
+	case AUDIT_LINE_KEY:
+		take_key(check, line);
+		break;
+	case AUDIT_LINE_RETENTION:
+		take_retention(check, line);
+		break;
+	case AUDIT_LINE_GAP:
+		check->gaps++;
+		if (s->on_gap) {
+			s->on_gap(s->context, check->tree.count, line);
+		}
+		break;
+	default:
+		break;
+	}
+	if (what->kind != AUDIT_LINE_CHECKPOINT) {
+		check->is_stopped = what->kind == AUDIT_LINE_STOP;
+	}
+}
+
 enum status audit_check_line(struct audit_check *check, struct span line,
-			     const struct audit_hash *leaf, bool is_whole,
-			     struct error *err)
+			     const struct audit_hash *leaf, bool is_first,
+			     bool is_whole, struct error *err)
 {
 	const struct audit_check_settings *s = check->settings;
 	struct audit_line what;
@@ -203,21 +397,12 @@ enum status audit_check_line(struct audit_check *check, struct span line,
 		return check_hasher(check, err);
 	}
 	audit_line_read(line.bytes, line.len, &what);
-	check_number(check, &what);
-	if (check->tree.count == 0) {
+	if (is_first) {
 		take_file(check, line, &what);
-	} else if (what.kind == AUDIT_LINE_CHECKPOINT) {
-		take_head(check, line, &is_head);
-	} else if (what.kind == AUDIT_LINE_KEY) {
-		take_key(check, line);
-	} else if (what.kind == AUDIT_LINE_GAP) {
-		check->gaps++;
-		if (s->on_gap) {
-			s->on_gap(s->context, check->tree.count, line);
-		}
 	}
-	if (what.kind != AUDIT_LINE_CHECKPOINT) {
-		check->is_stopped = what.kind == AUDIT_LINE_STOP;
+	check_number(check, &what);
+	if (!is_first) {
+		take_control(check, line, &what, &is_head);
 	}
 	if (leaf) {
 		audit_tree_add_leaf(&check->tree, &check->hasher, *leaf);
@@ -233,11 +418,25 @@ enum status audit_check_line(struct audit_check *check, struct span line,
 	return check_hasher(check, err);
 }
 
+void audit_check_damaged(struct audit_check *check)
+{
+	tell(check, AUDIT_DAMAGED, check->tree.count, check->tree.count);
+}
+
+/* Are files gone of which the log does not say so? */
+static void miss_oldest(struct audit_check *check)
+{
+	if (!check->is_part && check->begin > check->retired) {
+		tell(check, AUDIT_MISSING, check->retired, check->begin - 1);
+	}
+}
+
 enum status audit_check_end(struct audit_check *check, struct error *err)
 {
 	const struct audit_check_settings *s = check->settings;
 
 	compare_kept(check);
+	miss_oldest(check);
 	if (check->tree.count == 0) {
 		tell(check, AUDIT_NO_LOG, 0, 0);
 	}

@@ -28,6 +28,7 @@ enum audit_finding {
 	AUDIT_OTHER_KEY, /* from here on another key signs, and none handed over */
 	AUDIT_SHORTER,   /* than a head that was kept elsewhere */
 	AUDIT_REMADE,    /* lines are not those of a head that was kept elsewhere */
+	AUDIT_DAMAGED,   /* a compressed file cannot be read to its end */
 };
 
 struct audit_found {
@@ -63,6 +64,14 @@ struct audit_check {
 	struct audit_tree tree;
 	struct audit_key key; /* that signs */
 	bool has_key;
+	struct audit_key before; /* that signed the file before; with is_new */
+	bool has_before;
+	bool is_new;            /* `key` is that of a file, and awaits its hand-over */
+	uint64_t begin;         /* the first line that is there */
+	struct audit_tree gone; /* of the lines before it */
+	uint64_t retired;       /* lines that the log says went with their time */
+	uint64_t files;         /* that began */
+	struct audit_head base; /* what the file that was begun last goes on from */
 	struct audit_head head; /* the last one that was right */
 	uint64_t heads;         /* that were right */
 	uint64_t gaps;          /* that the log tells of */
@@ -71,7 +80,9 @@ struct audit_check {
 	uint64_t found;         /* findings */
 	bool is_altered;        /* a root did not fit, and none did since */
 	bool is_stopped;        /* the last line that is no head tells of a stop */
+	bool is_part;           /* one file was asked for; set after opening */
 	size_t kept_next;
+	size_t kept_gone; /* heads of lines in files that are not there */
 };
 
 enum status audit_check_open(struct audit_check *check,
@@ -79,11 +90,18 @@ enum status audit_check_open(struct audit_check *check,
 			     struct error *err) MUST_CHECK;
 void audit_check_close(struct audit_check *check);
 
-/* `leaf` is the hash of a line of which `line` is only the beginning; NULL: all of it
- * is there. */
+/*
+ * A log may be in several files: each begins with a line that says what is before it,
+ * and with one that hands over to its key. The line `is_first` of a file.
+ *
+ * `leaf` is the hash of a line of which `line` is only the beginning; NULL: all of it
+ * is there.
+ */
 enum status audit_check_line(struct audit_check *check, struct span line,
-			     const struct audit_hash *leaf, bool is_whole,
-			     struct error *err) MUST_CHECK;
+			     const struct audit_hash *leaf, bool is_first,
+			     bool is_whole, struct error *err) MUST_CHECK;
+/* What follows the last line in its file cannot be read: its compression is damaged. */
+void audit_check_damaged(struct audit_check *check);
 /* There are no more. */
 enum status audit_check_end(struct audit_check *check, struct error *err) MUST_CHECK;
 

@@ -218,8 +218,9 @@ static enum status sign(const struct audit_key *key, const char *text, size_t le
 	return is_signed ? ST_OK : error_no_memory(err, "a signature");
 }
 
-enum status audit_note_add(struct buffer *to, const struct audit_key *key,
-			   const struct audit_head *head, struct error *err)
+static enum status add_note(struct buffer *to, const struct audit_key *key,
+			    const struct audit_head *head, const struct audit_key *next,
+			    struct error *err)
 {
 	uint8_t signature[AUDIT_ID_BYTES + AUDIT_SIGNATURE];
 	size_t start = to->len;
@@ -231,6 +232,10 @@ enum status audit_note_add(struct buffer *to, const struct audit_key *key,
 	buffer_add_char(to, '\n');
 	audit_base64_add(to, head->root.bytes, AUDIT_HASH_BYTES);
 	buffer_add_char(to, '\n');
+	if (next) {
+		audit_key_add(to, next, false);
+		buffer_add_char(to, '\n');
+	}
 	if (!buffer_ok(to)) {
 		return error_no_memory(err, "a signature");
 	}
@@ -244,6 +249,19 @@ enum status audit_note_add(struct buffer *to, const struct audit_key *key,
 	buffer_add_char(to, '\n');
 	return status != ST_OK || buffer_ok(to) ? status
 						: error_no_memory(err, "a signature");
+}
+
+enum status audit_note_add(struct buffer *to, const struct audit_key *key,
+			   const struct audit_head *head, struct error *err)
+{
+	return add_note(to, key, head, NULL, err);
+}
+
+enum status audit_note_add_handover(struct buffer *to, const struct audit_key *key,
+				    const struct audit_head *head,
+				    const struct audit_key *next, struct error *err)
+{
+	return add_note(to, key, head, next, err);
 }
 
 /* The line that `*text` begins with; NULL: there is no LF. Moves it behind. */
@@ -278,6 +296,25 @@ static bool read_size(const char *text, size_t len, uint64_t *out)
 	return true;
 }
 
+/* Name, size, root. */
+static bool take_head(const char **text, size_t *len, struct audit_note *out)
+{
+	size_t line_len;
+	const char *line = take_line(text, len, &line_len);
+
+	if (!line || !is_name(line, line_len)) {
+		return false;
+	}
+	memcpy(out->origin, line, line_len);
+	line = take_line(text, len, &line_len);
+	if (!line || !read_size(line, line_len, &out->head.size)) {
+		return false;
+	}
+	line = take_line(text, len, &line_len);
+	return line && audit_base64_read(line, line_len, out->head.root.bytes,
+					 AUDIT_HASH_BYTES);
+}
+
 enum status audit_note_parse(const char *text, size_t len, struct audit_note *out,
 			     struct error *err)
 {
@@ -285,27 +322,25 @@ enum status audit_note_parse(const char *text, size_t len, struct audit_note *ou
 	size_t line_len;
 
 	*out = (struct audit_note){.text = text};
-	line = take_line(&text, &len, &line_len);
-	if (line && is_name(line, line_len)) {
-		memcpy(out->origin, line, line_len);
-		line = take_line(&text, &len, &line_len);
-	} else {
-		line = NULL;
+	if (!take_head(&text, &len, out)) {
+		return error_set(err, ST_CORRUPT,
+				 "no checkpoint: must be a signed note");
 	}
-	if (line && read_size(line, line_len, &out->head.size)) {
-		line = take_line(&text, &len, &line_len);
-		if (line && audit_base64_read(line, line_len, out->head.root.bytes,
-					      AUDIT_HASH_BYTES)) {
-			out->text_len = (size_t)(text - start);
-			line = take_line(&text, &len, &line_len);
-			if (line && line_len == 0) {
-				out->signatures = text;
-				out->signatures_len = len;
-				return ST_OK;
-			}
+	out->text_len = (size_t)(text - start);
+	while ((line = take_line(&text, &len, &line_len)) != NULL && line_len > 0) {
+		if (!out->extension) {
+			out->extension = line;
+			out->extension_len = line_len;
 		}
+		out->text_len = (size_t)(text - start);
 	}
-	return error_set(err, ST_CORRUPT, "no checkpoint: must be a signed note");
+	if (!line) {
+		return error_set(err, ST_CORRUPT,
+				 "no checkpoint: must be a signed note");
+	}
+	out->signatures = text;
+	out->signatures_len = len;
+	return ST_OK;
 }
 
 static bool is_signature(const struct audit_note *note, const uint8_t *signature,
@@ -347,4 +382,15 @@ bool audit_note_is_signed(const struct audit_note *note, const struct audit_key 
 		}
 	}
 	return false;
+}
+
+bool audit_note_hands_over(const struct audit_note *note, const struct audit_key *next)
+{
+	struct audit_key key;
+	struct error ignored;
+
+	return note->extension &&
+	       audit_key_parse(note->extension, note->extension_len, &key, &ignored) ==
+		   ST_OK &&
+	       !key.is_private && audit_key_is(&key, next);
 }

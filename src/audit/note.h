@@ -11,8 +11,10 @@
  *              \n
  *              — NAME SIG\n        base64 of the key's id (4 bytes) and Ed25519 (64)
  *
- *          NAME is ORIGIN. There may be more signatures, of witnesses. Keys are texts
- *          as golang.org/x/mod/sumdb/note has them: NAME+ID+BASE64, of a private one
+ *          NAME is ORIGIN. Behind ROOT there may be more lines: in the hand-over of a
+ *          key one, the text of the key that signs from line SIZE on, signed with the
+ *          one that signed before. There may be more signatures, of witnesses. Keys are
+ * texts as golang.org/x/mod/sumdb/note has them: NAME+ID+BASE64, of a private one
  *          behind PRIVATE+KEY+. ID is the hexadecimal of SHA-256(NAME \n 0x01 PUBLIC)
  *          cut to 4 bytes; what is in BASE64 begins with 0x01, for Ed25519.
  * OWNERSHIP All by value. Private keys are in the clear; audit_key_wipe forgets one.
@@ -65,6 +67,12 @@ struct audit_head {
 enum status audit_note_add(struct buffer *to, const struct audit_key *key,
 			   const struct audit_head *head, struct error *err) MUST_CHECK;
 
+/* The same that hands over to another key. */
+enum status audit_note_add_handover(struct buffer *to, const struct audit_key *key,
+				    const struct audit_head *head,
+				    const struct audit_key *next,
+				    struct error *err) MUST_CHECK;
+
 /* One that was read; the text is borrowed. */
 struct audit_note {
 	char origin[AUDIT_NAME_BYTES];
@@ -72,6 +80,8 @@ struct audit_note {
 	const char
 	    *text; /* what is signed: up to and with the LF before the empty line */
 	size_t text_len;
+	const char *extension; /* the line behind the root; NULL: none */
+	size_t extension_len;
 	const char *signatures; /* the lines behind the empty one */
 	size_t signatures_len;
 };
@@ -79,6 +89,8 @@ enum status audit_note_parse(const char *text, size_t len, struct audit_note *ou
 			     struct error *err) MUST_CHECK;
 /* Has the key signed it? */
 bool audit_note_is_signed(const struct audit_note *note, const struct audit_key *key);
+/* Does it hand over to this key? Whoever signed it. */
+bool audit_note_hands_over(const struct audit_note *note, const struct audit_key *next);
 
 /* Append base64 with padding. */
 void audit_base64_add(struct buffer *to, const void *bytes, size_t len);

@@ -20,6 +20,7 @@ static void begin(struct audit_proof *proof, uint64_t size)
 	proof->size = size;
 	proof->whole = (struct audit_tree){0};
 	proof->part = (struct audit_tree){0};
+	proof->is_lost = false;
 }
 
 static void add_part(struct audit_proof *proof, uint64_t first, uint64_t end)
@@ -82,6 +83,53 @@ void audit_proof_of_growth(struct audit_proof *proof, uint64_t old, uint64_t siz
 		add_part(proof, first, end);
 	}
 	turn(proof);
+}
+
+/* What a part has of the lines that are gone. */
+static void start_part(struct audit_proof *proof, struct audit_proof_part *part,
+		       const struct audit_tree *gone)
+{
+	struct audit_tree *tree = &proof->part;
+	uint64_t at = 0, left = gone->count;
+
+	*tree = (struct audit_tree){0};
+	for (unsigned i = 0; i < gone->root_count; i++) {
+		uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(left));
+
+		if (at >= part->first && at + size <= part->end) {
+			tree->roots[tree->root_count++] = gone->roots[i];
+			tree->count += size;
+		} else if (at < part->end && at + size > part->first) {
+			proof->is_lost = true;
+		}
+		at += size;
+		left -= size;
+	}
+}
+
+void audit_proof_start(struct audit_proof *proof, const struct audit_tree *gone)
+{
+	struct audit_tree going_on = {0};
+
+	proof->whole = *gone;
+	for (unsigned i = 0; i < proof->count; i++) {
+		struct audit_proof_part *part = &proof->parts[i];
+
+		if (part->first >= gone->count) {
+			continue;
+		}
+		start_part(proof, part, gone);
+		if (part->end > gone->count) { /* and goes on with those there */
+			going_on = proof->part;
+			continue;
+		}
+		if (proof->part.root_count == 1) {
+			part->root = proof->part.roots[0];
+		} else {
+			proof->is_lost = true;
+		}
+	}
+	proof->part = going_on;
 }
 
 void audit_proof_add(struct audit_proof *proof, struct audit_hasher *hasher,

@@ -31,6 +31,7 @@ struct audit_proof {
 	uint64_t size; /* of the tree */
 	struct audit_tree whole;
 	struct audit_tree part; /* that the next leaf may belong to */
+	bool is_lost;           /* it needs leaves that are not there any more */
 };
 
 /* Of line `n` in the tree of `size`; n < size (RFC 6962, section 2.1.1). */
@@ -39,6 +40,9 @@ void audit_proof_of_line(struct audit_proof *proof, uint64_t n, uint64_t size);
  * lines, and of as many, it is empty. */
 void audit_proof_of_growth(struct audit_proof *proof, uint64_t old, uint64_t size);
 
+/* The first lines are gone, and this is known of them: called before any is added. Of a
+ * line behind them a proof can be made all the same; where not, `is_lost`. */
+void audit_proof_start(struct audit_proof *proof, const struct audit_tree *gone);
 /* The hash of the next line of the tree, from the first; those behind `size` are left
  * out. */
 void audit_proof_add(struct audit_proof *proof, struct audit_hasher *hasher,

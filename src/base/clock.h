@@ -13,6 +13,7 @@
 #define NS_PER_US 1000LL
 #define NS_PER_MS 1000000LL
 #define NS_PER_S  1000000000LL
+#define NS_PER_H  (3600 * NS_PER_S)
 
 static inline int64_t clock_ns_of(struct timespec t)
 {

@@ -133,7 +133,7 @@ static enum status check_file(const struct owned_place *place, const struct stat
 	if (check_owner(place, st, err) != ST_OK) {
 		return err->status;
 	}
-	if (st->st_nlink > 1) {
+	if (st->st_nlink > (place->names > 0 ? place->names : 1)) {
 		return has_names(place, st, err);
 	}
 	return st->st_mode & place->closed ? is_open(place, st, fd, true, err) : ST_OK;

@@ -34,6 +34,7 @@ struct owned_place {
 	const char *path;    /* the same for messages; borrowed, like the others */
 	const char *instead; /* what else helps: "use another --state" */
 	mode_t closed;
+	unsigned names; /* that a file may have; 0: one */
 };
 
 /*

@@ -8,16 +8,13 @@
  * ERRORS  As there.
  */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/audit/check.h"
 #include "src/audit/open.h"
-#include "src/base/file_io.h"
+#include "src/audit/reader.h"
 #include "src/base/quote.h"
 #include "src/command_table.h"
 #include "src/commands/audit_actions.h"
@@ -28,31 +25,33 @@
 /* ---- key and cat ---- */
 
 /* All keys that sign, the first one first, each on a line. */
-static enum status print_keys(int fd, const char *path, struct error *err)
+static enum status print_keys(const struct audit_files *files, const char *path,
+			      struct error *err)
 {
+	struct audit_key last = {.name = ""};
 	struct audit_reader reader;
 	struct audit_line what;
 	struct span line;
-	bool is_whole, is_first = true, is_log = false;
+	bool is_whole, is_log = false;
 	enum status status;
 
-	audit_reader_open(&reader, fd, path);
+	audit_reader_open_files(&reader, files, 0);
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
 		struct audit_key key;
 		struct buffer text;
 
 		audit_line_read(line.bytes, line.len, &what);
 		if (is_whole &&
-		    what.kind == (is_first ? AUDIT_LINE_FILE : AUDIT_LINE_KEY) &&
-		    audit_line_key(line, &key)) {
+		    what.kind == (reader.is_first ? AUDIT_LINE_FILE : AUDIT_LINE_KEY) &&
+		    audit_line_key(line, &key) && !audit_key_is(&key, &last)) {
 			buffer_init(&text);
 			audit_key_add(&text, &key, false);
 			buffer_add_char(&text, '\n');
 			(void)fwrite(text.bytes, 1, text.len, stdout);
 			buffer_clear(&text);
 			is_log = true;
+			last = key;
 		}
-		is_first = false;
 		if (!is_log) {
 			break;
 		}
@@ -64,65 +63,68 @@ static enum status print_keys(int fd, const char *path, struct error *err)
 	return is_log ? audit_text_flush(err) : audit_is_no_log(path, err);
 }
 
-/* Where the last whole line ends. */
-static enum status find_end(int fd, const char *path, char *block, off_t *end,
-			    struct error *err)
+/* What is no line yet is not printed. */
+static enum status print_file(const struct audit_file *file, struct buffer *held,
+			      struct error *err)
 {
-	struct stat st;
-	off_t at = 0;
-	ssize_t n = fstat(fd, &st) == 0 ? 0 : -1;
+	struct audit_input input;
+	enum status status = audit_input_open(&input, file, err);
+	size_t n = 1;
 
-	*end = 0;
-	for (off_t left = st.st_size; n >= 0 && *end == 0 && left > 0; left = at) {
-		const char *found;
+	buffer_reset(held);
+	while (status == ST_OK && n > 0 && !ferror(stdout)) {
+		const char *end;
+		size_t len;
 
-		at = left > BLOCK_BYTES ? left - BLOCK_BYTES : 0;
-		n = file_read_at(fd, block, (size_t)(left - at), at);
-		found = n > 0 ? memrchr(block, '\n', (size_t)n) : NULL;
-		if (found) {
-			*end = at + (found - block) + 1;
+		if (!buffer_reserve(held, BLOCK_BYTES)) {
+			status = error_no_memory(err, "a line");
+			break;
+		}
+		status = audit_input_read(&input, held->bytes + held->len, BLOCK_BYTES,
+					  &n, err);
+		if (status != ST_OK) {
+			break;
+		}
+		end = n > 0 ? memrchr(held->bytes + held->len, '\n', n) : NULL;
+		held->len += n;
+		if (end) {
+			len = (size_t)(end + 1 - held->bytes);
+			(void)fwrite(held->bytes, 1, len, stdout);
+			held->len -= len;
+			memmove(held->bytes, held->bytes + len, held->len);
 		}
 	}
-	return n < 0
-		   ? error_set_errno(err, errno, "%s cannot be read", quote(path).text)
-		   : ST_OK;
+	audit_input_close(&input);
+	return status;
 }
 
-/* What is no line yet is not printed. */
-static enum status print_lines(int fd, const char *path, struct error *err)
+static enum status print_lines(const struct audit_files *files, const char *path,
+			       struct error *err)
 {
-	char *block = malloc(BLOCK_BYTES);
-	off_t end = 0;
-	enum status status = block ? find_end(fd, path, block, &end, err)
-				   : error_no_memory(err, "a block");
-	ssize_t n = 1;
+	struct buffer held;
+	enum status status = ST_OK;
 
-	for (off_t at = 0; status == ST_OK && at < end && n > 0; at += n) {
-		size_t len = end - at < BLOCK_BYTES ? (size_t)(end - at) : BLOCK_BYTES;
-
-		n = file_read_at(fd, block, len, at);
-		if (n < 0) {
-			status = error_set_errno(err, errno, "%s cannot be read",
-						 quote(path).text);
-		} else if (fwrite(block, 1, (size_t)n, stdout) < (size_t)n) {
-			break; /* flush says so */
-		}
+	(void)path;
+	buffer_init(&held);
+	for (size_t i = 0; status == ST_OK && i < files->count; i++) {
+		status = print_file(&files->list[i], &held, err);
 	}
-	free(block);
+	buffer_clear(&held);
 	return status == ST_OK ? audit_text_flush(err) : status;
 }
 
 static enum status run_printing(const struct config *config,
-				enum status (*print)(int fd, const char *path,
+				enum status (*print)(const struct audit_files *files,
+						     const char *path,
 						     struct error *err),
 				struct error *err)
 {
-	int fd;
-	enum status status = audit_open(config->words[1], &fd, err);
+	struct audit_files files;
+	enum status status = audit_files_find(config->words[1], &files, err);
 
 	if (status == ST_OK) {
-		status = print(fd, config->words[1], err);
-		(void)close(fd);
+		status = print(&files, config->words[1], err);
+		audit_files_clear(&files);
 	}
 	return status;
 }

@@ -12,6 +12,7 @@
 #include "schemas/table_plan.h"
 #include "src/asked.h"
 #include "src/audit/line.h"
+#include "src/audit/reader.h"
 #include "src/base/clock.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
@@ -27,11 +28,13 @@
 /* ---- the log ---- */
 
 enum status audit_database_open(struct audit_database *d, const struct config *config,
-				const char *log_path, int fd, bool is_written,
+				const char *log_path, uint64_t begin, bool is_written,
 				struct error *err)
 {
-	*d = (struct audit_database){
-	    .config = config, .log_path = log_path, .fd = fd, .is_written = is_written};
+	*d = (struct audit_database){.config = config,
+				     .log_path = log_path,
+				     .begin = begin,
+				     .is_written = is_written};
 	if (config->encoder.skipped_operations) {
 		return error_set(err, ST_CONFIG,
 				 "skipped.operations leaves changes out of the log, so "
@@ -99,13 +102,18 @@ enum status audit_database_take(struct audit_database *d, struct span line,
 /* Lines behind those that were taken. */
 static enum status take_more(struct audit_database *d, struct error *err)
 {
+	struct audit_files files;
 	struct audit_reader reader;
 	struct span line;
 	bool is_whole;
-	uint64_t number = 0;
-	enum status status;
+	uint64_t number;
+	enum status status = audit_files_find(d->log_path, &files, err);
 
-	audit_reader_open(&reader, d->fd, d->log_path);
+	if (status != ST_OK) {
+		return status;
+	}
+	number = files.list[0].first - d->begin;
+	audit_reader_open_files(&reader, &files, 0);
 	reader.most = AUDIT_ASKED_BYTES;
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK &&
 	       is_whole) {
@@ -118,6 +126,7 @@ static enum status take_more(struct audit_database *d, struct error *err)
 		}
 	}
 	audit_reader_close(&reader);
+	audit_files_clear(&files);
 	return status == ST_END ? ST_OK : status;
 }
 

@@ -9,8 +9,8 @@
  * writes to it meanwhile it is read again, after the lines that came; if rowtail is
  * writing the log what differs is waited for, some seconds.
  *
- * OWNERSHIP audit_database_open / audit_database_close; the configuration and the log's
- *          descriptor are borrowed.
+ * OWNERSHIP audit_database_open / audit_database_close; the configuration and the
+ *          path are borrowed.
  * THREADS  The main thread.
  * ERRORS   ST_CONFIG: the settings leave changes out of the log. ST_UNFIT: not such a
  *          database. ST_RETRY: it is written all the time. ST_CORRUPT: rows differ.
@@ -27,7 +27,7 @@
 struct audit_database {
 	const struct config *config;
 	const char *log_path;
-	int fd;          /* of the log */
+	uint64_t begin;  /* the first line of the log that is there */
 	bool is_written; /* the log, at this moment */
 	struct audit_told told;
 	char time[25];     /* of the log's last line that was taken */
@@ -45,7 +45,7 @@ struct audit_database {
 };
 
 enum status audit_database_open(struct audit_database *d, const struct config *config,
-				const char *log_path, int fd, bool is_written,
+				const char *log_path, uint64_t begin, bool is_written,
 				struct error *err) MUST_CHECK;
 void audit_database_close(struct audit_database *d); /* one of zeros, too */
 

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "schemas/value_json.h"
 #include "src/audit/open.h"
+#include "src/audit/reader.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/commands/audit_actions.h"
@@ -31,6 +31,7 @@ struct asked_key {
 struct history {
 	const struct config *config;
 	const char *path, *table;
+	struct audit_files files;
 	struct asked_key key;
 	struct buffer needle; /* "table":"TABLE", */
 	uint64_t found, unreadable;
@@ -240,7 +241,7 @@ static struct span needle_of_key(const struct asked_key *key)
 		   : (struct span){key->text.bytes + 1, key->text.len - 2};
 }
 
-static enum status read_lines(struct history *h, int fd, struct error *err)
+static enum status read_lines(struct history *h, struct error *err)
 {
 	static const char schema[] = "\"op\":\"schema\"";
 	struct span key = needle_of_key(&h->key);
@@ -254,17 +255,20 @@ static enum status read_lines(struct history *h, int fd, struct error *err)
 	bool is_whole;
 	enum status status;
 
-	audit_reader_open(&reader, fd, h->path);
+	audit_reader_open_files(&reader, &h->files, 0);
 	reader.most = AUDIT_ASKED_BYTES;
 	while ((status = audit_reader_find(&reader, needles, 2, &line, &is_whole,
-					   err)) == ST_OK &&
-	       is_whole) {
+					   err)) == ST_OK) {
+		if (!is_whole) {
+			continue;
+		}
 		h->unreadable += reader.is_long;
 		status = reader.is_long ? ST_OK : take_line(h, line, err);
 		if (status != ST_OK) {
 			break;
 		}
 	}
+	h->unreadable += reader.damaged;
 	audit_reader_close(&reader);
 	return status == ST_END ? ST_OK : status;
 }
@@ -347,19 +351,18 @@ enum status audit_history_run(const struct config *config, struct error *err)
 	    .config = config, .path = config->words[1], .table = config->words[2]};
 	char begin[AUDIT_TIME_BYTES];
 	enum status status = prepare(&h, err);
-	int fd = -1;
 
 	if (status == ST_OK) {
-		status = audit_open_log(h.path, &fd, begin, err);
+		status = audit_open_log(h.path, &h.files, begin, err);
 	}
 	if (status == ST_OK) {
 		audit_row_open(&h.row, h.at, begin);
 		status = config->json ? begin_json(&h, err) : ST_OK;
-		status = status == ST_OK ? read_lines(&h, fd, err) : status;
+		status = status == ST_OK ? read_lines(&h, err) : status;
 		status = status == ST_OK ? print_end(&h, err) : status;
 		audit_row_close(&h.row);
-		(void)close(fd);
 	}
+	audit_files_clear(&h.files);
 	json_decref(h.key.columns);
 	buffer_clear(&h.key.text);
 	buffer_clear(&h.needle);

@@ -14,11 +14,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/audit/check.h"
 #include "src/audit/open.h"
 #include "src/audit/proof.h"
+#include "src/audit/reader.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/commands/audit_actions.h"
@@ -27,10 +27,11 @@
 struct prove {
 	const char *path;
 	uint64_t asked; /* the line, or the size of the older head */
-	int fd;
+	struct audit_files files;
 	struct buffer note; /* of the last head that is right */
 	struct audit_head head;
-	uint64_t lines; /* that are there */
+	struct audit_tree gone; /* of lines before the first that is there */
+	uint64_t lines;         /* one past the last */
 	struct audit_proof proof;
 	struct buffer out;
 };
@@ -54,19 +55,20 @@ static void on_head(void *context, struct span line)
 	}
 }
 
-static enum status check_lines(struct audit_check *check, int fd, const char *path,
-			       struct error *err)
+static enum status check_lines(struct audit_check *check,
+			       const struct audit_files *files, struct error *err)
 {
 	struct audit_reader reader;
 	struct span line;
 	bool is_whole;
 	enum status status;
 
-	audit_reader_open(&reader, fd, path);
+	audit_reader_open_files(&reader, files, 0);
 	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK &&
 	       is_whole) {
-		status = audit_check_line(
-		    check, line, reader.is_long ? &reader.leaf : NULL, is_whole, err);
+		status =
+		    audit_check_line(check, line, reader.is_long ? &reader.leaf : NULL,
+				     reader.is_first, is_whole, err);
 		if (status != ST_OK) {
 			break;
 		}
@@ -83,9 +85,10 @@ static enum status find_head(struct prove *p, struct error *err)
 	enum status status = audit_check_open(&check, &settings, err);
 
 	if (status == ST_OK) {
-		status = check_lines(&check, p->fd, p->path, err);
+		status = check_lines(&check, &p->files, err);
 	}
 	p->head = check.head;
+	p->gone = check.gone;
 	p->lines = check.tree.count;
 	audit_check_close(&check);
 	if (status == ST_OK && !buffer_ok(&p->note)) {
@@ -114,7 +117,16 @@ static enum status make_proof(struct prove *p, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	audit_reader_open(&reader, p->fd, p->path);
+	audit_proof_start(&p->proof, &p->gone);
+	if (p->proof.is_lost) {
+		audit_hasher_close(&hasher);
+		return error_set(err, ST_END,
+				 "%s begins with line %" PRIu64
+				 ", and the proof needs lines before that: they went "
+				 "with their time",
+				 quote(p->path).text, p->gone.count);
+	}
+	audit_reader_open_files(&reader, &p->files, 0);
 	while (p->proof.whole.count < p->head.size &&
 	       (status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
 		struct audit_hash leaf = reader.leaf;
@@ -186,6 +198,12 @@ static enum status prove_line(struct prove *p, struct error *err)
 						     : "is not there",
 				 p->lines, p->head.size - 1);
 	}
+	if (p->asked < p->gone.count) {
+		return error_set(err, ST_END,
+				 "line %" PRIu64 " of %s is not there any more: the "
+				 "first one is %" PRIu64,
+				 p->asked, quote(p->path).text, p->gone.count);
+	}
 	audit_proof_of_line(&p->proof, p->asked, p->head.size);
 	buffer_add_str(&p->out, "c2sp.org/tlog-proof@v1\nindex ");
 	buffer_add_u64(&p->out, p->asked);
@@ -215,7 +233,7 @@ static enum status run_prove(struct prove *p,
 			     struct error *err)
 {
 	char begin[AUDIT_TIME_BYTES];
-	enum status status = audit_open_log(p->path, &p->fd, begin, err);
+	enum status status = audit_open_log(p->path, &p->files, begin, err);
 
 	if (status != ST_OK) {
 		return status;
@@ -228,7 +246,7 @@ static enum status run_prove(struct prove *p,
 	status = status == ST_OK ? print_proof(p, err) : status;
 	buffer_clear(&p->note);
 	buffer_clear(&p->out);
-	(void)close(p->fd);
+	audit_files_clear(&p->files);
 	return status;
 }
 

@@ -11,11 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "schemas/value_json.h"
 #include "src/audit/open.h"
-#include "src/base/file_io.h"
+#include "src/audit/reader.h"
 #include "src/base/quote.h"
 #include "src/commands/audit_actions.h"
 #include "src/commands/audit_csv.h"
@@ -28,8 +27,9 @@
 struct report {
 	const struct config *config;
 	const char *path;
+	struct audit_files files;
 	struct audit_filter filter;
-	uint64_t end; /* of the bytes that are read */
+	uint64_t end; /* of what is read; UINT64_MAX: of all that is there */
 	json_t *tables, *ops, *who, *programs;
 	uint64_t lines, perhaps, unreadable, printed;
 	char first[AUDIT_TIME_BYTES], last[AUDIT_TIME_BYTES];
@@ -260,8 +260,7 @@ static enum status take_line(struct report *r, struct span line, take_event *tak
 	return status;
 }
 
-static enum status read_lines(struct report *r, int fd, take_event *take,
-			      struct error *err)
+static enum status read_lines(struct report *r, take_event *take, struct error *err)
 {
 	struct audit_needle needle = {
 	    .bytes = {r->filter.needle.bytes, r->filter.needle.len}};
@@ -270,16 +269,23 @@ static enum status read_lines(struct report *r, int fd, take_event *take,
 	bool is_whole;
 	enum status status;
 
-	audit_reader_open(&reader, fd, r->path);
+	audit_reader_open_files(&reader, &r->files, 0);
 	reader.most = AUDIT_ASKED_BYTES;
 	while ((status = audit_reader_find(&reader, &needle, needle.bytes.len > 0,
 					   &line, &is_whole, err)) == ST_OK &&
-	       is_whole && reader.offset <= r->end) {
+	       reader.offset <= r->end) {
+		if (!is_whole) {
+			continue;
+		}
 		r->unreadable += reader.is_long && take == count_event;
 		status = reader.is_long ? ST_OK : take_line(r, line, take, err);
 		if (status != ST_OK || ferror(stdout)) {
 			break;
 		}
+	}
+	if (r->end == UINT64_MAX) { /* what comes now is not in the counts */
+		r->end = reader.offset;
+		r->unreadable += reader.damaged;
 	}
 	audit_reader_close(&reader);
 	return status == ST_END ? ST_OK : status;
@@ -287,7 +293,7 @@ static enum status read_lines(struct report *r, int fd, take_event *take,
 
 /* ---- the three forms ---- */
 
-static enum status print_text(struct report *r, int fd, struct error *err)
+static enum status print_text(struct report *r, struct error *err)
 {
 	buffer_reset(&r->text);
 	buffer_add_str(&r->text, "lines: ");
@@ -317,10 +323,10 @@ static enum status print_text(struct report *r, int fd, struct error *err)
 			     r->unreadable);
 	}
 	(void)puts("");
-	return read_lines(r, fd, print_event, err);
+	return read_lines(r, print_event, err);
 }
 
-static enum status print_json(struct report *r, int fd, struct error *err)
+static enum status print_json(struct report *r, struct error *err)
 {
 	json_t *counts = json_pack(
 	    "{s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "lines", (json_int_t)r->lines,
@@ -338,17 +344,16 @@ static enum status print_json(struct report *r, int fd, struct error *err)
 	(void)printf("{\"log\":%.*s,\"counts\":%s,\"lines\":[", (int)r->text.len,
 		     r->text.bytes, text);
 	free(text);
-	status = read_lines(r, fd, print_raw, err);
+	status = read_lines(r, print_raw, err);
 	(void)puts("]}");
 	return status;
 }
 
-static enum status run_report(struct report *r, int fd, struct error *err)
+static enum status run_report(struct report *r, struct error *err)
 {
 	enum status status;
-	off_t end = lseek(fd, 0, SEEK_END);
 
-	r->end = end > 0 ? (uint64_t)end : 0;
+	r->end = UINT64_MAX;
 	buffer_init(&r->text);
 	r->tables = json_object();
 	r->ops = json_object();
@@ -359,12 +364,12 @@ static enum status run_report(struct report *r, int fd, struct error *err)
 	}
 	if (r->config->report.csv) {
 		(void)fputs(audit_csv_head, stdout);
-		status = read_lines(r, fd, print_csv, err);
+		status = read_lines(r, print_csv, err);
 	} else {
-		status = read_lines(r, fd, count_event, err);
+		status = read_lines(r, count_event, err);
 		if (status == ST_OK) {
-			status = r->config->json ? print_json(r, fd, err)
-						 : print_text(r, fd, err);
+			status =
+			    r->config->json ? print_json(r, err) : print_text(r, err);
 		}
 	}
 	return status == ST_OK ? audit_text_flush(err) : status;
@@ -375,7 +380,6 @@ enum status audit_report_run(const struct config *config, struct error *err)
 	struct report r = {.config = config, .path = config->words[1]};
 	char begin[AUDIT_TIME_BYTES];
 	enum status status;
-	int fd;
 
 	if (config->json && config->report.csv) {
 		return error_set(err, ST_CONFIG,
@@ -383,11 +387,10 @@ enum status audit_report_run(const struct config *config, struct error *err)
 	}
 	status = audit_filter_open(&r.filter, config, err);
 	if (status == ST_OK) {
-		status = audit_open_log(r.path, &fd, begin, err);
+		status = audit_open_log(r.path, &r.files, begin, err);
 	}
 	if (status == ST_OK) {
-		status = run_report(&r, fd, err);
-		(void)close(fd);
+		status = run_report(&r, err);
 	}
 	json_decref(r.tables);
 	json_decref(r.ops);
@@ -395,5 +398,6 @@ enum status audit_report_run(const struct config *config, struct error *err)
 	json_decref(r.programs);
 	buffer_clear(&r.text);
 	audit_filter_close(&r.filter);
+	audit_files_clear(&r.files);
 	return status;
 }

@@ -20,6 +20,7 @@
 
 #include "src/audit/check.h"
 #include "src/audit/open.h"
+#include "src/audit/reader.h"
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
@@ -29,13 +30,17 @@
 
 #define NOTE_BYTES 65536 /* of a checkpoint, at most */
 
-static bool is_being_written(int fd)
+static bool is_being_written(const struct audit_files *files)
 {
-	if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
-		return errno == EWOULDBLOCK;
+	int fd = open(files->list[files->count - 1].path,
+		      O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	bool is_written =
+	    fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+	if (fd >= 0) { /* and the lock, if it is ours, goes with it */
+		(void)close(fd);
 	}
-	(void)flock(fd, LOCK_UN);
-	return false;
+	return is_written;
 }
 
 struct kept_note {
@@ -46,6 +51,7 @@ struct kept_note {
 
 struct verify {
 	const char *path;
+	struct audit_files files;
 	bool as_json;
 	bool is_written; /* somebody does, at this moment */
 	json_t *findings, *gaps;
@@ -66,6 +72,7 @@ static void verify_clear(struct verify *v)
 	for (size_t i = 0; i < v->kept_count; i++) {
 		free(v->notes[i].text);
 	}
+	audit_files_clear(&v->files);
 	free(v->given);
 	free(v->notes);
 	free(v->kept);
@@ -155,6 +162,8 @@ static void say(const struct audit_found *what)
 		"are gone",
 	    [AUDIT_REMADE] =
 		"not those that a checkpoint signs which was kept elsewhere",
+	    [AUDIT_DAMAGED] = "here a compressed file is damaged, what it had behind "
+			      "that is lost: restore it from a backup",
 	};
 
 	(void)printf("%s: line%s %" PRIu64, audit_finding_name(what->finding),
@@ -250,31 +259,48 @@ static enum status look_at_first(const struct verify *v, struct span line,
 	return what.has_number ? ST_END : audit_is_no_log(v->path, err);
 }
 
-static enum status verify_lines(struct verify *v, int fd, struct error *err)
+static enum status take_line(struct verify *v, struct audit_reader *reader,
+			     struct span line, bool is_whole, bool is_start,
+			     struct error *err)
+{
+	enum status status =
+	    audit_check_line(&v->check, line, reader->is_long ? &reader->leaf : NULL,
+			     reader->is_first, is_whole, err);
+
+	if (status == ST_OK && is_start) {
+		status = look_at_first(v, line, err);
+	}
+	if (status == ST_OK && v->compares && is_whole) {
+		status = audit_database_take(&v->database, line, err);
+	}
+	if (status == ST_OK && !audit_key_is(&v->key, &v->check.key)) {
+		mark_notes(v, &v->check.key);
+	}
+	return status;
+}
+
+static enum status verify_lines(struct verify *v, struct error *err)
 {
 	struct audit_reader reader;
 	struct span line;
-	bool is_whole, is_first = true;
+	bool is_whole, is_start = true;
+	unsigned damaged = 0;
 	enum status status;
 
-	audit_reader_open(&reader, fd, v->path);
+	audit_reader_open_files(&reader, &v->files, 0);
 	reader.most = v->compares ? AUDIT_ASKED_BYTES : reader.most;
-	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
-		status = audit_check_line(&v->check, line,
-					  reader.is_long ? &reader.leaf : NULL,
-					  is_whole, err);
-		if (status == ST_OK && is_first) {
-			status = look_at_first(v, line, err);
+	while ((status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK ||
+	       reader.damaged > damaged) {
+		if (reader.damaged > damaged) {
+			audit_check_damaged(&v->check);
+			damaged = reader.damaged;
 		}
-		if (status == ST_OK && v->compares && is_whole) {
-			status = audit_database_take(&v->database, line, err);
+		if (status == ST_OK) {
+			status = take_line(v, &reader, line, is_whole, is_start, err);
 		}
-		is_first = false;
+		is_start = false;
 		if (status != ST_OK) {
 			break;
-		}
-		if (!audit_key_is(&v->key, &v->check.key)) {
-			mark_notes(v, &v->check.key);
 		}
 	}
 	audit_reader_close(&reader);
@@ -343,6 +369,19 @@ static enum status print_result(struct verify *v, struct error *err)
 	return audit_text_flush(err);
 }
 
+static enum status add_key(struct verify *v, const struct audit_key *key,
+			   struct error *err)
+{
+	struct audit_key *all = reallocarray(v->given, v->given_count + 1, sizeof *all);
+
+	if (!all) {
+		return error_no_memory(err, "keys");
+	}
+	v->given = all;
+	all[v->given_count++] = *key;
+	return ST_OK;
+}
+
 /* As rowtail audit key prints them: one, or several with white space between them. */
 static enum status read_keys(struct verify *v, const char *text, struct error *err)
 {
@@ -351,33 +390,80 @@ static enum status read_keys(struct verify *v, const char *text, struct error *e
 
 	do {
 		size_t len = strcspn(at, space);
-		struct audit_key *all =
-		    reallocarray(v->given, v->given_count + 1, sizeof *all);
+		struct audit_key key;
 
-		if (!all) {
-			return error_no_memory(err, "keys");
-		}
-		v->given = all;
-		if (audit_key_parse(at, len, &all[v->given_count], err) != ST_OK) {
+		if (audit_key_parse(at, len, &key, err) != ST_OK) {
 			err->status = ST_CONFIG;
 			return error_wrap(err, "--key %s", quote(text).text);
 		}
-		v->given_count++;
+		if (add_key(v, &key, err) != ST_OK) {
+			return err->status;
+		}
 		at += len;
 		at += strspn(at, space);
 	} while (*at);
 	return ST_OK;
 }
 
-static enum status verify_open(struct verify *v, const struct config *config, int fd,
+static enum status add_handed_key(struct verify *v, struct span line, struct error *err)
+{
+	struct audit_key key;
+	struct audit_note note;
+	struct buffer text;
+	struct error ignored;
+	bool is_handed = false;
+
+	buffer_init(&text);
+	if (audit_line_key(line, &key) && audit_line_text(line, "note", &text) &&
+	    audit_note_parse(text.bytes, text.len, &note, &ignored) == ST_OK &&
+	    audit_note_hands_over(&note, &key)) {
+		for (size_t i = 0; i < v->given_count && !is_handed; i++) {
+			is_handed = audit_note_is_signed(&note, &v->given[i]);
+		}
+	}
+	buffer_clear(&text);
+	return is_handed ? add_key(v, &key, err) : ST_OK;
+}
+
+/* PATH.keys has a line for each key that one before it handed over to, also for files
+ * that went with their time: those that begin at a key that is trusted are, too. */
+static enum status add_handed(struct verify *v, struct error *err)
+{
+	char *path;
+	int fd;
+	struct audit_reader reader;
+	struct span line;
+	bool is_whole;
+	enum status status = ST_OK;
+
+	if (asprintf(&path, "%s.keys", v->path) < 0) {
+		return error_no_memory(err, "a path");
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0) {
+		audit_reader_open(&reader, fd, path);
+		while (status == ST_OK &&
+		       (status = audit_reader_next(&reader, &line, &is_whole, err)) ==
+			   ST_OK) {
+			status = add_handed_key(v, line, err);
+		}
+		audit_reader_close(&reader);
+		(void)close(fd);
+	}
+	free(path);
+	return status == ST_END ? ST_OK : status;
+}
+
+static enum status verify_open(struct verify *v, const struct config *config,
 			       struct error *err)
 {
-	if (config->audit_key && read_keys(v, config->audit_key, err) != ST_OK) {
+	if (config->audit_key && (read_keys(v, config->audit_key, err) != ST_OK ||
+				  add_handed(v, err) != ST_OK)) {
 		return err->status;
 	}
 	v->findings = json_array();
 	v->gaps = json_array();
-	v->is_written = is_being_written(fd);
+	v->is_written = is_being_written(&v->files);
 	if (!v->findings || !v->gaps) {
 		return error_no_memory(err, "findings");
 	}
@@ -420,9 +506,9 @@ static enum status print_all(struct verify *v, bool is_sound, struct error *err)
 }
 
 static enum status open_check(struct verify *v, struct audit_check_settings *settings,
-			      const struct config *config, int fd, struct error *err)
+			      const struct config *config, struct error *err)
 {
-	enum status status = verify_open(v, config, fd, err);
+	enum status status = verify_open(v, config, err);
 
 	settings->keys = v->given;
 	settings->key_count = v->given_count;
@@ -430,11 +516,13 @@ static enum status open_check(struct verify *v, struct audit_check_settings *set
 	settings->kept_count = v->kept_count;
 	if (status == ST_OK) {
 		status = audit_check_open(&v->check, settings, err);
+		v->check.is_part = v->files.is_part;
 	}
 	if (status == ST_OK && config->audit_database) {
 		v->compares = true;
-		status = audit_database_open(&v->database, config, v->path, fd,
-					     v->is_written, err);
+		status = audit_database_open(&v->database, config, v->path,
+					     v->files.list[0].first, v->is_written,
+					     err);
 	}
 	return status;
 }
@@ -446,14 +534,13 @@ enum status audit_verify_run(const struct config *config, struct error *err)
 	    .found = found, .on_gap = on_gap, .context = &v};
 	struct error wrong;
 	enum status status;
-	int fd;
 
-	if (audit_open(v.path, &fd, err) != ST_OK) {
+	if (audit_files_find(v.path, &v.files, err) != ST_OK) {
 		return err->status;
 	}
-	status = open_check(&v, &settings, config, fd, err);
+	status = open_check(&v, &settings, config, err);
 	if (status == ST_OK) {
-		status = verify_lines(&v, fd, err);
+		status = verify_lines(&v, err);
 	}
 	v.compares = v.compares && v.check.has_key; /* else no line was read */
 	if (status == ST_OK && v.compares) {
@@ -471,6 +558,5 @@ enum status audit_verify_run(const struct config *config, struct error *err)
 	}
 	audit_check_close(&v.check);
 	verify_clear(&v);
-	(void)close(fd);
 	return status;
 }

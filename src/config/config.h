@@ -101,7 +101,13 @@ struct config {
 	struct policy_settings policy;   /* what is kept of it */
 
 	bool audit_redactable;
-	bool accept_gap; /* --accept-gap */
+	uint64_t audit_rotate_bytes; /* UINT64_MAX: never */
+	int audit_rotate_hours;      /* 0: never */
+	bool audit_compress;
+	int audit_retention_days;         /* 0: for ever */
+	uint64_t audit_retention_bytes;   /* UINT64_MAX: no limit */
+	char *audit_retention_checkpoint; /* NULL: none */
+	bool accept_gap;                  /* --accept-gap */
 
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */

@@ -10,7 +10,7 @@ import re
 import resource
 import signal
 
-from audit.log import Audited, TABLE, many
+from audit.log import Audited, TABLE, end, many, newest
 from harness.audit import Log
 from harness.box import Failed, NotRun, Options, TESTS, expect
 
@@ -56,11 +56,11 @@ class Rounds:
             if tail.process.poll() is not None:
                 break
             self.change()
-            size = os.path.getsize(self.audited.path)
+            before = end(self.audited.path)
             if i % 4 == 3:
                 self.hang_up(tail)
             self.box.wait_until(lambda: tail.process.poll() is not None or
-                                os.path.getsize(self.audited.path) > size)
+                                end(self.audited.path) != before)
         if tail.process.poll() is None:
             tail.process.send_signal(signal.SIGTERM)
         code = tail.wait_exit(20)
@@ -81,8 +81,7 @@ class Rounds:
 
     def leave_more(self):
         """As a kill before a sync does: a line that was never acknowledged."""
-        with open(self.audited.path, "rb") as file:
-            number = file.read().count(b"\n")
+        number = self.audited.count(b"\n")
         with open(self.audited.path, "ab") as file:
             file.write(b'{"n":%d,"time":"2026-11-07T13:37:55.200Z","txn":1,' % number)
 
@@ -102,6 +101,13 @@ def reached(rounds):
 
 FIRST = {"audit-made", "audit-key-written", "audit-key-renamed"}
 CUT = {"audit-before-cut", "audit-cut"}
+# Files that follow others, are compressed and go.
+TURN = {"audit-next-made", "audit-before-name", "audit-named", "audit-before-turn",
+        "audit-turned", "audit-key-written", "audit-key-renamed"}
+PACK = {"audit-packed", "audit-unpacked-gone"}
+DROP = {"audit-before-drop"}
+GONE = {"audit-before-gone"}
+RARE = FIRST | CUT | TURN | PACK | DROP | GONE
 
 
 def test_every_place_is_come_to_by_some_round(box):
@@ -111,7 +117,8 @@ def test_every_place_is_come_to_by_some_round(box):
     rounds.leave_more()
     cut = set(reached(rounds))
     expect(FIRST <= first and CUT <= cut, "first %s, then %s", first, cut)
-    expect(first | cut == names(), "nobody comes to %s", names() - first - cut)
+    seen = first | cut | DROP | GONE            # those are killed at below
+    expect(seen == names(), "nobody comes to %s", names() - seen)
 
 
 def run_round(box, kinds, seed):
@@ -120,7 +127,7 @@ def run_round(box, kinds, seed):
     rounds = Rounds(box, seed)
     usual = reached(rounds)
     rounds.check()
-    for name in sorted(names() & kinds if kinds else names() - FIRST - CUT):
+    for name in sorted(kinds):
         for count in sorted({1, 2, max(1, usual[name] // 2), max(1, usual[name] - 1)}):
             if rounds.killed_at(name, count):
                 kills += 1
@@ -129,8 +136,8 @@ def run_round(box, kinds, seed):
 
 
 def test_each_step_of_a_line_and_of_a_head(box):
-    kills = run_round(box, None, 2)
-    expect(kills >= len(names() - FIRST - CUT), "only %d kills", kills)
+    kills = run_round(box, names() - RARE, 2)
+    expect(kills >= len(names() - RARE), "only %d kills", kills)
     return kills
 
 
@@ -140,7 +147,7 @@ test_each_step_of_a_line_and_of_a_head.timeout = 180
 def test_each_step_of_a_first_start(box):
     use_faults(box)
     kills = 0
-    for name in sorted(names() - CUT):
+    for name in sorted(names() - RARE | FIRST | {"audit-before-name", "audit-named"}):
         rounds = Rounds(box, kills)
         rounds.audited.path = box.path("app-%d.audit" % kills)
         rounds.audited.state = box.path("state-%d" % kills)
@@ -153,6 +160,59 @@ def test_each_step_of_a_first_start(box):
 
 
 test_each_step_of_a_first_start.timeout = 120
+
+
+def test_each_step_of_a_new_file(box):
+    """Whatever was done of it, the log goes on, and no key is lost."""
+    kills = run_round(box, TURN, 10)
+    expect(kills >= len(TURN), "only %d kills", kills)
+    return kills
+
+
+test_each_step_of_a_new_file.timeout = 240
+
+
+def test_each_step_of_compressing(box):
+    use_faults(box)
+    kills = 0
+    rounds = Rounds(box, 11)
+    rounds.check()
+    for name in sorted(PACK):
+        for count in (1, 2):
+            kills += rounds.killed_at(name, count)
+            rounds.check()
+    expect(kills > 0, "no kill")        # it may be stopped before it comes to the second
+    return kills
+
+
+def test_a_new_file_that_was_never_whole_is_dropped(box):
+    use_faults(box)
+    rounds = Rounds(box, 12)
+    rounds.check()
+    for fault in ({"ROWTAIL_KILL": "audit-next-made:1"},
+                  {"ROWTAIL_KILL": "audit-next-made:2"}):
+        expect(rounds.follow(fault), "it was not killed")
+        torn = newest(rounds.audited.path)
+        expect(os.path.getsize(torn) == 0, "%s has lines", torn)
+        with open(torn, "wb") as file:
+            file.write(b'{"n":%d,"time":"2026-11-' % int(torn[-12:]))
+        expect(rounds.killed_at("audit-before-drop"), "it was not killed")
+        rounds.check()
+    return 4
+
+
+def test_each_step_of_what_goes(box):
+    """The log says so first; what it says is gone may still be there."""
+    use_faults(box)
+    rounds = Rounds(box, 13)
+    rounds.audited.args += ("-D", "audit.retention.bytes=1")
+    rounds.audited.args += ("-D", "audit.compress=false")
+    rounds.check()
+    for count in (1, 2, 3):
+        expect(rounds.killed_at("audit-before-gone", count), "it was not killed")
+        rounds.audited.once()
+        rounds.audited.log(signatures="last")
+    return 3
 
 
 def test_each_step_of_a_cut(box):
@@ -173,7 +233,7 @@ def test_a_torn_line_is_cut_and_comes_again(box):
     rounds.check()
     for _ in range(6):
         rounds.follow({"ROWTAIL_FAIL": "write %s %d 1 KILL" % (
-            rounds.audited.path, rounds.random.randrange(1, 20))})
+            newest(rounds.audited.path), rounds.random.randrange(1, 20))})
         rounds.check()
     return 6
 
@@ -226,7 +286,8 @@ def test_a_sync_that_fails_ends_the_run_and_loses_nothing(box):
     rounds.check()
     for call in ("sync", "write"):
         for count in (1, 2, 3, 5):
-            env = {"ROWTAIL_FAIL": "%s %s %d 1 EIO" % (call, rounds.audited.path, count)}
+            env = {"ROWTAIL_FAIL": "%s %s %d 1 EIO" % (
+                call, newest(rounds.audited.path), count)}
             tail = rounds.audited.start(wait=False, env=dict(os.environ, **env))
             for _ in range(6):
                 if tail.process.poll() is None:

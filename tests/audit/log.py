@@ -7,11 +7,32 @@ import re
 import signal
 import sqlite3
 import stat
+import subprocess
 
-from harness.audit import Heads, Log
+from harness.audit import Heads, Log, files_of, read_file
 from harness.box import expect
 
 TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"
+
+
+def newest(path):
+    """The file that is written, and of an empty folder the first one."""
+    found = [name for name in glob.glob(glob.escape(path) + ".[0-9]*")
+             if re.fullmatch(r"\.\d{12}", name[len(path):])]
+    return max(found, default=path + ".000000000000")
+
+
+def remove(path):
+    """All names of a log's files."""
+    for name in glob.glob(glob.escape(path) + ".[0-9]*") + [path]:
+        if os.path.lexists(name):
+            os.remove(name)
+
+
+def end(path):
+    """Where a log ends: it is another place when something was written."""
+    name = newest(path)
+    return name, os.path.getsize(name) if os.path.exists(name) else 0
 
 
 def many(first, last, value="x"):
@@ -35,8 +56,8 @@ class Audited:
     def start(self, *more, **kinds):
         return self.box.tail(*self.arguments(*more), **kinds)
 
-    def once(self, *more, code=0):
-        result = self.box.run(*self.arguments("--once", *more), timeout=40)
+    def once(self, *more, code=0, env=None):
+        result = self.box.run(*self.arguments("--once", *more), timeout=40, env=env)
         expect(result.code == code and result.out == b"", "%s", result)
         return result
 
@@ -46,8 +67,13 @@ class Audited:
         self.heads.take_file(self.path)
         self.heads.check(log)
         ids = log.change_ids()
-        expect(ids == list(range(1, len(ids) + 1)), "change_ids: %s", ids)
+        first = ids[0] if log.first > 0 and ids else 1
+        expect(ids == list(range(first, len(ids) + first)), "change_ids: %s", ids)
         return log
+
+    def count(self, text):
+        """In all files."""
+        return sum(read_file(name).count(text) for _, name in files_of(self.path))
 
     def rows(self):
         connection = sqlite3.connect(self.database)
@@ -72,6 +98,67 @@ class Audited:
         result = self.box.run("audit", "key", self.path)
         expect(result.code == 0, "%s", result)
         return result.out.decode().split()[0]
+
+
+class Turned(Audited):
+    """A log of several files."""
+
+    def __init__(self, box, *args, files=3):
+        self.writer, path = box.database(TABLE, many(1, 5))
+        super().__init__(box, path, *args)
+        tail = self.start()
+        for i in range(files - 1):
+            self.change(tail, i)
+            self.turn(tail)
+        self.change(tail, files - 1)
+        self.settle(tail)
+        box.stop(tail)
+
+    def settle(self, tail):
+        """What is compressed is compressed when it ends."""
+        if not self.args:
+            self.box.wait_until(lambda: all(
+                name.endswith(".zst") for _, name in self.files()[:-1]), timeout=60)
+
+    def change(self, tail, value):
+        done = self.count(b'"op":"update"')
+        self.writer.sql("c", "UPDATE t SET a = 'n%d' WHERE id = %d" % (value, value % 5 + 1))
+        self.box.wait_until(lambda: self.count(b'"op":"update"') > done, timeout=30)
+
+    def turn(self, tail):
+        count = len(self.files())
+        tail.process.send_signal(signal.SIGHUP)
+        self.box.wait_until(lambda: len(self.files()) > count, timeout=30)
+
+    def files(self):
+        return files_of(self.path)
+
+    def replace(self, index, old, new):
+        """In a file, compressed or not."""
+        name = self.files()[index][1]
+        data = read_file(name)
+        expect(data.count(old) >= 1, "%r is not in %s", old, name)
+        self.write(name, data.replace(old, new, 1))
+
+    def write(self, name, data):
+        """The same file, where it is not compressed."""
+        plain = name.removesuffix(".zst")
+        with open(plain, "wb") as file:
+            file.write(data)
+        os.chmod(plain, 0o600)
+        if name != plain:
+            os.remove(name)
+            subprocess.run(["zstd", "-q", "--rm", plain], check=True)
+
+    def found(self, *args):
+        """Kinds of what verify finds."""
+        result = self.verify("--json", *args, code=1)
+        return [(one["finding"], one["first"], one["last"])
+                for one in json.loads(result.out)["findings"]]
+
+    def keys(self):
+        with open(self.path + ".keys", encoding="utf-8") as file:
+            return [json.loads(line)["key"] for line in file]
 
 
 def test_rows_and_changes_are_lines_and_heads_sign_them(box):
@@ -192,10 +279,8 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(box):
     for i in range(3):
         writer.sql("c", "UPDATE t SET a = %d WHERE id = 1" % i)
         tail.process.send_signal(signal.SIGHUP)
-        box.wait_until(lambda: open(audited.path, "rb").read().count(
-            b'"op":"checkpoint"') >= i + 2, timeout=20)
-    box.wait_until(lambda: open(audited.path, "rb").read().count(b'"op":"update"') == 3,
-                   timeout=20)
+        box.wait_until(lambda: audited.count(b'"op":"checkpoint"') >= i + 2, timeout=20)
+    box.wait_until(lambda: audited.count(b'"op":"update"') == 3, timeout=20)
     os.rmdir(audited.path + ".checkpoint")
     box.stop(tail)
     said = tail.error_text().count("cannot be written")
@@ -206,7 +291,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once(box):
 def test_a_log_that_is_taken_away_while_it_is_written(box):
     """Nothing is signed that nobody will find: the run ends."""
     for i, (do, text) in enumerate((
-            (os.remove, "was removed"), (lambda path: os.truncate(path, 0), "cut it"),
+            (remove, "was removed"), (lambda path: os.truncate(path, 0), "cut it"),
             (lambda path: open(path, "ab").write(b"x\n"), "wrote to it"))):
         writer, path = box.database(TABLE, many(1, 3), name="%d.db" % i)
         audited = Audited(box, path)
@@ -255,7 +340,7 @@ def test_hangup_signs_at_once_and_ends_nothing(box):
     tail = audited.start()
     writer.sql("c", "UPDATE t SET a = 'y' WHERE id = 1")
     tail.process.send_signal(signal.SIGHUP)
-    box.wait_until(lambda: b'"op":"update"' in open(audited.path, "rb").read())
+    box.wait_until(lambda: audited.count(b'"op":"update"') == 1)
     expect(tail.process.poll() is None, "a hangup has ended it")
     box.stop(tail)
     audited.matches()

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from audit.log import Audited, TABLE, many
+from audit.log import Audited, TABLE, many, remove
 from harness.audit import Log, Tree
 from harness.box import expect
 
@@ -245,7 +245,7 @@ def test_a_start_refuses_a_log_that_was_shortened(box):
 
 def test_a_start_refuses_a_log_that_is_gone(box):
     t = Tampered(box)
-    os.remove(t.audited.path)
+    remove(t.audited.path)
     result = t.audited.once(code=1)
     expect("is not there or empty" in result.error_lines[-1], "%s", result)
     expect(not os.path.exists(t.audited.path), "a file was made in its place")

@@ -2,9 +2,11 @@
 with the program openssl."""
 
 import base64
+import glob
 import hashlib
 import json
 import os
+import re
 import subprocess
 
 from .box import expect
@@ -76,32 +78,84 @@ def head_of(note):
     return origin, int(size), base64.b64decode(root, validate=True)
 
 
+def files_of(path):
+    """[(first line, name)]: of two with the same number the plain one."""
+    found = {}
+    for name in sorted(glob.glob(glob.escape(path) + ".[0-9]*")):
+        match = re.fullmatch(r"\.(\d{12,18})(\.zst)?", name[len(path):])
+        if match:
+            found.setdefault(int(match[1]), name)
+    return sorted(found.items()) or [(0, path)]
+
+
+def read_file(name):
+    """Its bytes; those of a compressed one by the program zstd."""
+    try:
+        if not name.endswith(".zst"):
+            with open(name, "rb") as file:
+                return file.read()
+    except FileNotFoundError:           # it was compressed in the meantime
+        name += ".zst"
+    return subprocess.run(["zstd", "-dcq", name], stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
 class Log:
-    """A log as it stands in the file; everything about it is checked."""
+    """A log as it stands in its files; everything about it is checked."""
 
     def __init__(self, box, path, signatures="all"):
-        with open(path, "rb") as file:
-            data = file.read()
-        expect(data.endswith(b"\n"), "%s ends in %r", path, data[-80:])
-        self.raw = data[:-1].split(b"\n")
+        self.raw, self.files = [], []   # lines; numbers of the first ones of files
+        for first, name in files_of(path):
+            data = read_file(name)
+            expect(data.endswith(b"\n"), "%s ends in %r", name, data[-80:])
+            self.files.append(first)
+            self.raw += data[:-1].split(b"\n")
+        self.first = self.files[0]      # line that is there
         self.lines = [json.loads(line) for line in self.raw]
         self.heads = {}                 # size: root
-        self.key = Key(self.lines[0]["key"])
-        tree = Tree()
-        heads = [i for i, line in enumerate(self.lines) if line["op"] == "checkpoint"]
-        for i, (raw, line) in enumerate(zip(self.raw, self.lines)):
-            expect(line["n"] == i, "line %d has number %d", i, line["n"])
-            if line["op"] == "key":
-                self.key = Key(line["key"])
+        self.key = None
+        self.tree = Tree()
+        heads = [line["n"] for line in self.lines if line["op"] == "checkpoint"]
+        for n, (raw, line) in enumerate(zip(self.raw, self.lines), self.first):
+            expect(line["n"] == n, "line %d has number %d", n, line["n"])
+            if n in self.files:
+                self.begin_file(box, n, line)
+            elif line["op"] == "key":
+                self.take_key(box, n, line)
             if line["op"] == "checkpoint":
                 origin, size, root = head_of(line["note"])
-                expect(origin == self.key.name and size == i and root == tree.root(),
-                       "the head in line %d is not of the lines before it", i)
-                if signatures == "all" or i == heads[-1]:
+                expect(origin == self.key.name and size == n and
+                       root == self.tree.root(),
+                       "the head in line %d is not of the lines before it", n)
+                if signatures == "all" or n == heads[-1]:
                     self.key.check(box, line["note"])
                 self.heads[size] = root
-            tree.add(raw)
+            self.tree.add(raw)
         self.signed = heads[-1] if heads else 0
+
+    def begin_file(self, box, n, line):
+        roots = [base64.b64decode(root) for root in line["frontier"]]
+        expect(line["op"] == "file" and line["first"] == n, "line %d: %s", n, line)
+        if n == self.first:
+            self.tree.count, self.tree.stack = n, roots
+        expect(roots == self.tree.stack, "line %d: the file goes on from others", n)
+        self.before, self.base = self.key, self.tree.root()
+        self.key = Key(line["key"])
+        if n > 0:
+            follows = self.lines[n - self.first + 1]
+            expect(follows["op"] == "key" and follows["handed_over"] and
+                   follows["key"] == line["key"], "line %d: no hand-over", n + 1)
+
+    def take_key(self, box, n, line):
+        if not line["handed_over"]:
+            self.key = Key(line["key"])
+            return
+        origin, size, root, key = line["note"].split("\n\n")[0].split("\n")
+        expect(n - 1 in self.files and int(size) == n - 1 and
+               base64.b64decode(root) == self.base and key == line["key"] and
+               origin == self.key.name, "line %d: another hand-over", n)
+        if self.before:
+            self.before.check(box, line["note"])
 
     def of(self, *ops):
         return [line for line in self.lines if line["op"] in ops]
@@ -147,10 +201,8 @@ class Heads:
             with open(path + ".checkpoint", encoding="utf-8") as file:
                 _, size, root = head_of(file.read())
             self.take({size: root})
-        if not os.path.exists(path):
-            return
-        with open(path, "rb") as file:
-            data = file.read()
+        data = b"".join(read_file(name) for _, name in files_of(path)
+                        if os.path.exists(name) or os.path.exists(name + ".zst"))
         for line in data.split(b"\n"):
             at = line.find(b'"op":"checkpoint","note":"')
             if at < 0:
@@ -163,6 +215,10 @@ class Heads:
     def check(self, log):
         """The log holds what each of them signed."""
         tree, left = Tree(), dict(self.roots)
+        if log.first > 0:               # of lines that are gone nothing can be said
+            tree.count = log.first
+            tree.stack = [base64.b64decode(root) for root in log.lines[0]["frontier"]]
+            left = {size: root for size, root in left.items() if size >= log.first}
         for raw in log.raw:
             if tree.count in left:
                 expect(left.pop(tree.count) == tree.root(),

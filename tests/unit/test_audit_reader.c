@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "src/audit/line.h"
+#include "src/audit/reader.h"
 
 #define NEEDLE ((struct span){"\"key\":42,", 9})
 #define OTHER  ((struct span){"zz", 2})

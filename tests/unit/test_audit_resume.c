@@ -36,6 +36,7 @@ static void world_init(struct world *w)
 		     .uuid = UUID,
 		     .position = {.lsn = 100, .chain = 107},
 		     .is_remembered = true,
+		     .is_first = true,
 		     .was_stopped = true}};
 	w->own.here = &w->here;
 }

@@ -3,11 +3,13 @@
 // Verifies an audit log with golang.org/x/mod: sumdb/note for heads, sumdb/tlog for the
 // tree. Nothing of it is rowtail's.
 //
-//	verifier VKEY LOG [CHECKPOINT]...
+//	verifier VKEY FILE[,FILE]... [CHECKPOINT]...
 //	verifier prove VKEY LINE PROOF          of rowtail audit prove
 //	verifier witness VKEY CHECKPOINT BODY   of rowtail audit consistency
 //
-// Each line is a record, exactly as it stands but for its LF. Each checkpoint among them
+// Each line is a record, exactly as it stands but for its LF. A log is in one FILE or in
+// several, in their order, all of them there and none of them compressed: VKEY signs the
+// first, and each other one with a key that the one before it has handed over to. Each checkpoint among them
 // must be signed with VKEY and be of the tree before it; each must be proven consistent
 // with the one before it, and each line to be included in the last one. Each CHECKPOINT,
 // which was kept elsewhere, must be signed and of this tree. Prints a line; exits 1 with
@@ -89,6 +91,57 @@ func (h hashes) check(which string, one head) {
 	if err != nil || root != one.root {
 		fail("%s: not the root of %d lines (%v)", which, one.size, err)
 	}
+}
+
+// checkFrontier: these are the roots of the perfect trees of the first `size` lines.
+func (h hashes) checkFrontier(size int64, roots []string) {
+	first := int64(0)
+	for bit := int64(1) << 62; bit > 0; bit >>= 1 {
+		if size&bit == 0 {
+			continue
+		}
+		if len(roots) == 0 {
+			fail("line %d: too few roots", size)
+		}
+		level := 0
+		for int64(1)<<level < bit {
+			level++
+		}
+		got, err := h.ReadHashes([]int64{tlog.StoredHashIndex(level, first>>level)})
+		if err != nil || base64.StdEncoding.EncodeToString(got[0][:]) != roots[0] {
+			fail("line %d: the file goes on from others (%v)", size, err)
+		}
+		roots = roots[1:]
+		first += bit
+	}
+	if len(roots) > 0 {
+		fail("line %d: too many roots", size)
+	}
+}
+
+func text(raw json.RawMessage) string {
+	var out string
+	if err := json.Unmarshal(raw, &out); err != nil {
+		fail("no key: %v", err)
+	}
+	return out
+}
+
+// handOver: the file of line `size` has another key, of which `before` says so.
+func (h hashes) handOver(size int64, signed string, key string, before note.Verifier) note.Verifier {
+	n, err := note.Open([]byte(signed), note.VerifierList(before))
+	if err != nil {
+		fail("line %d: the hand-over: %v", size+1, err)
+	}
+	root, err := tlog.TreeHash(size, h)
+	if err != nil {
+		fail("line %d: %v", size, err)
+	}
+	want := fmt.Sprintf("%s\n%d\n%s\n%s\n", before.Name(), size, root, key)
+	if n.Text != want {
+		fail("line %d: the hand-over says %q, not %q", size+1, n.Text, want)
+	}
+	return newVerifier(key)
 }
 
 func readFile(path string) []byte {
@@ -176,24 +229,44 @@ func main() {
 		witness(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
-	verifier := newVerifier(os.Args[1])
-	verifiers := note.VerifierList(verifier)
-	data := readFile(os.Args[2])
-	if !bytes.HasSuffix(data, []byte("\n")) {
-		fail("the last line has no end")
+	keys := []note.Verifier{newVerifier(os.Args[1])}
+	verifiers := note.VerifierList(keys...)
+	verifier := keys[0]
+	var lines [][]byte
+	starts := map[int64]bool{}
+	for _, path := range strings.Split(os.Args[2], ",") {
+		data := readFile(path)
+		if !bytes.HasSuffix(data, []byte("\n")) {
+			fail("%s: the last line has no end", path)
+		}
+		starts[int64(len(lines))] = true
+		lines = append(lines, bytes.Split(data[:len(data)-1], []byte("\n"))...)
 	}
-	lines := bytes.Split(data[:len(data)-1], []byte("\n"))
 	var stored hashes
 	var last head
 	heads := 0
 	for i, line := range lines {
 		var what struct {
-			N    *int64
-			Op   string
-			Note string
+			N        *int64
+			Op       string
+			Note     string
+			Key      json.RawMessage
+			First    int64
+			Frontier []string
 		}
 		if err := json.Unmarshal(line, &what); err != nil || what.N == nil || *what.N != int64(i) {
 			fail("line %d: no line of that number (%v)", i, err)
+		}
+		if starts[int64(i)] {
+			if what.Op != "file" || what.First != int64(i) {
+				fail("line %d: no first line of a file", i)
+			}
+			stored.checkFrontier(int64(i), what.Frontier)
+		}
+		if i > 0 && starts[int64(i)-1] && i > 1 {
+			verifier = stored.handOver(int64(i)-1, what.Note, text(what.Key), verifier)
+			keys = append(keys, verifier)
+			verifiers = note.VerifierList(verifier)
 		}
 		if what.Op == "checkpoint" {
 			one, err := openHead([]byte(what.Note), verifiers, verifier.Name())
@@ -224,6 +297,7 @@ func main() {
 			fail("line %d: %v", i, err)
 		}
 	}
+	verifiers = note.VerifierList(keys...)
 	for _, path := range os.Args[3:] {
 		one, err := openHead(readFile(path), verifiers, verifier.Name())
 		if err != nil {

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/audit_retention.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "sinks/output_path.h"
+#include "src/audit/files.h"
+#include "src/audit/line.h"
+#include "src/audit/note.h"
+#include "src/audit/reader.h"
+#include "src/base/clock.h"
+#include "src/base/fault.h"
+#include "src/base/file_io.h"
+#include "src/base/log.h"
+#include "src/base/owned_file.h"
+#include "src/base/quote.h"
+#include "src/base/thread.h"
+#include "src/base/time_text.h"
+
+#define LOOK_NS    NS_PER_H
+#define LEVEL      3 /* of Zstandard */
+#define NICENESS   5
+#define BLOCK      ((size_t)131072)
+#define NOTE_BYTES 4096 /* of a checkpoint that is kept elsewhere, at most */
+#define TEMP       AUDIT_ZST ".tmp"
+
+struct audit_retention {
+	struct audit_retention_settings settings;
+	int64_t next_ns; /* monotonic: when files are looked at again */
+	bool is_unsure;  /* that no head is kept elsewhere was said */
+	bool is_held;    /* that none of them covers what is due was said */
+	bool has_thread;
+	bool has_failed; /* that a file cannot be compressed was said; the thread's */
+	atomic_bool is_stopped;
+	pthread_t thread;
+	pthread_mutex_t mutex; /* of the names of closed files, and of `is_asked` */
+	pthread_cond_t asked;
+	bool is_asked;
+};
+
+static void sync_folder(const char *path)
+{
+	char *folder = output_path_folder(path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		(void)!file_sync_all(fd);
+		(void)close(fd);
+	}
+	free(folder);
+}
+
+/* ---- compressing ---- */
+
+struct packing {
+	struct audit_retention *retention;
+	const char *path; /* PATH.N */
+	int in, out;
+	char *plain, *packed;
+	ZSTD_CCtx *packer;
+	ZSTD_DCtx *unpacker;
+};
+
+static bool is_stopped(const struct packing *p)
+{
+	return atomic_load(&p->retention->is_stopped);
+}
+
+static bool write_packed(struct packing *p, ZSTD_inBuffer *in, ZSTD_EndDirective how,
+			 off_t *at)
+{
+	size_t left;
+
+	do {
+		ZSTD_outBuffer out = {p->packed, BLOCK, 0};
+
+		left = ZSTD_compressStream2(p->packer, &out, in, how);
+		if (ZSTD_isError(left)) {
+			errno = ENOMEM;
+			return false;
+		}
+		if (!file_write_at(p->out, p->packed, out.pos, *at)) {
+			return false;
+		}
+		*at += (off_t)out.pos;
+	} while (how == ZSTD_e_end ? left > 0 : in->pos < in->size);
+	return true;
+}
+
+static bool pack(struct packing *p)
+{
+	off_t from = 0, to = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && !is_stopped(p)) {
+		n = file_read_at(p->in, p->plain, BLOCK, from);
+		if (n >= 0) {
+			ZSTD_inBuffer in = {p->plain, (size_t)n, 0};
+
+			from += n;
+			if (!write_packed(p, &in, n > 0 ? ZSTD_e_continue : ZSTD_e_end,
+					  &to)) {
+				n = -1;
+			}
+		}
+	}
+	return n == 0 && !is_stopped(p) && file_sync(p->out);
+}
+
+/* Does what was written give back what was read? */
+static bool is_same(struct packing *p)
+{
+	char *again = malloc(BLOCK);
+	off_t from = 0, at = 0;
+	ssize_t n = again ? 1 : -1;
+	size_t left = 1;
+
+	while (n > 0 && !is_stopped(p)) {
+		ZSTD_inBuffer in = {p->packed, 0, 0};
+
+		n = file_read_at(p->out, p->packed, BLOCK, from);
+		in.size = n > 0 ? (size_t)n : 0;
+		from += n > 0 ? n : 0;
+		while (n > 0 && in.pos < in.size) {
+			ZSTD_outBuffer out = {again, BLOCK, 0};
+
+			left = ZSTD_decompressStream(p->unpacker, &out, &in);
+			if (ZSTD_isError(left) ||
+			    !file_read_exactly(p->in, p->plain, out.pos, at) ||
+			    memcmp(p->plain, again, out.pos) != 0) {
+				n = -1;
+			}
+			at += (off_t)out.pos;
+		}
+	}
+	if (n == 0) { /* and nothing more */
+		n = file_read_at(p->in, p->plain, 1, at);
+	}
+	free(again);
+	errno = n == 0 && left == 0 ? 0 : EIO;
+	return errno == 0;
+}
+
+/* The compressed file takes the place of the plain one, unless that went meanwhile. */
+static bool replace(struct packing *p, const char *temp, const char *packed)
+{
+	bool is_done = true;
+
+	(void)pthread_mutex_lock(&p->retention->mutex);
+	if (access(p->path, F_OK) != 0) {
+		(void)unlink(temp);
+	} else {
+		is_done = rename(temp, packed) == 0;
+		FAULT_POINT("audit-packed");
+		if (is_done) {
+			sync_folder(p->path);
+			is_done = unlink(p->path) == 0;
+		}
+		FAULT_POINT("audit-unpacked-gone");
+	}
+	(void)pthread_mutex_unlock(&p->retention->mutex);
+	return is_done;
+}
+
+/* One that may only be appended to cannot go. */
+static bool may_go(int fd)
+{
+	struct stat st;
+	int flags = 0;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 1 &&
+	       (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0 ||
+		(flags & (FS_APPEND_FL | FS_IMMUTABLE_FL)) == 0);
+}
+
+static bool open_packing(struct packing *p, const char *temp)
+{
+	(void)unlink(temp);
+	p->out = open(temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	p->plain = malloc(BLOCK);
+	p->packed = malloc(BLOCK);
+	p->packer = ZSTD_createCCtx();
+	p->unpacker = ZSTD_createDCtx();
+	if (p->out < 0) {
+		return false;
+	}
+	errno = ENOMEM;
+	return p->plain && p->packed && p->packer && p->unpacker &&
+	       fchmod(p->out, 0600) == 0 &&
+	       !ZSTD_isError(
+		   ZSTD_CCtx_setParameter(p->packer, ZSTD_c_compressionLevel, LEVEL)) &&
+	       !ZSTD_isError(ZSTD_CCtx_setParameter(p->packer, ZSTD_c_checksumFlag, 1));
+}
+
+static void close_packing(struct packing *p)
+{
+	int why = errno;
+
+	(void)ZSTD_freeCCtx(p->packer);
+	(void)ZSTD_freeDCtx(p->unpacker);
+	free(p->plain);
+	free(p->packed);
+	if (p->out >= 0) {
+		(void)close(p->out);
+	}
+	(void)close(p->in);
+	errno = why;
+}
+
+static void compress_file(struct audit_retention *r, const struct audit_file *file,
+			  uint64_t first)
+{
+	struct packing p = {.retention = r, .path = file->path, .out = -1};
+	char *packed = audit_files_name_with(r->settings.path, first, AUDIT_ZST);
+	char *temp = audit_files_name_with(r->settings.path, first, TEMP);
+	bool is_done = false;
+
+	p.in = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (packed && temp && p.in >= 0 && !may_go(p.in)) {
+		(void)close(p.in);
+		is_done = true;
+	} else if (packed && temp && p.in >= 0) {
+		is_done = open_packing(&p, temp) && pack(&p) && is_same(&p) &&
+			  replace(&p, temp, packed);
+		close_packing(&p);
+	}
+	if (!is_done && temp) {
+		int why = errno;
+
+		(void)unlink(temp);
+		errno = why;
+	}
+	if (!is_done && !r->has_failed && !atomic_load(&r->is_stopped)) {
+		log_warn("%s cannot be compressed: %s; it stays as it is, and is tried "
+			 "again",
+			 quote(file->path).text, strerror(errno));
+		r->has_failed = true;
+	}
+	free(packed);
+	free(temp);
+}
+
+static void compress_all(struct audit_retention *r)
+{
+	struct audit_files files;
+	struct error ignored;
+
+	if (audit_files_list(r->settings.path, &files, &ignored) != ST_OK) {
+		return;
+	}
+	for (size_t i = 0; i + 1 < files.count && !atomic_load(&r->is_stopped); i++) {
+		if (!files.list[i].is_compressed) {
+			compress_file(r, &files.list[i], files.list[i].first);
+		}
+	}
+	audit_files_clear(&files);
+}
+
+static void *run(void *context)
+{
+	struct audit_retention *r = context;
+
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+	(void)pthread_mutex_lock(&r->mutex);
+	while (!atomic_load(&r->is_stopped)) {
+		if (!r->is_asked) {
+			(void)pthread_cond_wait(&r->asked, &r->mutex);
+			continue;
+		}
+		r->is_asked = false;
+		(void)pthread_mutex_unlock(&r->mutex);
+		compress_all(r);
+		(void)pthread_mutex_lock(&r->mutex);
+	}
+	(void)pthread_mutex_unlock(&r->mutex);
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+enum status audit_retention_open(const struct audit_retention_settings *settings,
+				 struct audit_retention **out, struct error *err)
+{
+	struct audit_retention *r = calloc(1, sizeof *r);
+	enum status status;
+
+	if (!r) {
+		return error_no_memory(err, "the files of the audit log");
+	}
+	r->settings = *settings;
+	r->is_asked = true; /* a run may have ended before it was done */
+	atomic_init(&r->is_stopped, false);
+	(void)pthread_mutex_init(&r->mutex, NULL);
+	(void)pthread_cond_init(&r->asked, NULL);
+	if (settings->compresses) {
+		status = thread_start(&r->thread, run, r, "compressing", err);
+		if (status != ST_OK) {
+			audit_retention_close(r);
+			return status;
+		}
+		r->has_thread = true;
+	}
+	*out = r;
+	return ST_OK;
+}
+
+void audit_retention_close(struct audit_retention *retention)
+{
+	if (!retention) {
+		return;
+	}
+	if (retention->has_thread) {
+		(void)pthread_mutex_lock(&retention->mutex);
+		atomic_store(&retention->is_stopped, true);
+		(void)pthread_cond_signal(&retention->asked);
+		(void)pthread_mutex_unlock(&retention->mutex);
+		(void)pthread_join(retention->thread, NULL);
+	}
+	(void)pthread_cond_destroy(&retention->asked);
+	(void)pthread_mutex_destroy(&retention->mutex);
+	free(retention);
+}
+
+void audit_retention_look(struct audit_retention *retention)
+{
+	retention->next_ns = 0;
+	(void)pthread_mutex_lock(&retention->mutex);
+	retention->is_asked = true;
+	(void)pthread_cond_signal(&retention->asked);
+	(void)pthread_mutex_unlock(&retention->mutex);
+}
+
+/* ---- what goes ---- */
+
+/* When a file began, by its first line; 0: it does not say. */
+static int64_t begin_time(const struct audit_files *files, size_t at)
+{
+	struct audit_reader reader;
+	struct audit_line what;
+	struct span line;
+	struct error ignored;
+	bool is_whole;
+	char text[40] = "";
+	int64_t time = 0;
+
+	audit_reader_open_files(&reader, files, at);
+	if (audit_reader_next(&reader, &line, &is_whole, &ignored) == ST_OK) {
+		audit_line_read(line.bytes, line.len, &what);
+		if (what.time.bytes && what.time.len < sizeof text) {
+			memcpy(text, what.time.bytes, what.time.len);
+		}
+	}
+	audit_reader_close(&reader);
+	return time_text_read(text, &time) ? time : 0;
+}
+
+/* The lines that the head signs which is kept elsewhere; 0: there is none. */
+static uint64_t kept_size(const struct audit_retention *r)
+{
+	char text[NOTE_BYTES];
+	struct audit_note note;
+	struct error ignored;
+	int fd = open(r->settings.checkpoint, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t len = fd >= 0 ? file_read_at(fd, text, sizeof text, 0) : -1;
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return len > 0 && audit_note_parse(text, (size_t)len, &note, &ignored) == ST_OK
+		   ? note.head.size
+		   : 0;
+}
+
+/* Is the head for it elsewhere? What is said is said once. */
+static bool is_covered(struct audit_retention *r, uint64_t end)
+{
+	if (!r->settings.checkpoint) {
+		if (!r->is_unsure) {
+			log_warn("%s: files go though nothing says that a head of "
+				 "their lines has left the machine: see "
+				 "audit.retention.checkpoint",
+				 quote(r->settings.path).text);
+		}
+		r->is_unsure = true;
+		return true;
+	}
+	if (kept_size(r) >= end) {
+		r->is_held = false;
+		return true;
+	}
+	if (!r->is_held) {
+		log_warn("%s: files whose time has come stay, as %s signs none of "
+			 "their ends yet: copy a newer PATH.checkpoint away and then "
+			 "to there",
+			 quote(r->settings.path).text,
+			 quote(r->settings.checkpoint).text);
+	}
+	r->is_held = true;
+	return false;
+}
+
+static bool is_due(const struct audit_retention *r, const struct audit_files *files,
+		   size_t at, uint64_t bytes)
+{
+	int64_t end;
+
+	if (bytes > r->settings.bytes) {
+		return true;
+	}
+	if (r->settings.age_ns == 0) {
+		return false;
+	}
+	end = begin_time(files, at + 1); /* it ended when the next one began */
+	return end > 0 && clock_wall_ns() - end >= r->settings.age_ns;
+}
+
+enum status audit_retention_due(struct audit_retention *retention,
+				struct audit_gone *out, struct error *err)
+{
+	struct audit_files files;
+	uint64_t bytes = 0;
+	int64_t now = clock_mono_ns();
+
+	*out = (struct audit_gone){0};
+	if ((retention->settings.age_ns == 0 &&
+	     retention->settings.bytes == UINT64_MAX) ||
+	    now < retention->next_ns) {
+		return ST_OK;
+	}
+	retention->next_ns = now + LOOK_NS;
+	if (audit_files_list(retention->settings.path, &files, err) != ST_OK) {
+		return err->status;
+	}
+	for (size_t i = 0; i < files.count; i++) {
+		bytes += (uint64_t)files.list[i].bytes;
+	}
+	for (size_t i = 0; i + 1 < files.count; i++) {
+		uint64_t end = files.list[i + 1].first;
+
+		if (!is_due(retention, &files, i, bytes) ||
+		    !is_covered(retention, end)) {
+			break;
+		}
+		out->files++;
+		out->first = files.list[0].first;
+		out->end = end;
+		bytes -= (uint64_t)files.list[i].bytes;
+	}
+	audit_files_clear(&files);
+	return ST_OK;
+}
+
+enum status audit_retention_remove(struct audit_retention *retention,
+				   const struct audit_gone *gone, struct error *err)
+{
+	struct audit_files files;
+	enum status status = audit_files_list(retention->settings.path, &files, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	(void)pthread_mutex_lock(&retention->mutex);
+	for (size_t i = 0; i + 1 < files.count && files.list[i].first < gone->end;
+	     i++) {
+		char *packed = audit_files_name_with(retention->settings.path,
+						     files.list[i].first, AUDIT_ZST);
+
+		FAULT_POINT("audit-before-gone");
+		if ((unlink(files.list[i].path) != 0 && errno != ENOENT) || !packed ||
+		    (unlink(packed) != 0 && errno != ENOENT)) {
+			log_warn("%s cannot be removed, though its time has come: %s",
+				 quote(files.list[i].path).text, strerror(errno));
+		}
+		free(packed);
+	}
+	(void)pthread_mutex_unlock(&retention->mutex);
+	log_info("%s: %" PRIu64 " files with the lines %" PRIu64 " to %" PRIu64
+		 " are gone, as audit.retention has it",
+		 quote(retention->settings.path).text, gone->files, gone->first,
+		 gone->end - 1);
+	sync_folder(retention->settings.path);
+	audit_files_clear(&files);
+	return ST_OK;
+}
