@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sinks/audit_body.h"
 #include "src/audit/line.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
@@ -22,59 +23,6 @@
 
 #define BATCH_BYTES 65536         /* so much is written at once */
 #define KEYS_START  "{\"first\":" /* of a line of PATH.keys */
-
-/* ---- bodies ---- */
-
-void audit_body_begin(struct buffer *body, const char *op)
-{
-	int64_t now = clock_wall_ns();
-	time_t seconds = (time_t)(now / NS_PER_S);
-	struct tm tm = {0};
-	char text[64];
-	size_t len;
-
-	(void)gmtime_r(&seconds, &tm);
-	len = strftime(text, sizeof text, "\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + len, sizeof text - len, ".%03dZ\",\"op\":\"",
-		       (int)(now % NS_PER_S / NS_PER_MS));
-	buffer_add_str(body, text);
-	buffer_add_str(body, op);
-	buffer_add_char(body, '"');
-}
-
-static void add_name(struct buffer *body, const char *name)
-{
-	buffer_add_str(body, ",\"");
-	buffer_add_str(body, name);
-	buffer_add_str(body, "\":");
-}
-
-void audit_body_text(struct buffer *body, const char *name, const char *text)
-{
-	char *safe = strdup(text);
-
-	add_name(body, name);
-	buffer_add_char(body, '"');
-	if (!safe) {
-		body->failed = true;
-		return;
-	}
-	utf8_make_safe(safe);
-	for (const char *c = safe; *c; c++) {
-		if (*c == '"' || *c == '\\') {
-			buffer_add_char(body, '\\');
-		}
-		buffer_add_char(body, *c);
-	}
-	buffer_add_char(body, '"');
-	free(safe);
-}
-
-void audit_body_number(struct buffer *body, const char *name, uint64_t number)
-{
-	add_name(body, name);
-	buffer_add_u64(body, number);
-}
 
 /* ---- lines ---- */
 
@@ -339,20 +287,6 @@ enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 }
 
 /* ---- heads ---- */
-
-/* "note":"…" with its line ends escaped; nothing else in it needs that. */
-void audit_body_note(struct buffer *body, const struct buffer *note)
-{
-	buffer_add_str(body, ",\"note\":\"");
-	for (size_t i = 0; i < note->len; i++) {
-		if (note->bytes[i] == '\n') {
-			buffer_add_str(body, "\\n");
-		} else {
-			buffer_add_char(body, note->bytes[i]);
-		}
-	}
-	buffer_add_char(body, '"');
-}
 
 /* Nobody took it away while it was written, cut it or appended to it. */
 static enum status check_file(const struct audit_log *log, struct error *err)

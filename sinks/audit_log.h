@@ -61,18 +61,9 @@ void audit_log_turn(struct audit_log *log, int fd, const char *file_path,
 enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 			       const struct buffer *handover,
 			       struct error *err) MUST_CHECK;
-/* ,"NAME":"NOTE" of a signed note. */
-void audit_body_note(struct buffer *body, const struct buffer *note);
 
 /* What is at the names beside the log is an audit log's, or is nothing: else it is
  * somebody's file, and is left alone. ST_CONFIG. */
 enum status audit_log_check_beside(const char *path, struct error *err) MUST_CHECK;
-
-/* Begin a body: "time":"…","op":"OP" as of now; the caller goes on with a comma, or
- * closes it with a brace. */
-void audit_body_begin(struct buffer *body, const char *op);
-/* ,"NAME":"TEXT" with escapes; what is no UTF-8 becomes U+FFFD. */
-void audit_body_text(struct buffer *body, const char *name, const char *text);
-void audit_body_number(struct buffer *body, const char *name, uint64_t number);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sinks/audit_clock.h"
+#include "sinks/audit_lines.h"
 #include "sinks/audit_log.h"
 #include "sinks/audit_place.h"
 #include "sinks/audit_retention.h"
@@ -307,31 +308,6 @@ static enum status audit_claim(struct sink *sink, const struct sink_own *own,
 
 /* ---- begin: lines of the start ---- */
 
-static enum status add_body(struct audit_sink *s, struct buffer *body,
-			    struct error *err)
-{
-	enum status status;
-
-	buffer_add_char(body, '}');
-	status = buffer_ok(body)
-		     ? audit_log_add(&s->log, (struct span){body->bytes, body->len},
-				     false, err)
-		     : error_no_memory(err, "a line of the audit log");
-	buffer_clear(body);
-	return status;
-}
-
-static enum status add_gap(struct audit_sink *s, const char *why, struct error *err)
-{
-	struct buffer body;
-
-	buffer_init(&body);
-	audit_body_begin(&body, "gap");
-	audit_body_text(&body, "why", why);
-	log_info("%s: the log tells of a gap: %s", quote(s->log.path).text, why);
-	return add_body(s, &body, err);
-}
-
 /* From here on times are earlier than those before. */
 static enum status note_clock(struct audit_sink *s, struct error *err)
 {
@@ -344,96 +320,7 @@ static enum status note_clock(struct audit_sink *s, struct error *err)
 	}
 	(void)snprintf(why, sizeof why, "the clock went back from %s to %s",
 		       time_text_ms(was_ns).text, time_text_ms(now_ns).text);
-	return add_gap(s, why, err);
-}
-
-static void add_key(struct audit_sink *s, struct buffer *body)
-{
-	buffer_add_str(body, ",\"key\":\"");
-	audit_key_add(body, &s->log.secrets.key, false);
-	buffer_add_char(body, '"');
-}
-
-/* The first line of a file. */
-static enum status add_file(struct audit_sink *s, struct error *err)
-{
-	const struct audit_tree *tree = &s->log.tree;
-	struct buffer body;
-
-	buffer_init(&body);
-	audit_body_begin(&body, "file");
-	audit_body_number(&body, "version", 1);
-	audit_body_text(&body, "origin", s->log.secrets.key.name);
-	audit_body_number(&body, "first", tree->count);
-	buffer_add_str(&body, ",\"frontier\":[");
-	for (unsigned i = 0; i < tree->root_count; i++) {
-		buffer_add_str(&body, i > 0 ? ",\"" : "\"");
-		audit_base64_add(&body, tree->roots[i].bytes, AUDIT_HASH_BYTES);
-		buffer_add_char(&body, '"');
-	}
-	buffer_add_char(&body, ']');
-	add_key(s, &body);
-	audit_body_text(&body, "uuid", s->uuid);
-	audit_body_text(&body, "database", s->database);
-	return add_body(s, &body, err);
-}
-
-/* A new key signs from here on; the one before it says so in `handover`, or cannot:
- * NULL. */
-static enum status add_new_key(struct audit_sink *s, const struct buffer *handover,
-			       struct error *err)
-{
-	struct buffer body;
-
-	buffer_init(&body);
-	audit_body_begin(&body, "key");
-	add_key(s, &body);
-	buffer_add_str(&body, ",\"handed_over\":");
-	buffer_add_str(&body, handover ? "true" : "false");
-	if (handover) {
-		audit_body_note(&body, handover);
-	}
-	return add_body(s, &body, err);
-}
-
-/* So many lines are gone with their files. */
-static enum status add_gone(struct audit_sink *s, const struct audit_gone *gone,
-			    struct error *err)
-{
-	struct buffer body;
-
-	buffer_init(&body);
-	audit_body_begin(&body, "retention");
-	audit_body_number(&body, "files", gone->files);
-	audit_body_number(&body, "first", gone->first);
-	audit_body_number(&body, "last", gone->end - 1);
-	return add_body(s, &body, err);
-}
-
-static enum status add_start(struct audit_sink *s, const struct sink_start *start,
-			     struct error *err)
-{
-	struct sink_position now;
-	struct buffer body;
-	struct stat st = {0};
-	char settings[17];
-
-	s->settings.position(s->settings.context, &now);
-	(void)stat(start->database, &st);
-	(void)snprintf(settings, sizeof settings, "%016" PRIx64, now.settings_hash);
-	buffer_init(&body);
-	audit_body_begin(&body, "start");
-	audit_body_text(&body, "version", ROWTAIL_VERSION);
-	audit_body_text(&body, "database", start->database);
-	audit_body_number(&body, "device", (uint64_t)st.st_dev);
-	audit_body_number(&body, "inode", (uint64_t)st.st_ino);
-	audit_body_number(&body, "lsn", now.lsn);
-	audit_body_number(&body, "change_id", now.change_id);
-	audit_body_text(&body, "settings", settings);
-	if (start->at_start) {
-		buffer_add_str(&body, ",\"repeats_transaction\":true");
-	}
-	return add_body(s, &body, err);
+	return audit_add_gap(&s->log, why, err);
 }
 
 /* The name of a new log: no other one has it. */
@@ -495,6 +382,7 @@ static enum status cut(struct audit_sink *s, struct error *err)
 static enum status add_lines(struct audit_sink *s, const struct sink_start *start,
 			     struct error *err)
 {
+	struct sink_position now;
 	enum status status = ST_OK;
 
 	audit_clock_open(&s->clock, s->log.writer.fd);
@@ -505,18 +393,21 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 			    audit_log_note_key(&s->log, s->log.tree.count, NULL, err);
 		}
 		if (status == ST_OK) {
-			status = s->log.tree.count == 0 ? add_file(s, err)
-							: add_new_key(s, NULL, err);
+			status =
+			    s->log.tree.count == 0
+				? audit_add_file(&s->log, s->uuid, s->database, err)
+				: audit_add_key(&s->log, NULL, err);
 		}
 	}
 	if (status == ST_OK) {
 		status = note_clock(s, err);
 	}
 	if (status == ST_OK && *s->decision.gap) {
-		status = add_gap(s, s->decision.gap, err);
+		status = audit_add_gap(&s->log, s->decision.gap, err);
 	}
 	if (status == ST_OK) {
-		status = add_start(s, start, err);
+		s->settings.position(s->settings.context, &now);
+		status = audit_add_start(&s->log, &now, start, err);
 	}
 	return status == ST_OK ? audit_log_sync(&s->log, err) : status;
 }
@@ -648,9 +539,9 @@ static enum status begin_file(struct audit_sink *s, const struct audit_secrets *
 		return status;
 	}
 	audit_log_turn(&s->log, s->file.fd, s->file.file_path, next);
-	status = add_file(s, err);
+	status = audit_add_file(&s->log, s->uuid, s->database, err);
 	if (status == ST_OK) {
-		status = add_new_key(s, handover, err);
+		status = audit_add_key(&s->log, handover, err);
 	}
 	if (status == ST_OK) {
 		status = audit_log_sync(&s->log, err);
@@ -715,7 +606,7 @@ static enum status retire(struct audit_sink *s, struct error *err)
 	if (status != ST_OK || gone.files == 0) {
 		return status;
 	}
-	status = add_gone(s, &gone, err);
+	status = audit_add_retention(&s->log, gone.files, gone.first, gone.end, err);
 	if (status == ST_OK) {
 		status = audit_log_sync(&s->log, err);
 	}
@@ -733,12 +624,8 @@ static enum status flush(struct audit_sink *s, struct error *err)
 	enum status status;
 
 	if (s->log.writer.times_full != s->times_full) {
-		struct buffer body;
-
 		s->times_full = s->log.writer.times_full;
-		buffer_init(&body);
-		audit_body_begin(&body, "full_disk");
-		if (add_body(s, &body, err) != ST_OK) {
+		if (audit_add_full_disk(&s->log, err) != ST_OK) {
 			return err->status;
 		}
 	}
@@ -804,7 +691,6 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 				struct error *err)
 {
 	struct audit_sink *s = sink_of(sink);
-	struct buffer body;
 	enum status status;
 
 	if (s->log.tree.count == 0) {
@@ -813,10 +699,7 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 	if (note_clock(s, err) != ST_OK) {
 		return err->status;
 	}
-	buffer_init(&body);
-	audit_body_begin(&body, "stop");
-	audit_body_text(&body, "why", reason);
-	status = add_body(s, &body, err);
+	status = audit_add_stop(&s->log, reason, err);
 	if (status == ST_OK) {
 		status = flush(s, err);
 	}

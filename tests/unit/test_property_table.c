@@ -276,7 +276,9 @@ static bool property_changes(const struct buffer *base, const struct property *p
 	case TAKES_TOPIC_PART:
 		return word_changes(base, p->name, "other");
 	case TAKES_PATH:
-		return changes(base, "other.db", NULL, NULL);
+		return strcmp(p->name, "database.file.path") == 0
+			   ? changes(base, "other.db", NULL, NULL)
+			   : word_changes(base, p->name, "other");
 	case TAKES_SECRET:
 		return word_changes(base, p->name, "${env:PATH}");
 	case TAKES_BYTES:
