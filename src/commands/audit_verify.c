@@ -520,9 +520,9 @@ static enum status open_check(struct verify *v, struct audit_check_settings *set
 	}
 	if (status == ST_OK && config->audit_database) {
 		v->compares = true;
-		status = audit_database_open(&v->database, config, v->path,
-					     v->files.list[0].first, v->is_written,
-					     err);
+		status =
+		    audit_database_open(&v->database, config, v->path,
+					v->files.list[0].first, v->is_written, err);
 	}
 	return status;
 }
