@@ -63,6 +63,31 @@ static void sync_folder(const char *path)
 	free(folder);
 }
 
+/* When a file began, by its first line; 0: it is none of a log that begins there, and
+ * somebody else's. */
+static int64_t begin_time(const struct audit_files *files, size_t at)
+{
+	struct audit_reader reader;
+	struct audit_line what;
+	struct span line;
+	struct error ignored;
+	bool is_whole;
+	char text[40] = "";
+	int64_t time = 0;
+
+	audit_reader_open_files(&reader, files, at);
+	if (audit_reader_next(&reader, &line, &is_whole, &ignored) == ST_OK) {
+		audit_line_read(line.bytes, line.len, &what);
+		if (what.kind == AUDIT_LINE_FILE &&
+		    what.number == files->list[at].first &&
+		    what.time.len < sizeof text) {
+			memcpy(text, what.time.bytes, what.time.len);
+		}
+	}
+	audit_reader_close(&reader);
+	return time_text_read(text, &time) ? time : 0;
+}
+
 /* ---- compressing ---- */
 
 struct packing {
@@ -262,7 +287,7 @@ static void compress_all(struct audit_retention *r)
 		return;
 	}
 	for (size_t i = 0; i + 1 < files.count && !atomic_load(&r->is_stopped); i++) {
-		if (!files.list[i].is_compressed) {
+		if (!files.list[i].is_compressed && begin_time(&files, i) > 0) {
 			compress_file(r, &files.list[i], files.list[i].first);
 		}
 	}
@@ -344,28 +369,6 @@ void audit_retention_look(struct audit_retention *retention)
 }
 
 /* ---- what goes ---- */
-
-/* When a file began, by its first line; 0: it does not say. */
-static int64_t begin_time(const struct audit_files *files, size_t at)
-{
-	struct audit_reader reader;
-	struct audit_line what;
-	struct span line;
-	struct error ignored;
-	bool is_whole;
-	char text[40] = "";
-	int64_t time = 0;
-
-	audit_reader_open_files(&reader, files, at);
-	if (audit_reader_next(&reader, &line, &is_whole, &ignored) == ST_OK) {
-		audit_line_read(line.bytes, line.len, &what);
-		if (what.time.bytes && what.time.len < sizeof text) {
-			memcpy(text, what.time.bytes, what.time.len);
-		}
-	}
-	audit_reader_close(&reader);
-	return time_text_read(text, &time) ? time : 0;
-}
 
 /* The lines that the head signs which is kept elsewhere; 0: there is none. */
 static uint64_t kept_size(const struct audit_retention *r)
@@ -450,7 +453,8 @@ enum status audit_retention_due(struct audit_retention *retention,
 	for (size_t i = 0; i + 1 < files.count; i++) {
 		uint64_t end = files.list[i + 1].first;
 
-		if (!is_due(retention, &files, i, bytes) ||
+		if (begin_time(&files, i) == 0 || begin_time(&files, i + 1) == 0 ||
+		    !is_due(retention, &files, i, bytes) ||
 		    !is_covered(retention, end)) {
 			break;
 		}

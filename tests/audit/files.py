@@ -40,13 +40,14 @@ def test_each_file_has_a_key_of_its_own_and_is_compressed(box):
     expect(len(set(salts)) == len(salts), "a salt twice")
 
 
-def test_size_and_age_begin_a_file(box):
+def test_a_large_file_is_closed(box):
     writer, path = box.database(TABLE)
     audited = Audited(box, path, "-D", "audit.rotate.bytes=20000")
     tail = audited.start()
     for i in range(30):
         writer.sql("c", many(100 * i, 100 * i + 20))
-    box.wait_until(lambda: audited.count(b'"op":"insert"') == 630, timeout=60)
+        box.wait_until(lambda: audited.count(b'"op":"insert"') == 21 * (i + 1),
+                       timeout=60)
     box.stop(tail)
     log = audited.matches(signatures="last")
     expect(len(log.files) > 3, "files: %s", log.files)
@@ -309,18 +310,33 @@ def test_path_is_never_somebody_elses(box):
     # The name of the next file is somebody's.
     tail = turned.start()
     after = turned.log().tree.count
-    for n in range(after, after + 8):
+    for n in range(after, after + 60):
         with open("%s.%012d" % (turned.path, n), "wb") as file:
             file.write(b"theirs\n")
     tail.process.send_signal(signal.SIGHUP)
     expect(tail.wait_exit(20) in (1, 2), "exit")
     expect("is none of the log's" in tail.error_text(), "%s", tail.error_text())
-    for n in range(after, after + 8):
+    for n in range(after, after + 60):
         name = "%s.%012d" % (turned.path, n)
         expect(read_file(name) == b"theirs\n", "%s was written to", name)
         os.remove(name)
     turned.once()
     turned.matches()
+
+
+def test_a_file_of_that_name_that_is_none_of_the_log_stays(box):
+    """It is neither compressed nor does it go; it has to be moved away."""
+    turned = Turned(box, *PLAIN)
+    name = turned.path + ".000000000001"
+    with open(name, "wb") as file:
+        file.write(b"theirs\n")
+    turned.args = ("-D", "audit.retention.bytes=1")
+    turned.once()
+    expect(read_file(name) == b"theirs\n" and os.path.exists(name), "it was touched")
+    expect("altered" in [kind for kind, *_ in turned.found()], "%s", turned.found())
+    os.remove(name)
+    turned.once()
+    turned.verify()
 
 
 def test_a_copy_that_is_brought_back_is_gone_on_with(box):
