@@ -95,7 +95,7 @@ void wal_writers_look(struct wal_writers *w, const struct wal_index_header *head
 
 struct writers *wal_writers_get(struct wal_writers *w)
 {
-	struct writer *list[WRITERS_MOST];
+	struct writer *list[WRITERS_MOST] = {NULL};
 	bool is_known = false;
 
 	if (w->has_missed) {

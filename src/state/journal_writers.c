@@ -87,7 +87,7 @@ static struct writer *get_writer(const uint8_t **at, const uint8_t *end)
 
 struct writers *journal_writers_get(const uint8_t *from, size_t len)
 {
-	struct writer *list[WRITERS_MOST] = {0};
+	struct writer *list[WRITERS_MOST] = {NULL};
 	struct writers *writers = NULL;
 	const uint8_t *at = from + START_BYTES;
 	size_t total = len >= JOURNAL_WRITERS_LEAST ? get_u32le(from) : 0;

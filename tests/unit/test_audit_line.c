@@ -390,7 +390,7 @@ static void test_what_stands_for_several_transactions_says_so_in_each_line(void 
 
 static struct writers *writers_of(const struct writer *from, size_t total)
 {
-	struct writer *list[4];
+	struct writer *list[4] = {NULL};
 	struct writers *writers;
 
 	for (size_t i = 0; i < total; i++) {

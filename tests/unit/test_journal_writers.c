@@ -19,7 +19,7 @@ static const struct writer some[] = {
 
 static struct writers *make(const struct writer *from, size_t total)
 {
-	struct writer *list[WRITERS_MOST];
+	struct writer *list[WRITERS_MOST] = {NULL};
 	struct writers *writers;
 
 	for (size_t i = 0; i < total; i++) {
