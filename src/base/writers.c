@@ -74,7 +74,8 @@ bool writer_same(const struct writer *a, const struct writer *b)
 
 struct writers *writers_new(struct writer *const *list, size_t total)
 {
-	struct writers *writers = malloc(sizeof *writers + total * sizeof *list);
+	struct writers *writers =
+	    malloc(sizeof *writers + total * sizeof(struct writer *));
 
 	if (!writers) {
 		return NULL;

@@ -126,6 +126,7 @@ def followed(box, name="app"):
 
 
 def test_the_process_that_wrote_is_named(box):
+    box.need("valgrind has no pidfds" if box.options.wrapper else "")
     audited, tail, writers = followed(box)
     writer = writers.start(count=20)
     writers.done()
