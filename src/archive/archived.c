@@ -27,6 +27,7 @@
 #define AHEAD_TXNS  1024u           /* that are read before they are decoded */
 #define AHEAD_BYTES (64u << 20)     /* ... of page images */
 #define ROOM_NS     (2 * NS_PER_MS) /* between two looks at what is decoded */
+#define EXPECTED    256u            /* files that the storage is told of */
 #define ALL_LEVELS  60              /* looks at level 0 alone between two at all */
 
 /* A transaction that was appended. */
@@ -55,6 +56,7 @@ struct archived {
 	size_t ahead_total;
 	uint64_t ahead_bytes;
 	struct captured_txn *unappended; /* read, but the disk was full */
+	uint64_t expected_txid;          /* up to here the storage knows what comes */
 	unsigned tries;                  /* since the last file that was read */
 	unsigned looks;                  /* at level 0 since the last at all */
 	bool is_out_of_reach;            /* said so */
@@ -521,6 +523,24 @@ static enum status look_again(struct archived *a, struct error *err)
 	return status == ST_OK ? error_set(err, ST_END, "no more yet") : status;
 }
 
+/* The files from the next one on may be fetched ahead. */
+static void expect_more(struct archived *a)
+{
+	const struct archive_file *files[EXPECTED];
+	struct way way = a->way; /* its place is what changes */
+	uint64_t txid = a->state.txid;
+	size_t count = 0;
+
+	while (count < EXPECTED &&
+	       (files[count] = way_next(&way, txid, a->until_txid))) {
+		txid = files[count++]->max_txid;
+	}
+	if (count > 1) {
+		storage_expect(a->storage, files, count, STORAGE_WHOLE);
+	}
+	a->expected_txid = txid;
+}
+
 /* One file, if there is one. ST_END: none yet. ST_RETRY: look again at once. */
 static enum status step(struct archived *a, struct error *err)
 {
@@ -534,10 +554,14 @@ static enum status step(struct archived *a, struct error *err)
 	if (!file) {
 		return look_again(a, err);
 	}
+	if (file->max_txid > a->expected_txid) {
+		expect_more(a);
+	}
 	status = file_transaction_read(a->storage, file, &a->state, a->history->spool,
 				       &a->stops, &a->unappended, err);
 	if (status == ST_LOST && a->tries < TRIES) {
 		a->tries++;
+		a->expected_txid = 0;
 		status = look_at_all(a, err);
 		return status == ST_OK ? error_set(err, ST_RETRY, "listed anew")
 				       : status;

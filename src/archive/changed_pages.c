@@ -66,6 +66,22 @@ static enum status take_file(struct changed_pages *changed, struct storage *stor
 	return status;
 }
 
+/* All of them in turn. */
+static void expect_files(struct storage *storage, const struct archive_list *list,
+			 uint64_t older, uint64_t newer)
+{
+	const struct archive_file **files = calloc(list->count + 1, sizeof *files);
+	size_t count = 0;
+
+	while (files && (files[count] = next_file(list, older, newer))) {
+		older = files[count++]->max_txid;
+	}
+	if (files) {
+		storage_expect(storage, files, count, STORAGE_INDEXES);
+	}
+	free(files);
+}
+
 enum status changed_pages_find(struct changed_pages *changed, struct storage *storage,
 			       const struct archive_list *list, uint64_t older,
 			       uint64_t newer, uint32_t limit, struct error *err)
@@ -78,6 +94,7 @@ enum status changed_pages_find(struct changed_pages *changed, struct storage *st
 	if (!changed->bits) {
 		return error_no_memory(err, "the pages between two states");
 	}
+	expect_files(storage, list, older, newer);
 	for (uint64_t txid = older; status == ST_OK && txid < newer;) {
 		const struct archive_file *file = next_file(list, txid, newer);
 

@@ -275,6 +275,21 @@ static enum status check_sum(const struct merging *w, struct error *err)
 			 archive_name(plan->files[plan->count - 1]).text);
 }
 
+/* The newest comes first. */
+static void expect_files(const struct merge *m)
+{
+	size_t count = m->plan->count;
+	const struct archive_file **files = calloc(count + 1, sizeof *files);
+
+	for (size_t i = 0; files && i < count; i++) {
+		files[i] = m->plan->files[count - 1 - i];
+	}
+	if (files) {
+		storage_expect(m->storage, files, count, STORAGE_WHOLE);
+	}
+	free(files);
+}
+
 enum status merge_run(struct merge *m, struct error *err)
 {
 	struct merging w = {.m = m};
@@ -284,6 +299,7 @@ enum status merge_run(struct merge *m, struct error *err)
 	for (size_t i = 0; i < m->plan->count; i++) {
 		w.bytes_total += m->plan->files[i]->size;
 	}
+	expect_files(m);
 	for (size_t i = m->plan->count; status == ST_OK && i > 0; i--) {
 		status = take_file(&w, m->plan->files[i - 1], err);
 	}

@@ -210,6 +210,20 @@ static void close_files(struct archive_pages *p)
 	p->file_count = 0;
 }
 
+/* The newest comes first. */
+static void expect_files(const struct archive_pages *p)
+{
+	const struct archive_file **files = calloc(p->file_count + 1, sizeof *files);
+
+	for (size_t i = 0; files && i < p->file_count; i++) {
+		files[i] = &p->files[p->file_count - 1 - i];
+	}
+	if (files) {
+		storage_expect(p->storage, files, p->file_count, STORAGE_INDEXES);
+	}
+	free(files);
+}
+
 /* Read the indexes of a plan for the same state; without a plan before. */
 static enum status take_plan(struct archive_pages *p, const struct plan *plan,
 			     struct error *err)
@@ -225,6 +239,7 @@ static enum status take_plan(struct archive_pages *p, const struct plan *plan,
 	for (size_t i = 0; i < plan->count; i++) {
 		p->files[i] = *plan->files[i];
 	}
+	expect_files(p);
 	for (size_t i = plan->count; status == ST_OK && i > 0; i--) {
 		status = stop_requested ? error_set(err, ST_STOPPED, "interrupted")
 					: take_file(p, (uint32_t)(i - 1), err);

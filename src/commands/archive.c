@@ -247,9 +247,23 @@ static bool is_damage(const struct archive *a, enum status status)
 	return status == ST_CORRUPT || (status == ST_IO && !a->storage->calls->is_far);
 }
 
+static void expect_files(const struct archive *a)
+{
+	const struct archive_file **files = calloc(a->list.count + 1, sizeof *files);
+
+	for (size_t i = 0; files && i < a->list.count; i++) {
+		files[i] = &a->list.files[i];
+	}
+	if (files) {
+		storage_expect(a->storage, files, a->list.count, STORAGE_WHOLE);
+	}
+	free(files);
+}
+
 static enum status verify_files(const struct archive *a, struct verified *v,
 				struct error *err)
 {
+	expect_files(a);
 	for (size_t i = 0; i < a->list.count; i++) {
 		const struct archive_file *file = &a->list.files[i];
 		enum status status =

@@ -12,6 +12,7 @@
 #include "src/base/quote.h"
 #include "src/base/time_text.h"
 #include "src/storage/file_name.h"
+#include "src/storage/s3_ahead.h"
 #include "src/storage/s3_fault.h"
 #include "src/storage/s3_storage.h"
 #include "src/storage/s3_write.h"
@@ -193,12 +194,33 @@ static size_t piece_size(const struct s3_storage *s, uint64_t rest)
 	return rest < most ? (size_t)rest : most;
 }
 
+/* What was fetched ahead takes the place of the piece. */
+static bool take_ahead(struct s3_file *f, uint64_t start, size_t *len)
+{
+	struct s3_storage *s = s3_storage_of(f->base.storage);
+	uint8_t *bytes =
+	    s->ahead ? s3_ahead_take(s->ahead, &f->file, start, len) : NULL;
+
+	if (!bytes) {
+		return false;
+	}
+	s->stream_count += f->piece == NULL;
+	free(f->piece);
+	f->piece = bytes;
+	f->piece_cap = f->piece_len = *len;
+	f->piece_start = start;
+	return true;
+}
+
 static enum status fetch_piece(struct s3_file *f, uint64_t start, struct error *err)
 {
 	struct s3_storage *s = s3_storage_of(f->base.storage);
 	size_t len = piece_size(s, f->file.size - start);
 	enum status status;
 
+	if (take_ahead(f, start, &len)) {
+		return ST_OK;
+	}
 	if (len > f->piece_cap) {
 		s->stream_count += f->piece == NULL;
 		free(f->piece);
@@ -264,12 +286,29 @@ static enum status read_file(struct storage_file *file, void *bytes, size_t len,
 	return status;
 }
 
+static void expect(struct storage *storage, const struct archive_file *const *files,
+		   size_t count, enum storage_reading how)
+{
+	struct s3_storage *s = s3_storage_of(storage);
+	int connections = s3_client_settings(s->client)->s3_connections;
+	bool is_one = count == 0 || (count == 1 && files[0]->size <= S3_AHEAD_PIECE);
+
+	if (!s->ahead && connections > 1 && !is_one) {
+		s->ahead = s3_ahead_open(s, connections);
+	}
+	if (s->ahead) {
+		s3_ahead_expect(s->ahead, files, count,
+				how == STORAGE_WHOLE ? UINT64_MAX : SMALL_BYTES);
+	}
+}
+
 /* ---- the bucket ---- */
 
 static void close_storage(struct storage *storage)
 {
 	struct s3_storage *s = s3_storage_of(storage);
 
+	s3_ahead_close(s->ahead);
 	s3_client_close(s->client);
 	free(s->answer);
 	free(s->bucket);
@@ -334,6 +373,7 @@ static const struct storage_calls read_calls = {
     .close_file = close_file,
     .close = close_storage,
     .is_far = true,
+    .expect = expect,
     .get_note = s3_get_note,
 };
 
@@ -346,6 +386,7 @@ static const struct storage_calls write_calls = {
     .close_file = close_file,
     .close = close_storage,
     .is_far = true,
+    .expect = expect,
     .put = s3_put,
     .remove = s3_remove,
     .get_note = s3_get_note,

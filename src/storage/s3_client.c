@@ -20,8 +20,9 @@
 #include "src/storage/s3_text.h"
 
 #define TRIES        6
-#define TRIES_START  3 /* to get a connection at all */
-#define RENEWALS     3 /* of the keys, for one request: while they are being written */
+#define TRIES_START  3  /* to get a connection at all */
+#define RENEWALS     3  /* of the keys, for one request: while they are being written */
+#define LOOK_MS      50 /* between two looks whether to give up */
 #define PAUSE_MS     100 /* at most, after the first try; then twice that, and so on */
 #define CONNECT_MS   10000L
 #define TIMEOUT_MS   60000 /* without a setting */
@@ -37,6 +38,7 @@ struct s3_client {
 	struct s3_access access;
 	struct s3_address address;
 	CURL *curl;
+	const _Atomic bool *gives_up; /* NULL: never */
 	int64_t stopped_ns; /* a signal to stop was seen, monotonic; 0: none */
 	char problem[CURL_ERROR_SIZE];
 };
@@ -60,6 +62,16 @@ const char *s3_client_bucket(const struct s3_client *client)
 const char *s3_client_region(const struct s3_client *client)
 {
 	return client->region;
+}
+
+void s3_client_give_up_when(struct s3_client *client, const _Atomic bool *stops)
+{
+	client->gives_up = stops;
+}
+
+const struct storage_settings *s3_client_settings(const struct s3_client *client)
+{
+	return client->settings;
 }
 
 bool s3_client_may_get_keys(const struct s3_client *client)
@@ -301,6 +313,9 @@ static bool has_to_stop(struct s3_client *c)
 {
 	int64_t now;
 
+	if (c->gives_up && *c->gives_up) {
+		return true;
+	}
 	if (!stop_requested) {
 		return false;
 	}
@@ -569,10 +584,14 @@ static bool pause_before(struct s3_client *c, int try)
 {
 	int most = stop_requested ? PAUSE_MS : PAUSE_MS << try;
 	uint64_t x = (uint64_t)clock_mono_ns() * 0x9e3779b97f4a7c15u;
+	int left = most / 4 + (int)(x >> 33) % (most * 3 / 4);
 	struct pollfd stop = {.fd = stop_fd(), .events = POLLIN};
 
-	(void)poll(&stop, stop_requested ? 0 : 1,
-		   most / 4 + (int)(x >> 33) % (most * 3 / 4));
+	while (left > 0 && !has_to_stop(c)) {
+		int ms = c->gives_up && left > LOOK_MS ? LOOK_MS : left;
+
+		left = poll(&stop, stop_requested ? 0 : 1, ms) == 0 ? left - ms : 0;
+	}
 	return !has_to_stop(c);
 }
 

@@ -74,6 +74,12 @@ void s3_client_close(struct s3_client *client);
 enum status s3_client_send(struct s3_client *client, const struct s3_request *request,
 			   struct s3_answer *answer, struct error *err) MUST_CHECK;
 
+/* Once `*stops` is set, by any thread, a request that is under way ends within about a
+ * second. Borrowed. */
+void s3_client_give_up_when(struct s3_client *client, const _Atomic bool *stops);
+/* Those that it was opened with. */
+const struct storage_settings *s3_client_settings(const struct s3_client *client);
+
 /* Keys that it refused now were taken before, and others may come: it may be asked
  * again later. */
 bool s3_client_may_get_keys(const struct s3_client *client);

@@ -13,6 +13,8 @@
 
 #define S3_KEY_BYTES 1025u /* of the longest key, and the NUL */
 
+struct s3_ahead; /* src/storage/s3_ahead.h */
+
 struct s3_storage {
 	struct storage base;
 	struct s3_client *client;
@@ -20,6 +22,7 @@ struct s3_storage {
 	char *prefix;             /* without '/' at its ends */
 	size_t stream_count;      /* files that have a piece in memory */
 	struct s3_answer *answer; /* of the last request */
+	struct s3_ahead *ahead;   /* NULL: nothing was expected yet */
 	unsigned swept; /* bits of levels: nothing of an earlier upload is left */
 };
 

@@ -57,6 +57,12 @@ void archive_list_sort(struct archive_list *list);
 struct storage;
 struct storage_file;
 
+/* What is read of files that come next. */
+enum storage_reading {
+	STORAGE_WHOLE,   /* all of them, from the beginning to the end */
+	STORAGE_INDEXES, /* their ends: all of those that are small */
+};
+
 /* What a kind of storage does. */
 struct storage_calls {
 	/* Append the files of a level, in any order; what has another name is left out,
@@ -71,6 +77,9 @@ struct storage_calls {
 	void (*close_file)(struct storage_file *file);
 	void (*close)(struct storage *storage);
 	bool is_far; /* each read is a request */
+	/* What storage_expect says; NULL: it is of no use. */
+	void (*expect)(struct storage *storage, const struct archive_file *const *files,
+		       size_t count, enum storage_reading how);
 
 	/* What storage_list and storage_time say; NULL: level by level, and times are
 	 * right as they are listed. */
@@ -141,6 +150,18 @@ static inline enum status storage_file_read(struct storage_file *file, void *byt
 					    struct error *err)
 {
 	return file->storage->calls->read(file, bytes, len, offset, got, err);
+}
+
+/* These files will be opened and read next, in this order, which a storage that is far
+ * away may use to fetch them ahead. What it was told before counts no more. The files
+ * need not stay. */
+static inline void storage_expect(struct storage *storage,
+				  const struct archive_file *const *files, size_t count,
+				  enum storage_reading how)
+{
+	if (storage->calls->expect) {
+		storage->calls->expect(storage, files, count, how);
+	}
 }
 
 static inline void storage_file_close(struct storage_file *file)

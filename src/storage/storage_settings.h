@@ -36,9 +36,10 @@ struct storage_settings {
 	 * messages. Any thread. */
 	enum status (*s3_resolve)(const char *setting, const char *reference,
 				  char **value, struct error *err);
-	int s3_timeout_ms; /* of silence, until a request is sent again */
-	int stop_grace_ms; /* requests go on so long after a signal to stop; this is
-			    * no property: 0, but for who writes behind a run */
+	int s3_connections; /* that read ahead; 1 and less: none does */
+	int s3_timeout_ms;  /* of silence, until a request is sent again */
+	int stop_grace_ms;  /* requests go on so long after a signal to stop; this is
+			     * no property: 0, but for who writes behind a run */
 };
 
 /* The path of the folder that `location` is, given as that or as file:PATH; within

@@ -5,6 +5,7 @@ import os
 import signal
 import ssl
 import subprocess
+import threading
 import time
 
 from harness import ltx
@@ -14,6 +15,7 @@ from harness.s3_fake import (AwsHandler, FakeS3, HostHandler, answering, cut, fa
                              passed)
 
 PAGE = 512
+ONE = ["archive.s3.connections=1"]  # so that faults are met in the order of reading
 PREFIX = "backups/the app+1"
 ARCHIVE = "s3://%s/%s" % (BUCKET, PREFIX)
 
@@ -130,9 +132,10 @@ def test_what_passes_is_tried_again(box):
                    busy(429, "TooManyRequests"), busy(400, "RequestTimeout"),
                    [cut] * 3, cut_off * 2, [answering(502, b"<html>bad gateway</html>")]):
         for after in (0, 3):
-            fake.faults = [passed] * after + list(faults)
-            restored(box, fake)
-            expect(not fake.faults, "not all faults were met")
+            for settings in (ONE, ()):
+                fake.faults = [passed] * after + list(faults)
+                restored(box, fake, settings=settings)
+                expect(not fake.faults, "not all faults were met")
 
 
 def test_what_does_not_pass_is_said(box):
@@ -406,10 +409,130 @@ def test_ranges_that_are_others_than_asked(box):
             (answering(206, b"x" * size, [("Content-Range", "bytes x")]),
              "is no LTX file")):
         fake.faults = [passed, passed, fault] * 5
-        refused(box, fake, 1, part)
+        refused(box, fake, 1, part, settings=ONE)
+        fake.faults = [passed] * 3 + [fault]
+        if part != "is no LTX file":
+            # Of several requests at once who asks for the piece fetches it again.
+            restored(box, fake)
+            expect(not fake.faults, "not all faults were met")
+        fake.faults = []
     # What was compacted away meanwhile is planned again.
     fake.faults = [passed, passed, failing(404, "NoSuchKey")]
-    restored(box, fake)
+    restored(box, fake, settings=ONE)
+
+
+def of_files(fake):
+    """The requests for files, as they came."""
+    with fake.lock:
+        return [path for method, path, _ in fake.requests if path.endswith(".ltx")]
+
+
+def is_of_time(handler):
+    return handler.headers["Range"] == "bytes=0-99"
+
+
+def test_files_that_come_next_are_fetched_ahead(box):
+    """Several at once, each only once, by whatever reads many; with one connection one
+    after the other."""
+    fake = filled(box, 30)
+    kinds = (("restore", ARCHIVE, box.path("out.db")), ("archive", "verify", ARCHIVE))
+    for args in kinds:
+        for connections in (1, 2, 4):
+            met = threading.Event()
+            under_way = most = 0
+            lock = threading.Lock()
+
+            def count(handler):
+                nonlocal under_way, most
+                if not handler.path.endswith(".ltx") or is_of_time(handler):
+                    return False
+                with lock:
+                    under_way += 1
+                    most = max(most, under_way)
+                    if under_way == connections:
+                        met.set()
+                met.wait(20 * box.slow if connections > 1 else 0.01)
+                with lock:
+                    under_way -= 1
+                return False
+            fake.requests = []
+            fake.faults = [count] * 40
+            done = fake.run(*args, settings=["archive.s3.connections=%d" % connections])
+            fake.faults = []
+            expect(done.code == 0, "%s", done)
+            expect(met.is_set(), "%s: never %d at once", args[0], connections)
+            # Who reads fetches what is not there yet itself.
+            expect(most <= connections + (connections > 1), "%s: %d at once", args[0], most)
+            if args[0] == "restore":
+                with open(args[2], "rb") as file:
+                    expect(file.read() == state(30), "another state")
+                os.remove(args[2])
+                expect(len(of_files(fake)) == 31, "%d requests", len(of_files(fake)))
+
+
+def test_what_is_fetched_ahead_is_bounded(box):
+    """While the file that is wanted does not come no more than 32 MiB of others do."""
+    fake = FakeS3(box)
+    size, count = 3 << 20, 40
+    pages = {1: b"x" * 65536}
+    fake.put(key_of(9, 1, 1), ltx.encode(1, 1, 65536, 1, pages))
+    for n in range(2, count + 1):
+        # Whatever they have: they are fetched before that is seen.
+        fake.put(key_of(0, n, n), b"y" * size)
+    fake.put(key_of(0, count + 1, count + 1),
+             ltx.encode(count + 1, count + 1, 65536, 1, pages))
+    go = threading.Event()
+
+    def hold(handler):
+        if handler.path.endswith("%016x.ltx" % (count + 1)) and not is_of_time(handler):
+            go.wait(60)
+        return False
+    fake.faults = [hold] * 100
+    process = subprocess.Popen(
+        box.command("restore", ARCHIVE, box.path("out.db"), "-D",
+                    "archive.s3.endpoint=" + fake.endpoint),
+        stderr=subprocess.PIPE, env=environment())
+    most = (32 << 20) // size
+    box.wait_until(lambda: len(of_files(fake)) >= most, 30, "they are not fetched")
+    time.sleep(1)
+    seen = len(of_files(fake))
+    # That one, and the request for its time.
+    expect(seen <= most + 2, "%d requests for files of %d bytes", seen, size)
+    go.set()
+    err = process.communicate(timeout=60 * box.slow)[1].decode()
+    expect(process.returncode == 1 and "is no LTX file" in err, "exit %d: %s",
+           process.returncode, err)
+
+
+def test_an_error_does_not_wait_for_what_is_fetched_ahead(box):
+    fake = filled(box, 30)
+    fake.put(key_of(0, 30, 30), b"no file" * 100)
+
+    def hang(handler):
+        if handler.path.endswith("%016x.ltx" % 30):
+            return False
+        time.sleep(120)
+        return True
+    fake.faults = [passed] + [hang] * 40
+    began = time.monotonic()
+    refused(box, fake, 1, "is no LTX file")
+    expect(time.monotonic() - began < 60, "it waited")
+
+
+def test_a_stop_ends_what_is_fetched_ahead(box):
+    fake = filled(box, 30)
+    # Those of the list and of the time come.
+    fake.faults = [passed] * 2 + [lambda h: time.sleep(120) or True] * 40
+    process = subprocess.Popen(
+        box.command("restore", ARCHIVE, box.path("out.db"), "-D",
+                    "archive.s3.endpoint=" + fake.endpoint),
+        stderr=subprocess.PIPE, env=environment())
+    box.wait_until(lambda: len(of_files(fake)) > 1, 30, "no request")
+    process.send_signal(signal.SIGTERM)
+    err = process.communicate(timeout=60 * box.slow)[1].decode()
+    expect(process.returncode == 1 and "interrupted" in err, "exit %d: %s",
+           process.returncode, err)
+    expect(os.listdir(box.folder) == [], "left behind: %s", os.listdir(box.folder))
 
 
 def test_at_aws_the_bucket_is_in_the_name_of_the_host(box):
@@ -432,7 +555,7 @@ def test_at_aws_the_bucket_is_in_the_name_of_the_host(box):
     expect(done.code == 0, "%s", done)
     with open(out, "rb") as file:
         expect(file.read() == state(6), "another state")
-    expect(fake.hosts == [host + ":443"], "hosts: %s", fake.hosts)
+    expect(set(fake.hosts) == {host + ":443"}, "hosts: %s", fake.hosts)
     expect(all(not path.startswith("/" + BUCKET) for _, path, _ in fake.requests),
            "%s", fake.requests)
     done = box.run("archive", "list", ARCHIVE, env=env, timeout=60)

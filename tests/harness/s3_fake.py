@@ -86,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             self.fake.requests.append((self.command, self.path,
                                        dict(self.headers.items())))
             fault = self.fake.faults.pop(0) if self.fake.faults else None
+        time.sleep(self.fake.delay)
         try:
             if fault and fault(self):
                 return
@@ -323,6 +324,7 @@ class FakeS3:
         self.uploads = {}
         self.upload_count = 0
         self.requests = []
+        self.delay = 0                        # seconds, of each answer
         self.faults = []
         self.page_size = 1000
         self.server = Server(("127.0.0.1", 0), handler)
