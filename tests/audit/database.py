@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 
-from audit.log import Audited
+from audit.log import Audited, Turned
 from harness.box import expect
 from harness.pairs import Pair
 from harness.state import lossless_text, quote
@@ -564,3 +564,26 @@ def test_the_database_is_left_as_it_is(box):
     found = told(compared.verify(code=1)["findings"])
     expect(found == [("not in the log", "t", '{"id": 1}', "")], "%s", found)
     expect(look() == before, "%s", look())
+
+
+def test_a_log_of_many_files(box):
+    """Compressed ones, and what only a file told that is gone is a row without baseline."""
+    turned = Turned(box)
+    compared = Compared(box, turned.database)
+    compared.audited = turned
+    rows = len(turned.rows())
+    expect(compared.equal()["rows"] == rows, "rows")
+    db = sqlite3.connect(turned.database)
+    db.execute("UPDATE t SET a = 'other' WHERE id = (SELECT min(id) FROM t)")
+    db.commit()
+    db.close()
+    found = compared.verify(code=1)["findings"]
+    expect([f["finding"] for f in found] == ["differs from the database"], "%s", found)
+    turned.once()
+    expect(compared.equal()["rows"] == rows, "rows that the next start told")
+    for _, name in turned.files()[:-1]:
+        os.remove(name)
+    report = compared.verify(code=None)
+    database = report["database"]
+    expect(database["differ"] == 0 and database["without_baseline"] > 0 and
+           database["rows"] + database["without_baseline"] == rows, "%s", report)

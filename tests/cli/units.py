@@ -29,6 +29,14 @@ def shipped():
     return sorted(glob.glob(os.path.join(ROOT, "packaging", "*.service")))
 
 
+def of_rowtail():
+    """Those that start it."""
+    for path in shipped():
+        with open(path) as file:
+            if "ExecStart=/usr/local/bin/rowtail " in file.read():
+                yield path
+
+
 def settings(text):
     return dict(re.findall(r"^ *(\w+)=(.*)$", text, re.M))
 
@@ -46,7 +54,7 @@ def verify(text, box, name):
         text = text.replace("/usr/local/bin/" + program, "/bin/true")
     path = box.path(name)
     with open(path, "w") as file:
-        file.write(text.replace("User=app", "User=root"))
+        file.write(re.sub("(User|Group)=(app|rowtail)\n", r"\1=root\n", text))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", path],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = [line for line in done.stdout.decode().splitlines() if name in line]
@@ -57,21 +65,49 @@ def verify(text, box, name):
 def test_systemd_takes_the_units(box):
     if not shutil.which("systemd-analyze"):
         raise NotRun("systemd-analyze is not installed")
-    for path in shipped():
+    for path in shipped() + glob.glob(os.path.join(ROOT, "packaging", "*.path")):
         with open(path) as file:
             verify(file.read(), box, os.path.basename(path))
     verify(re.sub("(?m)^    ", "", documented()), box, "documented.service")
 
 
 def test_the_units_that_are_shipped_cannot_lose(box):
-    found = shipped()
-    expect(len(found) >= 2, "units: %s", found)
+    found = list(of_rowtail())
+    expect(len(found) >= 3, "units: %s", found)
     for path in found:
         with open(path) as file:
             start = settings(file.read())["ExecStart"]
-        expect(re.search(r" --to (file:/|kafka://)", start) and "|" not in start
+        expect(re.search(r" --to (file:/|audit:/|kafka://)", start) and "|" not in start
                and "--state=none" not in start and "disabled" not in start, "%s: %s",
                path, start)
+
+
+def test_a_head_is_sent_and_kept_once_it_has_arrived(box):
+    """The line of rowtail-audit-head.service, with another ssh."""
+    with open(os.path.join(ROOT, "packaging", "rowtail-audit-head.service")) as file:
+        line = re.fullmatch("/bin/sh -ec '(.*)'", settings(file.read())["ExecStart"]).group(1)
+    head = box.path("app.audit.checkpoint")
+    line = line.replace("/var/log/rowtail/app.audit.checkpoint", head)
+    tools, state, arrived = box.path("tools"), box.path("sent"), box.path("arrived")
+    for folder in (tools, state):
+        os.mkdir(folder)
+    with open(os.path.join(tools, "ssh"), "w") as file:
+        file.write("#!/bin/sh\n[ ! -e %s ] && cat >>%s\n" % (box.path("cut"), arrived))
+    os.chmod(os.path.join(tools, "ssh"), 0o755)
+    environment = dict(os.environ, PATH=tools + ":" + os.environ["PATH"],
+                       STATE_DIRECTORY=state, CREDENTIALS_DIRECTORY=box.folder)
+
+    def send(text):
+        with open(head, "w") as file:
+            file.write(text)
+        return subprocess.run(["/bin/sh", "-ec", line], env=environment).returncode
+    kept = os.path.join(state, "sent.checkpoint")
+    expect(send("first\n") == 0 and open(kept).read() == "first\n", "the first")
+    open(box.path("cut"), "w").close()
+    expect(send("second\n") != 0 and open(kept).read() == "first\n", "it did not arrive")
+    os.remove(box.path("cut"))
+    expect(send("third\n") == 0 and open(kept).read() == "third\n", "the third")
+    expect(open(arrived).read() == "first\nthird\n", "%s", open(arrived).read())
 
 
 class Pipe:
