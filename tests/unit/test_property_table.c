@@ -284,7 +284,7 @@ static bool property_changes(const struct buffer *base, const struct property *p
 	case TAKES_BYTES:
 		return word_changes(base, p->name, "1000000000");
 	case TAKES_NUMBER:
-		return word_changes(base, p->name, "1000");
+		return word_changes(base, p->name, p->most < 1000 ? "2" : "1000");
 	case TAKES_TEXT:
 	case TAKES_FAMILY:
 		return sample_changes(base, p);
