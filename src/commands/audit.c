@@ -186,7 +186,8 @@ static const struct action {
 	unsigned takes; /* enum given */
 	enum status (*run)(const struct config *config, struct error *err);
 } actions[] = {
-    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT | GIVEN_DATABASE, audit_verify_run},
+    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT | GIVEN_DATABASE | GIVEN_UNTIL,
+     audit_verify_run},
     {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
     {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS, audit_report_run},
     {"prove", " N", 1, 0, audit_prove_run},

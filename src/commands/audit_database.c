@@ -41,6 +41,10 @@ enum status audit_database_open(struct audit_database *d, const struct config *c
 				 "that no database has what it tells; leave out "
 				 "--database");
 	}
+	if (config->until &&
+	    audit_text_time("--until", config->until, d->until, err) != ST_OK) {
+		return err->status;
+	}
 	d->untold_tables = json_array();
 	d->left_out = json_array();
 	return d->untold_tables && d->left_out ? audit_told_open(&d->told, err)
@@ -82,12 +86,25 @@ static void take_start(struct audit_database *d, struct span line)
 	audit_event_clear(&event);
 }
 
+/* Than the copy's beginning. */
+static bool comes_later(const struct audit_database *d, const struct audit_line *line)
+{
+	size_t len = strlen(d->until);
+
+	return len > 0 && line->time.len == len &&
+	       memcmp(line->time.bytes, d->until, len) > 0;
+}
+
 enum status audit_database_take(struct audit_database *d, struct span line,
 				struct error *err)
 {
 	struct audit_line what;
 
 	audit_line_read(line.bytes, line.len, &what);
+	d->is_until = d->is_until || comes_later(d, &what);
+	if (d->is_until && !d->told.is_settling) {
+		return ST_OK;
+	}
 	if (what.time.bytes) {
 		(void)snprintf(d->time, sizeof d->time, "%.*s",
 			       what.time.len < sizeof d->time ? (int)what.time.len : 0,
@@ -434,6 +451,9 @@ enum status audit_database_compare(struct audit_database *d, json_t *findings,
 		if (status == ST_OK) {
 			status = compare_once(d, err);
 		}
+	}
+	if (status == ST_OK && d->is_until) {
+		status = take_more(d, err);
 	}
 	if (status == ST_OK) {
 		status = audit_told_each(&d->told, NULL, NULL, &d->differ, err);

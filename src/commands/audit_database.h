@@ -7,7 +7,9 @@
  * row in the database file, encoded as the run's settings would have it. The file is
  * read without SQLite and without a lock (src/capture/database_file.h). If somebody
  * writes to it meanwhile it is read again, after the lines that came; if rowtail is
- * writing the log what differs is waited for, some seconds.
+ * writing the log what differs is waited for, some seconds. With --until the file is a
+ * copy that was begun then: lines of a later time are taken behind the comparison, and
+ * what differs counts only if none of them made the row what the copy has.
  *
  * OWNERSHIP audit_database_open / audit_database_close; the configuration and the
  *          path are borrowed.
@@ -30,6 +32,8 @@ struct audit_database {
 	uint64_t begin;  /* the first line of the log that is there */
 	bool is_written; /* the log, at this moment */
 	struct audit_told told;
+	char until[25];    /* when the copy was begun; "": it is no copy */
+	bool is_until;     /* a line was later than that */
 	char time[25];     /* of the log's last line that was taken */
 	uint64_t settings; /* of its last start, a hash; has_settings: it tells */
 	bool has_settings;

@@ -535,6 +535,11 @@ enum status audit_verify_run(const struct config *config, struct error *err)
 	struct error wrong;
 	enum status status;
 
+	if (config->until && !config->audit_database) {
+		return error_set(err, ST_CONFIG,
+				 "--until goes with rowtail audit report, and with "
+				 "--database: leave it out, or name the copy");
+	}
 	if (audit_files_find(v.path, &v.files, err) != ST_OK) {
 		return err->status;
 	}

@@ -1,5 +1,6 @@
 """rowtail audit verify --database: has the database what the log tells of each row?"""
 
+import datetime
 import json
 import os
 import shutil
@@ -503,6 +504,60 @@ def test_beside_a_writer_it_is_equal_or_says_that_it_cannot_tell(box):
     compared.audited.once()
     compared.equal()
     return len(codes)
+
+
+def test_a_copy_that_was_made_beside_a_writer(box):
+    """With the time when it was begun; what came later is no finding, and hides none."""
+    writer, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, a)",
+                                "CREATE TABLE n(a)", "CREATE TABLE done(i)")
+    writer.sql("c", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE"
+               " i<200) INSERT INTO t SELECT i, i FROM n", "INSERT INTO n SELECT a FROM t")
+    compared = Compared(box, path)
+    tail = compared.audited.start()
+    is_over = threading.Event()
+    db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+
+    def write():
+        i = 0
+        while not is_over.is_set():
+            i += 1
+            db.execute("UPDATE t SET a = a + 1000 WHERE id %% 7 = %d" % (i % 6))
+            db.execute("DELETE FROM t WHERE id = (SELECT max(id) - 50 FROM t)")
+            db.execute("INSERT INTO t VALUES (NULL, ?)", (i,))
+            db.execute("UPDATE n SET a = a + 1 WHERE rowid = ?", (i % 200 + 1,))
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        time.sleep(0.3)
+        began = datetime.datetime.now(datetime.timezone.utc)
+        copy = sqlite3.connect(os.path.join(box.folder, "copy.db"))
+        sqlite3.connect(path, timeout=20).backup(copy)
+        time.sleep(0.3)
+    finally:
+        is_over.set()
+        thread.join()
+    until = "%s.%03dZ" % (began.strftime("%Y-%m-%dT%H:%M:%S"), began.microsecond // 1000)
+    db.execute("INSERT INTO done VALUES (1)")
+    box.wait_until(lambda: b'"table":"done","key"' in open(
+        compared.audited.path, "rb").read(), timeout=60)
+    box.stop(tail)
+    name = box.path("copy.db")
+    report = compared.verify("--until", until, database=name)
+    expect(report["database"]["differ"] == 0 and report["database"]["rows"] >= 400, "%s",
+           report)
+    expect(compared.verify(database=name, code=1)["findings"], "it is the newest state")
+    kept = copy.execute("SELECT min(id) FROM t WHERE id % 7 = 6").fetchone()[0]
+    copy.execute("UPDATE t SET a = -1 WHERE id = ?", (kept,))
+    copy.execute("UPDATE n SET a = -1 WHERE rowid = 1")
+    copy.commit()
+    copy.close()
+    found = told(compared.verify("--until", until, database=name, code=1)["findings"])
+    expect(("differs from the database", "t", '{"id": %d}' % kept, "a") in found and
+           [f[:2] for f in found if f[1] == "n"] == [
+               ("missing in the database", "n"), ("not in the log", "n")] and
+           len(found) == 3, "%s", found)
+    result = box.run("audit", "verify", compared.audited.path, "--until", until)
+    expect(result.code == 2 and len(result.error_lines) == 1, "%s", result)
 
 
 # ---- other logs, and none ----
