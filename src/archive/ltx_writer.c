@@ -17,6 +17,7 @@
 #include "src/base/quote.h"
 
 #define WINDOW_BYTES (256u << 10)
+#define STEP_BYTES   (8u << 20) /* that are on their way to the disk at once */
 #define PAGE_BYTES   65536u
 #define FRAME_BYTES  (LTX_HEAD_BYTES + 4u) /* before a block */
 #define LEB128_BYTES 10u
@@ -30,6 +31,7 @@ struct ltx_writer {
 
 	/* The last bytes of the file, from `offset` on, that are not written yet. */
 	uint64_t offset;
+	uint64_t written_out; /* up to here the kernel has been asked to write */
 	uint8_t *window;
 	size_t len;
 
@@ -44,13 +46,18 @@ struct ltx_writer {
 
 static enum status flush(struct ltx_writer *w, struct error *err)
 {
-	if (w->len > 0 && !file_write_at(w->fd, w->window, w->len, (off_t)w->offset)) {
-		return error_set_errno(err, errno, "%s cannot be written",
-				       quote(w->path).text);
-	}
+	bool is_ok =
+	    w->len == 0 || file_write_at(w->fd, w->window, w->len, (off_t)w->offset);
+
 	w->offset += w->len;
 	w->len = 0;
-	return ST_OK;
+	while (is_ok && w->offset - w->written_out >= STEP_BYTES) {
+		w->written_out += STEP_BYTES;
+		is_ok = file_write_out(w->fd, (off_t)w->written_out, STEP_BYTES);
+	}
+	return is_ok ? ST_OK
+		     : error_set_errno(err, errno, "%s cannot be written",
+				       quote(w->path).text);
 }
 
 /* Room for `len` more in the window. */

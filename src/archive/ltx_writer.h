@@ -4,7 +4,8 @@
  *
  * What is written is drawn in src/archive/ltx.h: pages as LZ4 blocks, no checksums of
  * the database, nothing of the WAL. Litestream 0.5.16 and newer read it. Pages go
- * straight to the file; of each of them about three bytes stay in memory for the index.
+ * straight to the file, and by and by to the disk, so that the sync of a large one at
+ * its end is short; of each of them about three bytes stay in memory for the index.
  *
  * Who writes sees to it that every page that the database gained is there, as zeros if
  * it has no image (bytes NULL), also those that were cut off in between: a file that

@@ -93,6 +93,20 @@ bool file_set_length(int fd, off_t length)
 	return true;
 }
 
+bool file_write_out(int fd, off_t end, off_t step)
+{
+	off_t start = end - step;
+	int rc = sync_file_range(fd, start, step, SYNC_FILE_RANGE_WRITE);
+
+	if (rc == 0 && start >= step) {
+		rc = sync_file_range(fd, start - step, step,
+				     SYNC_FILE_RANGE_WAIT_BEFORE |
+					 SYNC_FILE_RANGE_WRITE |
+					 SYNC_FILE_RANGE_WAIT_AFTER);
+	}
+	return rc == 0 || errno == EINVAL || errno == ESPIPE || errno == ENOSYS;
+}
+
 bool file_sync(int fd)
 {
 	while (fdatasync(fd) != 0) {

@@ -36,6 +36,15 @@ bool file_write_at(int fd, const void *bytes, size_t len, off_t offset) MUST_CHE
 
 bool file_set_length(int fd, off_t length) MUST_CHECK;
 
+/*
+ * For a large file that is written from its beginning to its end, each time another
+ * `step` bytes are there, up to `end`: the kernel begins to write them, and has written
+ * those of the step before when this returns. So the sync at the end has little to do,
+ * and no more than two steps wait in memory. False: that failed, and the sync at the
+ * end would not tell.
+ */
+bool file_write_out(int fd, off_t end, off_t step) MUST_CHECK;
+
 /* The content, and what is needed to read it, is on the disk (fdatasync). Once it has
  * failed nobody knows what is: the next call may say that all is well. */
 bool file_sync(int fd) MUST_CHECK;

@@ -406,24 +406,18 @@ static enum status check_room(int fd, uint64_t bytes, struct error *err)
 /*
  * Have the kernel write what was copied up to `end` and let go of it in the page cache
  * one step later: neither our dirty pages nor our clean ones crowd out the
- * application's. An error has to be seen here: the sync at the end would not get it.
+ * application's.
  */
 static enum status drain(const struct shadow *shadow, uint64_t end, struct error *err)
 {
-	off_t start = (off_t)(end - STEP_BYTES);
-	off_t before = start - (off_t)STEP_BYTES;
-	int rc = sync_file_range(shadow->fd, start, STEP_BYTES, SYNC_FILE_RANGE_WRITE);
+	off_t before = (off_t)end - 2 * (off_t)STEP_BYTES;
 
-	if (rc == 0 && before >= 0) {
-		rc = sync_file_range(shadow->fd, before, STEP_BYTES,
-				     SYNC_FILE_RANGE_WAIT_BEFORE |
-					 SYNC_FILE_RANGE_WRITE |
-					 SYNC_FILE_RANGE_WAIT_AFTER);
+	if (!file_write_out(shadow->fd, (off_t)end, STEP_BYTES)) {
+		return write_error(err);
+	}
+	if (before >= 0) {
 		(void)posix_fadvise(shadow->fd, before, STEP_BYTES,
 				    POSIX_FADV_DONTNEED);
-	}
-	if (rc != 0 && errno != EINVAL && errno != ESPIPE && errno != ENOSYS) {
-		return write_error(err);
 	}
 	return ST_OK;
 }

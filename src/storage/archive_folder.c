@@ -20,6 +20,7 @@
 
 #define NAME_BYTES 80 /* of a file or note, with ".tmp" */
 #define RUN_BYTES  (64u << 10)
+#define STEP_BYTES (8u << 20) /* of a copy, on their way to the disk at once */
 
 /* A name in a folder of the archive that something becomes. */
 struct target {
@@ -169,32 +170,48 @@ static enum status make_temp(const struct target *t, const char *temp, int *fd,
 	}
 }
 
-/* Copy `size` bytes. False: errno says why. */
-static bool copy_bytes(int from, int to, uint64_t size)
+/* Copy `len` bytes at `offset`. False: errno says why. */
+static bool copy_step(int from, int to, off_t offset, size_t len)
 {
-	off_t offsets[2] = {0, 0};
+	off_t offsets[2] = {offset, offset};
 	uint8_t bytes[RUN_BYTES];
 
-	while ((uint64_t)offsets[0] < size) {
-		uint64_t left = size - (uint64_t)offsets[0];
-		ssize_t n =
-		    copy_file_range(from, &offsets[0], to, &offsets[1], left, 0);
+	while (len > 0) {
+		ssize_t n = copy_file_range(from, &offsets[0], to, &offsets[1], len, 0);
 
 		if (n <= 0) { /* not there, not between these two */
 			break;
 		}
+		len -= (size_t)n;
 	}
-	while ((uint64_t)offsets[0] < size) {
-		uint64_t left = size - (uint64_t)offsets[0];
-		size_t len = left < sizeof bytes ? (size_t)left : sizeof bytes;
+	while (len > 0) {
+		size_t n = len < sizeof bytes ? len : sizeof bytes;
 
-		if (!file_read_exactly(from, bytes, len, offsets[0]) ||
-		    !file_write_at(to, bytes, len, offsets[0])) {
+		if (!file_read_exactly(from, bytes, n, offsets[0]) ||
+		    !file_write_at(to, bytes, n, offsets[0])) {
 			return false;
 		}
-		offsets[0] += (off_t)len;
+		offsets[0] += (off_t)n;
+		len -= n;
 	}
 	return true;
+}
+
+/* Copy `size` bytes, which go to the disk by and by. False: errno says why. */
+static bool copy_bytes(int from, int to, uint64_t size)
+{
+	uint64_t offset = 0;
+
+	while (size - offset >= STEP_BYTES) {
+		if (!copy_step(from, to, (off_t)offset, STEP_BYTES)) {
+			return false;
+		}
+		offset += STEP_BYTES;
+		if (!file_write_out(to, (off_t)offset, STEP_BYTES)) {
+			return false;
+		}
+	}
+	return copy_step(from, to, (off_t)offset, (size_t)(size - offset));
 }
 
 /* NAME.tmp is complete: synced, and named so that nothing is lost. ST_END: the name is

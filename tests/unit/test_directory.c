@@ -302,6 +302,43 @@ static void test_a_full_disk_leaves_nothing(void **state)
 	(void)close(fd);
 }
 
+/* In the place of the system's. */
+static struct {
+	uint64_t end; /* of what was asked for last */
+	unsigned calls;
+	bool fails;
+} range;
+
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	(void)fd;
+	range.calls++;
+	if (!(flags & SYNC_FILE_RANGE_WAIT_AFTER)) {
+		assert_int_equal(offset, range.end);
+		range.end += (uint64_t)len;
+	}
+	errno = EIO;
+	return range.fails ? -1 : 0;
+}
+
+static void test_what_is_copied_goes_to_the_disk_by_and_by(void **state)
+{
+	struct place *p = *state;
+	struct archive_file large = file;
+	int fd = memfd_create("far", MFD_CLOEXEC);
+
+	large.size = 20u << 20;
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)large.size) == 0);
+	range.fails = true;
+	assert_int_equal(storage_put(p->storage, &large, fd, &p->err), ST_IO);
+	assert_int_equal(p->err.sys_errno, EIO);
+	memset(&range, 0, sizeof range);
+	assert_int_equal(storage_put(p->storage, &large, fd, &p->err), ST_OK);
+	assert_int_equal(range.end, 16u << 20);
+	assert_int_equal(range.calls, 3);
+	(void)close(fd);
+}
+
 static void test_an_archive_that_went_away_is_an_error(void **state)
 {
 	struct place *p = *state;
@@ -422,6 +459,7 @@ int main(void)
 	    TEST(test_a_temporary_file_becomes_one_of_the_archive),
 	    TEST(test_a_file_of_another_length_is_refused),
 	    TEST(test_a_full_disk_leaves_nothing),
+	    TEST(test_what_is_copied_goes_to_the_disk_by_and_by),
 	    TEST(test_an_archive_that_went_away_is_an_error),
 	    TEST(test_without_permission_nothing_is_written),
 	    TEST(test_notes_are_kept_as_they_were_first),

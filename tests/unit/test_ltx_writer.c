@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -285,6 +287,65 @@ static void test_the_page_of_the_lock_byte_is_not_missed(void **state)
 	}
 }
 
+/* In the place of the system's. */
+static struct {
+	uint64_t waited; /* up to here everything is on the disk */
+	unsigned calls;
+	unsigned fails_at; /* 0: never */
+	int reason;
+} range;
+
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	(void)fd;
+	if (++range.calls == range.fails_at) {
+		errno = range.reason;
+		return -1;
+	}
+	if (flags & SYNC_FILE_RANGE_WAIT_AFTER) {
+		assert_int_equal(offset, range.waited);
+		range.waited += (uint64_t)len;
+	}
+	return 0;
+}
+
+static enum status write_large(struct written *w)
+{
+	static uint8_t page[PAGE_BYTES];
+	struct stat st;
+	enum status status = ST_OK;
+
+	begin(w, PAGE_BYTES, 700, 2);
+	for (uint32_t n = 1; status == ST_OK && n <= 700; n++) {
+		fill(page, PAGE_BYTES, 5 * n + 4);
+		status = ltx_writer_page(w->writer, n, page, &w->err);
+		assert_int_equal(fstat(w->fd, &st), 0);
+		assert_true((uint64_t)st.st_size - range.waited < 17u << 20);
+	}
+	return status;
+}
+
+static void test_a_large_file_goes_to_the_disk_by_and_by(void **state)
+{
+	struct written w;
+
+	(void)state;
+	memset(&range, 0, sizeof range);
+	assert_int_equal(write_large(&w), ST_OK);
+	finish(&w);
+	assert_true(w.size > 30u << 20);
+	end(&w);
+	/* What failed there the sync at the end would not tell. */
+	for (unsigned i = 1; i <= 3; i++) {
+		memset(&range, 0, sizeof range);
+		range.fails_at = i;
+		range.reason = i == 2 ? ENOSPC : EIO;
+		assert_int_equal(write_large(&w), ST_IO);
+		assert_int_equal(w.err.sys_errno, range.reason);
+		end(&w);
+	}
+}
+
 static void test_a_file_that_takes_nothing_is_an_error(void **state)
 {
 	struct written w;
@@ -309,6 +370,7 @@ int main(void)
 	    cmocka_unit_test(test_a_block_that_is_given_is_copied),
 	    cmocka_unit_test(test_a_whole_database_lacks_no_page),
 	    cmocka_unit_test(test_the_page_of_the_lock_byte_is_not_missed),
+	    cmocka_unit_test(test_a_large_file_goes_to_the_disk_by_and_by),
 	    cmocka_unit_test(test_a_file_that_takes_nothing_is_an_error),
 	};
 
