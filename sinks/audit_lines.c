@@ -136,3 +136,17 @@ enum status audit_add_retention(struct audit_log *log, uint64_t files, uint64_t 
 	audit_body_number(&body, "last", end - 1);
 	return add(log, &body, err);
 }
+
+enum status audit_add_redaction(struct audit_log *log, const char *by, const char *why,
+				const struct buffer *lines, struct error *err)
+{
+	struct buffer body;
+
+	buffer_init(&body);
+	audit_body_begin(&body, "redaction");
+	audit_body_text(&body, "by", by);
+	audit_body_text(&body, "why", why);
+	buffer_add_str(&body, ",\"lines\":");
+	buffer_add_buffer(&body, lines);
+	return add(log, &body, err);
+}

@@ -32,5 +32,9 @@ enum status audit_add_full_disk(struct audit_log *log, struct error *err) MUST_C
 /* So many files go, with the lines from `first` up to one before `end`. */
 enum status audit_add_retention(struct audit_log *log, uint64_t files, uint64_t first,
 				uint64_t end, struct error *err) MUST_CHECK;
+/* These lines, [[FIRST,LAST],…], are taken out. */
+enum status audit_add_redaction(struct audit_log *log, const char *by, const char *why,
+				const struct buffer *lines,
+				struct error *err) MUST_CHECK;
 
 #endif

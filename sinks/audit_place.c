@@ -35,20 +35,6 @@ void audit_place_clear(struct audit_place *place)
 	*place = (struct audit_place){.fd = -1};
 }
 
-/* The names of a folder last. */
-static bool sync_folder(const char *path)
-{
-	char *folder = output_path_folder(path);
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	bool is_synced = fd >= 0 && file_sync_all(fd);
-
-	if (fd >= 0) {
-		(void)close(fd);
-	}
-	free(folder);
-	return is_synced;
-}
-
 static bool is_file(const char *path, const struct stat *is)
 {
 	struct stat st;
@@ -73,7 +59,8 @@ static bool is_locked(int fd)
 
 static enum status is_written(const struct audit_place *place, struct error *err)
 {
-	return error_set(err, ST_CONFIG, "--to audit:%s: another process is writing it",
+	return error_set(err, ST_CONFIG,
+			 "%s: another process is writing it; stop that first",
 			 quote(place->path).text);
 }
 
@@ -404,7 +391,7 @@ enum status audit_place_name(const struct audit_place *place, struct error *err)
 	FAULT_POINT("audit-before-name");
 	status = name_path(place, err);
 	FAULT_POINT("audit-named");
-	if (status == ST_OK && !sync_folder(place->path)) {
+	if (status == ST_OK && !output_path_sync_folder(place->path)) {
 		status =
 		    error_set_errno(err, errno, "the folder of %s cannot be synced",
 				    quote(place->path).text);

@@ -20,6 +20,7 @@
 #include "src/audit/files.h"
 #include "src/audit/line.h"
 #include "src/audit/note.h"
+#include "src/audit/output.h"
 #include "src/audit/reader.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
@@ -31,7 +32,6 @@
 #include "src/base/time_text.h"
 
 #define LOOK_NS    NS_PER_H
-#define LEVEL      3 /* of Zstandard */
 #define NICENESS   5
 #define BLOCK      ((size_t)131072)
 #define NOTE_BYTES 4096 /* of a checkpoint that is kept elsewhere, at most */
@@ -50,18 +50,6 @@ struct audit_retention {
 	pthread_cond_t asked;
 	bool is_asked;
 };
-
-static void sync_folder(const char *path)
-{
-	char *folder = output_path_folder(path);
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		(void)!file_sync_all(fd);
-		(void)close(fd);
-	}
-	free(folder);
-}
 
 /* When a file began, by its first line; 0: it is none of a log that begins there, and
  * somebody else's. */
@@ -93,9 +81,9 @@ static int64_t begin_time(const struct audit_files *files, size_t at)
 struct packing {
 	struct audit_retention *retention;
 	const char *path; /* PATH.N */
-	int in, out;
-	char *plain, *packed;
-	ZSTD_CCtx *packer;
+	int in;
+	struct audit_output out;
+	char *plain, *packed; /* blocks */
 	ZSTD_DCtx *unpacker;
 };
 
@@ -104,45 +92,28 @@ static bool is_stopped(const struct packing *p)
 	return atomic_load(&p->retention->is_stopped);
 }
 
-static bool write_packed(struct packing *p, ZSTD_inBuffer *in, ZSTD_EndDirective how,
-			 off_t *at)
-{
-	size_t left;
-
-	do {
-		ZSTD_outBuffer out = {p->packed, BLOCK, 0};
-
-		left = ZSTD_compressStream2(p->packer, &out, in, how);
-		if (ZSTD_isError(left)) {
-			errno = ENOMEM;
-			return false;
-		}
-		if (!file_write_at(p->out, p->packed, out.pos, *at)) {
-			return false;
-		}
-		*at += (off_t)out.pos;
-	} while (how == ZSTD_e_end ? left > 0 : in->pos < in->size);
-	return true;
-}
-
 static bool pack(struct packing *p)
 {
-	off_t from = 0, to = 0;
+	off_t from = 0;
 	ssize_t n = 1;
+	struct error err = {0};
 
 	while (n > 0 && !is_stopped(p)) {
 		n = file_read_at(p->in, p->plain, BLOCK, from);
-		if (n >= 0) {
-			ZSTD_inBuffer in = {p->plain, (size_t)n, 0};
-
-			from += n;
-			if (!write_packed(p, &in, n > 0 ? ZSTD_e_continue : ZSTD_e_end,
-					  &to)) {
-				n = -1;
-			}
+		from += n > 0 ? n : 0;
+		if (n > 0 &&
+		    audit_output_put(&p->out, p->plain, (size_t)n, &err) != ST_OK) {
+			errno = err.sys_errno;
+			return false;
 		}
 	}
-	return n == 0 && !is_stopped(p) && file_sync(p->out);
+	if (n == 0 && !is_stopped(p)) {
+		if (audit_output_end(&p->out, &err) == ST_OK) {
+			return true;
+		}
+		errno = err.sys_errno;
+	}
+	return false;
 }
 
 /* Does what was written give back what was read? */
@@ -156,7 +127,7 @@ static bool is_same(struct packing *p)
 	while (n > 0 && !is_stopped(p)) {
 		ZSTD_inBuffer in = {p->packed, 0, 0};
 
-		n = file_read_at(p->out, p->packed, BLOCK, from);
+		n = file_read_at(p->out.fd, p->packed, BLOCK, from);
 		in.size = n > 0 ? (size_t)n : 0;
 		from += n > 0 ? n : 0;
 		while (n > 0 && in.pos < in.size) {
@@ -191,7 +162,7 @@ static bool replace(struct packing *p, const char *temp, const char *packed)
 		is_done = rename(temp, packed) == 0;
 		FAULT_POINT("audit-packed");
 		if (is_done) {
-			sync_folder(p->path);
+			(void)!output_path_sync_folder(p->path);
 			is_done = unlink(p->path) == 0;
 		}
 		FAULT_POINT("audit-unpacked-gone");
@@ -213,34 +184,27 @@ static bool may_go(int fd)
 
 static bool open_packing(struct packing *p, const char *temp)
 {
-	(void)unlink(temp);
-	p->out = open(temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	p->plain = malloc(BLOCK);
-	p->packed = malloc(BLOCK);
-	p->packer = ZSTD_createCCtx();
-	p->unpacker = ZSTD_createDCtx();
-	if (p->out < 0) {
+	struct error err = {0};
+
+	if (audit_output_open(&p->out, temp, true, &err) != ST_OK) {
+		errno = err.sys_errno;
 		return false;
 	}
+	p->plain = malloc(BLOCK);
+	p->packed = malloc(BLOCK);
+	p->unpacker = ZSTD_createDCtx();
 	errno = ENOMEM;
-	return p->plain && p->packed && p->packer && p->unpacker &&
-	       fchmod(p->out, 0600) == 0 &&
-	       !ZSTD_isError(
-		   ZSTD_CCtx_setParameter(p->packer, ZSTD_c_compressionLevel, LEVEL)) &&
-	       !ZSTD_isError(ZSTD_CCtx_setParameter(p->packer, ZSTD_c_checksumFlag, 1));
+	return p->plain && p->packed && p->unpacker;
 }
 
 static void close_packing(struct packing *p)
 {
 	int why = errno;
 
-	(void)ZSTD_freeCCtx(p->packer);
 	(void)ZSTD_freeDCtx(p->unpacker);
 	free(p->plain);
 	free(p->packed);
-	if (p->out >= 0) {
-		(void)close(p->out);
-	}
+	audit_output_close(&p->out);
 	(void)close(p->in);
 	errno = why;
 }
@@ -248,7 +212,7 @@ static void close_packing(struct packing *p)
 static void compress_file(struct audit_retention *r, const struct audit_file *file,
 			  uint64_t first)
 {
-	struct packing p = {.retention = r, .path = file->path, .out = -1};
+	struct packing p = {.retention = r, .path = file->path, .out = {.fd = -1}};
 	char *packed = audit_files_name_with(r->settings.path, first, AUDIT_ZST);
 	char *temp = audit_files_name_with(r->settings.path, first, TEMP);
 	bool is_done = false;
@@ -495,7 +459,7 @@ enum status audit_retention_remove(struct audit_retention *retention,
 		 " are gone, as audit.retention has it",
 		 quote(retention->settings.path).text, gone->files, gone->first,
 		 gone->end - 1);
-	sync_folder(retention->settings.path);
+	(void)!output_path_sync_folder(retention->settings.path);
 	audit_files_clear(&files);
 	return ST_OK;
 }

@@ -19,6 +19,7 @@
 #include "sinks/audit_place.h"
 #include "sinks/audit_retention.h"
 #include "sinks/audit_scan.h"
+#include "sinks/audit_turn.h"
 #include "sinks/output_path.h"
 #include "sinks/position_json.h"
 #include "sinks/sink_settings.h"
@@ -189,34 +190,16 @@ static enum status audit_open(const struct sink_settings *settings, struct sink 
 
 /* ---- claim: what is there, and does it go with the state directory? ---- */
 
-/* The one that signs now, or the next one: a run may have ended in the middle of a
- * turn. ST_END: neither is there, or is this log's. */
-static enum status read_key(struct audit_sink *s, bool *is_there, struct error *err)
-{
-	const char *state = s->settings.state_path;
-	struct audit_secrets *secrets = &s->log.secrets;
-	struct error ignored;
-	enum status status = audit_key_file_read(state, AUDIT_KEY_NOW, secrets, err);
-
-	*is_there = status == ST_OK;
-	if (status == ST_OK && audit_key_is(&secrets->key, &s->found->key)) {
-		return ST_OK;
-	}
-	if (audit_key_file_read(state, AUDIT_KEY_NEXT, secrets, &ignored) == ST_OK &&
-	    audit_key_is(&secrets->key, &s->found->key)) {
-		return audit_key_file_turn(state, err);
-	}
-	audit_secrets_wipe(secrets);
-	return status == ST_OK ? ST_END : status;
-}
-
 /* The key that the log is signed with, where lines follow others. */
 static enum status find_key(struct audit_sink *s, struct error *err)
 {
 	bool goes_on = s->found->seen.lines > 0 && !s->decision.starts_over;
 	bool is_there = false;
 	struct error why;
-	enum status status = goes_on ? read_key(s, &is_there, &why) : ST_END;
+	enum status status =
+	    goes_on ? audit_turn_read_key(s->settings.state_path, &s->found->key,
+					  &s->log.secrets, &is_there, &why)
+		    : ST_END;
 
 	if (status == ST_OK) {
 		return ST_OK;
@@ -527,69 +510,29 @@ static bool is_full(const struct audit_sink *s)
 	       (audit->rotate_ns > 0 && age >= audit->rotate_ns);
 }
 
-/* The lines that a file begins with, and then it is the one that is written. */
-static enum status begin_file(struct audit_sink *s, const struct audit_secrets *next,
-			      const struct buffer *handover, struct error *err)
-{
-	uint64_t first = s->log.tree.count;
-	int old_fd = -1;
-	enum status status = audit_place_begin(&s->file, first, &old_fd, err);
-
-	if (status != ST_OK) {
-		return status;
-	}
-	audit_log_turn(&s->log, s->file.fd, s->file.file_path, next);
-	status = audit_add_file(&s->log, s->uuid, s->database, err);
-	if (status == ST_OK) {
-		status = audit_add_key(&s->log, handover, err);
-	}
-	if (status == ST_OK) {
-		status = audit_log_sync(&s->log, err);
-	}
-	if (status == ST_OK) {
-		status = audit_place_name(&s->file, err);
-	}
-	if (status == ST_OK) {
-		status = audit_key_file_turn(s->settings.state_path, err);
-	}
-	if (status == ST_OK) {
-		status = audit_log_note_key(&s->log, first, handover, err);
-	}
-	s->begun_ns = clock_wall_ns();
-	(void)close(old_fd);
-	return status == ST_OK ? sign(s, err) : status;
-}
-
-/* All lines are signed: others go into a new file, with a key of its own, which the one
- * before vouches for and is forgotten. */
+/* All lines are signed: others go into a new file. */
 static enum status rotate(struct audit_sink *s, struct error *err)
 {
-	const struct audit_key *key = &s->log.secrets.key;
-	struct audit_head head = {.size = s->log.tree.count,
-				  .root =
-				      audit_tree_root(&s->log.tree, &s->log.hasher)};
-	struct audit_secrets next;
-	struct buffer handover;
-	enum status status = audit_key_file_make(s->settings.state_path, AUDIT_KEY_NEXT,
-						 key->name, &next, err);
+	const struct audit_turn turn = {.log = &s->log,
+					.file = &s->file,
+					.state_path = s->settings.state_path,
+					.uuid = s->uuid,
+					.database = s->database};
+	uint64_t first = s->log.tree.count;
+	enum status status = audit_turn_run(&turn, err);
 
-	buffer_init(&handover);
-	if (status == ST_OK) {
-		status = audit_note_add_handover(&handover, key, &head, &next.key, err);
-	}
-	if (status == ST_OK) {
-		status = begin_file(s, &next, &handover, err);
-	}
-	buffer_clear(&handover);
-	audit_secrets_wipe(&next);
 	/* Nothing was begun: the old file is as good. */
-	if (status == ST_IO && s->file.first != head.size &&
+	if (status == ST_IO && s->file.first != first &&
 	    errno_is_limit(err->sys_errno)) {
 		log_warn("%s; the log goes on in %s and a new file is tried again "
 			 "later",
 			 err->text, quote(s->file.file_path).text);
 		s->retry_ns = clock_mono_ns() + RETRY_NS;
 		return ST_OK;
+	}
+	s->begun_ns = clock_wall_ns();
+	if (status == ST_OK) {
+		status = sign(s, err);
 	}
 	if (status == ST_OK) {
 		audit_retention_look(s->retention);

@@ -2,12 +2,14 @@
 #include "sinks/output_path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/file_io.h"
 #include "src/base/quote.h"
 
 #define LINKS_MAX 40 /* as the kernel has it */
@@ -270,4 +272,19 @@ enum status output_path_find(const struct output_path *place, char **real, bool 
 	}
 	*real = found;
 	return ST_OK;
+}
+
+bool output_path_sync_folder(const char *path)
+{
+	char *folder = output_path_folder(path);
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool is_synced = fd >= 0 && file_sync_all(fd);
+	int why = errno;
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	free(folder);
+	errno = why;
+	return is_synced;
 }

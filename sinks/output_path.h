@@ -40,6 +40,8 @@ enum status output_path_find(const struct output_path *place, char **real, bool 
 enum status output_path_check_beside(const struct output_path *place, const char *path,
 				     struct error *err) MUST_CHECK;
 
+/* The names in the folder of a path last. False: errno. */
+bool output_path_sync_folder(const char *path);
 /* The folder of a path; the caller frees it. NULL: out of memory. */
 char *output_path_folder(const char *path);
 /* Its last part; borrowed. */

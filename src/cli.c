@@ -17,6 +17,8 @@ enum option_id {
 	OPTION_ARCHIVE,
 	OPTION_AT,
 	OPTION_BY,
+	OPTION_SEQ,
+	OPTION_WHY,
 	OPTION_CHECKPOINT,
 	OPTION_COLUMN,
 	OPTION_CONFIG,
@@ -77,7 +79,9 @@ static const struct option options[] = {
     {"table", required_argument, NULL, OPTION_TABLE},
     {"to", required_argument, NULL, OPTION_TO},
     {"until", required_argument, NULL, OPTION_UNTIL},
+    {"seq", required_argument, NULL, OPTION_SEQ},
     {"value", required_argument, NULL, OPTION_VALUE},
+    {"why", required_argument, NULL, OPTION_WHY},
     {"verbose", no_argument, NULL, OPTION_VERBOSE},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -128,6 +132,9 @@ static const char usage_options[] =
     "                      have that value anywhere, that nobody is named in\n"
     "  --since TIME        of audit report: from then on; --until TIME: up to then\n"
     "  --csv               of audit report: as CSV\n"
+    "  --table T --key K, --seq N[-M],…\n"
+    "                      of audit redact: lines of that row, or of these numbers;\n"
+    "                      --by WHO and --why TEXT: what the log is to say of it\n"
     "  --dry-run           of archive prune: say what would be removed\n"
     "  --from WHEN         of events: what happened after that state; first is the\n"
     "                      default; of audit consistency: lines of an older head\n"
@@ -446,7 +453,8 @@ static bool set_flag(struct config *config, int option)
 	}
 }
 
-/* Where the value of an option of rowtail audit report goes; NULL: it is none. */
+/* Where the value of an option of rowtail audit report or redact goes; NULL: it is
+ * none. */
 static char **report_field(struct report_options *report, int option)
 {
 	switch (option) {
@@ -462,6 +470,10 @@ static char **report_field(struct report_options *report, int option)
 		return &report->since;
 	case OPTION_VALUE:
 		return &report->value;
+	case OPTION_SEQ:
+		return &report->seq;
+	case OPTION_WHY:
+		return &report->why;
 	default:
 		return NULL;
 	}
@@ -607,7 +619,7 @@ static enum status check_events(const struct config *config, struct error *err)
 static bool asks_for_report(const struct report_options *r)
 {
 	return r->table || r->by || r->op || r->column || r->since || r->value ||
-	       r->no_context || r->csv;
+	       r->no_context || r->csv || r->seq || r->why;
 }
 
 /* Options of audit logs. */
@@ -624,7 +636,8 @@ static enum status check_audit(const struct config *config, struct error *err)
 		return error_set(err, ST_CONFIG,
 				 "--table, --by, --op, --column, --since, --value, "
 				 "--no-context and --csv go with rowtail audit report "
-				 "only; leave them out");
+				 "only, --seq and --why with audit redact; leave them "
+				 "out");
 	}
 	if ((config->audit_key || config->checkpoint_count > 0 ||
 	     config->audit_database) &&

@@ -2,7 +2,10 @@
 #include "src/audit/check.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "src/base/array.h"
 
 /* Of a line that tells of the log itself: longer ones are not parsed. */
 #define CONTROL_BYTES 65536
@@ -17,6 +20,7 @@ const char *audit_finding_name(enum audit_finding finding)
 	    [AUDIT_FORGED] = "forged head",  [AUDIT_TORN] = "torn",
 	    [AUDIT_OTHER_KEY] = "other key", [AUDIT_SHORTER] = "shortened",
 	    [AUDIT_REMADE] = "remade",       [AUDIT_DAMAGED] = "damaged",
+	    [AUDIT_TAKEN_OUT] = "taken out",
 	};
 
 	return names[finding];
@@ -316,6 +320,112 @@ static void compare_kept(struct audit_check *check)
 	}
 }
 
+/* ---- redactions ---- */
+
+bool audit_line_leaf(const struct audit_line *what, struct audit_hash *leaf)
+{
+	return what->kind == AUDIT_LINE_REDACTED &&
+	       audit_base64_read(what->leaf.bytes, what->leaf.len, leaf->bytes,
+				 sizeof leaf->bytes);
+}
+
+static enum status add_redacted(struct audit_redacted_list *to, uint64_t first,
+				uint64_t last, uint64_t by, struct error *err)
+{
+	struct audit_redacted *before = to->count > 0 ? &to->list[to->count - 1] : NULL;
+
+	if (before && before->by == by && before->last + 1 == first) {
+		before->last = last;
+		return ST_OK;
+	}
+	if (!array_room(&to->list, &to->room, to->count + 1, sizeof *to->list)) {
+		return error_no_memory(err, "redactions");
+	}
+	to->list[to->count++] =
+	    (struct audit_redacted){.first = first, .last = last, .by = by};
+	return ST_OK;
+}
+
+/* "lines":[[FIRST,LAST],…] of a redaction. */
+static enum status take_redaction(struct audit_check *check, struct span line,
+				  struct error *err)
+{
+	json_t *json = line.len <= CONTROL_BYTES
+			   ? json_loadb(line.bytes, line.len, 0, NULL)
+			   : NULL;
+	const json_t *pair;
+	size_t index;
+	enum status status = ST_OK;
+
+	check->redactions++;
+	json_array_foreach(json_object_get(json, "lines"), index, pair)
+	{
+		json_int_t first = json_integer_value(json_array_get(pair, 0));
+		json_int_t last = json_integer_value(json_array_get(pair, 1));
+
+		if (status == ST_OK && first >= 0 && last >= first &&
+		    last <= MOST_LINES) {
+			status = add_redacted(&check->told, (uint64_t)first,
+					      (uint64_t)last, check->tree.count, err);
+		}
+	}
+	json_decref(json);
+	return status;
+}
+
+static int compare_redacted(const void *a, const void *b)
+{
+	const struct audit_redacted *x = a, *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* What is not signed yet anybody may have written. */
+static void sort_told(struct audit_check *check)
+{
+	struct audit_redacted_list *told = &check->told;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < told->count; i++) {
+		if (told->list[i].by < check->head.size) {
+			told->list[kept++] = told->list[i];
+		}
+	}
+	told->count = kept;
+	if (kept > 0) {
+		qsort(told->list, kept, sizeof *told->list, compare_redacted);
+	}
+}
+
+/* Runs of lines that were taken out without a word: both lists are gone through once.
+ */
+static void miss_redactions(struct audit_check *check)
+{
+	const struct audit_redacted_list *told = &check->told;
+	size_t next = 0;
+
+	sort_told(check);
+	for (size_t i = 0; i < check->redacted.count; i++) {
+		uint64_t first = check->redacted.list[i].first;
+		uint64_t end = check->redacted.list[i].last + 1;
+
+		for (; next < told->count && told->list[next].first < end; next++) {
+			const struct audit_redacted *by = &told->list[next];
+
+			if (by->first > first) {
+				tell(check, AUDIT_TAKEN_OUT, first, by->first - 1);
+			}
+			first = by->last + 1 > first ? by->last + 1 : first;
+			if (first >= end) {
+				break; /* and perhaps the next ones, too */
+			}
+		}
+		if (first < end) {
+			tell(check, AUDIT_TAKEN_OUT, first, end - 1);
+		}
+	}
+}
+
 /* ---- lines ---- */
 
 static void check_number(struct audit_check *check, const struct audit_line *what)
@@ -348,6 +458,8 @@ enum status audit_check_open(struct audit_check *check,
 void audit_check_close(struct audit_check *check)
 {
 	audit_hasher_close(&check->hasher);
+	free(check->redacted.list);
+	free(check->told.list);
 }
 
 /* What a line tells of the log itself. */
@@ -369,6 +481,11 @@ static void take_control(struct audit_check *check, struct span line,
 	case AUDIT_LINE_RETENTION:
 		take_retention(check, line);
 		break;
+	case AUDIT_LINE_REDACTION:
+		if (s->on_redaction) {
+			s->on_redaction(s->context, check->tree.count, line);
+		}
+		break;
 	case AUDIT_LINE_GAP:
 		check->gaps++;
 		if (s->on_gap) {
@@ -378,7 +495,8 @@ static void take_control(struct audit_check *check, struct span line,
 	default:
 		break;
 	}
-	if (what->kind != AUDIT_LINE_CHECKPOINT) {
+	if (what->kind != AUDIT_LINE_CHECKPOINT && what->kind != AUDIT_LINE_KEY &&
+	    what->kind != AUDIT_LINE_REDACTION) {
 		check->is_stopped = what->kind == AUDIT_LINE_STOP;
 	}
 }
@@ -389,6 +507,7 @@ enum status audit_check_line(struct audit_check *check, struct span line,
 {
 	const struct audit_check_settings *s = check->settings;
 	struct audit_line what;
+	struct audit_hash redacted;
 	bool is_head = false;
 
 	compare_kept(check);
@@ -403,6 +522,18 @@ enum status audit_check_line(struct audit_check *check, struct span line,
 	check_number(check, &what);
 	if (!is_first) {
 		take_control(check, line, &what, &is_head);
+	}
+	if (what.kind == AUDIT_LINE_REDACTION &&
+	    take_redaction(check, line, err) != ST_OK) {
+		return err->status;
+	}
+	if (!leaf && audit_line_leaf(&what, &redacted)) {
+		check->redacted_lines++;
+		if (add_redacted(&check->redacted, check->tree.count, check->tree.count,
+				 0, err) != ST_OK) {
+			return err->status;
+		}
+		leaf = &redacted;
 	}
 	if (leaf) {
 		audit_tree_add_leaf(&check->tree, &check->hasher, *leaf);
@@ -437,6 +568,9 @@ enum status audit_check_end(struct audit_check *check, struct error *err)
 
 	compare_kept(check);
 	miss_oldest(check);
+	if (!check->is_part) {
+		miss_redactions(check);
+	}
 	if (check->tree.count == 0) {
 		tell(check, AUDIT_NO_LOG, 0, 0);
 	}

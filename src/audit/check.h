@@ -29,6 +29,7 @@ enum audit_finding {
 	AUDIT_SHORTER,   /* than a head that was kept elsewhere */
 	AUDIT_REMADE,    /* lines are not those of a head that was kept elsewhere */
 	AUDIT_DAMAGED,   /* a compressed file cannot be read to its end */
+	AUDIT_TAKEN_OUT, /* lines were redacted, and no signed line says so */
 };
 
 struct audit_found {
@@ -53,9 +54,22 @@ struct audit_check_settings {
 	void (*found)(void *context, const struct audit_found *found);
 	/* Called for each gap that the log tells of itself; may be NULL. */
 	void (*on_gap)(void *context, uint64_t number, struct span line);
+	/* Called for each redaction that the log tells of; may be NULL. */
+	void (*on_redaction)(void *context, uint64_t number, struct span line);
 	/* Called for each head that is right; may be NULL. The tree has its line. */
 	void (*on_head)(void *context, struct span line);
 	void *context;
+};
+
+/* Lines that were redacted, or that a line says are. */
+struct audit_redacted {
+	uint64_t first, last;
+	uint64_t by; /* the line that says so */
+};
+
+struct audit_redacted_list {
+	struct audit_redacted *list;
+	size_t count, room;
 };
 
 struct audit_check {
@@ -80,7 +94,11 @@ struct audit_check {
 	uint64_t found;         /* findings */
 	bool is_altered;        /* a root did not fit, and none did since */
 	bool is_stopped;        /* the last line that is no head tells of a stop */
-	bool is_part;           /* one file was asked for; set after opening */
+	struct audit_redacted_list redacted; /* in their order */
+	struct audit_redacted_list told;     /* by redactions */
+	uint64_t redactions;                 /* lines that tell of some */
+	uint64_t redacted_lines;
+	bool is_part; /* one file was asked for; set after opening */
 	size_t kept_next;
 	size_t kept_gone; /* heads of lines in files that are not there */
 };
@@ -108,6 +126,9 @@ enum status audit_check_end(struct audit_check *check, struct error *err) MUST_C
 /* The member of a line that is a JSON object, a string; appended. False: it has none.
  */
 bool audit_line_text(struct span line, const char *name, struct buffer *to);
+
+/* The leaf of a line whose beginning is known; false: it says none that is right. */
+bool audit_line_leaf(const struct audit_line *what, struct audit_hash *leaf);
 
 /* The key that a line of the first or of another key names; false: none. */
 bool audit_line_key(struct span line, struct audit_key *key);

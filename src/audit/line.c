@@ -56,6 +56,7 @@ static enum audit_line_kind kind_of(struct span op)
 	    {"stop", AUDIT_LINE_STOP},
 	    {"gap", AUDIT_LINE_GAP},
 	    {"retention", AUDIT_LINE_RETENTION},
+	    {"redaction", AUDIT_LINE_REDACTION},
 	};
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -77,6 +78,12 @@ void audit_line_read(const char *bytes, size_t len, struct audit_line *out)
 		return;
 	}
 	out->has_number = true;
+	if (take(&c, "\"op\":\"redacted\",\"leaf\":\"")) {
+		if (take_text(&c, &out->leaf) && take(&c, "}") && c.at == c.end) {
+			out->kind = AUDIT_LINE_REDACTED;
+		}
+		return;
+	}
 	if ((take(&c, "\"salt\":\"") && (!take_text(&c, &salt) || !take(&c, ","))) ||
 	    !take(&c, "\"time\":\"") || !take_text(&c, &out->time)) {
 		return;

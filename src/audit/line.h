@@ -5,7 +5,8 @@
  * FORMAT   {"n":N,"salt":"…","time":"…",  then "op":"…" at once in a line that tells of
  *          the log or of rowtail itself, and "txn":… in one of a changed row, which
  *          has its op further on. `salt` is there or not. N is the leaf's number, from
- *          0. docs/audit.md has all lines.
+ *          0. docs/audit.md has all lines. One that was redacted is
+ *          {"n":N,"op":"redacted","leaf":"…"} and nothing else.
  * OWNERSHIP What is found is borrowed from the line.
  * THREADS   No shared state.
  * ERRORS    None. The bytes are a stranger's: a line that begins otherwise is
@@ -31,6 +32,8 @@ enum audit_line_kind {
 	AUDIT_LINE_STOP,
 	AUDIT_LINE_GAP,
 	AUDIT_LINE_RETENTION,
+	AUDIT_LINE_REDACTION,
+	AUDIT_LINE_REDACTED, /* its content was taken out, its leaf stays */
 };
 
 struct audit_line {
@@ -38,6 +41,7 @@ struct audit_line {
 	bool has_number;
 	uint64_t number;
 	struct span time; /* without quotes; bytes NULL: there is none */
+	struct span leaf; /* AUDIT_LINE_REDACTED: base64 of its hash */
 };
 
 void audit_line_read(const char *bytes, size_t len, struct audit_line *out);

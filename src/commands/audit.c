@@ -140,6 +140,9 @@ enum given {
 	GIVEN_UNTIL = 16,
 	GIVEN_FILTERS = 32, /* those of report alone */
 	GIVEN_DATABASE = 64,
+	GIVEN_TABLE = 128,  /* --table and --by, also of redact */
+	GIVEN_REDACT = 256, /* --seq and --why */
+	GIVEN_STATE = 512,
 };
 
 static const struct {
@@ -152,21 +155,26 @@ static const struct {
     {GIVEN_DATABASE, "--database"},
     {GIVEN_FROM, "--from"},
     {GIVEN_UNTIL, "--until"},
-    {GIVEN_FILTERS,
-     "--table, --by, --op, --column, --since, --value, --no-context or --csv"},
+    {GIVEN_FILTERS, "--op, --column, --since, --value, --no-context or --csv"},
+    {GIVEN_TABLE, "--table or --by"},
+    {GIVEN_REDACT, "--seq or --why"},
+    {GIVEN_STATE, "--state"},
 };
 
 static unsigned given_options(const struct config *config)
 {
 	const struct report_options *r = &config->report;
-	bool filters = r->table || r->by || r->op || r->column || r->since ||
-		       r->value || r->no_context || r->csv;
+	bool filters =
+	    r->op || r->column || r->since || r->value || r->no_context || r->csv;
 
 	return (config->json ? GIVEN_JSON : 0u) |
 	       (config->audit_key || config->checkpoint_count > 0 ? GIVEN_KEPT : 0u) |
 	       (config->at ? GIVEN_AT : 0u) | (config->from ? GIVEN_FROM : 0u) |
 	       (config->until ? GIVEN_UNTIL : 0u) | (filters ? GIVEN_FILTERS : 0u) |
-	       (config->audit_database ? GIVEN_DATABASE : 0u);
+	       (config->audit_database ? GIVEN_DATABASE : 0u) |
+	       (r->table || r->by ? GIVEN_TABLE : 0u) |
+	       (r->seq || r->why ? GIVEN_REDACT : 0u) |
+	       (config->state_path || config->state_is_none ? GIVEN_STATE : 0u);
 }
 
 static enum status run_key(const struct config *config, struct error *err)
@@ -189,7 +197,10 @@ static const struct action {
     {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT | GIVEN_DATABASE | GIVEN_UNTIL,
      audit_verify_run},
     {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
-    {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS, audit_report_run},
+    {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS | GIVEN_TABLE,
+     audit_report_run},
+    {"redact", "", 0, GIVEN_KEPT | GIVEN_TABLE | GIVEN_REDACT | GIVEN_STATE,
+     audit_redact_run},
     {"prove", " N", 1, 0, audit_prove_run},
     {"consistency", " --from SIZE", 0, GIVEN_FROM, audit_consistency_run},
     {"key", "", 0, 0, run_key},
@@ -228,7 +239,7 @@ static enum status run(const struct config *config, struct error *err)
 		}
 	}
 	return error_set(err, ST_CONFIG,
-			 "audit %s: must be verify, history, report, prove, "
+			 "audit %s: must be verify, history, report, redact, prove, "
 			 "consistency, key or cat (a database of that name is ./audit)",
 			 config->words[0]);
 }
@@ -240,11 +251,12 @@ const struct command audit_command = {
 	    "TABLE KEY: what became of a row; report: who did what;\n"
 	    "prove PATH N: a proof of one line; consistency: one for\n"
 	    "a witness; key: who signs it (keep it elsewhere); cat:\n"
-	    "its lines\n",
+	    "its lines; redact: take lines out, and say so\n",
     .words = 4,
     .least_words = 2,
     .takes_json = true,
     .takes_at = true,
     .takes_audit = true,
+    .takes_state = true,
     .run = run,
 };

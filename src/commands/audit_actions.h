@@ -17,6 +17,7 @@ enum status audit_verify_run(const struct config *config, struct error *err) MUS
 enum status audit_history_run(const struct config *config,
 			      struct error *err) MUST_CHECK;
 enum status audit_report_run(const struct config *config, struct error *err) MUST_CHECK;
+enum status audit_redact_run(const struct config *config, struct error *err) MUST_CHECK;
 enum status audit_prove_run(const struct config *config, struct error *err) MUST_CHECK;
 enum status audit_consistency_run(const struct config *config,
 				  struct error *err) MUST_CHECK;

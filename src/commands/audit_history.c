@@ -16,113 +16,21 @@
 #include "src/audit/reader.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
+#include "src/commands/asked_row.h"
 #include "src/commands/audit_actions.h"
 #include "src/commands/audit_row.h"
 #include "src/commands/audit_text.h"
-
-/* The key as a person typed it. */
-struct asked_key {
-	const char *typed;
-	json_t *columns;    /* of one typed as a JSON object; else NULL */
-	struct span number; /* as it would stand in the log; bytes NULL: it is none */
-	struct buffer text;
-};
 
 struct history {
 	const struct config *config;
 	const char *path, *table;
 	struct audit_files files;
-	struct asked_key key;
-	struct buffer needle; /* "table":"TABLE", */
+	struct asked_row row_of;
 	uint64_t found, unreadable;
 	char at[AUDIT_TIME_BYTES]; /* "": not asked for */
 	struct audit_row row;
 	struct buffer line;
 };
-
-static enum status ask_for_key(struct asked_key *key, const char *typed,
-			       struct error *err)
-{
-	size_t len = strlen(typed);
-	bool is_quoted = len >= 2 && typed[0] == typed[len - 1] &&
-			 (typed[0] == '\'' || typed[0] == '"');
-	char *end;
-
-	key->typed = typed;
-	buffer_init(&key->text);
-	if (typed[0] == '{') {
-		key->columns = json_loads(typed, JSON_ALLOW_NUL, NULL);
-		return json_is_object(key->columns)
-			   ? ST_OK
-			   : error_set(err, ST_CONFIG,
-				       "%s: a key of several columns is a JSON object "
-				       "like {\"order\":42,\"item\":1}",
-				       SHORT_NAME(typed));
-	}
-	(void)strtod(typed, &end);
-	if (!is_quoted && len > 0 && *end == '\0') {
-		key->number = (struct span){typed, len};
-	}
-	json_add_string(&key->text, typed + is_quoted, len - 2 * (size_t)is_quoted);
-	return buffer_ok(&key->text) ? ST_OK : error_no_memory(err, "the key");
-}
-
-static bool begins(const char *at, const char *end, struct span with)
-{
-	return with.bytes && (size_t)(end - at) > with.len &&
-	       memcmp(at, with.bytes, with.len) == 0 && at[with.len] == '}';
-}
-
-/* Is {"NAME":VALUE} at `at` the key, with VALUE as it was typed? */
-static bool is_key_of_one(const struct asked_key *key, const char *at, const char *end)
-{
-	const char *name = at + 2;
-
-	if (end - at < 2 || memcmp(at, "{\"", 2) != 0) {
-		return false;
-	}
-	for (at = name; at < end && *at != '"'; at++) {
-		at += *at == '\\';
-	}
-	if (end - at < 2 || at[1] != ':') {
-		return false;
-	}
-	at += 2;
-	return begins(at, end, key->number) ||
-	       begins(at, end, (struct span){key->text.bytes, key->text.len});
-}
-
-static bool is_key(const struct asked_key *key, const char *at, const char *end)
-{
-	json_t *found;
-	bool is_it;
-
-	if (!key->columns) {
-		return is_key_of_one(key, at, end);
-	}
-	found = json_loadb(at, (size_t)(end - at),
-			   JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
-	is_it = found && json_equal(found, key->columns);
-	json_decref(found);
-	return is_it;
-}
-
-/* Is the line of the row, or of its table's making? By its bytes. */
-static bool is_wanted(const struct history *h, struct span line)
-{
-	static const char key[] = "\"key\":", type[] = "\"type\":";
-	const char *end = line.bytes + line.len;
-	const char *at = memmem(line.bytes, line.len, h->needle.bytes, h->needle.len);
-
-	if (!at) {
-		return false;
-	}
-	at += h->needle.len;
-	if ((size_t)(end - at) > strlen(key) && memcmp(at, key, strlen(key)) == 0) {
-		return is_key(&h->key, at + strlen(key), end);
-	}
-	return (size_t)(end - at) > strlen(type) && memcmp(at, type, strlen(type)) == 0;
-}
 
 /* ---- lines for people ---- */
 
@@ -220,7 +128,7 @@ static enum status take_line(struct history *h, struct span line, struct error *
 	struct audit_event event;
 	enum status status;
 
-	if (!is_wanted(h, line)) {
+	if (asked_row_match(&h->row_of, line) == ASKED_NO) {
 		return ST_OK;
 	}
 	if (!audit_event_read(line, &event)) {
@@ -232,22 +140,11 @@ static enum status take_line(struct history *h, struct span line, struct error *
 	return status;
 }
 
-/* What stands in every line of the row, and in few others; of a key of several columns
- * the table alone. */
-static struct span needle_of_key(const struct asked_key *key)
-{
-	return key->columns || key->text.len < 2
-		   ? (struct span){NULL, 0}
-		   : (struct span){key->text.bytes + 1, key->text.len - 2};
-}
-
 static enum status read_lines(struct history *h, struct error *err)
 {
 	static const char schema[] = "\"op\":\"schema\"";
-	struct span key = needle_of_key(&h->key);
 	struct audit_needle needles[] = {
-	    {.bytes =
-		 key.len > 2 ? key : (struct span){h->needle.bytes, h->needle.len}},
+	    {.bytes = asked_row_needle(&h->row_of)},
 	    {.bytes = {schema, strlen(schema)}},
 	};
 	struct span line;
@@ -286,7 +183,7 @@ static enum status begin_json(struct history *h, struct error *err)
 	buffer_add_str(b, ",\"table\":");
 	json_add_string(b, h->table, strlen(h->table));
 	buffer_add_str(b, ",\"key\":");
-	json_add_string(b, h->key.typed, strlen(h->key.typed));
+	json_add_string(b, h->row_of.typed, strlen(h->row_of.typed));
 	buffer_add_str(b, h->at[0] ? "," : ",\"lines\":[");
 	if (!buffer_ok(b)) {
 		return error_no_memory(err, "the result");
@@ -301,7 +198,7 @@ static enum status nothing(const struct history *h, struct error *err)
 			 "%s tells nothing of %s %s: names of tables are written as "
 			 "they were created, a key of several columns as a JSON object",
 			 quote(h->path).text, SHORT_NAME(h->table),
-			 SHORT_NAME(h->key.typed));
+			 SHORT_NAME(h->row_of.typed));
 }
 
 static enum status print_end(struct history *h, struct error *err)
@@ -331,14 +228,7 @@ static enum status print_end(struct history *h, struct error *err)
 static enum status prepare(struct history *h, struct error *err)
 {
 	buffer_init(&h->line);
-	buffer_init(&h->needle);
-	buffer_add_str(&h->needle, "\"table\":\"");
-	audit_text_add_needle(&h->needle, h->table);
-	buffer_add_str(&h->needle, "\",");
-	if (!buffer_ok(&h->needle)) {
-		return error_no_memory(err, "the question");
-	}
-	if (ask_for_key(&h->key, h->config->words[3], err) != ST_OK) {
+	if (asked_row_open(&h->row_of, h->table, h->config->words[3], err) != ST_OK) {
 		return err->status;
 	}
 	return h->config->at ? audit_text_time("--at", h->config->at, h->at, err)
@@ -363,9 +253,7 @@ enum status audit_history_run(const struct config *config, struct error *err)
 		audit_row_close(&h.row);
 	}
 	audit_files_clear(&h.files);
-	json_decref(h.key.columns);
-	buffer_clear(&h.key.text);
-	buffer_clear(&h.needle);
+	asked_row_close(&h.row_of);
 	buffer_clear(&h.line);
 	return status;
 }

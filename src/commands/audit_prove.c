@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "src/audit/check.h"
+#include "src/audit/line.h"
 #include "src/audit/open.h"
 #include "src/audit/proof.h"
 #include "src/audit/reader.h"
@@ -130,8 +131,10 @@ static enum status make_proof(struct prove *p, struct error *err)
 	while (p->proof.whole.count < p->head.size &&
 	       (status = audit_reader_next(&reader, &line, &is_whole, err)) == ST_OK) {
 		struct audit_hash leaf = reader.leaf;
+		struct audit_line what;
 
-		if (!reader.is_long) {
+		audit_line_read(line.bytes, line.len, &what);
+		if (!reader.is_long && !audit_line_leaf(&what, &leaf)) {
 			audit_leaf_begin(&hasher);
 			audit_leaf_more(&hasher, line.bytes, line.len);
 			leaf = audit_leaf_end(&hasher);

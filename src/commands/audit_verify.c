@@ -54,7 +54,7 @@ struct verify {
 	struct audit_files files;
 	bool as_json;
 	bool is_written; /* somebody does, at this moment */
-	json_t *findings, *gaps;
+	json_t *findings, *gaps, *redactions;
 	struct audit_key *given; /* with --key */
 	size_t given_count;
 	struct kept_note *notes;
@@ -78,6 +78,7 @@ static void verify_clear(struct verify *v)
 	free(v->kept);
 	json_decref(v->findings);
 	json_decref(v->gaps);
+	json_decref(v->redactions);
 	audit_database_close(&v->database);
 }
 
@@ -162,6 +163,7 @@ static void say(const struct audit_found *what)
 		"are gone",
 	    [AUDIT_REMADE] =
 		"not those that a checkpoint signs which was kept elsewhere",
+	    [AUDIT_TAKEN_OUT] = "taken out, and no signed redaction says so",
 	    [AUDIT_DAMAGED] = "here a compressed file is damaged, what it had behind "
 			      "that is lost: restore it from a backup",
 	};
@@ -214,6 +216,38 @@ static void on_gap(void *context, uint64_t number, struct span line)
 		}
 	}
 	buffer_clear(&why);
+}
+
+/* Lines were taken out, and here the log says so. */
+static void on_redaction(void *context, uint64_t number, struct span line)
+{
+	struct verify *v = context;
+	json_t *json = json_loadb(line.bytes, line.len, 0, NULL);
+	json_t *by = json_object_get(json, "by"), *why = json_object_get(json, "why");
+	json_t *lines = json_object_get(json, "lines");
+	struct buffer text;
+
+	if (v->as_json) {
+		(void)json_array_append_new(v->redactions,
+					    json_pack("{s:I, s:O?, s:O?, s:O?}", "line",
+						      (json_int_t)number, "by", by,
+						      "why", why, "lines", lines));
+		json_decref(json);
+		return;
+	}
+	buffer_init(&text);
+	buffer_add_str(&text, json_is_string(by) ? json_string_value(by) : "");
+	buffer_add_str(&text, ": ");
+	buffer_add_str(&text, json_is_string(why) ? json_string_value(why) : "");
+	buffer_add_char(&text, '\0');
+	if (buffer_ok(&text)) {
+		utf8_make_safe(text.bytes);
+		(void)printf("redaction: line %" PRIu64
+			     ": lines were taken out by %s\n",
+			     number, text.bytes);
+	}
+	buffer_clear(&text);
+	json_decref(json);
 }
 
 /* A key signs from here on, or was given: which notes has it signed? */
@@ -323,12 +357,14 @@ static enum status print_json(struct verify *v, bool is_sound, struct error *err
 		utf8_make_safe(path);
 	}
 	all = json_pack(
-	    "{s:s, s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:s, s:b}", "log",
-	    path ? path : "", "sound", is_sound, "lines", (json_int_t)c->tree.count,
+	    "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:O, s:O, s:s, s:b}",
+	    "log", path ? path : "", "sound", is_sound, "lines",
+	    (json_int_t)c->tree.count, "first", (json_int_t)c->begin, "redacted",
+	    (json_int_t)c->redacted_lines, "not_compared", (json_int_t)c->kept_gone,
 	    "checkpoints", (json_int_t)c->heads, "signed", (json_int_t)c->covered,
 	    "not_signed", (json_int_t)(c->tree.count - c->covered), "findings",
-	    v->findings, "gaps", v->gaps, "key", buffer_ok(&key) ? key.bytes : "",
-	    "key_given", v->given_count > 0);
+	    v->findings, "gaps", v->gaps, "redactions", v->redactions, "key",
+	    buffer_ok(&key) ? key.bytes : "", "key_given", v->given_count > 0);
 	buffer_clear(&key);
 	free(path);
 	if (all && v->compares) {
@@ -351,13 +387,30 @@ static enum status print_result(struct verify *v, struct error *err)
 
 	(void)printf("read %" PRIu64 " lines; %" PRIu64
 		     " checkpoints are right, the last one signs %" PRIu64 " lines",
-		     c->tree.count, c->heads, c->head.size);
+		     c->tree.count - c->begin, c->heads, c->head.size);
 	if (c->tree.count > c->covered) {
 		(void)printf("; %" PRIu64 " at the end are not signed%s",
 			     c->tree.count - c->covered,
 			     c->found > 0 ? " as they are" : " yet");
 	}
 	(void)putchar('\n');
+	if (c->begin > 0) {
+		(void)printf(
+		    "the first line that is there is %" PRIu64 "; those before it %s\n",
+		    c->begin,
+		    c->is_part ? "are in other files" : "went with their time");
+	}
+	if (c->redacted_lines > 0) {
+		(void)printf("%" PRIu64
+			     " lines were taken out; their hashes are there\n",
+			     c->redacted_lines);
+	}
+	if (c->kept_gone > 0) {
+		(void)printf(
+		    "%zu of the checkpoints given are of lines in files that are "
+		    "not there, and were not compared\n",
+		    c->kept_gone);
+	}
 	if (v->given_count == 0) {
 		(void)puts("the key is the log's own word: keep what rowtail audit key "
 			   "prints elsewhere, and give it with --key");
@@ -463,8 +516,9 @@ static enum status verify_open(struct verify *v, const struct config *config,
 	}
 	v->findings = json_array();
 	v->gaps = json_array();
+	v->redactions = json_array();
 	v->is_written = is_being_written(&v->files);
-	if (!v->findings || !v->gaps) {
+	if (!v->findings || !v->gaps || !v->redactions) {
 		return error_no_memory(err, "findings");
 	}
 	if (read_notes(v, config, err) != ST_OK) {
@@ -530,8 +584,10 @@ static enum status open_check(struct verify *v, struct audit_check_settings *set
 enum status audit_verify_run(const struct config *config, struct error *err)
 {
 	struct verify v = {.path = config->words[1], .as_json = config->json};
-	struct audit_check_settings settings = {
-	    .found = found, .on_gap = on_gap, .context = &v};
+	struct audit_check_settings settings = {.found = found,
+						.on_gap = on_gap,
+						.on_redaction = on_redaction,
+						.context = &v};
 	struct error wrong;
 	enum status status;
 

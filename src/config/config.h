@@ -42,6 +42,7 @@ struct command;        /* src/command_table.h */
 /* Which lines of an audit log are asked for. */
 struct report_options {
 	char *table, *by, *op, *column, *since, *value; /* NULL: not given */
+	char *seq, *why;                                /* of audit redact */
 	bool no_context;                                /* nobody is named */
 	bool csv;
 };

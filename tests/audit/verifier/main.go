@@ -51,8 +51,26 @@ func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
+// recordHash: of a line that was redacted what it says.
+func recordHash(record []byte) tlog.Hash {
+	var what struct {
+		N    *int64
+		Op   string
+		Leaf string
+	}
+	if json.Unmarshal(record, &what) == nil && what.Op == "redacted" && what.N != nil {
+		whole := fmt.Sprintf(`{"n":%d,"op":"redacted","leaf":"%s"}`, *what.N, what.Leaf)
+		leaf, err := tlog.ParseHash(what.Leaf)
+		if err != nil || whole != string(record) {
+			fail("line %d: %v", *what.N, err)
+		}
+		return leaf
+	}
+	return tlog.RecordHash(record)
+}
+
 func (h *hashes) add(n int64, record []byte) {
-	more, err := tlog.StoredHashes(n, record, *h)
+	more, err := tlog.StoredHashesForRecordHash(n, recordHash(record), *h)
 	if err != nil {
 		fail("line %d: %v", n, err)
 	}
@@ -197,7 +215,7 @@ func prove(key, line, proof string) {
 		fail("no proof")
 	}
 	n, hashes, one := takeApart(text, "index ", newVerifier(key))
-	err := tlog.CheckRecord(hashes, one.size, one.root, n, tlog.RecordHash(readFile(line)))
+	err := tlog.CheckRecord(hashes, one.size, one.root, n, recordHash(readFile(line)))
 	if err != nil {
 		fail("line %d: %v", n, err)
 	}
@@ -245,6 +263,8 @@ func main() {
 	var stored hashes
 	var last head
 	heads := 0
+	var redacted []int64
+	told := map[int64]int64{}
 	for i, line := range lines {
 		var what struct {
 			N        *int64
@@ -253,6 +273,7 @@ func main() {
 			Key      json.RawMessage
 			First    int64
 			Frontier []string
+			Lines    [][2]int64
 		}
 		if err := json.Unmarshal(line, &what); err != nil || what.N == nil || *what.N != int64(i) {
 			fail("line %d: no line of that number (%v)", i, err)
@@ -267,6 +288,16 @@ func main() {
 			verifier = stored.handOver(int64(i)-1, what.Note, text(what.Key), verifier)
 			keys = append(keys, verifier)
 			verifiers = note.VerifierList(verifier)
+		}
+		if what.Op == "redacted" {
+			redacted = append(redacted, int64(i))
+		}
+		if what.Op == "redaction" {
+			for _, pair := range what.Lines {
+				for n := pair[0]; n <= pair[1] && n < int64(len(lines)); n++ {
+					told[n] = int64(i)
+				}
+			}
 		}
 		if what.Op == "checkpoint" {
 			one, err := openHead([]byte(what.Note), verifiers, verifier.Name())
@@ -288,12 +319,17 @@ func main() {
 		}
 		stored.add(int64(i), line)
 	}
+	for _, n := range redacted {
+		if by, found := told[n]; !found || by >= last.size {
+			fail("line %d: taken out, and no signed line says so", n)
+		}
+	}
 	for i := int64(0); i < last.size; i++ {
 		proof, err := tlog.ProveRecord(last.size, i, stored)
 		if err != nil {
 			fail("line %d: %v", i, err)
 		}
-		if err := tlog.CheckRecord(proof, last.size, last.root, i, tlog.RecordHash(lines[i])); err != nil {
+		if err := tlog.CheckRecord(proof, last.size, last.root, i, recordHash(lines[i])); err != nil {
 			fail("line %d: %v", i, err)
 		}
 	}
