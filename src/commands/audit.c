@@ -174,7 +174,10 @@ static unsigned given_options(const struct config *config)
 	       (config->audit_database ? GIVEN_DATABASE : 0u) |
 	       (r->table || r->by ? GIVEN_TABLE : 0u) |
 	       (r->seq || r->why ? GIVEN_REDACT : 0u) |
-	       (config->state_path || config->state_is_none ? GIVEN_STATE : 0u);
+	       ((config->state_path && !config->state_is_default) ||
+			config->state_is_none
+		    ? GIVEN_STATE
+		    : 0u);
 }
 
 static enum status run_key(const struct config *config, struct error *err)
