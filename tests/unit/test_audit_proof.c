@@ -176,6 +176,67 @@ test_the_largest_tree_has_no_more_hashes_than_there_is_room_for(void **state)
 	assert_in_range(proof.count, 60, 64);
 }
 
+/* The first lines are gone, and only the roots of their trees are known. */
+static void test_where_the_first_lines_are_gone(void **state)
+{
+	(void)state;
+	for (unsigned gone = 1; gone < LEAVES; gone++) {
+		struct audit_tree before = {0};
+
+		for (unsigned i = 0; i < gone; i++) {
+			audit_tree_add_leaf(&before, &hasher, leaves[i]);
+		}
+		for (unsigned size = gone + 1; size <= LEAVES; size++) {
+			for (unsigned n = gone; n < size; n++) {
+				struct audit_proof proof;
+
+				audit_proof_of_line(&proof, n, size);
+				audit_proof_start(&proof, &before);
+				assert_false(proof.is_lost);
+				for (unsigned i = gone; i < LEAVES; i++) {
+					audit_proof_add(&proof, &hasher, leaves[i]);
+				}
+				assert_true(
+				    audit_proof_is_of(&proof, &hasher, &roots[size]));
+				assert_true(is_line(&proof, n, size));
+			}
+		}
+	}
+}
+
+/* What needs more than that is said to be lost, and all else holds. */
+static void test_growth_where_the_first_lines_are_gone(void **state)
+{
+	unsigned lost = 0, held = 0;
+
+	(void)state;
+	for (unsigned gone = 1; gone < LEAVES; gone += 3) {
+		struct audit_tree before = {0};
+
+		for (unsigned i = 0; i < gone; i++) {
+			audit_tree_add_leaf(&before, &hasher, leaves[i]);
+		}
+		for (unsigned old = 1; old < LEAVES; old++) {
+			struct audit_proof proof;
+
+			audit_proof_of_growth(&proof, old, LEAVES);
+			audit_proof_start(&proof, &before);
+			if (proof.is_lost) {
+				assert_true(old < gone);
+				lost++;
+				continue;
+			}
+			for (unsigned i = gone; i < LEAVES; i++) {
+				audit_proof_add(&proof, &hasher, leaves[i]);
+			}
+			assert_true(audit_proof_is_of(&proof, &hasher, &roots[LEAVES]));
+			assert_true(is_growth(&proof, old, LEAVES));
+			held++;
+		}
+	}
+	assert_true(lost > 0 && held > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +244,8 @@ int main(void)
 	    cmocka_unit_test(test_every_tree_goes_on_from_every_smaller_one),
 	    cmocka_unit_test(
 		test_the_largest_tree_has_no_more_hashes_than_there_is_room_for),
+	    cmocka_unit_test(test_where_the_first_lines_are_gone),
+	    cmocka_unit_test(test_growth_where_the_first_lines_are_gone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
