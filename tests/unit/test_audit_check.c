@@ -85,7 +85,10 @@ struct log {
 	struct audit_hasher hasher;
 	struct audit_tree tree;
 	char *lines[MOST];
+	bool starts[MOST]; /* the first line of a file */
 	size_t count;
+	size_t from; /* files before this line are gone */
+	bool is_part;
 	struct audit_found found[MOST];
 	size_t found_count;
 	unsigned gaps;
@@ -171,6 +174,50 @@ static void log_close(struct log *log)
 	audit_hasher_close(&log->hasher);
 }
 
+/* Another file with a key of its own, which `by` hands over to. */
+static void add_turn(struct log *log, const struct audit_key *by)
+{
+	struct audit_head base = {log->tree.count,
+				  audit_tree_root(&log->tree, &log->hasher)};
+	struct audit_key old = by ? *by : log->key;
+	struct buffer note, body;
+	struct error err;
+
+	buffer_init(&note);
+	buffer_init(&body);
+	assert_int_equal(audit_key_make("a/log", &log->key, &err), ST_OK);
+	assert_int_equal(audit_note_add_handover(&note, &old, &base, &log->key, &err),
+			 ST_OK);
+	buffer_add_str(&body, "\"op\":\"file\",\"key\":\"");
+	audit_key_add(&body, &log->key, false);
+	buffer_add_str(&body, "\",\"first\":");
+	buffer_add_u64(&body, base.size);
+	buffer_add_str(&body, ",\"frontier\":[");
+	for (unsigned i = 0; i < log->tree.root_count; i++) {
+		buffer_add_str(&body, i > 0 ? ",\"" : "\"");
+		audit_base64_add(&body, log->tree.roots[i].bytes, AUDIT_HASH_BYTES);
+		buffer_add_char(&body, '"');
+	}
+	buffer_add(&body, "]", 2);
+	log->starts[log->count] = true;
+	add(log, body.bytes);
+	buffer_reset(&body);
+	buffer_add_str(&body, "\"op\":\"key\",\"key\":\"");
+	audit_key_add(&body, &log->key, false);
+	buffer_add_str(&body, "\",\"note\":\"");
+	for (size_t i = 0; i < note.len; i++) {
+		buffer_add_str(&body, note.bytes[i] == '\n' ? "\\n" : "");
+		if (note.bytes[i] != '\n') {
+			buffer_add_char(&body, note.bytes[i]);
+		}
+	}
+	buffer_add(&body, "\"", 2);
+	add(log, body.bytes);
+	add_head(log);
+	buffer_clear(&note);
+	buffer_clear(&body);
+}
+
 static void found(void *context, const struct audit_found *what)
 {
 	struct log *log = context;
@@ -202,11 +249,13 @@ static void check_log(struct log *log, const struct audit_key *key,
 
 	log->found_count = log->gaps = 0;
 	assert_int_equal(audit_check_open(check, &settings, &err), ST_OK);
-	for (size_t i = 0; i < log->count; i++) {
+	check->is_part = log->is_part;
+	for (size_t i = log->from; i < log->count; i++) {
 		struct span line = {log->lines[i], strlen(log->lines[i])};
 
-		assert_int_equal(
-		    audit_check_line(check, line, NULL, i == 0, true, &err), ST_OK);
+		assert_int_equal(audit_check_line(check, line, NULL,
+						  i == 0 || log->starts[i], true, &err),
+				 ST_OK);
 	}
 	assert_int_equal(audit_check_end(check, &err), ST_OK);
 	audit_check_close(check);
@@ -317,6 +366,181 @@ static void test_a_head_that_was_kept_elsewhere(void **state)
 	log_close(&log);
 }
 
+/* ---- files ---- */
+
+/* Lines 0 to 9, 10 to 13, 14 on; the key of each is in `keys`. */
+static void log_open_files(struct log *log, struct audit_key keys[3])
+{
+	log_open(log);
+	keys[0] = log->key;
+	add_turn(log, NULL);
+	keys[1] = log->key;
+	add(log, "\"txn\":5,\"op\":\"insert\"");
+	add_turn(log, NULL);
+	keys[2] = log->key;
+	add(log, "\"txn\":6,\"op\":\"insert\"");
+	add_head(log);
+}
+
+static void test_each_file_has_a_key_that_was_handed_over(void **state)
+{
+	struct audit_key keys[3];
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open_files(&log, keys);
+	check_log(&log, &keys[0], NULL, &check);
+	assert_int_equal(log.found_count, 0);
+	assert_int_equal(check.files, 3);
+	assert_int_equal(check.tree.count, log.count);
+	assert_true(audit_key_is(&check.key, &keys[2]));
+	check_log(&log, &keys[2], NULL, &check); /* it says nothing of those before */
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_OTHER_KEY, 0, 0);
+	log_close(&log);
+}
+
+static void test_a_key_of_a_file_that_another_one_hands_over_to(void **state)
+{
+	struct audit_key thief;
+	struct audit_check check;
+	struct error err;
+	struct log log;
+
+	(void)state;
+	log_open(&log);
+	assert_int_equal(audit_key_make("a/log", &thief, &err), ST_OK);
+	add_turn(&log, &thief);
+	check_log(&log, NULL, NULL, &check);
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_OTHER_KEY, 11, 11);
+	check_log(&log, &log.key, NULL,
+		  &check); /* it is trusted, and the first is not */
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_OTHER_KEY, 0, 0);
+	/* Without a word of any. */
+	log.lines[11][strlen("{\"n\":11," TIME ",\"op\":\"k")] = 'x';
+	check_log(&log, NULL, NULL, &check);
+	expect_found(&log, 0, AUDIT_OTHER_KEY, 11, 11);
+	log_close(&log);
+}
+
+static void test_files_that_are_missing(void **state)
+{
+	struct audit_key keys[3];
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open_files(&log, keys);
+	log.from = 10;
+	check_log(&log, NULL, NULL, &check);
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_MISSING, 0, 9);
+	check_log(&log, &keys[0], NULL,
+		  &check); /* it signs the hand-over that is there */
+	assert_int_equal(log.found_count, 1);
+	log.is_part = true;
+	check_log(&log, NULL, NULL, &check);
+	assert_int_equal(log.found_count, 0);
+	assert_int_equal(check.begin, 10);
+	log.is_part = false;
+	/* The log says that they went. */
+	add(&log, "\"op\":\"retention\",\"first\":0,\"last\":9");
+	add_head(&log);
+	check_log(&log, NULL, NULL, &check);
+	assert_int_equal(log.found_count, 0);
+	log.from = 0;
+	for (size_t i = 10; i < 14; i++) {
+		free(log.lines[i]);
+	}
+	memmove(log.lines + 10, log.lines + 14, (log.count - 14) * sizeof *log.lines);
+	memmove(log.starts + 10, log.starts + 14, log.count - 14);
+	log.count -= 4; /* the second one */
+	check_log(&log, NULL, NULL, &check);
+	expect_found(&log, 0, AUDIT_MISSING, 10, 13);
+	expect_found(&log, 1, AUDIT_OTHER_KEY, 15, 15);
+	assert_int_equal(log.found_count, 2);
+	log_close(&log);
+}
+
+static void test_each_byte_of_a_files_beginning_counts(void **state)
+{
+	struct audit_key keys[3];
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open_files(&log, keys);
+	for (size_t i = 8; i < 12; i++) { /* with the last head of the file before */
+		for (size_t at = 0; at < strlen(log.lines[i]); at++) {
+			log.lines[i][at] ^= 1;
+			check_log(&log, &keys[0], NULL, &check);
+			if (log.found_count == 0) {
+				fail_msg("line %zu, byte %zu", i, at);
+			}
+			log.lines[i][at] ^= 1;
+		}
+	}
+	log_close(&log);
+}
+
+/* ---- redactions ---- */
+
+static void take_out(struct log *log, size_t n)
+{
+	struct audit_hash leaf;
+	struct buffer line;
+
+	audit_leaf_begin(&log->hasher);
+	audit_leaf_more(&log->hasher, log->lines[n], strlen(log->lines[n]));
+	leaf = audit_leaf_end(&log->hasher);
+	buffer_init(&line);
+	buffer_add_str(&line, "{\"n\":");
+	buffer_add_u64(&line, n);
+	buffer_add_str(&line, ",\"op\":\"redacted\",\"leaf\":\"");
+	audit_base64_add(&line, leaf.bytes, sizeof leaf.bytes);
+	buffer_add(&line, "\"}", 3);
+	free(log->lines[n]);
+	log->lines[n] = line.bytes;
+}
+
+static void test_lines_that_were_taken_out(void **state)
+{
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open(&log);
+	take_out(&log, 2);
+	take_out(&log, 3);
+	take_out(&log, 6);
+	check_log(&log, &log.key, NULL, &check);
+	assert_int_equal(log.found_count, 2);
+	expect_found(&log, 0, AUDIT_TAKEN_OUT, 2, 3);
+	expect_found(&log, 1, AUDIT_TAKEN_OUT, 6, 6);
+	assert_int_equal(check.redacted_lines, 3);
+	add(&log, "\"op\":\"redaction\",\"lines\":[[6,7],[3,3]]");
+	check_log(&log, &log.key, NULL, &check); /* nobody signed that */
+	assert_int_equal(log.found_count, 2);
+	add_head(&log);
+	check_log(&log, &log.key, NULL, &check);
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_TAKEN_OUT, 2, 2);
+	add(&log, "\"op\":\"redaction\",\"lines\":[[0,2]]");
+	add_head(&log);
+	check_log(&log, &log.key, NULL, &check);
+	assert_int_equal(log.found_count, 0);
+	assert_int_equal(check.redactions, 2);
+	/* Another hash in its place. */
+	log.lines[6][strlen("{\"n\":6,\"op\":\"redacted\",\"leaf\":\"")] ^= 2;
+	check_log(&log, &log.key, NULL, &check);
+	assert_true(log.found_count > 0);
+	assert_int_equal(log.found[0].finding, AUDIT_ALTERED);
+	log_close(&log);
+}
+
 /* ---- lines of a file ---- */
 
 /* A line of `len` bytes, then a short one; the last LF only where `has_end`. */
@@ -393,6 +617,11 @@ int main(void)
 	    cmocka_unit_test(test_only_the_first_head_that_does_not_fit_is_told),
 	    cmocka_unit_test(test_another_key_is_told_where_it_begins),
 	    cmocka_unit_test(test_a_head_that_was_kept_elsewhere),
+	    cmocka_unit_test(test_each_file_has_a_key_that_was_handed_over),
+	    cmocka_unit_test(test_a_key_of_a_file_that_another_one_hands_over_to),
+	    cmocka_unit_test(test_files_that_are_missing),
+	    cmocka_unit_test(test_each_byte_of_a_files_beginning_counts),
+	    cmocka_unit_test(test_lines_that_were_taken_out),
 	    cmocka_unit_test(test_a_line_of_any_length_has_its_hash),
 	};
 
