@@ -352,6 +352,41 @@ def test_a_state_directory_that_fails_is_not_waited_for(box):
         shutil.rmtree(os.path.join(archive, "ltx", "0"))
 
 
+def test_a_full_disk_of_the_state_directory_is_waited_for(box):
+    """Of images and of records: what was read is kept, and told once when there is room."""
+    program = box.options.rowtail + "-faults"
+    box.need("" if os.access(program, os.X_OK) else "%s is not built" % program)
+    box.options = type(box.options)(program, box.options.wrapper, box.options.slow)
+    states = images(box)
+    archive, state, full = box.path("archive"), box.path("state"), box.path("full")
+    put(archive, 9, 1, 1, states)
+    for n in range(2, 7):
+        put(archive, 0, n, n, states)
+    right = [(v["source"]["lsn"], v["before"], v["after"]) for v in events(box, archive)]
+    for files in ("frames", "log-*"):
+        shutil.rmtree(os.path.join(archive, "ltx", "0"))
+        order = "write %s/%s 2 0 ENOSPC" % (state, files)
+        tail = box.tail("events", archive, "--follow", "--state", state, "-D",
+                        "snapshot.mode=no_data", env={
+                            **os.environ, "ROWTAIL_FAIL": order, "ROWTAIL_FAIL_WHILE": full})
+        with open(full, "w", encoding="utf-8"):
+            pass
+        for n in range(2, 7):
+            put(archive, 0, n, n, states)
+        box.wait_until(lambda: "trying again" in tail.error_text(), 30, "nothing is said")
+        time.sleep(2)
+        expect(tail.process.poll() is None, "it ended: %s", tail.error_text())
+        os.remove(full)
+        tail.wait_lines(len(right), 30)
+        box.stop(tail)
+        told = [(v["source"]["lsn"], v["before"], v["after"]) for v in map(
+            parse_line, tail.take_all())]
+        expect(told == right, "%s: %s", files, told)
+        said = [e for e in tail.errors if "trying again" in e]
+        expect(len(said) == 1 and state in said[0], "%s: %s", files, tail.error_text())
+        shutil.rmtree(state)
+
+
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
 
 

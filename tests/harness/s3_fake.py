@@ -41,6 +41,7 @@ def signature(secret, method, path, query, headers, signed, body_hash, when, reg
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True   # head and body are two writes
     in_host = ""
 
     def log_message(self, *args):
