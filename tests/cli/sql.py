@@ -198,6 +198,35 @@ def test_a_state_directory_in_a_storm(box):
     return result
 
 
+def test_earlier_moments_of_a_state_directory_in_a_storm(box):
+    """Beside folds, which bring later pages into the copy: of one state, or an error."""
+    program = box.options.rowtail + "-faults"   # it folds what is 400 KB
+    box.need("" if os.access(program, os.X_OK) else "%s is not built" % program)
+    box.options = type(box.options)(program, box.options.wrapper, box.options.slow)
+    path, state = box.path("app.db"), box.path("state")
+    db = bank(path, "journal_mode=WAL")
+    tail = box.tail(path, "--state", state, "--to", "null:")
+    answered, bases = 0, set()
+    with Storm(path):
+        for n in range(400):
+            told = json.loads(box.run("status", "--state", state, "--json").out)
+            for at in ("first", "-0s", "lsn:%d" % told["base_lsn"]):
+                done = box.run("sql", state, CHECK, "--at", at)
+                if done.code == 0:
+                    row = json.loads(done.out)
+                    expect(row["s"] == 0 and row["c"] == ROWS, "%s: %s", at, done)
+                    answered += 1
+                    bases.add(told["base_lsn"])
+                else:
+                    expect(not done.out and len(done.error_lines) == 1, "%s: %s", at, done)
+            if n >= 60 and len(bases) > 5:
+                break
+    box.stop(tail)
+    db.close()
+    expect(answered and len(bases) > 5, "%d answers, of %d bases", answered, len(bases))
+    return answered, "of %d bases" % len(bases)
+
+
 def test_a_state_directory_after_any_end(box):
     path, state = box.path("app.db"), box.path("state")
     db = bank(path, "journal_mode=WAL")
@@ -298,5 +327,6 @@ def test_damage_of_a_state_directory_is_named(box):
     expect(done.code in (1, 2) and len(done.error_lines) == 1, "%s", done)
 
 
-for test in (test_a_database_in_a_storm, test_a_state_directory_in_a_storm):
+for test in (test_a_database_in_a_storm, test_a_state_directory_in_a_storm,
+             test_earlier_moments_of_a_state_directory_in_a_storm):
     test.timeout = 200
