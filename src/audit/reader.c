@@ -7,6 +7,11 @@
 
 #define READ_BYTES ((size_t)1 << 20)
 
+/* A compressed file that is as large is unpacked by a thread. */
+#ifndef THREAD_BYTES
+#define THREAD_BYTES 65536
+#endif
+
 void audit_reader_open(struct audit_reader *reader, int fd, const char *path)
 {
 	*reader = (struct audit_reader){.most = AUDIT_LONG_BYTES};
@@ -27,6 +32,7 @@ void audit_reader_open_files(struct audit_reader *reader,
 
 void audit_reader_close(struct audit_reader *reader)
 {
+	audit_ahead_close(reader->ahead);
 	audit_input_close(&reader->input);
 	buffer_clear(&reader->bytes);
 	audit_hasher_close(&reader->hasher);
@@ -40,8 +46,13 @@ static enum status next_file(struct audit_reader *r, struct error *err)
 	if (r->file_count == 0) {
 		return ST_END;
 	}
+	audit_ahead_close(r->ahead);
+	r->ahead = NULL;
 	audit_input_close(&r->input);
 	status = audit_input_open(&r->input, r->files, err);
+	if (status == ST_OK && r->input.unpacker && r->files->bytes >= THREAD_BYTES) {
+		r->ahead = audit_ahead_open(&r->input);
+	}
 	r->files++;
 	r->file_count--;
 	r->file_start = r->offset;
@@ -59,7 +70,10 @@ static enum status read_on(struct audit_reader *r, struct error *err)
 	if (!buffer_reserve(b, READ_BYTES)) {
 		return error_no_memory(err, "a line of %s", quote(r->input.path).text);
 	}
-	status = audit_input_read(&r->input, b->bytes + b->len, READ_BYTES, &n, err);
+	status =
+	    r->ahead
+		? audit_ahead_read(r->ahead, b->bytes + b->len, READ_BYTES, &n, err)
+		: audit_input_read(&r->input, b->bytes + b->len, READ_BYTES, &n, err);
 	if (status == ST_CORRUPT) { /* what follows it can still be read */
 		r->damaged++;
 		r->at_end = true;

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/audit/ahead.h"
 #include "src/audit/files.h"
 #include "src/audit/input.h"
 #include "src/audit/tree.h"
@@ -30,7 +31,8 @@
 struct audit_reader {
 	struct audit_file *files; /* that are still to be read; borrowed */
 	size_t file_count;
-	struct audit_input input; /* of the one that is read */
+	struct audit_input input;  /* of the one that is read */
+	struct audit_ahead *ahead; /* that reads it; NULL: it is read as it is */
 	struct buffer bytes;
 	size_t from;         /* of the next line in `bytes` */
 	uint64_t offset;     /* of that, over all files that were read */

@@ -339,6 +339,21 @@ def test_a_file_of_that_name_that_is_none_of_the_log_stays(box):
     turned.verify()
 
 
+def test_keys_alone_are_no_state_directory(box):
+    """Whoever brings back nothing but the keys begins a new one, with a word in the log."""
+    turned = Turned(box, files=2)
+    for name in os.listdir(turned.state):
+        if not name.startswith("audit-key"):
+            os.remove(os.path.join(turned.state, name))
+    for name in (".next", ".tmp"):
+        shutil.copy(os.path.join(turned.state, "audit-key"),
+                    os.path.join(turned.state, "audit-key" + name))
+    turned.once(code=2)
+    turned.once("--accept-gap")
+    expect(turned.count(b'"op":"gap"') == 1, "gaps")
+    turned.verify()
+
+
 def test_a_copy_that_is_brought_back_is_gone_on_with(box):
     """PATH alone, as somebody has it who copied that name."""
     turned = Turned(box)

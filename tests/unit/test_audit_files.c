@@ -217,7 +217,21 @@ static void test_one_file_or_a_folder(void **state)
 
 /* ---- bytes ---- */
 
-/* Lines of `count` bytes, 'a' + their number; the name is that of the first. */
+/* Letters that do not become much smaller. */
+static void mix(char *line, size_t count, unsigned seed)
+{
+	uint32_t x = seed * 2654435761u + 1;
+
+	for (size_t i = 1; i + 1 < count; i++) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		line[i] = (char)('a' + x % 26);
+	}
+}
+
+/* Lines of `count` bytes, 'a' + their number, in between random ones if they are long;
+ * the name is that of the first. */
 static void write_lines(unsigned first, unsigned lines, size_t count, bool compresses)
 {
 	char *name = audit_files_name_with(path, first, compresses ? AUDIT_ZST : "");
@@ -229,6 +243,9 @@ static void write_lines(unsigned first, unsigned lines, size_t count, bool compr
 	assert_int_equal(audit_output_open(&out, name, compresses, &err), ST_OK);
 	for (unsigned i = first; i < first + lines; i++) {
 		memset(line, 'a' + (char)(i % 26), count);
+		if (count > 100000) {
+			mix(line, count, i);
+		}
 		line[count] = '\n';
 		assert_int_equal(audit_output_put(&out, line, count + 1, &err), ST_OK);
 	}
@@ -325,6 +342,47 @@ static void test_damage_ends_a_file_and_no_other(void **state)
 	free(name);
 }
 
+/* Long ones are unpacked in a thread: it ends when nobody reads on, wherever it is, and
+ * what is damaged is told after all that was before it. */
+static void test_a_file_that_is_read_ahead(void **state)
+{
+	char *name = audit_files_name_with(path, 0, AUDIT_ZST);
+	struct audit_files files;
+	struct audit_reader reader;
+	struct span line;
+	struct stat st;
+	struct error err;
+	bool is_whole;
+	unsigned lines;
+
+	(void)state;
+	write_lines(0, 60, 400000, true);
+	write_lines(60, 1, 5, false);
+	find(path, &files);
+	for (unsigned stop = 0; stop < 60; stop += 7) {
+		audit_reader_open_files(&reader, &files, 0);
+		for (unsigned n = 0; n <= stop; n++) {
+			assert_int_equal(
+			    audit_reader_next(&reader, &line, &is_whole, &err), ST_OK);
+			assert_int_equal(line.len, 400000);
+			assert_int_equal(line.bytes[line.len - 1], 'a' + n % 26);
+		}
+		assert_non_null(reader.ahead);
+		audit_reader_close(&reader);
+	}
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(truncate(name, st.st_size / 2), 0);
+	audit_reader_open_files(&reader, &files, 0);
+	for (lines = 0; audit_reader_next(&reader, &line, &is_whole, &err) == ST_OK;) {
+		lines++;
+	}
+	assert_int_equal(reader.damaged, 1);
+	assert_in_range(lines, 25, 35); /* and the next file's */
+	audit_reader_close(&reader);
+	audit_files_clear(&files);
+	free(name);
+}
+
 static void test_a_file_that_is_compressed_meanwhile_is_found(void **state)
 {
 	char *name = audit_files_name(path, 0);
@@ -357,6 +415,7 @@ int main(void)
 	    TEST(test_one_file_or_a_folder),
 	    TEST(test_lines_of_all_files_in_their_order),
 	    TEST(test_damage_ends_a_file_and_no_other),
+	    TEST(test_a_file_that_is_read_ahead),
 	    TEST(test_a_file_that_is_compressed_meanwhile_is_found),
 	};
 
