@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "src/base/file_io.h"
 #include "src/capture/source_state.h"
 #include "src/capture/wal_frame.h"
 #include "tests/lib/capture_rig.h"
@@ -163,6 +164,29 @@ static void test_pages_are_counted_where_no_frame_tells_it(void **state)
 	assert_non_null(strstr(err.text, "is cut off"));
 }
 
+/* An old SQLite that writes no count leaves the one of a newer one there. */
+static void test_a_count_of_another_writer_does_not_hold(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t head[100];
+	uint32_t pages = 0;
+	struct error err;
+
+	assert_int_equal(sqlite3_wal_checkpoint_v2(
+			     f->app, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL),
+			 SQLITE_OK);
+	assert_true(file_read_exactly(f->db.db_fd, head, sizeof head, 0));
+	head[31] = 200; /* pages, by the header */
+	assert_int_equal(
+	    source_count_pages("db", head, PAGE_SIZE, 3 * PAGE_SIZE, &pages, &err),
+	    ST_UNFIT);
+	head[27] = (uint8_t)(head[27] + 1); /* changes: somebody else counted on */
+	assert_int_equal(
+	    source_count_pages("db", head, PAGE_SIZE, 3 * PAGE_SIZE, &pages, &err),
+	    ST_OK);
+	assert_int_equal(pages, 3);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -175,6 +199,7 @@ int main(int argc, char **argv)
 	    CASE(test_an_end_that_could_not_be_proven),
 	    CASE(test_a_wal_of_another_page_size),
 	    CASE(test_pages_are_counted_where_no_frame_tells_it),
+	    CASE(test_a_count_of_another_writer_does_not_hold),
 	};
 #undef CASE
 
