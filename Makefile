@@ -80,7 +80,7 @@ FAULT_FLAGS := -DFAULT_POINTS -DFOLD_BYTES=400000 -DLOG_FULL_BYTES=8192 \
 	       -DLOG_TRIM_BYTES=2048 -DFILE_SYNC_BYTES=200000 \
 	       -DKEEPER_GRACE_NS=1000000 -DLEAST_BYTES=0
 FAULT_CALLS := write pwrite read pread fsync fdatasync sync_file_range ftruncate \
-	       fallocate posix_fallocate renameat unlinkat open openat __openat_2 mkdirat
+	       fallocate posix_fallocate renameat linkat unlinkat open openat __openat_2 mkdirat
 comma := ,
 FUZZ    := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
 C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))

@@ -194,13 +194,13 @@ static void publish(struct audit_log *log, const char *note, size_t len)
 	bool is_there = false;
 
 	if (path && temp) {
-		(void)unlink(temp); /* whatever it is */
+		(void)unlinkat(AT_FDCWD, temp, 0); /* whatever it is */
 		fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			  0644);
 	}
 	if (fd >= 0) {
 		is_there = fchmod(fd, 0644) == 0 && file_write_at(fd, note, len, 0) &&
-			   rename(temp, path) == 0;
+			   renameat(AT_FDCWD, temp, AT_FDCWD, path) == 0;
 		(void)close(fd);
 	}
 	/* Said once, not at each head. */

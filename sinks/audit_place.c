@@ -259,7 +259,7 @@ enum status audit_place_drop(struct audit_place *place, struct error *err)
 	if (status == ST_OK) {
 		place->first = place->files.list[count - 2].first;
 		FAULT_POINT("audit-before-drop");
-		if (unlink(torn) != 0) {
+		if (unlinkat(AT_FDCWD, torn, 0) != 0) {
 			status = error_set_errno(err, errno, "%s cannot be removed",
 						 quote(torn).text);
 		}
@@ -322,14 +322,14 @@ static bool move_name(const struct audit_place *place, bool as_link)
 	if (asprintf(&temp, "%s.new", place->path) < 0) {
 		return false;
 	}
-	(void)unlink(temp);
+	(void)unlinkat(AT_FDCWD, temp, 0);
 	is_moved = as_link ? symlink(name, temp) == 0
 			   : linkat(AT_FDCWD, place->file_path, AT_FDCWD, temp, 0) == 0;
-	is_moved = is_moved && rename(temp, place->path) == 0;
+	is_moved = is_moved && renameat(AT_FDCWD, temp, AT_FDCWD, place->path) == 0;
 	if (!is_moved) {
 		int why = errno;
 
-		(void)unlink(temp);
+		(void)unlinkat(AT_FDCWD, temp, 0);
 		errno = why;
 	}
 	free(temp);

@@ -382,12 +382,12 @@ static enum status rewrite(struct redact *r, struct audit_file *file, struct err
 		status = check_copy(&one, temp, err);
 	}
 	FAULT_POINT("audit-redacted");
-	if (status == ST_OK && rename(temp, file->path) != 0) {
+	if (status == ST_OK && renameat(AT_FDCWD, temp, AT_FDCWD, file->path) != 0) {
 		status = error_set_errno(err, errno, "%s cannot be replaced",
 					 quote(file->path).text);
 	}
 	if (status != ST_OK) {
-		(void)unlink(temp);
+		(void)unlinkat(AT_FDCWD, temp, 0);
 	}
 	free(temp);
 	return status;

@@ -157,13 +157,13 @@ static bool replace(struct packing *p, const char *temp, const char *packed)
 
 	(void)pthread_mutex_lock(&p->retention->mutex);
 	if (access(p->path, F_OK) != 0) {
-		(void)unlink(temp);
+		(void)unlinkat(AT_FDCWD, temp, 0);
 	} else {
-		is_done = rename(temp, packed) == 0;
+		is_done = renameat(AT_FDCWD, temp, AT_FDCWD, packed) == 0;
 		FAULT_POINT("audit-packed");
 		if (is_done) {
 			(void)!output_path_sync_folder(p->path);
-			is_done = unlink(p->path) == 0;
+			is_done = unlinkat(AT_FDCWD, p->path, 0) == 0;
 		}
 		FAULT_POINT("audit-unpacked-gone");
 	}
@@ -229,7 +229,7 @@ static void compress_file(struct audit_retention *r, const struct audit_file *fi
 	if (!is_done && temp) {
 		int why = errno;
 
-		(void)unlink(temp);
+		(void)unlinkat(AT_FDCWD, temp, 0);
 		errno = why;
 	}
 	if (!is_done && !r->has_failed && !atomic_load(&r->is_stopped)) {
@@ -447,8 +447,10 @@ enum status audit_retention_remove(struct audit_retention *retention,
 						     files.list[i].first, AUDIT_ZST);
 
 		FAULT_POINT("audit-before-gone");
-		if ((unlink(files.list[i].path) != 0 && errno != ENOENT) || !packed ||
-		    (unlink(packed) != 0 && errno != ENOENT)) {
+		if ((unlinkat(AT_FDCWD, files.list[i].path, 0) != 0 &&
+		     errno != ENOENT) ||
+		    !packed ||
+		    (unlinkat(AT_FDCWD, packed, 0) != 0 && errno != ENOENT)) {
 			log_warn("%s cannot be removed, though its time has come: %s",
 				 quote(files.list[i].path).text, strerror(errno));
 		}

@@ -21,7 +21,7 @@ enum status audit_output_open(struct audit_output *out, const char *path,
 	enum status status = ST_OK;
 
 	*out = (struct audit_output){.path = path, .block = malloc(BLOCK)};
-	(void)unlink(path);
+	(void)unlinkat(AT_FDCWD, path, 0);
 	out->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (out->fd < 0 || fchmod(out->fd, 0600) != 0) { /* whatever the umask */
 		status =

@@ -92,6 +92,9 @@ class Disk:
         elif kind == "R":
             self.files[record.other] = self.files.pop(path)
             self.names.append((number, record, self.files[record.other]))
+        elif kind == "L":
+            self.files[record.other] = self.files[path]
+            self.names.append((number, record, self.files[path]))
         elif kind in "UM":
             self.names.append((number, record, self.files.pop(path, None)))
         elif kind == "B":
@@ -129,13 +132,18 @@ class Disk:
                 names[record.path] = file
             elif record.kind == "R":
                 names[record.other] = names.pop(record.path, file)
+            elif record.kind == "L":
+                names[record.other] = file
             elif record.kind == "U":
                 names.pop(record.path, None)
             elif record.kind == "M":
                 names[record.path] = None
         folders = {p for p, f in names.items() if f is None}
-        return {path: content(file, chance, mode) for path, file in names.items()
-                if file and (os.path.dirname(path) in folders | {self.folder})}
+        self.survived = {path: file for path, file in names.items()
+                         if file and (os.path.dirname(path) in folders | {self.folder})}
+        bytes_of = {id(file): content(file, chance, mode)      # once for all its names
+                    for file in self.survived.values()}
+        return {path: bytes_of[id(file)] for path, file in self.survived.items()}
 
 
 def keeps(chance, mode):

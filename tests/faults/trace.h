@@ -11,6 +11,7 @@
  *     P offset len file    a hole punched      G offset len file   blocks promised
  *     C 0 0 file           made                U 0 0 file          removed
  *     R 0 0 old new        renamed             M 0 0 folder        made
+ *     L 0 0 old new        a second name
  *     B id 0 file          a sync begins       S id ok file        and has ended
  *     O 0 len              bytes for stdout
  *

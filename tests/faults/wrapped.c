@@ -279,6 +279,29 @@ WRAP(int, renameat, int old_fd, const char *old_name, int new_fd, const char *ne
 	return rc;
 }
 
+WRAP(int, linkat, int old_fd, const char *old_name, int new_fd, const char *new_name,
+     int flags)
+{
+	char old_path[PATH_MAX];
+	char path[PATH_MAX];
+	int rc;
+
+	path_at(old_fd, old_name, old_path);
+	path_at(new_fd, new_name, path);
+	if (ask("make", path) != 0) {
+		return -1;
+	}
+	if (!trace_begin(path)) {
+		return __real_linkat(old_fd, old_name, new_fd, new_name, flags);
+	}
+	rc = __real_linkat(old_fd, old_name, new_fd, new_name, flags);
+	if (rc == 0) {
+		trace_put('L', 0, 0, old_path, path);
+	}
+	trace_end();
+	return rc;
+}
+
 WRAP(int, unlinkat, int dir_fd, const char *name, int flags)
 {
 	char path[PATH_MAX];
