@@ -23,7 +23,8 @@
 #define LOCK_TRIES 50
 #define LOCK_NS    (20 * NS_PER_MS)
 
-#define TORN_BYTES 65536 /* of a file that was never whole, at most */
+#define TEMP       ".new" /* PATH before it is PATH */
+#define TORN_BYTES 65536  /* of a file that was never whole, at most */
 
 void audit_place_clear(struct audit_place *place)
 {
@@ -64,16 +65,22 @@ static enum status is_written(const struct audit_place *place, struct error *err
 			 quote(place->path).text);
 }
 
-/* `names` that it may have. ST_END: there is none. */
-static enum status open_file(struct audit_place *place, const char *path, int flags,
-			     unsigned names, bool *made, struct error *err)
+/* With as many names as it may have. */
+static struct owned_place owned_of(const char *path, unsigned names)
 {
-	struct owned_place owned = {.dir_fd = AT_FDCWD,
+	return (struct owned_place){.dir_fd = AT_FDCWD,
 				    .name = path,
 				    .path = path,
 				    .instead = "name another file with --to audit:",
 				    .closed = OWNED_READABLE,
 				    .names = names};
+}
+
+/* `names` that it may have. ST_END: there is none. */
+static enum status open_file(struct audit_place *place, const char *path, int flags,
+			     unsigned names, bool *made, struct error *err)
+{
+	struct owned_place owned = owned_of(path, names);
 
 	if (owned_file_open(&owned, O_RDWR | O_APPEND | flags, &place->fd, made, err) !=
 	    ST_OK) {
@@ -100,11 +107,15 @@ static enum status are_two(const struct audit_place *place, struct error *err)
 /* What has the name PATH is the file that is open, or one before it, or nothing. */
 static enum status check_path(const struct audit_place *place, struct error *err)
 {
+	struct owned_place owned = owned_of(place->file_path, 2);
 	struct stat own, st;
 
 	if (fstat(place->fd, &own) != 0) {
 		return error_set_errno(err, errno, "%s cannot be examined",
 				       quote(place->file_path).text);
+	}
+	if (owned_file_check(&owned, place->fd, err) != ST_OK) {
+		return err->status;
 	}
 	if (lstat(place->path, &st) != 0) {
 		/* A second name is somebody else's then. */
@@ -145,6 +156,24 @@ static enum status take_open(struct audit_place *place, struct error *err)
 	return ST_OK;
 }
 
+/* A run ended while PATH was moved on: the name that it is moved by is left. */
+static enum status drop_temp(const struct audit_place *place, struct error *err)
+{
+	struct stat own, st;
+	char *temp;
+
+	if (asprintf(&temp, "%s" TEMP, place->path) < 0) {
+		return error_no_memory(err, "a path");
+	}
+	if (lstat(temp, &st) == 0 && fstat(place->fd, &own) == 0 &&
+	    (S_ISLNK(st.st_mode) ||
+	     (st.st_dev == own.st_dev && st.st_ino == own.st_ino))) {
+		(void)unlinkat(AT_FDCWD, temp, 0);
+	}
+	free(temp);
+	return ST_OK;
+}
+
 /* PATH.N of the newest. */
 static enum status open_newest(struct audit_place *place, struct error *err)
 {
@@ -165,9 +194,12 @@ static enum status open_newest(struct audit_place *place, struct error *err)
 	if (!place->file_path) {
 		return error_no_memory(err, "a path");
 	}
-	status = open_file(place, place->file_path, 0, 2, &made, err);
+	status = open_file(place, place->file_path, 0, 3, &made, err);
 	if (status == ST_END) {
 		status = is_written(place, err); /* it has just gone */
+	}
+	if (status == ST_OK) {
+		status = drop_temp(place, err);
 	}
 	return status == ST_OK ? check_path(place, err) : status;
 }
@@ -319,12 +351,13 @@ static bool move_name(const struct audit_place *place, bool as_link)
 	char *temp;
 	bool is_moved;
 
-	if (asprintf(&temp, "%s.new", place->path) < 0) {
+	if (asprintf(&temp, "%s" TEMP, place->path) < 0) {
 		return false;
 	}
 	(void)unlinkat(AT_FDCWD, temp, 0);
 	is_moved = as_link ? symlink(name, temp) == 0
 			   : linkat(AT_FDCWD, place->file_path, AT_FDCWD, temp, 0) == 0;
+	FAULT_POINT("audit-linked");
 	is_moved = is_moved && renameat(AT_FDCWD, temp, AT_FDCWD, place->path) == 0;
 	if (!is_moved) {
 		int why = errno;

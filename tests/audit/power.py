@@ -120,7 +120,7 @@ def run_cuts(box, seed, count):
 
 
 def test_cuts_of_the_power(box):
-    return run_cuts(box, 1, 60)
+    return run_cuts(box, 1, 80)
 
 
 test_cuts_of_the_power.timeout = 300
