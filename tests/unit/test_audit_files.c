@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <cmocka.h>
 
@@ -405,6 +406,50 @@ static void test_a_file_that_is_compressed_meanwhile_is_found(void **state)
 	free(name);
 }
 
+/* As others compress, with a checksum at the end or without, and however much is asked
+ * for at once. */
+static void test_it_is_unpacked_in_pieces_of_any_size(void **state)
+{
+	char *name = audit_files_name_with(path, 0, AUDIT_ZST);
+	char content[300000], packed[310000], piece[4096];
+	struct audit_file file = {.path = name, .is_compressed = true};
+
+	(void)state;
+	memset(content, 'x', sizeof content);
+	mix(content, sizeof content / 2, 1);
+	for (int checksum = 0; checksum < 2; checksum++) {
+		ZSTD_CCtx *packer = ZSTD_createCCtx();
+		size_t len;
+		FILE *out = fopen(name, "w");
+
+		assert_true(packer && out);
+		(void)ZSTD_CCtx_setParameter(packer, ZSTD_c_checksumFlag, checksum);
+		len = ZSTD_compress2(packer, packed, sizeof packed, content,
+				     sizeof content);
+		assert_false(ZSTD_isError(len));
+		assert_int_equal(fwrite(packed, 1, len, out), len);
+		assert_int_equal(fclose(out), 0);
+		(void)ZSTD_freeCCtx(packer);
+		for (size_t room = 1; room <= sizeof piece; room = room * 3 + 1) {
+			struct audit_input input;
+			struct error err;
+			size_t at = 0, n = 1;
+
+			assert_int_equal(audit_input_open(&input, &file, &err), ST_OK);
+			while (n > 0) {
+				assert_int_equal(
+				    audit_input_read(&input, piece, room, &n, &err),
+				    ST_OK);
+				assert_memory_equal(piece, content + at, n);
+				at += n;
+			}
+			assert_int_equal(at, sizeof content);
+			audit_input_close(&input);
+		}
+	}
+	free(name);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -416,6 +461,7 @@ int main(void)
 	    TEST(test_lines_of_all_files_in_their_order),
 	    TEST(test_damage_ends_a_file_and_no_other),
 	    TEST(test_a_file_that_is_read_ahead),
+	    TEST(test_it_is_unpacked_in_pieces_of_any_size),
 	    TEST(test_a_file_that_is_compressed_meanwhile_is_found),
 	};
 
