@@ -493,7 +493,7 @@ static void test_no_room_at_the_gate(void **state)
 	}
 	f->refuse = 5;
 	f->refuse_for = ST_RETRY;
-	for (int i = 0; i < 8 && f->refused == 0; i++) {
+	for (int i = 0; i < 40 && f->refused == 0; i++) {
 		f->commits = 0;
 		follow_writer(f, "15000", "0", "0");
 	}
@@ -510,7 +510,7 @@ static void test_error_at_the_gate_opens_it(void **state)
 
 	f->refuse = 1;
 	f->refuse_for = ST_IO;
-	for (int i = 0; i < 8 && status == ST_OK; i++) {
+	for (int i = 0; i < 40 && status == ST_OK; i++) {
 		pid_t app =
 		    rig_spawn("insert", f->folder.path, "15000", "0", "0", "OFF", NULL);
 
@@ -673,7 +673,7 @@ static void test_overlapping_readers_take_the_write_lock(void **state)
 
 	hook_locks(f);
 	/* Once in a while the writer happens to be quiet when no reader is. */
-	for (int i = 0; i < 8 && hook.write_locks == 0; i++) {
+	for (int i = 0; i < 40 && hook.write_locks == 0; i++) {
 		pid_t app = rig_spawn("insert", f->folder.path, "15000", "0", "5000",
 				      "OFF", NULL);
 
