@@ -127,10 +127,11 @@ deps-tools:
 deps-kafka:
 	@tests/tools/deps.sh $(DEB_KAFKA)
 	@$(MAKE) --no-print-directory venv
+	@$(PYTHON) tests/kafka/env/jars.py
+
 deps-compare: venv
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$(PIP_COMPARE) || echo "audit: nothing to compare with"
-	@$(PYTHON) tests/kafka/env/jars.py
 
 VENV := build/venv
 venv: $(VENV)/packages

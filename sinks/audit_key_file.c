@@ -18,6 +18,8 @@
 #define NAME       "audit-key"
 #define NEXT       NAME ".next"
 #define PATH_BYTES (PATH_MAX + sizeof NEXT ".tmp" + 1)
+#define OLD        NAME ".old-"
+#define MOST_OLD   10000
 #define FILE_BYTES 1024 /* at most */
 
 static const char *const names[] = {[AUDIT_KEY_NOW] = NAME, [AUDIT_KEY_NEXT] = NEXT};
@@ -41,7 +43,7 @@ static enum status open_folder(const char *state_path, int *fd, struct error *er
 
 static enum status is_no_key(const char *state_path, struct error *err)
 {
-	return error_set(err, ST_CONFIG,
+	return error_set(err, ST_CORRUPT,
 			 "%s/" NAME " is damaged: restore it from a backup; or start "
 			 "once with --accept-gap, which goes on with a new key that "
 			 "nobody can tell from a stranger's",
@@ -96,6 +98,26 @@ enum status audit_key_file_read(const char *state_path, enum audit_key_turn whic
 	return status;
 }
 
+/* A key that is there is another log's, or damaged: it is kept, under another name. */
+static bool put_aside(int dir_fd)
+{
+	char old[sizeof OLD "4294967295"];
+
+	if (faccessat(dir_fd, NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+		return errno == ENOENT;
+	}
+	for (unsigned n = 1; n < MOST_OLD; n++) {
+		(void)snprintf(old, sizeof old, OLD "%u", n);
+		if (file_rename_free(dir_fd, NAME, old)) {
+			return true;
+		}
+		if (errno != EEXIST) {
+			return false;
+		}
+	}
+	return false;
+}
+
 /* Write, sync, rename, sync the folder. */
 static enum status keep(const char *state_path, enum audit_key_turn which,
 			const char *bytes, size_t len, struct error *err)
@@ -117,8 +139,10 @@ static enum status keep(const char *state_path, enum audit_key_turn which,
 		is_kept = file_set_length(fd, 0) && file_write_at(fd, bytes, len, 0) &&
 			  file_sync(fd);
 		FAULT_POINT("audit-key-written");
-		is_kept = is_kept && renameat(place.dir_fd, NAME ".tmp", place.dir_fd,
-					      names[which]) == 0;
+		is_kept =
+		    is_kept && (which != AUDIT_KEY_NOW || put_aside(place.dir_fd)) &&
+		    renameat(place.dir_fd, NAME ".tmp", place.dir_fd, names[which]) ==
+			0;
 		FAULT_POINT("audit-key-renamed");
 		is_kept = is_kept && file_sync_all(place.dir_fd);
 		if (!is_kept) {

@@ -9,8 +9,8 @@
  *          place of the one before, which nobody has any more: who gets hold of today's
  *          key can change no older file.
  * THREADS  The decoding thread.
- * ERRORS   ST_CONFIG: somebody else may read it, or it is no such file. ST_IO,
- *          ST_NOMEM.
+ * OLD      A key that makes room for that of another log stays as DIR/audit-key.old-N.
+ * ERRORS   ST_CONFIG: somebody else may read it, or it is no file. ST_IO, ST_NOMEM.
  */
 #ifndef SINKS_AUDIT_KEY_FILE_H
 #define SINKS_AUDIT_KEY_FILE_H
@@ -29,7 +29,7 @@ enum audit_key_turn {
 	AUDIT_KEY_NEXT,
 };
 
-/* ST_END: there is none. */
+/* ST_END: there is none. ST_CORRUPT: it is damaged. */
 enum status audit_key_file_read(const char *state_path, enum audit_key_turn which,
 				struct audit_secrets *out,
 				struct error *err) MUST_CHECK;

@@ -47,6 +47,9 @@ enum status audit_add_file(struct audit_log *log, const char *uuid,
 		buffer_add_char(&body, '"');
 	}
 	buffer_add_char(&body, ']');
+	if (log->retired > 0) {
+		audit_body_number(&body, "retired", log->retired);
+	}
 	add_key(log, &body);
 	audit_body_text(&body, "uuid", uuid);
 	audit_body_text(&body, "database", database);

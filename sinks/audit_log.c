@@ -23,6 +23,7 @@
 
 #define BATCH_BYTES 65536         /* so much is written at once */
 #define KEYS_START  "{\"first\":" /* of a line of PATH.keys */
+#define KEYS_BYTES  65536         /* at its end are looked at */
 
 /* ---- lines ---- */
 
@@ -200,6 +201,7 @@ static void publish(struct audit_log *log, const char *note, size_t len)
 	}
 	if (fd >= 0) {
 		is_there = fchmod(fd, 0644) == 0 && file_write_at(fd, note, len, 0) &&
+			   file_sync(fd) &&
 			   renameat(AT_FDCWD, temp, AT_FDCWD, path) == 0;
 		(void)close(fd);
 	}
@@ -242,20 +244,45 @@ static bool ends_in_line(int fd)
 	       file_read_at(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
 }
 
+/* Does one of the last lines have these bytes, and an end? */
+static bool is_noted(int fd, const struct buffer *key)
+{
+	char *bytes = malloc(KEYS_BYTES);
+	struct stat st;
+	ssize_t len = -1;
+	const char *at;
+	bool is_there = false;
+
+	if (bytes && fstat(fd, &st) == 0) {
+		off_t from = st.st_size > KEYS_BYTES ? st.st_size - KEYS_BYTES : 0;
+
+		len = file_read_at(fd, bytes, KEYS_BYTES, from);
+	}
+	if (len > 0) {
+		at = memmem(bytes, (size_t)len, key->bytes, key->len);
+		is_there = at && memchr(at, '\n', (size_t)(bytes + len - at)) != NULL;
+	}
+	free(bytes);
+	return is_there;
+}
+
 enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 			       const struct buffer *handover, struct error *err)
 {
 	char *path = beside(log->path, ".keys");
-	struct buffer line;
+	struct buffer line, key;
 	enum status status = path ? ST_OK : error_no_memory(err, "a path");
 	int fd = -1;
 
 	buffer_init(&line);
+	buffer_init(&key);
+	buffer_add_str(&key, "\"key\":\"");
+	audit_key_add(&key, &log->secrets.key, false);
+	buffer_add_char(&key, '"');
 	buffer_add_str(&line, "\n" KEYS_START);
 	buffer_add_u64(&line, first);
-	buffer_add_str(&line, ",\"key\":\"");
-	audit_key_add(&line, &log->secrets.key, false);
-	buffer_add_char(&line, '"');
+	buffer_add_char(&line, ',');
+	buffer_add_buffer(&line, &key);
 	if (handover) {
 		audit_body_note(&line, handover);
 	}
@@ -264,7 +291,7 @@ enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 		status = buffer_ok(&line) ? open_keys(path, &fd, err)
 					  : error_no_memory(err, "a key");
 	}
-	if (status == ST_OK) {
+	if (status == ST_OK && !is_noted(fd, &key)) {
 		struct file_writer keys = {.fd = fd,
 					   .path = path,
 					   .stop = log->writer.stop,
@@ -283,10 +310,24 @@ enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 	}
 	free(path);
 	buffer_clear(&line);
+	buffer_clear(&key);
 	return status;
 }
 
 /* ---- heads ---- */
+
+/* The file of that name, or PATH, which is it and gives it its name back. */
+static bool has_its_name(const struct audit_log *log, const struct stat *own)
+{
+	struct stat st;
+
+	if (stat(log->writer.path, &st) == 0) {
+		return st.st_dev == own->st_dev && st.st_ino == own->st_ino;
+	}
+	return errno == ENOENT && lstat(log->path, &st) == 0 &&
+	       st.st_dev == own->st_dev && st.st_ino == own->st_ino &&
+	       linkat(AT_FDCWD, log->path, AT_FDCWD, log->writer.path, 0) == 0;
+}
 
 /* Nobody took it away while it was written, cut it or appended to it. */
 static enum status check_file(const struct audit_log *log, struct error *err)
@@ -298,7 +339,7 @@ static enum status check_file(const struct audit_log *log, struct error *err)
 		return error_set_errno(err, errno, "%s cannot be examined",
 				       quote(log->path).text);
 	}
-	if (st.st_nlink == 0) {
+	if (!has_its_name(log, &st)) {
 		return error_set(
 		    err, ST_IO,
 		    "%s was removed while it was written: restore it from "

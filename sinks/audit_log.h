@@ -32,7 +32,8 @@ struct audit_log {
 	struct audit_hasher hasher;
 	struct audit_tree tree; /* of all lines, written or not */
 	struct audit_secrets secrets;
-	bool has_salts; /* those of the lines 2 * salts_pair and the next */
+	uint64_t retired; /* lines that went with their time: of all before this one */
+	bool has_salts;   /* those of the lines 2 * salts_pair and the next */
 	uint64_t salts_pair;
 	struct audit_hash salts;
 	struct buffer lines; /* that are not written yet */
@@ -56,8 +57,8 @@ enum status audit_log_sign(struct audit_log *log, const char *position,
 /* Lines that follow are those of another file, which is empty, and this is its key. */
 void audit_log_turn(struct audit_log *log, int fd, const char *file_path,
 		    const struct audit_secrets *secrets);
-/* Append what the log is to PATH.keys: the key from line `first` on, and, if `handover`
- * is not NULL, the note of the key before it that says so. */
+/* Append to PATH.keys, unless it is there: the key from line `first` on, and, if
+ * `handover` is not NULL, the note of the key before it that says so. */
 enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 			       const struct buffer *handover,
 			       struct error *err) MUST_CHECK;

@@ -156,20 +156,41 @@ static enum status take_open(struct audit_place *place, struct error *err)
 	return ST_OK;
 }
 
+/* What is left of a run that ended while PATH was moved on; false: somebody else's. */
+static bool drop_if_ours(const struct audit_place *place, const char *temp)
+{
+	struct stat own, st;
+	char to[PATH_MAX];
+	uint64_t first;
+	bool is_ours, is_compressed;
+	ssize_t len;
+
+	if (lstat(temp, &st) != 0) {
+		return errno == ENOENT;
+	}
+	if (S_ISLNK(st.st_mode)) {
+		len = readlink(temp, to, sizeof to - 1);
+		to[len > 0 ? len : 0] = '\0';
+		is_ours = audit_files_number(to, &first, &is_compressed) != NULL;
+	} else {
+		is_ours = fstat(place->fd, &own) == 0 && st.st_dev == own.st_dev &&
+			  st.st_ino == own.st_ino;
+		for (size_t i = 0; !is_ours && i < place->files.count; i++) {
+			is_ours = is_file(place->files.list[i].path, &st);
+		}
+	}
+	return is_ours && unlinkat(AT_FDCWD, temp, 0) == 0;
+}
+
 /* A run ended while PATH was moved on: the name that it is moved by is left. */
 static enum status drop_temp(const struct audit_place *place, struct error *err)
 {
-	struct stat own, st;
 	char *temp;
 
 	if (asprintf(&temp, "%s" TEMP, place->path) < 0) {
 		return error_no_memory(err, "a path");
 	}
-	if (lstat(temp, &st) == 0 && fstat(place->fd, &own) == 0 &&
-	    (S_ISLNK(st.st_mode) ||
-	     (st.st_dev == own.st_dev && st.st_ino == own.st_ino))) {
-		(void)unlinkat(AT_FDCWD, temp, 0);
-	}
+	(void)drop_if_ours(place, temp);
 	free(temp);
 	return ST_OK;
 }
@@ -204,33 +225,53 @@ static enum status open_newest(struct audit_place *place, struct error *err)
 	return status == ST_OK ? check_path(place, err) : status;
 }
 
-/* There is none with a number: PATH itself, as a copy is that was brought back, or
- * nothing. */
+/* The number of the first line of PATH, if that is a file of its own. */
+static enum status find_own(const struct audit_place *place, bool *is_own,
+			    uint64_t *first, struct error *err)
+{
+	struct audit_files all;
+	struct stat st;
+	enum status status;
+
+	*is_own = false;
+	if (lstat(place->path, &st) != 0 || !S_ISREG(st.st_mode)) {
+		return ST_OK;
+	}
+	status = audit_files_find(place->path, &all, err);
+	if (status == ST_CONFIG) { /* it is not what has its number: see check_path */
+		return ST_OK;
+	}
+	for (size_t i = 0; status == ST_OK && i < all.count; i++) {
+		if (strcmp(all.list[i].path, place->path) == 0) {
+			*is_own = true;
+			*first = all.list[i].first;
+		}
+	}
+	if (status == ST_OK) {
+		audit_files_clear(&all);
+	}
+	return status;
+}
+
+/* PATH itself, as a copy is that was brought back, or a file whose number was removed;
+ * or nothing is there. */
 static enum status open_alone(struct audit_place *place, bool may_make,
 			      struct error *err)
 {
-	struct audit_files alone;
 	bool made;
 	enum status status = open_file(place, place->path, 0, 1, &made, err);
 
-	if (status == ST_OK) {
-		status = audit_files_find(place->path, &alone, err);
-		if (status == ST_OK) {
-			place->first = alone.list[0].first;
-			audit_files_clear(&alone);
-		}
-	} else if (status != ST_END || !may_make) {
-		return status == ST_END ? ST_OK : status;
-	} else {
-		status = ST_OK;
+	if (status == ST_END && !may_make) {
+		return ST_OK;
 	}
-	if (status == ST_OK) {
-		place->file_path = audit_files_name(place->path, place->first);
-		if (!place->file_path) {
-			return error_no_memory(err, "a path");
-		}
+	if (status != ST_OK && status != ST_END) {
+		return status;
 	}
-	if (status == ST_OK && place->fd < 0) {
+	place->file_path = audit_files_name(place->path, place->first);
+	if (!place->file_path) {
+		return error_no_memory(err, "a path");
+	}
+	if (place->fd < 0) {
 		status = open_file(place, place->file_path, O_CREAT, 1, &made, err);
 		FAULT_POINT("audit-made");
 	}
@@ -240,6 +281,8 @@ static enum status open_alone(struct audit_place *place, bool may_make,
 enum status audit_place_open(struct audit_place *place, const char *path, bool may_make,
 			     struct error *err)
 {
+	bool is_own;
+	uint64_t first = 0, newest;
 	enum status status;
 
 	*place = (struct audit_place){.path = path, .fd = -1};
@@ -247,8 +290,18 @@ enum status audit_place_open(struct audit_place *place, const char *path, bool m
 	if (status != ST_OK) {
 		return status;
 	}
-	status = place->files.count > 0 ? open_newest(place, err)
-					: open_alone(place, may_make, err);
+	if (find_own(place, &is_own, &first, err) != ST_OK) {
+		return err->status;
+	}
+	newest = place->files.count > 0
+		     ? place->files.list[place->files.count - 1].first
+		     : 0;
+	if (place->files.count == 0 || (is_own && first > newest)) {
+		place->first = is_own ? first : 0;
+		status = open_alone(place, may_make, err);
+	} else {
+		status = open_newest(place, err);
+	}
 	if (status == ST_OK && place->fd >= 0) {
 		struct audit_files now = {0};
 
@@ -354,7 +407,11 @@ static bool move_name(const struct audit_place *place, bool as_link)
 	if (asprintf(&temp, "%s" TEMP, place->path) < 0) {
 		return false;
 	}
-	(void)unlinkat(AT_FDCWD, temp, 0);
+	if (!drop_if_ours(place, temp)) {
+		free(temp);
+		errno = EEXIST;
+		return false;
+	}
 	is_moved = as_link ? symlink(name, temp) == 0
 			   : linkat(AT_FDCWD, place->file_path, AT_FDCWD, temp, 0) == 0;
 	FAULT_POINT("audit-linked");

@@ -23,7 +23,9 @@
 #include "src/base/log.h"
 #include "src/base/quote.h"
 
-#define TOLD_RANGES 1000 /* in one line, at most */
+#define TOLD_RANGES                                                       \
+	500 /* in one line, at most: with `by` and `why` it is read whole \
+	     */
 
 struct redact {
 	const struct audit_redaction *asked;
@@ -160,6 +162,7 @@ static enum status open_log(struct redact *r, struct error *err)
 	r->log.path = strdup(r->asked->path);
 	r->log.tree = r->scan->end.tree;
 	r->log.start = r->scan->size;
+	r->log.retired = r->scan->retired;
 	r->log.writer.fd = r->file.fd;
 	r->log.writer.path = r->file.file_path;
 	return r->log.path ? read_newest(r, err) : error_no_memory(err, "a path");
@@ -258,6 +261,13 @@ static enum status put_line(struct redact *r, const struct audit_reader *reader,
 		}
 		/* With its LF, which stands behind it. */
 		return audit_output_put(out, line.bytes, line.len + 1, err);
+	}
+	/* In a log that was altered, and accepted, it may be another one. */
+	if (!what.has_number || what.number != n || what.kind != AUDIT_LINE_ROW) {
+		return error_set(err, ST_CONFIG,
+				 "line %" PRIu64 " of %s is not at its place: the log "
+				 "was altered before it; leave it out",
+				 n, quote(r->asked->path).text);
 	}
 	leaf = reader->leaf;
 	if (!reader->is_long) {
@@ -360,6 +370,30 @@ static enum status check_copy(const struct audit_files *one, const char *temp,
 	return status;
 }
 
+/* What compressing left of the file when it was ended: the lines are in it. */
+static enum status drop_others(const struct audit_file *file, struct error *err)
+{
+	static const char *const suffixes[] = {AUDIT_ZST, AUDIT_ZST ".tmp"};
+	enum status status = ST_OK;
+
+	for (size_t i = file->is_compressed; status == ST_OK && i < 2; i++) {
+		char *path;
+
+		if (asprintf(&path, "%.*s%s",
+			     (int)(strlen(file->path) -
+				   (file->is_compressed ? strlen(AUDIT_ZST) : 0)),
+			     file->path, suffixes[i]) < 0) {
+			return error_no_memory(err, "a path");
+		}
+		if (unlinkat(AT_FDCWD, path, 0) != 0 && errno != ENOENT) {
+			status = error_set_errno(err, errno, "%s cannot be removed",
+						 quote(path).text);
+		}
+		free(path);
+	}
+	return status;
+}
+
 static enum status rewrite(struct redact *r, struct audit_file *file, struct error *err)
 {
 	struct audit_files one = {.list = file, .count = 1};
@@ -388,6 +422,8 @@ static enum status rewrite(struct redact *r, struct audit_file *file, struct err
 	}
 	if (status != ST_OK) {
 		(void)unlinkat(AT_FDCWD, temp, 0);
+	} else {
+		status = drop_others(file, err);
 	}
 	free(temp);
 	return status;

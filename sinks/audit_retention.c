@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "sinks/output_path.h"
+#include "src/audit/check.h"
 #include "src/audit/files.h"
 #include "src/audit/line.h"
 #include "src/audit/note.h"
@@ -49,6 +50,7 @@ struct audit_retention {
 	pthread_mutex_t mutex; /* of the names of closed files, and of `is_asked` */
 	pthread_cond_t asked;
 	bool is_asked;
+	uint64_t closed; /* files that begin before this line are; with the mutex */
 };
 
 /* When a file began, by its first line; 0: it is none of a log that begins there, and
@@ -162,8 +164,8 @@ static bool replace(struct packing *p, const char *temp, const char *packed)
 		is_done = renameat(AT_FDCWD, temp, AT_FDCWD, packed) == 0;
 		FAULT_POINT("audit-packed");
 		if (is_done) {
-			(void)!output_path_sync_folder(p->path);
-			is_done = unlinkat(AT_FDCWD, p->path, 0) == 0;
+			is_done = output_path_sync_folder(p->path) &&
+				  unlinkat(AT_FDCWD, p->path, 0) == 0;
 		}
 		FAULT_POINT("audit-unpacked-gone");
 	}
@@ -242,7 +244,7 @@ static void compress_file(struct audit_retention *r, const struct audit_file *fi
 	free(temp);
 }
 
-static void compress_all(struct audit_retention *r)
+static void compress_all(struct audit_retention *r, uint64_t closed)
 {
 	struct audit_files files;
 	struct error ignored;
@@ -251,7 +253,8 @@ static void compress_all(struct audit_retention *r)
 		return;
 	}
 	for (size_t i = 0; i + 1 < files.count && !atomic_load(&r->is_stopped); i++) {
-		if (!files.list[i].is_compressed && begin_time(&files, i) > 0) {
+		if (!files.list[i].is_compressed && files.list[i].first < closed &&
+		    begin_time(&files, i) > 0) {
 			compress_file(r, &files.list[i], files.list[i].first);
 		}
 	}
@@ -269,9 +272,11 @@ static void *run(void *context)
 			(void)pthread_cond_wait(&r->asked, &r->mutex);
 			continue;
 		}
+		uint64_t closed = r->closed;
+
 		r->is_asked = false;
 		(void)pthread_mutex_unlock(&r->mutex);
-		compress_all(r);
+		compress_all(r, closed);
 		(void)pthread_mutex_lock(&r->mutex);
 	}
 	(void)pthread_mutex_unlock(&r->mutex);
@@ -290,7 +295,6 @@ enum status audit_retention_open(const struct audit_retention_settings *settings
 		return error_no_memory(err, "the files of the audit log");
 	}
 	r->settings = *settings;
-	r->is_asked = true; /* a run may have ended before it was done */
 	atomic_init(&r->is_stopped, false);
 	(void)pthread_mutex_init(&r->mutex, NULL);
 	(void)pthread_cond_init(&r->asked, NULL);
@@ -323,16 +327,47 @@ void audit_retention_close(struct audit_retention *retention)
 	free(retention);
 }
 
-void audit_retention_look(struct audit_retention *retention)
+void audit_retention_look(struct audit_retention *retention, uint64_t first)
 {
 	retention->next_ns = 0;
 	(void)pthread_mutex_lock(&retention->mutex);
+	retention->closed = first;
 	retention->is_asked = true;
 	(void)pthread_cond_signal(&retention->asked);
 	(void)pthread_mutex_unlock(&retention->mutex);
 }
 
 /* ---- what goes ---- */
+
+/* With one of the log's keys? Who brings the head back need not be trusted. */
+static bool is_signed_here(const struct audit_retention *r,
+			   const struct audit_note *note)
+{
+	struct audit_reader reader;
+	struct audit_key key;
+	struct span line;
+	struct error ignored;
+	bool is_whole, is_signed = false;
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s.keys", r->settings.path) < 0) {
+		return false;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0) {
+		audit_reader_open(&reader, fd, path);
+		while (!is_signed && audit_reader_next(&reader, &line, &is_whole,
+						       &ignored) == ST_OK) {
+			is_signed = audit_line_key(line, &key) &&
+				    audit_note_is_signed(note, &key);
+		}
+		audit_reader_close(&reader);
+		(void)close(fd);
+	}
+	free(path);
+	return is_signed;
+}
 
 /* The lines that the head signs which is kept elsewhere; 0: there is none. */
 static uint64_t kept_size(const struct audit_retention *r)
@@ -346,7 +381,9 @@ static uint64_t kept_size(const struct audit_retention *r)
 	if (fd >= 0) {
 		(void)close(fd);
 	}
-	return len > 0 && audit_note_parse(text, (size_t)len, &note, &ignored) == ST_OK
+	return len > 0 &&
+		       audit_note_parse(text, (size_t)len, &note, &ignored) == ST_OK &&
+		       is_signed_here(r, &note)
 		   ? note.head.size
 		   : 0;
 }
@@ -394,6 +431,20 @@ static bool is_due(const struct audit_retention *r, const struct audit_files *fi
 	return end > 0 && clock_wall_ns() - end >= r->settings.age_ns;
 }
 
+/* It may only be appended to: it would stay, and those behind it go. */
+static bool is_held_fast(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int flags = 0;
+	bool is_held = fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
+		       (flags & (FS_APPEND_FL | FS_IMMUTABLE_FL)) != 0;
+
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return is_held;
+}
+
 enum status audit_retention_due(struct audit_retention *retention,
 				struct audit_gone *out, struct error *err)
 {
@@ -418,6 +469,7 @@ enum status audit_retention_due(struct audit_retention *retention,
 		uint64_t end = files.list[i + 1].first;
 
 		if (begin_time(&files, i) == 0 || begin_time(&files, i + 1) == 0 ||
+		    is_held_fast(files.list[i].path) ||
 		    !is_due(retention, &files, i, bytes) ||
 		    !is_covered(retention, end)) {
 			break;
@@ -431,36 +483,51 @@ enum status audit_retention_due(struct audit_retention *retention,
 	return ST_OK;
 }
 
+/* The file, and what compressing or redacting it may have left. */
+static bool remove_file(const struct audit_retention *r, uint64_t first)
+{
+	static const char *const suffixes[] = {TEMP, ".tmp", AUDIT_ZST, ""};
+	bool is_gone = true;
+
+	for (size_t i = 0; is_gone && i < sizeof suffixes / sizeof *suffixes; i++) {
+		char *path =
+		    audit_files_name_with(r->settings.path, first, suffixes[i]);
+
+		errno = ENOMEM;
+		is_gone = path && (unlinkat(AT_FDCWD, path, 0) == 0 || errno == ENOENT);
+		free(path);
+	}
+	return is_gone;
+}
+
 enum status audit_retention_remove(struct audit_retention *retention,
 				   const struct audit_gone *gone, struct error *err)
 {
 	struct audit_files files;
 	enum status status = audit_files_list(retention->settings.path, &files, err);
+	size_t removed = 0;
 
 	if (status != ST_OK) {
 		return status;
 	}
 	(void)pthread_mutex_lock(&retention->mutex);
-	for (size_t i = 0; i + 1 < files.count && files.list[i].first < gone->end;
-	     i++) {
-		char *packed = audit_files_name_with(retention->settings.path,
-						     files.list[i].first, AUDIT_ZST);
-
+	while (removed + 1 < files.count && files.list[removed].first < gone->end) {
 		FAULT_POINT("audit-before-gone");
-		if ((unlinkat(AT_FDCWD, files.list[i].path, 0) != 0 &&
-		     errno != ENOENT) ||
-		    !packed ||
-		    (unlinkat(AT_FDCWD, packed, 0) != 0 && errno != ENOENT)) {
+		/* Those behind it stay with it: the log has no holes. */
+		if (!remove_file(retention, files.list[removed].first)) {
 			log_warn("%s cannot be removed, though its time has come: %s",
-				 quote(files.list[i].path).text, strerror(errno));
+				 quote(files.list[removed].path).text, strerror(errno));
+			break;
 		}
-		free(packed);
+		removed++;
 	}
 	(void)pthread_mutex_unlock(&retention->mutex);
-	log_info("%s: %" PRIu64 " files with the lines %" PRIu64 " to %" PRIu64
-		 " are gone, as audit.retention has it",
-		 quote(retention->settings.path).text, gone->files, gone->first,
-		 gone->end - 1);
+	if (removed > 0) {
+		log_info("%s: %zu files are gone, as audit.retention has it; the first "
+			 "line that is there is %" PRIu64,
+			 quote(retention->settings.path).text, removed,
+			 files.list[removed].first);
+	}
 	(void)!output_path_sync_folder(retention->settings.path);
 	audit_files_clear(&files);
 	return ST_OK;

@@ -36,8 +36,8 @@ enum status audit_retention_open(const struct audit_retention_settings *settings
 				 struct error *err) MUST_CHECK;
 void audit_retention_close(struct audit_retention *retention); /* takes NULL */
 
-/* A file was closed. */
-void audit_retention_look(struct audit_retention *retention);
+/* The file of line `first` is written, and whole; those before it are closed. */
+void audit_retention_look(struct audit_retention *retention, uint64_t first);
 
 /* Files whose time has come: the oldest, and never the newest. */
 struct audit_gone {

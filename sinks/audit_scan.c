@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sinks/position_json.h"
 #include "src/audit/line.h"
@@ -137,7 +138,21 @@ static void begin_file(struct scanner *s, struct span line)
 	s->begun_at = s->reader.file_start;
 	/* What is remembered of files before it is in its frontier. */
 	scan->place.offset = scan->head.offset = 0;
+	scan->handover[0] = '\0';
 	scan->is_begun = s->check.base.size == 0;
+}
+
+/* The word of the key before, which PATH.keys has, too. */
+static void keep_handover(struct audit_scan *scan, struct span line)
+{
+	struct buffer note;
+
+	buffer_init(&note);
+	if (audit_line_text(line, "note", &note) && note.len < sizeof scan->handover) {
+		memcpy(scan->handover, note.bytes, note.len);
+		scan->handover[note.len] = '\0';
+	}
+	buffer_clear(&note);
 }
 
 static void take_whole(struct scanner *s, struct span line)
@@ -154,6 +169,7 @@ static void take_whole(struct scanner *s, struct span line)
 		scan->is_begun = true;
 		scan->head.offset = scan->end.offset;
 		scan->head.tree = s->check.tree;
+		keep_handover(scan, line);
 	}
 	compare_place(s);
 }
@@ -161,11 +177,14 @@ static void take_whole(struct scanner *s, struct span line)
 static enum status scan_lines(struct scanner *s, struct error *err)
 {
 	struct span line;
-	bool is_whole;
+	bool is_whole, is_hole;
 	enum status status;
 
 	while ((status = audit_reader_next(&s->reader, &line, &is_whole, err)) ==
 	       ST_OK) {
+		/* A hole that a power cut left: what follows was never synced. */
+		is_hole = is_whole && memchr(line.bytes, '\0', line.len);
+		is_whole = is_whole && !is_hole;
 		if (audit_check_line(&s->check, line,
 				     s->reader.is_long ? &s->reader.leaf : NULL,
 				     s->reader.is_first, is_whole, err) != ST_OK) {
@@ -180,8 +199,19 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 		if (is_whole) {
 			take_whole(s, line);
 		}
+		if (is_hole) {
+			return ST_OK;
+		}
 	}
 	return status == ST_END ? ST_OK : status;
+}
+
+/* Of the file as it is now, which is open. */
+static uint64_t size_of(const struct audit_file *file)
+{
+	struct stat st;
+
+	return file->is_open && fstat(file->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 /* The file that is read first. */
@@ -221,9 +251,10 @@ enum status audit_scan_run(struct audit_scan *scan, const struct audit_files *fi
 		scan->is_begun = false;
 		scan->file_lines = scan->end.offset = 0;
 	}
-	scan->size = s.reader.offset - s.reader.file_start;
+	scan->size = size_of(&files->list[files->count - 1]);
 	scan->end.tree = s.check.tree;
 	scan->key = s.check.key;
+	scan->retired = s.check.retired;
 	scan->seen.lines = s.check.tree.count;
 	scan->seen.is_first = files->count == 1 && s.check.begin == 0;
 	scan->seen.was_stopped = s.check.is_stopped;

@@ -34,6 +34,8 @@ struct audit_scan {
 	struct audit_point head;  /* behind the last right head */
 	struct audit_point end;   /* behind the last whole line */
 	struct audit_key key;     /* that signs at the end */
+	uint64_t retired;         /* lines that went with their time */
+	char handover[1024];      /* note of the newest file's second line; "": none */
 	uint64_t size;            /* bytes of the newest file */
 	uint64_t file_lines;      /* whole ones in it */
 	bool is_begun;            /* the lines that a file begins with are there */

@@ -210,12 +210,15 @@ static enum status find_key(struct audit_sink *s, struct error *err)
 			       "the key that signed is lost: a new one signs from here "
 			       "on");
 	}
-	if (!goes_on || s->settings.accepts_gap) {
+	/* One that cannot be read just now is not lost. */
+	if (!goes_on ||
+	    (s->settings.accepts_gap && (status == ST_END || status == ST_CORRUPT))) {
 		return ST_OK;
 	}
 	if (status != ST_END) {
 		*err = why;
-		return status;
+		err->status = status == ST_CORRUPT ? ST_CONFIG : status;
+		return err->status;
 	}
 	return error_set(
 	    err, ST_CONFIG,
@@ -362,6 +365,22 @@ static enum status cut(struct audit_sink *s, struct error *err)
 	return ST_OK;
 }
 
+/* A run may have ended before PATH.keys had the key. */
+static enum status note_key(struct audit_sink *s, struct error *err)
+{
+	struct buffer handover;
+	enum status status;
+
+	buffer_init(&handover);
+	buffer_add_str(&handover, s->found->handover);
+	status = buffer_ok(&handover)
+		     ? audit_log_note_key(&s->log, s->file.first,
+					  handover.len > 0 ? &handover : NULL, err)
+		     : error_no_memory(err, "a key");
+	buffer_clear(&handover);
+	return status;
+}
+
 static enum status add_lines(struct audit_sink *s, const struct sink_start *start,
 			     struct error *err)
 {
@@ -369,7 +388,9 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 	enum status status = ST_OK;
 
 	audit_clock_open(&s->clock, s->log.writer.fd);
-	if (s->needs_key) {
+	if (!s->needs_key) {
+		status = note_key(s, err);
+	} else {
 		status = make_key(s, err);
 		if (status == ST_OK) {
 			status =
@@ -415,7 +436,12 @@ static enum status open_retention(struct audit_sink *s, struct error *err)
 						    .checkpoint =
 							audit->retention_checkpoint};
 
-	return audit_retention_open(&settings, &s->retention, err);
+	enum status status = audit_retention_open(&settings, &s->retention, err);
+
+	if (status == ST_OK) {
+		audit_retention_look(s->retention, s->file.first);
+	}
+	return status;
 }
 
 static enum status audit_begin(struct sink *sink, const struct sink_start *start,
@@ -428,6 +454,7 @@ static enum status audit_begin(struct sink *sink, const struct sink_start *start
 	s->database = strdup(start->database);
 	s->log.writer.fd = s->file.fd;
 	s->log.writer.path = s->file.file_path;
+	s->log.retired = s->found->retired;
 	status = s->database ? cut(s, err) : error_no_memory(err, "a path");
 	if (status == ST_OK) {
 		status = audit_place_name(&s->file, err);
@@ -535,7 +562,7 @@ static enum status rotate(struct audit_sink *s, struct error *err)
 		status = sign(s, err);
 	}
 	if (status == ST_OK) {
-		audit_retention_look(s->retention);
+		audit_retention_look(s->retention, s->file.first);
 	}
 	return status;
 }
@@ -550,6 +577,7 @@ static enum status retire(struct audit_sink *s, struct error *err)
 		return status;
 	}
 	status = audit_add_retention(&s->log, gone.files, gone.first, gone.end, err);
+	s->log.retired = gone.end;
 	if (status == ST_OK) {
 		status = audit_log_sync(&s->log, err);
 	}

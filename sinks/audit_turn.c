@@ -49,10 +49,10 @@ static enum status begin_file(const struct audit_turn *turn,
 		status = audit_place_name(turn->file, err);
 	}
 	if (status == ST_OK) {
-		status = audit_key_file_turn(turn->state_path, err);
+		status = audit_log_note_key(log, first, handover, err);
 	}
 	if (status == ST_OK) {
-		status = audit_log_note_key(log, first, handover, err);
+		status = audit_key_file_turn(turn->state_path, err);
 	}
 	(void)close(old_fd);
 	return status;

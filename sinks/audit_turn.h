@@ -5,7 +5,8 @@
  *
  * ORDER    The next key is kept; the new file begins with what is before it and with
  *          the word of the old key for the new one; both names are durable; then the
- *          new key takes the place of the old one, which is forgotten. Whatever ends it
+ *          new key is noted in PATH.keys, and takes the place of the old one, which is
+ *          forgotten. Whatever ends it
  *          in between, either key is there for the newest file that is whole.
  * THREADS  The decoding thread.
  * ERRORS   ST_IO, ST_NOMEM, ST_CONFIG (a file of that name is somebody's). Where the

@@ -57,10 +57,13 @@ bool audit_line_text(struct span line, const char *name, struct buffer *to)
 
 /* ---- keys ---- */
 
-static bool is_trusted(const struct audit_check *check, const struct audit_key *key)
+static bool is_trusted(const struct audit_check *check, const struct audit_key *key,
+		       uint64_t at)
 {
 	for (size_t i = 0; i < check->settings->key_count; i++) {
-		if (audit_key_is(&check->settings->keys[i], key)) {
+		const struct audit_trusted *trusted = &check->settings->keys[i];
+
+		if (trusted->from <= at && audit_key_is(&trusted->key, key)) {
 			return true;
 		}
 	}
@@ -82,9 +85,10 @@ bool audit_line_key(struct span line, struct audit_key *key)
 }
 
 /* Another key, and no word of the one before it that is right. */
-static void meet_key(struct audit_check *check, const struct audit_key *key)
+static void meet_key(struct audit_check *check, const struct audit_key *key,
+		     uint64_t at)
 {
-	if (!is_trusted(check, key)) {
+	if (!is_trusted(check, key, at)) {
 		tell(check, AUDIT_OTHER_KEY, check->tree.count, check->tree.count);
 	}
 }
@@ -94,7 +98,7 @@ static void miss_handover(struct audit_check *check)
 {
 	check->is_new = false;
 	if (check->has_before || check->settings->key_count > 0) {
-		meet_key(check, &check->key);
+		meet_key(check, &check->key, check->base.size);
 	}
 }
 
@@ -113,7 +117,8 @@ static bool is_handed_over(const struct audit_check *check,
 		return audit_note_is_signed(note, &check->before);
 	}
 	for (size_t i = 0; i < s->key_count; i++) {
-		if (audit_note_is_signed(note, &s->keys[i])) {
+		if (s->keys[i].from <= note->head.size &&
+		    audit_note_is_signed(note, &s->keys[i].key)) {
 			return true;
 		}
 	}
@@ -136,7 +141,7 @@ static void take_key(struct audit_check *check, struct span line)
 	}
 	if (!check->is_new) {
 		if (!audit_key_is(&key, &check->key)) {
-			meet_key(check, &key);
+			meet_key(check, &key, at);
 		}
 		check->key = key;
 		return;
@@ -191,6 +196,18 @@ static bool is_same_tree(const struct audit_tree *a, const struct audit_tree *b)
 	       memcmp(a->roots, b->roots, a->root_count * sizeof *a->roots) == 0;
 }
 
+/* Lines that had gone when the file began, as its first line says. */
+static uint64_t read_retired(struct span line, uint64_t first)
+{
+	json_t *json = line.len <= CONTROL_BYTES
+			   ? json_loadb(line.bytes, line.len, 0, NULL)
+			   : NULL;
+	json_int_t retired = json_integer_value(json_object_get(json, "retired"));
+
+	json_decref(json);
+	return retired > 0 && (uint64_t)retired <= first ? (uint64_t)retired : 0;
+}
+
 /* What the file before it ends with is not what it goes on from. It is judged by
  * itself. */
 static void go_on_from(struct audit_check *check, const struct audit_tree *frontier)
@@ -218,6 +235,11 @@ static void take_file(struct audit_check *check, struct span line,
 	struct audit_key key;
 	bool is_start = check->files == 0;
 
+	/* The file before it ended with its first line: nobody vouches for its key,
+	 * which could else vouch for this one's. */
+	if (check->is_new) {
+		miss_handover(check);
+	}
 	if (what->kind != AUDIT_LINE_FILE || !audit_line_key(line, &key) ||
 	    !read_frontier(line, &frontier)) {
 		if (is_start) {
@@ -231,6 +253,7 @@ static void take_file(struct audit_check *check, struct span line,
 	if (is_start) {
 		check->tree = check->gone = frontier;
 		check->begin = check->covered = frontier.count;
+		check->retired = check->retiring = read_retired(line, frontier.count);
 	} else if (!is_same_tree(&check->tree, &frontier)) {
 		go_on_from(check, &frontier);
 	}
@@ -243,7 +266,7 @@ static void take_file(struct audit_check *check, struct span line,
 	check->has_key = true;
 	check->is_new = frontier.count > 0;
 	if (!check->is_new && check->settings->key_count > 0) {
-		meet_key(check, &key);
+		meet_key(check, &key, 0);
 	}
 }
 
@@ -256,10 +279,11 @@ static void take_retention(struct audit_check *check, struct span line)
 	json_int_t first = json_integer_value(json_object_get(json, "first"));
 	json_int_t last = json_integer_value(json_object_get(json, "last"));
 
-	if (first >= 0 && last >= first && (uint64_t)first <= check->retired) {
+	if (first >= 0 && last >= first && last <= MOST_LINES &&
+	    (uint64_t)first <= check->retiring) {
 		uint64_t end = (uint64_t)last + 1;
 
-		check->retired = end > check->retired ? end : check->retired;
+		check->retiring = end > check->retiring ? end : check->retiring;
 	}
 	json_decref(json);
 }
@@ -287,6 +311,7 @@ static void take_head(struct audit_check *check, struct span line, bool *is_righ
 	root = audit_tree_root(&check->tree, &check->hasher);
 	if (note.head.size == at && audit_hash_is(&root, &note.head.root)) {
 		check->head = note.head;
+		check->retired = check->retiring;
 		check->heads++;
 		*is_right = true;
 		check->is_altered = false; /* it was accepted; what is next is news */
@@ -363,8 +388,9 @@ static enum status take_redaction(struct audit_check *check, struct span line,
 		json_int_t first = json_integer_value(json_array_get(pair, 0));
 		json_int_t last = json_integer_value(json_array_get(pair, 1));
 
+		/* Of lines that are to come nobody can say so. */
 		if (status == ST_OK && first >= 0 && last >= first &&
-		    last <= MOST_LINES) {
+		    (uint64_t)last < check->tree.count) {
 			status = add_redacted(&check->told, (uint64_t)first,
 					      (uint64_t)last, check->tree.count, err);
 		}

@@ -46,8 +46,14 @@ struct audit_kept_head {
 	struct audit_head head;
 };
 
+/* A key that is trusted, from a line on: today's one says nothing of older files. */
+struct audit_trusted {
+	struct audit_key key;
+	uint64_t from;
+};
+
 struct audit_check_settings {
-	const struct audit_key *keys; /* that are trusted; none: the log's own words */
+	const struct audit_trusted *keys; /* none: the log's own words */
 	size_t key_count;
 	const struct audit_kept_head *kept; /* sorted by size */
 	size_t kept_count;
@@ -83,7 +89,8 @@ struct audit_check {
 	bool is_new;            /* `key` is that of a file, and awaits its hand-over */
 	uint64_t begin;         /* the first line that is there */
 	struct audit_tree gone; /* of the lines before it */
-	uint64_t retired;       /* lines that the log says went with their time */
+	uint64_t retired;       /* lines that a signed line says went with their time */
+	uint64_t retiring;      /* the same, with lines that are not signed yet */
 	uint64_t files;         /* that began */
 	struct audit_head base; /* what the file that was begun last goes on from */
 	struct audit_head head; /* the last one that was right */

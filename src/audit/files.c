@@ -16,9 +16,10 @@
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 
-#define LEAST_DIGITS 12
-#define MOST_DIGITS  18
-#define FIRST_BYTES  200 /* of a file: its first line's number is among them */
+#define LEAST_DIGITS   12
+#define MOST_DIGITS    18
+#define COMPARED_BYTES 65536
+#define FIRST_BYTES    200 /* of a file: its first line's number is among them */
 
 /* ---- names ---- */
 
@@ -223,6 +224,32 @@ static bool read_first(const char *path, uint64_t *first)
 	return what.has_number;
 }
 
+/* Are these two files of other bytes? One that is compressed is not compared. */
+static bool is_other(const struct audit_file *file, const char *path)
+{
+	int a = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int b = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *bytes = malloc(2 * COMPARED_BYTES);
+	bool is_same = a >= 0 && b >= 0 && bytes;
+	ssize_t n = 1;
+
+	for (off_t at = 0; is_same && n > 0 && !file->is_compressed; at += n) {
+		n = file_read_at(a, bytes, COMPARED_BYTES, at);
+		is_same =
+		    n >= 0 &&
+		    file_read_at(b, bytes + COMPARED_BYTES, COMPARED_BYTES, at) == n &&
+		    memcmp(bytes, bytes + COMPARED_BYTES, (size_t)n) == 0;
+	}
+	free(bytes);
+	if (a >= 0) {
+		(void)close(a);
+	}
+	if (b >= 0) {
+		(void)close(b);
+	}
+	return !is_same;
+}
+
 /* PATH is a regular file: another name of one of them, or one of its own. */
 static enum status place(const char *path, const struct stat *st,
 			 struct audit_files *out, struct error *err)
@@ -243,6 +270,13 @@ static enum status place(const char *path, const struct stat *st,
 	}
 	for (size_t i = 0; i < out->count; i++) {
 		at = out->list[i].first == first ? i : at;
+	}
+	if (at < out->count && is_other(&out->list[at], path)) {
+		return error_set(err, ST_CONFIG,
+				 "%s and %s are two files that differ, though either "
+				 "would be the same part of the log: verify each by "
+				 "itself, and move away the one that is not the log",
+				 quote(path).text, quote(out->list[at].path).text);
 	}
 	if (at < out->count) {
 		free(out->list[at].path);

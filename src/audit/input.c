@@ -13,7 +13,7 @@
 #include "src/base/quote.h"
 
 #define PACKED_BYTES 131072
-#define WINDOW_LOG   23 /* 8 MiB are held at most, whatever the file asks for */
+#define WINDOW_LOG   27 /* 128 MiB are held at most, as zstd does by itself */
 
 /* ---- opening ---- */
 

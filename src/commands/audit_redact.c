@@ -26,6 +26,7 @@
 #include "src/commands/audit_text.h"
 
 #define MOST_LINES ((size_t)10000000) /* at once: 80 MB of numbers */
+#define WHO_BYTES  4096
 
 struct range {
 	uint64_t first, last;
@@ -128,6 +129,12 @@ static enum status check_question(const struct config *config, struct error *err
 	if (!asked->why || !*asked->why) {
 		return error_set(err, ST_CONFIG,
 				 "--why: must say why, as the log keeps that");
+	}
+	if (strlen(asked->why) > WHO_BYTES ||
+	    (asked->by && strlen(asked->by) > WHO_BYTES)) {
+		return error_set(err, ST_CONFIG,
+				 "--why and --by: must be shorter than %d bytes each",
+				 WHO_BYTES);
 	}
 	if (!config->state_path) {
 		return error_set(err, ST_CONFIG,
@@ -236,6 +243,13 @@ static enum status find_lines(struct redact *r, struct error *err)
 				   "%s is one file of a log; give the PATH of --to "
 				   "audit:PATH",
 				   quote(r->path).text);
+	}
+	if (status == ST_END && reader.damaged > 0) {
+		status =
+		    error_set(err, ST_CORRUPT,
+			      "a file of %s is damaged, and was not searched to its "
+			      "end: see rowtail audit verify",
+			      quote(r->path).text);
 	}
 	audit_reader_close(&reader);
 	audit_files_clear(&files);

@@ -54,8 +54,9 @@ struct verify {
 	struct audit_files files;
 	bool as_json;
 	bool is_written; /* somebody does, at this moment */
+	bool is_last;    /* the newest file is read */
 	json_t *findings, *gaps, *redactions;
-	struct audit_key *given; /* with --key */
+	struct audit_trusted *given; /* with --key, and what they handed over to */
 	size_t given_count;
 	struct kept_note *notes;
 	struct audit_kept_head *kept;
@@ -180,7 +181,7 @@ static void found(void *context, const struct audit_found *what)
 {
 	struct verify *v = context;
 
-	if (what->finding == AUDIT_TORN && v->is_written) {
+	if (what->finding == AUDIT_TORN && v->is_written && v->is_last) {
 		v->torn++;
 		v->check.found--;
 		return;
@@ -268,7 +269,8 @@ static enum status check_notes(const struct verify *v, struct error *err)
 	for (size_t i = 0; i < v->kept_count; i++) {
 		const struct audit_note *note = &v->notes[i].note;
 
-		if (!v->notes[i].is_signed) {
+		/* Of lines that went the key may have gone, too. */
+		if (!v->notes[i].is_signed && note->head.size >= v->check.begin) {
 			return error_set(err, ST_CORRUPT,
 					 "a checkpoint given with --checkpoint (size "
 					 "%" PRIu64
@@ -422,16 +424,17 @@ static enum status print_result(struct verify *v, struct error *err)
 	return audit_text_flush(err);
 }
 
-static enum status add_key(struct verify *v, const struct audit_key *key,
+static enum status add_key(struct verify *v, const struct audit_key *key, uint64_t from,
 			   struct error *err)
 {
-	struct audit_key *all = reallocarray(v->given, v->given_count + 1, sizeof *all);
+	struct audit_trusted *all =
+	    reallocarray(v->given, v->given_count + 1, sizeof *all);
 
 	if (!all) {
 		return error_no_memory(err, "keys");
 	}
 	v->given = all;
-	all[v->given_count++] = *key;
+	all[v->given_count++] = (struct audit_trusted){*key, from};
 	return ST_OK;
 }
 
@@ -449,7 +452,7 @@ static enum status read_keys(struct verify *v, const char *text, struct error *e
 			err->status = ST_CONFIG;
 			return error_wrap(err, "--key %s", quote(text).text);
 		}
-		if (add_key(v, &key, err) != ST_OK) {
+		if (add_key(v, &key, 0, err) != ST_OK) {
 			return err->status;
 		}
 		at += len;
@@ -465,31 +468,39 @@ static enum status add_handed_key(struct verify *v, struct span line, struct err
 	struct buffer text;
 	struct error ignored;
 	bool is_handed = false;
+	uint64_t from = 0;
 
 	buffer_init(&text);
 	if (audit_line_key(line, &key) && audit_line_text(line, "note", &text) &&
 	    audit_note_parse(text.bytes, text.len, &note, &ignored) == ST_OK &&
 	    audit_note_hands_over(&note, &key)) {
-		for (size_t i = 0; i < v->given_count && !is_handed; i++) {
-			is_handed = audit_note_is_signed(&note, &v->given[i]);
+		/* The one that was handed over to last is the likeliest. */
+		for (size_t i = v->given_count; i > 0 && !is_handed; i--) {
+			from = v->given[i - 1].from;
+			is_handed = audit_note_is_signed(&note, &v->given[i - 1].key);
 		}
+		from = note.head.size > from ? note.head.size : from;
 	}
 	buffer_clear(&text);
-	return is_handed ? add_key(v, &key, err) : ST_OK;
+	return is_handed ? add_key(v, &key, from, err) : ST_OK;
 }
 
 /* PATH.keys has a line for each key that one before it handed over to, also for files
  * that went with their time: those that begin at a key that is trusted are, too. */
 static enum status add_handed(struct verify *v, struct error *err)
 {
+	const char *log = v->files.list[0].path;
+	uint64_t first;
+	bool is_whole, is_compressed;
+	const char *number = audit_files_number(log, &first, &is_compressed);
 	char *path;
 	int fd;
 	struct audit_reader reader;
 	struct span line;
-	bool is_whole;
 	enum status status = ST_OK;
 
-	if (asprintf(&path, "%s.keys", v->path) < 0) {
+	if (asprintf(&path, "%.*s.keys",
+		     (int)(number ? (size_t)(number - log) : strlen(log)), log) < 0) {
 		return error_no_memory(err, "a path");
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -521,11 +532,8 @@ static enum status verify_open(struct verify *v, const struct config *config,
 	if (!v->findings || !v->gaps || !v->redactions) {
 		return error_no_memory(err, "findings");
 	}
-	if (read_notes(v, config, err) != ST_OK) {
-		return err->status;
-	}
 	for (size_t i = 0; i < v->given_count; i++) {
-		mark_notes(v, &v->given[i]);
+		mark_notes(v, &v->given[i].key);
 	}
 	return ST_OK;
 }
@@ -543,6 +551,14 @@ static enum status judge(const struct verify *v, struct error *err)
 				 " findings, on standard output; keep a copy of it as "
 				 "it is",
 				 quote(v->path).text, v->check.found);
+	}
+	if (v->kept_count > 0 && v->check.kept_gone == v->kept_count) {
+		return error_set(
+		    err, ST_CORRUPT,
+		    "none of the checkpoints given could be compared with "
+		    "%s: their lines are in files that are not there; give "
+		    "a newer one",
+		    quote(v->path).text);
 	}
 	return v->compares ? audit_database_result(&v->database, err) : ST_OK;
 }
@@ -596,10 +612,14 @@ enum status audit_verify_run(const struct config *config, struct error *err)
 				 "--until goes with rowtail audit report, and with "
 				 "--database: leave it out, or name the copy");
 	}
-	if (audit_files_find(v.path, &v.files, err) != ST_OK) {
-		return err->status;
+	/* The checkpoints first: the log is not shorter than one that was there. */
+	status = read_notes(&v, config, err);
+	if (status == ST_OK) {
+		status = audit_files_find(v.path, &v.files, err);
 	}
-	status = open_check(&v, &settings, config, err);
+	if (status == ST_OK) {
+		status = open_check(&v, &settings, config, err);
+	}
 	if (status == ST_OK) {
 		status = verify_lines(&v, err);
 	}

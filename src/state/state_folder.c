@@ -157,8 +157,7 @@ static bool is_of_any_folder(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 	       strcmp(name, "lost+found") == 0 || /* of a volume that is mounted here */
 	       /* Of an audit log, which is not lost with a first start, or put back. */
-	       strcmp(name, "audit-key") == 0 || strcmp(name, "audit-key.next") == 0 ||
-	       strcmp(name, "audit-key.tmp") == 0;
+	       strncmp(name, "audit-key", strlen("audit-key")) == 0;
 }
 
 /* Call `each` with the names in the folder, until it does not return ST_OK. */

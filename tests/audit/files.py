@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from audit.log import Audited, TABLE, Turned, many, newest
+from audit.log import Audited, TABLE, Turned, end, many, newest
 from audit.proofs import root_of_line, take_apart
 from harness.audit import files_of, head_of, leaf_hash, read_file
 from harness.box import NotRun, expect
@@ -367,3 +367,183 @@ def test_a_copy_that_is_brought_back_is_gone_on_with(box):
     expect(os.path.samefile(turned.path, newest(turned.path)), "it has no number")
     log = turned.log()
     expect(log.first > 0 and len(log.files) == 1, "%s", log.files)
+
+
+def test_what_goes_may_go_again_and_again(box):
+    """Also when the line that told of the first is gone itself."""
+    turned = Turned(box)
+    turned.args = ("-D", "audit.retention.bytes=1")
+    for i in range(4):
+        tail = turned.start()
+        box.wait_until(lambda: len(turned.files()) == 1, timeout=30)
+        before = end(turned.path)
+        turned.writer.sql("c", "UPDATE t SET a = 'm%d' WHERE id = 1" % i)
+        box.wait_until(lambda: end(turned.path) != before, timeout=30)
+        count = turned.files()[-1][0]
+        tail.process.send_signal(signal.SIGHUP)
+        box.wait_until(lambda: turned.files()[-1][0] > count, timeout=30)
+        box.wait_until(lambda: len(turned.files()) == 1, timeout=30)
+        box.stop(tail)
+        turned.log()
+        turned.verify("--key", turned.keys()[0])
+    first = json.loads(read_file(newest(turned.path)).split(b"\n")[0])
+    expect(0 < first["retired"] <= first["first"], "%s", first)
+
+
+def test_an_unsigned_line_excuses_no_file(box):
+    turned = Turned(box, *PLAIN)
+    (_, one), (second, _), _ = turned.files()
+    os.remove(one)
+    with open(newest(turned.path), "ab") as file:
+        file.write(b'{"n":%d,"time":"2026-11-07T13:37:55.200Z","op":"retention","first":0,'
+                   b'"last":%d}\n' % (turned.log_end(), second - 1))
+    expect(turned.found() == [("missing", 0, second - 1)], "%s", turned.found())
+
+
+def test_checkpoints_that_nothing_is_left_of(box):
+    """They prove nothing, and that is no success."""
+    turned = Turned(box)
+    head = turned.log().of("checkpoint")[0]["note"]
+    with open(box.path("old"), "w", encoding="utf-8") as file:
+        file.write(head)
+    turned.verify("--checkpoint", box.path("old"))
+    gone(turned, "-D", "audit.retention.bytes=1")
+    result = turned.verify("--checkpoint", box.path("old"), code=1)
+    expect("none of the checkpoints" in result.error_lines[-1], "%s", result)
+    turned.verify("--checkpoint", box.path("old"), "--checkpoint",
+                  turned.path + ".checkpoint")
+
+
+def test_a_number_that_was_removed_comes_back(box):
+    """While it is written, and at the next start: PATH is the file as well."""
+    turned = Turned(box, *PLAIN)
+    tail = turned.start()
+    name = newest(turned.path)
+    os.remove(name)
+    turned.writer.sql("c", "UPDATE t SET a = 'later' WHERE id = 3")
+    box.wait_until(lambda: os.path.exists(name), timeout=30)
+    turned.turn(tail)
+    box.stop(tail)
+    turned.once()
+    turned.matches()
+    os.remove(newest(turned.path))
+    turned.once()
+    turned.matches()
+    turned.verify("--key", turned.keys()[0])
+
+
+def test_a_newest_file_that_only_path_names(box):
+    """All others are closed and compressed."""
+    turned = Turned(box)
+    os.remove(newest(turned.path))
+    turned.once()
+    turned.matches()
+    expect(os.path.samefile(turned.path, newest(turned.path)), "it has no number")
+
+
+def test_keys_that_were_not_noted_are_noted_by_the_next_start(box):
+    turned = Turned(box)
+    with open(turned.path + ".keys", encoding="utf-8") as file:
+        lines = file.readlines()
+    with open(turned.path + ".keys", "w", encoding="utf-8") as file:
+        file.writelines(lines[:-1])
+    turned.once()
+    with open(turned.path + ".keys", encoding="utf-8") as file:
+        expect(file.readlines() == lines, "it is not there, or twice")
+    gone(turned, "-D", "audit.retention.bytes=1")
+    turned.verify("--key", json.loads(lines[0])["key"])
+
+
+def test_one_file_alone_is_verified_with_the_first_key(box):
+    turned = Turned(box)
+    for _, name in turned.files():
+        result = box.run("audit", "verify", name, "--key", turned.keys()[0])
+        expect(result.code == 0, "%s", result)
+    os.remove(turned.files()[0][1])
+    result = box.run("audit", "verify", box.folder, "--key", turned.keys()[0], "--json")
+    kinds = [one["finding"] for one in json.loads(result.out)["findings"]]
+    expect(kinds == ["missing"], "%s", kinds)
+
+
+def test_a_key_makes_room_and_is_kept(box):
+    """Of one state directory another log is begun, and then the first gone on with."""
+    turned = Turned(box, files=2)
+    first, path = os.path.join(turned.state, "audit-key"), turned.path
+    with open(first) as file:
+        key = file.read()
+    result = box.run(turned.database, "--to", "file:" + box.path("out"), "--state",
+                     turned.state, "--once", timeout=40)
+    expect(result.code == 0, "%s", result)
+    turned.path = box.path("second.audit")
+    turned.once()
+    with open(first + ".old-1") as file:
+        expect(file.read() == key, "another key")
+    expect(os.stat(first + ".old-1").st_mode & 0o777 == 0o600, "its mode")
+    result = box.run(turned.database, "--to", "file:" + box.path("out"), "--state",
+                     turned.state, "--once", timeout=40)
+    expect(result.code == 0, "%s", result)
+    turned.path = path
+    result = turned.once(code=2)
+    expect("audit-key" in result.error_lines[-1], "%s", result)
+    os.replace(first + ".old-1", first)
+    turned.once()
+    turned.log(signatures="last")
+    turned.verify()
+
+
+def test_a_key_that_cannot_be_read_is_not_lost(box):
+    turned = Turned(box, files=1)
+    key = os.path.join(turned.state, "audit-key")
+    os.chmod(key, 0o640)
+    for more in ((), ("--accept-gap",)):
+        turned.once(*more, code=2)
+    os.chmod(key, 0o600)
+    turned.once()
+    expect(not glob.glob(key + ".old*"), "it was replaced")
+    turned.matches()
+
+
+def test_a_file_that_may_not_go_keeps_those_behind_it(box):
+    turned = Turned(box, *PLAIN)
+    first = turned.files()[0][1]
+    if subprocess.run(["chattr", "+a", first], stderr=subprocess.DEVNULL).returncode:
+        raise NotRun("chattr +a is not permitted here")
+    try:
+        before = [number for number, _ in turned.files()]
+        expect(gone(turned, *PLAIN, "-D", "audit.retention.bytes=1") == before, "a hole")
+        turned.verify()
+    finally:
+        subprocess.run(["chattr", "-a", first], check=True)
+    expect(gone(turned, *PLAIN, "-D", "audit.retention.bytes=1") == before[2:], "it stays")
+    turned.verify()
+
+
+def test_a_checkpoint_of_another_lets_nothing_go(box):
+    turned = Turned(box)
+    before = [first for first, _ in turned.files()]
+    _, path = box.database(TABLE, many(1, 99), name="other.db")
+    other = Audited(box, path)
+    other.path, other.state = box.path("other.audit"), box.path("other")
+    other.once()
+    with open(turned.path + ".checkpoint", encoding="utf-8") as file:
+        forged = re.sub(r"\n\d+\n", "\n999999\n", file.read(), count=1)
+    for note in (open(other.path + ".checkpoint", encoding="utf-8").read(), forged):
+        with open(box.path("elsewhere"), "w", encoding="utf-8") as file:
+            file.write(note)
+        expect(gone(turned, "-D", "audit.retention.bytes=1", "-D",
+                    "audit.retention.checkpoint=" + box.path("elsewhere")) == before,
+               "it let files go: %s", note)
+
+
+def test_a_name_that_is_needed_for_a_moment_is_somebodys(box):
+    turned = Turned(box, files=1)
+    with open(turned.path + ".new", "w") as file:
+        file.write("theirs")
+    os.remove(turned.path)
+    result = turned.once(code=1)
+    expect("cannot be made a name" in result.error_lines[-1], "%s", result)
+    with open(turned.path + ".new") as file:
+        expect(file.read() == "theirs", "it was written to")
+    os.remove(turned.path + ".new")
+    turned.once()
+    turned.matches()

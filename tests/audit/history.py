@@ -1,8 +1,9 @@
 """rowtail audit history: what became of one row, and what it was at a time."""
 
 import json
+import time
 
-from audit.log import Audited, TABLE, many
+from audit.log import Audited, TABLE, end, many
 from cli.context import CONTEXT, commit
 from harness.box import expect
 
@@ -33,12 +34,21 @@ class Told:
         tail = self.audited.start()
         done = self.done() + 1
         for statement in statements:
+            before = end(self.audited.path)
             commit(self.writer, *([statement] if isinstance(statement, str)
                                   else statement))
+            self.wait_for_more(before)
         self.writer.sql("c", "INSERT INTO done VALUES (1)")
         self.box.wait_until(lambda: self.done() == done, timeout=60)
         self.box.stop(tail)
         return self.audited.log(signatures="last")
+
+    def wait_for_more(self, before):
+        """So that no two are told in one millisecond; some are not told at all."""
+        until = time.monotonic() + 0.5
+        while end(self.audited.path) == before and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(0.002)
 
     def ask(self, *words, code=0):
         result = self.box.run("audit", "history", self.audited.path, *words)

@@ -77,7 +77,11 @@ class Rounds:
     def check(self):
         """Everything comes now, once, and all heads that were ever seen hold."""
         self.audited.once()
-        self.audited.matches(signatures="last")
+        log = self.audited.matches(signatures="last")
+        with open(self.audited.path + ".keys", encoding="utf-8") as file:
+            noted = file.read()
+        for line in log.of("file", "key"):
+            expect(line["key"] in noted, "a key is not in PATH.keys: line %d", line["n"])
 
     def leave_more(self):
         """As a kill before a sync does: a line that was never acknowledged."""

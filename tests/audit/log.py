@@ -157,6 +157,11 @@ class Turned(Audited):
         return [(one["finding"], one["first"], one["last"])
                 for one in json.loads(result.out)["findings"]]
 
+    def log_end(self):
+        """The number of the next line."""
+        first, name = self.files()[-1]
+        return first + read_file(name).count(b"\n")
+
     def keys(self):
         with open(self.path + ".keys", encoding="utf-8") as file:
             return [json.loads(line)["key"] for line in file]

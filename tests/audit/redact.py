@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import shutil
+import subprocess
 
 from audit.kills import use_faults
 from audit.log import Audited, TABLE, Turned, many, newest
@@ -196,6 +197,27 @@ def test_thousands_of_lines(box):
     numbers = [line["n"] for line in audited.log(signatures="last").of("read")][::2]
     redact(audited, "--seq", ",".join(map(str, numbers)))
     log = audited.log(signatures="last")
-    expect(log.redacted == numbers and len(log.of("redaction")) == 3, "%d", len(
+    expect(log.redacted == numbers and len(log.of("redaction")) == 5, "%d", len(
         log.of("redaction")))
     audited.verify()
+
+
+def test_what_compressing_left_is_taken_out_too(box):
+    """Both forms of a file, as a kill may leave them."""
+    turned = Turned(box, "-D", "audit.compress=false")
+    name = turned.files()[0][1]
+    for suffix in (".zst", ".zst.tmp"):
+        subprocess.run(["zstd", "-q", name, "-o", name + suffix], check=True)
+    redact(turned, "--table", "t", "--key", "1")
+    expect(not os.path.exists(name + ".zst") and not os.path.exists(name + ".zst.tmp"),
+           "the row is in what is left")
+    turned.log()
+
+
+def test_a_reason_that_is_too_long_for_a_line(box):
+    turned = Turned(box, files=1)
+    n = turned.log().of("update")[0]["n"]
+    result = redact(turned, "--seq", str(n), code=2, why=("--why", "x" * 5000))
+    expect("must be shorter" in result.error_lines[-1], "%s", result)
+    redact(turned, "--seq", str(n), why=("--why", "\u20ac" * 1300))
+    turned.verify()

@@ -89,6 +89,7 @@ struct log {
 	size_t count;
 	size_t from; /* files before this line are gone */
 	bool is_part;
+	uint64_t trusted_from; /* the key that is given */
 	struct audit_found found[MOST];
 	size_t found_count;
 	unsigned gaps;
@@ -238,7 +239,8 @@ static void on_gap(void *context, uint64_t number, struct span line)
 static void check_log(struct log *log, const struct audit_key *key,
 		      const struct audit_kept_head *kept, struct audit_check *check)
 {
-	struct audit_check_settings settings = {.keys = key,
+	struct audit_trusted trusted;
+	struct audit_check_settings settings = {.keys = &trusted,
 						.key_count = key != NULL,
 						.kept = kept,
 						.kept_count = kept != NULL,
@@ -247,6 +249,8 @@ static void check_log(struct log *log, const struct audit_key *key,
 						.context = log};
 	struct error err;
 
+	trusted = key ? (struct audit_trusted){*key, log->trusted_from}
+		      : (struct audit_trusted){.from = 0};
 	log->found_count = log->gaps = 0;
 	assert_int_equal(audit_check_open(check, &settings, &err), ST_OK);
 	check->is_part = log->is_part;
@@ -446,8 +450,10 @@ static void test_files_that_are_missing(void **state)
 	assert_int_equal(log.found_count, 0);
 	assert_int_equal(check.begin, 10);
 	log.is_part = false;
-	/* The log says that they went. */
+	/* The log says that they went: once that is signed. */
 	add(&log, "\"op\":\"retention\",\"first\":0,\"last\":9");
+	check_log(&log, NULL, NULL, &check);
+	assert_int_equal(log.found_count, 1);
 	add_head(&log);
 	check_log(&log, NULL, NULL, &check);
 	assert_int_equal(log.found_count, 0);
@@ -483,6 +489,62 @@ static void test_each_byte_of_a_files_beginning_counts(void **state)
 			log.lines[i][at] ^= 1;
 		}
 	}
+	log_close(&log);
+}
+
+/* A file of its first line alone vouches for nobody: else its key could for the next.
+ */
+static void test_a_key_that_nobody_judged_hands_over_to_none(void **state)
+{
+	struct audit_key first;
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open(&log);
+	first = log.key;
+	add_turn(&log, NULL); /* lines 10 to 12 */
+	free(log.lines[11]);
+	free(log.lines[12]);
+	log.count = 11;
+	log.tree = (struct audit_tree){0};
+	for (size_t i = 0; i < log.count; i++) {
+		audit_tree_add(&log.tree, &log.hasher, log.lines[i],
+			       strlen(log.lines[i]));
+	}
+	check_log(&log, &first, NULL, &check); /* as a kill may leave it */
+	assert_int_equal(log.found_count, 0);
+	add_turn(&log, NULL);
+	check_log(&log, &first, NULL, &check);
+	assert_int_equal(log.found_count, 1);
+	expect_found(&log, 0, AUDIT_OTHER_KEY, 11, 11);
+	log_close(&log);
+}
+
+/* Today's key says nothing of older files. */
+static void test_a_key_is_trusted_from_a_line_on(void **state)
+{
+	struct audit_key keys[3];
+	struct audit_check check;
+	struct log log;
+
+	(void)state;
+	log_open_files(&log, keys);
+	log.from = 14;
+	log.is_part = true;
+	log.trusted_from = 14;
+	check_log(&log, &keys[2], NULL, &check);
+	assert_int_equal(log.found_count, 0);
+	log.trusted_from = 15;
+	check_log(&log, &keys[2], NULL, &check);
+	assert_true(log.found_count > 0);
+	assert_int_equal(log.found[0].finding, AUDIT_OTHER_KEY);
+	log.trusted_from = 15; /* and hands over to nothing before that */
+	check_log(&log, &keys[1], NULL, &check);
+	assert_true(log.found_count > 0);
+	log.trusted_from = 14;
+	check_log(&log, &keys[1], NULL, &check);
+	assert_int_equal(log.found_count, 0);
 	log_close(&log);
 }
 
@@ -621,6 +683,8 @@ int main(void)
 	    cmocka_unit_test(test_a_key_of_a_file_that_another_one_hands_over_to),
 	    cmocka_unit_test(test_files_that_are_missing),
 	    cmocka_unit_test(test_each_byte_of_a_files_beginning_counts),
+	    cmocka_unit_test(test_a_key_that_nobody_judged_hands_over_to_none),
+	    cmocka_unit_test(test_a_key_is_trusted_from_a_line_on),
 	    cmocka_unit_test(test_lines_that_were_taken_out),
 	    cmocka_unit_test(test_a_line_of_any_length_has_its_hash),
 	};

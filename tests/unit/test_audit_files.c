@@ -165,6 +165,7 @@ static void test_a_file_of_its_own_takes_the_place_of_its_number(void **state)
 					    "app.audit.000000000010", "app.audit"};
 	char *ten = in_folder("app.audit.000000000010");
 	struct audit_files files;
+	struct error err;
 
 	(void)state;
 	make("app.audit.000000000000", 0, NULL);
@@ -177,10 +178,12 @@ static void test_a_file_of_its_own_takes_the_place_of_its_number(void **state)
 	find(path, &files);
 	check_files(&files, 3, three);
 	audit_files_clear(&files);
-	make("app.audit", 0, "it does not say"); /* then of the newest */
-	find(path, &files);
-	check_files(&files, 2, names);
-	audit_files_clear(&files);
+	/* One that is another than that of its number, or of the newest if it has none,
+	 * is an error: neither is passed over. */
+	make("app.audit", 0, "it does not say");
+	assert_int_equal(audit_files_find(path, &files, &err), ST_CONFIG);
+	make("app.audit", 0, "{\"n\":10,\"time\":\"another\"}\n");
+	assert_int_equal(audit_files_find(path, &files, &err), ST_CONFIG);
 	assert_int_equal(unlink(path), 0); /* a second name is none of its own */
 	assert_int_equal(link(ten, path), 0);
 	find(path, &files);
