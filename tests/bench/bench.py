@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from archive_figures import ArchiveFigures  # noqa: E402
+from audit_figures import AuditFigures  # noqa: E402
 from figures import Figures, is_counted  # noqa: E402
 from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
@@ -149,7 +150,26 @@ def all_rows():
     yield Row("sql", "(bytes read for it)", "archive-sql", key("bytes"), "<=", 4e6, 1e6,
               megabytes)
     yield from archive_rows()
+    yield from audit_rows()
     yield from kafka_rows()
+
+
+def audit_rows():
+    yield Row("audit", "audit log: CPU of a row of a snapshot, beyond --to file:",
+              "audit-cpu", key("us"), "<=", 0.6, 0.45, microseconds)
+    for kind, text in [("one-row", "flat out, one-row"),
+                       ("bulk", "flat out, 1000-row transactions"),
+                       ("paced-1ms", "paced 1 ms")]:
+        yield Row("audit", f"audit log: throughput beside it / beside --to file: {text}",
+                  f"audit-live {kind}", key("speed"), ">=", 0.98, 1.0, ratio)
+    yield Row("audit", "audit verify, lines/s", "audit-verify", key("lines_s"), ">=", 1e6,
+              2e6, plain)
+    yield Row("audit", "audit history of one row, for ten million lines in compressed files",
+              "audit-history", key("s"), "<=", 2, 0.5, seconds)
+    yield Row("audit", "audit log: bytes a line", "audit-size", key("plain"), "<=", 260,
+              220, plain)
+    yield Row("audit", "audit log: bytes a line, compressed", "audit-size", key("zstd"),
+              "<=", 45, 38, plain)
 
 
 def archive_rows():
@@ -253,6 +273,10 @@ def make_run(figures, source, number):
         return getattr(figures.kafka, kind[6:])(*[detail] if detail else [])
     if kind == "archive-live":
         return figures.archive.live(detail, alone_first=number % 2 == 0)
+    if kind == "audit-live":
+        return figures.audit.live(detail, file_first=number % 2 == 0)
+    if kind.startswith("audit-"):
+        return getattr(figures.audit, kind[6:])()
     if kind.startswith("archive-"):
         return getattr(figures.archive, kind[8:])(*[detail] if detail else [])
     if kind.endswith("slow-disk"):
@@ -409,6 +433,7 @@ def main():
     figures.state = StateFigures(figures)
     figures.kafka = KafkaFigures(figures)
     figures.archive = ArchiveFigures(figures)
+    figures.audit = AuditFigures(figures)
     try:
         results = {source: make_runs(figures, source, count) for source in sources}
     finally:
