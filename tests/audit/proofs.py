@@ -3,13 +3,16 @@ Python's own library and openssl, and by a program on golang.org/x/mod."""
 
 import base64
 import hashlib
+import os
+import re
 import shutil
+import subprocess
 
-from audit.log import Audited, TABLE, many
+from audit.log import Audited, TABLE, Turned, many
 from audit.other_program import run_program
 from audit.tamper import Tampered, remake, ways_to_change
 from harness.audit import Key, Tree, head_of, leaf_hash
-from harness.box import expect
+from harness.box import TESTS, expect
 
 
 def node(left, right):
@@ -219,3 +222,38 @@ def test_the_other_program_agrees(box):
         file.write(proven.growth(old - 1)[0])
     run_program("witness", proven.key.text, kept, body, code=1)
     return len(proven.kept) + 3
+
+
+def code_of(heading, number):
+    """An indented block of docs/audit.md, the first is 0."""
+    path = os.path.join(os.path.dirname(TESTS), "docs", "audit.md")
+    with open(path, encoding="utf-8") as file:
+        section = file.read().split(heading + "\n")[1].split("\n#")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.M)
+    return re.sub("^    ", "", blocks[number], flags=re.M)
+
+
+def test_what_the_documents_do_without_rowtail(box):
+    """As they have it: a head by openssl, and the root of it by Python."""
+    box.need_tool("openssl")
+    turned = Turned(box)
+    env = dict(os.environ, PATH=box.folder + ":" + os.environ["PATH"])
+    os.symlink(os.path.realpath(box.options.rowtail), box.path("rowtail"))
+    done = subprocess.run(["bash", "-ec", code_of("### Without rowtail", 0)], env=env,
+                          cwd=box.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    expect(done.returncode == 0 and b"Verified Successfully" in done.stdout, "%s",
+           done.stdout)
+    with open(box.path("all"), "wb") as out:
+        out.write(box.run("audit", "cat", turned.path).out)
+    with open(turned.path + ".checkpoint", encoding="utf-8") as file:
+        _, size, root = head_of(file.read())
+    found = {}
+    text = code_of("### Without rowtail", 1)
+    expect("[:13]" in text, "%s", text)
+    here = os.getcwd()
+    os.chdir(box.folder)
+    try:
+        exec(text.replace("[:13]", "[:%d]" % size), found)     # pylint: disable=W0122
+    finally:
+        os.chdir(here)
+    expect(found["h"] == root, "another root")
