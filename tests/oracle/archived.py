@@ -239,7 +239,10 @@ class Archived:
         for a, b in zip(kept, kept[1:]):
             lines = [x for lsn in sorted(by_lsn) if a < lsn <= b for x in by_lsn[lsn]]
             if self.is_single(a, b):
-                self.check_same(b, lines, alone + 1 == kept.index(b))
+                # The first of all follows none; what is before it may be in the first
+                # file, a whole database.
+                self.check_same(b, lines, alone + 1 == kept.index(b) and
+                                kept[0] in by_lsn)
                 alone += 1
             elif self.can_apply(a, b) and not any(NO_TEXT in x for x in lines):
                 self.check_step(a, b, lines)
@@ -276,7 +279,7 @@ class Archived:
                 and self.commits[a].state.cookie == self.commits[b].state.cookie)
 
     def check_step(self, a, b, lines):
-        model = Model(self.commits[a].state)
+        model = Model(self.commits[a].state, by_content=True)
         for line in lines:
             value = parse_line(line)
             value = value["value"] if "topic" in value else value
