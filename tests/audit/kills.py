@@ -55,8 +55,8 @@ class Rounds:
         for i in range(changes):
             if tail.process.poll() is not None:
                 break
-            self.change()
             before = end(self.audited.path)
+            self.change()
             if i % 4 == 3:
                 self.hang_up(tail)
             self.box.wait_until(lambda: tail.process.poll() is not None or
