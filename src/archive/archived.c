@@ -579,15 +579,13 @@ static bool waits(struct archived *a, enum status status, const struct error *er
 {
 	bool is_ours = a->unappended || a->state.spool_failed;
 
-	if (status == ST_OK) {
+	/* That there is nothing new was read, too. */
+	if (status == ST_OK || status == ST_END) {
 		if (a->is_out_of_reach) {
 			log_warn("the archive can be read again");
 		}
 		a->is_out_of_reach = false;
-		return false;
-	}
-	if (status == ST_END) {
-		return true;
+		return status == ST_END;
 	}
 	if (!a->settings.follows || status != ST_IO ||
 	    (is_ours && !error_is_full(err))) {
