@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -179,8 +180,10 @@ test_the_largest_tree_has_no_more_hashes_than_there_is_room_for(void **state)
 /* The first lines are gone, and only the roots of their trees are known. */
 static void test_where_the_first_lines_are_gone(void **state)
 {
+	unsigned step = getenv("ROWTAIL_TEST_WRAPPED") ? 11 : 1; /* valgrind */
+
 	(void)state;
-	for (unsigned gone = 1; gone < LEAVES; gone++) {
+	for (unsigned gone = 1; gone < LEAVES; gone += step) {
 		struct audit_tree before = {0};
 
 		for (unsigned i = 0; i < gone; i++) {
