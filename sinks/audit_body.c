@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/audit_body.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "src/base/clock.h"
 #include "src/base/time_text.h"
@@ -12,17 +10,9 @@
 
 void audit_body_begin(struct buffer *body, const char *op)
 {
-	int64_t now = clock_wall_ns();
-	time_t seconds = (time_t)(now / NS_PER_S);
-	struct tm tm = {0};
-	char text[64];
-	size_t len;
-
-	(void)gmtime_r(&seconds, &tm);
-	len = strftime(text, sizeof text, "\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + len, sizeof text - len, ".%03dZ\",\"op\":\"",
-		       (int)(now % NS_PER_S / NS_PER_MS));
-	buffer_add_str(body, text);
+	buffer_add_str(body, "\"time\":\"");
+	buffer_add_str(body, time_text_ms(clock_wall_ns()).text);
+	buffer_add_str(body, "\",\"op\":\"");
 	buffer_add_str(body, op);
 	buffer_add_char(body, '"');
 }

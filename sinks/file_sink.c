@@ -159,19 +159,6 @@ static enum status check_folder(const struct file_sink *s, struct error *err)
 	return status;
 }
 
-/* The name of a new file lasts. */
-static void sync_folder(const struct file_sink *s)
-{
-	char *folder = output_path_folder(s->real);
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		(void)!file_sync_all(fd);
-		(void)close(fd);
-	}
-	free(folder);
-}
-
 /* Who may read the database may read its rows here. Another group is another matter. */
 static void take_permissions(const struct file_sink *s, int fd)
 {
@@ -214,7 +201,8 @@ static enum status open_file(struct file_sink *s, int *out, struct error *err)
 	if (made) {
 		FAULT_POINT("file-made");
 		take_permissions(s, fd);
-		sync_folder(s);
+		(void)!output_path_sync_folder(
+		    s->real); /* the name of a new file lasts */
 	}
 	*out = fd;
 	return ST_OK;

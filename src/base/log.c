@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/time_text.h"
 #include "src/base/utf8.h"
 
 #define TEXT_MAX 2048 /* bytes; a longer text is cut */
@@ -49,17 +49,7 @@ static void add_escaped(struct line *line, const char *text)
 
 static void add_time(struct line *line)
 {
-	int64_t now = clock_wall_ns();
-	time_t seconds = (time_t)(now / NS_PER_S);
-	struct tm tm = {0};
-	char text[64];
-	size_t len;
-
-	(void)gmtime_r(&seconds, &tm);
-	len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + len, sizeof text - len, ".%03dZ",
-		       (int)(now % NS_PER_S / NS_PER_MS));
-	add_str(line, text);
+	add_str(line, time_text_ms(clock_wall_ns()).text);
 }
 
 static void add_json(struct line *line, enum log_level level, const char *text)
