@@ -54,7 +54,7 @@ static char *text_of(struct span line, const char *name)
 
 static void take_position(struct redact *r, struct span line)
 {
-	json_t *json = json_loadb(line.bytes, line.len, 0, NULL);
+	json_t *json = audit_line_json(line);
 	const json_t *position = json_object_get(json, "position");
 	char *text =
 	    json_is_object(position) ? json_dumps(position, JSON_COMPACT) : NULL;

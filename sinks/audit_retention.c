@@ -416,19 +416,13 @@ static bool is_covered(struct audit_retention *r, uint64_t end)
 	return false;
 }
 
-static bool is_due(const struct audit_retention *r, const struct audit_files *files,
-		   size_t at, uint64_t bytes)
+/* Of a file that ended at this time, where all have so many bytes. */
+static bool is_due(const struct audit_retention *r, int64_t end, uint64_t bytes)
 {
-	int64_t end;
-
 	if (bytes > r->settings.bytes) {
 		return true;
 	}
-	if (r->settings.age_ns == 0) {
-		return false;
-	}
-	end = begin_time(files, at + 1); /* it ended when the next one began */
-	return end > 0 && clock_wall_ns() - end >= r->settings.age_ns;
+	return r->settings.age_ns > 0 && clock_wall_ns() - end >= r->settings.age_ns;
 }
 
 /* It may only be appended to: it would stay, and those behind it go. */
@@ -451,6 +445,7 @@ enum status audit_retention_due(struct audit_retention *retention,
 	struct audit_files files;
 	uint64_t bytes = 0;
 	int64_t now = clock_mono_ns();
+	int64_t began, ended; /* a file ended when the next one began */
 
 	*out = (struct audit_gone){0};
 	if ((retention->settings.age_ns == 0 &&
@@ -465,13 +460,13 @@ enum status audit_retention_due(struct audit_retention *retention,
 	for (size_t i = 0; i < files.count; i++) {
 		bytes += (uint64_t)files.list[i].bytes;
 	}
-	for (size_t i = 0; i + 1 < files.count; i++) {
+	began = files.count > 1 ? begin_time(&files, 0) : 0;
+	for (size_t i = 0; began > 0 && i + 1 < files.count; i++, began = ended) {
 		uint64_t end = files.list[i + 1].first;
 
-		if (begin_time(&files, i) == 0 || begin_time(&files, i + 1) == 0 ||
-		    is_held_fast(files.list[i].path) ||
-		    !is_due(retention, &files, i, bytes) ||
-		    !is_covered(retention, end)) {
+		ended = begin_time(&files, i + 1);
+		if (ended == 0 || is_held_fast(files.list[i].path) ||
+		    !is_due(retention, ended, bytes) || !is_covered(retention, end)) {
 			break;
 		}
 		out->files++;

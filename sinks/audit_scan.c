@@ -63,7 +63,7 @@ static void on_head(void *context, struct span line)
 {
 	struct scanner *s = context;
 	struct audit_seen *seen = &s->scan->seen;
-	json_t *json = json_loadb(line.bytes, line.len, 0, NULL);
+	json_t *json = audit_line_json(line);
 	const json_t *position = json_object_get(json, "position");
 	const char *uuid = json_string_value(json_object_get(position, "uuid"));
 

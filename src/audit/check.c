@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/audit/check.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +39,15 @@ static enum status check_hasher(const struct audit_check *check, struct error *e
 	return check->hasher.failed ? error_no_memory(err, "hashing") : ST_OK;
 }
 
+json_t *audit_line_json(struct span line)
+{
+	return line.len <= CONTROL_BYTES ? json_loadb(line.bytes, line.len, 0, NULL)
+					 : NULL;
+}
+
 bool audit_line_text(struct span line, const char *name, struct buffer *to)
 {
-	json_t *json = line.len <= CONTROL_BYTES
-			   ? json_loadb(line.bytes, line.len, 0, NULL)
-			   : NULL;
+	json_t *json = audit_line_json(line);
 	const json_t *text = json_object_get(json, name);
 	bool is_there = json_is_string(text);
 
@@ -162,9 +165,7 @@ static void take_key(struct audit_check *check, struct span line)
 /* "first" and "frontier" of a file's first line. */
 static bool read_frontier(struct span line, struct audit_tree *out)
 {
-	json_t *json = line.len <= CONTROL_BYTES
-			   ? json_loadb(line.bytes, line.len, 0, NULL)
-			   : NULL;
+	json_t *json = audit_line_json(line);
 	const json_t *first = json_object_get(json, "first");
 	const json_t *roots = json_object_get(json, "frontier");
 	bool is_right = json_is_integer(first) && json_integer_value(first) >= 0 &&
@@ -199,9 +200,7 @@ static bool is_same_tree(const struct audit_tree *a, const struct audit_tree *b)
 /* Lines that had gone when the file began, as its first line says. */
 static uint64_t read_retired(struct span line, uint64_t first)
 {
-	json_t *json = line.len <= CONTROL_BYTES
-			   ? json_loadb(line.bytes, line.len, 0, NULL)
-			   : NULL;
+	json_t *json = audit_line_json(line);
 	json_int_t retired = json_integer_value(json_object_get(json, "retired"));
 
 	json_decref(json);
@@ -273,9 +272,7 @@ static void take_file(struct audit_check *check, struct span line,
 /* The log says that files went with their time, the oldest ones. */
 static void take_retention(struct audit_check *check, struct span line)
 {
-	json_t *json = line.len <= CONTROL_BYTES
-			   ? json_loadb(line.bytes, line.len, 0, NULL)
-			   : NULL;
+	json_t *json = audit_line_json(line);
 	json_int_t first = json_integer_value(json_object_get(json, "first"));
 	json_int_t last = json_integer_value(json_object_get(json, "last"));
 
@@ -375,9 +372,7 @@ static enum status add_redacted(struct audit_redacted_list *to, uint64_t first,
 static enum status take_redaction(struct audit_check *check, struct span line,
 				  struct error *err)
 {
-	json_t *json = line.len <= CONTROL_BYTES
-			   ? json_loadb(line.bytes, line.len, 0, NULL)
-			   : NULL;
+	json_t *json = audit_line_json(line);
 	const json_t *pair;
 	size_t index;
 	enum status status = ST_OK;

@@ -14,6 +14,8 @@
 #ifndef AUDIT_CHECK_H
 #define AUDIT_CHECK_H
 
+#include <jansson.h>
+
 #include "src/audit/line.h"
 #include "src/audit/note.h"
 #include "src/audit/tree.h"
@@ -129,6 +131,10 @@ enum status audit_check_line(struct audit_check *check, struct span line,
 void audit_check_damaged(struct audit_check *check);
 /* There are no more. */
 enum status audit_check_end(struct audit_check *check, struct error *err) MUST_CHECK;
+
+/* A line that tells of the log itself, parsed: the caller's reference. NULL: it is
+ * none, is too long for one, or memory ran out. */
+json_t *audit_line_json(struct span line);
 
 /* The member of a line that is a JSON object, a string; appended. False: it has none.
  */

@@ -50,9 +50,8 @@ static enum status next_file(struct audit_reader *r, struct error *err)
 	r->ahead = NULL;
 	audit_input_close(&r->input);
 	status = audit_input_open(&r->input, r->files, err);
-	if (status == ST_OK && r->input.unpacker && r->files->bytes >= THREAD_BYTES) {
-		r->ahead = audit_ahead_open(&r->input);
-	}
+	r->wants_ahead =
+	    status == ST_OK && r->input.unpacker && r->files->bytes >= THREAD_BYTES;
 	r->files++;
 	r->file_count--;
 	r->file_start = r->offset;
@@ -69,6 +68,11 @@ static enum status read_on(struct audit_reader *r, struct error *err)
 
 	if (!buffer_reserve(b, READ_BYTES)) {
 		return error_no_memory(err, "a line of %s", quote(r->input.path).text);
+	}
+	if (r->wants_ahead &&
+	    r->input.at > 0) { /* who wants one line needs no thread */
+		r->ahead = audit_ahead_open(&r->input);
+		r->wants_ahead = false;
 	}
 	status =
 	    r->ahead

@@ -33,6 +33,7 @@ struct audit_reader {
 	size_t file_count;
 	struct audit_input input;  /* of the one that is read */
 	struct audit_ahead *ahead; /* that reads it; NULL: it is read as it is */
+	bool wants_ahead;          /* once more than its beginning is read */
 	struct buffer bytes;
 	size_t from;         /* of the next line in `bytes` */
 	uint64_t offset;     /* of that, over all files that were read */

@@ -105,7 +105,17 @@ static void add(struct log *log, const char *body)
 	log->lines[log->count++] = line;
 }
 
-/* The note's line ends as JSON has them. */
+/* A note with its line ends as JSON has them. */
+static void add_escaped(struct buffer *body, const struct buffer *note)
+{
+	for (size_t i = 0; i < note->len; i++) {
+		buffer_add_str(body, note->bytes[i] == '\n' ? "\\n" : "");
+		if (note->bytes[i] != '\n') {
+			buffer_add_char(body, note->bytes[i]);
+		}
+	}
+}
+
 static void add_head(struct log *log)
 {
 	struct audit_head head = {log->tree.count,
@@ -117,12 +127,7 @@ static void add_head(struct log *log)
 	buffer_init(&body);
 	assert_int_equal(audit_note_add(&note, &log->key, &head, &err), ST_OK);
 	buffer_add_str(&body, "\"op\":\"checkpoint\",\"note\":\"");
-	for (size_t i = 0; i < note.len; i++) {
-		buffer_add_str(&body, note.bytes[i] == '\n' ? "\\n" : "");
-		if (note.bytes[i] != '\n') {
-			buffer_add_char(&body, note.bytes[i]);
-		}
-	}
+	add_escaped(&body, &note);
 	buffer_add(&body, "\"", 2);
 	add(log, body.bytes);
 	buffer_clear(&note);
@@ -206,12 +211,7 @@ static void add_turn(struct log *log, const struct audit_key *by)
 	buffer_add_str(&body, "\"op\":\"key\",\"key\":\"");
 	audit_key_add(&body, &log->key, false);
 	buffer_add_str(&body, "\",\"note\":\"");
-	for (size_t i = 0; i < note.len; i++) {
-		buffer_add_str(&body, note.bytes[i] == '\n' ? "\\n" : "");
-		if (note.bytes[i] != '\n') {
-			buffer_add_char(&body, note.bytes[i]);
-		}
-	}
+	add_escaped(&body, &note);
 	buffer_add(&body, "\"", 2);
 	add(log, body.bytes);
 	add_head(log);
