@@ -80,8 +80,8 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 	struct stat wal;
 	enum status status = hold_check_baseline(h, err);
 
-	if (status == ST_OK && !h->has_baseline) {
-		h->has_baseline = fstat(h->db->db_fd, &h->baseline) == 0;
+	if (status == ST_OK) {
+		status = hold_take_baseline(h, err);
 	}
 	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS) {
 		/* It may be a mark after all, which a restart would wait for. */

@@ -100,12 +100,25 @@ struct wal_hold {
 	/* While all of the WAL is in the file and our reader stands in slot 0, or at
 	 * the end of it, no checkpoint has anything to write. */
 	bool has_baseline;
+	bool is_baseline_fresh; /* taken so soon that a write may have the same time */
 	struct stat baseline;
 
 	/* Why the hold was lost, if it was. */
 	enum name_fault fault;
 	bool was_changed; /* the file differs from the baseline */
 };
+
+/* ---- src/capture/wal_baseline.c ---- */
+
+/* In ZERO: note how the file is, if that is not yet known. ST_LOST when its pages are
+ * not those of the WAL. */
+enum status hold_take_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
+/* ST_LOST when something other than our WAL's checkpoints has written to the file
+ * since.
+ */
+enum status hold_check_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
+/* ST_LOST: that has happened. */
+enum status hold_written_past(struct wal_hold *h, struct error *err);
 
 /* ---- src/capture/wal_turn.c ---- */
 
@@ -122,9 +135,6 @@ enum status hold_check_names(struct wal_hold *h, const struct wal_index_header *
 			     struct error *err) MUST_CHECK;
 /* The same of the path as it was given, which is looked up more rarely. */
 enum status hold_check_given(struct wal_hold *h, struct error *err) MUST_CHECK;
-/* In ZERO: ST_LOST when something other than our WAL's checkpoints has written to the
- * file. */
-enum status hold_check_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
 
 /* How much is backfilled, and after that the header. False: it is being written. */
 bool hold_look(struct wal_hold *h, struct wal_index_header *now) MUST_CHECK;

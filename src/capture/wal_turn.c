@@ -83,31 +83,6 @@ enum status hold_check_given(struct wal_hold *h, struct error *err)
 	return is_wrong ? hold_lost(h, err, name_fault_text(NAMES_LINK)) : ST_OK;
 }
 
-/* ---- the database file between two commits ---- */
-
-static bool is_same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-/* Is it as it was when nobody had anything to write to it? */
-enum status hold_check_baseline(struct wal_hold *h, struct error *err)
-{
-	struct stat now;
-
-	if (!h->has_baseline || fstat(h->db->db_fd, &now) != 0) {
-		return ST_OK;
-	}
-	if (now.st_size != h->baseline.st_size ||
-	    !is_same_time(&now.st_mtim, &h->baseline.st_mtim)) {
-		h->was_changed = true;
-		return hold_lost(h, err,
-				 "was written to past its WAL (by a copy over it, or "
-				 "under another name)");
-	}
-	return ST_OK;
-}
-
 /* ---- accepting a header ---- */
 
 /* Read the bytes that prove, later, that this generation is the same one. */
@@ -332,10 +307,18 @@ enum status hold_catch_up(struct wal_hold *h, struct wal_index_header *now,
 
 /* ---- taking turns ---- */
 
+/* The file has other bytes than SQLite's checkpoints leave there. */
+static bool is_not_whole(int rc)
+{
+	return (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT ||
+	       rc == SQLITE_IOERR_SHORT_READ;
+}
+
 enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 {
 	sqlite3 *db = h->db->reader[reader];
 	int rc = sqlite3_step(h->db->read[reader]);
+	int why = sqlite3_extended_errcode(db);
 
 	if (rc == SQLITE_ROW) {
 		return ST_OK;
@@ -351,8 +334,11 @@ enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 	case SQLITE_NOMEM:
 		return error_no_memory(err, "reading %s", quote(h->db->path).text);
 	default:
-		return error_set(err, ST_IO, "%s: %s", quote(h->db->path).text,
-				 sqlite3_errmsg(db));
+		/* Seen: in the middle of a copy over it, it is "not a database". */
+		return is_not_whole(why)
+			   ? hold_written_past(h, err)
+			   : error_set(err, ST_IO, "%s: %s", quote(h->db->path).text,
+				       sqlite3_errmsg(db));
 	}
 }
 

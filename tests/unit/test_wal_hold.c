@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -863,6 +865,115 @@ static void test_wal_taken_away_ends_the_hold(void **state)
 	assert_non_null(strstr(err.text, "lost commits"));
 }
 
+/* Where the page of the last frame is in the database file. */
+static off_t last_page_at(struct fixture *f)
+{
+	uint8_t headers[1][WAL_FRAME_HEADER_BYTES];
+	uint8_t page[4096];
+	uint8_t *const pages[1] = {page};
+	struct wal_frame frame;
+	struct error err;
+
+	assert_int_equal(
+	    wal_frames_read(f->db.wal_fd, 4096, f->taken, 1, pages, headers, &err),
+	    ST_OK);
+	wal_frame_parse(headers[0], &frame);
+	return (off_t)(frame.page_no - 1) * 4096;
+}
+
+static bool flip_byte(const char *path, off_t at, bool keeps_time)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+	uint8_t byte;
+
+	if (fstat(fd, &st) != 0 || pread(fd, &byte, 1, at) != 1) {
+		return false;
+	}
+	byte ^= 0xff;
+	return pwrite(fd, &byte, 1, at) == 1 &&
+	       (!keeps_time ||
+		futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) == 0);
+}
+
+/* Change a byte of the database file past its WAL; with `keeps_time` nothing but what
+ * is in it tells. Another process does so, as a close here would drop our locks. */
+static void write_past(struct fixture *f, off_t at, bool keeps_time)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		_exit(flip_byte(f->folder.path, at, keeps_time) ? 0 : 1);
+	}
+	assert_int_equal(rig_wait(child), 0);
+}
+
+static void
+test_a_file_copied_over_right_after_the_checkpoint_ends_the_hold(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 1);
+	turn_until(f, HOLD_ZERO);
+	assert_true(f->taken > 0);
+	/* Before anything of the file was noted. */
+	write_past(f, last_page_at(f) + 4095, false);
+	assert_int_equal(turn_for(f, 3000, -1, &err), ST_LOST);
+	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	rig_kill(app);
+}
+
+static void test_a_copy_within_the_tick_of_the_checkpoint_ends_the_hold(void **state)
+{
+	struct fixture *f = *state;
+	off_t last;
+	struct error err;
+	enum status status = ST_OK;
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+
+	/* A slow machine may be past the tick: so more than once. */
+	for (int i = 0; i < 100 && status == ST_OK; i++) {
+		assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"),
+				 0);
+		turn(f, 1);
+		turn_until(f, HOLD_ZERO);
+		turn(f, 1);
+		last = last_page_at(f) + 4095;
+		write_past(f, last, true);
+		status = turn_for(f, 5, -1, &err);
+		if (status == ST_OK) {
+			write_past(f, last, true);
+		}
+	}
+	assert_int_equal(status, ST_LOST);
+	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	rig_kill(app);
+}
+
+static void test_in_the_middle_of_a_copy_the_file_is_no_database(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	pid_t app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 1);
+	turn_until(f, HOLD_ZERO);
+	turn(f, 100);
+	/* Page 1 is not in the WAL: whoever begins to read has it from the file. */
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(2)"), 0);
+	write_past(f, 0, true);
+	assert_int_equal(turn_for(f, 3000, -1, &err), ST_LOST);
+	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	rig_kill(app);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -894,6 +1005,9 @@ int main(int argc, char **argv)
 	    CASE(test_looks_tell_when_the_header_was_seen),
 	    CASE(test_removed_file_ends_the_hold),
 	    CASE(test_wal_taken_away_ends_the_hold),
+	    CASE(test_a_file_copied_over_right_after_the_checkpoint_ends_the_hold),
+	    CASE(test_a_copy_within_the_tick_of_the_checkpoint_ends_the_hold),
+	    CASE(test_in_the_middle_of_a_copy_the_file_is_no_database),
 	};
 #undef CASE
 #undef GENTLE
