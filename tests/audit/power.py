@@ -7,6 +7,7 @@ and for each the disk is made as it may be then (faults/cuts.py). The next start
 
 import os
 import random
+import re
 import shutil
 import signal
 
@@ -98,6 +99,20 @@ class Recorded:
         return len(log.of("gap"))
 
 
+def what_is_there(recorded):
+    """For whoever looks for the cause: names, lengths, and which keys are where."""
+    told = []
+    for folder, _, names in os.walk(recorded.folder):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            told.append("%s %d" % (path[len(recorded.folder):], os.path.getsize(path)))
+            if name.startswith("audit-key") or name in ("app.audit", "app.audit.keys"):
+                with open(path, errors="replace") as file:
+                    found = re.findall(r"[A-Za-z0-9./-]*\+[0-9a-f]{8}\+", file.read())
+                told.append("    " + " ".join(dict.fromkeys(found)))
+    return "\n".join(told)
+
+
 def run_cuts(box, seed, count):
     use_faults(box)
     recorded = Recorded(box, seed)
@@ -114,8 +129,8 @@ def run_cuts(box, seed, count):
         try:
             recorded.cut(min(end, len(records)), mode)
         except Failed as problem:
-            raise Failed("seed %d, cut %d (before record %d of %d, %s): %s" % (
-                seed, i, end, len(records), mode, problem))
+            raise Failed("seed %d, cut %d (before record %d of %d, %s): %s\n%s" % (
+                seed, i, end, len(records), mode, problem, what_is_there(recorded)))
     return count
 
 
