@@ -201,8 +201,8 @@ static enum status open_file(struct file_sink *s, int *out, struct error *err)
 	if (made) {
 		FAULT_POINT("file-made");
 		take_permissions(s, fd);
-		(void)!output_path_sync_folder(
-		    s->real); /* the name of a new file lasts */
+		/* The name of a new file lasts. */
+		(void)!output_path_sync_folder(s->real);
 	}
 	*out = fd;
 	return ST_OK;

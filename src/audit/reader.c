@@ -69,8 +69,8 @@ static enum status read_on(struct audit_reader *r, struct error *err)
 	if (!buffer_reserve(b, READ_BYTES)) {
 		return error_no_memory(err, "a line of %s", quote(r->input.path).text);
 	}
-	if (r->wants_ahead &&
-	    r->input.at > 0) { /* who wants one line needs no thread */
+	/* Who wants one line needs no thread. */
+	if (r->wants_ahead && r->input.at > 0) {
 		r->ahead = audit_ahead_open(&r->input);
 		r->wants_ahead = false;
 	}

@@ -17,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/event_fd.h"
 #include "src/base/fault.h"
+#include "src/base/file_time.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/thread.h"
@@ -28,18 +29,17 @@
 #include "src/capture/wal_watch.h"
 #include "src/history/history.h"
 
-#define STEP_EVENT     (10 * NS_PER_US)  /* first look after a file was written */
-#define STEP_NEWS      (100 * NS_PER_US) /* between looks while commits flow, and */
-#define STEP_FLOOD     (200 * NS_PER_US) /* ... after one that saw some */
-#define FLOW_NS        (500 * NS_PER_US) /* they flow: not longer apart than this */
-#define STEP_QUIET     (300 * NS_PER_US) /* where they do not: first look after one */
-#define STEP_PAUSE     (4 * STEP_QUIET)  /* ... if nobody has begun another, that is */
-#define STEP_BLIND     (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
-#define STOP_NS        (500 * NS_PER_MS) /* for a clean stop */
-#define SETTLE_NS      (1 * NS_PER_S)    /* ... and for the disk then */
-#define STAT_NS        (20 * NS_PER_MS)  /* a file's times tell changes so far apart */
-#define STAT_COARSE_NS (2 * NS_PER_S)    /* ... where they have no nanoseconds */
-#define REACH_LOOK_NS  (20 * NS_PER_MS)  /* between two looks at `*stop` */
+#define STEP_EVENT    (10 * NS_PER_US)  /* first look after a file was written */
+#define STEP_NEWS     (100 * NS_PER_US) /* between looks while commits flow, and */
+#define STEP_FLOOD    (200 * NS_PER_US) /* ... after one that saw some */
+#define FLOW_NS       (500 * NS_PER_US) /* they flow: not longer apart than this */
+#define STEP_QUIET    (300 * NS_PER_US) /* where they do not: first look after one */
+#define STEP_PAUSE    (4 * STEP_QUIET)  /* ... if nobody has begun another, that is */
+#define STEP_BLIND    (100 * NS_PER_US) /* shorter sleeps do not listen to inotify */
+#define STOP_NS       (500 * NS_PER_MS) /* for a clean stop */
+#define SETTLE_NS     (1 * NS_PER_S)    /* ... and for the disk then */
+#define STAT_NS       (20 * NS_PER_MS)  /* between two looks at a file's times */
+#define REACH_LOOK_NS (20 * NS_PER_MS)  /* between two looks at `*stop` */
 
 struct capture {
 	struct source source;             /* first member */
@@ -333,10 +333,9 @@ static bool await_settled_stat(int fd, struct stat *st)
 		return false;
 	}
 	for (int i = 0; i < 100; i++) {
-		int64_t changed = clock_ns_of(st->st_ctim);
-		int64_t margin = st->st_ctim.tv_nsec ? STAT_NS : STAT_COARSE_NS;
+		int64_t age_ns = clock_wall_ns() - clock_ns_of(st->st_ctim);
 
-		if (clock_wall_ns() > changed + margin) {
+		if (age_ns > file_time_tick_ns(&st->st_ctim)) {
 			return true;
 		}
 		clock_sleep_ns(STAT_NS);
@@ -365,7 +364,7 @@ static void note_clean_stop(struct capture *c)
 	    !await_settled_stat(c->db.db_fd, &st) ||
 	    wal_hold_state(c->hold) != HOLD_ZERO || !names_are_right(c) ||
 	    fstat(c->db.db_fd, &again) != 0 || again.st_size != st.st_size ||
-	    again.st_mtim.tv_nsec != st.st_mtim.tv_nsec) {
+	    !file_time_same(&again.st_mtim, &st.st_mtim)) {
 		return;
 	}
 	FAULT_POINT("stop-before-note");

@@ -16,13 +16,11 @@
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
+#include "src/base/file_time.h"
 #include "src/base/quote.h"
 #include "src/capture/source_state.h"
 #include "src/capture/wal_frames.h"
 
-/* The kernel's clock for files is that coarse: a second write within it may leave the
- * time as it is. */
-#define TICK_NS  (30 * NS_PER_MS)
 #define WAITS    20
 #define WAIT_NS  (20 * NS_PER_MS)
 #define NO_PAGES "; compare when nobody writes to it, or a copy (VACUUM INTO)"
@@ -149,7 +147,7 @@ static enum status settle(struct database_file *file, struct error *err)
 			return unreadable(file, err);
 		}
 		age_ns = clock_wall_ns() - clock_ns_of(file->st.st_ctim);
-		if (age_ns < 0 || age_ns > TICK_NS) {
+		if (age_ns < 0 || age_ns > FILE_TICK_NS) {
 			return ST_OK;
 		}
 		clock_sleep_ns(WAIT_NS);
@@ -414,11 +412,6 @@ enum status database_file_fill(struct database_file *file,
 
 /* ---- was it written meanwhile? ---- */
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 enum status database_file_check(const struct database_file *file, struct error *err)
 {
 	struct stat now;
@@ -427,8 +420,9 @@ enum status database_file_check(const struct database_file *file, struct error *
 		return unreadable(file, err);
 	}
 	if (now.st_size == file->st.st_size &&
-	    same_time(&now.st_mtim, &file->st.st_mtim) &&
-	    same_time(&now.st_ctim, &file->st.st_ctim) && wal_frames_same(&file->wal)) {
+	    file_time_same(&now.st_mtim, &file->st.st_mtim) &&
+	    file_time_same(&now.st_ctim, &file->st.st_ctim) &&
+	    wal_frames_same(&file->wal)) {
 		return ST_OK;
 	}
 	return error_set(err, ST_RETRY, "%s: was written while it was read" NO_PAGES,

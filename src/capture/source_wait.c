@@ -13,6 +13,7 @@
 #include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
+#include "src/base/file_time.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -171,8 +172,7 @@ static bool is_same(const struct seen *a, const struct seen *b)
 	return a->exists == b->exists && a->has_left == b->has_left &&
 	       a->is_kept == b->is_kept && a->st.st_dev == b->st.st_dev &&
 	       a->st.st_ino == b->st.st_ino && a->st.st_size == b->st.st_size &&
-	       a->st.st_mtim.tv_sec == b->st.st_mtim.tv_sec &&
-	       a->st.st_mtim.tv_nsec == b->st.st_mtim.tv_nsec;
+	       file_time_same(&a->st.st_mtim, &b->st.st_mtim);
 }
 
 enum status source_pause(int64_t ns, struct error *err)

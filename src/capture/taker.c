@@ -9,6 +9,7 @@
 #include "src/base/clock.h"
 #include "src/base/event_fd.h"
 #include "src/base/fault.h"
+#include "src/base/file_time.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/capture/source_state.h"
@@ -284,8 +285,7 @@ static enum status check_still(const struct taker *t, const struct stat *before,
 	struct stat now;
 
 	if (fstat(t->db->db_fd, &now) == 0 && now.st_size == before->st_size &&
-	    now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
-	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec) {
+	    file_time_same(&now.st_mtim, &before->st_mtim)) {
 		return ST_OK;
 	}
 	return error_set(err, ST_RETRY, "%s: was written to while it was compared",

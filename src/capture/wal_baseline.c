@@ -5,11 +5,7 @@
 #include <string.h>
 
 #include "src/base/file_io.h"
-#include "src/base/log.h"
-
-/* File systems keep a file's time in ticks of 1 to 10 ms: two writes within one of them
- * have the same time. */
-#define TICK_NS (20 * NS_PER_MS)
+#include "src/base/file_time.h"
 
 enum status hold_written_past(struct wal_hold *h, struct error *err)
 {
@@ -68,14 +64,9 @@ enum status hold_take_baseline(struct wal_hold *h, struct error *err)
 		return ST_OK;
 	}
 	h->has_baseline = fstat(h->db->db_fd, &h->baseline) == 0;
-	h->is_baseline_fresh =
-	    clock_wall_ns() - clock_ns_of(h->baseline.st_mtim) < TICK_NS;
+	h->is_baseline_fresh = clock_wall_ns() - clock_ns_of(h->baseline.st_mtim) <=
+			       file_time_tick_ns(&h->baseline.st_mtim);
 	return is_other_file(h) ? hold_written_past(h, err) : ST_OK;
-}
-
-static bool is_same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 enum status hold_check_baseline(struct wal_hold *h, struct error *err)
@@ -86,7 +77,7 @@ enum status hold_check_baseline(struct wal_hold *h, struct error *err)
 		return ST_OK;
 	}
 	return now.st_size != h->baseline.st_size ||
-		       !is_same_time(&now.st_mtim, &h->baseline.st_mtim)
+		       !file_time_same(&now.st_mtim, &h->baseline.st_mtim)
 		   ? hold_written_past(h, err)
 		   : ST_OK;
 }

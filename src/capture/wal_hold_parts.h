@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/capture/wal_hold_parts.h -- what the five files of the hold share; for them
+ * src/capture/wal_hold_parts.h -- what the six files of the hold share; for them
  * alone.
  *
  *     wal_duty.c ─► wal_cut.c ─► wal_handover.c ─► wal_turn.c
@@ -8,8 +8,9 @@
  *
  * wal_turn.c accepts headers of the wal-index and lets the two readers take turns,
  * wal_handover.c brings what is captured into the database file, wal_cut.c empties the
- * WAL after that, wal_leave.c lets go of files that others cannot find any more,
- * wal_duty.c decides what is due. The rules are in src/capture/wal_hold.h.
+ * WAL after that, wal_baseline.c notices what others write to the database file
+ * meanwhile, wal_leave.c lets go of files that others cannot find any more, wal_duty.c
+ * decides what is due. The rules are in src/capture/wal_hold.h.
  */
 #ifndef WAL_HOLD_PARTS_H
 #define WAL_HOLD_PARTS_H
@@ -113,9 +114,7 @@ struct wal_hold {
 /* In ZERO: note how the file is, if that is not yet known. ST_LOST when its pages are
  * not those of the WAL. */
 enum status hold_take_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
-/* ST_LOST when something other than our WAL's checkpoints has written to the file
- * since.
- */
+/* ST_LOST when something other than our WAL's checkpoints has written to it since. */
 enum status hold_check_baseline(struct wal_hold *h, struct error *err) MUST_CHECK;
 /* ST_LOST: that has happened. */
 enum status hold_written_past(struct wal_hold *h, struct error *err);

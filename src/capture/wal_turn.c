@@ -318,7 +318,6 @@ enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 {
 	sqlite3 *db = h->db->reader[reader];
 	int rc = sqlite3_step(h->db->read[reader]);
-	int why = sqlite3_extended_errcode(db);
 
 	if (rc == SQLITE_ROW) {
 		return ST_OK;
@@ -335,7 +334,7 @@ enum status hold_begin(struct wal_hold *h, int reader, struct error *err)
 		return error_no_memory(err, "reading %s", quote(h->db->path).text);
 	default:
 		/* Seen: in the middle of a copy over it, it is "not a database". */
-		return is_not_whole(why)
+		return is_not_whole(sqlite3_extended_errcode(db))
 			   ? hold_written_past(h, err)
 			   : error_set(err, ST_IO, "%s: %s", quote(h->db->path).text,
 				       sqlite3_errmsg(db));

@@ -223,7 +223,7 @@ static void on_gap(void *context, uint64_t number, struct span line)
 static void on_redaction(void *context, uint64_t number, struct span line)
 {
 	struct verify *v = context;
-	json_t *json = json_loadb(line.bytes, line.len, 0, NULL);
+	json_t *json = audit_line_json(line);
 	json_t *by = json_object_get(json, "by"), *why = json_object_get(json, "why");
 	json_t *lines = json_object_get(json, "lines");
 	struct buffer text;

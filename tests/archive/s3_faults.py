@@ -49,14 +49,18 @@ def state(txid):
     return b"".join(pages)
 
 
-def restored(box, fake, *args, right=6, **more):
+def take_restored(box, done, right=6):
     out = box.path("out.db")
-    done = fake.run("restore", ARCHIVE, out, *args, **more)
     expect(done.code == 0, "%s", done)
     with open(out, "rb") as file:
         expect(file.read() == state(right), "another state than %d: %s", right, done)
     os.remove(out)
     return done
+
+
+def restored(box, fake, *args, right=6, **more):
+    done = fake.run("restore", ARCHIVE, box.path("out.db"), *args, **more)
+    return take_restored(box, done, right)
 
 
 def refused(box, fake, code, *parts, command=None, **more):
@@ -401,9 +405,7 @@ def fetched_again(box, fake, faults, part):
         done = fake.run("restore", ARCHIVE, box.path("out.db"))
         expect(not fake.faults, "not all faults were met: %s", done)
         if done.code == 0:
-            with open(box.path("out.db"), "rb") as file:
-                expect(file.read() == state(6), "another state: %s", done)
-            os.remove(box.path("out.db"))
+            take_restored(box, done)
             return
         expect(done.code == 1 and part in done.error_lines[0], "no %r: %s", part, done)
     expect(False, "never was it fetched again: %s", done)

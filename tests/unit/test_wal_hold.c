@@ -214,6 +214,11 @@ static void turn_until(struct fixture *f, enum hold_state state)
 	assert_int_equal(wal_hold_state(f->hold), state);
 }
 
+static pid_t stay_beside(struct fixture *f)
+{
+	return rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+}
+
 static bool is_running(pid_t pid)
 {
 	siginfo_t info = {0};
@@ -295,8 +300,7 @@ static void test_empty_wal_is_held_at_zero(void **state)
 static void test_commit_leads_to_mark_and_a_pause_back_to_zero(void **state)
 {
 	struct fixture *f = *state;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 
 	turn_until(f, HOLD_ZERO);
 	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
@@ -710,8 +714,7 @@ static void test_overlapping_readers_are_left_alone_without_escalation(void **st
 static void test_slot_is_left_when_somebody_waits_for_it(void **state)
 {
 	struct fixture *f = *state;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 	struct wal_index other;
 	struct error err;
 	int lock = FIRST_SLOT;
@@ -733,8 +736,7 @@ static void test_slot_is_left_when_somebody_waits_for_it(void **state)
 static void test_backfilled_is_what_was_seen_before_the_header(void **state)
 {
 	struct fixture *f = *state;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 	uint32_t first;
 	uint32_t generation;
 
@@ -766,8 +768,7 @@ static void test_backfilled_is_what_was_seen_before_the_header(void **state)
 static void test_restart_between_two_looks(void **state)
 {
 	struct fixture *f = *state;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 
 	hook_locks(f);
 	for (int i = 1; i <= 12; i++) {
@@ -908,40 +909,47 @@ static void write_past(struct fixture *f, off_t at, bool keeps_time)
 	assert_int_equal(rig_wait(child), 0);
 }
 
+/* Commit a row; all of it is in the file when this returns, and nothing of the file was
+ * noted yet. */
+static void commit_and_rest(struct fixture *f)
+{
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 1);
+	turn_until(f, HOLD_ZERO);
+	assert_true(f->taken > 0);
+}
+
+static void assert_written_past(enum status status, const struct error *err)
+{
+	assert_int_equal(status, ST_LOST);
+	assert_non_null(strstr(err->text, "was written to past its WAL"));
+}
+
 static void
 test_a_file_copied_over_right_after_the_checkpoint_ends_the_hold(void **state)
 {
 	struct fixture *f = *state;
 	struct error err;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 
-	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
-	turn(f, 1);
-	turn_until(f, HOLD_ZERO);
-	assert_true(f->taken > 0);
-	/* Before anything of the file was noted. */
+	commit_and_rest(f);
 	write_past(f, last_page_at(f) + 4095, false);
-	assert_int_equal(turn_for(f, 3000, -1, &err), ST_LOST);
-	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	assert_written_past(turn_for(f, 3000, -1, &err), &err);
 	rig_kill(app);
 }
 
 static void test_a_copy_within_the_tick_of_the_checkpoint_ends_the_hold(void **state)
 {
 	struct fixture *f = *state;
-	off_t last;
 	struct error err;
 	enum status status = ST_OK;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 
 	/* A slow machine may be past the tick: so more than once. */
 	for (int i = 0; i < 100 && status == ST_OK; i++) {
-		assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"),
-				 0);
-		turn(f, 1);
-		turn_until(f, HOLD_ZERO);
+		off_t last;
+
+		commit_and_rest(f);
 		turn(f, 1);
 		last = last_page_at(f) + 4095;
 		write_past(f, last, true);
@@ -950,8 +958,7 @@ static void test_a_copy_within_the_tick_of_the_checkpoint_ends_the_hold(void **s
 			write_past(f, last, true);
 		}
 	}
-	assert_int_equal(status, ST_LOST);
-	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	assert_written_past(status, &err);
 	rig_kill(app);
 }
 
@@ -959,18 +966,14 @@ static void test_in_the_middle_of_a_copy_the_file_is_no_database(void **state)
 {
 	struct fixture *f = *state;
 	struct error err;
-	pid_t app =
-	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	pid_t app = stay_beside(f);
 
-	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
-	turn(f, 1);
-	turn_until(f, HOLD_ZERO);
+	commit_and_rest(f);
 	turn(f, 100);
 	/* Page 1 is not in the WAL: whoever begins to read has it from the file. */
 	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(2)"), 0);
 	write_past(f, 0, true);
-	assert_int_equal(turn_for(f, 3000, -1, &err), ST_LOST);
-	assert_non_null(strstr(err.text, "was written to past its WAL"));
+	assert_written_past(turn_for(f, 3000, -1, &err), &err);
 	rig_kill(app);
 }
 
