@@ -417,9 +417,7 @@ static void leave(struct capture *c, bool is_clean)
 		return;
 	}
 	c->has_left = true;
-	if (!c->history->goes_on) {
-		wal_hold_end_taking(c->hold);
-	}
+	wal_hold_ends_soon(c->hold, c->history->goes_on);
 	if (!reach_zero(c, &err)) {
 		return;
 	}

@@ -361,9 +361,12 @@ enum status wal_hold_turn(struct wal_hold *hold, bool *news, struct error *err)
 	return status;
 }
 
-void wal_hold_end_taking(struct wal_hold *hold)
+void wal_hold_ends_soon(struct wal_hold *hold, bool takes)
 {
-	hold->is_ending = true;
+	hold->is_ending = !takes;
+	hold->not_before = 0;
+	hold->back_off = 0;
+	hold->alone_ns = 0;
 }
 
 enum status wal_hold_cut(struct wal_hold *hold, struct error *err)

@@ -128,9 +128,12 @@ void wal_hold_close(struct wal_hold *hold);
 enum status wal_hold_turn(struct wal_hold *hold, bool *news,
 			  struct error *err) MUST_CHECK;
 
-/* The hold ends soon, without a state directory: nothing more is captured (`take` is
- * not called), so that all can go into the database file. */
-void wal_hold_end_taking(struct wal_hold *hold);
+/*
+ * The hold ends soon: what was put off for a long reader is tried with the next turn,
+ * since he may have gone. Without `takes` nothing more is captured (`take` is not
+ * called), so that all can go into the database file.
+ */
+void wal_hold_ends_soon(struct wal_hold *hold, bool takes);
 
 /* In ZERO, and where nobody else has the database open as far as can be seen: empty the
  * WAL (src/capture/wal_cut.c). Takes milliseconds. ST_OK also if it did not come about.

@@ -430,13 +430,12 @@ def test_what_it_leaves_can_be_used_by_all_who_could_before(box):
         os.chown(path, 65534, 65534)
     want = os.stat(path)
     for _ in range(2):
-        box.stop(box.tail(path))
+        box.stop_with_empty_wal(box.tail(path), path)
         for suffix in ("-wal", "-shm"):
             got = os.stat(path + suffix)
             expect((got.st_mode, got.st_uid, got.st_gid)
                    == (want.st_mode, want.st_uid, want.st_gid), "%s: mode %o, owner %d",
                    suffix, got.st_mode, got.st_uid)
-        expect(os.path.getsize(path + "-wal") == 0, "the WAL is not empty")
     db = sqlite3.connect(path)
     mode = db.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
     db.close()

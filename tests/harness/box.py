@@ -120,6 +120,16 @@ class Box:
                tail.error_text())
         return got
 
+    def stop_with_empty_wal(self, tail, path):
+        """What is not in the file after half a second, a stop leaves in the WAL."""
+        start = time.monotonic()
+        self.stop(tail)
+        took = time.monotonic() - start
+        size = os.path.getsize(path + "-wal")
+        if size > 0 and took > 0.45:
+            raise NotRun("the disk is too slow for an empty WAL after half a second")
+        expect(size == 0, "a WAL of %d bytes is left", size)
+
     def writer(self, library="std"):
         if library == "apsw":
             self.need(has_apsw())
