@@ -144,6 +144,68 @@ enum status record_read(const uint8_t *payload, size_t len, struct value *values
 	return ST_OK;
 }
 
+/* Append a varint below 2^31, as lengths of headers are. */
+static void add_varint(struct buffer *out, uint64_t v)
+{
+	for (int shift = 28; shift > 0; shift -= 7) {
+		if (v >> shift) {
+			buffer_add_char(out, (char)(0x80 | (v >> shift & 0x7f)));
+		}
+	}
+	buffer_add_char(out, (char)(v & 0x7f));
+}
+
+/* Append the header of a record whose types take `len` bytes; its length counts
+ * itself. */
+static void add_header(struct buffer *out, const uint8_t *types, size_t len)
+{
+	size_t own = 1;
+
+	while ((len + own) >> (7 * own)) {
+		own++;
+	}
+	add_varint(out, len + own);
+	buffer_add(out, types, len);
+}
+
+enum status record_cut(const uint8_t *payload, size_t len, uint32_t count,
+		       struct buffer *out, struct error *err)
+{
+	const uint8_t *types, *p, *header_end;
+	uint64_t header_len;
+	uint64_t body_len = 0;
+	size_t took = varint_read(payload, payload + len, &header_len);
+
+	if (took == 0 || header_len < took || header_len > len) {
+		return error_set(err, ST_CORRUPT,
+				 "record: header does not fit a payload of %zu bytes",
+				 len);
+	}
+	types = payload + took;
+	header_end = payload + header_len;
+	p = types;
+	for (uint32_t n = 0; n < count; n++) {
+		uint64_t type;
+
+		took = varint_read(p, header_end, &type);
+		if (took == 0) {
+			return record_corrupt(err, n, "is missing");
+		}
+		p += took;
+		if (type > SERIAL_ONE && type < SERIAL_BLOB) {
+			return record_corrupt(err, n, "reserved type");
+		}
+		body_len +=
+		    type >= SERIAL_BLOB ? (type - SERIAL_BLOB) / 2 : fixed_size[type];
+		if (body_len > len - header_len) {
+			return record_corrupt(err, n, "leaves the payload");
+		}
+	}
+	add_header(out, types, (size_t)(p - types));
+	buffer_add(out, header_end, (size_t)body_len);
+	return buffer_ok(out) ? ST_OK : error_no_memory(err, "a key");
+}
+
 bool value_same(const struct value *a, const struct value *b)
 {
 	if (a->class != b->class) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "btree/value.h"
+#include "src/base/buffer.h"
 #include "src/base/status.h"
 
 /*
@@ -22,6 +23,14 @@
  */
 enum status record_read(const uint8_t *payload, size_t len, struct value *values,
 			uint32_t max, uint32_t *count, struct error *err) MUST_CHECK;
+
+/*
+ * Append to `out` a record of the first `count` values of the record in [payload,
+ * payload + len). ST_CORRUPT as record_read, and when it has fewer; `out` may then have
+ * failed or hold a part.
+ */
+enum status record_cut(const uint8_t *payload, size_t len, uint32_t count,
+		       struct buffer *out, struct error *err) MUST_CHECK;
 
 /* Same storage class and same value (REAL: same bits but for -0.0 == 0.0 being unequal;
  * TEXT and BLOB: same bytes). The identity of keys and the test for "unchanged". */

@@ -35,4 +35,26 @@ enum status tree_walk_rows(struct page_source *source, uint32_t root,
 						uint32_t cell_index, struct error *err),
 			   void *context, struct error *err) MUST_CHECK;
 
+/*
+ * The same, from the first row behind a place on. `is_passed` says of a cell whether
+ * its key is at the place or before it; it is asked of a few cells of each page on the
+ * way down, also of the cells of interior pages of a table b-tree, which have a key and
+ * no row. Pages before the place are not read.
+ */
+enum status tree_walk_rows_after(
+    struct page_source *source, uint32_t root,
+    enum status (*is_passed)(void *context, const struct page *page,
+			     uint32_t cell_index, bool *passed, struct error *err),
+    enum status (*visit)(void *context, const struct page *page, uint32_t cell_index,
+			 struct error *err),
+    void *context, struct error *err) MUST_CHECK;
+
+/* Call `visit` with the cell of the last row of the tree at `root`, if it has one. A
+ * page on the way that does not fit or is empty, as the root alone may be, is
+ * ST_CORRUPT. */
+enum status tree_last_row(struct page_source *source, uint32_t root,
+			  enum status (*visit)(void *context, const struct page *page,
+					       uint32_t cell_index, struct error *err),
+			  void *context, struct error *err) MUST_CHECK;
+
 #endif

@@ -442,7 +442,7 @@ static enum status describe(struct whole_catalog *w,
 	if (st != ST_OK || left == 0) {
 		return st;
 	}
-	st = describer_open(w->public.header.encoding, &describer, err);
+	st = describer_open(&w->public.header, &describer, err);
 	if (st != ST_OK) {
 		return st;
 	}
@@ -721,7 +721,9 @@ static enum status fill_changed(struct whole_catalog *w, struct page_source *sou
 	enum status st = find_changes(&w->schema, changes, err);
 
 	changes->all =
-	    !previous || previous->public.header.encoding != w->public.header.encoding;
+	    !previous ||
+	    previous->public.header.encoding != w->public.header.encoding ||
+	    previous->public.header.schema_format != w->public.header.schema_format;
 	if (st == ST_OK) {
 		st = describe(w, previous, changes, err);
 	}

@@ -250,6 +250,30 @@ void connect_schema_add_heartbeat_value(struct buffer *b)
 	buffer_add_char(b, '}');
 }
 
+void connect_schema_add_notification_key(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "id");
+	end_struct(b, false, "io.debezium.connector.common.NotificationKey", "", 1);
+	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_notification_value(struct buffer *b)
+{
+	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
+	add_field(b, "string", false, "id");
+	add_field(b, "string", false, "type");
+	add_field(b, "string", false, "aggregate_type");
+	buffer_add_str(b, ",{\"type\":\"map\",\"keys\":{\"type\":\"string\","
+			  "\"optional\":false},\"values\":{\"type\":\"string\","
+			  "\"optional\":false}");
+	add_optional(b, true);
+	add_field_name(b, "additional_data");
+	add_field(b, "int64", false, "timestamp");
+	end_struct(b, false, "io.debezium.connector.common.Notification", "", 1);
+	buffer_add_char(b, '}');
+}
+
 /* ---- schema changes ---- */
 
 static void add_string_array(struct buffer *b, const char *name)

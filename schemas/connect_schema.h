@@ -41,7 +41,8 @@ void connect_schema_add_key(struct buffer *b, const char *prefix,
 			    const struct connect_field *columns, size_t count);
 
 /* S of the other messages, whose layout is in schemas/transaction_event.h, in
- * schemas/schema_change.h, and in schemas/encoder.h (heartbeats). */
+ * schemas/schema_change.h, in schemas/notification.h, and in schemas/encoder.h
+ * (heartbeats). */
 void connect_schema_add_transaction_key(struct buffer *b);
 void connect_schema_add_transaction_value(struct buffer *b);
 void connect_schema_add_schema_change_key(struct buffer *b);
@@ -50,6 +51,8 @@ void connect_schema_add_message_key(struct buffer *b);
 void connect_schema_add_message_value(struct buffer *b);
 void connect_schema_add_heartbeat_key(struct buffer *b);
 void connect_schema_add_heartbeat_value(struct buffer *b);
+void connect_schema_add_notification_key(struct buffer *b);
+void connect_schema_add_notification_value(struct buffer *b);
 
 /* S of a header's value. */
 void connect_schema_add_header(struct buffer *b, enum connect_type type);

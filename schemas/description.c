@@ -79,12 +79,16 @@ void description_release(struct description *description)
 
 /* ---- the sandbox that is asked ---- */
 
+/* fileformat2.html section 1.3.8 "Schema format number" */
+#define FORMAT_WITH_DESCENDING 4
+
 struct describer {
 	struct sandbox *sandbox;
+	bool has_descending; /* older schema formats ignore DESC */
 	struct table_list list;
 };
 
-enum status describer_open(enum text_encoding encoding, struct describer **out,
+enum status describer_open(const struct db_header *header, struct describer **out,
 			   struct error *err)
 {
 	struct describer *describer = calloc(1, sizeof *describer);
@@ -93,7 +97,8 @@ enum status describer_open(enum text_encoding encoding, struct describer **out,
 		return no_memory(err);
 	}
 	table_list_init(&describer->list);
-	if (sandbox_open(encoding, &describer->sandbox, err) != ST_OK) {
+	describer->has_descending = header->schema_format >= FORMAT_WITH_DESCENDING;
+	if (sandbox_open(header->encoding, &describer->sandbox, err) != ST_OK) {
 		free(describer);
 		return err->status;
 	}
@@ -339,26 +344,50 @@ static enum status read_indexes(struct describer *describer,
 	return st == ST_END ? ST_OK : st;
 }
 
+static enum collation collation_of(const char *name)
+{
+	static const char *const names[] = {"BINARY", "NOCASE", "RTRIM"};
+	int i = 0;
+
+	while (i < COLLATION_OTHER && sqlite3_stricmp(name, names[i]) != 0) {
+		i++;
+	}
+	return (enum collation)i;
+}
+
+/* Keep a column of an index, the next one of those stored. */
+static void store_column(const struct describer *describer, sqlite3_stmt *info,
+			 struct table *table, uint32_t column, uint32_t place)
+{
+	if (table->columns[column].storage_index < 0) {
+		table->columns[column].storage_index = (int)place;
+	}
+	table->stored[place] = column;
+	if (sqlite3_column_int(info, 5) && place == table->tree_key_count) {
+		table->tree_key[table->tree_key_count++] = (struct key_order){
+		    .collation = collation_of(sandbox_text(info, 4)),
+		    .is_descending =
+			describer->has_descending && sqlite3_column_int(info, 3) != 0};
+	}
+}
+
 /* Keep the columns of an index, which may name one more than once. A row of PRAGMA
- * index_xinfo: seqno, cid, name, desc, coll, key. With `stored` NULL only count. */
-static enum status walk_index(struct sandbox *sandbox, sqlite3_stmt *info,
-			      struct table *table, uint32_t *stored, uint32_t *count,
-			      struct error *err)
+ * index_xinfo: seqno, cid, name, desc, coll, key. With table->stored NULL only
+ * count. */
+static enum status walk_index(const struct describer *describer, sqlite3_stmt *info,
+			      struct table *table, uint32_t *count, struct error *err)
 {
 	enum status st;
 
 	*count = 0;
-	while ((st = sandbox_step(sandbox, info, err)) == ST_OK) {
+	while ((st = sandbox_step(describer->sandbox, info, err)) == ST_OK) {
 		int column = sqlite3_column_int(info, 1);
 
 		if (column < 0 || (uint32_t)column >= table->column_count) {
 			return unfit(err);
 		}
-		if (stored) {
-			if (table->columns[column].storage_index < 0) {
-				table->columns[column].storage_index = (int)*count;
-			}
-			stored[*count] = (uint32_t)column;
+		if (table->stored) {
+			store_column(describer, info, table, (uint32_t)column, *count);
 		}
 		++*count;
 	}
@@ -370,26 +399,26 @@ static enum status read_index_order(struct describer *describer,
 				    struct description *description,
 				    const char *key_index, struct error *err)
 {
-	struct sandbox *sandbox = describer->sandbox;
 	struct table *table = &description->table;
 	sqlite3_stmt *info = NULL;
 	enum status st;
 
-	st = sandbox_prepare(sandbox,
+	st = sandbox_prepare(describer->sandbox,
 			     sqlite3_mprintf("PRAGMA main.index_xinfo(%Q)", key_index),
 			     &info, err);
 	if (st == ST_OK) {
-		st = walk_index(sandbox, info, table, NULL, &table->stored_count, err);
+		st = walk_index(describer, info, table, &table->stored_count, err);
 	}
 	if (st == ST_OK) {
 		table->stored = allot(description, ((size_t)table->stored_count + 1) *
 						       sizeof *table->stored);
-		st = table->stored ? ST_OK : no_memory(err);
+		table->tree_key = allot(description, ((size_t)table->stored_count + 1) *
+							 sizeof *table->tree_key);
+		st = table->stored && table->tree_key ? ST_OK : no_memory(err);
 	}
 	if (st == ST_OK) {
 		(void)sqlite3_reset(info);
-		st = walk_index(sandbox, info, table, table->stored,
-				&table->stored_count, err);
+		st = walk_index(describer, info, table, &table->stored_count, err);
 	}
 	(void)sqlite3_finalize(info);
 	for (uint32_t i = 0; i < table->column_count && st == ST_OK; i++) {

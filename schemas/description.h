@@ -36,7 +36,8 @@ void description_release(struct description *description); /* takes NULL */
 
 struct describer;
 
-enum status describer_open(enum text_encoding encoding, struct describer **out,
+/* `header` is the database's. */
+enum status describer_open(const struct db_header *header, struct describer **out,
 			   struct error *err) MUST_CHECK;
 void describer_close(struct describer *describer);
 

@@ -94,6 +94,11 @@ static struct span span_of(const struct buffer *b)
 	return (struct span){b->bytes, b->len};
 }
 
+static struct span text_span(const char *text)
+{
+	return (struct span){text, text ? strlen(text) : 0};
+}
+
 static enum status out_of_memory(struct error *err)
 {
 	return error_no_memory(err, "an event");
@@ -773,7 +778,7 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 struct encoder_topics encoder_topics(const struct encoder *encoder)
 {
 	if (encoder->settings.audit_lines) {
-		return (struct encoder_topics){absent, absent, absent, absent};
+		return (struct encoder_topics){0};
 	}
 	return (struct encoder_topics){
 	    .transaction = encoder->settings.transaction_metadata
@@ -788,5 +793,6 @@ struct encoder_topics encoder_topics(const struct encoder *encoder)
 		    : absent,
 	    .heartbeat = encoder->heartbeat_topic.len > 0
 			     ? span_of(&encoder->heartbeat_topic)
-			     : absent};
+			     : absent,
+	    .notification = text_span(encoder->settings.notification_topic)};
 }

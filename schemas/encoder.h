@@ -97,6 +97,7 @@ struct encoder_topics {
 	struct span schema_change;
 	struct span heartbeat;
 	struct span message;
+	struct span notification;
 };
 struct encoder_topics encoder_topics(const struct encoder *encoder);
 

@@ -34,6 +34,9 @@ struct encoder_settings {
 	char *topic_delimiter;   /* "." */
 	char *topic_transaction; /* "transaction" */
 	char *heartbeat_prefix;  /* topic.heartbeat.prefix; NULL: no heartbeats */
+	/* notification.sink.topic.name; NULL: the sink gets no notifications, which
+	 * are not the encoder's (schemas/notification.h) */
+	char *notification_topic;
 	enum binary_mode binary_mode;
 	bool schemas; /* schemas.enable; the next four count only with it */
 	enum type_mapping type_mapping;

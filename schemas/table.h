@@ -47,6 +47,19 @@ struct column {
 			       * catalog */
 };
 
+enum collation {
+	COLLATION_BINARY,
+	COLLATION_NOCASE,
+	COLLATION_RTRIM,
+	COLLATION_OTHER, /* not built in: the application's */
+};
+
+/* How one value of a key is ordered in the tree of a WITHOUT ROWID table. */
+struct key_order {
+	enum collation collation;
+	bool is_descending;
+};
+
 struct computed; /* schemas/computed.h: evaluates virtual generated columns */
 
 struct table {
@@ -67,9 +80,13 @@ struct table {
 	uint32_t key_count;     /* 0: no primary key */
 	uint32_t *key_columns; /* column numbers in primary key order; a column that the
 				* key names twice stands once */
-	const char *left_out;  /* why no events come from it; NULL: it is captured */
-	bool is_undecided; /* left out as nobody knows whether it is wanted: an error
-			    * at start */
+	uint32_t tree_key_count; /* WITHOUT ROWID: the tree is ordered by so many of the
+				  * first stored values; else 0. May be more than
+				  * key_count: one column by two collations */
+	struct key_order *tree_key; /* tree_key_count of them */
+	const char *left_out; /* why no events come from it; NULL: it is captured */
+	bool is_undecided;    /* left out as nobody knows whether it is wanted: an error
+			       * at start */
 	bool is_context; /* of transaction.context.table: its rows are no events; set by
 			  * who delivers */
 	struct computed *computed; /* NULL without virtual generated columns */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemas/table_filter.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,7 +20,8 @@ struct table_filter {
 	struct name_patterns *patterns; /* NULL: none was */
 	const char *const *others;      /* tables that belong to others; NULL: none */
 	const char *others_reason;
-	const char *wanted; /* one that no list leaves out; NULL: none */
+	/* Those that no list leaves out; NULL: no more. */
+	const char *wanted[TABLE_FILTER_WANTED + 1];
 };
 
 enum status table_filter_open(const char *include, const char *exclude,
@@ -68,7 +70,23 @@ void table_filter_leave_out(struct table_filter *filter, const char *const *name
 
 void table_filter_want(struct table_filter *filter, const char *name)
 {
-	filter->wanted = name;
+	size_t count = 0;
+
+	while (filter->wanted[count]) {
+		count++;
+	}
+	assert(count < TABLE_FILTER_WANTED);
+	filter->wanted[count] = name;
+}
+
+static bool is_wanted(const struct table_filter *filter, const char *name)
+{
+	for (size_t i = 0; filter && filter->wanted[i]; i++) {
+		if (strcasecmp(filter->wanted[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool is_of_others(const struct table_filter *filter, const char *name)
@@ -102,8 +120,7 @@ enum status table_filter_reason(const struct table_filter *filter, const char *n
 	bool is_others = !is_system && is_of_others(filter, name);
 	enum status status;
 
-	if (filter && filter->wanted && !is_system &&
-	    strcasecmp(filter->wanted, name) == 0) {
+	if (!is_system && is_wanted(filter, name)) {
 		*reason = NULL;
 		return ST_OK;
 	}

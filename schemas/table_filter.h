@@ -36,7 +36,8 @@ void table_filter_leave_out(struct table_filter *filter, const char *const *name
 			    const char *reason);
 
 /* The table of that name (ASCII case is ignored; borrowed until the filter is closed)
- * is wanted, whatever the lists say; not a system table. */
+ * is wanted, whatever the lists say; not a system table. So many at most: */
+#define TABLE_FILTER_WANTED 3
 void table_filter_want(struct table_filter *filter, const char *name);
 
 /*

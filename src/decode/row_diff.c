@@ -474,7 +474,11 @@ static enum status emit_moved(struct row_diff *rows,
 		return status;
 	}
 	status = decode(rows, false, &cell, err);
-	if (status == ST_OK) {
+	if (status == ST_OK && cell.rowid != rowid && rows->moved &&
+	    row_same(rows->pair.new_table, rows->old_row.values,
+		     rows->new_row.values)) {
+		rows->moved(rows->context, cell.rowid, rowid);
+	} else if (status == ST_OK) {
 		status = emit_update(rows, rowid, err);
 	}
 	page_put(rows->diff->old_side.source, &ref);
@@ -642,6 +646,7 @@ static void choose_identity(struct row_diff *rows)
 static enum status same_sequence(struct row_diff *rows, bool *same, struct error *err)
 {
 	struct row_cursor old, new;
+	bool have_moved = false;
 	enum status status;
 
 	*same = true;
@@ -659,6 +664,7 @@ static enum status same_sequence(struct row_diff *rows, bool *same, struct error
 		if (status == ST_OK) {
 			*same = row_same(rows->pair.new_table, rows->old_row.values,
 					 rows->new_row.values);
+			have_moved |= old.cell.rowid != new.cell.rowid;
 			status = row_cursor_next(&old, err);
 		}
 		if (status == ST_OK) {
@@ -666,6 +672,9 @@ static enum status same_sequence(struct row_diff *rows, bool *same, struct error
 		}
 	}
 	*same = *same && !old.has && !new.has;
+	if (status == ST_OK && *same && have_moved && rows->moved) {
+		rows->moved(rows->context, INT64_MAX, INT64_MIN);
+	}
 	row_cursor_close(&old);
 	row_cursor_close(&new);
 	return status;

@@ -66,6 +66,9 @@ struct row_diff {
 	bool bytes_tell; /* equal bytes are equal rows */
 	int identity;    /* enum identity in row_diff.c */
 	bool by_rowid;   /* both sides are in rowid order: merge them */
+	/* NULL, or called with the context: a row has another rowid than before, and no
+	 * change says so; or, from INT64_MAX to INT64_MIN, nobody knows which have. */
+	void (*moved)(void *context, int64_t from, int64_t to);
 };
 
 void row_diff_init(struct row_diff *rows);

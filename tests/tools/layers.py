@@ -12,8 +12,9 @@
 
     src/config knows the settings of archives, src/archive/*_settings.h and
     src/storage/*_settings.h, no more.
-    Of sinks all others see what holds for every sink, sinks/sink*.h, and no kind's own
-    (but what rowtail audit redact calls).
+    Of sinks all others see what holds for every sink, sinks/sink*.h, and which files may
+    be written, sinks/output_path.h, and no kind's own (but what rowtail audit redact
+    calls).
 
 Project headers are included with quotes and from the root of the tree. The header
 of a library may be included only by the folders that own the library. No file includes
@@ -49,7 +50,7 @@ LAYERS = {
 }
 
 # What others may include of a folder: the rest is its own.
-OPEN_TO_OTHERS = {"sinks": r"sinks/(sink(_\w+)?|audit_redact)\.h"}
+OPEN_TO_OTHERS = {"sinks": r"sinks/(sink(_\w+)?|output_path|audit_redact)\.h"}
 
 # What a folder may include of another one, where that is less than all.
 OPEN_TO = {("src/config", "src/archive"): r"src/archive/\w+_settings\.h",
@@ -61,7 +62,8 @@ LIBRARIES = {
                     r"src/state/rebuild\.c", r"src/commands/.*"],
     r"pcre2\.h": [r"schemas/.*"],
     r"jansson\.h": [r"schemas/.*", r"src/commands/.*", r"sinks/kafka_[^/]*",
-                    r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*"],
+                    r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*",
+                    r"src/deliver/(signal|snapshots|asked_snapshot)[^/]*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"lz4(frame)?\.h": [r"src/archive/.*"],
     r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/storage/s3_sign\.c",

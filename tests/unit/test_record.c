@@ -360,6 +360,77 @@ static void test_rows_and_keys_are_what_sqlite_gives(void **state)
 	}
 }
 
+/* Headers of every length: the length counts itself. */
+static void test_a_cut_record_has_the_first_values(void **state)
+{
+	static const uint32_t counts[] = {0,    1,     125,   126,   127,   128,
+					  5461, 16380, 16381, 16382, 16384, 20000};
+	static uint8_t record[3 + 20000 + 20000];
+	static struct value values[20001];
+	struct buffer out;
+	struct error err;
+	uint32_t count;
+
+	(void)state;
+	/* 20000 integers of one byte each. */
+	memcpy(record, "\x81\x9c\x23", 3);
+	memset(record + 3, 1, 20000);
+	for (int i = 0; i < 20000; i++) {
+		record[20003 + i] = (uint8_t)(i % 100);
+	}
+	buffer_init(&out);
+	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+		buffer_reset(&out);
+		assert_int_equal(
+		    record_cut(record, sizeof record, counts[i], &out, &err), ST_OK);
+		assert_int_equal(record_read((const uint8_t *)out.bytes, out.len,
+					     values, 20001, &count, &err),
+				 ST_OK);
+		assert_int_equal(count, counts[i]);
+		for (uint32_t v = 0; v < count; v++) {
+			assert_int_equal(values[v].integer, v % 100);
+		}
+		/* Just enough of the body. */
+		buffer_reset(&out);
+		assert_int_equal(
+		    record_cut(record, 20003 + counts[i], counts[i], &out, &err),
+		    ST_OK);
+		if (counts[i] > 0) {
+			assert_int_equal(record_cut(record, 20002 + counts[i],
+						    counts[i], &out, &err),
+					 ST_CORRUPT);
+		}
+	}
+	buffer_clear(&out);
+}
+
+static void expect_no_cut(const char *bytes, size_t len, uint32_t count)
+{
+	struct buffer out;
+	struct error err;
+
+	buffer_init(&out);
+	assert_int_equal(record_cut((const uint8_t *)bytes, len, count, &out, &err),
+			 ST_CORRUPT);
+	buffer_clear(&out);
+}
+
+static void test_what_has_not_so_many_values_is_not_cut(void **state)
+{
+	(void)state;
+	expect_no_cut("", 0, 0);
+	expect_no_cut("\x00", 1, 0);
+	expect_no_cut("\x02", 1, 0);
+	expect_no_cut("\x02\x08", 2, 2);
+	expect_no_cut("\x02\x0a", 2, 1);
+	expect_no_cut("\x02\x0f", 2, 1);
+	expect_no_cut("\x02\xff\x01", 3, 1);
+	/* Two lengths whose sum wraps. */
+	expect_no_cut("\x13\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+		      "\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+		      19, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +444,8 @@ int main(void)
 	    cmocka_unit_test(test_broken_headers_are_corrupt),
 	    cmocka_unit_test(test_values_that_leave_the_payload_are_corrupt),
 	    cmocka_unit_test(test_same_values_are_of_one_class_and_equal),
+	    cmocka_unit_test(test_a_cut_record_has_the_first_values),
+	    cmocka_unit_test(test_what_has_not_so_many_values_is_not_cut),
 	    cmocka_unit_test(test_rows_and_keys_are_what_sqlite_gives),
 	};
 
