@@ -32,6 +32,9 @@ static int compare(const struct sink_position *log, const struct sink_position *
 	if (log->in_snapshot != own->in_snapshot) {
 		return own->in_snapshot ? 1 : -1;
 	}
+	if (log->chunks != own->chunks) {
+		return log->chunks > own->chunks ? 1 : -1;
+	}
 	return (log->messages > own->messages) - (log->messages < own->messages);
 }
 

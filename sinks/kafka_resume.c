@@ -52,6 +52,9 @@ static int compare(const struct sink_position *found, const struct sink_position
 	if (found->in_snapshot != own->in_snapshot) {
 		return own->in_snapshot ? 1 : -1;
 	}
+	if (found->chunks != own->chunks) {
+		return found->chunks > own->chunks ? 1 : -1;
+	}
 	return (found->messages > own->messages) - (found->messages < own->messages);
 }
 

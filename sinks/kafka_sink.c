@@ -56,6 +56,7 @@ static bool is_stopping(const struct kafka_sink *s)
 static bool is_same(const struct kafka_position *a, const struct kafka_position *b)
 {
 	return a->at.lsn == b->at.lsn && a->at.messages == b->at.messages &&
+	       a->at.chunks == b->at.chunks && a->at.in_chunk == b->at.in_chunk &&
 	       a->at.in_snapshot == b->at.in_snapshot && strcmp(a->run, b->run) == 0 &&
 	       strcmp(a->uuid, b->uuid) == 0;
 }

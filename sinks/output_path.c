@@ -22,7 +22,8 @@ static enum status out_of_memory(struct error *err)
 static enum status refuse(const struct output_path *place, const char *why,
 			  struct error *err)
 {
-	return error_set(err, ST_CONFIG, "--to %s%s: %s", place->scheme,
+	return error_set(err, ST_CONFIG, "%s%s%s: %s", place->setting ? "" : "--to ",
+			 place->setting ? place->setting : place->scheme,
 			 quote(place->path).text, why);
 }
 
@@ -92,6 +93,18 @@ static enum status follow(const struct output_path *place, char **path,
 	return ST_OK;
 }
 
+static enum status refuse_link(const struct output_path *place, const char *link,
+			       uid_t owner, struct error *err)
+{
+	char why[QUOTED_BYTES + 128];
+
+	(void)snprintf(why, sizeof why,
+		       "%s is a link that belongs to user %u, who may have it lead "
+		       "anywhere; name the file itself, or another one",
+		       quote(link).text, (unsigned)owner);
+	return refuse(place, why, err);
+}
+
 /* Follow the links that may be followed. */
 static enum status resolve(const struct output_path *place, char **path, bool *exists,
 			   struct stat *st, struct error *err)
@@ -110,13 +123,7 @@ static enum status resolve(const struct output_path *place, char **path, bool *e
 			return refuse(place, strerror(ELOOP), err);
 		}
 		if (st->st_uid != geteuid() && st->st_uid != 0) {
-			return error_set(
-			    err, ST_CONFIG,
-			    "--to %s%s: %s is a link that belongs to user "
-			    "%u, who may have it lead anywhere; name the file "
-			    "itself, or another one",
-			    place->scheme, quote(place->path).text, quote(*path).text,
-			    (unsigned)st->st_uid);
+			return refuse_link(place, *path, st->st_uid, err);
 		}
 		status = follow(place, path, err);
 	}
@@ -154,6 +161,41 @@ static enum status check_database(const struct output_path *place, const char *r
 		}
 	}
 	return ST_OK;
+}
+
+/* What another setting writes; NULL: nothing. */
+static enum status check_output(const struct output_path *place, const char *real,
+				const struct stat *st, const char *output,
+				const char *why, struct error *err)
+{
+	char *names[2] = {NULL, NULL};
+	bool is_same = false;
+
+	if (!output) {
+		return ST_OK;
+	}
+	names[0] = canonical(output);
+	names[1] = realpath(output, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		is_same |= names[i] && is_named(real, st, names[i]);
+		free(names[i]);
+	}
+	return is_same ? refuse(place, why, err) : ST_OK;
+}
+
+static enum status check_outputs(const struct output_path *place, const char *real,
+				 const struct stat *st, struct error *err)
+{
+	enum status status =
+	    check_output(place, real, st, place->output,
+			 "that is what --to names; name another file", err);
+
+	return status == ST_OK
+		   ? check_output(place, real, st, place->notifications,
+				  "that is what notification.file names; name another "
+				  "file",
+				  err)
+		   : status;
 }
 
 /* The state directory, or in it. */
@@ -218,6 +260,9 @@ static enum status check_names(const struct output_path *place, const char *real
 	}
 	free(names[0]);
 	free(names[1]);
+	if (status == ST_OK) {
+		status = check_outputs(place, real, st, err);
+	}
 	return status == ST_OK ? check_state(place, real, err) : status;
 }
 
@@ -260,7 +305,7 @@ enum status output_path_find(const struct output_path *place, char **real, bool 
 			       : out_of_memory(err);
 	}
 	free(path);
-	if (status == ST_OK && *exists && !S_ISREG(st->st_mode)) {
+	if (status == ST_OK && *exists && !S_ISREG(st->st_mode) && !place->setting) {
 		status = refuse(place,
 				"not a regular file; for anything else use --to stdout "
 				"and > or |",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sinks/output_path.h -- which file the PATH of --to file:PATH (or audit:PATH) is, and
- * whether it may be.
+ * sinks/output_path.h -- which file the PATH of --to file:PATH (or audit:PATH), or of
+ * another setting that names a file to be written, is, and whether it may be.
  *
  * LINKS    A link as the last part is followed if it belongs to the user of this
  *          process or to root: an administrator's /var/log/events that lies in /data.
@@ -22,7 +22,11 @@
 #include "src/base/status.h"
 
 struct output_path {
-	const char *scheme;        /* of --to, for messages: "file:" */
+	const char *scheme;  /* of --to, for messages: "file:" */
+	const char *setting; /* or another one: "notification.file="; else NULL */
+	const char *output;  /* then: what is behind --to's scheme; NULL: nothing */
+	const char *notifications; /* then: notification.file, if that is not the one;
+				    * NULL: there is none */
 	const char *path;          /* as given; borrowed, as all of these */
 	const char *database_path; /* likewise */
 	const char *state_path;    /* likewise; NULL: none. Need not exist */

@@ -3,9 +3,9 @@
  * sinks/position_json.h -- a position as the records of sinks have it that keep one.
  *
  * FORMAT  Members of a JSON object: "lsn":…,"chain":"…","snapshot":false,"messages":…,
- *         "change_id":…,"txn_change_id":…,"previous_lsn":…|null,"settings":"…".
- *         Numbers of 64 bits without a meaning as numbers are 16 hexadecimal digits.
- * THREADS No shared state.
+ *         "change_id":…,"txn_change_id":…,"previous_lsn":…|null,"settings":"…"; with
+ *         snapshots on demand also "chunks":…,"chunk":false. Numbers of 64 bits without
+ * a meaning as numbers are 16 hexadecimal digits. THREADS No shared state.
  */
 #ifndef SINKS_POSITION_JSON_H
 #define SINKS_POSITION_JSON_H

@@ -51,6 +51,8 @@ struct sink_position {
 	uint64_t chain;    /* the journal's checksum there */
 	bool in_snapshot;  /* the next one is the initial snapshot, at lsn itself */
 	uint64_t messages; /* and so many of the next one's */
+	uint64_t chunks;   /* of snapshots on demand, so far */
+	bool in_chunk;     /* the next one is a chunk, at lsn itself */
 	uint64_t change_id;
 	uint64_t txn_change_id; /* where the next transaction begins */
 	uint64_t previous_lsn;  /* SINK_NO_LSN: none */

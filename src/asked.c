@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/asked.h"
 
+#include <string.h>
+
 #include "src/config/unmatched.h"
 #include "src/history/view.h"
 
@@ -22,6 +24,14 @@ enum status asked_filter_open(const struct config *config, struct table_filter *
 	/* Statements are of all tables that were asked for, and of no other. */
 	if (status == ST_OK && config->encoder.context_table && !config->sql) {
 		table_filter_want(*out, config->encoder.context_table);
+	}
+	if (status == ST_OK && config->signal_collection && !config->sql) {
+		const char *dot = strrchr(config->signal_collection, '.');
+
+		table_filter_want(*out, config->signal_collection);
+		if (dot) { /* of a schema's name */
+			table_filter_want(*out, dot + 1);
+		}
 	}
 	return status;
 }

@@ -8,7 +8,6 @@
 
 #include "src/archive/when.h"
 #include "src/command_table.h"
-#include "src/config/property_help.h"
 #include "src/config/settings.h"
 
 enum option_id {
@@ -29,6 +28,7 @@ enum option_id {
 	OPTION_FOLLOW,
 	OPTION_FROM,
 	OPTION_HELP,
+	OPTION_ID,
 	OPTION_JSON,
 	OPTION_KEY,
 	OPTION_LINES,
@@ -43,10 +43,12 @@ enum option_id {
 	OPTION_STATE,
 	OPTION_TABLE,
 	OPTION_TO,
+	OPTION_TYPE,
 	OPTION_UNTIL,
 	OPTION_VALUE,
 	OPTION_VERBOSE,
 	OPTION_VERSION,
+	OPTION_WHERE,
 };
 
 static const struct option options[] = {
@@ -64,6 +66,7 @@ static const struct option options[] = {
     {"follow", no_argument, NULL, OPTION_FOLLOW},
     {"from", required_argument, NULL, OPTION_FROM},
     {"help", no_argument, NULL, OPTION_HELP},
+    {"id", required_argument, NULL, OPTION_ID},
     {"json", no_argument, NULL, OPTION_JSON},
     {"key", required_argument, NULL, OPTION_KEY},
     {"lines", required_argument, NULL, OPTION_LINES},
@@ -78,159 +81,16 @@ static const struct option options[] = {
     {"state", required_argument, NULL, OPTION_STATE},
     {"table", required_argument, NULL, OPTION_TABLE},
     {"to", required_argument, NULL, OPTION_TO},
+    {"type", required_argument, NULL, OPTION_TYPE},
     {"until", required_argument, NULL, OPTION_UNTIL},
     {"seq", required_argument, NULL, OPTION_SEQ},
     {"value", required_argument, NULL, OPTION_VALUE},
     {"why", required_argument, NULL, OPTION_WHY},
     {"verbose", no_argument, NULL, OPTION_VERBOSE},
     {"version", no_argument, NULL, OPTION_VERSION},
+    {"where", required_argument, NULL, OPTION_WHERE},
     {NULL, 0, NULL, 0},
 };
-
-static const char usage_first[] = "Usage: rowtail DATABASE [OPTION]...\n"
-				  "       rowtail --config FILE [OPTION]...\n";
-
-static const char usage_head[] =
-    "\n"
-    "Print a JSON event for each row that is inserted, updated or deleted in\n"
-    "a SQLite database in WAL mode, from now on, in Debezium's format.\n"
-    "\n"
-    "  --snapshot          print the rows that are there first, then follow\n"
-    "  --state DIR         remember the position there; a later run goes on from\n"
-    "                      it, whatever happened meanwhile\n"
-    "  --once              with --state or --snapshot: exit after what is\n"
-    "                      committed by now\n";
-
-static const char usage_options[] =
-    "  --archive ARCHIVE   with --state: write the history of the database there,\n"
-    "                      too, for rowtail restore: a path, or s3://BUCKET/PREFIX\n"
-    "  --accept-gap        with --to audit: go on behind a log that was altered or\n"
-    "                      shortened, or is another's, and tell of it in the log\n"
-    "  --lines=value       a line is the event's value; the default\n"
-    "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
-    "  -D KEY=VALUE        set a property; may be repeated\n"
-    "  --config FILE       read properties from a Java-style .properties file\n"
-    "  --quiet             of messages on stderr only warnings, errors and\n"
-    "                      the line \"rowtail: following\"\n"
-    "  --verbose           more messages on stderr\n"
-    "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status, archive list and audit verify, history and\n"
-    "                      report: print one JSON object\n"
-    "  --format=FORMAT     of sql: json (default, an object a line), csv or table\n"
-    "                      (default on a terminal)\n"
-    "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
-    "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
-    "                      -3d; of audit history: a time, the row as it was then\n"
-    "  --key KEYS          of audit verify: the key that you kept, or all of them,\n"
-    "                      as audit key prints them\n"
-    "  --checkpoint FILE   of audit verify: a copy of PATH.checkpoint that you kept;\n"
-    "                      may be repeated\n"
-    "  --database DATABASE of audit verify: has it the rows that the log tells of?\n"
-    "  --table, --by, --op, --column, --value X, --no-context\n"
-    "                      of audit report: lines of that table, that somebody is\n"
-    "                      named in, of that op, that changed that column, that\n"
-    "                      have that value anywhere, that nobody is named in\n"
-    "  --since TIME        of audit report: from then on; --until TIME: up to then\n"
-    "  --csv               of audit report: as CSV\n"
-    "  --table T --key K, --seq N[-M],…\n"
-    "                      of audit redact: lines of that row, or of these numbers;\n"
-    "                      --by WHO and --why TEXT: what the log is to say of it\n"
-    "  --dry-run           of archive prune: say what would be removed\n"
-    "  --from WHEN         of events: what happened after that state; first is the\n"
-    "                      default; of audit consistency: lines of an older head\n"
-    "  --until WHEN        of events: up to that state (default: latest); --to WHEN\n"
-    "                      is the same\n"
-    "  --follow            of events: wait for more at the end\n"
-    "  --sql               of diff: print one transaction of SQL instead of events\n"
-    "  -h, --help          print this text\n"
-    "  --version           print the version\n"
-    "\n"
-    "Commands on a state directory:\n";
-
-static const char usage_archive[] =
-    "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that --archive or\n"
-    "Litestream 0.5 wrote, or on database files:\n";
-
-static const char usage_properties[] =
-    "\nProperties, and what they are when they are not set:\n";
-
-static const char usage_tail[] =
-    "\nMore about them: see rowtail(1).\n"
-    "\n"
-    "Exit status: 0 done, 1 failed while running, 2 wrong usage or\n"
-    "configuration, 3 this database cannot be followed. See rowtail(1).\n";
-
-#define HELP_COLUMN 22
-
-/* The lines of `help`, the first of them beside `name` if there is room. */
-static void add_entry(struct buffer *out, const char *name, const char *argument,
-		      const char *help)
-{
-	size_t column = out->len;
-
-	buffer_add_str(out, "  ");
-	buffer_add_str(out, name);
-	buffer_add_str(out, argument ? argument : "");
-	column = out->len - column;
-	if (column >= HELP_COLUMN) {
-		buffer_add_char(out, '\n');
-		column = 0;
-	}
-	for (const char *line = help; *line; column = 0) {
-		size_t len = strcspn(line, "\n") + 1;
-
-		for (; column < HELP_COLUMN; column++) {
-			buffer_add_char(out, ' ');
-		}
-		buffer_add(out, line, len);
-		line += len;
-	}
-}
-
-static void add_synopses(struct buffer *out)
-{
-	const struct command *command;
-
-	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
-		buffer_add_str(out, "       rowtail ");
-		buffer_add_str(out, command->name);
-		buffer_add_char(out, ' ');
-		buffer_add_str(out, command->usage);
-		buffer_add_char(out, '\n');
-	}
-}
-
-static void add_commands(struct buffer *out, bool take_words)
-{
-	const struct command *command;
-
-	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
-		if ((command->words > 0 || command->takes_archive) == take_words) {
-			add_entry(out, command->name, NULL, command->help);
-		}
-	}
-}
-
-void cli_add_usage(struct buffer *out)
-{
-	const struct sink_kind *kind;
-	char option[64];
-
-	buffer_add_str(out, usage_first);
-	add_synopses(out);
-	buffer_add_str(out, usage_head);
-	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
-		(void)snprintf(option, sizeof option, "--to %s", kind->scheme);
-		add_entry(out, option, kind->target, kind->help);
-	}
-	buffer_add_str(out, usage_options);
-	add_commands(out, false);
-	buffer_add_str(out, usage_archive);
-	add_commands(out, true);
-	buffer_add_str(out, usage_properties);
-	property_help_add(out);
-	buffer_add_str(out, usage_tail);
-}
 
 static enum status usage_error(struct error *err, const char *what, const char *subject)
 {
@@ -315,19 +175,22 @@ static enum status set_text(char **field, const char *text, struct error *err)
 	return *field ? ST_OK : error_no_memory(err, "the options");
 }
 
-static enum status add_checkpoint(struct config *config, const char *path,
-				  struct error *err)
+/* Of an option that may be repeated. */
+static enum status add_text(char ***list, size_t *count, const char *text,
+			    struct error *err)
 {
-	size_t count = config->checkpoint_count;
-	char **all = reallocarray(config->checkpoints, count + 1, sizeof *all);
+	char **all = reallocarray(*list, *count + 1, sizeof *all);
 
 	if (!all) {
 		return error_no_memory(err, "the options");
 	}
-	config->checkpoints = all;
-	all[count] = strdup(path);
-	config->checkpoint_count += all[count] != NULL;
-	return all[count] ? ST_OK : error_no_memory(err, "the options");
+	*list = all;
+	all[*count] = strdup(text);
+	if (!all[*count]) {
+		return error_no_memory(err, "the options");
+	}
+	(*count)++;
+	return ST_OK;
 }
 
 /* Behind a command that takes words. */
@@ -453,11 +316,19 @@ static bool set_flag(struct config *config, int option)
 	}
 }
 
-/* Where the value of an option of rowtail audit report or redact goes; NULL: it is
- * none. */
-static char **report_field(struct report_options *report, int option)
+/* Where the value of an option of rowtail audit report or redact, or of rowtail signal,
+ * goes; NULL: it is none. */
+static char **report_field(struct config *config, int option)
 {
+	struct report_options *report = &config->report;
+
 	switch (option) {
+	case OPTION_WHERE:
+		return &config->signal.where;
+	case OPTION_TYPE:
+		return &config->signal.type;
+	case OPTION_ID:
+		return &config->signal.id;
 	case OPTION_TABLE:
 		return &report->table;
 	case OPTION_BY:
@@ -483,8 +354,13 @@ static enum status take_option(struct config *config, int option,
 			       struct operands *operands, const char *word,
 			       struct error *err)
 {
-	char **field = report_field(&config->report, option);
+	char **field = report_field(config, option);
 
+	if (option == OPTION_TABLE &&
+	    add_text(&config->signal.tables, &config->signal.table_count, optarg,
+		     err) != ST_OK) {
+		return err->status;
+	}
 	if (field) {
 		return set_text(field, optarg, err);
 	}
@@ -501,7 +377,8 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_AT:
 		return set_text(&config->at, optarg, err);
 	case OPTION_CHECKPOINT:
-		return add_checkpoint(config, optarg, err);
+		return add_text(&config->checkpoints, &config->checkpoint_count, optarg,
+				err);
 	case OPTION_KEY:
 		return set_text(&config->audit_key, optarg, err);
 	case OPTION_DATABASE:
@@ -616,10 +493,13 @@ static enum status check_events(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-static bool asks_for_report(const struct report_options *r)
+static bool asks_for_report(const struct config *config)
 {
-	return r->table || r->by || r->op || r->column || r->since || r->value ||
-	       r->no_context || r->csv || r->seq || r->why;
+	const struct report_options *r = &config->report;
+	bool is_signal = config->command && config->command->takes_signal;
+
+	return (r->table && !is_signal) || r->by || r->op || r->column || r->since ||
+	       r->value || r->no_context || r->csv || r->seq || r->why;
 }
 
 /* Options of audit logs. */
@@ -632,11 +512,12 @@ static enum status check_audit(const struct config *config, struct error *err)
 				 "--accept-gap goes with --to audit:PATH only; leave "
 				 "it out");
 	}
-	if (asks_for_report(&config->report) && !(command && command->takes_audit)) {
+	if (asks_for_report(config) && !(command && command->takes_audit)) {
 		return error_set(err, ST_CONFIG,
 				 "--table, --by, --op, --column, --since, --value, "
 				 "--no-context and --csv go with rowtail audit report "
-				 "only, --seq and --why with audit redact; leave them "
+				 "only (--table also with rowtail signal), --seq and "
+				 "--why with audit redact; leave them "
 				 "out");
 	}
 	if ((config->audit_key || config->checkpoint_count > 0 ||
@@ -649,12 +530,26 @@ static enum status check_audit(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+static enum status check_signal(const struct config *config, struct error *err)
+{
+	const struct signal_options *s = &config->signal;
+
+	if ((s->where || s->type || s->id) &&
+	    !(config->command && config->command->takes_signal)) {
+		return error_set(
+		    err, ST_CONFIG,
+		    "--where, --type and --id go with rowtail signal only; "
+		    "leave them out");
+	}
+	return ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(const struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
-	if (check_audit(config, err) != ST_OK) {
+	if (check_audit(config, err) != ST_OK || check_signal(config, err) != ST_OK) {
 		return err->status;
 	}
 	if (config->json && !(command && command->takes_json)) {

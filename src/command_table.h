@@ -32,6 +32,7 @@ struct command {
 	bool takes_state;     /* --state beside its words */
 	bool takes_audit;     /* --key and --checkpoint: what to trust of a log; --from,
 			       * --until and those of reports: which lines of it */
+	bool takes_signal;    /* --table, --where, --type and --id: what is asked for */
 	bool takes_sql;       /* --sql: statements instead of events */
 	bool makes_events;    /* of the second of two words, or an archive, the first of
 			       * three, by the properties that shape them */
@@ -46,6 +47,7 @@ struct command {
 #define COMMANDS(X)        \
 	X(status_command)  \
 	X(verify_command)  \
+	X(signal_command)  \
 	X(restore_command) \
 	X(sql_command)     \
 	X(archive_command) \

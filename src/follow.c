@@ -14,19 +14,28 @@
 #define AGAIN_NS       (60 * NS_PER_S) /* for how long a lost database is tried again */
 #define AGAIN_PAUSE_NS NS_PER_S
 
+static int wake_ms(const struct pipeline *pipeline)
+{
+	int delivery = delivery_wake_ms(pipeline->delivery);
+	int on_demand = on_demand_wake_ms(pipeline->on_demand);
+
+	return delivery < 0 || (on_demand >= 0 && on_demand < delivery) ? on_demand
+									: delivery;
+}
+
 /* Sleep until capture, a signal or the reader has something to say. */
 static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 {
-	struct pollfd fds[5] = {
+	struct pollfd fds[6] = {
 	    {.fd = pipeline->history->wake_fd, .events = POLLIN},
 	    {.fd = stop_fd(), .events = POLLIN},
 	    {.fd = delivery_watch_fd(pipeline->delivery), .events = 0},
 	    {.fd = reopen_fd(), .events = POLLIN},
 	    {.fd = pipeline->history->work_fd, .events = POLLIN},
+	    {.fd = on_demand_fd(pipeline->on_demand), .events = POLLIN},
 	};
 
-	if (poll(fds, sizeof fds / sizeof *fds, delivery_wake_ms(pipeline->delivery)) <
-		0 &&
+	if (poll(fds, sizeof fds / sizeof *fds, wake_ms(pipeline)) < 0 &&
 	    errno != EINTR) {
 		/* More descriptors than there may be, even of those that are open. */
 		return error_set_errno(err, errno == EINVAL ? EMFILE : errno,
@@ -38,7 +47,51 @@ static enum status wait_for_more(struct pipeline *pipeline, struct error *err)
 	if (fds[3].revents & POLLIN) {
 		reopen_seen();
 	}
+	on_demand_woken(pipeline->on_demand);
 	return ST_OK;
+}
+
+static enum status flush_if_full(struct pipeline *pipeline, struct error *err)
+{
+	return delivery_wants_flush(pipeline->delivery) ||
+		       pipeline->history->is_full(pipeline->history)
+		   ? pipeline_flush(pipeline, err)
+		   : ST_OK;
+}
+
+/* A signal is kept with a position, so all before it goes out first. */
+static enum status take_signal(struct pipeline *pipeline, struct error *err)
+{
+	enum status status = pipeline_flush(pipeline, err);
+
+	return status == ST_OK ? on_demand_take(pipeline->on_demand, err) : status;
+}
+
+/* Deliver a chunk of a snapshot. */
+static enum status deliver_chunk(struct pipeline *pipeline, struct error *err)
+{
+	int64_t begun_ns = clock_mono_ns();
+	enum status status = on_demand_chunk(pipeline->on_demand, err);
+
+	if (status == ST_OK) {
+		status = flush_if_full(pipeline, err);
+	}
+	on_demand_took(pipeline->on_demand, begun_ns);
+	return status;
+}
+
+/* The next transaction, and what its turn leaves room for. */
+static enum status apply(struct pipeline *pipeline, struct captured_txn *txn,
+			 struct error *err)
+{
+	enum status status = pipeline_apply(pipeline, txn, err);
+
+	if (status == ST_OK) {
+		status = flush_if_full(pipeline, err);
+	}
+	return status == ST_OK && on_demand_is_due(pipeline->on_demand, true)
+		   ? deliver_chunk(pipeline, err)
+		   : status;
 }
 
 static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
@@ -56,14 +109,17 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		if (status != ST_OK) {
 			break;
 		}
+		if (on_demand_has_signal(pipeline->on_demand)) {
+			status = take_signal(pipeline, err);
+			continue;
+		}
+		if (on_demand_is_first(pipeline->on_demand)) {
+			status = deliver_chunk(pipeline, err);
+			continue;
+		}
 		status = pipeline->source->next(pipeline->source, &txn, err);
 		if (status == ST_OK) {
-			status = pipeline_apply(pipeline, txn, err);
-			if (status == ST_OK &&
-			    (delivery_wants_flush(pipeline->delivery) ||
-			     pipeline->history->is_full(pipeline->history))) {
-				status = pipeline_flush(pipeline, err);
-			}
+			status = apply(pipeline, txn, err);
 			continue;
 		}
 		if (status == ST_RETRY && !pipeline->history->goes_on) {
@@ -72,6 +128,10 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 		}
 		if (status != ST_END) {
 			break;
+		}
+		if (on_demand_is_due(pipeline->on_demand, false)) {
+			status = deliver_chunk(pipeline, err);
+			continue;
 		}
 		status = pipeline_flush(pipeline, err);
 		if (delivery_lsn(pipeline->delivery) >= until_lsn) {
@@ -86,12 +146,16 @@ static enum status follow(struct pipeline *pipeline, uint64_t until_lsn,
 
 static enum status run(struct pipeline *pipeline, struct error *err)
 {
+	static const struct notification_of no_snapshot;
 	const struct config *config = pipeline->config;
 	uint64_t until_lsn = UINT64_MAX;
 	enum status status = ST_OK;
 
 	if (delivery_in_snapshot(pipeline->delivery)) {
 		status = pipeline_snapshot(pipeline, err);
+	} else {
+		status = delivery_notify(pipeline->delivery, NOTIFY_SKIPPED,
+					 &no_snapshot, err);
 	}
 	if (status != ST_OK || config->snapshot_mode == SNAPSHOT_MODE_INITIAL_ONLY) {
 		return status;

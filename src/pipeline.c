@@ -150,17 +150,15 @@ static void name_database(const struct config *config, struct error *err)
 /* A database whose schema is broken at start cannot be followed. */
 static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 {
-	struct decoder_events events = {
-	    .context = delivery_publisher(pipeline->delivery),
-	    .catalog = publisher_catalog,
-	    .ddl = publisher_ddl,
-	    .damaged = publisher_damaged,
-	    .table = publisher_table,
-	    .change = publisher_change,
-	};
-	enum status status = decoder_open(pipeline->history->view, pipeline->filter,
-					  &events, &pipeline->decoder, err);
+	struct decoder_events events;
+	enum status status = on_demand_open(pipeline->config, pipeline->delivery,
+					    &pipeline->on_demand, err);
 
+	if (status == ST_OK) {
+		events = on_demand_events(pipeline->on_demand);
+		status = decoder_open(pipeline->history->view, pipeline->filter,
+				      &events, &pipeline->decoder, err);
+	}
 	if (status == ST_CORRUPT) {
 		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
 
@@ -372,12 +370,14 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 		return ST_OK;
 	}
 	/* That a later start has none is no surprise, where it is the default. */
-	if (config->snapshot_asked && !pipeline->kept->position.in_snapshot) {
+	if (config->snapshot_asked && !pipeline->kept->position.in_snapshot &&
+	    config->snapshot_mode != SNAPSHOT_MODE_ALWAYS) {
 		log_warn(
 		    "%s: %s takes its snapshot at its first start only, and goes on "
-		    "from there now; for the rows that are there, run rowtail with "
-		    "another --state, or with --snapshot --once and no --state",
-		    config->snapshot_asked, quote(config->state_path).text);
+		    "from there now; rowtail signal --state %s execute-snapshot "
+		    "--table '.*' asks for the rows that are there",
+		    config->snapshot_asked, quote(config->state_path).text,
+		    quote(config->state_path).text);
 	}
 	return pipeline->is_checked
 		   ? ST_OK
@@ -386,8 +386,21 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 
 static enum status restore(struct pipeline *pipeline, struct error *err)
 {
-	return delivery_restore(pipeline->delivery, pipeline->lsn,
-				pipeline->history->chain, err);
+	enum status status = delivery_restore(pipeline->delivery, pipeline->lsn,
+					      pipeline->history->chain, err);
+
+	return status == ST_OK
+		   ? on_demand_start(pipeline->on_demand, &pipeline->history,
+				     &pipeline->source, pipeline->decoder, err)
+		   : status;
+}
+
+/* What this run asks for otherwise than the last one. */
+static enum status ask_first(struct pipeline *pipeline, struct error *err)
+{
+	return pipeline->is_said
+		   ? ST_OK
+		   : on_demand_ask_first(pipeline->on_demand, pipeline->kept, err);
 }
 
 static enum status open_filter(struct pipeline *pipeline, struct error *err)
@@ -402,6 +415,9 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	enum status status =
 	    config->encoder.audit_process ? wal_events_check(err) : ST_OK;
 
+	if (status == ST_OK) {
+		status = on_demand_check(config, err);
+	}
 	if (status == ST_OK) {
 		status = open_filter(pipeline, err);
 	}
@@ -442,13 +458,17 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 	if (status == ST_OK) {
 		status = check_asked(pipeline, err);
 	}
-	return status == ST_OK ? restore(pipeline, err) : status;
+	if (status == ST_OK) {
+		status = restore(pipeline, err);
+	}
+	return status == ST_OK ? ask_first(pipeline, err) : status;
 }
 
 void pipeline_close(struct pipeline *pipeline)
 {
 	progress_end(&pipeline->progress);
 	decoder_close(pipeline->decoder);
+	on_demand_close(pipeline->on_demand);
 	delivery_close(pipeline->delivery);
 	captured_txn_free(pipeline->first);
 	if (pipeline->source) {
@@ -492,7 +512,13 @@ enum status pipeline_open_to_drain(struct pipeline *pipeline, struct error *err)
 	if (status == ST_OK) {
 		status = open_decoder(pipeline, err);
 	}
-	return status == ST_OK ? restore(pipeline, err) : status;
+	if (status == ST_OK) {
+		status = restore(pipeline, err);
+	}
+	/* Before positions have the settings of this run. */
+	return status == ST_OK
+		   ? on_demand_ask_first(pipeline->on_demand, pipeline->kept, err)
+		   : status;
 }
 
 enum status pipeline_flush(struct pipeline *pipeline, struct error *err)
@@ -520,8 +546,11 @@ static enum status snapshot_table(void *context, const struct table *table,
 				  struct error *err)
 {
 	struct pipeline *pipeline = context;
+	enum status status = snapshot_steps_table(&pipeline->steps, table, err);
 
-	return publisher_table(delivery_publisher(pipeline->delivery), table, err);
+	return status == ST_OK
+		   ? publisher_table(delivery_publisher(pipeline->delivery), table, err)
+		   : status;
 }
 
 static enum status snapshot_change(void *context, const struct change *change,
@@ -529,6 +558,7 @@ static enum status snapshot_change(void *context, const struct change *change,
 {
 	struct pipeline *pipeline = context;
 
+	snapshot_steps_row(&pipeline->steps);
 	return publisher_change(delivery_publisher(pipeline->delivery), change, err);
 }
 
@@ -572,11 +602,17 @@ enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	status = publisher_structure(delivery_publisher(pipeline->delivery), err);
+	status = snapshot_steps_begin(&pipeline->steps, pipeline->delivery,
+				      decoder_catalog(pipeline->decoder), NULL, err);
+	if (status == ST_OK) {
+		status =
+		    publisher_structure(delivery_publisher(pipeline->delivery), err);
+	}
 	if (status == ST_OK) {
 		status = read_rows(pipeline, &events, err);
 	}
 	progress_end(&pipeline->progress);
+	status = snapshot_steps_end(&pipeline->steps, status, err);
 	if (status == ST_OK) {
 		status = delivery_end(pipeline->delivery, err);
 	}
@@ -614,11 +650,19 @@ enum status pipeline_apply(struct pipeline *pipeline, struct captured_txn *captu
 					  .pages_differ =
 					      (uint32_t)captured->page_total,
 					  .writers = captured->writers};
-	enum status status =
-	    delivery_begin(pipeline->delivery, &txn, captured->chain, err);
+	enum status status = ST_OK;
 
+	while (status == ST_OK && delivery_owes_chunk(pipeline->delivery)) {
+		status = on_demand_chunk(pipeline->on_demand, err);
+	}
+	if (status == ST_OK) {
+		status = delivery_begin(pipeline->delivery, &txn, captured->chain, err);
+	}
 	if (status == ST_OK) {
 		status = decoder_apply(pipeline->decoder, captured, err);
+	}
+	if (status == ST_OK) {
+		status = on_demand_behind(pipeline->on_demand, err);
 	}
 	if (status == ST_OK) {
 		status = delivery_end(pipeline->delivery, err);

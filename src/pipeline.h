@@ -24,8 +24,10 @@
 #include "src/config/config.h"
 #include "src/decode/decoder.h"
 #include "src/deliver/delivery.h"
+#include "src/deliver/snapshot_steps.h"
 #include "src/history/history.h"
 #include "src/history/source.h"
+#include "src/on_demand.h"
 
 struct pipeline {
 	const struct config *config;
@@ -38,8 +40,10 @@ struct pipeline {
 	struct captured_txn *first; /* until the history has it; or NULL */
 	struct delivery *delivery;
 	struct decoder *decoder;
+	struct on_demand *on_demand;
 	struct progress progress;
-	uint64_t lsn;       /* that the view is as of */
+	struct snapshot_steps steps; /* of pipeline_snapshot */
+	uint64_t lsn;                /* that the view is as of */
 	int64_t known_ns;   /* wall clock: what was committed by then is decoded; 0 */
 	bool is_said;       /* "following …" is in the log */
 	bool is_checked;    /* what was asked for is there */

@@ -255,6 +255,28 @@ static enum status source_reach_now(struct source *source, const _Atomic int *st
 	return capture_reach_now((struct capture *)source, stop, lsn, err);
 }
 
+static void source_ask_reach(struct source *source)
+{
+	struct capture *c = (struct capture *)source;
+
+	(void)pthread_mutex_lock(&c->lock);
+	c->reach_asked++;
+	(void)pthread_mutex_unlock(&c->lock);
+	wal_watch_wake(c->watch);
+}
+
+static bool source_is_reached(struct source *source, uint64_t *lsn)
+{
+	struct capture *c = (struct capture *)source;
+	bool is_reached;
+
+	(void)pthread_mutex_lock(&c->lock);
+	is_reached = c->reach_answered == c->reach_asked;
+	*lsn = c->reach_lsn;
+	(void)pthread_mutex_unlock(&c->lock);
+	return is_reached;
+}
+
 static void source_stop_clean(struct source *source)
 {
 	capture_stop_clean((struct capture *)source);
@@ -275,6 +297,8 @@ static void init_source(struct capture *c, const char *path)
 				    .start = source_start,
 				    .next = source_next,
 				    .reach_now = source_reach_now,
+				    .ask_reach = source_ask_reach,
+				    .is_reached = source_is_reached,
 				    .reach_copied = source_reach_now,
 				    .stop_clean = source_stop_clean,
 				    .close = source_close};

@@ -34,6 +34,15 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_WHEN_NEEDED, /* initial, and anew when Kafka has lost its place */
 };
 
+/* notification.enabled.channels, added up. */
+enum { NOTIFICATION_LOG = 1, NOTIFICATION_SINK = 2, NOTIFICATION_FILE = 4 };
+
+/* snapshot.new.tables */
+enum new_tables { NEW_TABLES_INITIAL, NEW_TABLES_NO_DATA };
+
+/* signal.enabled.channels */
+enum { SIGNAL_CHANNEL_SOURCE = 1, SIGNAL_CHANNEL_FILE = 2 };
+
 struct config_setting; /* src/config/settings.c */
 struct command;        /* src/command_table.h */
 
@@ -45,6 +54,13 @@ struct report_options {
 	char *seq, *why;                                /* of audit redact */
 	bool no_context;                                /* nobody is named */
 	bool csv;
+};
+
+/* Of rowtail signal. */
+struct signal_options {
+	char **tables; /* --table, each time */
+	size_t table_count;
+	char *where, *type, *id; /* NULL: not given */
 };
 
 struct config {
@@ -71,6 +87,7 @@ struct config {
 	size_t checkpoint_count;
 	bool audit_database; /* --database of rowtail audit verify: database_path */
 	struct report_options report; /* of a command */
+	struct signal_options signal; /* of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */
@@ -96,6 +113,15 @@ struct config {
 	struct encoder_settings encoder; /* its properties; the rest is not filled in */
 	bool header_schemas;             /* header.converter.schemas.enable */
 	int heartbeat_ms;                /* 0: no heartbeats */
+	unsigned notification_channels;  /* the sink's topic is the encoder's */
+	char *notification_file;         /* NULL: not given */
+
+	enum new_tables new_tables;
+	unsigned signal_channels;      /* SIGNAL_CHANNEL_… */
+	char *signal_collection;       /* NULL: no signals by a table */
+	char *signal_file;             /* NULL: no signals by a file */
+	int signal_poll_ms;            /* between looks at it */
+	int incremental_snapshot_rows; /* of a chunk */
 
 	struct kafka_options kafka;
 	struct storage_settings storage; /* of an archive */

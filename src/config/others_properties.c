@@ -17,15 +17,8 @@
 
 const struct property others_properties[] = {
     /* Known, and not built yet. */
-    NOT_BUILT("incremental.snapshot.chunk.size", "1024"),
     NOT_BUILT("max.batch.size", "2048"),
-    NOT_BUILT("notification.enabled.channels", NULL),
-    NOT_BUILT("notification.sink.topic.name", NULL),
-    NOT_BUILT("signal.data.collection", NULL),
-    NOT_BUILT("signal.enabled.channels", "source"),
-    NOT_BUILT("signal.file", NULL),
     NOT_BUILT("signal.kafka.*", NULL),
-    NOT_BUILT("signal.poll.interval.ms", "5000"),
 
     /* Would change the messages. */
     REFUSED("bigint.unsigned.handling.mode", "long",

@@ -44,6 +44,22 @@ static const struct property_choice operations[] = {
     {"d", SKIP_DELETE, NULL},
     {"t", 0, NULL}, /* SQLite has no TRUNCATE */
     {NULL, 0, NULL}};
+static const struct property_choice notification_channels[] = {
+    {"log", NOTIFICATION_LOG, NULL},
+    {"sink", NOTIFICATION_SINK, NULL},
+    {"file", NOTIFICATION_FILE, NULL},
+    {"jmx", 0, NULL}, /* there is no JVM */
+    {NULL, 0, NULL}};
+static const struct property_choice signal_channels[] = {
+    {"source", SIGNAL_CHANNEL_SOURCE, NULL},
+    {"file", SIGNAL_CHANNEL_FILE, NULL},
+    {"kafka", 0, "signals by Kafka are not built yet in this version"},
+    {"jmx", 0, "there is no JMX here; use rowtail signal"},
+    {NULL, 0, NULL}};
+static const struct property_choice new_tables[] = {
+    {"initial", NEW_TABLES_INITIAL, NULL},
+    {"no_data", NEW_TABLES_NO_DATA, NULL},
+    {NULL, 0, NULL}};
 static const struct property_choice snapshot_modes[] = {
     {"initial", SNAPSHOT_MODE_INITIAL, NULL},
     {"initial_only", SNAPSHOT_MODE_INITIAL_ONLY, NULL},
@@ -225,6 +241,30 @@ static const struct property properties[] = {
     {.name = "heartbeat.topics.prefix",
      .kind = PROPERTY_ALIAS,
      .alias_of = "topic.heartbeat.prefix"},
+    {.name = "notification.enabled.channels",
+     .type = TAKES_SET,
+     FIELD(notification_channels),
+     .choices = notification_channels,
+     .fallback = "log",
+     .text = "where it is told how snapshots go: `log`, `sink`, `file`, or `none`",
+     .more =
+	 "`log`: a line on stderr for each step of a snapshot on demand, progress "
+	 "and the first snapshot with `--verbose` only. `jmx` is accepted, and does "
+	 "nothing",
+     .page = "docs/schemas.md#messages-that-are-no-events"},
+    {.name = "notification.sink.topic.name",
+     .type = TAKES_TOPIC_PART,
+     FIELD(encoder.notification_topic),
+     .shown_fallback = "none",
+     .text = "the whole topic of notifications, for the channel `sink`"},
+    {.name = "notification.file",
+     .type = TAKES_PATH,
+     FIELD(notification_file),
+     .shown_fallback = "none",
+     .text = "the file that notifications are appended to, for the channel `file`",
+     .more =
+	 "One JSON value a line, without a schema. It is opened for each, so it may "
+	 "be moved away at any time"},
     {.name = "schemas.enable",
      .type = TAKES_BOOL,
      FIELD(encoder.schemas),
@@ -326,12 +366,12 @@ static const struct property properties[] = {
      .choices = snapshot_modes,
      .shown_fallback = "no_data; with a state directory initial",
      .text = "do the rows that are there come first? `initial`, `no_data` or others",
-     .more = "`initial` (as `--snapshot`): the rows that are there first; `always` is "
-	     "the same; `initial_only`: those rows alone, then exit; `no_data`: follow "
-	     "from "
-	     "now. With a state directory the snapshot is taken once in its life, and "
-	     "`when_needed` also takes a new one when Kafka and the directory do not "
-	     "go together; rows deleted meanwhile are not announced",
+     .more = "`initial` (as `--snapshot`): the rows that are there first; "
+	     "`initial_only`: those rows alone, then exit; `no_data`: follow from now. "
+	     "With a state directory the snapshot is taken once in its life, with "
+	     "`always` at each start, and `when_needed` also takes a new one when "
+	     "Kafka and the directory do not go together; rows deleted meanwhile are "
+	     "not announced",
      .page = "docs/kafka.md#starts"},
     {.name = "snapshot.select.statement.overrides",
      .type = TAKES_TEXT,
@@ -347,6 +387,57 @@ static const struct property properties[] = {
      .type = TAKES_FAMILY,
      .family = FAMILY_OVERRIDES,
      .shapes = true},
+    {.name = "snapshot.new.tables",
+     .type = TAKES_CHOICE,
+     FIELD(new_tables),
+     .choices = new_tables,
+     .fallback = "initial",
+     .text = "the rows of tables that the lists newly include: `initial`, `no_data`",
+     .page = "docs/snapshots.md#tables-that-the-lists-newly-include"},
+    {.name = "incremental.snapshot.chunk.size",
+     .type = TAKES_NUMBER,
+     FIELD(incremental_snapshot_rows),
+     .least = 1,
+     .most = 1000000,
+     .unit = "rows from 1 to 1000000",
+     .fallback = "1024",
+     .shapes = true,
+     .text = "so many rows of an incremental snapshot come at once",
+     .more = "Between transactions, which wait for them",
+     .page = "docs/signals.md"},
+    {.name = "signal.enabled.channels",
+     .type = TAKES_SET,
+     FIELD(signal_channels),
+     .choices = signal_channels,
+     .shown_fallback = "those that are set",
+     .text = "where signals come from, such as for a snapshot: `source`, `file`",
+     .more = "`source`: `signal.data.collection`; `file`: `signal.file`. `rowtail "
+	     "signal` needs none of them",
+     .page = "docs/signals.md"},
+    {.name = "signal.data.collection",
+     .type = TAKES_TEXT,
+     FIELD(signal_collection),
+     .shown_fallback = "none",
+     .shapes = true,
+     .text = "the table whose new rows are signals: `id`, `type`, `data`",
+     .more = "A schema or database before a dot is left out",
+     .page = "docs/signals.md#a-table"},
+    {.name = "signal.file",
+     .type = TAKES_PATH,
+     FIELD(signal_file),
+     .shown_fallback = "none",
+     .text = "a file whose lines are signals; it is cut when they are taken",
+     .more = "With `signal.enabled.channels=file` alone it is `file-signals.txt`",
+     .page = "docs/signals.md#a-file"},
+    {.name = "signal.poll.interval.ms",
+     .type = TAKES_NUMBER,
+     FIELD(signal_poll_ms),
+     .least = 1,
+     .most = INT_MAX,
+     .unit = "milliseconds from 1 on",
+     .fallback = "5000",
+     .text = "that file is looked at every so many milliseconds",
+     .page = "docs/signals.md#a-file"},
     {.name = "exactly.once.support",
      .type = TAKES_CHOICE,
      FIELD(kafka.exactly_once),

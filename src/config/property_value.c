@@ -77,6 +77,14 @@ static enum status bad_choice(const struct property *property,
 	return status;
 }
 
+static enum status refused_choice(const struct given_value *given,
+				  const struct property_choice *choice,
+				  struct error *err)
+{
+	return error_set(err, ST_CONFIG, "%s%s=%s: %s", given->where, given->key,
+			 given->value, choice->refused);
+}
+
 /* ---- from text ---- */
 
 static enum status set_text(struct config *config, const struct property *property,
@@ -196,8 +204,7 @@ static enum status set_choice(struct config *config, const struct property *prop
 		return bad_choice(property, given, err);
 	}
 	if (choice->refused) {
-		return error_set(err, ST_CONFIG, "%s%s=%s: %s", given->where,
-				 given->key, given->value, choice->refused);
+		return refused_choice(given, choice, err);
 	}
 	if (property->field_size == sizeof(bool)) {
 		*(bool *)field_of(config, property) = choice->value != 0;
@@ -227,6 +234,9 @@ static enum status set_set(struct config *config, const struct property *propert
 		p += strspn(p, " ");
 		if (!choice || (*p && *p != ',')) {
 			return bad_choice(property, given, err);
+		}
+		if (choice->refused) {
+			return refused_choice(given, choice, err);
 		}
 		*field |= (unsigned)choice->value;
 		if (!*p) {

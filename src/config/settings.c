@@ -68,6 +68,17 @@ static void settings_clear(struct config *config)
 	config->settings = NULL;
 }
 
+static void clear_signal(struct signal_options *signal)
+{
+	for (size_t i = 0; i < signal->table_count; i++) {
+		free(signal->tables[i]);
+	}
+	free(signal->tables);
+	free(signal->where);
+	free(signal->type);
+	free(signal->id);
+}
+
 static void clear_report(struct report_options *report)
 {
 	free(report->table);
@@ -98,6 +109,7 @@ void config_clear(struct config *config)
 	free(config->until);
 	free(config->audit_key);
 	clear_report(&config->report);
+	clear_signal(&config->signal);
 	for (i = 0; i < config->checkpoint_count; i++) {
 		free(config->checkpoints[i]);
 	}
@@ -391,6 +403,36 @@ static void derive(struct config *config)
 	}
 }
 
+static void forget(char **text)
+{
+	free(*text);
+	*text = NULL;
+}
+
+/* The channels that are set, unless somebody says which; the place of one that is not
+ * among them counts no more. */
+static enum status derive_signals(struct config *config, struct error *err)
+{
+	unsigned *channels = &config->signal_channels;
+
+	if (!config->settings ||
+	    !setting_of(config, "signal.enabled.channels")->where) {
+		*channels = (config->signal_collection ? SIGNAL_CHANNEL_SOURCE : 0) |
+			    (config->signal_file ? SIGNAL_CHANNEL_FILE : 0);
+	}
+	if (!(*channels & SIGNAL_CHANNEL_SOURCE)) {
+		forget(&config->signal_collection);
+	}
+	if (!(*channels & SIGNAL_CHANNEL_FILE)) {
+		forget(&config->signal_file);
+	} else if (!config->signal_file) {
+		config->signal_file = strdup("file-signals.txt"); /* as Debezium */
+	}
+	return !(*channels & SIGNAL_CHANNEL_FILE) || config->signal_file
+		   ? ST_OK
+		   : out_of_memory(err);
+}
+
 static enum status apply_settings(struct config *config, struct error *err)
 {
 	enum status status = ST_OK;
@@ -567,6 +609,35 @@ static enum status check_pairs(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* Each channel of notifications and what it needs. */
+static enum status check_notifications(const struct config *config, struct error *err)
+{
+	const char *topic = config->encoder.notification_topic;
+
+	if ((config->notification_channels & NOTIFICATION_SINK) && !topic) {
+		return error_set(err, ST_CONFIG,
+				 "notification.enabled.channels=sink needs "
+				 "notification.sink.topic.name, the topic of "
+				 "notifications; set both, or neither");
+	}
+	if (topic && (strlen(topic) > TOPIC_NAME_MAX || strcmp(topic, ".") == 0 ||
+		      strcmp(topic, "..") == 0)) {
+		return error_set(err, ST_CONFIG,
+				 "notification.sink.topic.name=%s: no topic can be "
+				 "called so (it may have %d characters, and be neither "
+				 ". nor ..)",
+				 topic, TOPIC_NAME_MAX);
+	}
+	if (!(config->notification_channels & NOTIFICATION_FILE) !=
+	    !config->notification_file) {
+		return error_set(err, ST_CONFIG,
+				 "notification.enabled.channels=file and "
+				 "notification.file, the path, go together; set both, "
+				 "or neither");
+	}
+	return ST_OK;
+}
+
 /* What is of Debezium's messages means nothing in an audit log. */
 static enum status check_form(const struct config *config, struct error *err)
 {
@@ -575,6 +646,8 @@ static enum status check_form(const struct config *config, struct error *err)
 			    : encoder->schemas            ? "schemas.enable=true"
 			    : encoder->transaction_metadata
 				? "provide.transaction.metadata=true"
+			    : config->notification_channels & NOTIFICATION_SINK
+				? "notification.enabled.channels=sink"
 			    : config->heartbeat_ms > 0 ? "heartbeat.interval.ms"
 						       : NULL;
 
@@ -639,7 +712,9 @@ static enum status finish_run(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "no database given: rowtail DATABASE (see rowtail --help)");
 	}
-	if (check_pairs(config, err) != ST_OK || check_form(config, err) != ST_OK ||
+	if (check_pairs(config, err) != ST_OK ||
+	    check_notifications(config, err) != ST_OK ||
+	    check_form(config, err) != ST_OK ||
 	    kafka_options_finish(&config->kafka, err) != ST_OK ||
 	    check_state(config, err) != ST_OK) {
 		return err->status;
@@ -649,7 +724,8 @@ static enum status finish_run(struct config *config, struct error *err)
 		return err->status;
 	}
 	derive(config);
-	if (check_archive_to(config, err) != ST_OK ||
+	if (derive_signals(config, err) != ST_OK ||
+	    check_archive_to(config, err) != ST_OK ||
 	    (config->archive ? check_archive(config, err) : check_once(config, err)) !=
 		ST_OK) {
 		return err->status;

@@ -588,6 +588,7 @@ static enum status compare_tree(struct decoder *decoder, const struct tree_work 
 		status = decoder->events.table(decoder->events.context, work->new_table,
 					       err);
 		if (status == ST_OK) {
+			decoder->rows.moved = decoder->events.moved;
 			status = row_diff_run(&decoder->rows, &decoder->diff, &pair,
 					      decoder->events.change,
 					      decoder->events.context, err);

@@ -60,6 +60,9 @@ struct decoder_events {
 			     struct error *err);
 	enum status (*change)(void *context, const struct change *change,
 			      struct error *err);
+	/* Of the table at hand: see row_diff.moved (src/decode/row_diff.h). NULL:
+	 * nobody asks. */
+	void (*moved)(void *context, int64_t from, int64_t to);
 };
 
 struct decoder;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "schemas/audit_line.h"
 #include "schemas/encoder.h"
 #include "sinks/sink_settings.h"
 #include "src/base/array.h"
@@ -14,6 +13,9 @@
 #include "src/base/log.h"
 #include "src/base/stop.h"
 #include "src/config/shaping.h"
+#include "src/deliver/notifications.h"
+#include "src/deliver/other_settings.h"
+#include "src/deliver/repeats.h"
 #include "src/deliver/resume.h"
 
 /* How long --once waits for room on a full disk, or for Kafka. */
@@ -38,6 +40,7 @@ struct delivery {
 	struct column_rules *rules; /* NULL: none */
 	struct encoder *encoder;
 	struct publisher *publisher;
+	struct notifications *notifications;
 	uint64_t lsn;     /* put up to here */
 	uint64_t chain;   /* the journal's checksum there */
 	uint64_t txn_lsn; /* of the transaction at hand */
@@ -46,8 +49,11 @@ struct delivery {
 	struct sink_floor floor;
 	void (*waits)(void *context); /* of claim */
 	void *waits_context;
-	bool in_snapshot;        /* the rows that are there are not all out */
-	bool in_transaction;     /* between begin and end */
+	bool in_snapshot;    /* the rows that are there are not all out */
+	bool in_transaction; /* between begin and end */
+	bool in_chunk;       /* which is a chunk, or the next one is */
+	uint64_t chunks;     /* put so far */
+	struct repeats repeats;
 	int64_t next_beat_ns;    /* monotonic; with heartbeats only */
 	struct sent_mark *marks; /* transactions since the last flush */
 	size_t mark_total, mark_cap;
@@ -125,6 +131,9 @@ static enum status open_encoder(struct delivery *delivery, struct error *err)
 	if (config->heartbeat_ms == 0) {
 		settings.heartbeat_prefix = NULL;
 	}
+	if (!(config->notification_channels & NOTIFICATION_SINK)) {
+		settings.notification_topic = NULL;
+	}
 	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
 			       : status;
 }
@@ -160,6 +169,7 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 	}
 	delivery->config = config;
 	buffer_init(&delivery->settings);
+	repeats_init(&delivery->repeats);
 	delivery->next_beat_ns = clock_mono_ns() + config->heartbeat_ms * NS_PER_MS;
 	status = read_settings(delivery, err);
 	if (status == ST_OK) {
@@ -174,6 +184,10 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 					sink_own_topic(delivery->sink), &stop_requested,
 					&delivery->publisher, err);
 	}
+	if (status == ST_OK) {
+		status = notifications_open(config, delivery->sink,
+					    &delivery->notifications, err);
+	}
 	if (status != ST_OK) {
 		delivery_close(delivery);
 		return status;
@@ -187,12 +201,14 @@ void delivery_close(struct delivery *delivery)
 	if (!delivery) {
 		return;
 	}
+	notifications_close(delivery->notifications);
 	publisher_close(delivery->publisher);
 	encoder_close(delivery->encoder);
 	column_rules_close(delivery->rules);
 	sink_close(delivery->sink);
 	free(delivery->marks);
 	buffer_clear(&delivery->settings);
+	repeats_clear(&delivery->repeats);
 	free(delivery);
 }
 
@@ -244,6 +260,8 @@ static struct state_position position_now(const struct delivery *delivery)
 	struct state_position position = {
 	    .lsn = delivery->lsn,
 	    .in_snapshot = delivery->in_snapshot,
+	    .chunks = delivery->chunks,
+	    .in_chunk = delivery->in_chunk,
 	    .change_id = encoder_change_id(delivery->encoder),
 	    .txn_change_id = encoder_change_id(delivery->encoder),
 	    .previous_lsn = encoder_previous_lsn(delivery->encoder),
@@ -442,77 +460,10 @@ void delivery_raise_floor(struct delivery *delivery, struct sink_floor floor)
 
 /* ---- going on after an earlier run ---- */
 
-/* A value of a setting as people read it: the whole, or so much of it. */
-#define SHOWN_BYTES 60
-
-static int shown_len(const char *text)
+/* The next transaction is a chunk, and not the one that was begun. */
+static bool is_other_chunk(const struct delivery *delivery)
 {
-	size_t len = strnlen(text, SHOWN_BYTES + 1);
-
-	if (len > SHOWN_BYTES) {
-		for (len = SHOWN_BYTES; ((unsigned char)text[len] & 0xC0) == 0x80;) {
-			len--;
-		}
-	}
-	return (int)len;
-}
-
-static void add_value(struct buffer *line, const char *value)
-{
-	int len = shown_len(value ? value : "");
-
-	if (!value) {
-		buffer_add_str(line, "not set");
-		return;
-	}
-	buffer_add(line, value, (size_t)len);
-	buffer_add_str(line, value[len] ? "..." : "");
-}
-
-static void add_difference(void *context, const char *name, const char *was,
-			   const char *is)
-{
-	struct buffer *line = context;
-
-	buffer_add_str(line, line->len > 0 ? ", " : "");
-	buffer_add_str(line, name);
-	buffer_add_char(line, ' ');
-	add_value(line, was);
-	buffer_add_str(line, " -> ");
-	add_value(line, is);
-}
-
-/* The position was made with other settings: `was`, if that is known. */
-static void say_other_settings(const struct delivery *delivery,
-			       const struct state_position *at, const char *was)
-{
-	const char *path = delivery->config->state_path;
-	const char *again =
-	    at->messages == 0 ? ""
-	    : at->in_snapshot ? "; the snapshot that it was in is sent again from its "
-				"beginning"
-			      : "; the transaction that it was in is sent again from "
-				"its beginning";
-	struct buffer line;
-
-	if (!was) {
-		/* Earlier versions did not keep them; or a kill came in between. */
-		if (at->messages > 0) {
-			log_warn("%s does not say which settings it was made with%s",
-				 path, again);
-		}
-		return;
-	}
-	buffer_init(&line);
-	if (shaping_compare(was, delivery->settings.bytes, add_difference, &line) ==
-	    0) {
-		buffer_add_str(&line, "the order of column.mask.* and "
-				      "column.truncate.*");
-	}
-	buffer_add_char(&line, '\0');
-	log_warn("%s: the settings differ from those of the last run: %s%s", path,
-		 buffer_ok(&line) ? line.bytes : "", again);
-	buffer_clear(&line);
+	return delivery->kept->position.in_chunk && delivery->repeats.is_asked_lost;
 }
 
 /* Number events as before, and do not send again what was acknowledged. */
@@ -522,16 +473,33 @@ static void restore_position(struct delivery *delivery)
 	const struct state_position *at = &kept->position;
 
 	delivery->in_snapshot = at->in_snapshot;
+	delivery->chunks = at->chunks;
+	delivery->in_chunk = at->in_chunk;
 	delivery->least_change_id = at->change_id;
 	encoder_restore(delivery->encoder, at->txn_change_id, at->previous_lsn);
 	if (at->settings_hash == delivery->settings_hash) {
-		publisher_skip(delivery->publisher, at->messages);
+		publisher_skip(delivery->publisher,
+			       is_other_chunk(delivery) ? 0 : at->messages);
 	} else {
-		say_other_settings(delivery, at,
+		other_settings_say(delivery->config->state_path, at,
 				   at->settings_hash == kept->last_hash
 				       ? kept->last_settings.bytes
-				       : NULL);
+				       : NULL,
+				   delivery->settings.bytes);
 	}
+}
+
+static enum status find_repeats(struct delivery *delivery, struct error *err)
+{
+	struct kept_position *kept = delivery->kept;
+	enum status status =
+	    repeats_find(&delivery->repeats, kept,
+			 kept->position.settings_hash == delivery->settings_hash, err);
+
+	return status == ST_OK && delivery->repeats.is_asked_lost
+		   ? repeats_keep_rest(&delivery->repeats, kept,
+				       delivery->config->state_path, err)
+		   : status;
 }
 
 /* Bring the sink to what was acknowledged, and store where it stands. */
@@ -547,7 +515,8 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 		      .start = position.sink_start,
 		      .proof = position.sink_proof},
 	    .at_start = position.messages > 0 &&
-			position.settings_hash != delivery->settings_hash,
+			(position.settings_hash != delivery->settings_hash ||
+			 is_other_chunk(delivery)),
 	};
 	enum status status = sink_begin(delivery->sink, &start, err);
 
@@ -562,12 +531,6 @@ static enum status begin_sink(struct delivery *delivery, struct error *err)
 	return kept->put(kept, &position, NULL, true, err);
 }
 
-static void add_setting(void *context, const char *name, const char *was,
-			const char *is)
-{
-	audit_line_setting(context, name, was, is);
-}
-
 /* An audit log says what it was told to do otherwise than before. */
 static enum status put_settings(struct delivery *delivery, struct error *err)
 {
@@ -575,21 +538,9 @@ static enum status put_settings(struct delivery *delivery, struct error *err)
 	const char *was = kept->position.settings_hash == kept->last_hash
 			      ? kept->last_settings.bytes
 			      : NULL;
-	struct message message = {.lsn = delivery->lsn, .index = MESSAGE_NO_INDEX};
-	struct buffer line;
-	enum status status;
-	bool ok;
 
-	buffer_init(&line);
-	audit_line_settings_begin(&line, clock_wall_ns());
-	ok = shaping_compare(was ? was : "", delivery->settings.bytes, add_setting,
-			     &line) != SIZE_MAX;
-	audit_line_settings_end(&line);
-	message.value = (struct span){line.bytes, line.len};
-	status = ok && buffer_ok(&line) ? sink_put(delivery->sink, &message, err)
-					: error_no_memory(err, "delivery");
-	buffer_clear(&line);
-	return status;
+	return other_settings_put(delivery->sink, delivery->lsn, was,
+				  delivery->settings.bytes, err);
 }
 
 enum status delivery_restore(struct delivery *delivery, uint64_t lsn, uint64_t chain,
@@ -601,6 +552,10 @@ enum status delivery_restore(struct delivery *delivery, uint64_t lsn, uint64_t c
 
 	delivery->lsn = lsn;
 	delivery->chain = chain;
+	status = find_repeats(delivery, err);
+	if (status != ST_OK) {
+		return status;
+	}
 	restore_position(delivery);
 	status = begin_sink(delivery, err);
 	return status == ST_OK && is_other && delivery->config->sink->form == FORM_AUDIT
@@ -633,6 +588,109 @@ enum status delivery_end(struct delivery *delivery, struct error *err)
 	}
 	return status;
 }
+
+/* ---- snapshots on demand ---- */
+
+bool delivery_repeats(const struct delivery *delivery)
+{
+	return repeats_go_on(&delivery->repeats, delivery->lsn);
+}
+
+bool delivery_end_repeats(struct delivery *delivery)
+{
+	return repeats_end(&delivery->repeats, delivery->lsn);
+}
+
+bool delivery_owes_chunk(const struct delivery *delivery)
+{
+	return !delivery->in_transaction &&
+	       (delivery->in_chunk ||
+		repeats_owes_chunk(&delivery->repeats, delivery->lsn));
+}
+
+struct span delivery_asked(const struct delivery *delivery)
+{
+	const struct buffer *text = &delivery->repeats.asked.text;
+
+	return (struct span){text->bytes, text->len};
+}
+
+static enum status keep_asked(struct delivery *delivery, uint64_t lsn, uint64_t chunks,
+			      struct span asked, bool durable, struct error *err)
+{
+	struct kept_position *kept = delivery->kept;
+
+	return kept->put_snapshots(kept, (struct snapshot_moment){lsn, chunks}, asked,
+				   durable, err);
+}
+
+/* Before anything of it is handed over: at which LSN it is. */
+static enum status note_begun(struct delivery *delivery, struct error *err)
+{
+	return repeats_has_chunk(&delivery->repeats)
+		   ? ST_OK
+		   : keep_asked(delivery, delivery->lsn, delivery->chunks + 1,
+				(struct span){NULL, 0}, false, err);
+}
+
+enum status delivery_begin_chunk(struct delivery *delivery, struct error *err)
+{
+	const struct encoder_transaction txn = {
+	    .lsn = delivery->lsn, .captured_ns = clock_wall_ns(), .is_snapshot = true};
+	enum status status = note_begun(delivery, err);
+
+	if (status != ST_OK) {
+		return status;
+	}
+	delivery->in_chunk = true;
+	return delivery_begin(delivery, &txn, delivery->chain, err);
+}
+
+enum status delivery_end_chunk(struct delivery *delivery, struct span asked,
+			       struct error *err)
+{
+	/* Before a position can stand behind it. The same may be there already. */
+	enum status status = keep_asked(delivery, delivery->lsn, delivery->chunks + 1,
+					asked, false, err);
+
+	if (status == ST_OK) {
+		status = delivery_end(delivery, err);
+	}
+	if (status == ST_OK) {
+		delivery->chunks++;
+		delivery->in_chunk = false;
+		repeats_done_chunk(&delivery->repeats);
+	}
+	return status;
+}
+
+void delivery_drop_chunk(struct delivery *delivery)
+{
+	delivery->in_chunk = false;
+	repeats_drop_chunks(&delivery->repeats);
+	publisher_skip(delivery->publisher, 0);
+}
+
+enum status delivery_keep_asked(struct delivery *delivery, struct span asked,
+				struct error *err)
+{
+	const struct state_position *at = &delivery->kept->position;
+	bool is_whole = at->messages == 0 && !at->in_chunk;
+
+	/* Transactions without messages do not move the position of every sink: what is
+	 * kept must hold where a later run begins. */
+	return keep_asked(delivery, is_whole ? at->lsn : delivery->lsn,
+			  is_whole ? at->chunks : delivery->chunks, asked, true, err);
+}
+
+enum status delivery_keep_asked_behind(struct delivery *delivery, struct span asked,
+				       struct error *err)
+{
+	return keep_asked(delivery, delivery->txn_lsn, delivery->chunks, asked, false,
+			  err);
+}
+
+/* ---- flushing ---- */
 
 bool delivery_wants_flush(const struct delivery *delivery)
 {
@@ -682,7 +740,20 @@ enum status delivery_finish(struct delivery *delivery, enum status ended,
 						 : status;
 }
 
-/* ---- heartbeats ---- */
+/* ---- notifications and heartbeats ---- */
+
+enum status delivery_notify(struct delivery *delivery, enum notification_kind kind,
+			    const struct notification_of *of, struct error *err)
+{
+	bool is_put = notifications_reach_sink(delivery->notifications);
+	enum status status = is_put ? mark_start(delivery, err) : ST_OK;
+
+	if (status == ST_OK) {
+		status = notifications_send(delivery->notifications, kind, of, err);
+	}
+	/* Its line is not one of a transaction. */
+	return status == ST_OK && is_put ? mark_start(delivery, err) : status;
+}
 
 enum status delivery_beat(struct delivery *delivery, struct error *err)
 {

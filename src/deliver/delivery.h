@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "schemas/notification.h"
 #include "sinks/sink.h"
 #include "src/config/config.h"
 #include "src/deliver/publisher.h"
@@ -73,10 +74,48 @@ enum status delivery_begin(struct delivery *delivery,
 			   struct error *err) MUST_CHECK;
 enum status delivery_end(struct delivery *delivery, struct error *err) MUST_CHECK;
 
+/*
+ * Around the rows of a chunk of a snapshot on demand, which is delivered between two
+ * transactions, as of delivery_lsn. `asked`: what is asked for of snapshots behind it,
+ * as text.
+ */
+enum status delivery_begin_chunk(struct delivery *delivery,
+				 struct error *err) MUST_CHECK;
+enum status delivery_end_chunk(struct delivery *delivery, struct span asked,
+			       struct error *err) MUST_CHECK;
+/*
+ * An earlier run may have handed over what comes next: it is to be the same again, with
+ * no chunk that it had not begun, and no signal, before it.
+ */
+bool delivery_repeats(const struct delivery *delivery);
+/* It has handed over no transaction from here on; false while a chunk is to come. */
+bool delivery_end_repeats(struct delivery *delivery);
+/* A chunk was begun here: it comes before anything else. */
+bool delivery_owes_chunk(const struct delivery *delivery);
+/* Nothing is known of one that is owed. */
+void delivery_drop_chunk(struct delivery *delivery);
+
+/* What was asked for of snapshots where delivery_restore has brought us; empty:
+ * nothing. Borrowed. */
+struct span delivery_asked(const struct delivery *delivery);
+/* Between transactions, all is flushed: this is asked for from now on. It survives a
+ * power cut when this returns. */
+enum status delivery_keep_asked(struct delivery *delivery, struct span asked,
+				struct error *err) MUST_CHECK;
+/* In a transaction, before delivery_end: this is asked for behind it. */
+enum status delivery_keep_asked_behind(struct delivery *delivery, struct span asked,
+				       struct error *err) MUST_CHECK;
+
 /* Between transactions: so much was put that it should be flushed. */
 bool delivery_wants_flush(const struct delivery *delivery);
 /* Everything that was put goes out, and the position moves. */
 enum status delivery_flush(struct delivery *delivery, struct error *err) MUST_CHECK;
+
+/* Tell how a snapshot goes (src/deliver/notifications.h): between transactions, or
+ * within one, which does not count it. */
+enum status delivery_notify(struct delivery *delivery, enum notification_kind kind,
+			    const struct notification_of *of,
+			    struct error *err) MUST_CHECK;
 
 /* Between transactions: put a heartbeat if one is due. */
 enum status delivery_beat(struct delivery *delivery, struct error *err) MUST_CHECK;

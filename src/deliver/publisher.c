@@ -84,6 +84,7 @@ static const char *reserved_for(const struct publisher *publisher, struct span t
 	    {topics.schema_change, "the schema changes"},
 	    {topics.heartbeat, "the heartbeats"},
 	    {topics.message, "the messages of a context alone"},
+	    {topics.notification, "the notifications"},
 	    {{publisher->reserved_topic,
 	      publisher->reserved_topic ? strlen(publisher->reserved_topic) : 0},
 	     "the positions"},
@@ -241,7 +242,8 @@ static enum status announce(const struct publisher *publisher, const struct plan
 {
 	const struct encoder_topics topics = encoder_topics(publisher->encoder);
 	const struct span others[] = {topics.transaction, topics.schema_change,
-				      topics.heartbeat, topics.message};
+				      topics.heartbeat, topics.message,
+				      topics.notification};
 	struct sink *sink = publisher->sink;
 	enum status status = ST_OK;
 

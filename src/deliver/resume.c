@@ -11,6 +11,8 @@ void resume_tell(const struct state_position *from, uint64_t chain,
 				     .chain = chain,
 				     .in_snapshot = from->in_snapshot,
 				     .messages = from->messages,
+				     .chunks = from->chunks,
+				     .in_chunk = from->in_chunk,
 				     .change_id = from->change_id,
 				     .txn_change_id = from->txn_change_id,
 				     .previous_lsn = from->previous_lsn,
@@ -22,6 +24,8 @@ void resume_adopt(const struct sink_position *from, struct state_position *to)
 	to->lsn = from->lsn;
 	to->in_snapshot = from->in_snapshot;
 	to->messages = from->messages;
+	to->chunks = from->chunks;
+	to->in_chunk = from->in_chunk;
 	to->change_id = from->change_id;
 	to->txn_change_id = from->txn_change_id;
 	to->previous_lsn = from->previous_lsn;

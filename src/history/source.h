@@ -15,6 +15,7 @@
 #ifndef SOURCE_H
 #define SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/status.h"
@@ -46,6 +47,10 @@ struct source {
 	 * appended. ST_STOPPED when `*stop` becomes true. */
 	enum status (*reach_now)(struct source *source, const _Atomic int *stop,
 				 uint64_t *lsn, struct error *err);
+	/* The same without waiting: begin to find it out, and is it known? NULL: it is
+	 * not asked for of this kind. */
+	void (*ask_reach)(struct source *source);
+	bool (*is_reached)(struct source *source, uint64_t *lsn);
 	/* The same of what a copy of the file that was made since start may have a
 	 * part of. */
 	enum status (*reach_copied)(struct source *source, const _Atomic int *stop,

@@ -22,6 +22,29 @@ static enum status put(struct kept_position *kept,
 	return ST_OK;
 }
 
+static enum status put_snapshots(struct kept_position *kept, struct snapshot_moment at,
+				 struct span text, bool is_new, struct error *err)
+{
+	(void)kept;
+	(void)at;
+	(void)text;
+	(void)is_new;
+	(void)err;
+	return ST_OK;
+}
+
+static enum status find_snapshots(struct kept_position *kept, struct snapshot_moment at,
+				  bool keeps_later, struct snapshot_found *found,
+				  struct error *err)
+{
+	(void)kept;
+	(void)at;
+	(void)keeps_later;
+	(void)err;
+	found->is_found = false;
+	return ST_OK;
+}
+
 static void note(struct kept_position *kept, const char *why)
 {
 	(void)kept;
@@ -44,6 +67,8 @@ enum status kept_nowhere_open(struct kept_position **out, struct error *err)
 				       .database = "",
 				       .has = has,
 				       .put = put,
+				       .put_snapshots = put_snapshots,
+				       .find_snapshots = find_snapshots,
 				       .note = note,
 				       .close = close_nowhere};
 	*out = kept;

@@ -19,6 +19,7 @@
 #include "src/base/message.h"
 #include "src/base/status.h"
 #include "src/state/position_record.h"
+#include "src/state/snapshot_file.h"
 
 #define KEPT_UUID_BYTES 33
 
@@ -31,6 +32,8 @@ struct kept_position {
 	/* A: what was put last. Of a new one what it begins with, but for its LSN: who
 	 * delivers fills that in. */
 	struct state_position position;
+	/* The last transaction that earlier runs have captured; 0: none. */
+	uint64_t found_lsn;
 
 	/* The settings that made the positions of the last run, as a text for people
 	 * with a NUL behind it, and their hash; empty: they are not known. Until this
@@ -49,6 +52,14 @@ struct kept_position {
 			   const struct state_position *position,
 			   const struct span *settings, bool durable,
 			   struct error *err);
+	/* What was asked for of snapshots (src/state/snapshot_file.h); one that
+	 * `is_new` survives a power cut. */
+	enum status (*put_snapshots)(struct kept_position *kept,
+				     struct snapshot_moment at, struct span text,
+				     bool is_new, struct error *err);
+	enum status (*find_snapshots)(struct kept_position *kept,
+				      struct snapshot_moment at, bool keeps_later,
+				      struct snapshot_found *found, struct error *err);
 	/* For rowtail status: why the run ended; NULL: it has begun well. */
 	void (*note)(struct kept_position *kept, const char *why);
 	void (*close)(struct kept_position *kept);

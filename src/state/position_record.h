@@ -15,7 +15,8 @@
 
 #include "src/base/status.h"
 
-#define POSITION_BYTES  112
+#define POSITION_BYTES  120
+#define POSITION_BEFORE 112 /* of one without chunks */
 #define POSITION_STRIDE 4096
 #define POSITION_FULL   (POSITION_STRIDE + POSITION_BYTES) /* of the file */
 
@@ -33,16 +34,20 @@ struct state_position {
 	uint64_t sink_start; /* how long it was where the next transaction begins */
 	uint64_t sink_proof; /* a hash of what is before sink_length */
 	bool in_sink;        /* it has, or had, a position of this directory itself */
+	uint64_t chunks;     /* of snapshots on demand, delivered so far */
+	bool in_chunk;       /* the next one is a chunk, at lsn itself */
 	/* Nothing from this LSN on was handed to the sink; 0: that is not known. Set by
 	 * state_dir_put_unhanded only. */
 	uint64_t unhanded_lsn;
 };
 
-/* `bytes` are POSITION_BYTES. */
-void position_encode(const struct state_position *position, uint64_t sequence,
-		     uint8_t *bytes);
+/* `bytes` are POSITION_BYTES. Returns how many count: as long as there are no chunks, a
+ * record as earlier versions read it. */
+size_t position_encode(const struct state_position *position, uint64_t sequence,
+		       uint8_t *bytes);
 
-/* The newest record that is right among the `len` bytes of the file; false: none is. */
+/* The newest record that is right among the `len` bytes of the file, which may be one
+ * of before there were chunks; false: none is. */
 bool position_pick(const uint8_t *bytes, size_t len, struct state_position *position,
 		   uint64_t *sequence) MUST_CHECK;
 

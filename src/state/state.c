@@ -182,6 +182,32 @@ static enum status put(struct kept_position *kept,
 					  : status;
 }
 
+static enum status put_snapshots(struct kept_position *kept, struct snapshot_moment at,
+				 struct span text, bool is_new, struct error *err)
+{
+	struct state_dir *dir = state_of(kept)->dir;
+	struct snapshot_moment least = state_dir_least(dir);
+	enum status status =
+	    snapshot_file_put(state_dir_snapshots(dir), at, text, is_new, least, err);
+
+	if (status != ST_OK) {
+		return error_wrap(err, "%s", quote(state_dir_path(dir)).text);
+	}
+	return is_new ? state_dir_sync_position(dir, err) : ST_OK;
+}
+
+static enum status find_snapshots(struct kept_position *kept, struct snapshot_moment at,
+				  bool keeps_later, struct snapshot_found *found,
+				  struct error *err)
+{
+	struct state_dir *dir = state_of(kept)->dir;
+	enum status status =
+	    snapshot_file_find(state_dir_snapshots(dir), at, keeps_later, found, err);
+
+	return status == ST_OK ? ST_OK
+			       : error_wrap(err, "%s", quote(state_dir_path(dir)).text);
+}
+
 static void note(struct kept_position *kept, const char *why)
 {
 	int dir_fd = state_dir_fd(state_of(kept)->dir);
@@ -205,6 +231,8 @@ static void init_kept(struct state *state)
 	kept->database = state_dir_database(state->dir);
 	kept->has = has;
 	kept->put = put;
+	kept->put_snapshots = put_snapshots;
+	kept->find_snapshots = find_snapshots;
 	kept->note = note;
 	kept->close = close_kept;
 	if (!last_settings_read(state_dir_fd(state->dir), &kept->last_settings,
@@ -251,6 +279,7 @@ enum status state_open(const char *path, const char *database_path, bool follows
 		take_meta(state);
 		state->kept.position = *state_dir_position(state->dir);
 		status = open_contents(state, err);
+		state->kept.found_lsn = state->end.lsn;
 	}
 	if (status != ST_OK) {
 		if (state->dir) {

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
+#include "src/base/random.h"
 #include "src/state/same_database.h"
 #include "src/state/state_folder.h"
 
@@ -32,12 +32,14 @@ struct state_dir {
 	int fd;
 	int lock_fd;
 	int position_fd;
+	struct snapshot_file *snapshots; /* NULL: to be read only */
 	bool has_meta;
 	struct state_meta meta;
 	struct state_position position; /* as read */
 	pthread_mutex_t lock;           /* of what is put: */
-	struct state_position put;      /* the last one */
-	uint64_t sequence;              /* of the record of `position` written last */
+	struct state_position put; /* the last one, and the last that was synced: */
+	struct state_position synced;
+	uint64_t sequence; /* of the record of `position` written last */
 	/* The kernel reports a page that it could not write once, then forgets it: what
 	 * follows a failed sync is never taken for durable. */
 	int sync_errno;
@@ -56,6 +58,18 @@ static enum status file_error(const struct state_dir *dir, const char *name,
 			      const char *what, struct error *err)
 {
 	return state_file_error(folder_of(dir), name, what, err);
+}
+
+/* The folder before what is said of one of its files. */
+static enum status in_folder(const struct state_dir *dir, struct error *err)
+{
+	return error_wrap(err, "%s", quote(dir->path).text);
+}
+
+static enum status folder_unsynced(const struct state_dir *dir, struct error *err)
+{
+	return error_set_errno(err, errno, "%s cannot be synced",
+			       quote(dir->path).text);
 }
 
 /* Open a file of the folder for reading and writing; what is there must be ours. */
@@ -312,27 +326,16 @@ static enum status sync_parent(const struct state_dir *dir, struct error *err)
 	return status;
 }
 
-/* Random bytes; false with errno set. */
-static bool draw(void *bytes, size_t len)
-{
-	ssize_t got;
-
-	do {
-		got = getrandom(bytes, len, 0);
-	} while (got < 0 && errno == EINTR);
-	return got == (ssize_t)len;
-}
-
 /* Fill in what the caller leaves to us. */
 static enum status complete_meta(struct state_dir *dir, struct state_meta *meta,
 				 struct error *err)
 {
 	memcpy(meta->uuid, dir->meta.uuid, STATE_UUID_BYTES);
-	if (!dir->has_meta && !draw(meta->uuid, STATE_UUID_BYTES)) {
+	if (!dir->has_meta && !random_bytes(meta->uuid, STATE_UUID_BYTES)) {
 		return error_set_errno(err, errno, "no random numbers to be had");
 	}
 	while (meta->epoch == 0) {
-		if (!draw(&meta->epoch, sizeof meta->epoch)) {
+		if (!random_bytes(&meta->epoch, sizeof meta->epoch)) {
 			return error_set_errno(err, errno,
 					       "no random numbers to be had");
 		}
@@ -367,8 +370,7 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	}
 	FAULT_POINT("meta-renamed");
 	if (!file_sync_all(dir->fd)) {
-		return error_set_errno(err, errno, "%s cannot be synced",
-				       quote(dir->path).text);
+		return folder_unsynced(dir, err);
 	}
 	dir->meta = complete;
 	dir->has_meta = true;
@@ -382,6 +384,9 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 	const struct state_position unused = {.lsn = dir->position.lsn};
 	enum status status = state_dir_put_position(dir, &unused, err);
 
+	if (status == ST_OK && snapshot_file_forget(dir->snapshots, err) != ST_OK) {
+		status = in_folder(dir, err);
+	}
 	if (status == ST_OK) {
 		status = state_dir_sync_position(dir, err);
 	}
@@ -391,11 +396,7 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 	if (unlinkat(dir->fd, STATE_META_FILE, 0) != 0 && errno != ENOENT) {
 		return file_error(dir, STATE_META_FILE, "removed", err);
 	}
-	if (!file_sync_all(dir->fd)) {
-		return error_set_errno(err, errno, "%s cannot be synced",
-				       quote(dir->path).text);
-	}
-	return ST_OK;
+	return file_sync_all(dir->fd) ? ST_OK : folder_unsynced(dir, err);
 }
 
 /* ---- position ---- */
@@ -405,8 +406,9 @@ static bool write_position(const struct state_dir *dir,
 {
 	uint8_t bytes[POSITION_BYTES];
 
-	position_encode(position, sequence, bytes);
-	return file_write_at(dir->position_fd, bytes, sizeof bytes,
+	size_t len = position_encode(position, sequence, bytes);
+
+	return file_write_at(dir->position_fd, bytes, len,
 			     (off_t)(sequence % 2) * POSITION_STRIDE);
 }
 
@@ -446,7 +448,7 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	if (pick_position(dir, bytes, (size_t)len)) {
 		return ST_OK;
 	}
-	if (len == POSITION_FULL) {
+	if (len >= POSITION_STRIDE + POSITION_BEFORE) {
 		return damaged(dir, STATE_POSITION_FILE, "checksum", err);
 	}
 	return make_position(dir, err);
@@ -507,6 +509,9 @@ enum status state_dir_put_position(struct state_dir *dir,
 /* With the lock. */
 static enum status sync_position(struct state_dir *dir, struct error *err)
 {
+	if (dir->snapshots && snapshot_file_sync(dir->snapshots, err) != ST_OK) {
+		return in_folder(dir, err);
+	}
 	if (dir->sync_errno == 0 && !file_sync(dir->position_fd)) {
 		dir->sync_errno = errno;
 	}
@@ -514,6 +519,7 @@ static enum status sync_position(struct state_dir *dir, struct error *err)
 		errno = dir->sync_errno;
 		return file_error(dir, STATE_POSITION_FILE, "synced", err);
 	}
+	dir->synced = dir->put;
 	FAULT_POINT("position-synced");
 	return ST_OK;
 }
@@ -577,6 +583,23 @@ static char *copy_path(const char *path)
 	return strndup(path, len);
 }
 
+/* NULL: no memory. */
+static struct state_dir *new_dir(const char *path)
+{
+	struct state_dir *dir = calloc(1, sizeof *dir);
+
+	if (dir) {
+		dir->fd = dir->lock_fd = dir->position_fd = -1;
+		(void)pthread_mutex_init(&dir->lock, NULL);
+		dir->path = copy_path(path);
+	}
+	if (dir && !dir->path) {
+		free(dir);
+		return NULL;
+	}
+	return dir;
+}
+
 static enum status open_locked(struct state_dir *dir, struct error *err)
 {
 	enum status status = state_folder_open(dir->path, &dir->fd, err);
@@ -593,8 +616,7 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	/* A kill may have come between the renaming of meta and its sync: what is done
 	 * next rests on the new one. */
 	if (status == ST_OK && dir->has_meta && !file_sync_all(dir->fd)) {
-		status = error_set_errno(err, errno, "%s cannot be synced",
-					 quote(dir->path).text);
+		status = folder_unsynced(dir, err);
 	}
 	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
@@ -603,6 +625,10 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	}
 	if (status == ST_OK) {
 		status = read_position(dir, err);
+	}
+	if (status == ST_OK &&
+	    snapshot_file_open(dir->fd, &dir->snapshots, err) != ST_OK) {
+		status = in_folder(dir, err);
 	}
 	if (status == ST_OK && dir->is_moved) {
 		struct state_meta meta = dir->meta;
@@ -629,20 +655,14 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 		return error_set(err, ST_CONFIG,
 				 "the path of the database is too long");
 	}
-	dir = calloc(1, sizeof *dir);
+	dir = new_dir(path);
 	if (!dir) {
 		return error_no_memory(err, "the state directory");
 	}
-	dir->fd = dir->lock_fd = dir->position_fd = -1;
-	(void)pthread_mutex_init(&dir->lock, NULL);
 	dir->follows_path = follows_path;
-	dir->path = copy_path(path);
 	dir->database_path = strdup(database_path);
-	if (dir->path && dir->database_path) {
-		status = open_locked(dir, err);
-	} else {
-		status = error_no_memory(err, "the state directory");
-	}
+	status = dir->database_path ? open_locked(dir, err)
+				    : error_no_memory(err, "the state directory");
 	if (status != ST_OK) {
 		state_dir_close(dir);
 		return status;
@@ -674,17 +694,13 @@ static enum status open_shared(struct state_dir *dir, bool shared, struct error 
 enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
 			   bool *is_new, struct error *err)
 {
-	struct state_dir *dir = calloc(1, sizeof *dir);
+	struct state_dir *dir = new_dir(path);
 	enum status status;
 
 	if (!dir) {
 		return error_no_memory(err, "the state directory");
 	}
-	dir->fd = dir->lock_fd = dir->position_fd = -1;
-	(void)pthread_mutex_init(&dir->lock, NULL);
-	dir->path = copy_path(path);
-	status = dir->path ? open_shared(dir, shared, err)
-			   : error_no_memory(err, "the state directory");
+	status = open_shared(dir, shared, err);
 	if (status != ST_OK) {
 		state_dir_close(dir);
 		return status;
@@ -704,6 +720,7 @@ void state_dir_close(struct state_dir *dir)
 	if (!dir) {
 		return;
 	}
+	snapshot_file_close(dir->snapshots);
 	if (dir->position_fd >= 0) {
 		(void)close(dir->position_fd);
 	}
@@ -726,6 +743,21 @@ int state_dir_fd(const struct state_dir *dir)
 const char *state_dir_path(const struct state_dir *dir)
 {
 	return dir->path;
+}
+
+struct snapshot_moment state_dir_least(struct state_dir *dir)
+{
+	struct snapshot_moment least;
+
+	(void)pthread_mutex_lock(&dir->lock);
+	least = (struct snapshot_moment){dir->synced.lsn, dir->synced.chunks};
+	(void)pthread_mutex_unlock(&dir->lock);
+	return least;
+}
+
+struct snapshot_file *state_dir_snapshots(const struct state_dir *dir)
+{
+	return dir->snapshots;
 }
 
 const struct state_meta *state_dir_meta(const struct state_dir *dir)

@@ -10,7 +10,9 @@
  *     DIR/frames     page images of the journal    (src/history/spool.h)
  *     DIR/log-LSN    records of the journal        (src/state/journal.h)
  *     DIR/error      why the last run ended        (src/base/last_error.h)
+ *     DIR/signals.sock  where signals come in      (src/deliver/signal_socket.h)
  *     DIR/settings   what shaped its messages      (src/state/last_settings.h)
+ *     DIR/snapshots  those that were asked for     (src/state/snapshot_file.h)
  *
  * Integers are little-endian; every record ends with an XXH3 checksum of what is
  * before it. Mode 0700, files 0600: they hold the whole database, so folder and files
@@ -19,10 +21,10 @@
  *
  * OWNERSHIP  state_dir_open / state_dir_close.
  * THREADS    state_dir_put_position: the decoding thread; state_dir_put_unhanded and
- *            state_dir_sync_position: any; the rest: one at a time.
- * ERRORS     ST_CONFIG: in use by another process, of another database, of an unknown
- *            version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong
- *            (exit 1). ST_IO. Each names the file and what to do.
+ *            state_dir_sync_position: any; the rest: one at
+ * a time. ERRORS     ST_CONFIG: in use by another process, of another database, of an
+ * unknown version, not ours alone (exit 2). ST_DAMAGED: a checksum is wrong (exit 1).
+ * ST_IO. Each names the file and what to do.
  */
 #ifndef STATE_DIR_H
 #define STATE_DIR_H
@@ -34,6 +36,7 @@
 #include "src/history/advice.h"
 #include "src/state/meta_record.h"
 #include "src/state/position_record.h"
+#include "src/state/snapshot_file.h"
 
 struct state_dir;
 
@@ -72,6 +75,11 @@ const char *state_dir_database(const struct state_dir *dir);
 /* The folder, for openat; borrowed. */
 int state_dir_fd(const struct state_dir *dir);
 const char *state_dir_path(const struct state_dir *dir);
+
+/* Synced with the position; NULL: it is open to be read only. */
+struct snapshot_file *state_dir_snapshots(const struct state_dir *dir);
+/* No run begins before that moment, after a power cut either. */
+struct snapshot_moment state_dir_least(struct state_dir *dir);
 
 /* What was read when it was opened (zeros: nothing yet); for meta, what was put since.
  */

@@ -141,7 +141,9 @@ static bool is_leftover(const char *name)
 					    "error.new",
 					    "log.new",
 					    "settings",
-					    "settings.new"};
+					    "settings.new",
+					    "snapshots",
+					    "snapshots.new"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (strcmp(name, names[i]) == 0) {
@@ -203,6 +205,7 @@ static enum status refuse_foreign(struct state_folder folder, const char *name,
 				  struct error *err)
 {
 	if (is_leftover(name) || strcmp(name, STATE_LOCK_FILE) == 0 ||
+	    strcmp(name, STATE_SIGNALS_SOCKET) == 0 ||
 	    strcmp(name, STATE_ARCHIVE_FOLDER) == 0) {
 		return ST_OK;
 	}

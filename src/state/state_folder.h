@@ -18,6 +18,9 @@
 #define STATE_META_FILE     "meta"
 #define STATE_META_NEW_FILE "meta.new"
 #define STATE_POSITION_FILE "position"
+/* Where a run takes signals (src/deliver/signal_socket.h); one that was killed leaves
+ * it. */
+#define STATE_SIGNALS_SOCKET "signals.sock"
 /* Of the archive (src/archive/outbox.h), and kept when all else begins anew. */
 #define STATE_ARCHIVE_FOLDER "archive"
 

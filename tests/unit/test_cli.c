@@ -254,6 +254,26 @@ static void test_commands_have_what_they_need(void **state)
 	check_refused("verify --state d", "no database given");
 	check_refused("status --state d app.db", "unexpected app.db");
 	check_refused("verify --state d a.db b.db", "unexpected b.db");
+	parse_ok("signal --state d log hello", &c);
+	assert_ptr_equal(c.command, &signal_command);
+	assert_int_equal(c.word_count, 2);
+	assert_string_equal(c.words[1], "hello");
+	config_clear(&c);
+	parse_ok("--table a signal execute-snapshot --state d --table b --where x "
+		 "--type=blocking --id i",
+		 &c);
+	assert_int_equal(c.signal.table_count, 2);
+	assert_string_equal(c.signal.tables[0], "a");
+	assert_string_equal(c.signal.tables[1], "b");
+	assert_string_equal(c.signal.where, "x");
+	assert_string_equal(c.signal.type, "blocking");
+	assert_string_equal(c.signal.id, "i");
+	config_clear(&c);
+	check_refused("signal --state d", "too few words: rowtail signal");
+	check_refused("signal --state d log a b", "unexpected b");
+	check_refused("app.db --where x", "--where, --type and --id go with");
+	check_refused("status --state d --id x", "--where, --type and --id go with");
+	check_refused("app.db --table x", "--table also with rowtail signal");
 	check_refused("app.db --json", "--json goes with rowtail status");
 	check_refused("verify --state d app.db --json", "--json goes with rowtail");
 }

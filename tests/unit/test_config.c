@@ -255,6 +255,73 @@ static void test_defaults_of_what_is_not_built_are_accepted(void **state)
 	check_accepted("type.mapping", "declared");
 }
 
+static void check_signals(const char *channels, const char *collection,
+			  const char *file, unsigned expected,
+			  const char *expected_file)
+{
+	struct config c;
+	struct error err;
+
+	config_init(&c);
+	assert_int_equal(config_set(&c, CONFIG_COMMAND_LINE, "", "database.file.path",
+				    "app.db", &err),
+			 ST_OK);
+	if (channels) {
+		assert_int_equal(config_set(&c, CONFIG_DEFINE, "-D ",
+					    "signal.enabled.channels", channels, &err),
+				 ST_OK);
+	}
+	if (collection) {
+		assert_int_equal(config_set(&c, CONFIG_DEFINE, "-D ",
+					    "signal.data.collection", collection, &err),
+				 ST_OK);
+	}
+	if (file) {
+		assert_int_equal(
+		    config_set(&c, CONFIG_DEFINE, "-D ", "signal.file", file, &err),
+		    ST_OK);
+	}
+	assert_int_equal(config_finish(&c, &err), ST_OK);
+	assert_int_equal(c.signal_channels, expected);
+	if (expected & SIGNAL_CHANNEL_SOURCE && collection) {
+		assert_string_equal(c.signal_collection, collection);
+	} else {
+		assert_null(c.signal_collection);
+	}
+	if (expected_file) {
+		assert_string_equal(c.signal_file, expected_file);
+	} else {
+		assert_null(c.signal_file);
+	}
+	assert_int_equal(c.signal_poll_ms, 5000);
+	assert_int_equal(c.incremental_snapshot_rows, 1024);
+	config_clear(&c);
+}
+
+static void test_channels_of_signals_are_those_that_are_set(void **state)
+{
+	const unsigned both = SIGNAL_CHANNEL_SOURCE | SIGNAL_CHANNEL_FILE;
+
+	(void)state;
+	check_signals(NULL, NULL, NULL, 0, NULL);
+	check_signals(NULL, "main.s", NULL, SIGNAL_CHANNEL_SOURCE, NULL);
+	check_signals(NULL, NULL, "f", SIGNAL_CHANNEL_FILE, "f");
+	check_signals(NULL, "s", "f", both, "f");
+	check_signals("source", "s", "f", SIGNAL_CHANNEL_SOURCE, NULL);
+	check_signals("file", "s", "f", SIGNAL_CHANNEL_FILE, "f");
+	check_signals("source,file", "s", NULL, both, "file-signals.txt");
+	check_signals("none", "s", "f", 0, NULL);
+	check_refused("signal.enabled.channels", "source,kafka", "not built yet");
+	check_refused("signal.enabled.channels", "jmx", "rowtail signal");
+	check_refused("signal.enabled.channels", "mail", "source and file");
+	check_refused("incremental.snapshot.chunk.size", "0", "from 1 to 1000000");
+	check_refused("incremental.snapshot.chunk.size", "1000001",
+		      "from 1 to 1000000");
+	check_refused("signal.poll.interval.ms", "0", "milliseconds");
+	check_refused("signal.file", "", "the path is empty");
+	check_refused("signal.kafka.topic", "t", "not built yet");
+}
+
 static void test_keys_without_meaning_are_warned_of(void **state)
 {
 	static const char *const keys[] = {
@@ -507,6 +574,7 @@ int main(void)
 	    cmocka_unit_test(test_masks_of_one_name_count_once),
 	    cmocka_unit_test(test_what_is_not_built_says_so),
 	    cmocka_unit_test(test_defaults_of_what_is_not_built_are_accepted),
+	    cmocka_unit_test(test_channels_of_signals_are_those_that_are_set),
 	    cmocka_unit_test(test_keys_without_meaning_are_warned_of),
 	    cmocka_unit_test(test_what_would_change_the_messages_is_refused),
 	    cmocka_unit_test(test_what_is_done_anyway_is_accepted),

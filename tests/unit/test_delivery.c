@@ -381,6 +381,114 @@ static void test_without_heartbeats_none_is_waited_for(void **state)
 	rig_close(&rig);
 }
 
+/* A sink that counts, and whose reader went away. */
+static enum status count_open(const struct sink_settings *settings, struct sink **out,
+			      struct error *err);
+static size_t counted;
+static size_t not_acknowledged;
+static enum status count_put(struct sink *sink, const struct message *message,
+			     struct error *err)
+{
+	(void)sink;
+	(void)message;
+	(void)err;
+	counted++;
+	return ST_OK;
+}
+static enum status count_flush(struct sink *sink, struct error *err)
+{
+	(void)sink;
+	return error_set(err, ST_CLOSED, "the reader went away");
+}
+static struct sink_count count_count(const struct sink *sink)
+{
+	(void)sink;
+	return (struct sink_count){.put = counted,
+				   .acknowledged = counted - not_acknowledged};
+}
+static const struct sink_kind count_kind = {.name = "count",
+					    .scheme = "count:",
+					    .open = count_open,
+					    .close = log_close,
+					    .put = count_put,
+					    .flush = count_flush,
+					    .count = count_count};
+static enum status count_open(const struct sink_settings *settings, struct sink **out,
+			      struct error *err)
+{
+	(void)settings;
+	(void)err;
+	counted = 0;
+	*out = calloc(1, sizeof **out);
+	(*out)->kind = &count_kind;
+	return ST_OK;
+}
+
+static void notify(struct rig *rig, enum notification_kind kind)
+{
+	static const struct notification_of of = {.is_incremental = true, .id = "x"};
+	struct error err;
+
+	check(delivery_notify(rig->delivery, kind, &of, &err), &err);
+}
+
+/* Where a later run goes on, of a row, a notification, two rows and another, if the
+ * reader had all but the last `missing`. */
+static uint64_t messages_had(size_t missing)
+{
+	uint64_t messages;
+	struct error err;
+	struct rig rig;
+
+	rig_open_to(&rig, &count_kind, "notification.sink.topic.name=notes");
+	rig.config.notification_channels = NOTIFICATION_SINK;
+	restore(&rig);
+	notify(&rig, NOTIFY_STARTED);
+	begin(&rig, 5);
+	insert(&rig, 1);
+	notify(&rig, NOTIFY_IN_PROGRESS);
+	insert(&rig, 2);
+	insert(&rig, 3);
+	notify(&rig, NOTIFY_COMPLETED);
+	assert_int_equal(counted, 6);
+	not_acknowledged = missing;
+	assert_int_equal(delivery_finish(rig.delivery, ST_CLOSED, &err), ST_OK);
+	messages = rig.kept->position.messages;
+	assert_int_equal(rig.kept->position.lsn, 0);
+	rig_close(&rig);
+	return messages;
+}
+
+static void test_notifications_are_none_of_a_transactions_messages(void **state)
+{
+	(void)state;
+	assert_int_equal(messages_had(0), 3);
+	assert_int_equal(messages_had(1), 3);
+	assert_int_equal(messages_had(2), 2);
+	assert_int_equal(messages_had(3), 1);
+	assert_int_equal(messages_had(4), 1);
+	assert_int_equal(messages_had(5), 0);
+	assert_int_equal(messages_had(6), 0);
+}
+
+static void test_notifications_go_to_the_sink_if_that_is_asked_for(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	/* That is a table's topic, which matters only if it is used. */
+	rig_open(&rig, "notification.sink.topic.name=db.t");
+	restore(&rig);
+	notify(&rig, NOTIFY_STARTED);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, "STARTED"), 0);
+	rig.config.notification_channels = NOTIFICATION_SINK;
+	notify(&rig, NOTIFY_STARTED);
+	flush(&rig);
+	assert_int_equal(lines_with(&rig, "STARTED"), 1);
+	rig_close(&rig);
+}
+
 static void test_an_audit_log_is_told_of_rows_and_of_other_settings(void **state)
 {
 	static const char was[] = "order.version=0\n";
@@ -427,6 +535,8 @@ int main(void)
 	    cmocka_unit_test(test_a_stop_acknowledges_what_was_put_by_then),
 	    cmocka_unit_test(test_heartbeats_come_when_they_are_due),
 	    cmocka_unit_test(test_without_heartbeats_none_is_waited_for),
+	    cmocka_unit_test(test_notifications_are_none_of_a_transactions_messages),
+	    cmocka_unit_test(test_notifications_go_to_the_sink_if_that_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

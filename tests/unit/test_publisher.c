@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -167,6 +168,45 @@ static void test_publisher_refuses_tables_of_the_encoders_topics(void **state)
 	settings.topic_prefix = "a";
 	settings.heartbeat_prefix = "a";
 	check_taken(&settings, "create table a(x)", "heartbeats");
+	settings = plain_settings();
+	settings.notification_topic = (char *)(uintptr_t) "app.a";
+	check_taken(&settings, "create table a(x)", "notifications");
+}
+
+static char announced[256]; /* topics, '|' behind each */
+
+static enum status note_topic(struct sink *sink, struct span topic, const char *table,
+			      bool is_keyless, struct error *err)
+{
+	size_t len = strlen(announced);
+
+	(void)sink;
+	(void)table;
+	(void)is_keyless;
+	(void)err;
+	(void)snprintf(announced + len, sizeof announced - len, "%.*s|", (int)topic.len,
+		       topic.bytes);
+	return ST_OK;
+}
+
+static const struct sink_kind told_kind = {
+    .name = "told", .put = counter_put, .announce = note_topic};
+
+static void test_publisher_announces_each_topic(void **state)
+{
+	struct encoder_settings settings = plain_settings();
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	settings.heartbeat_prefix = "beat";
+	settings.notification_topic = "notes";
+	rig_open_with(&rig, &settings, NULL, "create table t(x)");
+	rig.counter.sink.kind = &told_kind;
+	announced[0] = '\0';
+	assert_int_equal(start(&rig, &err), ST_OK);
+	assert_string_equal(announced, "beat.app|notes|app.t|");
+	rig_close(&rig);
 }
 
 static void test_publisher_counts_schema_changes_but_no_heartbeats(void **state)
@@ -333,6 +373,7 @@ int main(void)
 	    cmocka_unit_test(
 		test_publisher_refuses_a_table_of_the_reserved_topic_at_start),
 	    cmocka_unit_test(test_publisher_refuses_tables_of_the_encoders_topics),
+	    cmocka_unit_test(test_publisher_announces_each_topic),
 	    cmocka_unit_test(test_publisher_counts_schema_changes_but_no_heartbeats),
 	    cmocka_unit_test(test_publisher_lets_any_table_in_without_a_reserved_topic),
 	    cmocka_unit_test(

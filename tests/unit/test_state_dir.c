@@ -512,6 +512,8 @@ static void test_state_dir_removes_what_a_killed_first_start_left(void **state)
 	write_file(f, "audit-key", "x", 1);
 	file_path(f, "lost+found", path);
 	assert_int_equal(mkdir(path, 0700), 0);
+	file_path(f, "signals.sock", path);
+	assert_int_equal(mknod(path, S_IFSOCK | 0600, 0), 0);
 	state_dir_close(open_dir(f, true));
 	assert_true(file_exists(f, "audit-key"));
 	for (size_t i = 2; i < sizeof left / sizeof *left; i++) {

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src/deliver/other_settings.h -- which settings differ from those that the position
+ * was made with: a line for people, and one for an audit log.
+ *
+ * OWNERSHIP  All is borrowed for the call.
+ * THREADS    The one of the sink.
+ * ERRORS     Those of sink_put; ST_NOMEM.
+ */
+#ifndef OTHER_SETTINGS_H
+#define OTHER_SETTINGS_H
+
+#include "sinks/sink.h"
+#include "src/state/position_record.h"
+
+/* `path` of the state directory; `was` and `is` as src/config/shaping.h has them, `was`
+ * NULL if it is not known. */
+void other_settings_say(const char *path, const struct state_position *at,
+			const char *was, const char *is);
+enum status other_settings_put(struct sink *sink, uint64_t lsn, const char *was,
+			       const char *is, struct error *err) MUST_CHECK;
+
+#endif
