@@ -77,8 +77,8 @@ def test_property_without_value_is_wrong_usage(box):
 
 def test_property_not_built_yet_says_so(box):
     _, path = box.database(TABLE)
-    one_error(box.run(path, "-D", "signal.data.collection=signals"), 2,
-              "signal.data.collection")
+    one_error(box.run(path, "-D", "signal.kafka.topic=signals"), 2,
+              "signal.kafka.topic")
 
 
 def test_precise_decimals_are_refused(box):

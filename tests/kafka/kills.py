@@ -1,4 +1,5 @@
-"""kill -9 of rowtail and of the broker at random moments, while a writer goes on.
+"""kill -9 of rowtail and of the broker at random moments, while a writer goes on and
+snapshots are asked for.
 
 A read_committed consumer counts, by change_id: nothing lost, nothing repeated. The
 number of kills is that of the environment variable KILLS, by default 24.
@@ -6,6 +7,7 @@ number of kills is that of the environment variable KILLS, by default 24.
 
 import os
 import random
+import subprocess
 import threading
 import time
 
@@ -64,6 +66,26 @@ class Load:
             raise Failed("the writer failed: %s" % self.problem)
 
 
+def ask_for_snapshot(box, scene, chance):
+    """Whether rowtail is there to take it or not."""
+    tables = chance.sample(["a", "b", "c", "[ab]"], chance.randint(1, 2))
+    kind = chance.choice(["incremental", "incremental", "blocking"])
+    asked = subprocess.Popen(
+        [box.options.rowtail, "signal", "--state", scene.state, "execute-snapshot",
+         "--type", kind] + [part for t in tables for part in ("--table", t)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    box.opened.append(Asking(asked))
+
+
+class Asking:
+    def __init__(self, process):
+        self.process = process
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
 def kill_and_go_on(box, scene, broker, seed, kills, broker_share):
     """Returns what was counted, as text."""
     chance = random.Random(seed)
@@ -72,6 +94,8 @@ def kill_and_go_on(box, scene, broker, seed, kills, broker_share):
     killed = {"rowtail": 0, "broker": 0}
     try:
         for _ in range(kills):
+            if chance.random() < 0.6:
+                ask_for_snapshot(box, scene, chance)
             time.sleep(chance.choice([0.05, 0.3, 0.6, 1.2]) * chance.random())
             if chance.random() < broker_share:
                 broker.kill()
@@ -92,11 +116,14 @@ def kill_and_go_on(box, scene, broker, seed, kills, broker_share):
     scene.once()
     messages = scene.check()
     events = sum(m.is_event for m in messages)
+    rows = sum(m.is_row for m in messages)
     seen = len(scene.records(committed=False))
     expect(events > 30 * kills, "%d events only", events)
-    return ("%d kills of rowtail, %d of the broker, %d commits: %d events, lost 0,"
-            " repeated 0; %d messages of aborted transactions" % (
-                killed["rowtail"], killed["broker"], load.commits, events,
+    expect(rows > 100, "%d rows of snapshots only", rows)
+    return ("%d kills of rowtail, %d of the broker, %d commits: %d events, %d of them"
+            " rows of snapshots, lost 0, repeated 0; %d messages of aborted"
+            " transactions" % (
+                killed["rowtail"], killed["broker"], load.commits, events, rows,
                 seen - len(scene.records())))
 
 

@@ -78,7 +78,7 @@ class Scene:
     def check(self):
         """Each change once, in order, and the rows that result are the database's.
         Returns the messages."""
-        stream, replica = Stream(self.prefix), Replica()
+        stream, replica = Stream(self.prefix), Replica(is_whole=True)
         messages = self.messages()
         try:
             for message in stream.add(messages, clean=True):

@@ -88,6 +88,11 @@ class Message:
         return self.source["change_id"]
 
     @property
+    def is_row(self):
+        """A row of a snapshot, the first one or one that was asked for."""
+        return self.is_event and self.op == "r"
+
+    @property
     def is_catch_up(self):
         return self.headers.get(CATCH_UP) is True
 
@@ -103,11 +108,17 @@ class Message:
     def _timeless(self):
         value = self.value
         if value is not None:
-            value = {k: v for k, v in value.items() if not k.startswith("ts_")}
+            value = timeless(value)
+            if self.is_row:         # read again, at another time
+                value["source"] = timeless(self.source)
         return dump([self.topic, self.key, value, self.headers])
 
     def __repr__(self):
         return short(self.line.decode("utf-8", "replace").rstrip())
+
+
+def timeless(fields):
+    return {k: v for k, v in fields.items() if not k.startswith("ts_")}
 
 
 class Stream:
@@ -218,24 +229,40 @@ class Stream:
             self.previous_lsn, self.lsn = self.lsn, message.lsn
         want = dump([None if self.previous_lsn is None else str(self.previous_lsn),
                      str(self.lsn)])
+        if message.is_row and self.change_id > 1:   # its LSN is that of the last one
+            want = message.source["sequence"]
         if message.source["sequence"] != want:
             raise Mismatch("sequence %s, expected %s: %r" % (
                 message.source["sequence"], want, message))
 
 
 class Replica:
-    """Rows as events leave them. Each `before` must be the row that is there."""
+    """Rows as events leave them. Each `before` must be the row that is there, and if all
+    rows are known (`is_whole`), each row of an incremental snapshot."""
 
-    def __init__(self):
+    def __init__(self, is_whole=False):
+        self.is_whole = is_whole
+        self.is_begun = False       # the first snapshot is over, or there was none
         self.tables = {}            # lower-case name -> {key text: row} or [row]
 
     def apply(self, message):
         name = ascii_lower(message.table)
-        before, after = message.before, message.after
+        after = message.after
+        if self.is_whole and message.source["snapshot"] == "incremental":
+            rows = self.tables.get(name, [])
+            rows = rows if isinstance(rows, list) else rows.values()
+            if not any(same_row(r, after) for r in rows):
+                raise Mismatch("a row that no event has told of: %r" % message)
         rows = self.tables.setdefault(name, [] if message.key is None else {})
         if isinstance(rows, list):
             self._apply_without_key(rows, message)
-            return
+        else:
+            self._apply_with_key(rows, message)
+        self.is_begun |= not message.is_row or message.source["snapshot"] == "last"
+
+    @staticmethod
+    def _apply_with_key(rows, message):
+        before, after = message.before, message.after
         key = dump(message.key)
         if message.op in "ud":
             if key not in rows:
@@ -244,6 +271,10 @@ class Replica:
             if not same_row(rows[key], before):
                 raise Mismatch("before is %s, the row was %s" % (
                     short(before), short(rows[key])))
+        elif message.op == "r":
+            if key in rows and not same_row(rows[key], after):
+                raise Mismatch("the row is %s, events left %s" % (
+                    short(after), short(rows[key])))
         elif key in rows:
             raise Mismatch("%s of a row that is there: %r" % (message.op, message))
         if message.op == "d":
@@ -251,8 +282,7 @@ class Replica:
         else:
             rows[key] = after
 
-    @staticmethod
-    def _apply_without_key(rows, message):
+    def _apply_without_key(self, rows, message):
         if message.op in "ud":
             found = next((i for i, r in enumerate(rows)
                           if same_row(r, message.before)), None)
@@ -260,6 +290,8 @@ class Replica:
                 raise Mismatch("%s of a row that is not there: %r" % (
                     message.op, message))
             del rows[found]
+        if message.is_row and self.is_begun and any(same_row(r, message.after) for r in rows):
+            return
         if message.after is not None:
             rows.append(message.after)
 

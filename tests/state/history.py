@@ -11,6 +11,7 @@ import re
 from harness import expect
 from harness.events import Mismatch, same_value
 from harness.expect import ANY, Event, Renames, json_value, short
+from harness.state import ascii_lower
 
 from state.consumer import dump
 
@@ -56,6 +57,7 @@ class History:
         self.transactions = 0
         self.merged = 0             # transactions that are several
         self.merges = False         # there may be such, anywhere
+        self.chunk_rows = 0         # of snapshots that were asked for
 
     def add(self, state, unit):
         self.states.append(state)
@@ -129,6 +131,9 @@ class History:
     def tell(self, messages):
         """Takes new messages; all of a transaction must be among them."""
         for transaction in transactions(messages):
+            if transaction[0].is_row and self.at is not None:
+                self.on_demand(transaction)
+                continue
             self.transactions += 1
             catch_up = is_catch_up(transaction)
             merged = merged_total(transaction)
@@ -161,6 +166,19 @@ class History:
             raise Mismatch("the snapshot is of none of %d states: %s" % (
                 len(self.states), problem))
         self.at, self.checker = found, self.adopted
+
+    def on_demand(self, rows):
+        """A chunk of a snapshot that was asked for: each row is there as it is told."""
+        self.at = self.closure(self.at)
+        for message in rows:
+            self.chunk_rows += 1
+            found = {i for i in self.at if has_row(self.states[i], message)}
+            if not found:
+                raise Mismatch("a row that is in none of the states %s: %r" % (
+                    sorted(self.at), message))
+            self.at = found
+        self.checker.change_id = rows[-1].change_id
+        self.checker.previous_lsn = rows[-1].lsn
 
     def fits(self, transaction, events, ordered=True):
         """None if the lines are those of `events`, else what is wrong."""
@@ -257,11 +275,51 @@ class History:
                 self.now - i, self.kind(i + 1), self.step(i)[0][:3]))
 
 
+def rows_alike(table, rowid, values):
+    """Those of that rowid; WITHOUT ROWID, of that first value of the key."""
+    if table not in ROWS:
+        if len(ROWS) > 100:
+            ROWS.clear()
+        place = ROWS[table] = {}
+        for row in table.rows:
+            place.setdefault(handle(table, row[0], map(json_value, row[1:])),
+                             []).append(row)
+    return ROWS[table].get(handle(table, rowid, values), [])
+
+
+def handle(table, rowid, values):
+    return rowid if rowid is not None else packed_values(values)
+
+
+def packed_values(values):
+    return re.sub("(\ufffd)+", "\ufffd", dump(list(values)))
+
+
+ROWS = {}                           # of tables, as they were looked at last
+
+
+def has_row(state, message):
+    """The table of the state has the row of the message."""
+    table = state.tables.get(ascii_lower(message.table))
+    if table is None or list(message.after) != table.schema.names:
+        return False
+    rowid, values = message.source["rowid"], list(message.after.values())
+    for row in rows_alike(table, rowid, values):
+        if (rowid is None or rowid == row[0]) and all(map(same_value, values, row[1:])):
+            return True
+    return False
+
+
 def transactions(messages):
-    """Lists of the messages of one transaction each."""
-    groups, current, last = [], None, object()
+    """Lists of the messages of one transaction each; rows of chunks, and of snapshots
+    that end with a marker, are others."""
+    groups, current, last, ends = [], None, object(), 0
     for message in messages:
-        if message.is_event:
+        if message.is_row:
+            marker = message.source["snapshot"]
+            place = ("rows", message.lsn, marker == "incremental", ends)
+            ends += marker == "last"
+        elif message.is_event:
             place = str(message.lsn)
         elif message.is_tombstone:
             place = last

@@ -7,25 +7,31 @@ committed state to the next (history.py), with exact before images and numbers w
 gaps; what comes again after kill -9 must be the same message (consumer.py: Stream).
 """
 
+import contextlib
 import fcntl
+import json
 import os
 import pickle
+import re
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
 import time
 
 from harness.events import LineChecker, Mismatch, Settings
+from harness.expect import json_value, short
+from harness.state import ascii_lower
 from harness.tail import Tail, TailFailed, sanitizer_report
 from harness.writers import Writer, WriterFailed, WriterGone
 from oracle import oracle
 from oracle.oracle import SeedFailed, SeedRun
 from oracle.workload import Unit
 
-from state.consumer import Message, Stream
+from state.consumer import Message, Stream, dump
 from state.history import History
 
 CHECK_EVERY = 4                     # rounds, about
@@ -61,6 +67,7 @@ class ResumeRun(SeedRun):
         p.deep = p.deep and rng.random() < 0.5
         p.restores = rng.random() < 0.3
         p.excursions = rng.random() < 0.3
+        p.signals = rng.choice([0, 0, 1, 2, 5, 100]) if not settings.fake else 0
         p.slow_reader = rng.random() < 0.3 and not settings.fake
         p.backlog = rng.choice([None, None, 5000, 50000])
         p.slow_reader |= p.backlog is not None and not settings.fake
@@ -75,6 +82,7 @@ class ResumeRun(SeedRun):
         self.backup = None          # a copy of the database
         self.kills = 0
         self.runs = 0
+        self.asked = []             # snapshots whose signal was acknowledged
 
     # -- the application -------------------------------------------------------
 
@@ -199,6 +207,8 @@ class ResumeRun(SeedRun):
         checkpoints in between it may then have missed some."""
         command = [self.options.rowtail, self.path, "--state", self.directory]
         command += self.settings.arguments() + list(more)
+        if self.profile.signals:    # rows of a chunk
+            command += ["-D", "incremental.snapshot.chunk.size=%d" % self.profile.signals]
         if self.profile.backlog:
             command += ["-D", "journal.max.bytes=%d" % self.profile.backlog]
         self.runs += 1
@@ -296,19 +306,60 @@ class ResumeRun(SeedRun):
             timer = threading.Timer(rng.random() * 0.1, self.tail.process.send_signal,
                                     [sig])
             timer.start()
+        if self.profile.signals and rng.random() < 0.5:
+            self.send_signal()
         self.work(rng.choice([0, 1, 2, 4, 8]))
         if timer:
             timer.join()
         elif rng.random() < 0.6:
             time.sleep(rng.random() * 0.05)
 
+    # -- snapshots that are asked for ------------------------------------------
+
+    def send_signal(self):
+        """Something about a snapshot; what was acknowledged must happen."""
+        rng = self.rng
+        names = sorted(self.workload.state.tables)
+        kind = rng.choice(["execute"] * 6 + ["pause", "resume", "stop"])
+        chosen = rng.sample(names, rng.randint(0, len(names))) or names
+        asked = Asked(self, chosen)
+        data = {}
+        if kind == "execute":
+            data = {"type": rng.choice(["incremental"] * 4 + ["blocking"]),
+                    "data-collections": [pattern_of(n) for n in chosen]}
+        answer = ask(self.directory, {"id": asked.id, "type": kind + "-snapshot",
+                                      "data": data})
+        self.note("signal %s of %s: %s" % (kind, chosen, answer))
+        if answer is None or "error" in answer:
+            return
+        if kind == "stop":          # nobody knows which of them it was
+            self.asked = []
+        elif kind == "execute":
+            self.asked.append(asked)
+
+    def resume_snapshots(self):
+        """None is left paused."""
+        if not self.profile.signals:
+            return
+        self.start()
+        self.tail.wait_following(20)
+        deadline = time.monotonic() + 20 * self.options.slow
+        while ask(self.directory, {"type": "resume-snapshot"}) is None:
+            if time.monotonic() > deadline:
+                raise Mismatch("no answer to a signal")
+        self.finish(signal.SIGTERM)
+
     def check(self):
         """--once must tell all that is not told yet."""
+        self.resume_snapshots()
         self.start("--once")
         self.finish(timeout=60)
         messages = self.stream.messages[self.told:]
         self.history.tell(messages)
         self.history.complete()
+        for asked in self.asked:
+            asked.check(self)
+        self.asked = []
         self.told = len(self.stream.messages)
         self.history.forget()
         if not self.options.fake and self.rng.random() < 0.4:
@@ -389,6 +440,68 @@ class ResumeRun(SeedRun):
         if self.tail:
             lines.append("stderr: " + self.tail.error_text())
         return "\n".join(lines)
+
+
+class Asked:
+    """A snapshot: of each of its tables every row comes, or an event tells of it."""
+
+    def __init__(self, run, names):
+        self.id = "%d-%d" % (run.runs, run.rng.randrange(1 << 30))
+        self.tables = {n: run.workload.state.tables[n].schema.sql for n in names}
+        self.known = len(run.stream.messages)
+
+    def check(self, run):
+        told = {}
+        for message in run.stream.messages[self.known:]:
+            if message.is_event and message.after is not None:
+                told.setdefault(ascii_lower(message.table), set()).add(
+                    content(message.after.values()))
+        state = run.workload.state
+        for name, sql in self.tables.items():
+            table = state.tables.get(name)
+            if table is None or table.schema.sql != sql:
+                continue            # another table by now, or rows of other columns
+            for row in table.rows:
+                if content(map(json_value, row[1:])) not in told.get(name, ()):
+                    raise Mismatch("snapshot %s of %s lacks the row %s" % (
+                        self.id, name, short(row)))
+
+
+def content(values):
+    return re.sub("(\ufffd)+", "\ufffd", dump(list(values)))
+
+
+def pattern_of(name):
+    """A regular expression that is that name."""
+    return re.sub(r"([^A-Za-z0-9_ ])", r"\\\1", name)
+
+
+def ask(directory, message):
+    """Sends a signal; the answer, or None: nobody was there, or has answered soon."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            with open_folder(directory) as folder:
+                client.connect("/proc/self/fd/%d/signals.sock" % folder)
+            client.sendall(json.dumps(message).encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n"):
+                data = client.recv(4096)
+                if not data:
+                    return None
+                answer += data
+            return json.loads(answer)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def open_folder(directory):
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def run_seed(seed, options, settings, folder):

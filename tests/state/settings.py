@@ -149,12 +149,17 @@ def test_settings_that_differ_are_shown_once_and_salts_never(box):
 
 
 def test_a_snapshot_that_was_taken_is_not_taken_again_silently(box):
+    """But by `always`; and `rowtail signal` asks for another one."""
     writer, session = begun(box)
-    for asked in (["--snapshot"], ["-D", "snapshot.mode=always"],
-                  ["-D", "snapshot.mode=initial_only"]):
+    for asked in (["--snapshot"], ["-D", "snapshot.mode=initial_only"]):
         events = session.once(*asked)
         expect(not events, "%s", events)
         said = [e for e in session.errors if asked[-1] in e]
-        expect(len(said) == 1 and "first start only" in said[0], "%s", session.errors)
+        expect(len(said) == 1 and "first start only" in said[0] and
+               "rowtail signal" in said[0], "%s", session.errors)
     session.once("-D", "snapshot.mode=initial")
     expect(len(session.errors) == 1, "%s", session.errors)
+    events = session.once("-D", "snapshot.mode=always")
+    expect([e.op for e in events] == ["r"] * 3, "%s", events)
+    expect(not any("first start only" in e for e in session.errors), "%s",
+           session.errors)
