@@ -12,7 +12,7 @@ import signal
 
 from audit.log import Audited, TABLE, end, many, newest
 from harness.audit import Log
-from harness.box import Failed, NotRun, Options, TESTS, expect
+from harness.box import Failed, TESTS, expect, use_faults
 
 
 def names():
@@ -21,14 +21,6 @@ def names():
         with open(path) as source:
             found |= set(re.findall(r'FAULT_POINT\("(audit-[a-z-]+)"\)', source.read()))
     return found
-
-
-def use_faults(box):
-    """The program with places to be killed at."""
-    program = box.options.rowtail + "-faults"
-    if not os.access(program, os.X_OK):
-        raise NotRun("%s is not built" % os.path.basename(program))
-    box.options = Options(program, box.options.wrapper, box.options.slow)
 
 
 class Rounds:

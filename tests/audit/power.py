@@ -11,11 +11,10 @@ import re
 import shutil
 import signal
 
-from audit.kills import use_faults
 from audit.log import Audited, TABLE, many
 from faults.cuts import Disk, content, read_trace
 from harness.audit import Heads
-from harness.box import Failed, expect
+from harness.box import Failed, expect, use_faults
 
 MODES = ["none", "all", "calls", "calls", "sectors"]
 

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 
-from audit.kills import use_faults
 from audit.log import Audited, TABLE
-from harness.box import NotRun, expect
+from harness.box import NotRun, expect, use_faults
 
 ON = ("-D", "audit.process=true")
 FLAGS = 0x80 | 0x2 | 0x1                # FAN_REPORT_PIDFD, FAN_NONBLOCK, FAN_CLOEXEC

@@ -8,12 +8,11 @@ import os
 import shutil
 import subprocess
 
-from audit.kills import use_faults
 from audit.log import Audited, TABLE, Turned, many, newest
 from audit.other_program import run, unpacked
 from audit.proofs import root_of_line, take_apart
 from harness.audit import files_of, head_of, leaf_hash, read_file
-from harness.box import expect
+from harness.box import expect, use_faults
 
 WHY = "Art. 17 \u2013 \"she asked\""
 

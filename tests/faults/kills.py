@@ -28,14 +28,15 @@ MESSAGES = 20000                    # of one state directory; all are kept, and 
 
 
 def names():
-    """Of all places, from the sources, but for those of archives and audit logs
-    (tests/audit/kills.py)."""
+    """Of all places, from the sources, but for those of archives, of audit logs
+    (tests/audit/kills.py) and of snapshots on demand (tests/state/on_demand_kills.py)."""
     found = set()
     for path in glob.glob(os.path.join(os.path.dirname(TESTS), "s*", "**", "*.c"),
                           recursive=True):
         with open(path) as source:
             found |= set(re.findall(r'FAULT_POINT\("([a-z-]+)"\)', source.read()))
-    return {name for name in found - upkeep.names() if not name.startswith("audit-")}
+    return {name for name in found - upkeep.names()
+            if not name.startswith(("audit-", "snapshots-"))}
 
 
 class Chain:

@@ -61,6 +61,14 @@ class Result:
             self.err.decode("utf-8", "replace")[-1500:])
 
 
+def use_faults(box):
+    """The program with places to be killed at."""
+    program = box.options.rowtail + "-faults"
+    if not os.access(program, os.X_OK):
+        raise NotRun("%s is not built" % os.path.basename(program))
+    box.options = Options(program, box.options.wrapper, box.options.slow)
+
+
 class Box:
     """Cleans up all that was started with it."""
 

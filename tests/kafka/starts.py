@@ -23,7 +23,7 @@ def begun(box, name="app.db", rows=5, **more):
 
 def copy(source, target):
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.sock"))
 
 
 def position_topic(scene):

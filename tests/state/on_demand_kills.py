@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
+import signal
 import time
 
-from harness.box import expect
+from harness.box import TESTS, expect, use_faults
 from state.asking import NOTHING, chunks_of, contents, execute, rows, say, told
 from state.consumer import Message, Session
 from state.file_sink import Load, Output
@@ -187,6 +189,28 @@ def test_kills_at_once_after_the_answer(box):
     once_each(contents([Message(t) for t in output.lines()]), 50, 10)
 
 
+def test_kills_where_it_is_kept(box):
+    """While a chunk's place is written, and while the file of them is written anew."""
+    use_faults(box)
+    with open(os.path.join(os.path.dirname(TESTS), "src/state/snapshot_file.c")) as source:
+        names = sorted(set(re.findall(r'FAULT_POINT\("(.*)"\)', source.read())))
+    expect(len(names) > 1, "%s", names)
+    output = Filed(box, *chunks_of(1), mode=NOTHING)
+    output.begin()
+    # A long condition: what is kept of a chunk is long, too.
+    output.asks("b", more=["--where", "1 -- " + "x" * 3000])
+    for name in names:
+        for count in (1, 2):
+            tail = output.start(wait=False, env=dict(
+                os.environ, ROWTAIL_KILL="%s:%d" % (name, count)))
+            got = tail.wait_exit(60 * box.slow)
+            expect(got == -signal.SIGKILL, "%s: exit %s", name, got)
+            box.complain(tail.errors)
+    output.once()
+    once_each(contents([Message(t) for t in output.lines()], "b"), BIG)
+    return 2 * len(names)
+
+
 def test_a_stop_signal_is_not_forgotten(box):
     """Killed after the answer to stop-snapshot: no row comes any more."""
     output = Filed(box, *chunks_of(1), mode=NOTHING)
@@ -205,6 +229,7 @@ def test_a_stop_signal_is_not_forgotten(box):
 
 for function in (test_kills_in_the_middle, test_kills_in_the_middle_beside_a_writer,
                  test_kills_in_a_blocking_one_beside_a_writer, test_stops_in_the_middle,
-                 test_kills_and_stops_on_stdout, test_kills_at_once_after_the_answer):
+                 test_kills_and_stops_on_stdout, test_kills_at_once_after_the_answer,
+                 test_kills_where_it_is_kept):
     function.timeout = 120
 del function

@@ -40,7 +40,7 @@ static void seed(void)
 /* Its column n numbers the rows, in no order. */
 struct random_table {
 	struct catalog_fixture f;
-	char definition[400];
+	char definition[500];
 	char order[400]; /* of its tree, as ORDER BY */
 	int keys;        /* columns k0, k1, …; 0: a rowid table */
 	int next_n;
