@@ -13,8 +13,11 @@
 #include "src/base/quote.h"
 #include "src/base/time_text.h"
 
+#define TORN_BYTES 65536 /* of a file whose first write was torn, at most */
+
 struct scanner {
 	struct audit_scan *scan;
+	const struct audit_files *files;
 	struct audit_reader reader;
 	struct audit_check check;
 	uint64_t begun_at; /* where the last file began that has a whole line */
@@ -118,6 +121,24 @@ static bool is_first_line(struct span line)
 	return memcmp(line.bytes, start, len) == 0;
 }
 
+/* A power cut may have left zeros where the first sector of the first write was to be:
+ * in a file with the number of a first one, which nobody else makes. */
+static bool is_torn_start(const struct scanner *s, struct span line)
+{
+	const struct audit_files *files = s->files;
+	const struct audit_file *file = &files->list[0];
+	bool is_compressed;
+	uint64_t first;
+	struct stat st, named;
+
+	return s->scan->remembered == 0 && files->count == 1 && line.len > 0 &&
+	       line.bytes[0] == '\0' &&
+	       audit_files_number(file->path, &first, &is_compressed) && first == 0 &&
+	       file->is_open && fstat(file->fd, &st) == 0 && st.st_size <= TORN_BYTES &&
+	       lstat(file->path, &named) == 0 && named.st_dev == st.st_dev &&
+	       named.st_ino == st.st_ino;
+}
+
 /* The first line of a file. */
 static void begin_file(struct scanner *s, struct span line)
 {
@@ -191,7 +212,7 @@ static enum status scan_lines(struct scanner *s, struct error *err)
 			return err->status;
 		}
 		if (!is_whole && s->check.tree.count == 0) {
-			s->is_log = is_first_line(line);
+			s->is_log = is_first_line(line) || is_torn_start(s, line);
 		}
 		if (!s->is_log) {
 			return ST_OK;
@@ -231,7 +252,7 @@ static size_t find_first(const struct audit_scan *scan, const struct audit_files
 enum status audit_scan_run(struct audit_scan *scan, const struct audit_files *files,
 			   const char *path, struct error *err)
 {
-	struct scanner s = {.scan = scan, .is_log = true};
+	struct scanner s = {.scan = scan, .files = files, .is_log = true};
 	struct audit_check_settings settings = {
 	    .found = found, .on_head = on_head, .context = &s};
 	enum status status = audit_check_open(&s.check, &settings, err);

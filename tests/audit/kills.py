@@ -198,6 +198,36 @@ def test_a_new_file_that_was_never_whole_is_dropped(box):
     return 4
 
 
+def test_a_first_write_whose_first_sector_was_lost(box):
+    """Seen after a power cut: zeros, and behind them what was written. What has not the
+    name that only a log's first file has, or is too long, stays."""
+    audited = Rounds(box, 14).audited
+    first = audited.path + ".000000000000"
+    torn = bytes(512) + b'5e3"}\n{"n":1,"time":"2026-11-'
+    for name, data in ((audited.path, torn), (first, bytes(65537))):
+        with open(name, "wb") as file:
+            file.write(data)
+        result = audited.once(code=2)
+        expect("is no audit log" in result.error_lines[-1], "%s", result)
+        with open(name, "rb") as file:
+            expect(file.read() == data, "%s was written to", name)
+        os.remove(name)
+    with open(first, "wb") as file:
+        file.write(torn)
+    audited.once()
+    log = audited.matches()
+    expect(not log.of("gap"), "a gap")
+    with open(first, "r+b") as file:            # of a log that is known it is damage
+        file.write(bytes(512))
+        damaged = file.seek(0) or file.read()
+    for more in ([], ["--accept-gap"]):
+        result = audited.once(*more, code=2)
+        expect("is no audit log" in result.error_lines[-1], "%s", result)
+    with open(first, "rb") as file:
+        expect(file.read() == damaged, "it was written to")
+    return 4
+
+
 def test_each_step_of_what_goes(box):
     """The log says so first; what it says is gone may still be there."""
     use_faults(box)
