@@ -17,6 +17,7 @@ struct chunk {
 	const struct table *table;
 	struct chunk_told *told;
 	struct row_filter *filter; /* NULL: without `where` */
+	uint64_t bytes;            /* read of rows */
 	bool is_possible;
 	bool is_ended;       /* by us, before the end of the tree */
 	bool is_handed_on;   /* the error names the table, or is not ours */
@@ -215,8 +216,16 @@ static enum status look_at(struct chunk *chunk, struct at_hand *row, struct erro
 	if (status != ST_OK) {
 		return status;
 	}
+	chunk->bytes += row->len;
 	chunk->told->looked_at++;
 	return turn_to_next(chunk, err);
+}
+
+/* By what was read, not by time: whoever reads it again ends at the same row. */
+static bool is_enough(const struct chunk *chunk)
+{
+	return chunk->told->looked_at >= chunk->ask->most_rows ||
+	       chunk->bytes >= CHUNK_BYTES;
 }
 
 static enum status visit(void *context, const struct page *page, uint32_t index,
@@ -248,7 +257,7 @@ static enum status visit(void *context, const struct page *page, uint32_t index,
 		}
 	}
 	chunk->told->is_done = order >= 0;
-	chunk->is_ended = order >= 0 || chunk->told->looked_at >= chunk->ask->most_rows;
+	chunk->is_ended = order >= 0 || is_enough(chunk);
 	return chunk->is_ended ? ST_END : ST_OK;
 }
 

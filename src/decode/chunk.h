@@ -7,6 +7,9 @@
  * from another moment of the database. A row that is there all the time then comes
  * exactly once, one that comes or goes between chunks at most once.
  *
+ * How far a chunk goes is a matter of its rows alone, so that the same one can be read
+ * from the same moment once more.
+ *
  * A table whose order is not known (row_key_order_is_known) is read whole.
  *
  * OWNERSHIP  What a struct chunk_ask points to is borrowed for the call.
@@ -26,6 +29,9 @@
 #include "btree/page_source.h"
 #include "schemas/change.h"
 #include "schemas/row_key.h"
+
+/* A chunk ends with the row that makes it so long: transactions wait meanwhile. */
+#define CHUNK_BYTES (1u << 20)
 
 /* Can its rows be read some at a time? */
 bool chunk_is_possible(const struct table *table);

@@ -554,6 +554,54 @@ static void test_a_chunk_reads_no_page_that_lies_before_or_behind_it(void **stat
 	}
 }
 
+static void test_long_rows_end_a_chunk_early_and_at_the_same_one_each_time(void **state)
+{
+	static const char *const tables[] = {
+	    "create table t(n integer primary key, v)",
+	    "create table t(n primary key, v) without rowid"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct chunk_told told = {.is_done = false};
+		struct catalog_fixture f;
+		struct row_key until;
+		struct error err;
+
+		fixture_open(&f, tables[i]);
+		fixture_run(&f, "with recursive c(i) as (select 0 union all select "
+				"i + 1 from c where i < 7) insert into t select i, "
+				"zeroblob(400000) from c");
+		fixture_read(&f, NULL);
+		row_key_init(&told.last);
+		row_key_init(&until);
+		last_key(&f, &until);
+		for (int again = 0; again < 2; again++) {
+			told.last.is_set = false;
+			got.count = 0;
+			for (size_t want = 3; want < 8; want += 3) {
+				must(read_chunk(&f, &until, 100, NULL, &told, &got,
+						&err),
+				     &err);
+				assert_int_equal(got.count, want);
+				assert_false(told.is_done);
+			}
+			must(read_chunk(&f, &until, 100, NULL, &told, &got, &err),
+			     &err);
+			assert_true(told.is_done);
+			assert_int_equal(got.count, 8);
+			assert_int_equal(got.n[7], 7);
+		}
+		/* What is not given is not read, as far as it lies elsewhere. */
+		told.last.is_set = false;
+		must(read_chunk(&f, &until, 100, "n = 7", &told, &got, &err), &err);
+		assert_int_equal(told.looked_at, 8);
+		assert_int_equal(told.given, 1);
+		row_key_clear(&told.last);
+		row_key_clear(&until);
+		fixture_close(&f);
+	}
+}
+
 static void test_an_empty_table_gives_nothing(void **state)
 {
 	static const char *const tables[] = {"create table t(n)",
@@ -988,6 +1036,8 @@ int main(void)
 	    cmocka_unit_test(test_a_row_that_is_there_all_the_time_comes_once),
 	    cmocka_unit_test(test_a_chunk_reads_no_page_that_lies_before_or_behind_it),
 	    cmocka_unit_test(test_an_empty_table_gives_nothing),
+	    cmocka_unit_test(
+		test_long_rows_end_a_chunk_early_and_at_the_same_one_each_time),
 	    cmocka_unit_test(test_who_takes_the_rows_may_end_it_and_nothing_is_lost),
 	    cmocka_unit_test(
 		test_rows_that_do_not_fulfil_the_condition_count_as_looked_at),
