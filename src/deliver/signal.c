@@ -68,12 +68,16 @@ static struct shown show(struct span bytes, size_t most)
 static enum status wrong(const struct raw *raw, const char *what, struct error *err)
 {
 	if (raw->line.bytes) {
-		return error_set(err, ST_CONFIG, "the signal %s: %s",
-				 show(raw->line, SHOWN_DATA).text, what);
+		(void)error_set(err, ST_CONFIG, "the signal %s: %s",
+				show(raw->line, SHOWN_DATA).text, what);
+	} else {
+		(void)error_set(err, ST_CONFIG, "the signal %s of type %s with %s: %s",
+				show(raw->id, SHOWN_ID).text,
+				show(raw->type, SHOWN_TYPE).text,
+				show(raw->data, SHOWN_DATA).text, what);
 	}
-	return error_set(err, ST_CONFIG, "the signal %s of type %s with %s: %s",
-			 show(raw->id, SHOWN_ID).text, show(raw->type, SHOWN_TYPE).text,
-			 show(raw->data, SHOWN_DATA).text, what);
+	utf8_make_safe(err->text); /* `what` may quote bytes of it, too */
+	return ST_CONFIG;
 }
 
 static enum status wrong_member(const struct raw *raw, const char *member,

@@ -25,6 +25,7 @@ from audit_figures import AuditFigures  # noqa: E402
 from figures import Figures, is_counted  # noqa: E402
 from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
+from snapshot_figures import SnapshotFigures  # noqa: E402
 from state_figures import StateFigures  # noqa: E402
 
 MIB = 1 << 20
@@ -143,6 +144,7 @@ def all_rows():
               "<=", None, None, ms)
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
+    yield from asked_rows()
     yield from state_rows()
     yield from slow_disk_rows()
     yield Row("sql", "sql: one row by key out of an archive of the large database with"
@@ -152,6 +154,19 @@ def all_rows():
     yield from archive_rows()
     yield from audit_rows()
     yield from kafka_rows()
+
+
+def asked_rows():
+    yield Row("asked", "snapshot on demand, rows/s / --snapshot", "asked-rate",
+              key("ratio"), ">=", 0.5, 0.8, ratio)
+    yield Row("asked", "snapshot on demand, memory beyond following", "asked-rate",
+              key("memory"), "<=", 16 * MIB, 4 * MIB, mib)
+    yield Row("asked", "snapshot on demand, from `rowtail signal` to the first row",
+              "asked-first", key("ms"), "<=", 50, 10, ms)
+    yield Row("asked", "commit to line at 1,000 commits/s, added by a snapshot on demand:"
+              " p99", "asked-latency", key("p99_ms"), "<=", 20, 5, ms)
+    yield Row("asked", "throughput beside a snapshot on demand / without: flat out,"
+              " one-row", "asked-live one-row", key("speed"), ">=", 0.97, 1.0, ratio)
 
 
 def audit_rows():
@@ -275,6 +290,10 @@ def make_run(figures, source, number):
         return figures.archive.live(detail, alone_first=number % 2 == 0)
     if kind == "audit-live":
         return figures.audit.live(detail, file_first=number % 2 == 0)
+    if kind == "asked-live":
+        return figures.asked.live(detail, alone_first=number % 2 == 0)
+    if kind.startswith("asked-"):
+        return getattr(figures.asked, kind[6:])()
     if kind.startswith("audit-"):
         return getattr(figures.audit, kind[6:])()
     if kind.startswith("archive-"):
@@ -431,6 +450,7 @@ def main():
             "archive-files", "archive-events", "archive-far"} & set(sources):
         figures.prepare_large()
     figures.state = StateFigures(figures)
+    figures.asked = SnapshotFigures(figures)
     figures.kafka = KafkaFigures(figures)
     figures.archive = ArchiveFigures(figures)
     figures.audit = AuditFigures(figures)

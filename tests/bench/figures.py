@@ -56,17 +56,17 @@ class Figures:
     def prepare(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.template.exists():
-            self._make(self.template, TABLE_ROWS)
+            self.make(self.template, TABLE_ROWS)
 
     def prepare_large(self):
         """Made once, and read so that it is in the page cache."""
         if not self.large.exists():
-            self._make(self.large, self.plan.large_mb * 1_048_576 // ROW_BYTES)
+            self.make(self.large, self.plan.large_mb * 1_048_576 // ROW_BYTES)
         with open(self.large, "rb") as file:
             while file.read(1 << 24):
                 pass
 
-    def _make(self, path, rows):
+    def make(self, path, rows):
         unfinished = path.with_suffix(".unfinished")
         for leftover in self.folder.glob(unfinished.name + "*"):
             leftover.unlink()
@@ -332,11 +332,11 @@ class Figures:
         """All rows of a table, against SQLite's shell, into the same kind of pipe."""
         path = self.folder / "snapshot.db"
         if not path.exists():
-            self._make(path, self.plan.rows)
-        shell = self._pipe_run(
+            self.make(path, self.plan.rows)
+        shell = self.pipe_run(
             ["sqlite3", "-json", str(path), "SELECT * FROM t"], self.plan.rows
         )
-        ours = self._pipe_run(
+        ours = self.pipe_run(
             [
                 str(self.rowtail),
                 str(path),
@@ -353,7 +353,7 @@ class Figures:
             "shell_rows_s": self.plan.rows / shell["seconds"],
         }
 
-    def _pipe_run(self, command, rows):
+    def pipe_run(self, command, rows):
         started_s = time.monotonic()
         program = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE

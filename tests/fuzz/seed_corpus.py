@@ -4,8 +4,8 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3, fuzz_audit and fuzz_told, and fuzz_ltx and
-fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
+Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3, fuzz_audit, fuzz_told and fuzz_signal, and
+fuzz_ltx and fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
 """
 
 import pathlib
@@ -173,12 +173,32 @@ def seed_told(folder):
     write(folder, "rows", text.encode())
 
 
+def seed_signals(folder):
+    """Signals of a stranger, and what was asked for as the state directory keeps it."""
+    signals = {
+        "log": '{"id":"1","type":"log","data":{"message":"at {}"}}',
+        "snapshot": '{"id":"a","type":"execute-snapshot","data":{"data-collections":["t","u.*"],'
+                    '"type":"blocking","additional-conditions":[{"data-collection":"t",'
+                    '"filter":"a > 1"}],"surrogate-key":"a"}}',
+        "text": '{"type":"stop-snapshot","data":"{\\"data-collections\\":[\\"t\\"]}"}',
+        "pause": '{"id":7,"type":"pause-snapshot"}'}
+    for name, text in signals.items():
+        write(folder, name, text.encode())
+    write(folder, "kept", (
+        '{"paused":true,"asked":[{"id":"a","blocking":false,"conditions":["a > 1"],'
+        '"tables":[["t",1],["u",0]],"at":1,"begun":true,"shape":31,"after":5,"until":9,'
+        '"rows":3,"total":8},{"id":"b","blocking":true,"conditions":[],"tables":[["w",0]],'
+        '"at":0,"begun":true,"shape":7,"after":null,"until":"0317026162","rows":0,'
+        '"total":0}]}\nfile 12 40 40 c0ffee00c0ffee').encode())
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
     seed_answers(out / "fuzz_s3")
     seed_logs(out / "fuzz_audit")
     seed_told(out / "fuzz_told")
+    seed_signals(out / "fuzz_signal")
     seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
         for page_size in PAGE_SIZES:

@@ -41,6 +41,9 @@ static void check_bad(const char *type, const char *data, const char *what)
 		fail_msg("\"%s\" is not in: %s", what, err.text);
 	}
 	assert_non_null(strstr(err.text, "an-id"));
+	for (const char *c = err.text; *c; c++) {
+		assert_true((unsigned char)*c >= ' ');
+	}
 }
 
 /* ---- what is taken ---- */
@@ -148,6 +151,9 @@ static void test_what_is_wrong_is_said_with_the_signal(void **state)
 	static const char *const bad[][3] = {
 	    {"execute-snapshot", "{", "its data is no JSON object"},
 	    {"execute-snapshot", "[]", "its data is no JSON object"},
+	    {"execute-snapshot", "{\\\n\x1b", "its data is no JSON object"},
+	    {"execute-snapshot", "{\"data-collections\":[\"a\\n(\"]}",
+	     "does not compile"},
 	    {"execute-snapshot", "{} x", "its data is no JSON object"},
 	    {"execute-snapshot", "{}", "data-collections"},
 	    {"execute-snapshot", "{\"data-collections\":[]}", "data-collections"},
