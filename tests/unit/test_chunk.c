@@ -148,9 +148,14 @@ static void bind_random(sqlite3_stmt *insert, int index, int max_len)
 				       1.0,
 				       9223372036854775807.0};
 
+	/* SQLite compares the large ones with reals in 80 bits, valgrind has 64. */
+	uint32_t first = getenv("ROWTAIL_TEST_WRAPPED") ? 2 : 0;
+	uint32_t count = getenv("ROWTAIL_TEST_WRAPPED") ? 3 : 9;
+
 	switch (random_below(6)) {
 	case 0:
-		sqlite3_bind_int64(insert, index, integers[random_below(9)]);
+		sqlite3_bind_int64(insert, index,
+				   integers[first + random_below(count)]);
 		break;
 	case 1:
 		sqlite3_bind_int64(insert, index, (int64_t)random_below(2000) - 1000);

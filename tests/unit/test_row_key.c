@@ -133,6 +133,17 @@ static sqlite3_stmt *prepare_order(sqlite3 *db, const char *collation)
 	return statement;
 }
 
+/* SQLite compares a large integer with a real in 80 bits, valgrind has 64. */
+static bool is_beyond_valgrind(const struct value *a, const struct value *b)
+{
+	const struct value *integer = a->class == VALUE_INTEGER ? a : b;
+	const struct value *other = integer == a ? b : a;
+
+	return getenv("ROWTAIL_TEST_WRAPPED") && integer->class == VALUE_INTEGER &&
+	       other->class == VALUE_REAL &&
+	       (integer->integer > (1LL << 53) || integer->integer < -(1LL << 53));
+}
+
 static void test_order_is_sqlites_own(void **state)
 {
 	static const char *const names[] = {"binary", "nocase", "rtrim"};
@@ -156,6 +167,9 @@ static void test_order_is_sqlites_own(void **state)
 
 			make_value(&a);
 			make_value(&b);
+			if (is_beyond_valgrind(&a.value, &b.value)) {
+				continue;
+			}
 			bind(statement, 1, &a.value);
 			bind(statement, 2, &b.value);
 			assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
