@@ -275,10 +275,13 @@ def suite_checks(suite, options, settings):
 
 
 def added_up(notes):
-    """Notes that are no texts become one."""
+    """Notes that are no texts become one of each kind."""
     texts = [n for n in notes if isinstance(n, str)]
-    sums = [n for n in notes if not isinstance(n, str)]
-    return texts + ([functools.reduce(operator.add, sums)] if sums else [])
+    kinds = {}
+    for note in notes:
+        if not isinstance(note, str):
+            kinds.setdefault(type(note), []).append(note)
+    return texts + [functools.reduce(operator.add, sums) for sums in kinds.values()]
 
 
 def main():
