@@ -171,23 +171,86 @@ void connect_schema_add_envelope(struct buffer *b, const char *prefix,
 	buffer_add_char(b, '}');
 }
 
-void connect_schema_add_key(struct buffer *b, const char *prefix,
-			    const struct connect_field *columns, size_t count)
+/* Behind those that are there. */
+static void add_more(struct buffer *b, struct span more)
+{
+	if (more.len > 0 && b->len > 0 && b->bytes[b->len - 1] == '[') {
+		more.bytes++; /* the comma */
+		more.len--;
+	}
+	buffer_add(b, more.bytes, more.len);
+}
+
+static void add_row_alone(struct buffer *b, const char *prefix, const char *suffix,
+			  const struct connect_field *columns, size_t count,
+			  struct span more)
 {
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
 	add_columns(b, columns, count);
-	end_struct(b, false, prefix, ".Key", 0);
+	add_more(b, more);
+	end_struct(b, false, prefix, suffix, 0);
 	buffer_add_char(b, '}');
+}
+
+void connect_schema_add_key(struct buffer *b, const char *name,
+			    const struct connect_field *columns, size_t count,
+			    struct span more)
+{
+	add_row_alone(b, name, "", columns, count, more);
+}
+
+void connect_schema_add_flat(struct buffer *b, const char *prefix,
+			     const struct connect_field *columns, size_t count,
+			     struct span more)
+{
+	add_row_alone(b, prefix, ".Value", columns, count, more);
+}
+
+void connect_schema_add_member(struct buffer *b, enum connect_member type,
+			       bool optional, const char *name)
+{
+	static const char *const more[] = {
+	    [MEMBER_STRING] = "",
+	    [MEMBER_INT64] = "",
+	    [MEMBER_SNAPSHOT_MARK] =
+		",\"name\":\"io.debezium.data.Enum\",\"version\":1,\"parameters\":{"
+		"\"allowed\":\"" SNAPSHOT_MARKS "\"}",
+	    [MEMBER_JSON] = ",\"name\":\"io.debezium.data.Json\",\"version\":1",
+	};
+
+	buffer_add_str(b, name ? "," : "");
+	add_type(b, type == MEMBER_INT64 ? "int64" : "string", optional);
+	buffer_add_str(b, more[type]);
+	if (name) {
+		add_field_name(b, name);
+	} else {
+		buffer_add_char(b, '}');
+	}
 }
 
 /* ---- other messages ---- */
 
-void connect_schema_add_transaction_key(struct buffer *b)
+void connect_schema_add_control_key(struct buffer *b, enum control_message of,
+				    const char *name, struct span more)
 {
+	static const struct {
+		const char *field, *name;
+	} keys[CONTROL_MESSAGES] = {
+	    [CONTROL_TRANSACTION] =
+		{"id", "io.debezium.connector.common.TransactionMetadataKey"},
+	    [CONTROL_SCHEMA_CHANGE] = {"databaseName",
+				       "io.debezium.connector.sqlite.SchemaChangeKey"},
+	    [CONTROL_HEARTBEAT] = {"serverName",
+				   "io.debezium.connector.common.ServerNameKey"},
+	    [CONTROL_MESSAGE] = {"prefix", "io.debezium.connector.sqlite.MessageKey"},
+	    [CONTROL_NOTIFICATION] =
+		{"id", "io.debezium.connector.common.NotificationKey"},
+	};
+
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
-	add_field(b, "string", false, "id");
-	end_struct(b, false, "io.debezium.connector.common.TransactionMetadataKey", "",
-		   1);
+	add_field(b, "string", false, keys[of].field);
+	add_more(b, more);
+	end_struct(b, false, name ? name : keys[of].name, "", 1);
 	buffer_add_char(b, '}');
 }
 
@@ -211,14 +274,6 @@ void connect_schema_add_transaction_value(struct buffer *b)
 	buffer_add_char(b, '}');
 }
 
-void connect_schema_add_message_key(struct buffer *b)
-{
-	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
-	add_field(b, "string", false, "prefix");
-	end_struct(b, false, "io.debezium.connector.sqlite.MessageKey", "", 1);
-	buffer_add_char(b, '}');
-}
-
 void connect_schema_add_message_value(struct buffer *b)
 {
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
@@ -234,27 +289,11 @@ void connect_schema_add_message_value(struct buffer *b)
 	buffer_add_char(b, '}');
 }
 
-void connect_schema_add_heartbeat_key(struct buffer *b)
-{
-	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
-	add_field(b, "string", false, "serverName");
-	end_struct(b, false, "io.debezium.connector.common.ServerNameKey", "", 1);
-	buffer_add_char(b, '}');
-}
-
 void connect_schema_add_heartbeat_value(struct buffer *b)
 {
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
 	add_field(b, "int64", false, "ts_ms");
 	end_struct(b, false, "io.debezium.connector.common.Heartbeat", "", 1);
-	buffer_add_char(b, '}');
-}
-
-void connect_schema_add_notification_key(struct buffer *b)
-{
-	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
-	add_field(b, "string", false, "id");
-	end_struct(b, false, "io.debezium.connector.common.NotificationKey", "", 1);
 	buffer_add_char(b, '}');
 }
 
@@ -327,14 +366,6 @@ static void add_table_changes(struct buffer *b)
 	buffer_add_char(b, '}');
 	add_optional(b, false);
 	add_field_name(b, "tableChanges");
-}
-
-void connect_schema_add_schema_change_key(struct buffer *b)
-{
-	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");
-	add_field(b, "string", false, "databaseName");
-	end_struct(b, false, "io.debezium.connector.sqlite.SchemaChangeKey", "", 1);
-	buffer_add_char(b, '}');
 }
 
 void connect_schema_add_schema_change_value(struct buffer *b)

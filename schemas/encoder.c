@@ -20,8 +20,9 @@
 #include <string.h>
 
 #include "schemas/audit_line.h"
-#include "schemas/context_headers.h"
-#include "schemas/key_header.h"
+#include "schemas/control_topics.h"
+#include "schemas/event_headers.h"
+#include "schemas/flat_value.h"
 #include "schemas/message_heads.h"
 #include "schemas/source_block.h"
 #include "schemas/table_plan.h"
@@ -34,22 +35,16 @@
 #include "src/base/clock.h"
 
 #define CLOCK_EVENTS 64 /* ts_ms, ts_us and ts_ns are at most as many events old */
-/* newkey or oldkey, rowtail.catch_up, rowtail.merged, and who sent it */
-#define HEADERS_MAX (3 + CONTEXT_HEADERS)
 /* Constant parts of a value, brackets and numbers between the pieces. */
 #define VALUE_MARGIN 256
 
 struct encoder {
 	struct encoder_settings settings;
-	struct buffer transaction_topic;
-	struct buffer schema_topic;
-	struct buffer message_topic;
-	struct buffer heartbeat_topic; /* empty: no heartbeats */
+	const struct flat *flat; /* values are flat; NULL: they are not */
+	struct control_topics topics;
 	struct source_block source;
 	struct message_heads heads;
 	struct audit_lines audit;
-	struct context_headers sender; /* with extended.headers.enabled */
-	bool has_context;
 
 	uint64_t change_id;
 	uint64_t previous_lsn; /* valid if has_previous */
@@ -59,8 +54,9 @@ struct encoder {
 	uint64_t serial; /* counts transactions; 0 before the first */
 	struct encoder_transaction txn;
 	struct transaction_context who;
-	bool who_is_new;       /* the next two do not have it yet */
+	bool who_is_new;       /* what follows, and the tail, do not have it yet */
 	struct buffer context; /* fields behind the times; audit lines have their own */
+	struct buffer context_parts[CONTEXT_PARTS]; /* each alone, where it is flat */
 	uint64_t event_count;
 	uint64_t message_count;
 	struct buffer block; /* },"transaction":{"id":"5","total_order": */
@@ -69,6 +65,7 @@ struct encoder {
 	struct buffer collection_names;
 
 	/* Of the last look at the clock: */
+	int64_t now_ns;
 	struct buffer tail; /* from behind source or the counts to the end */
 	size_t tail_op;     /* offset of the operation's letter */
 
@@ -76,15 +73,9 @@ struct encoder {
 	struct buffer value;
 	struct buffer key;
 	struct buffer other_key;
-	struct buffer other_header; /* the same for Connect's header converter */
 	struct buffer control_key;
 	struct buffer control_value;
-	struct buffer catch_up; /* values of headers */
-	struct buffer merged;
-	/* [0] is the event's own (newkey, oldkey), behind it those of the transaction.
-	 */
-	struct message_header headers[HEADERS_MAX];
-	size_t transaction_header_count;
+	struct event_headers headers;
 };
 
 static const struct span absent = {NULL, 0};
@@ -94,11 +85,6 @@ static struct span span_of(const struct buffer *b)
 	return (struct span){b->bytes, b->len};
 }
 
-static struct span text_span(const char *text)
-{
-	return (struct span){text, text ? strlen(text) : 0};
-}
-
 static enum status out_of_memory(struct error *err)
 {
 	return error_no_memory(err, "an event");
@@ -106,56 +92,37 @@ static enum status out_of_memory(struct error *err)
 
 /* ---- open and close ---- */
 
-static void add_constants(struct encoder *e, const struct encoder_settings *settings)
+/* Fields of the context are there only with a context. */
+static enum status check_flat(const struct encoder *e, struct error *err)
 {
-	source_block_open(&e->source, settings);
-	topic_name_add(&e->transaction_topic, settings->topic_prefix,
-		       settings->topic_delimiter, settings->topic_transaction);
-	topic_name_add(&e->schema_topic, settings->topic_prefix, "", "");
-	topic_name_add(&e->message_topic, settings->topic_prefix,
-		       settings->topic_delimiter, "message");
-	if (settings->heartbeat_prefix) {
-		topic_name_add(&e->heartbeat_topic, settings->heartbeat_prefix,
-			       settings->topic_delimiter, settings->topic_prefix);
+	if (e->flat && !e->settings.context_table && flat_has_context(e->flat)) {
+		return error_set(err, ST_CONFIG,
+				 "transforms add a field of the context, which needs "
+				 "transaction.context.table; set it, or leave the field "
+				 "out of add.fields and add.headers");
 	}
-}
-
-/* Schemas, and headers that are always the same. */
-static enum status make_heads(struct encoder *e, const char *topic_prefix,
-			      struct error *err)
-{
-	if (e->settings.schemas &&
-	    !message_heads_make(&e->heads,
-				e->settings.header_form == HEADER_WITH_SCHEMA)) {
-		return out_of_memory(err);
-	}
-	message_begin(&e->catch_up, &e->heads.boolean);
-	buffer_add_str(&e->catch_up, "true");
-	message_end(&e->catch_up, &e->heads.boolean);
-	return e->has_context ? context_headers_make(&e->sender, topic_prefix,
-						     &e->heads.string, err)
-			      : ST_OK;
-}
-
-static bool constants_ok(const struct encoder *e)
-{
-	return source_block_ok(&e->source) && buffer_ok(&e->transaction_topic) &&
-	       buffer_ok(&e->schema_topic) && buffer_ok(&e->heartbeat_topic) &&
-	       buffer_ok(&e->message_topic) && buffer_ok(&e->catch_up);
+	return ST_OK;
 }
 
 /* Fill the encoder from its settings. */
 static enum status set_up(struct encoder *e, const struct encoder_settings *settings,
 			  struct error *err)
 {
-	enum status status;
-
 	e->settings = *settings;
 	e->audit.full_rows = settings->audit_full_rows;
-	e->has_context = settings->context_headers && settings->wants_keys;
-	add_constants(e, settings);
-	status = make_heads(e, settings->topic_prefix, err);
-	return status != ST_OK || constants_ok(e) ? status : out_of_memory(err);
+	e->flat = settings->audit_lines ? NULL : transforms_flat(settings->transforms);
+	source_block_open(&e->source, settings);
+	if (check_flat(e, err) != ST_OK ||
+	    control_topics_make(&e->topics, settings, err) != ST_OK) {
+		return err->status;
+	}
+	if (!source_block_ok(&e->source) ||
+	    (settings->schemas &&
+	     !message_heads_make(&e->heads, &e->topics,
+				 settings->header_form == HEADER_WITH_SCHEMA))) {
+		return out_of_memory(err);
+	}
+	return event_headers_open(&e->headers, &e->settings, &e->heads, err);
 }
 
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
@@ -181,12 +148,12 @@ void encoder_close(struct encoder *encoder)
 	if (!encoder) {
 		return;
 	}
-	buffer_clear(&encoder->schema_topic);
-	buffer_clear(&encoder->message_topic);
+	control_topics_clear(&encoder->topics);
 	transaction_context_clear(&encoder->who);
 	buffer_clear(&encoder->context);
-	buffer_clear(&encoder->heartbeat_topic);
-	buffer_clear(&encoder->transaction_topic);
+	for (size_t i = 0; i < CONTEXT_PARTS; i++) {
+		buffer_clear(&encoder->context_parts[i]);
+	}
 	source_block_clear(&encoder->source);
 	buffer_clear(&encoder->block);
 	free(encoder->collections);
@@ -195,14 +162,11 @@ void encoder_close(struct encoder *encoder)
 	buffer_clear(&encoder->value);
 	buffer_clear(&encoder->key);
 	buffer_clear(&encoder->other_key);
-	buffer_clear(&encoder->other_header);
 	buffer_clear(&encoder->control_key);
 	buffer_clear(&encoder->control_value);
-	buffer_clear(&encoder->merged);
-	buffer_clear(&encoder->catch_up);
 	audit_lines_clear(&encoder->audit);
 	message_heads_clear(&encoder->heads);
-	context_headers_clear(&encoder->sender);
+	event_headers_clear(&encoder->headers);
 	free(encoder);
 }
 
@@ -255,7 +219,7 @@ static bool has_block(const struct encoder *e)
 
 static void build_tail(struct encoder *e)
 {
-	int64_t now_ns = clock_wall_ns();
+	int64_t now_ns = e->now_ns = clock_wall_ns();
 
 	buffer_reset(&e->tail);
 	buffer_add_str(&e->tail, has_block(e) ? "},\"op\":\""
@@ -280,42 +244,19 @@ static void build_context(struct encoder *e)
 		audit_lines_begin(&e->audit, &e->txn, &e->who);
 		return;
 	}
+	for (size_t i = 0; e->flat && e->settings.context_table && i < CONTEXT_PARTS;
+	     i++) {
+		buffer_reset(&e->context_parts[i]);
+		transaction_context_add_one(&e->who, (enum context_part)i,
+					    encoder_transaction_is_joined(&e->txn),
+					    e->settings.schemas, &e->context_parts[i]);
+	}
 	if (e->settings.context_table) {
 		transaction_context_add_fields(&e->who,
 					       encoder_transaction_is_joined(&e->txn),
 					       e->settings.schemas, &e->context);
 	}
 	build_tail(e);
-}
-
-static void add_transaction_header(struct encoder *e, const char *name,
-				   struct span value)
-{
-	struct message_header *h = &e->headers[1 + e->transaction_header_count++];
-
-	h->name = (struct span){name, strlen(name)};
-	h->value = value;
-}
-
-static void build_transaction_headers(struct encoder *e)
-{
-	e->transaction_header_count = 0;
-	message_begin(&e->merged, &e->heads.integer);
-	if (!e->settings.wants_keys) {
-		return;
-	}
-	if (e->txn.is_catch_up) {
-		add_transaction_header(e, "rowtail.catch_up", span_of(&e->catch_up));
-	}
-	if (e->txn.merged > 0) {
-		buffer_add_u64(&e->merged, e->txn.merged);
-		message_end(&e->merged, &e->heads.integer);
-		add_transaction_header(e, "rowtail.merged", span_of(&e->merged));
-	}
-	if (e->has_context) {
-		context_headers_get(&e->sender,
-				    e->headers + 1 + e->transaction_header_count);
-	}
 }
 
 void encoder_begin(struct encoder *encoder, const struct encoder_transaction *txn)
@@ -340,13 +281,13 @@ void encoder_begin(struct encoder *encoder, const struct encoder_transaction *tx
 		buffer_add_u64(&encoder->block, txn->lsn);
 		buffer_add_str(&encoder->block, "\",\"total_order\":");
 	}
-	build_transaction_headers(encoder);
+	event_headers_begin(&encoder->headers, txn, &encoder->heads);
 }
 
 static bool pieces_ok(const struct encoder *e)
 {
 	return source_block_ok(&e->source) && buffer_ok(&e->block) &&
-	       buffer_ok(&e->merged) && buffer_ok(&e->tail);
+	       buffer_ok(&e->headers.merged) && buffer_ok(&e->tail);
 }
 
 /* ---- pieces of a table in a transaction ---- */
@@ -453,36 +394,78 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 	return true;
 }
 
-/* ---- messages ---- */
-
-enum own_headers {
-	HEADERS_OF_CONTROL, /* those of the transaction */
-	HEADERS_COMMON,     /* and who sent it */
-	HEADERS_OWN,        /* and headers[0] */
+/* What becomes of an event: its value, which is in e->value, or nothing, or none. */
+struct shown {
+	bool event, value, tombstone;
 };
 
+static struct shown what_is_shown(const struct encoder *e, enum change_op op)
+{
+	struct shown shown = {.event = true, .value = true};
+
+	if (op != CHANGE_DELETE) {
+		return shown;
+	}
+	shown.tombstone = e->settings.tombstones_on_delete && e->settings.wants_keys;
+	if (e->flat) {
+		shown.event = e->flat->deletes != FLAT_DROP;
+		shown.value = flat_rewrites(e->flat);
+		shown.tombstone = shown.tombstone &&
+				  e->flat->deletes == FLAT_REWRITE_WITH_TOMBSTONE;
+	}
+	return shown;
+}
+
+/* The value as a transform leaves it, and its headers. */
+static bool build_flat(struct encoder *e, const struct table_plan *plan,
+		       const struct change *change)
+{
+	bool has_rowid = !plan->table->without_rowid && !change->has_no_rowid;
+	const struct event_facts facts = {
+	    .settings = &e->settings,
+	    .txn = &e->txn,
+	    .context = e->context_parts,
+	    .previous_lsn = e->has_previous ? &e->previous_lsn : NULL,
+	    .now_ns = e->now_ns,
+	    .op = change->op,
+	    .mark = change->snapshot,
+	    .table = &plan->name,
+	    .change_id = e->change_id,
+	    .rowid = has_rowid ? &change->rowid : NULL,
+	    .has_block = has_block(e),
+	    .total_order = e->event_count,
+	    .collection_order =
+		has_block(e) ? e->collections[plan->collection].event_count : 0,
+	};
+
+	return event_headers_add(&e->headers, &facts) &&
+	       (!what_is_shown(e, change->op).value ||
+		flat_build(e->flat, plan,
+			   change->after ? change->after : change->before, &facts,
+			   &e->value));
+}
+
+/* ---- messages ---- */
+
 static void fill_message(struct encoder *e, struct message *m, struct span topic,
-			 struct span key, struct span value, enum own_headers headers)
+			 struct span key, struct span value, enum headers_of headers,
+			 bool has_own)
 {
 	m->topic = topic;
 	m->key = key;
 	m->value = value;
-	m->headers = e->headers + (headers == HEADERS_OWN ? 0 : 1);
-	m->header_count =
-	    e->transaction_header_count +
-	    (headers != HEADERS_OF_CONTROL && e->has_context ? CONTEXT_HEADERS : 0) +
-	    (headers == HEADERS_OWN ? 1 : 0);
+	event_headers_get(&e->headers, headers, has_own, m);
 	m->lsn = e->txn.lsn;
 	m->index = e->message_count++;
 }
 
 /* The message whose key and value are in control_key and control_value. */
-static bool fill_control(struct encoder *e, struct message *m,
-			 const struct buffer *topic, enum own_headers headers)
+static bool fill_control(struct encoder *e, struct message *m, enum control_message of,
+			 enum headers_of headers)
 {
-	fill_message(e, m, span_of(topic),
+	fill_message(e, m, control_topic(&e->topics, of),
 		     e->settings.wants_keys ? span_of(&e->control_key) : absent,
-		     span_of(&e->control_value), headers);
+		     span_of(&e->control_value), headers, false);
 	return buffer_ok(&e->control_key) && buffer_ok(&e->control_value);
 }
 
@@ -490,7 +473,7 @@ static bool fill_control(struct encoder *e, struct message *m,
 static bool fill_line(struct encoder *e, struct message *m)
 {
 	fill_message(e, m, absent, absent, span_of(&e->control_value),
-		     HEADERS_OF_CONTROL);
+		     HEADERS_OF_CONTROL, false);
 	return buffer_ok(&e->control_value);
 }
 
@@ -499,8 +482,9 @@ static bool fill_transaction(struct encoder *e, struct message *m)
 {
 	message_begin(&e->control_key, &e->heads.transaction_key);
 	transaction_event_add_key(&e->control_key, e->txn.lsn);
-	message_end(&e->control_key, &e->heads.transaction_key);
-	return fill_control(e, m, &e->transaction_topic, HEADERS_OF_CONTROL);
+	message_end_key(&e->control_key, &e->heads.transaction_key,
+			&e->topics.of[CONTROL_TRANSACTION]);
+	return fill_control(e, m, CONTROL_TRANSACTION, HEADERS_OF_CONTROL);
 }
 
 static bool fill_begin(struct encoder *e, struct message *m)
@@ -512,61 +496,54 @@ static bool fill_begin(struct encoder *e, struct message *m)
 	return fill_transaction(e, m);
 }
 
-/* The other key, which is in e->other_key, as the event's own header. */
-static bool set_own_header(struct encoder *e, const struct table_plan *plan,
-			   enum change_op op, struct span other)
+/* The key of the event, and the other one as a header. */
+static bool build_keys(struct encoder *e, const struct table_plan *plan,
+		       const struct change *change, struct span *key, bool *has_other)
 {
-	struct message_header *header = &e->headers[0];
-	const char *name =
-	    op == CHANGE_DELETE ? "__debezium.newkey" : "__debezium.oldkey";
+	const struct value *row = change->after ? change->after : change->before;
+	struct span other = absent;
 
-	header->name = (struct span){name, strlen(name)};
-	header->value = other;
-	if (!e->settings.schemas || e->settings.header_form == HEADER_WITH_SCHEMA) {
+	*key = absent;
+	*has_other = false;
+	if (!e->settings.wants_keys) {
 		return true;
 	}
-	header->value.bytes += plan->key_head.len;
-	header->value.len -= plan->key_head.len + 1; /* and the '}' behind it */
-	if (e->settings.header_form == HEADER_FOR_CONNECT) {
-		buffer_reset(&e->other_header);
-		key_header_add(&e->other_header, header->value);
-		header->value = span_of(&e->other_header);
+	if (change->other_key_row &&
+	    (!table_plan_build_key(plan, KEY_OF_HEADER, &e->other_key,
+				   change->other_key_row, &other) ||
+	     !table_plan_build_key(plan, KEY_OF_HEADER, &e->key, row, key))) {
+		return false;
 	}
-	return buffer_ok(&e->other_header);
+	if (plan->has_own_key && other.bytes && key->bytes && other.len == key->len &&
+	    memcmp(other.bytes, key->bytes, key->len) == 0) {
+		other = absent; /* message.key.columns has none that changed */
+	}
+	*has_other = other.bytes != NULL;
+	return table_plan_build_key(plan, KEY_OF_MESSAGE, &e->key, row, key) &&
+	       (!*has_other || event_headers_set_own(&e->headers, change->op, other,
+						     plan->header_head.len));
 }
 
 /* The event and its tombstone, whose value is ready. */
 static bool fill_event(struct encoder *e, const struct table_plan *plan,
 		       const struct change *change, struct message *out, size_t *count)
 {
-	struct span topic = e->settings.audit_lines ? absent : span_of(&plan->topic);
-	struct span key = absent;
-	struct span other = absent;
-	enum own_headers headers;
+	struct span topic = e->settings.audit_lines ? absent : table_plan_topic(plan);
+	struct shown shown = what_is_shown(e, change->op);
+	struct span key;
+	bool has_own;
 
-	if (e->settings.wants_keys) {
-		const struct value *row =
-		    change->after ? change->after : change->before;
-
-		if (!table_plan_build_key(plan, &e->key, row, &key) ||
-		    (change->other_key_row &&
-		     !table_plan_build_key(plan, &e->other_key, change->other_key_row,
-					   &other))) {
-			return false;
-		}
-	}
-	if (plan->has_own_key && other.bytes && key.bytes && other.len == key.len &&
-	    memcmp(other.bytes, key.bytes, key.len) == 0) {
-		other = absent; /* message.key.columns has none that changed */
-	}
-	if (other.bytes && !set_own_header(e, plan, change->op, other)) {
+	if (!build_keys(e, plan, change, &key, &has_own)) {
 		return false;
 	}
-	headers = other.bytes ? HEADERS_OWN : HEADERS_COMMON;
-	fill_message(e, &out[(*count)++], topic, key, span_of(&e->value), headers);
-	if (change->op == CHANGE_DELETE && e->settings.tombstones_on_delete &&
-	    e->settings.wants_keys) {
-		fill_message(e, &out[(*count)++], topic, key, absent, headers);
+	if (shown.event) {
+		fill_message(e, &out[(*count)++], topic, key,
+			     shown.value ? span_of(&e->value) : absent,
+			     HEADERS_OF_EVENT, has_own);
+	}
+	if (shown.tombstone) {
+		fill_message(e, &out[(*count)++], topic, key, absent,
+			     HEADERS_OF_TOMBSTONE, has_own);
 	}
 	return true;
 }
@@ -626,7 +603,8 @@ enum status encoder_change(struct encoder *encoder, struct table_plan *plan,
 	}
 	ok = e->settings.audit_lines
 		 ? audit_lines_change(&e->audit, plan, change, e->change_id, &e->value)
-		 : pieces_ok(e) && build_value(e, plan, change);
+		 : pieces_ok(e) && (e->flat ? build_flat(e, plan, change)
+					    : build_value(e, plan, change));
 	if (!ok || !fill_event(e, plan, change, out, count)) {
 		return out_of_memory(err);
 	}
@@ -653,7 +631,7 @@ const char *encoder_context_table(const struct encoder *encoder)
 static bool is_context_alone(const struct encoder *e)
 {
 	return e->settings.context_alone && e->who.rows > 0 && e->message_count == 0 &&
-	       !e->txn.is_snapshot && !encoder_transaction_is_joined(&e->txn);
+	       e->event_count == 0 && !e->txn.is_snapshot && !encoder_transaction_is_joined(&e->txn);
 }
 
 /* It is an event, with a number. */
@@ -678,9 +656,9 @@ static bool fill_context_message(struct encoder *e, struct message *m)
 	message_end(&e->control_value, &e->heads.message_value);
 	message_begin(&e->control_key, &e->heads.message_key);
 	transaction_context_add_key(table, &e->control_key);
-	message_end(&e->control_key, &e->heads.message_key);
-	return pieces_ok(e) &&
-	       fill_control(e, m, &e->message_topic, HEADERS_OF_CONTROL);
+	message_end_key(&e->control_key, &e->heads.message_key,
+			&e->topics.of[CONTROL_MESSAGE]);
+	return pieces_ok(e) && fill_control(e, m, CONTROL_MESSAGE, HEADERS_OF_CONTROL);
 }
 
 enum status encoder_end(struct encoder *encoder, struct message *out, size_t *count,
@@ -747,8 +725,10 @@ enum status encoder_schema_change(struct encoder *encoder,
 	message_end(&e->control_value, &e->heads.schema_change_value);
 	message_begin(&e->control_key, &e->heads.schema_change_key);
 	schema_change_add_key(&e->control_key, e->settings.database_name);
-	message_end(&e->control_key, &e->heads.schema_change_key);
-	if (!pieces_ok(e) || !fill_control(e, out, &e->schema_topic, HEADERS_COMMON)) {
+	message_end_key(&e->control_key, &e->heads.schema_change_key,
+			&e->topics.of[CONTROL_SCHEMA_CHANGE]);
+	if (!pieces_ok(e) ||
+	    !fill_control(e, out, CONTROL_SCHEMA_CHANGE, HEADERS_COMMON)) {
 		return out_of_memory(err);
 	}
 	*count = 1;
@@ -760,13 +740,13 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 {
 	struct encoder *e = encoder;
 
-	message_heartbeat(&e->heads, e->settings.topic_prefix,
-			  clock_wall_ns() / NS_PER_MS, &e->control_key,
-			  &e->control_value);
+	message_heartbeat(&e->heads, &e->topics.of[CONTROL_HEARTBEAT],
+			  e->settings.topic_prefix, clock_wall_ns() / NS_PER_MS,
+			  &e->control_key, &e->control_value);
 	if (!buffer_ok(&e->control_key) || !buffer_ok(&e->control_value)) {
 		return out_of_memory(err);
 	}
-	*out = (struct message){.topic = span_of(&e->heartbeat_topic),
+	*out = (struct message){.topic = control_topic(&e->topics, CONTROL_HEARTBEAT),
 				.key = e->settings.wants_keys ? span_of(&e->control_key)
 							      : absent,
 				.value = span_of(&e->control_value),
@@ -777,22 +757,17 @@ enum status encoder_heartbeat(struct encoder *encoder, struct message *out,
 
 struct encoder_topics encoder_topics(const struct encoder *encoder)
 {
-	if (encoder->settings.audit_lines) {
-		return (struct encoder_topics){0};
-	}
+	const struct control_topics *topics = &encoder->topics;
+
 	return (struct encoder_topics){
-	    .transaction = encoder->settings.transaction_metadata
-			       ? span_of(&encoder->transaction_topic)
-			       : absent,
-	    .schema_change = encoder->settings.schema_changes
-				 ? span_of(&encoder->schema_topic)
-				 : absent,
-	    .message =
-		encoder->settings.context_table && encoder->settings.context_alone
-		    ? span_of(&encoder->message_topic)
-		    : absent,
-	    .heartbeat = encoder->heartbeat_topic.len > 0
-			     ? span_of(&encoder->heartbeat_topic)
-			     : absent,
-	    .notification = text_span(encoder->settings.notification_topic)};
+	    .transaction = control_topic(topics, CONTROL_TRANSACTION),
+	    .schema_change = control_topic(topics, CONTROL_SCHEMA_CHANGE),
+	    .heartbeat = control_topic(topics, CONTROL_HEARTBEAT),
+	    .message = control_topic(topics, CONTROL_MESSAGE),
+	    .notification = control_topic(topics, CONTROL_NOTIFICATION)};
+}
+
+const struct route *encoder_notification_route(const struct encoder *encoder)
+{
+	return &encoder->topics.of[CONTROL_NOTIFICATION];
 }

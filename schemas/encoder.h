@@ -15,6 +15,9 @@
  * the first encoder_change that gives an event, END out of encoder_end; a
  * transaction without events gives neither.
  *
+ * With settings.transforms messages are as those leave them (schemas/transforms.h):
+ * values may be flat, deletes may give no message, and yet are events that count.
+ *
  * change_id counts events (not tombstones, not BEGIN and END) after the
  * filters, from 1. source.sequence has the LSN of the previous transaction
  * that gave an event.
@@ -37,6 +40,7 @@
 #include "src/base/status.h"
 
 struct encoder;
+struct route; /* schemas/transforms.h */
 struct table_plan;
 
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,
@@ -100,6 +104,9 @@ struct encoder_topics {
 	struct span notification;
 };
 struct encoder_topics encoder_topics(const struct encoder *encoder);
+
+/* What becomes of notifications, which are not the encoder's; borrowed. */
+const struct route *encoder_notification_route(const struct encoder *encoder);
 
 /* The last change_id: how many events there were after the filters. */
 uint64_t encoder_change_id(const struct encoder *encoder);

@@ -13,6 +13,7 @@
 #include "schemas/key_header.h"
 
 struct column_rules; /* schemas/column_rules.h */
+struct transforms;   /* schemas/transforms.h */
 
 /* BINARY_BYTES prints as BINARY_BASE64; its schema is bytes, that of the others string.
  */
@@ -57,7 +58,8 @@ struct encoder_settings {
 	/* What follows from others. */
 	const char *version;              /* source.version */
 	const char *database_name;        /* source.db */
-	const struct column_rules *rules; /* NULL: none */
+	const struct column_rules *rules;    /* NULL: none */
+	const struct transforms *transforms; /* NULL: none */
 	enum header_form header_form;     /* counts only with schemas */
 	bool audit_lines; /* values are those of schemas/audit_line.h, and there is
 			   * nothing beside them; never with schemas */

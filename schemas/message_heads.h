@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "schemas/control_topics.h"
 #include "src/base/buffer.h"
 #include "src/base/status.h"
 
@@ -25,15 +26,25 @@ struct message_heads {
 };
 
 /* Fill them, those of headers only if asked. False when memory ran out. */
-bool message_heads_make(struct message_heads *heads, bool with_headers) MUST_CHECK;
+bool message_heads_make(struct message_heads *heads,
+			const struct control_topics *topics,
+			bool with_headers) MUST_CHECK;
 void message_heads_clear(struct message_heads *heads);
+
+/* Fill `head` with that of keys whose messages take the route. */
+bool message_heads_key(struct buffer *head, enum control_message of,
+		       const struct route *route) MUST_CHECK;
 
 /* Begin a message, or a header's value, in `b`, and end it. */
 void message_begin(struct buffer *b, const struct buffer *head);
 void message_end(struct buffer *b, const struct buffer *head);
+/* The same of a key whose message takes the route. */
+void message_end_key(struct buffer *b, const struct buffer *head,
+		     const struct route *route);
 
 /* The whole of a heartbeat's key and value. */
-void message_heartbeat(const struct message_heads *heads, const char *topic_prefix,
-		       int64_t now_ms, struct buffer *key, struct buffer *value);
+void message_heartbeat(const struct message_heads *heads, const struct route *route,
+		       const char *topic_prefix, int64_t now_ms, struct buffer *key,
+		       struct buffer *value);
 
 #endif

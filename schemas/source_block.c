@@ -17,6 +17,11 @@ static const char *const mark_names[] = {
     [SNAPSHOT_INCREMENTAL] = "incremental",
 };
 
+const char *source_block_mark(enum snapshot_mark mark)
+{
+	return mark_names[mark];
+}
+
 static void add_json_str(struct buffer *b, const char *text)
 {
 	json_add_string(b, text, strlen(text));

@@ -35,6 +35,8 @@ struct source_block {
 	struct buffer end;    /* ,"lsn":5,"rowid": */
 };
 
+const char *source_block_mark(enum snapshot_mark mark); /* "first" */
+
 /* What is the same for the whole run. */
 void source_block_open(struct source_block *block,
 		       const struct encoder_settings *settings);

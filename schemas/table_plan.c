@@ -8,6 +8,8 @@
 
 #include "btree/record.h"
 #include "schemas/connect_schema.h"
+#include "schemas/flat_value.h"
+#include "schemas/table_heads.h"
 #include "schemas/typed_json.h"
 #include "schemas/value_json.h"
 #include "src/base/log.h"
@@ -22,8 +24,8 @@ static enum status out_of_memory(struct error *err)
 
 /* ---- open and close ---- */
 
-/* Append the column's name as it stands in messages. */
-static void add_name(const struct table_plan *plan, struct buffer *b, uint32_t index)
+void table_plan_add_name(const struct table_plan *plan, struct buffer *b,
+			 uint32_t index)
 {
 	name_adjustment_add(b, plan->table->columns[index].name,
 			    plan->settings->field_names, true);
@@ -36,7 +38,7 @@ static void add_piece(struct table_plan *plan, struct plan_column *column,
 	struct buffer name;
 
 	buffer_init(&name);
-	add_name(plan, &name, column->index);
+	table_plan_add_name(plan, &name, column->index);
 	plan->text.failed = plan->text.failed || !buffer_ok(&name);
 	column->offset = (uint32_t)plan->text.len;
 	buffer_add_char(&plan->text, is_first ? '{' : ',');
@@ -164,6 +166,58 @@ static enum status check_names(const struct table_plan *plan, struct error *err)
 	return ST_OK;
 }
 
+/* What a transform adds has other names than columns. */
+static enum status check_added(const struct table_plan *plan, struct error *err)
+{
+	const struct flat *flat = transforms_flat(plan->settings->transforms);
+	const struct span key_end = {plan->route.key_end.bytes,
+				     plan->route.key_end.len};
+	struct buffer name;
+	enum status status = ST_OK;
+
+	buffer_init(&name);
+	for (uint32_t i = 0; status == ST_OK && flat && i < plan->column_count; i++) {
+		buffer_reset(&name);
+		table_plan_add_name(plan, &name, plan->columns[i].index);
+		if (flat_has_field(flat, (struct span){name.bytes, name.len})) {
+			status = error_set(err, ST_CONFIG,
+					   "table %s: column %s has the name of a field "
+					   "that transforms add; see add.fields and "
+					   "add.fields.prefix, or leave it out",
+					   SHORT_NAME(plan->table->name),
+					   SHORT_NAME(column_name(plan, i)));
+		}
+	}
+	for (uint32_t i = 0; status == ST_OK && key_end.len > 0 && i < plan->key_count;
+	     i++) {
+		const struct plan_column *key = &plan->keys[i];
+
+		if (memmem(key_end.bytes, key_end.len,
+			   plan->text.bytes + key->offset + 1, key->len - 1)) {
+			status = error_set(
+			    err, ST_CONFIG,
+			    "table %s: key column %s has the name of the field that a "
+			    "transform adds; see key.field.name",
+			    SHORT_NAME(plan->table->name),
+			    SHORT_NAME(plan->table->columns[key->index].name));
+		}
+	}
+	status = status == ST_OK && !buffer_ok(&name) ? out_of_memory(err) : status;
+	buffer_clear(&name);
+	return status;
+}
+
+/* Where its messages go, and what that makes of their keys. */
+static enum status set_route(struct table_plan *plan, struct span topic,
+			     struct error *err)
+{
+	buffer_add(&plan->topic, topic.bytes, topic.len);
+	if (plan->settings->audit_lines) {
+		return ST_OK;
+	}
+	return transforms_route(plan->settings->transforms, topic, &plan->route, err);
+}
+
 enum status table_plan_open(const struct table *table,
 			    const struct encoder_settings *settings, struct span topic,
 			    struct table_plan **out, struct error *err)
@@ -182,7 +236,7 @@ enum status table_plan_open(const struct table *table,
 	if (plan->columns && plan->keys) {
 		status = add_columns(plan, err);
 		json_add_string(&plan->name, table->name, strlen(table->name));
-		buffer_add(&plan->topic, topic.bytes, topic.len);
+		status = status == ST_OK ? set_route(plan, topic, err) : status;
 	} else {
 		plan->text.failed = true;
 	}
@@ -192,6 +246,7 @@ enum status table_plan_open(const struct table *table,
 			     ? check_names(plan, err)
 			     : out_of_memory(err);
 	}
+	status = status == ST_OK ? check_added(plan, err) : status;
 	if (status != ST_OK) {
 		table_plan_close(plan);
 		return status;
@@ -212,13 +267,26 @@ void table_plan_close(struct table_plan *plan)
 	buffer_clear(&plan->name);
 	buffer_clear(&plan->value_head);
 	buffer_clear(&plan->key_head);
+	buffer_clear(&plan->header_head);
+	route_clear(&plan->route);
 	buffer_clear(&plan->source);
 	free(plan);
 }
 
 struct span table_plan_topic(const struct table_plan *plan)
 {
+	return plan->route.topic.len > 0 ? route_topic(&plan->route)
+					 : table_plan_own_topic(plan);
+}
+
+struct span table_plan_own_topic(const struct table_plan *plan)
+{
 	return (struct span){plan->topic.bytes, plan->topic.len};
+}
+
+bool table_plan_is_routed(const struct table_plan *plan)
+{
+	return plan->route.is_other;
 }
 
 bool table_plan_is_keyless(const struct table_plan *plan)
@@ -231,108 +299,13 @@ bool table_plan_has_own_key(const struct table_plan *plan)
 	return plan->has_own_key;
 }
 
-/* ---- schema blocks ---- */
-
-/* As Debezium tells of masks. */
-static void set_parameter(struct connect_field *field, const struct column_mask *mask)
-{
-	if (mask && column_mask_kind(mask) == MASK_TRUNCATE) {
-		field->parameter = "truncateLength";
-		(void)snprintf(field->parameter_value, sizeof field->parameter_value,
-			       "%zu", column_mask_chars(mask));
-	} else if (mask) {
-		field->parameter = "masked";
-		(void)snprintf(field->parameter_value, sizeof field->parameter_value,
-			       "true");
-	}
-}
-
-/* The names of `count` columns, each with a NUL; false when memory ran out. */
-static bool list_fields(const struct table_plan *plan,
-			const struct plan_column *columns, uint32_t count,
-			struct buffer *names, struct connect_field *fields)
-{
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		add_name(plan, names, columns[i].index);
-		buffer_add_char(names, '\0');
-	}
-	if (!buffer_ok(names)) {
-		return false;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		enum connect_type type = columns[i].type;
-
-		if (type == CONNECT_BYTES &&
-		    plan->settings->binary_mode != BINARY_BYTES) {
-			type = CONNECT_STRING;
-		}
-		fields[i] = (struct connect_field){.name = names->bytes + at,
-						   .type = type,
-						   .optional = !columns[i].is_required};
-		set_parameter(&fields[i], columns[i].mask);
-		at += strlen(fields[i].name) + 1;
-	}
-	return true;
-}
-
-/* What the names of the schemas begin with, and a NUL. */
-static void add_prefix(const struct table_plan *plan, struct buffer *b)
-{
-	struct buffer topic;
-
-	buffer_init(&topic);
-	buffer_add(&topic, plan->topic.bytes, plan->topic.len);
-	buffer_add_char(&topic, '\0');
-	if (buffer_ok(&topic)) {
-		name_adjustment_add(b, topic.bytes, plan->settings->schema_names,
-				    false);
-		buffer_add_char(b, '\0');
-	}
-	b->failed = b->failed || !buffer_ok(&topic);
-	buffer_clear(&topic);
-}
-
-/* {"schema":S,"payload":  of events or, with `is_key`, of keys. */
-static bool make_head(const struct table_plan *plan, struct buffer *head, bool is_key)
-{
-	uint32_t count = is_key ? plan->key_count : plan->column_count;
-	struct connect_field *fields = calloc((size_t)count + 1, sizeof *fields);
-	struct buffer names;
-	struct buffer prefix;
-	bool ok;
-
-	buffer_init(&names);
-	buffer_init(&prefix);
-	add_prefix(plan, &prefix);
-	ok = fields && buffer_ok(&prefix) &&
-	     list_fields(plan, is_key ? plan->keys : plan->columns, count, &names,
-			 fields);
-	if (ok) {
-		buffer_add_str(head, "{\"schema\":");
-		if (is_key) {
-			connect_schema_add_key(head, prefix.bytes, fields, count);
-		} else {
-			connect_schema_add_envelope(head, prefix.bytes, fields, count,
-						    plan->settings->context_table !=
-							NULL);
-		}
-		buffer_add_str(head, ",\"payload\":");
-	}
-	free(fields);
-	buffer_clear(&names);
-	buffer_clear(&prefix);
-	return ok && buffer_ok(head);
-}
-
 bool table_plan_make_heads(struct table_plan *plan)
 {
 	if (!plan->settings->schemas || plan->value_head.len > 0) {
 		return true;
 	}
-	return make_head(plan, &plan->key_head, true) &&
-	       make_head(plan, &plan->value_head, false);
+	return table_heads_make(plan, &plan->value_head, &plan->key_head,
+				&plan->header_head);
 }
 
 /* ---- values that do not fit ---- */
@@ -680,10 +653,15 @@ bool table_plan_has_key(const struct table_plan *plan, const struct value *value
 	return has_key(plan, values);
 }
 
-bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
-			  const struct value *values, struct span *key)
+bool table_plan_build_key(const struct table_plan *plan, enum key_use use,
+			  struct buffer *b, const struct value *values,
+			  struct span *key)
 {
-	size_t room = plan->key_head.len + plan->key_room;
+	const struct buffer *head =
+	    use == KEY_OF_MESSAGE ? &plan->key_head : &plan->header_head;
+	const struct buffer *end = &plan->route.key_end;
+	size_t end_len = use == KEY_OF_MESSAGE ? end->len : 0;
+	size_t slack = plan->key_room + end_len;
 	char *p;
 
 	*key = (struct span){NULL, 0};
@@ -691,20 +669,23 @@ bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
 		return true;
 	}
 	buffer_reset(b);
-	if (!buffer_reserve(b, room)) {
+	if (!buffer_reserve(b, head->len + slack)) {
 		return false;
 	}
 	p = b->bytes;
 	if (plan->settings->schemas) {
-		memcpy(p, plan->key_head.bytes, plan->key_head.len);
+		memcpy(p, head->bytes, head->len);
 		p = put_typed_columns(plan, plan->keys, plan->key_count, b,
-				      p + plan->key_head.len, values, plan->key_room);
+				      p + head->len, values, slack);
 	} else {
-		p = put_columns(plan, plan->keys, plan->key_count, b, p, values,
-				plan->key_room);
+		p = put_columns(plan, plan->keys, plan->key_count, b, p, values, slack);
 	}
 	if (!p) {
 		return false;
+	}
+	if (end_len > 0) {
+		memcpy(p, end->bytes, end_len);
+		p += end_len;
 	}
 	*p++ = '}';
 	if (plan->settings->schemas) {

@@ -24,6 +24,7 @@
 #include "schemas/column_type.h"
 #include "schemas/encoder_settings.h"
 #include "schemas/name_adjustment.h"
+#include "schemas/transforms.h"
 #include "src/base/buffer.h"
 #include "src/base/status.h"
 
@@ -51,13 +52,15 @@ struct table_plan {
 	bool has_own_key; /* message.key.columns says which columns */
 	size_t row_room;  /* bytes of a row, TEXT and BLOB apart */
 	size_t key_room;
-	struct buffer topic;
+	struct buffer topic; /* without transforms; names of schemas come of it */
+	struct route route;
 	struct buffer name; /* of the table, as a JSON string */
 
 	/* {"schema":…,"payload": of events and keys, made when the first one comes;
 	 * empty without schemas. */
 	struct buffer value_head;
 	struct buffer key_head;
+	struct buffer header_head; /* of a key in a header: as no transform has it */
 
 	/* The encoder's, of the transaction `serial`: */
 	uint64_t serial;
@@ -113,14 +116,26 @@ char *table_plan_put_key(const struct table_plan *plan, struct buffer *b, char *
 			 const struct value *values, size_t slack);
 bool table_plan_has_key(const struct table_plan *plan, const struct value *values);
 
+/* Headers have keys as they are without transforms. */
+enum key_use { KEY_OF_MESSAGE, KEY_OF_HEADER };
+
 /* Print the key of a row, its schema included, as the whole of `b`; `*key` is absent
  * where there is none (no key columns, or a NULL). False when memory ran out. */
-bool table_plan_build_key(const struct table_plan *plan, struct buffer *b,
-			  const struct value *values, struct span *key) MUST_CHECK;
+bool table_plan_build_key(const struct table_plan *plan, enum key_use use,
+			  struct buffer *b, const struct value *values,
+			  struct span *key) MUST_CHECK;
+
+/* Append the column's name as it stands in messages. */
+void table_plan_add_name(const struct table_plan *plan, struct buffer *b,
+			 uint32_t index);
 
 void table_plan_close(struct table_plan *plan); /* takes NULL */
-/* The topic of its messages, sanitised; borrowed from the plan. */
+/* The topic of its messages, sanitised; borrowed from the plan. Its end is a NUL. */
 struct span table_plan_topic(const struct table_plan *plan);
+/* The same without transforms, which may bring several tables together; no NUL. */
+struct span table_plan_own_topic(const struct table_plan *plan);
+/* Transforms have given it another one. */
+bool table_plan_is_routed(const struct table_plan *plan);
 /* No message of the table has a key. */
 bool table_plan_is_keyless(const struct table_plan *plan);
 /* message.key.columns says what its key is. */

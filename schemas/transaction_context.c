@@ -68,6 +68,24 @@ static void add_count(const struct transaction_context *context, struct buffer *
 	buffer_add_u64(b, context->rows);
 }
 
+/* JSON as a JSON string. */
+static void add_quoted(const struct buffer *json, struct buffer *b)
+{
+	b->failed = b->failed || json->failed;
+	json_add_string(b, json->bytes, json->len);
+}
+
+static void add_quoted_candidates(const struct transaction_context *context,
+				  struct buffer *b)
+{
+	struct buffer list;
+
+	buffer_init(&list);
+	add_candidates(context, &list);
+	add_quoted(&list, b);
+	buffer_clear(&list);
+}
+
 /* What stands beside the row, where it is not the only one. */
 static void add_others(const struct transaction_context *context, bool is_joined,
 		       struct buffer *b)
@@ -91,35 +109,32 @@ void transaction_context_add_by(const struct transaction_context *context,
 	add_others(context, is_joined, b);
 }
 
-/* JSON as a JSON string. */
-static void add_quoted(const struct buffer *json, struct buffer *b)
+void transaction_context_add_one(const struct transaction_context *context,
+				 enum context_part part, bool is_joined,
+				 bool with_schemas, struct buffer *b)
 {
-	b->failed = b->failed || json->failed;
-	json_add_string(b, json->bytes, json->len);
+	if (part == CONTEXT_ROWS) {
+		buffer_add_u64(b, context->rows);
+	} else if (context->rows == 0 || is_joined != (part == CONTEXT_LAST_ROWS)) {
+		buffer_add_str(b, "null");
+	} else if (part == CONTEXT_LAST_ROWS) {
+		(with_schemas ? add_quoted_candidates : add_candidates)(context, b);
+	} else if (with_schemas) {
+		add_quoted(transaction_context_row(context), b);
+	} else {
+		buffer_add_buffer(b, transaction_context_row(context));
+	}
 }
 
 /* The same with schemas: all fields, rows as strings. */
 static void add_typed(const struct transaction_context *context, bool is_joined,
 		      struct buffer *b)
 {
-	struct buffer list;
-
 	buffer_add_str(b, ",\"context\":");
-	if (context->rows > 0 && !is_joined) {
-		add_quoted(transaction_context_row(context), b);
-	} else {
-		buffer_add_str(b, "null");
-	}
+	transaction_context_add_one(context, CONTEXT_ROW, is_joined, true, b);
 	add_count(context, b);
 	buffer_add_str(b, ",\"context_candidates\":");
-	if (context->rows > 0 && is_joined) {
-		buffer_init(&list);
-		add_candidates(context, &list);
-		add_quoted(&list, b);
-		buffer_clear(&list);
-	} else {
-		buffer_add_str(b, "null");
-	}
+	transaction_context_add_one(context, CONTEXT_LAST_ROWS, is_joined, true, b);
 }
 
 void transaction_context_add_fields(const struct transaction_context *context,

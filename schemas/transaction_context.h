@@ -61,6 +61,12 @@ void transaction_context_add_fields(const struct transaction_context *context,
 				    bool is_joined, bool with_schemas,
 				    struct buffer *b);
 
+/* Append the value of one of them; with schemas rows are strings. */
+enum context_part { CONTEXT_ROW, CONTEXT_ROWS, CONTEXT_LAST_ROWS, CONTEXT_PARTS };
+void transaction_context_add_one(const struct transaction_context *context,
+				 enum context_part part, bool is_joined,
+				 bool with_schemas, struct buffer *b);
+
 /*
  * As Debezium has logical messages, for a transaction that has a context and nothing
  * else: append the key {"prefix":TABLE}, and what stands behind the source block,

@@ -113,12 +113,18 @@ static enum status set_define(struct config *config, const char *text,
 
 static enum status set_lines(struct config *config, const char *text, struct error *err)
 {
-	if (strcmp(text, "value") != 0 && strcmp(text, "record") != 0) {
-		return error_set(err, ST_CONFIG, "--lines=%s: must be value or record",
-				 text);
+	static const char *const formats[] = {[LINES_VALUE] = "value",
+					      [LINES_RECORD] = "record",
+					      [LINES_FLAT] = "flat"};
+
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+		if (strcmp(text, formats[i]) == 0) {
+			config->lines = (enum line_format)i;
+			return ST_OK;
+		}
 	}
-	config->lines = strcmp(text, "value") == 0 ? LINES_VALUE : LINES_RECORD;
-	return ST_OK;
+	return error_set(err, ST_CONFIG, "--lines=%s: must be value, record or flat",
+			 text);
 }
 
 static enum status set_log_format(struct config *config, const char *text,

@@ -28,6 +28,7 @@ static const char usage_options[] =
     "                      shortened, or is another's, and tell of it in the log\n"
     "  --lines=value       a line is the event's value; the default\n"
     "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
+    "  --lines=flat        a line is the row, with __deleted and __table\n"
     "  -D KEY=VALUE        set a property; may be repeated\n"
     "  --config FILE       read properties from a Java-style .properties file\n"
     "  --quiet             of messages on stderr only warnings, errors and\n"

@@ -22,9 +22,10 @@
 #include "src/config/column_options.h"
 #include "src/config/kafka_options.h"
 #include "src/config/select_overrides.h"
+#include "src/config/transform_options.h"
 #include "src/storage/storage_settings.h"
 
-enum line_format { LINES_VALUE, LINES_RECORD };
+enum line_format { LINES_VALUE, LINES_RECORD, LINES_FLAT };
 
 enum snapshot_mode {
 	SNAPSHOT_MODE_NO_DATA,      /* follow from now */
@@ -110,6 +111,7 @@ struct config {
 	struct column_options columns;
 	char *override_list; /* snapshot.select.statement.overrides; NULL: not given */
 	struct select_overrides overrides;
+	struct transform_options transforms;
 	struct encoder_settings encoder; /* its properties; the rest is not filled in */
 	bool header_schemas;             /* header.converter.schemas.enable */
 	int heartbeat_ms;                /* 0: no heartbeats */

@@ -64,11 +64,11 @@ const struct property others_properties[] = {
 	    "rows are always whole, and nothing works on them; leave it out, or do it "
 	    "behind rowtail"),
     REFUSED("predicates", "",
-	    "rowtail runs no transforms; set transforms and predicates on the "
-	    "consuming side, such as a sink connector"),
+	    "transforms have no predicates here; a router's own expression says which "
+	    "topics it takes"),
     REFUSED("predicates.*", NULL,
-	    "rowtail runs no transforms; set transforms and predicates on the "
-	    "consuming side, such as a sink connector"),
+	    "transforms have no predicates here; a router's own expression says which "
+	    "topics it takes"),
     REFUSED("skip.messages.without.change", "false",
 	    "an UPDATE that changes nothing gives no event anyway, one of excluded "
 	    "columns alone does; leave it out"),
@@ -94,12 +94,6 @@ const struct property others_properties[] = {
     REFUSED("transaction.metadata.factory",
 	    "io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory",
 	    "transactions are told as documented; leave it out"),
-    REFUSED("transforms", "",
-	    "rowtail runs no transforms; set them on the consuming side, such as a "
-	    "sink connector"),
-    REFUSED("transforms.*", NULL,
-	    "rowtail runs no transforms; set them on the consuming side, such as a "
-	    "sink connector"),
     REFUSED("value.converter", "org.apache.kafka.connect.json.JsonConverter",
 	    "values are JSON as JsonConverter writes it; leave it out, and convert "
 	    "behind rowtail"),

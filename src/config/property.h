@@ -43,6 +43,7 @@ enum property_family {
 	FAMILY_COLUMNS,   /* src/config/column_options.h */
 	FAMILY_KAFKA,     /* src/config/kafka_options.h */
 	FAMILY_OVERRIDES, /* snapshot.select.statement.overrides.TABLE */
+	FAMILY_TRANSFORMS, /* src/config/transform_options.h */
 };
 
 struct property_choice {

@@ -9,7 +9,10 @@
 #include "src/config/others_properties.h"
 
 static const struct property_choice line_formats[] = {
-    {"value", LINES_VALUE, NULL}, {"record", LINES_RECORD, NULL}, {NULL, 0, NULL}};
+    {"value", LINES_VALUE, NULL},
+    {"record", LINES_RECORD, NULL},
+    {"flat", LINES_FLAT, NULL},
+    {NULL, 0, NULL}};
 static const struct property_choice binary_modes[] = {
     {"bytes", BINARY_BYTES, NULL},
     {"base64", BINARY_BASE64, NULL},
@@ -160,6 +163,23 @@ static const struct property properties[] = {
      .shown_fallback = "primary key",
      .text = "other columns for message keys, `TABLE:COLUMN,COLUMN;TABLE:…`",
      .more = "Tables and columns are regular expressions"},
+    {.name = "transforms",
+     .type = TAKES_TEXT,
+     FIELD(transforms.list),
+     .shapes = true,
+     .shown_fallback = "none",
+     .text = "names of single message transforms, in the order in which they are done",
+     .more = "Built in are `ExtractNewRecordState`, `RegexRouter` and "
+	     "`ByLogicalTableRouter`; `transforms.NAME.type` says which it is",
+     .page = "docs/transforms.md"},
+    {.name = "transforms.*",
+     .family = FAMILY_TRANSFORMS,
+     .type = TAKES_FAMILY,
+     .shapes = true,
+     .shown_name = "transforms.NAME.OPTION",
+     .shown_fallback = "none",
+     .text = "an option of the transform of that name, `type` among them",
+     .page = "docs/transforms.md"},
     {.name = "topic.prefix",
      .type = TAKES_TOPIC_PART,
      FIELD(encoder.topic_prefix),

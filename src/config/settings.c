@@ -12,6 +12,7 @@
 #include "src/config/property_file.h"
 #include "src/config/property_table.h"
 #include "src/config/property_value.h"
+#include "src/config/setting_pairs.h"
 
 struct config_setting {
 	char *where; /* NULL: not set */
@@ -124,6 +125,7 @@ void config_clear(struct config *config)
 	}
 	free(config->database_name);
 	select_overrides_clear(&config->overrides);
+	transform_options_clear(&config->transforms);
 	column_options_clear(&config->columns);
 	kafka_options_clear(&config->kafka);
 	for (i = 0; i < config->warning_count; i++) {
@@ -182,6 +184,9 @@ static enum status set_member(struct config *config, const struct property *fami
 		return select_overrides_set(&config->overrides, (int)rank,
 					    key + strlen(SELECT_OVERRIDE_PREFIX), value,
 					    err);
+	case FAMILY_TRANSFORMS:
+		return transform_options_set(&config->transforms, (int)rank, where, key,
+					     value, err);
 	case FAMILY_NONE:
 		break;
 	}
@@ -579,86 +584,31 @@ static enum status check_state(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
-/* Properties that go together, or do not. */
-static enum status check_pairs(const struct config *config, struct error *err)
+/* Transforms can be had, and lose nothing that nobody sees. */
+static enum status check_transforms(struct config *config, struct error *err)
 {
-	if (config->table_include_list && config->table_exclude_list) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "table.include.list and table.exclude.list exclude each "
-		    "other; give one of them");
-	}
-	if (config->header_schemas && !config->encoder.schemas) {
-		return error_set(err, ST_CONFIG,
-				 "header.converter.schemas.enable=true needs "
-				 "schemas.enable=true, as a header's schema is that of "
-				 "the key; set both, or neither");
-	}
-	if (config->encoder.audit_process &&
-	    (config->sink->form != FORM_AUDIT || config->archive)) {
-		return error_set(err, ST_CONFIG,
-				 "audit.process=true goes with a database that is "
-				 "followed --to audit:PATH only; leave it out");
-	}
-	if (config->encoder.context_alone && !config->encoder.context_table) {
-		return error_set(err, ST_CONFIG,
-				 "transaction.context.alone=emit needs "
-				 "transaction.context.table, the table of the context; "
-				 "set both, or neither");
-	}
-	return ST_OK;
-}
+	bool is_flat = config->lines == LINES_FLAT;
+	struct transforms *transforms;
+	enum status status;
 
-/* Each channel of notifications and what it needs. */
-static enum status check_notifications(const struct config *config, struct error *err)
-{
-	const char *topic = config->encoder.notification_topic;
-
-	if ((config->notification_channels & NOTIFICATION_SINK) && !topic) {
+	if (is_flat && config->sink->wants_keys) {
 		return error_set(err, ST_CONFIG,
-				 "notification.enabled.channels=sink needs "
-				 "notification.sink.topic.name, the topic of "
-				 "notifications; set both, or neither");
+				 "--lines=flat is of lines, and --to %s has messages; "
+				 "set transforms instead (docs/transforms.md)",
+				 config->sink->scheme);
 	}
-	if (topic && (strlen(topic) > TOPIC_NAME_MAX || strcmp(topic, ".") == 0 ||
-		      strcmp(topic, "..") == 0)) {
-		return error_set(err, ST_CONFIG,
-				 "notification.sink.topic.name=%s: no topic can be "
-				 "called so (it may have %d characters, and be neither "
-				 ". nor ..)",
-				 topic, TOPIC_NAME_MAX);
+	status = transform_options_open(&config->transforms, is_flat, &transforms, err);
+	if (status == ST_OK && config->lines == LINES_VALUE &&
+	    !config->sink->wants_keys && transforms_hide_deletes(transforms)) {
+		status = add_warning(
+		    config, "", "transforms",
+		    "make tombstones of deletes, and --lines=value has no lines for "
+		    "those: set delete.tombstone.handling.mode=rewrite, or "
+		    "--lines=record",
+		    err);
 	}
-	if (!(config->notification_channels & NOTIFICATION_FILE) !=
-	    !config->notification_file) {
-		return error_set(err, ST_CONFIG,
-				 "notification.enabled.channels=file and "
-				 "notification.file, the path, go together; set both, "
-				 "or neither");
-	}
-	return ST_OK;
-}
-
-/* What is of Debezium's messages means nothing in an audit log. */
-static enum status check_form(const struct config *config, struct error *err)
-{
-	const struct encoder_settings *encoder = &config->encoder;
-	const char *wrong = config->lines == LINES_RECORD ? "--lines=record"
-			    : encoder->schemas            ? "schemas.enable=true"
-			    : encoder->transaction_metadata
-				? "provide.transaction.metadata=true"
-			    : config->notification_channels & NOTIFICATION_SINK
-				? "notification.enabled.channels=sink"
-			    : config->heartbeat_ms > 0 ? "heartbeat.interval.ms"
-						       : NULL;
-
-	if (config->sink->form != FORM_AUDIT || !wrong) {
-		return ST_OK;
-	}
-	return error_set(
-	    err, ST_CONFIG,
-	    "%s does not go with --to %s, whose lines have one form; leave "
-	    "it out",
-	    wrong, config->sink->scheme);
+	transforms_close(transforms);
+	return status;
 }
 
 static enum status check_archive_to(const struct config *config, struct error *err)
@@ -712,9 +662,8 @@ static enum status finish_run(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "no database given: rowtail DATABASE (see rowtail --help)");
 	}
-	if (check_pairs(config, err) != ST_OK ||
-	    check_notifications(config, err) != ST_OK ||
-	    check_form(config, err) != ST_OK ||
+	if (setting_pairs_check(config, err) != ST_OK ||
+	    check_transforms(config, err) != ST_OK ||
 	    kafka_options_finish(&config->kafka, err) != ST_OK ||
 	    check_state(config, err) != ST_OK) {
 		return err->status;

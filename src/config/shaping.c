@@ -107,6 +107,16 @@ static void add_overrides(const struct config *config, struct buffer *out)
 	}
 }
 
+static void add_transforms(const struct config *config, struct buffer *out)
+{
+	const struct transform_options *all = &config->transforms;
+
+	for (size_t i = 0; i < all->count; i++) {
+		buffer_add_str(out, TRANSFORMS_PREFIX);
+		add_line(out, all->options[i].key, all->options[i].value);
+	}
+}
+
 static void add_property(const struct config *config, const struct property *property,
 			 struct buffer *value, struct buffer *out)
 {
@@ -135,6 +145,8 @@ bool shaping_add(const struct config *config, struct buffer *out)
 			add_property(config, property, &value, out);
 		} else if (property->shapes && property->family == FAMILY_OVERRIDES) {
 			add_overrides(config, out);
+		} else if (property->shapes && property->family == FAMILY_TRANSFORMS) {
+			add_transforms(config, out);
 		}
 	}
 	ok = add_masks(config, out);

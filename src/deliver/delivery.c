@@ -13,6 +13,7 @@
 #include "src/base/log.h"
 #include "src/base/stop.h"
 #include "src/config/shaping.h"
+#include "src/deliver/encoder_config.h"
 #include "src/deliver/notifications.h"
 #include "src/deliver/other_settings.h"
 #include "src/deliver/repeats.h"
@@ -37,7 +38,8 @@ struct delivery {
 	uint64_t settings_hash;
 	struct kept_position *kept; /* from claim on */
 	struct sink *sink;
-	struct column_rules *rules; /* NULL: none */
+	struct column_rules *rules;    /* NULL: none */
+	struct transforms *transforms; /* NULL: none */
 	struct encoder *encoder;
 	struct publisher *publisher;
 	struct notifications *notifications;
@@ -106,38 +108,6 @@ static enum status open_sink(struct delivery *delivery, struct error *err)
 	return config->sink->open(&settings, &delivery->sink, err);
 }
 
-static enum header_form header_form_of(const struct config *config)
-{
-	if (config->header_schemas) {
-		return HEADER_WITH_SCHEMA;
-	}
-	return config->sink->is_for_connect ? HEADER_FOR_CONNECT : HEADER_PLAIN;
-}
-
-static enum status open_encoder(struct delivery *delivery, struct error *err)
-{
-	const struct config *config = delivery->config;
-	enum status status =
-	    column_options_open(&config->columns, &delivery->rules, err);
-	struct encoder_settings settings = config->encoder;
-
-	settings.version = ROWTAIL_VERSION;
-	settings.database_name = config->database_name;
-	settings.rules = delivery->rules;
-	settings.header_form = header_form_of(config);
-	settings.audit_lines = config->sink->form == FORM_AUDIT;
-	settings.wants_keys =
-	    sink_wants_keys(config->sink, config->lines == LINES_RECORD);
-	if (config->heartbeat_ms == 0) {
-		settings.heartbeat_prefix = NULL;
-	}
-	if (!(config->notification_channels & NOTIFICATION_SINK)) {
-		settings.notification_topic = NULL;
-	}
-	return status == ST_OK ? encoder_open(&settings, &delivery->encoder, err)
-			       : status;
-}
-
 /* What shapes the messages, and the hash of it. */
 static enum status read_settings(struct delivery *delivery, struct error *err)
 {
@@ -176,7 +146,9 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 		status = open_sink(delivery, err);
 	}
 	if (status == ST_OK) {
-		status = open_encoder(delivery, err);
+		status = encoder_config_open(config, &delivery->rules,
+					     &delivery->transforms,
+					     &delivery->encoder, err);
 	}
 	if (status == ST_OK) {
 		status = publisher_open(delivery->encoder, delivery->sink,
@@ -185,8 +157,9 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 					&delivery->publisher, err);
 	}
 	if (status == ST_OK) {
-		status = notifications_open(config, delivery->sink,
-					    &delivery->notifications, err);
+		status = notifications_open(
+		    config, encoder_notification_route(delivery->encoder),
+		    delivery->sink, &delivery->notifications, err);
 	}
 	if (status != ST_OK) {
 		delivery_close(delivery);
@@ -205,6 +178,7 @@ void delivery_close(struct delivery *delivery)
 	publisher_close(delivery->publisher);
 	encoder_close(delivery->encoder);
 	column_rules_close(delivery->rules);
+	transforms_close(delivery->transforms);
 	sink_close(delivery->sink);
 	free(delivery->marks);
 	buffer_clear(&delivery->settings);

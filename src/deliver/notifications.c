@@ -20,6 +20,7 @@
 
 struct notifications {
 	const struct config *config;
+	const struct route *route;
 	struct sink *sink;
 	bool wants_keys;
 	bool file_failed; /* and that was said */
@@ -29,22 +30,25 @@ struct notifications {
 
 /* ---- open and close ---- */
 
-static void make_head(struct buffer *head, void (*add_schema)(struct buffer *b))
+/* False when memory ran out. */
+static bool make_heads(struct notifications *n)
 {
-	buffer_add_str(head, "{\"schema\":");
-	add_schema(head);
-	buffer_add_str(head, ",\"payload\":");
+	buffer_add_str(&n->value_head, "{\"schema\":");
+	connect_schema_add_notification_value(&n->value_head);
+	buffer_add_str(&n->value_head, ",\"payload\":");
+	return message_heads_key(&n->key_head, CONTROL_NOTIFICATION, n->route) &&
+	       buffer_ok(&n->value_head);
 }
 
 /* Nothing else may be in the topic that the sink reads its positions from. */
 static enum status check_topic(const struct notifications *n, struct error *err)
 {
 	const char *own = sink_own_topic(n->sink);
-	const char *topic = n->config->encoder.notification_topic;
+	const char *topic = n->route->topic.bytes;
 
 	return notifications_reach_sink(n) && own && strcmp(own, topic) == 0
 		   ? error_set(err, ST_CONFIG,
-			       "notification.sink.topic.name=%s is the topic of the "
+			       "notification.sink.topic.name: %s is the topic of the "
 			       "positions; name another one",
 			       topic)
 		   : ST_OK;
@@ -75,8 +79,9 @@ static enum status check_file(struct notifications *n, struct error *err)
 	return status;
 }
 
-enum status notifications_open(const struct config *config, struct sink *sink,
-			       struct notifications **out, struct error *err)
+enum status notifications_open(const struct config *config, const struct route *route,
+			       struct sink *sink, struct notifications **out,
+			       struct error *err)
 {
 	struct notifications *n = calloc(1, sizeof *n);
 	enum status status;
@@ -85,13 +90,10 @@ enum status notifications_open(const struct config *config, struct sink *sink,
 		return error_no_memory(err, "notifications");
 	}
 	n->config = config;
+	n->route = route;
 	n->sink = sink;
 	n->wants_keys = sink_wants_keys(sink->kind, config->lines == LINES_RECORD);
-	if (config->encoder.schemas) {
-		make_head(&n->key_head, connect_schema_add_notification_key);
-		make_head(&n->value_head, connect_schema_add_notification_value);
-	}
-	status = buffer_ok(&n->key_head) && buffer_ok(&n->value_head)
+	status = !config->encoder.schemas || make_heads(n)
 		     ? check_topic(n, err)
 		     : error_no_memory(err, "notifications");
 	if (status == ST_OK) {
@@ -249,13 +251,12 @@ static void write_file(struct notifications *n, const struct notification *what)
 static enum status put_message(struct notifications *n, const struct notification *what,
 			       struct error *err)
 {
-	const char *topic = n->config->encoder.notification_topic;
-	struct message message = {.topic = {topic, strlen(topic)},
+	struct message message = {.topic = route_topic(n->route),
 				  .index = MESSAGE_NO_INDEX};
 
 	message_begin(&n->key, &n->key_head);
 	notification_add_key(&n->key, what);
-	message_end(&n->key, &n->key_head);
+	message_end_key(&n->key, &n->key_head, n->route);
 	message_begin(&n->value, &n->value_head);
 	notification_add_value(&n->value, what);
 	message_end(&n->value, &n->value_head);

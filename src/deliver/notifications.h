@@ -29,9 +29,11 @@
 #include "src/config/config.h"
 
 struct notifications;
+struct route; /* schemas/transforms.h */
 
-enum status notifications_open(const struct config *config, struct sink *sink,
-			       struct notifications **out,
+/* `route` is what becomes of their topic and keys, borrowed. */
+enum status notifications_open(const struct config *config, const struct route *route,
+			       struct sink *sink, struct notifications **out,
 			       struct error *err) MUST_CHECK;
 void notifications_close(struct notifications *notifications); /* takes NULL */
 

@@ -161,11 +161,12 @@ static enum status settle_pair(const struct planning *p, size_t i, size_t j,
 		   : refuse(table, p->previous, topic, other->name, err);
 }
 
-/* Settle table i against those before it; two that are not new are settled already. */
+/* Settle table i against those before it; two that are not new are settled already.
+ * Transforms may bring tables together: that was asked for. */
 static enum status settle_topic(const struct planning *p, size_t i, struct error *err)
 {
 	struct table *const *tables = p->catalog->tables;
-	struct span topic = table_plan_topic(p->plans[i]);
+	struct span topic = table_plan_own_topic(p->plans[i]);
 	enum status status = ST_OK;
 
 	/* A table that is not new is compared only with new ones. */
@@ -175,7 +176,7 @@ static enum status settle_topic(const struct planning *p, size_t i, struct error
 		}
 		if ((p->is_new[i] || p->is_new[j]) && has_messages(p, j) &&
 		    !tables[i]->left_out &&
-		    same_topic(topic, table_plan_topic(p->plans[j]))) {
+		    same_topic(topic, table_plan_own_topic(p->plans[j]))) {
 			status = settle_pair(p, i, j, err);
 		}
 	}
@@ -236,6 +237,51 @@ static void name_left_out(const struct planning *p)
 	}
 }
 
+/* Will there be messages without keys in the topic of table i? */
+static bool is_keyless(const struct planning *p, size_t i)
+{
+	struct span topic = table_plan_topic(p->plans[i]);
+
+	for (size_t j = 0; table_plan_is_routed(p->plans[i]) &&
+			   j < p->catalog->table_count;
+	     j++) {
+		if (has_messages(p, j) && table_plan_is_keyless(p->plans[j]) &&
+		    same_topic(topic, table_plan_topic(p->plans[j]))) {
+			return true;
+		}
+	}
+	return table_plan_is_keyless(p->plans[i]);
+}
+
+/* Of a table. Of one that transforms route the topic stands for it, as others may have
+ * the same. */
+static enum status announce_table(const struct publisher *publisher,
+				  const struct planning *p, size_t i, struct error *err)
+{
+	struct span topic = table_plan_topic(p->plans[i]);
+
+	return publisher->sink->kind->announce(
+	    publisher->sink, topic,
+	    table_plan_is_routed(p->plans[i]) ? topic.bytes
+					      : p->catalog->tables[i]->name,
+	    is_keyless(p, i), err);
+}
+
+/* Only transforms can bring control messages there. */
+static enum status check_control(const struct publisher *publisher, struct span topic,
+				 struct error *err)
+{
+	const char *own = publisher->reserved_topic;
+
+	return own && same_topic(topic, (struct span){own, strlen(own)})
+		   ? error_set(err, ST_CONFIG,
+			       "transforms bring messages into %s, which is the topic "
+			       "of the positions; write the router's expression so that "
+			       "it does not",
+			       own)
+		   : ST_OK;
+}
+
 /* Tell the sink which topics there may be messages for. */
 static enum status announce(const struct publisher *publisher, const struct planning *p,
 			    struct error *err)
@@ -252,17 +298,16 @@ static enum status announce(const struct publisher *publisher, const struct plan
 	}
 	for (size_t i = 0; status == ST_OK && i < sizeof others / sizeof *others; i++) {
 		if (others[i].bytes) {
+			status = check_control(publisher, others[i], err);
+		}
+		if (others[i].bytes && status == ST_OK) {
 			status =
 			    sink->kind->announce(sink, others[i], NULL, false, err);
 		}
 	}
 	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
-		const struct table *table = p->catalog->tables[i];
-
 		if (p->is_new[i] && has_messages(p, i)) {
-			status = sink->kind->announce(
-			    sink, table_plan_topic(p->plans[i]), table->name,
-			    table_plan_is_keyless(p->plans[i]), err);
+			status = announce_table(publisher, p, i, err);
 		}
 	}
 	return status;

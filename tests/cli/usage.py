@@ -102,8 +102,7 @@ def test_what_would_change_the_messages_is_refused_with_what_to_use(box):
     avro = "io.confluent.connect.avro.AvroConverter"
     for setting, instead in (("value.converter=" + avro, "JsonConverter"),
                              ("key.converter=" + avro, "JsonConverter"),
-                             ("transforms=unwrap", "sink connector"),
-                             ("predicates=is", "sink connector"),
+                             ("predicates=is", "expression"),
                              ("topic.naming.strategy=a.B", "topic.prefix"),
                              ("converters=isbn", "type.mapping"),
                              ("time.precision.mode=connect", "as stored"),

@@ -355,8 +355,6 @@ static void test_keys_without_meaning_are_warned_of(void **state)
 static void test_what_would_change_the_messages_is_refused(void **state)
 {
 	static const char *const keys[] = {
-	    "transforms",
-	    "transforms.unwrap.type",
 	    "predicates",
 	    "predicates.is.type",
 	    "converters",

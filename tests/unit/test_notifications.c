@@ -86,6 +86,7 @@ struct rig {
 	char file[80];     /* of notifications */
 	char file_on[100]; /* its property */
 	struct config config;
+	struct route route;
 	struct keeper keeper;
 	struct notifications *n;
 	int saved_stderr;
@@ -137,6 +138,7 @@ static int tear_down(void **state)
 	char command[100];
 
 	notifications_close(rig->n);
+	route_clear(&rig->route);
 	config_clear(&rig->config);
 	(void)snprintf(command, sizeof command, "rm -rf %s", rig->folder);
 	assert_int_equal(system(command), 0);
@@ -191,6 +193,25 @@ static enum status configure(struct rig *rig, const char *const *words,
 	return status;
 }
 
+/* As the encoder makes it. */
+static enum status make_route(struct rig *rig, struct error *err)
+{
+	const char *topic = rig->config.encoder.notification_topic;
+	struct transforms *transforms;
+	enum status status = transform_options_open(&rig->config.transforms, false,
+						    &transforms, err);
+
+	route_clear(&rig->route);
+	if (status == ST_OK) {
+		topic = topic ? topic : "";
+		status = transforms_route(transforms,
+					  (struct span){topic, strlen(topic)},
+					  &rig->route, err);
+	}
+	transforms_close(transforms);
+	return status;
+}
+
 static enum status open_with(struct rig *rig, struct error *err,
 			     const char *const *words)
 {
@@ -198,9 +219,10 @@ static enum status open_with(struct rig *rig, struct error *err,
 
 	notifications_close(rig->n);
 	rig->n = NULL;
-	return status == ST_OK
-		   ? notifications_open(&rig->config, &rig->keeper.sink, &rig->n, err)
-		   : status;
+	return status == ST_OK && make_route(rig, err) == ST_OK
+		   ? notifications_open(&rig->config, &rig->route, &rig->keeper.sink,
+					&rig->n, err)
+		   : err->status;
 }
 
 #define OPEN(rig, err, ...) \
