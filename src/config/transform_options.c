@@ -271,10 +271,18 @@ static enum status read_flat(const struct reading *r, struct transform_setting *
 	return read_deletes(r, &out->deletes, err);
 }
 
+static bool is_blank(const char *text)
+{
+	return !text || !text[strspn(text, " \t")];
+}
+
 static enum status needed(const struct reading *r, const char *option, const char **out,
 			  struct error *err)
 {
 	*out = text_of(r, option, NULL);
+	if (r->type->kind == TRANSFORM_LOGICAL_TABLE && is_blank(*out)) {
+		*out = NULL;
+	}
 	return *out ? ST_OK
 		    : error_set(err, ST_CONFIG, "%s%s is not set, and %s needs it",
 				r->where, option, r->type->name);
@@ -296,11 +304,6 @@ static enum status read_names(const struct reading *r, enum name_adjustment *out
 		}
 	}
 	return o ? bad_value(o, "must be none, avro or avro_unicode", err) : ST_OK;
-}
-
-static bool is_blank(const char *text)
-{
-	return !text || !text[strspn(text, " \t")];
 }
 
 static enum status read_logical(const struct reading *r, struct transform_setting *out,

@@ -76,6 +76,8 @@ static const struct {
      "snapshot.select.statement.overrides.u=SELECT * FROM u WHERE 0",
      "snapshot.select.statement.overrides=u"},
     {"transaction.context.table", "transaction.context.table=u", NULL},
+    {"transforms", "transforms=u", "transforms.u.type=ExtractNewRecordState"},
+    {"transforms.*", "transforms.u.type=ExtractNewRecordState", "transforms=u"},
     {"notification.enabled.channels", "notification.enabled.channels=sink,log",
      "notification.sink.topic.name=notes"},
     {"topic.creation.*", "topic.creation.enable=false", NULL},

@@ -37,6 +37,7 @@ public class Transform {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
         String line;
 
+        System.setOut(System.err); // for those who log
         while ((line = in.readLine()) != null) {
             Transform job = new Transform(JSON.readTree(line));
             while ((line = in.readLine()) != null && !line.isEmpty()) {
