@@ -243,8 +243,8 @@ void connect_schema_add_control_key(struct buffer *b, enum control_message of,
 	    [CONTROL_HEARTBEAT] = {"serverName",
 				   "io.debezium.connector.common.ServerNameKey"},
 	    [CONTROL_MESSAGE] = {"prefix", "io.debezium.connector.sqlite.MessageKey"},
-	    [CONTROL_NOTIFICATION] =
-		{"id", "io.debezium.connector.common.NotificationKey"},
+	    [CONTROL_NOTIFICATION] = {"id",
+				      "io.debezium.connector.common.NotificationKey"},
 	};
 
 	buffer_add_str(b, "{\"type\":\"struct\",\"fields\":[");

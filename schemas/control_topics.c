@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "schemas/topic_name.h"
+#include "schemas/transforms.h"
 
 /* The topic without transforms; none where there are no such messages. */
 static void add_topic(struct buffer *b, const struct encoder_settings *settings,

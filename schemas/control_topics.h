@@ -12,7 +12,7 @@
 
 #include "schemas/connect_schema.h"
 #include "schemas/encoder_settings.h"
-#include "schemas/transforms.h"
+#include "schemas/route.h"
 #include "src/base/status.h"
 
 struct control_topics {

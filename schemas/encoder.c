@@ -25,10 +25,12 @@
 #include "schemas/flat_value.h"
 #include "schemas/message_heads.h"
 #include "schemas/source_block.h"
+#include "schemas/table_heads.h"
 #include "schemas/table_plan.h"
 #include "schemas/topic_name.h"
 #include "schemas/transaction_context.h"
 #include "schemas/transaction_event.h"
+#include "schemas/transforms.h"
 #include "schemas/value_json.h"
 #include "src/base/array.h"
 #include "src/base/buffer.h"
@@ -96,10 +98,11 @@ static enum status out_of_memory(struct error *err)
 static enum status check_flat(const struct encoder *e, struct error *err)
 {
 	if (e->flat && !e->settings.context_table && flat_has_context(e->flat)) {
-		return error_set(err, ST_CONFIG,
-				 "transforms add a field of the context, which needs "
-				 "transaction.context.table; set it, or leave the field "
-				 "out of add.fields and add.headers");
+		return error_set(
+		    err, ST_CONFIG,
+		    "transforms add a field of the context, which needs "
+		    "transaction.context.table; set it, or leave the field "
+		    "out of add.fields and add.headers");
 	}
 	return ST_OK;
 }
@@ -315,7 +318,7 @@ static bool plan_enter(struct encoder *e, struct table_plan *plan,
 	if (plan->serial == e->serial && plan->source_mark == mark) {
 		return true;
 	}
-	if (!table_plan_make_heads(plan)) {
+	if (!table_heads_make(plan)) {
 		return false;
 	}
 	if (plan->serial != e->serial && has_block(e) && !collection_new(e, plan)) {
@@ -410,8 +413,8 @@ static struct shown what_is_shown(const struct encoder *e, enum change_op op)
 	if (e->flat) {
 		shown.event = e->flat->deletes != FLAT_DROP;
 		shown.value = flat_rewrites(e->flat);
-		shown.tombstone = shown.tombstone &&
-				  e->flat->deletes == FLAT_REWRITE_WITH_TOMBSTONE;
+		shown.tombstone =
+		    shown.tombstone && e->flat->deletes == FLAT_REWRITE_WITH_TOMBSTONE;
 	}
 	return shown;
 }
@@ -631,7 +634,8 @@ const char *encoder_context_table(const struct encoder *encoder)
 static bool is_context_alone(const struct encoder *e)
 {
 	return e->settings.context_alone && e->who.rows > 0 && e->message_count == 0 &&
-	       e->event_count == 0 && !e->txn.is_snapshot && !encoder_transaction_is_joined(&e->txn);
+	       e->event_count == 0 && !e->txn.is_snapshot &&
+	       !encoder_transaction_is_joined(&e->txn);
 }
 
 /* It is an event, with a number. */

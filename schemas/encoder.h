@@ -40,7 +40,7 @@
 #include "src/base/status.h"
 
 struct encoder;
-struct route; /* schemas/transforms.h */
+struct route; /* schemas/route.h */
 struct table_plan;
 
 enum status encoder_open(const struct encoder_settings *settings, struct encoder **out,

@@ -56,11 +56,11 @@ struct encoder_settings {
 	bool context_alone;   /* transaction.context.alone=emit */
 
 	/* What follows from others. */
-	const char *version;              /* source.version */
-	const char *database_name;        /* source.db */
+	const char *version;                 /* source.version */
+	const char *database_name;           /* source.db */
 	const struct column_rules *rules;    /* NULL: none */
 	const struct transforms *transforms; /* NULL: none */
-	enum header_form header_form;     /* counts only with schemas */
+	enum header_form header_form;        /* counts only with schemas */
 	bool audit_lines; /* values are those of schemas/audit_line.h, and there is
 			   * nothing beside them; never with schemas */
 	bool wants_keys;  /* false: message keys, headers and tombstones are not made */

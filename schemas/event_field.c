@@ -46,7 +46,8 @@ static bool is_text(struct span span, const char *text)
 static bool find(struct span parent, struct span name, enum event_field *out)
 {
 	for (int i = 0; i < EVENT_FIELDS; i++) {
-		if (is_text(parent, fields[i].parent) && is_text(name, fields[i].name)) {
+		if (is_text(parent, fields[i].parent) &&
+		    is_text(name, fields[i].name)) {
 			*out = (enum event_field)i;
 			return true;
 		}

@@ -5,6 +5,7 @@
 
 #include "schemas/connect_schema.h"
 #include "schemas/key_header.h"
+#include "schemas/transforms.h"
 
 static struct span span_of(const struct buffer *b)
 {
@@ -107,8 +108,8 @@ bool event_headers_set_own(struct event_headers *headers, enum change_op op,
 	struct event_headers *h = headers;
 	struct message_header *own = &h->list[0];
 
-	own->name = text_span(op == CHANGE_DELETE ? "__debezium.newkey"
-						  : "__debezium.oldkey");
+	own->name =
+	    text_span(op == CHANGE_DELETE ? "__debezium.newkey" : "__debezium.oldkey");
 	own->value = other;
 	if (h->settings->schemas && h->settings->header_form != HEADER_WITH_SCHEMA) {
 		own->value.bytes += head_len;

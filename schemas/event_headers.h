@@ -17,7 +17,7 @@
 #include "schemas/context_headers.h"
 #include "schemas/encoder_settings.h"
 #include "schemas/encoder_transaction.h"
-#include "schemas/flat_value.h"
+#include "schemas/flat.h"
 #include "schemas/message_heads.h"
 #include "src/base/buffer.h"
 #include "src/base/message.h"

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "schemas/connect_schema.h"
-#include "schemas/flat_value.h"
+#include "schemas/flat.h"
+#include "schemas/transforms.h"
 
 /* As Debezium tells of masks. */
 static void set_parameter(struct connect_field *field, const struct column_mask *mask)
@@ -150,10 +151,12 @@ static bool make_head(const struct table_plan *plan, struct buffer *head,
 	return ok && buffer_ok(head);
 }
 
-bool table_heads_make(const struct table_plan *plan, struct buffer *value,
-		      struct buffer *key, struct buffer *key_as_it_was)
+bool table_heads_make(struct table_plan *plan)
 {
-	return make_head(plan, key, HEAD_KEY) &&
-	       make_head(plan, key_as_it_was, HEAD_KEY_AS_IT_WAS) &&
-	       make_head(plan, value, HEAD_VALUE);
+	if (!plan->settings->schemas || plan->value_head.len > 0) {
+		return true;
+	}
+	return make_head(plan, &plan->key_head, HEAD_KEY) &&
+	       make_head(plan, &plan->header_head, HEAD_KEY_AS_IT_WAS) &&
+	       make_head(plan, &plan->value_head, HEAD_VALUE);
 }

@@ -11,12 +11,10 @@
 #include <stdbool.h>
 
 #include "schemas/table_plan.h"
-#include "src/base/buffer.h"
 #include "src/base/status.h"
 
-/* Append those of events, of keys, and of keys as no transform has them: headers that
- * name another key. False when memory ran out. */
-bool table_heads_make(const struct table_plan *plan, struct buffer *value,
-		      struct buffer *key, struct buffer *key_as_it_was) MUST_CHECK;
+/* Fill those of the plan if they are not there: of events, of keys, and of keys as no
+ * transform has them, in headers that name another key. False when memory ran out. */
+bool table_heads_make(struct table_plan *plan) MUST_CHECK;
 
 #endif

@@ -8,8 +8,8 @@
 
 #include "btree/record.h"
 #include "schemas/connect_schema.h"
-#include "schemas/flat_value.h"
-#include "schemas/table_heads.h"
+#include "schemas/flat.h"
+#include "schemas/transforms.h"
 #include "schemas/typed_json.h"
 #include "schemas/value_json.h"
 #include "src/base/log.h"
@@ -180,12 +180,13 @@ static enum status check_added(const struct table_plan *plan, struct error *err)
 		buffer_reset(&name);
 		table_plan_add_name(plan, &name, plan->columns[i].index);
 		if (flat_has_field(flat, (struct span){name.bytes, name.len})) {
-			status = error_set(err, ST_CONFIG,
-					   "table %s: column %s has the name of a field "
-					   "that transforms add; see add.fields and "
-					   "add.fields.prefix, or leave it out",
-					   SHORT_NAME(plan->table->name),
-					   SHORT_NAME(column_name(plan, i)));
+			status =
+			    error_set(err, ST_CONFIG,
+				      "table %s: column %s has the name of a field "
+				      "that transforms add; see add.fields and "
+				      "add.fields.prefix, or leave it out",
+				      SHORT_NAME(plan->table->name),
+				      SHORT_NAME(column_name(plan, i)));
 		}
 	}
 	for (uint32_t i = 0; status == ST_OK && key_end.len > 0 && i < plan->key_count;
@@ -297,15 +298,6 @@ bool table_plan_is_keyless(const struct table_plan *plan)
 bool table_plan_has_own_key(const struct table_plan *plan)
 {
 	return plan->has_own_key;
-}
-
-bool table_plan_make_heads(struct table_plan *plan)
-{
-	if (!plan->settings->schemas || plan->value_head.len > 0) {
-		return true;
-	}
-	return table_heads_make(plan, &plan->value_head, &plan->key_head,
-				&plan->header_head);
 }
 
 /* ---- values that do not fit ---- */

@@ -24,7 +24,7 @@
 #include "schemas/column_type.h"
 #include "schemas/encoder_settings.h"
 #include "schemas/name_adjustment.h"
-#include "schemas/transforms.h"
+#include "schemas/route.h"
 #include "src/base/buffer.h"
 #include "src/base/status.h"
 
@@ -81,9 +81,6 @@ enum status table_plan_open(const struct table *table,
  */
 bool table_plan_splits(const struct table_plan *plan, const struct change *change,
 		       struct change parts[2]);
-
-/* Make the schema blocks if they are not there. False when memory ran out. */
-bool table_plan_make_heads(struct table_plan *plan) MUST_CHECK;
 
 /* With schemas: does every value of the change fit its column? What does not is
  * handled as the settings say: an error, `*skip`, or a warning, after which it is

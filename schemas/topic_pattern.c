@@ -13,7 +13,7 @@
 #define STEPS_MAX  100000
 #define MEMORY_MAX (32 << 10) /* KiB */
 
-#define NO_GROUP UINT32_MAX
+#define NO_GROUP       UINT32_MAX
 #define NAME_MAX_CHARS 32 /* of a group, as PCRE2 has it */
 
 /* Of a replacement: some text, then what a group matched. */
@@ -53,10 +53,9 @@ static enum status compile(struct topic_pattern *p, struct error *err)
 		if (pcre2_get_error_message(code, reason, sizeof reason) < 0) {
 			reason[0] = '\0';
 		}
-		return error_set(err, ST_CONFIG,
-				 "%s: \"%s\" does not compile at place %zu: %s",
-				 p->property, SHORT_NAME(p->regex), place + 1,
-				 (const char *)reason);
+		return error_set(
+		    err, ST_CONFIG, "%s: \"%s\" does not compile at place %zu: %s",
+		    p->property, SHORT_NAME(p->regex), place + 1, (const char *)reason);
 	}
 	(void)pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &p->group_count);
 	p->match = pcre2_match_data_create_from_pattern(p->code, NULL);
@@ -115,8 +114,7 @@ static enum status read_group(const struct topic_pattern *p,
 		}
 		memcpy(name, s + 1, len);
 		name[len] = '\0';
-		number =
-		    pcre2_substring_number_from_name(p->code, (PCRE2_SPTR)name);
+		number = pcre2_substring_number_from_name(p->code, (PCRE2_SPTR)name);
 		if (number < 0) {
 			return bad_replacement(
 			    of, s, "the expression has no group of that name", err);
@@ -235,11 +233,12 @@ static enum status find(const struct topic_pattern *p, struct span topic,
 	if (pcre2_get_error_message(rc, reason, sizeof reason) < 0) {
 		reason[0] = '\0';
 	}
-	return error_set(err, ST_CONFIG,
-			 "%s: whether \"%s\" matches topic %.*s cannot be decided (%s); "
-			 "write it without nested repetitions",
-			 p->property, SHORT_NAME(p->regex), (int)topic.len,
-			 topic.bytes, (const char *)reason);
+	return error_set(
+	    err, ST_CONFIG,
+	    "%s: whether \"%s\" matches topic %.*s cannot be decided (%s); "
+	    "write it without nested repetitions",
+	    p->property, SHORT_NAME(p->regex), (int)topic.len, topic.bytes,
+	    (const char *)reason);
 }
 
 /* What was found, replaced. */

@@ -34,7 +34,8 @@ struct topic_pattern_text {
 /* All is copied. */
 enum status topic_pattern_open(struct topic_pattern_text regex,
 			       struct topic_pattern_text replacement,
-			       struct topic_pattern **out, struct error *err) MUST_CHECK;
+			       struct topic_pattern **out,
+			       struct error *err) MUST_CHECK;
 void topic_pattern_close(struct topic_pattern *pattern);
 
 /* Does it match the whole topic? Then append what becomes of it to `out`. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "schemas/connect_schema.h"
-#include "schemas/flat_value.h"
 #include "schemas/name_adjustment.h"
 #include "schemas/topic_name.h"
 #include "schemas/topic_pattern.h"
@@ -45,10 +44,9 @@ static enum status open_pattern(const char *where, const char *const names[2],
 
 	(void)snprintf(of_regex, sizeof of_regex, "%s%s", where, names[0]);
 	(void)snprintf(of_replacement, sizeof of_replacement, "%s%s", where, names[1]);
-	return topic_pattern_open((struct topic_pattern_text){of_regex, regex},
-				  (struct topic_pattern_text){of_replacement,
-							      replacement},
-				  out, err);
+	return topic_pattern_open(
+	    (struct topic_pattern_text){of_regex, regex},
+	    (struct topic_pattern_text){of_replacement, replacement}, out, err);
 }
 
 static enum status open_router(struct transforms *t, const struct transform_setting *of,
@@ -285,22 +283,4 @@ enum status transforms_route(const struct transforms *transforms, struct span to
 				 topic.bytes, TOPIC_NAME_MAX);
 	}
 	return ST_OK;
-}
-
-void route_clear(struct route *route)
-{
-	buffer_clear(&route->topic);
-	buffer_clear(&route->key_name);
-	buffer_clear(&route->value_prefix);
-	buffer_clear(&route->key_end);
-	buffer_clear(&route->key_fields);
-}
-
-void route_end_key(const struct route *route, struct buffer *key)
-{
-	if (route->key_end.len > 0 && key->len > 0) {
-		key->len--; /* the '}' */
-		buffer_add_buffer(key, &route->key_end);
-		buffer_add_char(key, '}');
-	}
 }

@@ -113,9 +113,8 @@ static enum status set_define(struct config *config, const char *text,
 
 static enum status set_lines(struct config *config, const char *text, struct error *err)
 {
-	static const char *const formats[] = {[LINES_VALUE] = "value",
-					      [LINES_RECORD] = "record",
-					      [LINES_FLAT] = "flat"};
+	static const char *const formats[] = {
+	    [LINES_VALUE] = "value", [LINES_RECORD] = "record", [LINES_FLAT] = "flat"};
 
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
 		if (strcmp(text, formats[i]) == 0) {

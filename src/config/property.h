@@ -40,9 +40,9 @@ enum property_type {
 
 enum property_family {
 	FAMILY_NONE,
-	FAMILY_COLUMNS,   /* src/config/column_options.h */
-	FAMILY_KAFKA,     /* src/config/kafka_options.h */
-	FAMILY_OVERRIDES, /* snapshot.select.statement.overrides.TABLE */
+	FAMILY_COLUMNS,    /* src/config/column_options.h */
+	FAMILY_KAFKA,      /* src/config/kafka_options.h */
+	FAMILY_OVERRIDES,  /* snapshot.select.statement.overrides.TABLE */
 	FAMILY_TRANSFORMS, /* src/config/transform_options.h */
 };
 

@@ -8,11 +8,10 @@
 #include "src/config/nearest_name.h"
 #include "src/config/others_properties.h"
 
-static const struct property_choice line_formats[] = {
-    {"value", LINES_VALUE, NULL},
-    {"record", LINES_RECORD, NULL},
-    {"flat", LINES_FLAT, NULL},
-    {NULL, 0, NULL}};
+static const struct property_choice line_formats[] = {{"value", LINES_VALUE, NULL},
+						      {"record", LINES_RECORD, NULL},
+						      {"flat", LINES_FLAT, NULL},
+						      {NULL, 0, NULL}};
 static const struct property_choice binary_modes[] = {
     {"bytes", BINARY_BYTES, NULL},
     {"base64", BINARY_BASE64, NULL},

@@ -111,12 +111,12 @@ static const struct transform_type {
 
 static enum status unknown_type(const struct transform_option *type, struct error *err)
 {
-	return error_set(
-	    err, ST_CONFIG,
-	    "%s" TRANSFORMS_PREFIX "%s=%s is not built: built in are %s, %s and %s; run "
-	    "another one on the consuming side, such as a sink connector",
-	    type->where, type->key, SHORT_NAME(type->value), types[0].class_name,
-	    types[1].class_name, types[2].class_name);
+	return error_set(err, ST_CONFIG,
+			 "%s" TRANSFORMS_PREFIX
+			 "%s=%s is not built: built in are %s, %s and %s; run "
+			 "another one on the consuming side, such as a sink connector",
+			 type->where, type->key, SHORT_NAME(type->value),
+			 types[0].class_name, types[1].class_name, types[2].class_name);
 }
 
 static const struct transform_type *find_type(const char *name)
@@ -168,7 +168,8 @@ struct reading {
 };
 
 /* NULL: it is not set. */
-static const struct transform_option *option_of(const struct reading *r, const char *option)
+static const struct transform_option *option_of(const struct reading *r,
+						const char *option)
 {
 	char key[256];
 	bool is_there;
@@ -238,9 +239,9 @@ static enum status read_deletes(const struct reading *r, enum flat_deletes *out,
 static enum status read_flat(const struct reading *r, struct transform_setting *out,
 			     struct error *err)
 {
-	static const char *const switches[] = {
-	    "replace.null.with.default", "drop.fields.from.key",
-	    "drop.fields.keep.schema.compatible"};
+	static const char *const switches[] = {"replace.null.with.default",
+					       "drop.fields.from.key",
+					       "drop.fields.keep.schema.compatible"};
 	const struct transform_option *dropped =
 	    option_of(r, "drop.fields.header.name");
 	const struct transform_option *route = option_of(r, "route.by.field");
@@ -333,8 +334,7 @@ static enum status read_logical(const struct reading *r, struct transform_settin
 static enum status read_settings(const struct reading *r, struct transform_setting *out,
 				 struct error *err)
 {
-	*out =
-	    (struct transform_setting){.kind = r->type->kind, .where = r->where};
+	*out = (struct transform_setting){.kind = r->type->kind, .where = r->where};
 	switch (r->type->kind) {
 	case TRANSFORM_FLAT:
 		return read_flat(r, out, err);
@@ -492,7 +492,7 @@ static enum status read_all(const struct transform_options *options, char *names
 		all->count++;
 	}
 	return check_listed(options, all, err) == ST_OK ? check_pairs(all, err)
-						   : err->status;
+							: err->status;
 }
 
 /* --lines=flat: a delete is to be told from other rows, and tables from each other. */
@@ -522,8 +522,8 @@ enum status transform_options_open(const struct transform_options *options,
 {
 	struct all *all = calloc(1, sizeof *all);
 	char *names = strdup(options->list ? options->list : "");
-	enum status status = all && names ? read_all(options, names, all, err)
-					  : out_of_memory(err);
+	enum status status =
+	    all && names ? read_all(options, names, all, err) : out_of_memory(err);
 
 	*out = NULL;
 	if (status == ST_OK && flat_lines) {

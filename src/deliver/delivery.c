@@ -146,9 +146,9 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 		status = open_sink(delivery, err);
 	}
 	if (status == ST_OK) {
-		status = encoder_config_open(config, &delivery->rules,
-					     &delivery->transforms,
-					     &delivery->encoder, err);
+		status =
+		    encoder_config_open(config, &delivery->rules, &delivery->transforms,
+					&delivery->encoder, err);
 	}
 	if (status == ST_OK) {
 		status = publisher_open(delivery->encoder, delivery->sink,

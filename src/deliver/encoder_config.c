@@ -9,7 +9,8 @@ static enum header_form header_form_of(const struct config *config)
 	return config->sink->is_for_connect ? HEADER_FOR_CONNECT : HEADER_PLAIN;
 }
 
-enum status encoder_config_open(const struct config *config, struct column_rules **rules,
+enum status encoder_config_open(const struct config *config,
+				struct column_rules **rules,
 				struct transforms **transforms,
 				struct encoder **encoder, struct error *err)
 {

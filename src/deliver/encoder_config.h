@@ -16,9 +16,9 @@
 #include "schemas/transforms.h"
 #include "src/config/config.h"
 
-enum status encoder_config_open(const struct config *config, struct column_rules **rules,
+enum status encoder_config_open(const struct config *config,
+				struct column_rules **rules,
 				struct transforms **transforms,
-				struct encoder **encoder,
-				struct error *err) MUST_CHECK;
+				struct encoder **encoder, struct error *err) MUST_CHECK;
 
 #endif

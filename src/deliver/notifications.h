@@ -29,7 +29,7 @@
 #include "src/config/config.h"
 
 struct notifications;
-struct route; /* schemas/transforms.h */
+struct route; /* schemas/route.h */
 
 /* `route` is what becomes of their topic and keys, borrowed. */
 enum status notifications_open(const struct config *config, const struct route *route,

@@ -242,9 +242,8 @@ static bool is_keyless(const struct planning *p, size_t i)
 {
 	struct span topic = table_plan_topic(p->plans[i]);
 
-	for (size_t j = 0; table_plan_is_routed(p->plans[i]) &&
-			   j < p->catalog->table_count;
-	     j++) {
+	for (size_t j = 0;
+	     table_plan_is_routed(p->plans[i]) && j < p->catalog->table_count; j++) {
 		if (has_messages(p, j) && table_plan_is_keyless(p->plans[j]) &&
 		    same_topic(topic, table_plan_topic(p->plans[j]))) {
 			return true;
@@ -260,11 +259,11 @@ static enum status announce_table(const struct publisher *publisher,
 {
 	struct span topic = table_plan_topic(p->plans[i]);
 
-	return publisher->sink->kind->announce(
-	    publisher->sink, topic,
-	    table_plan_is_routed(p->plans[i]) ? topic.bytes
-					      : p->catalog->tables[i]->name,
-	    is_keyless(p, i), err);
+	return publisher->sink->kind->announce(publisher->sink, topic,
+					       table_plan_is_routed(p->plans[i])
+						   ? topic.bytes
+						   : p->catalog->tables[i]->name,
+					       is_keyless(p, i), err);
 }
 
 /* Only transforms can bring control messages there. */
@@ -274,11 +273,12 @@ static enum status check_control(const struct publisher *publisher, struct span 
 	const char *own = publisher->reserved_topic;
 
 	return own && same_topic(topic, (struct span){own, strlen(own)})
-		   ? error_set(err, ST_CONFIG,
-			       "transforms bring messages into %s, which is the topic "
-			       "of the positions; write the router's expression so that "
-			       "it does not",
-			       own)
+		   ? error_set(
+			 err, ST_CONFIG,
+			 "transforms bring messages into %s, which is the topic "
+			 "of the positions; write the router's expression so that "
+			 "it does not",
+			 own)
 		   : ST_OK;
 }
 

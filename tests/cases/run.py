@@ -260,6 +260,8 @@ def of_sentinel(parsed):
     value = content(parsed)
     if value is None:
         return False
+    if "__table" in value:      # a row alone
+        return value["__table"] == SENTINEL
     if "op" in value:
         return value["source"]["table"] == SENTINEL
     if value.get("status") == "END":
@@ -271,6 +273,8 @@ def transaction_of(parsed):
     value = content(parsed)
     if value is None:
         return None
+    if "__table" in value:
+        return SENTINEL if of_sentinel(parsed) else None
     return str(value["source"]["lsn"]) if "source" in value else value.get("id")
 
 

@@ -133,7 +133,8 @@ static void test_messages_of_a_context_have_a_prefix_and_bytes(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	connect_schema_add_control_key(&b, CONTROL_MESSAGE, NULL, (struct span){NULL, 0});
+	connect_schema_add_control_key(&b, CONTROL_MESSAGE, NULL,
+				       (struct span){NULL, 0});
 	check(&b, "{'type':'struct','fields':["
 		  "{'type':'string','optional':false,'field':'prefix'}],"
 		  "'optional':false,'name':'io.debezium.connector.sqlite.MessageKey',"
@@ -171,7 +172,8 @@ static void test_transaction_messages_are_debeziums(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	connect_schema_add_control_key(&b, CONTROL_TRANSACTION, NULL, (struct span){NULL, 0});
+	connect_schema_add_control_key(&b, CONTROL_TRANSACTION, NULL,
+				       (struct span){NULL, 0});
 	check(&b, "{'type':'struct','fields':["
 		  "{'type':'string','optional':false,'field':'id'}],'optional':false,"
 		  "'name':'io.debezium.connector.common.TransactionMetadataKey',"
@@ -198,7 +200,8 @@ static void test_heartbeats_are_debeziums(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	connect_schema_add_control_key(&b, CONTROL_HEARTBEAT, NULL, (struct span){NULL, 0});
+	connect_schema_add_control_key(&b, CONTROL_HEARTBEAT, NULL,
+				       (struct span){NULL, 0});
 	check(&b, "{'type':'struct','fields':["
 		  "{'type':'string','optional':false,'field':'serverName'}],"
 		  "'optional':false,"
@@ -216,7 +219,8 @@ static void test_schema_changes_are_debeziums(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	connect_schema_add_control_key(&b, CONTROL_SCHEMA_CHANGE, NULL, (struct span){NULL, 0});
+	connect_schema_add_control_key(&b, CONTROL_SCHEMA_CHANGE, NULL,
+				       (struct span){NULL, 0});
 	check(&b, "{'type':'struct','fields':["
 		  "{'type':'string','optional':false,'field':'databaseName'}],"
 		  "'optional':false,"

@@ -206,20 +206,22 @@ static void test_fields_of_the_event_are_added(void **state)
 	struct fixture f;
 
 	(void)state;
-	setting.add_fields = " op , source.ts_ms:when,table,lsn,rowid,change_id,sequence,"
-			     "version,name,db,connector,snapshot,transaction.id,,"
-			     "total_order,source.ts_ns,source.op";
+	setting.add_fields =
+	    " op , source.ts_ms:when,table,lsn,rowid,change_id,sequence,"
+	    "version,name,db,connector,snapshot,transaction.id,,"
+	    "total_order,source.ts_ns,source.op";
 	setting.fields_prefix = "m_";
 	init(&f);
 	start_ok(&f, &setting);
 	change(&f, CHANGE_DELETE, ann, NULL, NULL);
-	check(f.out[0].value,
-	      "{\"id\":1,\"name\":\"Ann\",\"__deleted\":\"true\",\"m_op\":\"d\","
-	      "\"m_when\":7,\"m_table\":\"people\",\"m_lsn\":5,\"m_rowid\":7,"
-	      "\"m_change_id\":1,\"m_sequence\":\"[null,\\\"5\\\"]\",\"m_version\":\"1\","
-	      "\"m_name\":\"srv\",\"m_db\":\"app\",\"m_connector\":\"sqlite\","
-	      "\"m_snapshot\":\"false\",\"m_transaction_id\":null,"
-	      "\"m_total_order\":null,\"m_source_ts_ns\":7000000,\"m_source_op\":\"d\"}");
+	check(
+	    f.out[0].value,
+	    "{\"id\":1,\"name\":\"Ann\",\"__deleted\":\"true\",\"m_op\":\"d\","
+	    "\"m_when\":7,\"m_table\":\"people\",\"m_lsn\":5,\"m_rowid\":7,"
+	    "\"m_change_id\":1,\"m_sequence\":\"[null,\\\"5\\\"]\",\"m_version\":\"1\","
+	    "\"m_name\":\"srv\",\"m_db\":\"app\",\"m_connector\":\"sqlite\","
+	    "\"m_snapshot\":\"false\",\"m_transaction_id\":null,"
+	    "\"m_total_order\":null,\"m_source_ts_ns\":7000000,\"m_source_op\":\"d\"}");
 	stop(&f);
 }
 
@@ -258,8 +260,7 @@ static void test_events_without_a_message_are_counted(void **state)
 	start_ok(&f, &setting);
 	change(&f, CHANGE_DELETE, ann, NULL, NULL);
 	assert_int_equal(f.count, 1); /* BEGIN */
-	assert_int_equal(
-	    encoder_end(f.encoder, f.out, &f.count, &f.err), ST_OK);
+	assert_int_equal(encoder_end(f.encoder, f.out, &f.count, &f.err), ST_OK);
 	assert_int_equal(f.count, 1);
 	check(f.out[0].value,
 	      "{\"status\":\"END\",\"id\":\"5\",\"event_count\":1,\"data_collections\":"
@@ -371,17 +372,19 @@ static void test_flat_rows_have_the_schema_of_their_table(void **state)
 	f.settings.schemas = true;
 	start_ok(&f, &setting);
 	change(&f, CHANGE_CREATE, NULL, ann, NULL);
-	check(f.out[0].value,
-	      "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int64\","
-	      "\"optional\":true,\"field\":\"id\"},{\"type\":\"string\",\"optional\":true,"
-	      "\"field\":\"name\"},{\"type\":\"string\",\"optional\":true,\"field\":"
-	      "\"__deleted\"},{\"type\":\"int64\",\"optional\":true,\"field\":\"__lsn\"},"
-	      "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Enum\","
-	      "\"version\":1,\"parameters\":{\"allowed\":\"true,first,"
-	      "first_in_data_collection,last_in_data_collection,last,false,incremental\"}"
-	      ",\"field\":\"__snapshot\"}],\"optional\":false,\"name\":"
-	      "\"srv.people.Value\"},\"payload\":{\"id\":1,\"name\":\"Ann\","
-	      "\"__deleted\":\"false\",\"__lsn\":5,\"__snapshot\":\"false\"}}");
+	check(
+	    f.out[0].value,
+	    "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int64\","
+	    "\"optional\":true,\"field\":\"id\"},{\"type\":\"string\",\"optional\":"
+	    "true,"
+	    "\"field\":\"name\"},{\"type\":\"string\",\"optional\":true,\"field\":"
+	    "\"__deleted\"},{\"type\":\"int64\",\"optional\":true,\"field\":\"__lsn\"},"
+	    "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Enum\","
+	    "\"version\":1,\"parameters\":{\"allowed\":\"true,first,"
+	    "first_in_data_collection,last_in_data_collection,last,false,incremental\"}"
+	    ",\"field\":\"__snapshot\"}],\"optional\":false,\"name\":"
+	    "\"srv.people.Value\"},\"payload\":{\"id\":1,\"name\":\"Ann\","
+	    "\"__deleted\":\"false\",\"__lsn\":5,\"__snapshot\":\"false\"}}");
 	stop(&f);
 }
 

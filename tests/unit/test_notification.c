@@ -278,7 +278,8 @@ static void test_schemas_are_debeziums(void **state)
 
 	(void)state;
 	buffer_init(&b);
-	connect_schema_add_control_key(&b, CONTROL_NOTIFICATION, NULL, (struct span){NULL, 0});
+	connect_schema_add_control_key(&b, CONTROL_NOTIFICATION, NULL,
+				       (struct span){NULL, 0});
 	check_bytes(
 	    &b,
 	    "{\"type\":\"struct\",\"fields\":[{\"type\":\"string\",\"optional\":false,"

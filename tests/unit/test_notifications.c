@@ -198,15 +198,14 @@ static enum status make_route(struct rig *rig, struct error *err)
 {
 	const char *topic = rig->config.encoder.notification_topic;
 	struct transforms *transforms;
-	enum status status = transform_options_open(&rig->config.transforms, false,
-						    &transforms, err);
+	enum status status =
+	    transform_options_open(&rig->config.transforms, false, &transforms, err);
 
 	route_clear(&rig->route);
 	if (status == ST_OK) {
 		topic = topic ? topic : "";
-		status = transforms_route(transforms,
-					  (struct span){topic, strlen(topic)},
-					  &rig->route, err);
+		status = transforms_route(
+		    transforms, (struct span){topic, strlen(topic)}, &rig->route, err);
 	}
 	transforms_close(transforms);
 	return status;

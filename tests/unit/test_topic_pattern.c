@@ -14,10 +14,9 @@
 static enum status open_one(const char *regex, const char *replacement,
 			    struct topic_pattern **out, struct error *err)
 {
-	return topic_pattern_open((struct topic_pattern_text){"t.regex", regex},
-				  (struct topic_pattern_text){"t.replacement",
-							      replacement},
-				  out, err);
+	return topic_pattern_open(
+	    (struct topic_pattern_text){"t.regex", regex},
+	    (struct topic_pattern_text){"t.replacement", replacement}, out, err);
 }
 
 /* NULL: it does not match. */
@@ -94,8 +93,9 @@ static void test_what_cannot_be_meant_is_refused(void **state)
 {
 	(void)state;
 	check_refused("(a", "x", "t.regex: \"(a\" does not compile at place 3");
-	check_refused("a", "$1", "t.replacement: \"$1\" at place 2: the expression has "
-				 "no such group");
+	check_refused("a", "$1",
+		      "t.replacement: \"$1\" at place 2: the expression has "
+		      "no such group");
 	check_refused("(a)", "x$2", "at place 3");
 	check_refused("a", "$", "place 2");
 	check_refused("a", "$x", "place 2");

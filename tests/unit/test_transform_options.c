@@ -28,9 +28,9 @@ static enum status open_options(const char *list, const char *const *pairs, bool
 		char key[128];
 
 		(void)snprintf(key, sizeof key, "transforms.%s", pairs[0]);
-		assert_int_equal(transform_options_set(&options, 0, "-D ", key,
-						       pairs[1], err),
-				 ST_OK);
+		assert_int_equal(
+		    transform_options_set(&options, 0, "-D ", key, pairs[1], err),
+		    ST_OK);
 	}
 	status = transform_options_open(&options, flat, out, err);
 	transform_options_clear(&options);
@@ -127,16 +127,16 @@ static void test_keys_say_which_topic_it_was(void **state)
 	check_route(transforms, "s_a", "all", expected);
 	check_route(transforms, "a", "a", "");
 	transforms_close(transforms);
-	transforms = OPEN("l", "l.type", LOGICAL, "l.topic.regex", "(.*)",
-			  "l.topic.replacement", "all", "l.key.field.regex", "s_(.*)",
-			  "l.key.field.replacement", "$1", "l.key.field.name",
-			  "where \"\xc3\xa9\"");
+	transforms =
+	    OPEN("l", "l.type", LOGICAL, "l.topic.regex", "(.*)", "l.topic.replacement",
+		 "all", "l.key.field.regex", "s_(.*)", "l.key.field.replacement", "$1",
+		 "l.key.field.name", "where \"\xc3\xa9\"");
 	check_route(transforms, "s_a", "all", ",\"where \\\"\xc3\xa9\\\"\":\"a\"");
 	check_route(transforms, "a", "all", ",\"where \\\"\xc3\xa9\\\"\":\"a\"");
 	transforms_close(transforms);
-	transforms = OPEN("l", "l.type", LOGICAL, "l.topic.regex", "(.*)",
-			  "l.topic.replacement", "all", "l.key.enforce.uniqueness",
-			  "False");
+	transforms =
+	    OPEN("l", "l.type", LOGICAL, "l.topic.regex", "(.*)", "l.topic.replacement",
+		 "all", "l.key.enforce.uniqueness", "False");
 	check_route(transforms, "s_a", "all", "");
 	transforms_close(transforms);
 }
@@ -155,12 +155,12 @@ static void test_a_name_that_no_topic_can_have_is_an_error(void **state)
 
 		memset(value, 'x', sizeof value - 1);
 		value[sizeof value - 1] = '\0';
-		transforms = OPEN("r", "r.type", REGEX, "r.regex", "a",
-				  "r.replacement", is_long ? value : bad[i]);
+		transforms = OPEN("r", "r.type", REGEX, "r.regex", "a", "r.replacement",
+				  is_long ? value : bad[i]);
 		memset(&route, 0, sizeof route);
-		assert_int_equal(transforms_route(transforms, (struct span){"a", 1},
-						  &route, &err),
-				 ST_CONFIG);
+		assert_int_equal(
+		    transforms_route(transforms, (struct span){"a", 1}, &route, &err),
+		    ST_CONFIG);
 		assert_non_null(strstr(err.text, "no topic can be called so"));
 		route_clear(&route);
 		transforms_close(transforms);
@@ -179,8 +179,8 @@ static void test_types_and_options_that_are_not_there_are_named(void **state)
 		"u", "u.type", FLAT, "u.drop.tombstones", "true");
 	REFUSED("RegexRouter has no such option; it has regex, replacement", "u",
 		"u.type", REGEX, "u.regex", "a", "u.replacement", "b", "u.x", "");
-	REFUSED("transforms.u.regex is not set", "u", "u.type", REGEX,
-		"u.replacement", "b");
+	REFUSED("transforms.u.regex is not set", "u", "u.type", REGEX, "u.replacement",
+		"b");
 	REFUSED("transforms.u.replacement is not set", "u", "u.type", REGEX, "u.regex",
 		"a");
 	REFUSED("transforms.u.topic.replacement is not set", "u", "u.type", LOGICAL,
@@ -219,8 +219,7 @@ static void test_values_that_cannot_be_are_refused(void **state)
 		"u.add.headers", "transaction.op");
 	REFUSED("one name belongs behind the colon", "u", "u.type", FLAT,
 		"u.add.fields", "op:a:b");
-	REFUSED("two have this name", "u", "u.type", FLAT, "u.add.fields",
-		"op,lsn:op");
+	REFUSED("two have this name", "u", "u.type", FLAT, "u.add.fields", "op,lsn:op");
 	REFUSED("__deleted is there anyway", "u", "u.type", FLAT, "u.add.fields",
 		"op:deleted", "u.delete.tombstone.handling.mode", "rewrite");
 	REFUSED("transforms.u.regex: \"(a\" does not compile", "u", "u.type", REGEX,

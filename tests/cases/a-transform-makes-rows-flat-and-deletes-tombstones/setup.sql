@@ -1,0 +1,4 @@
+CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, data BLOB);
+CREATE TABLE bare(a, b);
+INSERT INTO t VALUES (1, 'old', NULL);
+INSERT INTO bare VALUES (1, 'x');

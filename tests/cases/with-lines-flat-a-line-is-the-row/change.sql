@@ -1,0 +1,7 @@
+INSERT INTO t VALUES (2, 'new', x'00ff');
+UPDATE t SET name = NULL WHERE id = 1;
+BEGIN;
+DELETE FROM t WHERE id = 2;
+DELETE FROM bare;
+COMMIT;
+UPDATE t SET id = 9;
