@@ -53,6 +53,7 @@ FIELDS = ["op", "ts_ms", "ts_us", "ts_ns", "version", "connector", "name", "snap
           "data_collection_order", "source.ts_ms", "source.ts_us", "source.ts_ns",
           "source.table", "source.op", "transaction.id", "transaction.total_order",
           "source.lsn:position", "op:What"]
+CONTEXT = ",context,context_rows,context_candidates"
 BASE = ["-D", "topic.prefix=app", "-D", "provide.transaction.metadata=true",
         "-D", "include.schema.changes=true"]
 # Names under which a time of printing may come.
@@ -120,9 +121,15 @@ class Archived:
                    "INSERT INTO every(id, x) VALUES (100, 'at first')",
                    "INSERT INTO every(id) VALUES (101)")
         tail = box.tail(path, "--state", box.path("state"), "--archive", self.archive,
-                        "--to", "none", "-D", "archive.interval.ms=0")
+                        "-D", "snapshot.mode=no_data", "-D", "archive.interval.ms=0",
+                        "-D", "provide.transaction.metadata=true")
         for change in CHANGES:
             writer.sql("c", "BEGIN", *change, "COMMIT")
+            # A file of its own for each: those that wait together are merged.
+            line = b""
+            while b'"status":"END"' not in line:
+                expect(tail.wait_lines(1), "a transaction has no end")
+                line = tail.take(1)[0]
         box.stop(tail)
         self.count = 0
 
@@ -253,10 +260,12 @@ def test_rows_are_flat_as_debezium_makes_them(box):
                  ["-D", "column.exclude.list=every\\.(x|b)"],
                  ["-D", "field.name.adjustment.mode=avro",
                   "-D", "schema.name.adjustment.mode=avro"],
-                 ["-D", "column.mask.with.3.chars=every\\.x"]):
+                 ["-D", "column.mask.with.3.chars=every\\.x"],
+                 ["-D", "transaction.context.table=s_one"]):
         for mode in ("tombstone", "rewrite-with-tombstone"):
             count += compare(archived, real, {
-                "transforms": "u", "u.type": FLAT, "u.add.fields": "op:kind,lsn",
+                "transforms": "u", "u.type": FLAT, "u.add.fields": "op:kind,lsn" + (
+                    CONTEXT if "transaction.context.table=s_one" in more else ""),
                 "u.add.headers": "op,table",
                 "u.delete.tombstone.handling.mode": mode}, True, more)[0]
     return 1, "%d records are the same" % count
