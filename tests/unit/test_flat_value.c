@@ -12,6 +12,7 @@
 #include "schemas/encoder.h"
 #include "schemas/flat_value.h"
 #include "schemas/table_plan.h"
+#include "schemas/transforms.h"
 
 /* What Debezium's own transforms make of the same is compared in tests/kafka. */
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "schemas/transforms.h"
 #include "src/base/log.h"
 #include "src/deliver/publisher.h"
 #include "tests/lib/catalog_fixture.h"
@@ -209,6 +210,119 @@ static void test_publisher_announces_each_topic(void **state)
 	rig_close(&rig);
 }
 
+/* "TOPIC TABLE keyless|" of each table. */
+static enum status note_table(struct sink *sink, struct span topic, const char *table,
+			      bool is_keyless, struct error *err)
+{
+	size_t len = strlen(announced);
+
+	(void)sink;
+	(void)err;
+	(void)snprintf(announced + len, sizeof announced - len, "%.*s %s%s|",
+		       (int)topic.len, topic.bytes, table ? table : "-",
+		       is_keyless ? " keyless" : "");
+	return ST_OK;
+}
+
+static const struct sink_kind noting_kind = {
+    .name = "noting", .put = counter_put, .announce = note_table};
+
+/* The settings with a router. */
+static struct transforms *add_router(struct encoder_settings *settings,
+				     const char *regex, const char *replacement)
+{
+	const struct transform_setting router = {.kind = TRANSFORM_REGEX,
+						 .where = "transforms.r.",
+						 .regex = regex,
+						 .replacement = replacement};
+	struct transforms *transforms;
+	struct error err;
+
+	assert_int_equal(transforms_open(&router, 1, &transforms, &err), ST_OK);
+	settings->transforms = transforms;
+	return transforms;
+}
+
+static void test_transforms_may_bring_tables_into_one_topic(void **state)
+{
+	struct encoder_settings settings = plain_settings();
+	struct transforms *transforms =
+	    add_router(&settings, "app\\.[ab](_.*)?", "all");
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open_with(&rig, &settings, NULL,
+		      "create table a(x primary key); create table b(x);"
+		      "create table c(x)");
+	rig.counter.sink.kind = &noting_kind;
+	announced[0] = '\0';
+	assert_int_equal(start(&rig, &err), ST_OK);
+	assert_string_equal(announced,
+			    "all all keyless|all all keyless|app.c c keyless|");
+	announced[0] = '\0';
+	change_schema(&rig, "create table a_more(x primary key)");
+	assert_string_equal(announced, "all all keyless|");
+	rig_close(&rig);
+	/* Whose topics were one before cannot be told apart. */
+	rig_open_with(&rig, &settings, NULL,
+		      "create table \"a_b\"(x); create table \"a_ b\"(x);"
+		      "create table \"a__b\"(x)");
+	assert_int_equal(start(&rig, &err), ST_CONFIG);
+	rig_close(&rig);
+	transforms_close(transforms);
+}
+
+static void check_routed(const char *regex, const char *replacement,
+			 const char *reserved, const char *what)
+{
+	struct encoder_settings settings = plain_settings();
+	struct transforms *transforms = add_router(&settings, regex, replacement);
+	struct rig rig;
+	struct error err;
+
+	settings.schema_changes = true;
+	settings.transaction_metadata = true;
+	rig_open_with(&rig, &settings, reserved, "create table t(x)");
+	rig.counter.sink.kind = &noting_kind;
+	assert_int_equal(start(&rig, &err), ST_CONFIG);
+	if (!strstr(err.text, what)) {
+		fail_msg("\"%s\" has no \"%s\"", err.text, what);
+	}
+	rig_close(&rig);
+	transforms_close(transforms);
+}
+
+static void test_transforms_bring_no_table_into_the_topics_of_others(void **state)
+{
+	(void)state;
+	check_routed("app\\.t", "app", NULL, "schema changes");
+	check_routed("app\\.t", "app.transaction", NULL, "transaction metadata");
+	check_routed("app\\.t|app", "other", NULL, "schema changes");
+	check_routed("app\\.t", "positions", "positions", "the positions");
+	check_routed("app", "positions", "positions",
+		     "transforms bring messages into positions");
+	check_routed("app\\.t", "no topic", NULL, "no topic can be called so");
+}
+
+static void test_a_table_that_would_get_no_topic_is_left_out(void **state)
+{
+	struct encoder_settings settings = plain_settings();
+	struct transforms *transforms = add_router(&settings, "app\\.x(.*)", "$1");
+	struct rig rig;
+	struct error err;
+
+	(void)state;
+	rig_open_with(&rig, &settings, NULL, "create table t(x)");
+	assert_int_equal(start(&rig, &err), ST_OK);
+	change_schema(&rig, "create table x(a); create table xy(a)");
+	assert_false(is_followed(&rig, "x"));
+	assert_true(is_followed(&rig, "xy"));
+	assert_true(is_followed(&rig, "t"));
+	rig_close(&rig);
+	transforms_close(transforms);
+}
+
 static void test_publisher_counts_schema_changes_but_no_heartbeats(void **state)
 {
 	struct encoder_settings settings = plain_settings();
@@ -374,6 +488,9 @@ int main(void)
 		test_publisher_refuses_a_table_of_the_reserved_topic_at_start),
 	    cmocka_unit_test(test_publisher_refuses_tables_of_the_encoders_topics),
 	    cmocka_unit_test(test_publisher_announces_each_topic),
+	    cmocka_unit_test(test_transforms_may_bring_tables_into_one_topic),
+	    cmocka_unit_test(test_transforms_bring_no_table_into_the_topics_of_others),
+	    cmocka_unit_test(test_a_table_that_would_get_no_topic_is_left_out),
 	    cmocka_unit_test(test_publisher_counts_schema_changes_but_no_heartbeats),
 	    cmocka_unit_test(test_publisher_lets_any_table_in_without_a_reserved_topic),
 	    cmocka_unit_test(
