@@ -235,9 +235,9 @@ def rows_apart(mine, theirs):
     return ["%.400s" % r for r in mine if r not in set(theirs)][:2]
 
 
-def difference(scene, server, tables):
+def difference(scene, server, tables, prefixes=None):
     """What is not equal yet, or None."""
-    for prefix in ["", "flat_%s_" % scene.prefix]:
+    for prefix in prefixes or ["", "flat_%s_" % scene.prefix]:
         for table in tables:
             mine = rows_of_sqlite(scene, table)
             theirs = rows_of_postgres(server, prefix + table.name, table)
@@ -262,10 +262,10 @@ def sinks(scene, server, tables):
             "transforms.unwrap.delete.tombstone.handling.mode": "tombstone"})}
 
 
-def wait_equal(box, scene, server, tables, connect, timeout):
+def wait_equal(box, scene, server, tables, connect, timeout, prefixes=None):
     deadline = time.monotonic() + timeout * box.slow
     while True:
-        found = difference(scene, server, tables)
+        found = difference(scene, server, tables, prefixes)
         if not found:
             return
         failed = connect.failures()

@@ -3,13 +3,15 @@
 A database is archived while it changes. `rowtail events` prints the archive without
 transforms, the real ones work on these records (env/Transform.java), and what they make
 must be what `rowtail events` prints with the same transforms: each topic, key, value and
-header, schemas included, in the same order. Times of printing are not compared.
+header, schemas included, in the same order. Of times of printing the unit is compared.
 """
 
 import json
 import os
 import random
 import subprocess
+import threading
+import time
 
 from harness.box import Failed, NotRun, expect
 
@@ -56,8 +58,8 @@ FIELDS = ["op", "ts_ms", "ts_us", "ts_ns", "version", "connector", "name", "snap
 CONTEXT = ",context,context_rows,context_candidates"
 BASE = ["-D", "topic.prefix=app", "-D", "provide.transaction.metadata=true",
         "-D", "include.schema.changes=true"]
-# Names under which a time of printing may come.
-TIMES = ("ts_ms", "ts_us", "ts_ns")
+# Of times, in a second.
+UNITS = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 class Real:
@@ -79,7 +81,7 @@ class Real:
         text = "\n".join([job] + lines) + "\n\n"
         # It answers while it reads: both pipes must go on.
         answers = []
-        writer = subprocess.threading.Thread(target=self.send, args=(text,))
+        writer = threading.Thread(target=self.send, args=(text,))
         writer.start()
         for line in iter(self.java.stdout.readline, b""):
             if line == b"\n":
@@ -121,17 +123,22 @@ class Archived:
                    "INSERT INTO every(id, x) VALUES (100, 'at first')",
                    "INSERT INTO every(id) VALUES (101)")
         tail = box.tail(path, "--state", box.path("state"), "--archive", self.archive,
-                        "-D", "snapshot.mode=no_data", "-D", "archive.interval.ms=0",
-                        "-D", "provide.transaction.metadata=true")
+                        "--to", "none", "-D", "archive.interval.ms=0")
         for change in CHANGES:
+            before = self.files()
             writer.sql("c", "BEGIN", *change, "COMMIT")
             # A file of its own for each: those that wait together are merged.
-            line = b""
-            while b'"status":"END"' not in line:
-                expect(tail.wait_lines(1), "a transaction has no end")
-                line = tail.take(1)[0]
+            deadline = time.monotonic() + 20 * box.slow
+            while self.files() == before:
+                expect(time.monotonic() < deadline, "no file: %s", tail.error_text())
+                time.sleep(0.005)
         box.stop(tail)
+        self.end = time.time()      # what is printed is printed later
         self.count = 0
+
+    def files(self):
+        return sorted(name for _, _, names in os.walk(self.archive) for name in names
+                      if name.endswith(".ltx"))
 
     def lines(self, *args):
         self.count += 1
@@ -147,13 +154,16 @@ def pairs(text):
     return json.loads(text, object_pairs_hook=lambda p: ("object", p))
 
 
-def without_times(value, names):
-    """What the members of such names have is not compared."""
+def without_times(value, since):
+    """Of times since then the unit is left."""
     if isinstance(value, tuple):
-        return ("object", [(n, "TIME" if n in names and isinstance(v, int)
-                            else without_times(v, names)) for n, v in value[1]])
+        return ("object", [(n, without_times(v, since)) for n, v in value[1]])
     if isinstance(value, list):
-        return [without_times(v, names) for v in value]
+        return [without_times(v, since) for v in value]
+    if type(value) is int:
+        for unit in UNITS:
+            if since < value / UNITS[unit] < time.time() + 3600:
+                return unit
     return value
 
 
@@ -166,39 +176,22 @@ def is_null(text):
                              and value["payload"] is None)
 
 
-def normal(topic, key, value, headers, names):
-    return (topic, None if key is None else pairs(key),
-            None if is_null(value) else without_times(pairs(value), names),
-            [(n, None if v is None else without_header_time(n, v, names))
-             for n, v in headers])
+def text_or_none(text, since):
+    return None if text is None else without_times(pairs(text), since)
 
 
-def without_header_time(name, text, names):
-    if name not in names:
-        return pairs(text)
-    value = json.loads(text)
-    return "TIME" if isinstance(value, int) else list(value["schema"].items())
-
-
-def of_real(answer, names):
+def of_real(answer, since):
     expect("error" not in answer, "the real one refuses a record: %s", answer)
-    return normal(answer["topic"], answer["key"], answer["value"],
-                  [(h["name"], h["value"]) for h in answer["headers"]], names)
+    value = None if is_null(answer["value"]) else answer["value"]
+    return (answer["topic"], text_or_none(answer["key"], since), text_or_none(value, since),
+            [(h["name"], text_or_none(h["value"], since)) for h in answer["headers"]])
 
 
-def of_ours(line, names):
-    record = pairs(line)[1]
+def of_ours(line, since):
+    record = without_times(pairs(line), since)[1]
     expect([n for n, _ in record] == ["topic", "key", "value", "headers"], "%s", line)
     values = dict(record)
-    return (values["topic"], values["key"],
-            None if values["value"] is None else without_times(values["value"], names),
-            [(n, ours_header(n, v, names)) for n, v in values["headers"][1]])
-
-
-def ours_header(name, value, names):
-    if name not in names:
-        return value
-    return "TIME" if isinstance(value, int) else list(dict(value[1])["schema"][1])
+    return values["topic"], values["key"], values["value"], values["headers"][1]
 
 
 def properties(transforms):
@@ -209,26 +202,15 @@ def properties(transforms):
     return args
 
 
-def time_names(transforms):
-    """Of the envelope's own times, and of fields that may hold one."""
-    names = set(TIMES)
-    for key, value in transforms.items():
-        if key.endswith((".add.fields", ".add.headers")):
-            prefix = transforms.get(key + ".prefix", "__")
-            names |= {prefix + t for t in TIMES if t in value.split(",")}
-    return names
-
-
 def compare(archived, real, transforms, schemas, more=()):
     """How many records are the same, and how many of their topics are others."""
     with_schemas = ["-D", "schemas.enable=true", "-D", "header.converter.schemas.enable=true"]
     base = [*BASE, *more]
     if not schemas:
         base += ["-D", "table.include.list=" + ALIKE.replace("|", ",")]
-    names = time_names(transforms)
     plain = archived.lines(*base, *with_schemas)
-    want = [of_real(a, names) for a in real.apply(transforms, schemas, plain)]
-    got = [of_ours(line, names) for line in archived.lines(
+    want = [of_real(a, archived.end) for a in real.apply(transforms, schemas, plain)]
+    got = [of_ours(line, archived.end) for line in archived.lines(
         *base, *(with_schemas if schemas else []), *properties(transforms))]
     for number, (a, b) in enumerate(zip(want, got)):
         expect(a == b, "%s, record %d:\nreal: %s\nours: %s", transforms, number, a, b)
