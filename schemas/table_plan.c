@@ -176,6 +176,9 @@ static enum status check_added(const struct table_plan *plan, struct error *err)
 	enum status status = ST_OK;
 
 	buffer_init(&name);
+	if (plan->table->is_context) {
+		flat = NULL; /* its rows are no messages */
+	}
 	for (uint32_t i = 0; status == ST_OK && flat && i < plan->column_count; i++) {
 		buffer_reset(&name);
 		table_plan_add_name(plan, &name, plan->columns[i].index);

@@ -25,7 +25,7 @@
 #include "src/config/settings.h"
 #include "src/deliver/notifications.h"
 
-#define ARGS_MAX 20
+#define ARGS_MAX 24
 #define ROOM     4096
 
 #define SINK_ON                                                                    \
@@ -286,6 +286,23 @@ static void test_by_default_steps_are_lines_of_the_log(void **state)
 					"rowtail: snapshot 9f1c: completed\n");
 	assert_int_equal(rig->keeper.count, 0);
 	assert_false(notifications_reach_sink(rig->n));
+}
+
+static void test_transforms_route_them_like_other_messages(void **state)
+{
+	struct rig *rig = *state;
+
+	OPEN_OK(rig, SINK_ON, "transforms=l", "transforms.l.type=ByLogicalTableRouter",
+		"transforms.l.topic.regex=srv1-(.*)",
+		"transforms.l.topic.replacement=all.$1",
+		"transforms.l.key.field.name=was", "schemas.enable=true");
+	send(rig, NOTIFY_STARTED, &asked);
+	assert_string_equal(rig->keeper.topic, "all.notes");
+	assert_non_null(
+	    strstr(rig->keeper.key, "\"name\":\"all.notes.Key\",\"version\":1"));
+	assert_non_null(strstr(rig->keeper.key, "\"field\":\"was\"}]"));
+	assert_non_null(strstr(
+	    rig->keeper.key, "\"payload\":{\"id\":\"9f1c\",\"was\":\"srv1-notes\"}}"));
 }
 
 static void test_verbose_shows_progress_and_the_first_snapshot(void **state)
@@ -720,6 +737,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_by_default_steps_are_lines_of_the_log),
+	    TEST(test_transforms_route_them_like_other_messages),
 	    TEST(test_verbose_shows_progress_and_the_first_snapshot),
 	    TEST(test_a_table_that_could_not_be_read_is_a_warning),
 	    TEST(test_hostile_ids_and_many_tables_are_one_short_line),

@@ -10,6 +10,7 @@
 
 #include "schemas/encoder.h"
 #include "schemas/table_plan.h"
+#include "schemas/transforms.h"
 #include "src/base/clock.h"
 
 static struct column who_columns[] = {
@@ -282,6 +283,42 @@ static void test_a_context_alone_is_a_message_with_a_number(void **state)
 	close_fixture(&f);
 }
 
+static void test_a_context_of_a_dropped_event_is_not_alone(void **state)
+{
+	const struct transform_setting setting = {.kind = TRANSFORM_FLAT,
+						  .where = "transforms.u.",
+						  .deletes = FLAT_DROP,
+						  .fields_prefix = "__",
+						  .add_headers = "context",
+						  .headers_prefix = "__"};
+	struct value row[] = {{.class = VALUE_INTEGER, .integer = 1}};
+	struct change gone = {.op = CHANGE_DELETE, .rowid = 1, .before = row};
+	struct encoder_settings settings = settings_of(false);
+	struct transforms *transforms;
+	struct fixture f;
+
+	(void)state;
+	assert_int_equal(transforms_open(&setting, 1, &transforms, &f.err), ST_OK);
+	settings.transforms = transforms;
+	open_fixture(&f, &settings);
+	begin(&f, 0);
+	write_context(&f, CHANGE_CREATE, 1, "ann");
+	assert_int_equal(
+	    encoder_change(f.encoder, f.plan, &gone, f.out, &f.count, &f.err), ST_OK);
+	assert_int_equal(f.count, 0);
+	end(&f);
+	assert_int_equal(f.count, 0);
+	begin(&f, 0);
+	write_context(&f, CHANGE_CREATE, 2, "ben");
+	insert(&f);
+	assert_int_equal(f.out[0].header_count, 1);
+	assert_memory_equal(f.out[0].headers[0].value.bytes,
+			    "{\"id\":2,\"actor\":\"ben\"}",
+			    f.out[0].headers[0].value.len);
+	close_fixture(&f);
+	transforms_close(transforms);
+}
+
 static void test_a_context_alone_is_debeziums_logical_message(void **state)
 {
 	struct encoder_settings settings = settings_of(false);
@@ -320,6 +357,7 @@ int main(void)
 	    cmocka_unit_test(
 		test_with_schemas_all_fields_are_there_and_rows_are_strings),
 	    cmocka_unit_test(test_a_context_alone_is_a_message_with_a_number),
+	    cmocka_unit_test(test_a_context_of_a_dropped_event_is_not_alone),
 	    cmocka_unit_test(test_a_context_alone_is_debeziums_logical_message),
 	};
 
