@@ -75,18 +75,10 @@ static void add_transaction_header(struct event_headers *h, const char *name,
 	    (struct message_header){.name = text_span(name), .value = value};
 }
 
-void event_headers_begin(struct event_headers *headers,
-			 const struct encoder_transaction *txn,
-			 const struct message_heads *heads)
+static void add_transaction_headers(struct event_headers *h,
+				    const struct encoder_transaction *txn,
+				    const struct message_heads *heads)
 {
-	struct event_headers *h = headers;
-
-	h->transaction_count = 0;
-	h->added_count = h->tombstone_count = 0;
-	message_begin(&h->merged, &heads->integer);
-	if (!h->settings->wants_keys) {
-		return;
-	}
 	if (txn->is_catch_up) {
 		add_transaction_header(h, "rowtail.catch_up", span_of(&h->catch_up));
 	}
@@ -98,6 +90,24 @@ void event_headers_begin(struct event_headers *headers,
 	if (h->has_sender) {
 		context_headers_get(&h->sender, h->list + 1 + h->transaction_count);
 	}
+}
+
+void event_headers_begin(struct event_headers *headers,
+			 const struct encoder_transaction *txn,
+			 const struct message_heads *heads)
+{
+	struct event_headers *h = headers;
+	size_t common;
+
+	h->transaction_count = 0;
+	message_begin(&h->merged, &heads->integer);
+	if (h->settings->wants_keys) {
+		add_transaction_headers(h, txn, heads);
+	}
+	common = h->transaction_count + (h->has_sender ? CONTEXT_HEADERS : 0);
+	h->counts[HEADERS_OF_CONTROL] = h->transaction_count;
+	h->counts[HEADERS_COMMON] = common;
+	h->counts[HEADERS_OF_EVENT] = h->counts[HEADERS_OF_TOMBSTONE] = common;
 }
 
 /* ---- of an event ---- */
@@ -124,11 +134,6 @@ bool event_headers_set_own(struct event_headers *headers, enum change_op op,
 	return buffer_ok(&h->other);
 }
 
-static size_t common_count(const struct event_headers *h)
-{
-	return h->transaction_count + (h->has_sender ? CONTEXT_HEADERS : 0);
-}
-
 /* Their values stand one behind the other; a buffer that grows may move. */
 static void add_values(struct event_headers *h, const struct event_facts *facts,
 		       size_t ends[FLAT_HEADERS_MAX])
@@ -152,10 +157,11 @@ static void add_values(struct event_headers *h, const struct event_facts *facts,
 bool event_headers_add(struct event_headers *headers, const struct event_facts *facts)
 {
 	struct event_headers *h = headers;
+	struct message_header *event = h->list + 1 + h->counts[HEADERS_COMMON];
+	struct message_header *tombstone = h->of_tombstone + (event - h->list);
 	size_t ends[FLAT_HEADERS_MAX];
-	size_t begin = 0, at = 1 + common_count(h);
+	size_t begin = 0;
 
-	h->added_count = h->tombstone_count = 0;
 	if (!h->flat || !h->settings->wants_keys) {
 		return true;
 	}
@@ -163,34 +169,20 @@ bool event_headers_add(struct event_headers *headers, const struct event_facts *
 	if (!buffer_ok(&h->added)) {
 		return false;
 	}
-	memcpy(h->of_tombstone, h->list, at * sizeof *h->list);
+	memcpy(h->of_tombstone, h->list, (size_t)(event - h->list) * sizeof *event);
 	for (size_t i = 0; i < h->flat->header_count; i++) {
 		const struct flat_field *field = &h->flat->headers[i];
 		struct span name = text_span(field->name);
 
-		h->list[at + h->added_count++] = (struct message_header){
+		*event++ = (struct message_header){
 		    name, {h->added.bytes + begin, ends[i] - begin}};
 		if (field->field == EVENT_OP) {
-			h->of_tombstone[at + h->tombstone_count++] =
+			*tombstone++ =
 			    (struct message_header){name, span_of(&h->deleted)};
 		}
 		begin = ends[i];
 	}
+	h->counts[HEADERS_OF_EVENT] = (size_t)(event - h->list) - 1;
+	h->counts[HEADERS_OF_TOMBSTONE] = (size_t)(tombstone - h->of_tombstone) - 1;
 	return true;
-}
-
-void event_headers_get(const struct event_headers *headers, enum headers_of which,
-		       bool has_own, struct message *message)
-{
-	const struct event_headers *h = headers;
-	const struct message_header *list =
-	    which == HEADERS_OF_TOMBSTONE && h->flat ? h->of_tombstone : h->list;
-
-	message->headers = list + (has_own ? 0 : 1);
-	message->header_count =
-	    (size_t)has_own +
-	    (which == HEADERS_OF_CONTROL ? h->transaction_count : common_count(h)) +
-	    (which == HEADERS_OF_EVENT       ? h->added_count
-	     : which == HEADERS_OF_TOMBSTONE ? h->tombstone_count
-					     : 0);
 }

@@ -26,6 +26,14 @@
 /* newkey or oldkey, rowtail.catch_up, rowtail.merged, and who sent it */
 #define HEADERS_MAX (3 + CONTEXT_HEADERS)
 
+enum headers_of {
+	HEADERS_OF_CONTROL, /* those of the transaction */
+	HEADERS_COMMON,     /* and who sent it */
+	HEADERS_OF_EVENT,   /* and those added */
+	HEADERS_OF_TOMBSTONE,
+	HEADER_LISTS,
+};
+
 struct event_headers {
 	const struct encoder_settings *settings;
 	const struct flat *flat;       /* whose headers are added; NULL: none */
@@ -40,7 +48,7 @@ struct event_headers {
 	struct message_header list[HEADERS_MAX + FLAT_HEADERS_MAX];
 	struct message_header of_tombstone[HEADERS_MAX + FLAT_HEADERS_MAX];
 	size_t transaction_count;
-	size_t added_count, tombstone_count;
+	size_t counts[HEADER_LISTS]; /* without the own one */
 };
 
 /* `settings` and `heads` are borrowed. */
@@ -62,15 +70,16 @@ bool event_headers_set_own(struct event_headers *headers, enum change_op op,
 bool event_headers_add(struct event_headers *headers,
 		       const struct event_facts *facts) MUST_CHECK;
 
-enum headers_of {
-	HEADERS_OF_CONTROL, /* those of the transaction */
-	HEADERS_COMMON,     /* and who sent it */
-	HEADERS_OF_EVENT,   /* and those added */
-	HEADERS_OF_TOMBSTONE,
-};
-
 /* Put them into the message; `has_own`: that of the event, too. */
-void event_headers_get(const struct event_headers *headers, enum headers_of which,
-		       bool has_own, struct message *message);
+static inline void event_headers_get(const struct event_headers *headers,
+				     enum headers_of which, bool has_own,
+				     struct message *message)
+{
+	message->headers =
+	    (which == HEADERS_OF_TOMBSTONE && headers->flat ? headers->of_tombstone
+							    : headers->list) +
+	    !has_own;
+	message->header_count = headers->counts[which] + has_own;
+}
 
 #endif

@@ -90,6 +90,26 @@ static void test_defaults_and_spellings_make_no_difference(void **state)
 	buffer_clear(&spelt);
 }
 
+static void test_transforms_are_told_option_by_option(void **state)
+{
+	struct buffer was, is;
+
+	(void)state;
+	TEXT_OF(&was, "transforms", "u", "transforms.u.type", "ExtractNewRecordState",
+		"transforms.u.add.fields", "op");
+	TEXT_OF(&is, "transforms.u.delete.tombstone.handling.mode", "drop",
+		"transforms.u.type", "ExtractNewRecordState", "transforms", "u");
+	check_differences(was.bytes, is.bytes,
+			  "transforms.u.add.fields:op>-|"
+			  "transforms.u.delete.tombstone.handling.mode:->drop|");
+	assert_non_null(strstr(is.bytes,
+			       "\ntransforms=u\n"
+			       "transforms.u.delete.tombstone.handling.mode=drop\n"
+			       "transforms.u.type=ExtractNewRecordState\n"));
+	buffer_clear(&was);
+	buffer_clear(&is);
+}
+
 static void test_differences_are_told_by_name(void **state)
 {
 	struct buffer was, is;
@@ -177,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_defaults_and_spellings_make_no_difference),
 	    cmocka_unit_test(test_differences_are_told_by_name),
+	    cmocka_unit_test(test_transforms_are_told_option_by_option),
 	    cmocka_unit_test(test_salts_are_told_apart_and_not_told),
 	    cmocka_unit_test(
 		test_the_order_of_masks_counts_and_that_of_statements_does_not),
