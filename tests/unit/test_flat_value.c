@@ -362,6 +362,33 @@ static void test_a_logical_table_names_schemas_and_keys(void **state)
 	stop(&f);
 }
 
+static void test_messages_of_no_table_are_routed_too(void **state)
+{
+	struct transform_setting logical = {.kind = TRANSFORM_LOGICAL_TABLE,
+					    .where = "transforms.l.",
+					    .regex = "beat.*",
+					    .replacement = "all",
+					    .key_unique = true,
+					    .key_field = "was"};
+	struct fixture f;
+
+	(void)state;
+	init(&f);
+	f.settings.schemas = true;
+	f.settings.heartbeat_prefix = (char *)"beat";
+	start_ok(&f, &logical);
+	assert_int_equal(encoder_heartbeat(f.encoder, &f.out[0], &f.err), ST_OK);
+	check(f.out[0].topic, "all");
+	check(f.out[0].key,
+	      "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"string\","
+	      "\"optional\":false,\"field\":\"serverName\"},{\"type\":\"string\","
+	      "\"optional\":false,\"field\":\"was\"}],\"optional\":false,\"name\":"
+	      "\"all.Key\",\"version\":1},\"payload\":{\"serverName\":\"srv\",\"was\":"
+	      "\"beat.srv\"}}");
+	check(encoder_topics(f.encoder).heartbeat, "all");
+	stop(&f);
+}
+
 static void test_flat_rows_have_the_schema_of_their_table(void **state)
 {
 	struct transform_setting setting = flat_setting(FLAT_REWRITE);
@@ -400,6 +427,7 @@ int main(void)
 	    cmocka_unit_test(test_without_keys_there_are_values_alone),
 	    cmocka_unit_test(test_names_that_columns_have_are_refused),
 	    cmocka_unit_test(test_a_logical_table_names_schemas_and_keys),
+	    cmocka_unit_test(test_messages_of_no_table_are_routed_too),
 	    cmocka_unit_test(test_flat_rows_have_the_schema_of_their_table),
 	};
 
