@@ -162,7 +162,8 @@ static void test_wrong_usage_says_what_is_wrong(void **state)
 	check_refused("app.db -D topic.prefix", "KEY=VALUE");
 	check_refused("app.db -D =x", "KEY=VALUE");
 	check_refused("app.db -D topic.prefx=x", "-D topic.prefx: unknown property");
-	check_refused("app.db --lines=both", "--lines=both: must be value or record");
+	check_refused("app.db --lines=both",
+		      "--lines=both: must be value, record or flat");
 	check_refused("app.db --log-format=xml", "must be text or json");
 	check_refused("app.db --to pipe", "--to pipe: must be stdout");
 	check_refused("app.db --config /nonexistent/file", "/nonexistent/file");
