@@ -397,7 +397,8 @@ static bool build_value(struct encoder *e, const struct table_plan *plan,
 	return true;
 }
 
-/* What becomes of an event: its value, which is in e->value, or nothing, or none. */
+/* Which messages a change gives. Without `value` the event itself is a tombstone, and
+ * there are none of those without keys: sinks count lines. */
 struct shown {
 	bool event, value, tombstone;
 };
@@ -411,8 +412,9 @@ static struct shown what_is_shown(const struct encoder *e, enum change_op op)
 	}
 	shown.tombstone = e->settings.tombstones_on_delete && e->settings.wants_keys;
 	if (e->flat) {
-		shown.event = e->flat->deletes != FLAT_DROP;
 		shown.value = flat_rewrites(e->flat);
+		shown.event = shown.value ||
+			      (e->flat->deletes != FLAT_DROP && e->settings.wants_keys);
 		shown.tombstone =
 		    shown.tombstone && e->flat->deletes == FLAT_REWRITE_WITH_TOMBSTONE;
 	}

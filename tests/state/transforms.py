@@ -3,7 +3,9 @@ repeated no more than others.
 """
 
 import json
+import os
 import random
+import signal
 import sqlite3
 import time
 
@@ -135,3 +137,29 @@ def test_other_transforms_are_told(box):
            and "transforms.u.type" not in told[0], "%s", said)
     _, said = once(box, path)
     expect(any("transforms" in e and "settings differ" in e for e in said), "%s", said)
+
+
+def test_lines_without_tombstones_go_on_behind_the_last_one(box):
+    """A reader that goes away inside a transaction: deletes, which are no lines, are not
+    counted as such."""
+    writer, path = box.database(TABLE, many(1, 5000))
+    common = ["--state", box.path("state"), *flat("tombstone")]
+    first = box.run(path, *common, "--once", timeout=40)
+    expect(first.code == 0 and len(first.out.splitlines()) == 5000, "%s", first)
+    writer.sql("c", "BEGIN", "DELETE FROM t WHERE id % 2 = 0",
+               "UPDATE t SET a = 'x' WHERE id % 2 = 1", "COMMIT")
+    tail = box.tail(path, *common, wait=False, take=False)
+    data = b""
+    while data.count(b"\n") < 700:
+        data += os.read(tail.process.stdout.fileno(), 4096)
+    tail.process.send_signal(signal.SIGTERM)
+    tail.start_taking()
+    box.stop(tail)
+    taken = [json.loads(t) for t in data[:data.rfind(b"\n")].splitlines()]
+    rest = [data[data.rfind(b"\n") + 1:] + t if i == 0 else t
+            for i, t in enumerate(tail.take_all())]
+    taken += [json.loads(t) for t in rest if t.endswith(b"\n")]
+    second = box.run(path, *common, "--once", timeout=40)
+    taken += [json.loads(t) for t in second.out.splitlines()]
+    expect([r["id"] for r in taken] == list(range(1, 5001, 2)),
+           "%d rows: %s ...", len(taken), [r["id"] for r in taken][:20])

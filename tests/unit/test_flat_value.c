@@ -285,6 +285,16 @@ static void test_without_keys_there_are_values_alone(void **state)
 	check(f.out[0].key, NULL);
 	assert_int_equal(f.out[0].header_count, 0);
 	stop(&f);
+	/* A message is a line: of a tombstone there would be none. */
+	setting.deletes = FLAT_TOMBSTONE;
+	init(&f);
+	f.settings.wants_keys = false;
+	start_ok(&f, &setting);
+	change(&f, CHANGE_DELETE, ann, NULL, NULL);
+	assert_int_equal(f.count, 0);
+	change(&f, CHANGE_CREATE, NULL, ann, NULL);
+	assert_int_equal(f.out[0].index, 0);
+	stop(&f);
 }
 
 static void check_not_started(const struct transform_setting *settings, size_t count,
