@@ -129,16 +129,29 @@ static enum status check_conflicts(const struct kafka_config *config, struct err
 	return ST_OK;
 }
 
-static enum status set_all(struct kafka_config *config, rd_kafka_conf_t *conf,
-			   struct error *err)
+static enum status set_properties(rd_kafka_conf_t *conf,
+				  const struct sink_property *properties, size_t count,
+				  struct error *err)
 {
-	enum status status = check_conflicts(config, err);
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		status = set_property(conf, &properties[i], err);
+	}
+	return status;
+}
+
+static enum status set_common(struct kafka_config *config, rd_kafka_conf_t *conf,
+			      struct error *err)
+{
+	enum status status = ST_OK;
 
 	for (size_t i = 0; status == ST_OK && i < sizeof ours / sizeof *ours; i++) {
 		status = set_own(conf, ours[i][0], ours[i][1], err);
 	}
-	for (size_t i = 0; status == ST_OK && i < config->property_count; i++) {
-		status = set_property(conf, &config->properties[i], err);
+	if (status == ST_OK) {
+		status = set_properties(conf, config->properties,
+					config->property_count, err);
 	}
 	if (status == ST_OK) {
 		status = set_own(conf, "bootstrap.servers", config->brokers, err);
@@ -149,15 +162,24 @@ static enum status set_all(struct kafka_config *config, rd_kafka_conf_t *conf,
 	return status;
 }
 
-static enum status make(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out,
-			struct error *err)
+static enum status set_all(struct kafka_config *config, rd_kafka_conf_t *conf,
+			   struct error *err)
+{
+	enum status status = check_conflicts(config, err);
+
+	return status == ST_OK ? set_common(config, conf, err) : status;
+}
+
+/* `which` settings are to blame if it cannot be had. */
+static enum status make(rd_kafka_type_t type, const char *which, rd_kafka_conf_t *conf,
+			rd_kafka_t **out, struct error *err)
 {
 	char text[512];
 
 	*out = rd_kafka_new(type, conf, text, sizeof text);
 	if (!*out) {
 		rd_kafka_conf_destroy(conf);
-		return error_set(err, ST_CONFIG, "the settings producer.*: %s", text);
+		return error_set(err, ST_CONFIG, "the settings %s: %s", which, text);
 	}
 	return ST_OK;
 }
@@ -203,7 +225,7 @@ enum status kafka_config_producer(struct kafka_config *config, rd_kafka_t **out,
 		rd_kafka_conf_destroy(conf);
 		return status;
 	}
-	return make(RD_KAFKA_PRODUCER, conf, out, err);
+	return make(RD_KAFKA_PRODUCER, "producer.*", conf, out, err);
 }
 
 enum status kafka_config_reader(struct kafka_config *config, bool committed_only,
@@ -229,7 +251,79 @@ enum status kafka_config_reader(struct kafka_config *config, bool committed_only
 		rd_kafka_conf_destroy(conf);
 		return status;
 	}
-	return make(RD_KAFKA_CONSUMER, conf, out, err);
+	return make(RD_KAFKA_CONSUMER, "producer.*", conf, out, err);
+}
+
+/* What a signal that is taken once rests on is not for others to set. */
+static enum status check_group(const struct kafka_group *group, struct error *err)
+{
+	static const char *const not_theirs[][2] = {
+	    {"bootstrap.servers", "the brokers are those of "
+				  "signal.kafka.bootstrap.servers"},
+	    {"metadata.broker.list", "the brokers are those of "
+				     "signal.kafka.bootstrap.servers"},
+	    {"enable.auto.commit", "an offset is committed when its signal is taken"},
+	};
+
+	for (size_t i = 0; i < group->property_count; i++) {
+		const struct sink_property *p = &group->properties[i];
+
+		for (size_t k = 0; k < sizeof not_theirs / sizeof *not_theirs; k++) {
+			if (strcmp(p->name, not_theirs[k][0]) == 0) {
+				return error_set(err, ST_CONFIG,
+						 "%s%s: %s; leave it out", p->where,
+						 p->name, not_theirs[k][1]);
+			}
+		}
+	}
+	return ST_OK;
+}
+
+/* Of librdkafka's defaults, what a reader of signals wants otherwise: the first signals
+ * of a topic are meant, too (Debezium has the same), little memory, and that a commit
+ * does not wait for long where there is nobody (nobody joins the group). */
+static const char *const of_signals[][2] = {
+    {"auto.offset.reset", "earliest"},
+    {"queued.min.messages", "100"},
+    {"queued.max.messages.kbytes", "4096"},
+    {"session.timeout.ms", "1000"},
+};
+
+static enum status set_group(rd_kafka_conf_t *conf, const struct kafka_group *group,
+			     struct error *err)
+{
+	enum status status = set_own(conf, "group.id", group->id, err);
+
+	for (size_t i = 0;
+	     status == ST_OK && i < sizeof of_signals / sizeof *of_signals; i++) {
+		status = set_own(conf, of_signals[i][0], of_signals[i][1], err);
+	}
+	if (status == ST_OK) {
+		status =
+		    set_properties(conf, group->properties, group->property_count, err);
+	}
+	return status == ST_OK ? set_own(conf, "enable.auto.commit", "false", err)
+			       : status;
+}
+
+enum status kafka_config_member(struct kafka_config *config,
+				const struct kafka_group *group, rd_kafka_t **out,
+				struct error *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	enum status status = check_group(group, err);
+
+	if (status == ST_OK) {
+		status = set_common(config, conf, err);
+	}
+	if (status == ST_OK) {
+		status = set_group(conf, group, err);
+	}
+	if (status != ST_OK) {
+		rd_kafka_conf_destroy(conf);
+		return status;
+	}
+	return make(RD_KAFKA_CONSUMER, "signal.consumer.*", conf, out, err);
 }
 
 void kafka_config_get(rd_kafka_t *rk, const char *name, char *text, size_t len)

@@ -47,7 +47,7 @@ struct on_demand {
 	int64_t looked_ns;                /* monotonic: when the channels were asked */
 	bool asks_all;                    /* snapshot.mode=always: as soon as it may */
 	struct buffer text;               /* what is asked for, and */
-	struct signal_place place;        /* ... how much of signal.file is taken */
+	struct signal_places places;      /* ... how much of file and topic is taken */
 	bool is_place_due;                /* that is to be kept */
 	const char *table;                /* the changes are of it */
 	const struct table *signal_table; /* the changes are of it; NULL: of others */
@@ -63,6 +63,22 @@ struct on_demand {
 
 /* ---- opening ---- */
 
+static struct kafka_signals_settings kafka_of(const struct config *config)
+{
+	const struct kafka_family *shared = &config->kafka.producer;
+	bool shares = config->signal_shares_sink;
+
+	return (struct kafka_signals_settings){
+	    .topic = config->signal_topic,
+	    .brokers = config->signal_brokers,
+	    .group = config->signal_group,
+	    .key = config->encoder.topic_prefix,
+	    .shared = shares ? shared->list : NULL,
+	    .shared_count = shares ? shared->count : 0,
+	    .own = config->kafka.signals.list,
+	    .own_count = config->kafka.signals.count};
+}
+
 static struct signals_settings settings_of(const struct config *config)
 {
 	return (struct signals_settings){.file = config->signal_file,
@@ -70,7 +86,8 @@ static struct signals_settings settings_of(const struct config *config)
 					 .output = config->sink_target,
 					 .notifications = config->notification_file,
 					 .state_path = config->state_path,
-					 .poll_ns = config->signal_poll_ms * NS_PER_MS};
+					 .poll_ns = config->signal_poll_ms * NS_PER_MS,
+					 .kafka = kafka_of(config)};
 }
 
 enum status on_demand_check(const struct config *config, struct error *err)
@@ -150,13 +167,13 @@ enum status on_demand_start(struct on_demand *o, struct history *const *history,
 	const struct snapshots_events events = {
 	    .context = o, .notify = notify, .table = give_table, .change = give_change};
 	struct signals_settings settings = settings_of(o->config);
-	struct span asked = signal_place_take(delivery_asked(o->delivery), &o->place);
+	struct span asked = signal_places_take(delivery_asked(o->delivery), &o->places);
 	enum status status = snapshots_open(asked, &events, &o->snapshots, err);
 
 	o->history = history;
 	o->source = source;
 	o->decoder = decoder;
-	settings.taken = o->place;
+	settings.taken = o->places;
 	return status == ST_OK && *source ? signals_open(&settings, &o->signals, err)
 					  : status;
 }
@@ -177,7 +194,7 @@ static enum status write_text(struct on_demand *o, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	signal_place_add(&o->place, &o->text);
+	signal_places_add(&o->places, &o->text);
 	return buffer_ok(&o->text) ? ST_OK : error_no_memory(err, "snapshots");
 }
 
@@ -345,13 +362,13 @@ void on_demand_woken(struct on_demand *o)
 	o->looked_ns = 0;
 }
 
-/* More of signal.file is taken than is kept, or less: it was cut. */
+/* More of file or topic is taken than is kept, or less: the file was cut. */
 static bool has_new_place(const struct on_demand *o)
 {
-	struct signal_place place;
+	struct signal_places places = o->places;
 
-	return signals_place(o->signals, &place) &&
-	       !signal_place_is_same(&place, &o->place);
+	signals_places(o->signals, &places);
+	return !signal_places_are_same(&places, &o->places);
 }
 
 static enum status keep_place(struct on_demand *o, struct error *err)
@@ -360,7 +377,7 @@ static enum status keep_place(struct on_demand *o, struct error *err)
 	if (!has_new_place(o)) {
 		return ST_OK;
 	}
-	(void)signals_place(o->signals, &o->place);
+	signals_places(o->signals, &o->places);
 	return keep_text(o, err);
 }
 
@@ -411,7 +428,7 @@ enum status on_demand_take(struct on_demand *o, struct error *err)
 		return status;
 	}
 	if (status == ST_OK) {
-		(void)signals_place(o->signals, &o->place);
+		signals_places(o->signals, &o->places);
 		if (keep_text(o, err) != ST_OK) {
 			return err->status;
 		}

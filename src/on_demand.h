@@ -29,7 +29,7 @@
 
 struct on_demand;
 
-/* May signal.file be what it names? ST_CONFIG. */
+/* May signal.file be what it names, and what Kafka is told be so? ST_CONFIG. */
 enum status on_demand_check(const struct config *config, struct error *err) MUST_CHECK;
 
 enum status on_demand_open(const struct config *config, struct delivery *delivery,

@@ -42,7 +42,7 @@ enum { NOTIFICATION_LOG = 1, NOTIFICATION_SINK = 2, NOTIFICATION_FILE = 4 };
 enum new_tables { NEW_TABLES_INITIAL, NEW_TABLES_NO_DATA };
 
 /* signal.enabled.channels */
-enum { SIGNAL_CHANNEL_SOURCE = 1, SIGNAL_CHANNEL_FILE = 2 };
+enum { SIGNAL_CHANNEL_SOURCE = 1, SIGNAL_CHANNEL_FILE = 2, SIGNAL_CHANNEL_KAFKA = 4 };
 
 struct config_setting; /* src/config/settings.c */
 struct command;        /* src/command_table.h */
@@ -119,10 +119,14 @@ struct config {
 	char *notification_file;         /* NULL: not given */
 
 	enum new_tables new_tables;
-	unsigned signal_channels;      /* SIGNAL_CHANNEL_… */
-	char *signal_collection;       /* NULL: no signals by a table */
-	char *signal_file;             /* NULL: no signals by a file */
-	int signal_poll_ms;            /* between looks at it */
+	unsigned signal_channels; /* SIGNAL_CHANNEL_… */
+	char *signal_collection;  /* NULL: no signals by a table */
+	char *signal_file;        /* NULL: no signals by a file */
+	int signal_poll_ms;       /* between looks at it */
+	char *signal_topic;       /* NULL: no signals by Kafka */
+	char *signal_brokers;     /* of that topic */
+	char *signal_group;
+	bool signal_shares_sink;       /* they are those of --to, with its producer.* */
 	int incremental_snapshot_rows; /* of a chunk */
 
 	struct kafka_options kafka;

@@ -11,6 +11,7 @@
 #include "src/config/config_provider.h"
 
 #define PRODUCER "producer."
+#define SIGNALS  "signal.consumer."
 #define TOPICS   "topic.creation."
 #define DEFAULT  TOPICS "default."
 
@@ -48,6 +49,7 @@ void kafka_options_init(struct kafka_options *options)
 void kafka_options_clear(struct kafka_options *options)
 {
 	family_clear(&options->producer);
+	family_clear(&options->signals);
 	family_clear(&options->topics);
 	kafka_options_init(options);
 }
@@ -195,6 +197,10 @@ enum status kafka_options_set(struct kafka_options *options, int rank,
 		return family_set(&options->producer, rank, where, PRODUCER,
 				  key + strlen(PRODUCER), value, err);
 	}
+	if (strncmp(key, SIGNALS, strlen(SIGNALS)) == 0) {
+		return family_set(&options->signals, rank, where, SIGNALS,
+				  key + strlen(SIGNALS), value, err);
+	}
 	return set_topic(options, rank, where, key, value, err);
 }
 
@@ -215,12 +221,22 @@ static enum status resolve(struct sink_property *p, struct error *err)
 	return status;
 }
 
+static enum status resolve_all(struct kafka_family *family, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < family->count; i++) {
+		status = resolve(&family->list[i], err);
+	}
+	return status;
+}
+
 enum status kafka_options_finish(struct kafka_options *options, struct error *err)
 {
 	enum status status = take_topics(options, err);
 
-	for (size_t i = 0; status == ST_OK && i < options->producer.count; i++) {
-		status = resolve(&options->producer.list[i], err);
+	if (status == ST_OK) {
+		status = resolve_all(&options->producer, err);
 	}
-	return status;
+	return status == ST_OK ? resolve_all(&options->signals, err) : status;
 }

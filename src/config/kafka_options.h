@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/config/kafka_options.h -- what the user asked for of Kafka: the properties
- * producer.* and topic.creation.*, and the few others that only --to kafka: has.
+ * producer.* and topic.creation.*, the few others that only --to kafka: has, and
+ * signal.consumer.*.
  *
- * Values of producer.* may have references (src/config/config_provider.h).
+ * Values of producer.* and signal.consumer.* may have references
+ * (src/config/config_provider.h).
  *
  * OWNERSHIP  kafka_options_init / kafka_options_clear; all texts are its own.
- * ERRORS     ST_CONFIG: names the property, and never a value of producer.*. ST_NOMEM.
+ * ERRORS     ST_CONFIG: names the property, and never a value of producer.* or
+ *            signal.consumer.*. ST_NOMEM.
  */
 #ifndef KAFKA_OPTIONS_H
 #define KAFKA_OPTIONS_H
@@ -31,6 +34,7 @@ struct kafka_options {
 	int partitions;               /* of tables' topics; -1: the broker's default */
 	int replication_factor;       /* -1: the broker's default */
 	struct kafka_family producer; /* of producer.*, without that */
+	struct kafka_family signals;  /* of signal.consumer.*, likewise */
 	struct kafka_family topics;   /* of topic.creation.default.*, the rest */
 };
 

@@ -18,7 +18,6 @@
 const struct property others_properties[] = {
     /* Known, and not built yet. */
     NOT_BUILT("max.batch.size", "2048"),
-    NOT_BUILT("signal.kafka.*", NULL),
 
     /* Would change the messages. */
     REFUSED("bigint.unsigned.handling.mode", "long",
@@ -181,6 +180,7 @@ const struct property others_properties[] = {
     IGNORED("schema.history.internal.*"),
     IGNORED("schema.include.list"),
     IGNORED("schema.refresh.mode"),
+    IGNORED("signal.kafka.poll.timeout.ms"),
     IGNORED("slot.*"),
     IGNORED("snapshot.delay.ms"),
     IGNORED("snapshot.fetch.size"),

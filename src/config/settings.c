@@ -13,6 +13,7 @@
 #include "src/config/property_table.h"
 #include "src/config/property_value.h"
 #include "src/config/setting_pairs.h"
+#include "src/config/signal_channels.h"
 
 struct config_setting {
 	char *where; /* NULL: not set */
@@ -408,36 +409,6 @@ static void derive(struct config *config)
 	}
 }
 
-static void forget(char **text)
-{
-	free(*text);
-	*text = NULL;
-}
-
-/* The channels that are set, unless somebody says which; the place of one that is not
- * among them counts no more. */
-static enum status derive_signals(struct config *config, struct error *err)
-{
-	unsigned *channels = &config->signal_channels;
-
-	if (!config->settings ||
-	    !setting_of(config, "signal.enabled.channels")->where) {
-		*channels = (config->signal_collection ? SIGNAL_CHANNEL_SOURCE : 0) |
-			    (config->signal_file ? SIGNAL_CHANNEL_FILE : 0);
-	}
-	if (!(*channels & SIGNAL_CHANNEL_SOURCE)) {
-		forget(&config->signal_collection);
-	}
-	if (!(*channels & SIGNAL_CHANNEL_FILE)) {
-		forget(&config->signal_file);
-	} else if (!config->signal_file) {
-		config->signal_file = strdup("file-signals.txt"); /* as Debezium */
-	}
-	return !(*channels & SIGNAL_CHANNEL_FILE) || config->signal_file
-		   ? ST_OK
-		   : out_of_memory(err);
-}
-
 static enum status apply_settings(struct config *config, struct error *err)
 {
 	enum status status = ST_OK;
@@ -654,6 +625,8 @@ static enum status check_archive(const struct config *config, struct error *err)
  * from them. */
 static enum status finish_run(struct config *config, struct error *err)
 {
+	bool is_given;
+
 	if (config->archive && name_archived(config, err) != ST_OK) {
 		return err->status;
 	}
@@ -673,14 +646,17 @@ static enum status finish_run(struct config *config, struct error *err)
 		return err->status;
 	}
 	derive(config);
-	if (derive_signals(config, err) != ST_OK ||
-	    check_archive_to(config, err) != ST_OK ||
+	if (check_archive_to(config, err) != ST_OK ||
 	    (config->archive ? check_archive(config, err) : check_once(config, err)) !=
 		ST_OK) {
 		return err->status;
 	}
 	config->once = config->archive ? !config->follow : config->once;
-	return set_defaults(config, err);
+	is_given =
+	    config->settings && setting_of(config, "signal.enabled.channels")->where;
+	return set_defaults(config, err) == ST_OK
+		   ? signal_channels_derive(config, is_given, err)
+		   : err->status;
 }
 
 /* Credentials that stand in a file are read again when it has others. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/deliver/signal_place.h -- how much of a file of signals was taken, for a later
- * run.
+ * src/deliver/signal_place.h -- how much of a file and of a topic of signals was taken,
+ * for a later run.
  *
- * FORMAT     A line behind what is asked for of snapshots, with which it is kept:
- *            "file INODE TAKEN LENGTH HASH", the last in hexadecimal. What an earlier
- *            line is, is its reader's affair.
+ * FORMAT     Lines behind what is asked for of snapshots, with which they are kept:
+ *            "file INODE TAKEN LENGTH HASH", the last in hexadecimal, and
+ *            "kafka TOPIC NEXT HASH", the first and the last in hexadecimal. What an
+ *            earlier line is, is its reader's affair.
  * OWNERSHIP  None.
  * THREADS    No shared state.
  * ERRORS     None: what is no such line says that nothing was taken.
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sinks/kafka_signals.h"
 #include "src/base/buffer.h"
 #include "src/base/message.h"
 
@@ -28,11 +30,17 @@ struct signal_place {
 	uint64_t tail_hash; /* ... that XXH3 */
 };
 
-bool signal_place_is_same(const struct signal_place *a, const struct signal_place *b);
+struct signal_places {
+	struct signal_place file;
+	struct kafka_signals_place kafka;
+};
 
-/* Append the line, if anything was taken; it has no end. */
-void signal_place_add(const struct signal_place *place, struct buffer *text);
-/* What a text has before it; borrowed. */
-struct span signal_place_take(struct span text, struct signal_place *place);
+bool signal_places_are_same(const struct signal_places *a,
+			    const struct signal_places *b);
+
+/* Append a line for each that anything was taken of; the last one has no end. */
+void signal_places_add(const struct signal_places *places, struct buffer *text);
+/* What a text has before them; borrowed. */
+struct span signal_places_take(struct span text, struct signal_places *places);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/deliver/signals.h -- the channels that signals come by beside the stream: a file
- * (src/deliver/signal_file.h), a socket in the state directory
- * (src/deliver/signal_socket.h).
+ * (src/deliver/signal_file.h), a topic of Kafka (src/deliver/signal_kafka.h), a socket
+ * in the state directory (src/deliver/signal_socket.h).
  *
  *     while ((signal = signals_next(signals)) != NULL) {
  *             … keep what it asks for, or refuse it …
@@ -12,7 +12,8 @@
  * OWNERSHIP  signals_open / signals_close (takes NULL); close it before the state
  *            directory. A signal is the caller's until signals_taken.
  * THREADS    The decoding thread.
- * ERRORS     Of signals_open: ST_CONFIG, what signal.file names can be none; ST_NOMEM.
+ * ERRORS     Of signals_open: ST_CONFIG, what signal.file names can be none, or a
+ *            setting of Kafka's cannot be; ST_IO, ST_NOMEM.
  *            All later ones are warnings: signals end no run.
  */
 #ifndef SIGNALS_H
@@ -33,12 +34,13 @@ struct signals_settings {
 	const char *notifications; /* ... nothing), nor notification.file (likewise) */
 	const char *state_path;    /* NULL: no socket, and no place is kept */
 	int64_t poll_ns;           /* of the file; > 0 */
-	struct signal_place taken; /* of the file, as an earlier run has kept it */
+	struct kafka_signals_settings kafka; /* but for `taken`; no topic: none */
+	struct signal_places taken;          /* as an earlier run has kept them */
 };
 
 struct signals;
 
-/* May `file` be what it names? ST_CONFIG. */
+/* May `file` be what it names, and the settings of Kafka's be what they are? */
 enum status signals_check(const struct signals_settings *settings,
 			  struct error *err) MUST_CHECK;
 
@@ -47,24 +49,24 @@ enum status signals_open(const struct signals_settings *settings, struct signals
 			 struct error *err) MUST_CHECK;
 void signals_close(struct signals *signals);
 
-/* For poll: readable when something came by the socket; -1: there is none. Until
- * signals_next is called. */
+/* For poll: readable when something came by the socket or by Kafka; -1: there is
+ * neither. Until signals_next is called. */
 int signals_fd(const struct signals *signals);
 /* For poll: in so many milliseconds signals_next is to be called anyway; -1: never. */
 int signals_wake_ms(const struct signals *signals);
 
 /* The next one, or NULL; at once. It stays in its channel until signals_taken: after a
- * kill before that it comes again, from the file unless its place was kept. There is no
- * other one before that. */
+ * kill before that it comes again, from file and topic unless its place was kept. There
+ * is no other one before that. */
 struct signal *signals_next(struct signals *signals);
 
-/* How much of the file is taken, up to the last signal that was or is given: to be kept
- * with what that asks for, and when it is less, as the file is cut. False: there is no
- * file. */
-bool signals_place(const struct signals *signals, struct signal_place *place);
+/* How much of file and topic is taken, up to the last signal that was or is given: to
+ * be kept with what that asks for, and when it is less, as the file is cut. What is not
+ * among the channels stays as it is. */
+void signals_places(const struct signals *signals, struct signal_places *places);
 
-/* It is kept, or `refused` says why not: the file is cut, the client of the socket gets
- * its answer, a refusal of others is a warning. Frees the signal. */
+/* It is kept, or `refused` says why not: the file is cut, the topic goes on, the client
+ * of the socket gets its answer, a refusal of others is a warning. Frees the signal. */
 void signals_taken(struct signals *signals, struct signal *signal,
 		   const struct error *refused);
 

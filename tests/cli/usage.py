@@ -77,8 +77,16 @@ def test_property_without_value_is_wrong_usage(box):
 
 def test_property_not_built_yet_says_so(box):
     _, path = box.database(TABLE)
+    one_error(box.run(path, "-D", "max.batch.size=1"), 2, "max.batch.size")
+
+
+def test_signals_by_kafka_need_brokers(box):
+    _, path = box.database(TABLE)
     one_error(box.run(path, "-D", "signal.kafka.topic=signals"), 2,
-              "signal.kafka.topic")
+              "signal.kafka.bootstrap.servers")
+    one_error(box.run(path, "-D", "signal.kafka.bootstrap.servers=127.0.0.1:1",
+                      "-D", "signal.consumer.no.such=s3cret"), 2,
+              "signal.consumer.no.such")
 
 
 def test_precise_decimals_are_refused(box):

@@ -14,7 +14,7 @@
     src/storage/*_settings.h, no more.
     Of sinks all others see what holds for every sink, sinks/sink*.h, and which files may
     be written, sinks/output_path.h, and no kind's own (but what rowtail audit redact
-    calls).
+    calls, and signals that come by Kafka, sinks/kafka_signals.h).
 
 Project headers are included with quotes and from the root of the tree. The header
 of a library may be included only by the folders that own the library. No file includes
@@ -50,7 +50,7 @@ LAYERS = {
 }
 
 # What others may include of a folder: the rest is its own.
-OPEN_TO_OTHERS = {"sinks": r"sinks/(sink(_\w+)?|output_path|audit_redact)\.h"}
+OPEN_TO_OTHERS = {"sinks": r"sinks/(sink(_\w+)?|output_path|audit_redact|kafka_signals)\.h"}
 
 # What a folder may include of another one, where that is less than all.
 OPEN_TO = {("src/config", "src/archive"): r"src/archive/\w+_settings\.h",

@@ -311,15 +311,61 @@ static void test_channels_of_signals_are_those_that_are_set(void **state)
 	check_signals("file", "s", "f", SIGNAL_CHANNEL_FILE, "f");
 	check_signals("source,file", "s", NULL, both, "file-signals.txt");
 	check_signals("none", "s", "f", 0, NULL);
-	check_refused("signal.enabled.channels", "source,kafka", "not built yet");
+	check_refused("signal.enabled.channels", "source,kafka",
+		      "signal.kafka.bootstrap.servers=HOST:PORT");
 	check_refused("signal.enabled.channels", "jmx", "rowtail signal");
-	check_refused("signal.enabled.channels", "mail", "source and file");
+	check_refused("signal.enabled.channels", "mail", "source, file and kafka");
 	check_refused("incremental.snapshot.chunk.size", "0", "from 1 to 1000000");
 	check_refused("incremental.snapshot.chunk.size", "1000001",
 		      "from 1 to 1000000");
 	check_refused("signal.poll.interval.ms", "0", "milliseconds");
 	check_refused("signal.file", "", "the path is empty");
-	check_refused("signal.kafka.topic", "t", "not built yet");
+	check_refused("signal.kafka.topic", "a b", "signal.kafka.topic");
+	check_refused("signal.kafka.group", "g", "signal.kafka.groupId");
+}
+
+static void test_signals_by_kafka_have_their_brokers_or_those_of_the_sink(void **state)
+{
+	struct config c;
+
+	(void)state;
+	init(&c);
+	set(&c, "signal.kafka.bootstrap.servers", "a:1,b:2");
+	finish(&c);
+	assert_int_equal(c.signal_channels, SIGNAL_CHANNEL_KAFKA);
+	assert_string_equal(c.signal_topic, "shop-signal");
+	assert_string_equal(c.signal_brokers, "a:1,b:2");
+	assert_string_equal(c.signal_group, "kafka-signal");
+	assert_false(c.signal_shares_sink);
+	config_clear(&c);
+
+	init(&c);
+	c.sink = &kafka_kind;
+	c.sink_target = strdup("sink:9092");
+	set(&c, "signal.enabled.channels", "source, kafka");
+	set(&c, "topic.prefix", "p");
+	set(&c, "signal.kafka.groupId", "g");
+	set(&c, "signal.consumer.sasl.password", "x");
+	set(&c, "producer.sasl.password", "y");
+	finish(&c);
+	assert_string_equal(c.signal_topic, "p-signal");
+	assert_string_equal(c.signal_brokers, "sink:9092");
+	assert_string_equal(c.signal_group, "g");
+	assert_true(c.signal_shares_sink);
+	assert_int_equal(c.kafka.signals.count, 1);
+	assert_string_equal(c.kafka.signals.list[0].where, "-D signal.consumer.");
+	assert_string_equal(c.kafka.signals.list[0].name, "sasl.password");
+	assert_string_equal(c.kafka.signals.list[0].value, "x");
+	config_clear(&c);
+
+	init(&c);
+	set(&c, "signal.enabled.channels", "source");
+	set(&c, "signal.kafka.topic", "t");
+	set(&c, "signal.kafka.poll.timeout.ms", "100");
+	finish(&c);
+	assert_null(c.signal_topic);
+	assert_int_equal(c.warning_count, 1);
+	config_clear(&c);
 }
 
 static void test_keys_without_meaning_are_warned_of(void **state)
@@ -573,6 +619,8 @@ int main(void)
 	    cmocka_unit_test(test_what_is_not_built_says_so),
 	    cmocka_unit_test(test_defaults_of_what_is_not_built_are_accepted),
 	    cmocka_unit_test(test_channels_of_signals_are_those_that_are_set),
+	    cmocka_unit_test(
+		test_signals_by_kafka_have_their_brokers_or_those_of_the_sink),
 	    cmocka_unit_test(test_keys_without_meaning_are_warned_of),
 	    cmocka_unit_test(test_what_would_change_the_messages_is_refused),
 	    cmocka_unit_test(test_what_is_done_anyway_is_accepted),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -58,6 +59,27 @@ static void test_the_higher_rank_wins_and_then_the_later_one(void **state)
 	kafka_options_clear(&options);
 }
 
+static void test_the_consumer_of_signals_has_a_family_of_its_own(void **state)
+{
+	struct kafka_options options;
+	struct error err;
+
+	(void)state;
+	kafka_options_init(&options);
+	set(&options, 0, "producer.sasl.username", "a");
+	set(&options, 0, "signal.consumer.sasl.username", "b");
+	(void)setenv("ROWTAIL_TEST_SECRET", "c", 1);
+	set(&options, 0, "signal.consumer.sasl.password", "${env:ROWTAIL_TEST_SECRET}");
+	assert_int_equal(kafka_options_finish(&options, &err), ST_OK);
+	assert_int_equal(options.producer.count, 1);
+	assert_int_equal(options.signals.count, 2);
+	assert_string_equal(options.signals.list[0].where, "-D signal.consumer.");
+	assert_string_equal(options.signals.list[0].name, "sasl.username");
+	assert_string_equal(options.signals.list[0].value, "b");
+	assert_string_equal(options.signals.list[1].value, "c");
+	kafka_options_clear(&options);
+}
+
 static void test_topics_are_made_as_connect_names_it(void **state)
 {
 	struct kafka_options options;
@@ -94,6 +116,8 @@ static void test_what_cannot_be_is_refused(void **state)
 	expect_refusal("topic.creation.enable", "yes", "true or false");
 	expect_refusal("topic.creation.groups", "a,b", "not built yet");
 	expect_refusal("topic.creation.a.include", "x", "not built yet");
+	expect_refusal("signal.consumer.sasl.password", "${env:ROWTAIL_TEST_NOT_SET}",
+		       "ROWTAIL_TEST_NOT_SET");
 	expect_refusal("producer.sasl.password", "${env:ROWTAIL_TEST_NOT_SET}",
 		       "ROWTAIL_TEST_NOT_SET");
 }
@@ -102,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_the_higher_rank_wins_and_then_the_later_one),
+	    cmocka_unit_test(test_the_consumer_of_signals_has_a_family_of_its_own),
 	    cmocka_unit_test(test_topics_are_made_as_connect_names_it),
 	    cmocka_unit_test(test_what_cannot_be_is_refused),
 	};

@@ -51,6 +51,8 @@ static const char later[] =
     "INSERT INTO u VALUES (3, 4); DELETE FROM u WHERE a = 1;"
     "INSERT INTO who VALUES (1, 'somebody');";
 
+#define NOBODY "signal.kafka.bootstrap.servers=127.0.0.1:1"
+
 /* Values of properties whose type does not say which there are, and what else they
  * need. */
 static const struct {
@@ -80,6 +82,11 @@ static const struct {
     {"transforms.*", "transforms.u.type=ExtractNewRecordState", "transforms=u"},
     {"notification.enabled.channels", "notification.enabled.channels=sink,log",
      "notification.sink.topic.name=notes"},
+    {"signal.enabled.channels", "signal.enabled.channels=kafka", NOBODY},
+    {"signal.kafka.topic", "signal.kafka.topic=signals", NOBODY},
+    {"signal.kafka.bootstrap.servers", NOBODY, NULL},
+    {"signal.kafka.groupId", "signal.kafka.groupId=others", NOBODY},
+    {"signal.consumer.*", "signal.consumer.fetch.wait.max.ms=50", NOBODY},
     {"topic.creation.*", "topic.creation.enable=false", NULL},
     {"producer.*", "producer.linger.ms=5", NULL},
     {"archive.s3.endpoint", "archive.s3.endpoint=http://127.0.0.1:9", NULL},
@@ -278,11 +285,14 @@ static bool property_changes(const struct buffer *base, const struct property *p
 		return true;
 	case TAKES_CHOICE:
 	case TAKES_SET:
-		return strcmp(p->name, "notification.enabled.channels") == 0
+		return strcmp(p->name, "notification.enabled.channels") == 0 ||
+			       strcmp(p->name, "signal.enabled.channels") == 0
 			   ? sample_changes(base, p)
 			   : any_choice_changes(base, p);
 	case TAKES_TOPIC_PART:
-		return word_changes(base, p->name, "other");
+		return strcmp(p->name, "signal.kafka.topic") == 0
+			   ? sample_changes(base, p)
+			   : word_changes(base, p->name, "other");
 	case TAKES_PATH:
 		return strcmp(p->name, "database.file.path") == 0
 			   ? changes(base, "other.db", NULL, NULL)

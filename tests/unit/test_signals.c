@@ -42,7 +42,7 @@ struct fixture {
 	char file[96];
 	char database[96];
 	struct signals *signals;
-	struct signal_place kept; /* as a run keeps it */
+	struct signal_places kept; /* as a run keeps them */
 };
 
 static int remove_one(const char *path, const struct stat *st, int type,
@@ -404,16 +404,16 @@ static void test_a_file_that_others_have_open_is_cut_in_the_end(void **state)
 /* Take a signal as a run does that keeps what it asks for. */
 static void take_and_keep(struct fixture *f, const char *id)
 {
-	struct signal_place after;
+	struct signal_places after = {.file = {0}};
 	struct signal *signal = wait_for(f, INT_MAX);
 
 	assert_non_null(signal);
 	assert_string_equal(signal->id, id);
-	assert_true(signals_place(f->signals, &f->kept));
+	signals_places(f->signals, &f->kept);
 	signals_taken(f->signals, signal, NULL);
-	assert_true(signals_place(f->signals, &after));
-	assert_true(after.taken == 0 || signal_place_is_same(&after, &f->kept));
-	assert_int_equal(after.taken == 0, size_of(f) == 0);
+	signals_places(f->signals, &after);
+	assert_true(after.file.taken == 0 || signal_places_are_same(&after, &f->kept));
+	assert_int_equal(after.file.taken == 0, size_of(f) == 0);
 }
 
 /* A kill is the same: nothing is done at the end where the place is kept. */
@@ -448,8 +448,8 @@ static void test_what_was_taken_of_an_open_file_is_not_taken_again(void **state)
 	(void)close(fd);
 	check_nothing(f);
 	assert_int_equal(size_of(f), 0); /* it is ours to be cut */
-	assert_true(signals_place(f->signals, &f->kept));
-	assert_int_equal(f->kept.taken, 0);
+	signals_places(f->signals, &f->kept);
+	assert_int_equal(f->kept.file.taken, 0);
 	append_signal(f, "3");
 	take(f, "3");
 }
@@ -457,18 +457,18 @@ static void test_what_was_taken_of_an_open_file_is_not_taken_again(void **state)
 static void test_a_signal_that_was_given_and_not_taken_may_be_kept(void **state)
 {
 	struct fixture *f = *state;
-	struct signal_place place;
+	struct signal_places place = {.file = {0}};
 	struct signal *signal;
 
 	append_signal(f, "1");
 	append_signal(f, "2");
 	open_signals(f, true, true);
-	assert_true(signals_place(f->signals, &place));
-	assert_int_equal(place.taken, 0);
+	signals_places(f->signals, &place);
+	assert_int_equal(place.file.taken, 0);
 	signal = wait_for(f, INT_MAX);
 	assert_non_null(signal);
-	assert_true(signals_place(f->signals, &f->kept));
-	assert_int_equal(f->kept.taken, size_of(f) / 2);
+	signals_places(f->signals, &f->kept);
+	assert_int_equal(f->kept.file.taken, size_of(f) / 2);
 	signal_free(signal); /* killed before it is taken */
 	begin_next_run(f);
 	take_and_keep(f, "2");
@@ -505,7 +505,7 @@ static void test_the_place_in_another_file_means_nothing(void **state)
 	assert_int_equal(size_of(f), 0);
 	/* And one that is shorter. */
 	append_signal(f, "1");
-	f->kept.taken = 1000;
+	f->kept.file.taken = 1000;
 	begin_next_run(f);
 	take(f, "1");
 }
