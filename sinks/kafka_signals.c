@@ -135,7 +135,9 @@ static void judge(struct kafka_signals *k, rd_kafka_resp_err_t why)
 		say_missing(k);
 	} else if (is_refusal(why)) {
 		say_refused(k, why);
-	} else {
+	} else if (k->trouble_ns == 0 || (why != RD_KAFKA_RESP_ERR__TRANSPORT &&
+					  why != RD_KAFKA_RESP_ERR__TIMED_OUT)) {
+		/* Those two say less than what was noted. */
 		note_trouble(k, rd_kafka_err2str(why));
 	}
 }

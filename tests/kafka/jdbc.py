@@ -18,6 +18,7 @@ import time
 from harness.box import Failed, NotRun, expect
 from kafka.env import postgres
 from kafka.env.connect import Connect, jdbc_sink
+from kafka.signals import signals_of
 from kafka.scene import Scene, own_broker
 
 KILLS = int(os.environ.get("KILLS", "24"))
@@ -320,3 +321,54 @@ def test_tables_in_postgresql_end_equal_over_kills(box):
 
 
 test_tables_in_postgresql_end_equal_over_kills.timeout = 240 + 12 * KILLS
+
+
+def test_a_table_that_is_included_later_comes_by_a_signal(box):
+    """Its rows are in PostgreSQL when a signal that came by Kafka has asked for them, beside
+    changes of that table and over a kill."""
+    box.options.bed.shared()
+    if postgres.lacking():
+        raise NotRun(postgres.lacking())
+    server = postgres.Postgres()
+    box.opened.append(server)
+    server.start()
+    broker = own_broker(box).start()
+    tables = make_tables()
+    always = ["-D", "schemas.enable=true", "-D", "signal.enabled.channels=kafka",
+              "-D", "snapshot.new.tables=no_data",
+              "-D", "incremental.snapshot.chunk.size=7"]
+    scene = Scene(box, *[t.create() for t in tables], broker=broker,
+                  args=always + ["-D", "table.include.list=every"])
+    signals = signals_of(scene)
+    signals.make_topic()
+    load = Workload(scene, tables, 8)
+    for _ in range(60):
+        load.transaction()
+    run = scene.start()
+    connect = Connect(box.path("connect"), broker.address, sinks(scene, server, tables))
+    box.opened.append(connect)
+    connect.start()
+    wait_equal(box, scene, server, tables[:1], connect, 90)
+    for _ in range(40):
+        load.transaction()
+    scene.stop(run)
+    scene.args = always
+    run = scene.start()
+    for _ in range(10):
+        load.transaction()
+    scene.wait_events(1)
+    expect(difference(scene, server, tables), "all rows are there, and nobody has asked")
+    signals.send("execute-snapshot", {"data-collections": ["pair", "f.*"]}, id="later")
+    time.sleep(0.1)
+    run.kill()
+    run = scene.start()
+    for _ in range(40):
+        load.transaction()
+        time.sleep(0.002)
+    wait_equal(box, scene, server, tables, connect, 90)
+    scene.stop(run)
+    rows = sum(len(rows_of_sqlite(scene, t)) for t in tables)
+    return 1, "%d rows of %d tables equal in PostgreSQL, twice" % (rows, len(tables))
+
+
+test_a_table_that_is_included_later_comes_by_a_signal.timeout = 400

@@ -1,5 +1,5 @@
-"""What the tests need of librdkafka: to read topics, and to make, change and remove
-them. The broker judges rowtail; so this uses nothing of rowtail's.
+"""What the tests need of librdkafka: to read and write topics, and to make, change and
+remove them. The broker judges rowtail; so this uses nothing of rowtail's.
 
 Constants and structures are those of librdkafka/rdkafka.h, version 2.
 """
@@ -12,6 +12,7 @@ from ctypes import (POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64
 PRODUCER, CONSUMER = 0, 1
 NO_ERROR, PARTITION_EOF = 0, -191
 OFFSET_BEGINNING = -2
+COPY = 2
 RESOURCE_TOPIC, PREFIXED, OPERATION_ALL, ALLOW = 2, 4, 2, 3
 
 
@@ -50,7 +51,7 @@ def library():
     global _library
     if _library is None:
         lib = ctypes.CDLL("librdkafka.so.1")
-        pointers = """conf_new new consumer_poll err2str topic_name queue_new queue_poll
+        pointers = """conf_new new topic_new consumer_poll err2str topic_name queue_new queue_poll
             topic_partition_list_new topic_partition_list_add NewTopic_new DeleteTopic_new
             ConfigResource_new AdminOptions_new event_error_string
             event_CreateTopics_result event_DeleteTopics_result
@@ -208,6 +209,26 @@ class Consumer(Client):
     def close(self):
         self.lib.rd_kafka_consumer_close(self.handle)
         super().close()
+
+
+class Producer(Client):
+    """Writes into partition 0."""
+
+    def __init__(self, address, settings=None):
+        super().__init__(PRODUCER, address, settings)
+
+    def send(self, topic, key, value, timeout=30):
+        """When it returns the broker has it. key and value are bytes or None."""
+        handle = c_void_p(self.lib.rd_kafka_topic_new(self.handle, topic.encode(), None))
+        try:
+            if self.lib.rd_kafka_produce(
+                    handle, 0, COPY, value, c_size_t(len(value or b"")), key,
+                    c_size_t(len(key or b"")), None) != 0:
+                self.check(self.lib.rd_kafka_last_error(), "produce")
+            self.check(self.lib.rd_kafka_flush(self.handle, int(timeout * 1000)),
+                       "flush")
+        finally:
+            self.lib.rd_kafka_topic_destroy(handle)
 
 
 class Admin(Client):
