@@ -130,6 +130,7 @@ void on_demand_close(struct on_demand *o)
 	}
 	forget_behind(o);
 	free(o->behind);
+	signal_free(o->next);
 	signals_close(o->signals);
 	snapshots_close(o->snapshots);
 	buffer_clear(&o->text);
