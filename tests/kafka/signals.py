@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import signal
 import time
 
 from harness.box import expect
@@ -186,6 +187,31 @@ def test_brokers_and_a_topic_that_are_away(box):
 
 
 test_brokers_and_a_topic_that_are_away.timeout = 300
+
+
+def test_a_broker_that_stands_still_holds_up_no_stop(box):
+    """It may do so while an offset is being committed."""
+    broker = own_broker(box).start()
+    _, path = box.database("CREATE TABLE t(id INTEGER PRIMARY KEY, a)")
+    signals = Signals(broker, "app", "app-signal")
+    signals.make_topic()
+    for number in range(5):
+        run = box.tail(path, "--to", "file:" + box.path("out"), "--state",
+                       box.path("state"), "-D", "topic.prefix=app", "-D",
+                       "signal.kafka.bootstrap.servers=" + broker.address)
+        signals.send("log", {"message": "number %d" % number})
+        box.wait_until(lambda: lines_about(run, "number"), 60, "no signal was taken")
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(0.1 * number)
+            box.stop(run)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        expect([t[-1] for t in lines_about(run, "number")] == [str(number)], "%s",
+               run.error_text())
+
+
+test_a_broker_that_stands_still_holds_up_no_stop.timeout = 240
 
 
 def test_without_a_state_directory_the_group_keeps_the_place(box):

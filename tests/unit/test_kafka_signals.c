@@ -543,7 +543,7 @@ static struct signal *wait_for_signal(struct rig *rig)
 
 static void take_signal(struct rig *rig, const char *id, const struct error *refused)
 {
-	struct signal_places places = {.file = {.taken = 5}};
+	struct signal_places places = {.file = {.taken = 5}}, after = places;
 	struct signal *signal = wait_for_signal(rig);
 
 	assert_string_equal(signal->id, id);
@@ -551,6 +551,8 @@ static void take_signal(struct rig *rig, const char *id, const struct error *ref
 	assert_int_equal(places.file.taken, 5);
 	rig->kept = places.kafka;
 	signals_taken(rig->signals, signal, refused);
+	signals_places(rig->signals, &after);
+	assert_true(signal_places_are_same(&after, &places));
 }
 
 static void send_signal(struct rig *rig, const char *id)
@@ -614,6 +616,7 @@ static void test_what_is_no_signal_is_quoted_and_left_out(void **state)
 	rig->kept = places.kafka;
 	signals_close(rig->signals);
 	rig->signals = NULL;
+	rig->settings.group = "others"; /* which knows nothing */
 	open_channel(rig, true);
 	send_signal(rig, "2");
 	take_signal(rig, "2", NULL);
