@@ -67,8 +67,8 @@ static void read_signal(struct span line)
 static bool take(struct span text, struct buffer *again)
 {
 	static const struct snapshots_events nobody = {.context = NULL};
-	struct signal_place place;
-	struct span asked = signal_place_take(text, &place);
+	struct signal_places places;
+	struct span asked = signal_places_take(text, &places);
 	struct snapshots *snapshots;
 	struct error err;
 
@@ -79,7 +79,7 @@ static bool take(struct span text, struct buffer *again)
 	(void)snapshots_are_due(snapshots);
 	(void)snapshots_block(snapshots);
 	must(snapshots_text(snapshots, again, &err) == ST_OK);
-	signal_place_add(&place, again);
+	signal_places_add(&places, again);
 	must(buffer_ok(again));
 	snapshots_close(snapshots);
 	return true;
