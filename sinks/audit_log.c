@@ -295,7 +295,9 @@ enum status audit_log_note_key(const struct audit_log *log, uint64_t first,
 		struct file_writer keys = {.fd = fd,
 					   .path = path,
 					   .stop = log->writer.stop,
-					   .patience_ns = log->writer.patience_ns};
+					   .patience_ns = log->writer.patience_ns,
+					   .on_outage = log->writer.on_outage,
+					   .context = log->writer.context};
 		size_t from = ends_in_line(fd); /* the LF that it begins with */
 
 		status =

@@ -184,6 +184,8 @@ static enum status audit_open(const struct sink_settings *settings, struct sink 
 	}
 	s->log.writer.stop = settings->stop;
 	s->log.writer.patience_ns = settings->patience_ns;
+	s->log.writer.on_outage = settings->on_outage;
+	s->log.writer.context = settings->context;
 	*out = &s->sink;
 	return ST_OK;
 }

@@ -346,7 +346,9 @@ static enum status file_open(const struct sink_settings *settings, struct sink *
 	s->writer = (struct file_writer){.fd = -1,
 					 .path = settings->target,
 					 .stop = settings->stop,
-					 .patience_ns = settings->patience_ns};
+					 .patience_ns = settings->patience_ns,
+					 .on_outage = settings->on_outage,
+					 .context = settings->context};
 	s->batch.write = write_lines;
 	s->batch.context = s;
 	s->batch.record_lines = settings->record_lines;

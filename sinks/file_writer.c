@@ -41,6 +41,17 @@ static enum status wait_for_room(const struct file_writer *w, struct error *err)
 	return ST_OK;
 }
 
+static void say_full(const struct file_writer *w, int sys_errno)
+{
+	struct error why;
+
+	(void)write_failed(w, sys_errno, &why);
+	if (w->on_outage) {
+		w->on_outage(w->context, why.text);
+	}
+	log_warn("%s; trying again every second, changes are kept meanwhile", why.text);
+}
+
 /* The disk is full, for as long as `since` says: 0, this is new. */
 static enum status bear_full(const struct file_writer *w, int64_t *since, int sys_errno,
 			     struct error *err)
@@ -49,9 +60,7 @@ static enum status bear_full(const struct file_writer *w, int64_t *since, int sy
 
 	if (*since == 0) {
 		*since = now;
-		log_warn("%s cannot be written: %s; trying again every second, changes "
-			 "are kept meanwhile",
-			 quote(w->path).text, strerror(sys_errno));
+		say_full(w, sys_errno);
 	}
 	if (w->patience_ns > 0 && now - *since >= w->patience_ns) {
 		return write_failed(w, sys_errno, err);
@@ -80,6 +89,9 @@ enum status file_writer_put(struct file_writer *w, const char *bytes, size_t len
 		}
 	}
 	if (status == ST_OK && full_since > 0) {
+		if (w->on_outage) {
+			w->on_outage(w->context, NULL);
+		}
 		log_warn("%s is written again", quote(w->path).text);
 		w->times_full++;
 	}

@@ -26,6 +26,9 @@ struct file_writer {
 	int64_t patience_ns;     /* with a full disk; 0: no end */
 	uint64_t written;        /* bytes; the caller may set it back */
 	unsigned times_full;     /* the disk was full, and is no more */
+	/* As settings have it (sinks/sink_settings.h); may be NULL. */
+	void (*on_outage)(void *context, const char *why);
+	void *context;
 };
 
 enum status file_writer_put(struct file_writer *writer, const char *bytes, size_t len,

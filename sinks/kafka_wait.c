@@ -43,6 +43,18 @@ static enum status give_up(const struct kafka_wait *wait, struct error *err)
 	    wait->brokers, reason_of(wait), (long long)(wait->patience_ns / NS_PER_S));
 }
 
+static void say_outage(const struct kafka_wait *wait)
+{
+	char why[512];
+
+	(void)snprintf(why, sizeof why, "Kafka at %.200s is out of reach: %.250s",
+		       wait->brokers, reason_of(wait));
+	if (wait->on_outage) {
+		wait->on_outage(wait->context, why);
+	}
+	log_warn("%s; trying again, changes are kept meanwhile", why);
+}
+
 enum status kafka_wait_more(struct kafka_wait *wait, struct error *err)
 {
 	int64_t now = clock_mono_ns();
@@ -62,18 +74,16 @@ enum status kafka_wait_more(struct kafka_wait *wait, struct error *err)
 	}
 	if (!wait->is_said && lasted >= SAY_NS) {
 		wait->is_said = true;
-		if (wait->on_outage) {
-			wait->on_outage(wait->context);
-		}
-		log_warn("Kafka at %s is out of reach: %s; trying again, changes are "
-			 "kept meanwhile",
-			 wait->brokers, reason_of(wait));
+		say_outage(wait);
 	}
 	return ST_OK;
 }
 
 void kafka_wait_end(struct kafka_wait *wait)
 {
+	if (wait->is_said && wait->on_outage) {
+		wait->on_outage(wait->context, NULL);
+	}
 	if (wait->is_said) {
 		log_info("Kafka at %s is back", wait->brokers);
 	}

@@ -28,11 +28,12 @@
 #define KAFKA_REFUSED_NS INT64_C(10000000000)
 
 struct kafka_wait {
-	const char *brokers;              /* borrowed; for messages */
-	const _Atomic int *stop;          /* borrowed; may be NULL */
-	int64_t patience_ns;              /* of one wait; 0: no end */
-	bool is_start;                    /* nothing is followed yet */
-	void (*on_outage)(void *context); /* before its line; may be NULL */
+	const char *brokers;     /* borrowed; for messages */
+	const _Atomic int *stop; /* borrowed; may be NULL */
+	int64_t patience_ns;     /* of one wait; 0: no end */
+	bool is_start;           /* nothing is followed yet */
+	/* As settings have it (sinks/sink_settings.h); may be NULL. */
+	void (*on_outage)(void *context, const char *why);
 	void *context;
 
 	int64_t since;      /* of the wait at hand (monotonic) */

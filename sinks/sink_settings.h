@@ -71,9 +71,9 @@ struct sink_settings {
 	 * flush; a kind that keeps a position always, for all that was put. With
 	 * `durable` the position is on disk when it returns. */
 	enum status (*acknowledged)(void *context, bool durable, struct error *err);
-	/* What it writes to is out of reach; called before the log says so. May be
-	 * NULL. */
-	void (*on_outage)(void *context);
+	/* What it writes to is out of reach, or full, and why; called before the log
+	 * says so. A `why` of NULL: it is no more. May be NULL. */
+	void (*on_outage)(void *context, const char *why);
 	void *context;
 };
 

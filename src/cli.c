@@ -18,6 +18,7 @@ enum option_id {
 	OPTION_BY,
 	OPTION_SEQ,
 	OPTION_WHY,
+	OPTION_CHECK,
 	OPTION_CHECKPOINT,
 	OPTION_COLUMN,
 	OPTION_CONFIG,
@@ -33,9 +34,12 @@ enum option_id {
 	OPTION_KEY,
 	OPTION_LINES,
 	OPTION_LOG_FORMAT,
+	OPTION_MAX_BYTES,
+	OPTION_MAX_LAG,
 	OPTION_NO_CONTEXT,
 	OPTION_ONCE,
 	OPTION_OP,
+	OPTION_PROMETHEUS,
 	OPTION_QUIET,
 	OPTION_SINCE,
 	OPTION_SNAPSHOT,
@@ -56,6 +60,7 @@ static const struct option options[] = {
     {"archive", required_argument, NULL, OPTION_ARCHIVE},
     {"at", required_argument, NULL, OPTION_AT},
     {"by", required_argument, NULL, OPTION_BY},
+    {"check", no_argument, NULL, OPTION_CHECK},
     {"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
     {"column", required_argument, NULL, OPTION_COLUMN},
     {"config", required_argument, NULL, OPTION_CONFIG},
@@ -71,9 +76,12 @@ static const struct option options[] = {
     {"key", required_argument, NULL, OPTION_KEY},
     {"lines", required_argument, NULL, OPTION_LINES},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"max-bytes", required_argument, NULL, OPTION_MAX_BYTES},
+    {"max-lag", required_argument, NULL, OPTION_MAX_LAG},
     {"no-context", no_argument, NULL, OPTION_NO_CONTEXT},
     {"once", no_argument, NULL, OPTION_ONCE},
     {"op", required_argument, NULL, OPTION_OP},
+    {"prometheus", no_argument, NULL, OPTION_PROMETHEUS},
     {"quiet", no_argument, NULL, OPTION_QUIET},
     {"since", required_argument, NULL, OPTION_SINCE},
     {"snapshot", no_argument, NULL, OPTION_SNAPSHOT},
@@ -232,6 +240,10 @@ static enum status add_operand(struct config *config, struct operands *operands,
 	if (config->command && config->command->words > 0) {
 		return add_word(config, text, err);
 	}
+	if (config->command && config->command->takes_check &&
+	    !config->status.database) {
+		return set_text(&config->status.database, text, err);
+	}
 	if (config->needs_no_database) {
 		return error_set(err, ST_CONFIG,
 				 "%s takes no database, unexpected %s; see "
@@ -316,18 +328,28 @@ static bool set_flag(struct config *config, int option)
 	case OPTION_DRY_RUN:
 		config->dry_run = true;
 		return true;
+	case OPTION_CHECK:
+		config->status.check = true;
+		return true;
+	case OPTION_PROMETHEUS:
+		config->status.prometheus = true;
+		return true;
 	default:
 		return false;
 	}
 }
 
-/* Where the value of an option of rowtail audit report or redact, or of rowtail signal,
- * goes; NULL: it is none. */
+/* Where the value of an option of rowtail audit report or redact, of rowtail signal or
+ * of rowtail status goes; NULL: it is none. */
 static char **report_field(struct config *config, int option)
 {
 	struct report_options *report = &config->report;
 
 	switch (option) {
+	case OPTION_MAX_LAG:
+		return &config->status.max_lag;
+	case OPTION_MAX_BYTES:
+		return &config->status.max_bytes;
 	case OPTION_WHERE:
 		return &config->signal.where;
 	case OPTION_TYPE:
@@ -549,12 +571,50 @@ static enum status check_signal(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+/* The folder that a run keeps its state in unless --state says otherwise. */
+static enum status find_state(struct config *config, struct error *err)
+{
+	if (config->state_path) {
+		return error_set(err, ST_CONFIG,
+				 "rowtail %s takes --state DIR or a database, not "
+				 "both; leave out %s",
+				 config->command->name, config->status.database);
+	}
+	config->state_path = config_default_state(config->status.database);
+	return config->state_path ? ST_OK : error_no_memory(err, "the options");
+}
+
+static enum status check_status(struct config *config, struct error *err)
+{
+	const struct status_options *s = &config->status;
+
+	if ((s->check || s->prometheus || s->max_lag || s->max_bytes) &&
+	    !(config->command && config->command->takes_check)) {
+		return error_set(err, ST_CONFIG,
+				 "--check, --max-lag, --max-bytes and --prometheus go "
+				 "with rowtail status only; leave them out");
+	}
+	if ((s->max_lag || s->max_bytes) && !s->check) {
+		return error_set(err, ST_CONFIG,
+				 "--max-lag and --max-bytes go with --check only; add "
+				 "it");
+	}
+	if (s->check + s->prometheus + config->json > 1 &&
+	    (s->check || s->prometheus)) {
+		return error_set(err, ST_CONFIG,
+				 "--check, --prometheus and --json are three ways to "
+				 "tell it; leave out all but one");
+	}
+	return s->database ? find_state(config, err) : ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
-static enum status check_command(const struct config *config, struct error *err)
+static enum status check_command(struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
-	if (check_audit(config, err) != ST_OK || check_signal(config, err) != ST_OK) {
+	if (check_audit(config, err) != ST_OK || check_signal(config, err) != ST_OK ||
+	    check_status(config, err) != ST_OK) {
 		return err->status;
 	}
 	if (config->json && !(command && command->takes_json)) {

@@ -33,11 +33,13 @@ struct command {
 	bool takes_audit;     /* --key and --checkpoint: what to trust of a log; --from,
 			       * --until and those of reports: which lines of it */
 	bool takes_signal;    /* --table, --where, --type and --id: what is asked for */
-	bool takes_sql;       /* --sql: statements instead of events */
-	bool makes_events;    /* of the second of two words, or an archive, the first of
-			       * three, by the properties that shape them */
-	bool takes_archive;   /* one, always, in the place of a database, and what a run
-			       * without a command takes, and --from, --until, --follow */
+	bool takes_check;   /* --check, --max-lag, --max-bytes, --prometheus; a database
+			     * in the place of --state: the folder beside it */
+	bool takes_sql;     /* --sql: statements instead of events */
+	bool makes_events;  /* of the second of two words, or an archive, the first of
+			     * three, by the properties that shape them */
+	bool takes_archive; /* one, always, in the place of a database, and what a run
+			     * without a command takes, and --from, --until, --follow */
 	/* With its words or a state directory given, and config->json as asked for;
 	 * prints on stdout. ST_OK: exit 0. Otherwise the error says why. */
 	enum status (*run)(const struct config *config, struct error *err);

@@ -470,7 +470,7 @@ bool outbox_peek(int state_fd, struct outbox_content *content, struct last_error
 	for (unsigned level = 0; level < ARCHIVE_LEVELS; level++) {
 		peek_level(fd, level, content);
 	}
-	if (!last_error_read(fd, away)) {
+	if (!last_error_read(fd, LAST_ERROR, away)) {
 		*away = (struct last_error){0};
 	}
 	(void)close(fd);
@@ -481,14 +481,14 @@ void outbox_away(struct outbox *outbox, const char *why)
 {
 	struct last_error known;
 
-	if (!last_error_read(outbox->fd, &known)) {
-		last_error_write(outbox->fd, why);
+	if (!last_error_read(outbox->fd, LAST_ERROR, &known)) {
+		last_error_write(outbox->fd, LAST_ERROR, why);
 	}
 }
 
 void outbox_back(struct outbox *outbox)
 {
-	last_error_remove(outbox->fd);
+	last_error_remove(outbox->fd, LAST_ERROR);
 }
 
 /* ---- writing ---- */

@@ -34,6 +34,13 @@ static bool read_duration(const char **text, int64_t *ns)
 	return true;
 }
 
+int64_t policy_duration_ns(const char *text)
+{
+	int64_t ns;
+
+	return read_duration(&text, &ns) && !*text ? ns : 0;
+}
+
 /* A property that is one duration, or the word `never`, which is 0. */
 static enum status read_one(const char *name, const char *text, const char *never,
 			    int64_t *ns, struct error *err)

@@ -13,6 +13,8 @@
 #ifndef POLICY_SETTINGS_H
 #define POLICY_SETTINGS_H
 
+#include <stdint.h>
+
 #include "src/base/status.h"
 
 struct policy;
@@ -23,6 +25,9 @@ struct policy_settings {
 	char *retention;    /* "7d"; "forever" */
 	char *l0_retention; /* "24h"; "forever" */
 };
+
+/* One duration; 0: it is none, or not more than nothing. */
+int64_t policy_duration_ns(const char *text);
 
 /* What they mean. */
 enum status policy_settings_read(const struct policy_settings *settings,

@@ -11,10 +11,9 @@
 #include "src/base/file_io.h"
 #include "src/base/utf8.h"
 
-#define ERROR_FILE     "error"
-#define ERROR_NEW_FILE "error.new"
+#define NEW_FILE LAST_ERROR ".new"
 
-void last_error_write(int dir_fd, const char *text)
+void last_error_write(int dir_fd, const char *name, const char *text)
 {
 	char line[LAST_ERROR_TIME_BYTES + LAST_ERROR_TEXT_BYTES];
 	time_t now = time(NULL);
@@ -32,30 +31,28 @@ void last_error_write(int dir_fd, const char *text)
 	utf8_make_safe(line);
 	at = strlen(line);
 	line[at++] = '\n';
-	(void)unlinkat(dir_fd, ERROR_NEW_FILE, 0);
-	fd = openat(dir_fd, ERROR_NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0600);
+	(void)unlinkat(dir_fd, NEW_FILE, 0);
+	fd = openat(dir_fd, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		return;
 	}
 	if (write(fd, line, at) == (ssize_t)at) {
-		(void)renameat(dir_fd, ERROR_NEW_FILE, dir_fd, ERROR_FILE);
+		(void)renameat(dir_fd, NEW_FILE, dir_fd, name);
 	} else {
-		(void)unlinkat(dir_fd, ERROR_NEW_FILE, 0);
+		(void)unlinkat(dir_fd, NEW_FILE, 0);
 	}
 	(void)close(fd);
 }
 
-void last_error_remove(int dir_fd)
+void last_error_remove(int dir_fd, const char *name)
 {
-	(void)unlinkat(dir_fd, ERROR_FILE, 0);
+	(void)unlinkat(dir_fd, name, 0);
 }
 
-bool last_error_read(int dir_fd, struct last_error *out)
+bool last_error_read(int dir_fd, const char *name, struct last_error *out)
 {
 	char line[LAST_ERROR_TIME_BYTES + LAST_ERROR_TEXT_BYTES];
-	int fd =
-	    openat(dir_fd, ERROR_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t len;
 
 	if (fd < 0) {

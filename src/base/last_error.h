@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * src/base/last_error.h -- DIR/error: why the last run of a state directory ended, or,
- * in STATE/archive, since when files wait there, and why.
+ * in STATE/archive, since when files wait there, and why; and DIR/outage: since when
+ * the sink takes nothing.
  *
  * One line: the time (UTC, ISO 8601), a space, the text of the error. Written by the
  * process that has the directory in use, removed by the next one that starts well.
@@ -24,9 +25,13 @@ struct last_error {
 	char text[LAST_ERROR_TEXT_BYTES];
 };
 
-void last_error_write(int dir_fd, const char *text);
-void last_error_remove(int dir_fd);
+/* Their names. */
+#define LAST_ERROR  "error"
+#define LAST_OUTAGE "outage"
+
+void last_error_write(int dir_fd, const char *name, const char *text);
+void last_error_remove(int dir_fd, const char *name);
 /* False: there is none. */
-bool last_error_read(int dir_fd, struct last_error *out) MUST_CHECK;
+bool last_error_read(int dir_fd, const char *name, struct last_error *out) MUST_CHECK;
 
 #endif

@@ -50,10 +50,10 @@ static bool goes_on(const struct wal_frames *wal, const struct wal_place *place)
 {
 	uint8_t *page = malloc(wal->page_size);
 	uint64_t proof;
-	bool is_same = page && place->proof != 0 && wal->count >= place->frame &&
-		       wal_frame_proof(wal->fd, wal->page_size, place->frame, page,
-				       &proof) &&
-		       proof == place->proof;
+	bool is_same =
+	    page && place->proof != 0 && wal->count >= place->frame &&
+	    wal_frame_proof(wal->fd, wal->page_size, place->frame, page, &proof) &&
+	    proof == place->proof;
 
 	free(page);
 	return is_same;

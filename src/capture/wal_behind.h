@@ -28,7 +28,8 @@ struct wal_known {
 	int64_t captured_ns;           /* since when, wall clock; 0: not known */
 	const struct state_meta *meta; /* of a clean stop */
 	uint64_t lsn;                  /* of the place */
-	bool is_held; /* by a process that gives up nothing of the WAL that it has not */
+	bool
+	    is_held; /* by a process that gives up nothing of the WAL that it has not */
 };
 
 struct wal_behind {

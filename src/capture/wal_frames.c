@@ -274,13 +274,12 @@ uint64_t wal_frames_commits(const struct wal_frames *wal, uint32_t after)
 		bool is_again;
 
 		wal_frame_parse(at, &frame);
-		is_again =
-		    i > after + 1 && frame.commit != 0 && before.commit != 0 &&
-		    frame.page_no == before.page_no &&
-		    memcmp(at + WAL_FRAME_HEADER_BYTES,
-			   frame_at(wal, wal->page_size, i - 1) +
-			       WAL_FRAME_HEADER_BYTES,
-			   wal->page_size) == 0;
+		is_again = i > after + 1 && frame.commit != 0 && before.commit != 0 &&
+			   frame.page_no == before.page_no &&
+			   memcmp(at + WAL_FRAME_HEADER_BYTES,
+				  frame_at(wal, wal->page_size, i - 1) +
+				      WAL_FRAME_HEADER_BYTES,
+				  wal->page_size) == 0;
 		commits += frame.commit != 0 && !is_again;
 		before = frame;
 	}

@@ -64,6 +64,15 @@ struct signal_options {
 	char *where, *type, *id; /* NULL: not given */
 };
 
+/* Of rowtail status. */
+struct status_options {
+	bool check;      /* is it healthy? */
+	bool prometheus; /* as metrics */
+	char *database;  /* in place of --state; NULL: not given */
+	char *max_lag;   /* a duration; NULL: not given */
+	char *max_bytes; /* a number; NULL: not given */
+};
+
 struct config {
 	const struct command *command; /* NULL: follow the database */
 	bool wants_help;               /* --help, and nothing else counts */
@@ -89,6 +98,7 @@ struct config {
 	bool audit_database; /* --database of rowtail audit verify: database_path */
 	struct report_options report; /* of a command */
 	struct signal_options signal; /* of a command */
+	struct status_options status; /* of a command */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

@@ -112,6 +112,9 @@ void config_clear(struct config *config)
 	free(config->audit_key);
 	clear_report(&config->report);
 	clear_signal(&config->signal);
+	free(config->status.database);
+	free(config->status.max_lag);
+	free(config->status.max_bytes);
 	for (i = 0; i < config->checkpoint_count; i++) {
 		free(config->checkpoints[i]);
 	}
@@ -516,30 +519,32 @@ static enum status name_archived(struct config *config, struct error *err)
 	return config->database_path ? ST_OK : out_of_memory(err);
 }
 
-/* Beside the database itself, by whatever link it was named, or the archive. */
+char *config_default_state(const char *place)
+{
+	char *real = realpath(place, NULL);
+	const char *path = real ? real : place;
+	char *state;
+
+	if (asprintf(&state, "%.*s-rowtail", place_length(path), path) < 0) {
+		state = NULL;
+	}
+	free(real);
+	return state;
+}
+
 static enum status default_state(struct config *config, struct error *err)
 {
 	const char *place =
 	    config->archive ? storage_folder(config->archive) : config->database_path;
-	char *real = place ? realpath(place, NULL) : NULL;
-	int len;
-
 	if (!place) {
 		return error_set(err, ST_CONFIG,
 				 "--to %s needs a state directory, and there is no "
 				 "place for one beside %s: give --state DIR",
 				 config->sink->scheme, config->archive);
 	}
-	len = asprintf(&config->state_path, "%.*s-rowtail",
-		       place_length(real ? real : place), real ? real : place);
-
-	free(real);
-	if (len < 0) {
-		config->state_path = NULL;
-		return out_of_memory(err);
-	}
+	config->state_path = config_default_state(place);
 	config->state_is_default = true;
-	return ST_OK;
+	return config->state_path ? ST_OK : out_of_memory(err);
 }
 
 /* Without a state directory nothing can be exactly once. */

@@ -36,6 +36,10 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 enum status config_load(struct config *config, const char *path,
 			struct error *err) MUST_CHECK;
 
+/* The state directory beside the database or archive `place`, by whatever link that is
+ * named; the caller's. NULL: no memory. */
+char *config_default_state(const char *place);
+
 /* Check what was set, fill the fields, derive the defaults that depend on others. */
 enum status config_finish(struct config *config, struct error *err) MUST_CHECK;
 

@@ -65,7 +65,7 @@ struct delivery {
 
 static enum status acknowledged(void *context, bool durable, struct error *err);
 static void tell_position(void *context, struct sink_position *out);
-static void out_of_reach(void *context);
+static void out_of_reach(void *context, const char *why);
 
 static enum status open_sink(struct delivery *delivery, struct error *err)
 {
@@ -341,28 +341,19 @@ static void tell_position(void *context, struct sink_position *out)
 	resume_tell(&now, delivery->chain, out);
 }
 
-static void out_of_reach(void *context)
+static void out_of_reach(void *context, const char *why)
 {
 	const struct delivery *delivery = context;
 
-	if (delivery->waits) {
+	if (why && delivery->waits) {
 		delivery->waits(delivery->waits_context);
+	}
+	if (delivery->kept) {
+		delivery->kept->note_outage(delivery->kept, why);
 	}
 }
 
 /* ---- a sink that keeps a position of its own ---- */
-
-static enum status adopt(const struct sink *sink, const struct sink_position *from,
-			 struct kept_position *kept, struct error *err)
-{
-	struct state_position position = kept->position;
-
-	resume_adopt(from, &position);
-	if (sink->kind->place) { /* which says it by itself */
-		position.in_sink = kept->position.in_sink;
-	}
-	return kept->put(kept, &position, NULL, true, err);
-}
 
 /* Say it once, though a directory that is in use comes here twice. */
 static void say_new_snapshot(const struct delivery *delivery)
@@ -406,7 +397,7 @@ enum status delivery_claim(struct delivery *delivery, struct kept_position *kept
 	}
 	delivery->waits = NULL;
 	if (status == ST_OK && claim.verdict == SINK_ADOPT) {
-		status = adopt(delivery->sink, &claim.position, kept, err);
+		status = resume_keep(delivery->sink, &claim.position, kept, err);
 	}
 	if (status == ST_OK && claim.verdict == SINK_START_OVER) {
 		*starts_over = !kept->is_new;

@@ -104,3 +104,15 @@ enum status resume_claim(struct sink *sink, const struct config *config,
 	last_run_clear(&last);
 	return status;
 }
+
+enum status resume_keep(const struct sink *sink, const struct sink_position *from,
+			struct kept_position *kept, struct error *err)
+{
+	struct state_position position = kept->position;
+
+	resume_adopt(from, &position);
+	if (sink->kind->place) { /* which says it by itself */
+		position.in_sink = kept->position.in_sink;
+	}
+	return kept->put(kept, &position, NULL, true, err);
+}

@@ -23,5 +23,8 @@ void resume_tell(const struct state_position *from, uint64_t chain,
 
 /* What the sink has, as a position of ours. */
 void resume_adopt(const struct sink_position *from, struct state_position *to);
+/* And kept, on disk when it returns. */
+enum status resume_keep(const struct sink *sink, const struct sink_position *from,
+			struct kept_position *kept, struct error *err) MUST_CHECK;
 
 #endif

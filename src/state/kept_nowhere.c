@@ -70,6 +70,7 @@ enum status kept_nowhere_open(struct kept_position **out, struct error *err)
 				       .put_snapshots = put_snapshots,
 				       .find_snapshots = find_snapshots,
 				       .note = note,
+				       .note_outage = note,
 				       .close = close_nowhere};
 	*out = kept;
 	return ST_OK;

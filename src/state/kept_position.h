@@ -62,6 +62,8 @@ struct kept_position {
 				      struct snapshot_found *found, struct error *err);
 	/* For rowtail status: why the run ended; NULL: it has begun well. */
 	void (*note)(struct kept_position *kept, const char *why);
+	/* The same: why the sink takes nothing now; NULL: it does. */
+	void (*note_outage)(struct kept_position *kept, const char *why);
 	void (*close)(struct kept_position *kept);
 };
 

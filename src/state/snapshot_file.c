@@ -285,6 +285,31 @@ enum status snapshot_file_find(struct snapshot_file *file, struct snapshot_momen
 	return read_text(file, &search.state, &found->text, err);
 }
 
+enum status snapshot_file_peek(int dir_fd, struct snapshot_moment at,
+			       struct snapshot_found *found, struct error *err)
+{
+	struct snapshot_file file = {
+	    .fd = openat(dir_fd, STATE_SNAPSHOTS_FILE,
+			 O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+	struct search search = {
+	    .at = at, .state = {.from = -1}, .begun = &found->begun};
+	off_t length;
+	enum status status;
+
+	found->is_found = false;
+	if (file.fd < 0) {
+		return errno == ENOENT ? ST_OK : file_error("opened", err);
+	}
+	status = each_record(&file, look_at, &search, &length, err);
+	if (status == ST_OK && search.state.from >= 0) {
+		found->at = search.state.at;
+		found->is_found = true;
+		status = read_text(&file, &search.state, &found->text, err);
+	}
+	(void)close(file.fd);
+	return status;
+}
+
 /* ---- writing ---- */
 
 static enum status make(struct snapshot_file *file, struct error *err)

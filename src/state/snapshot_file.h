@@ -59,6 +59,12 @@ enum status snapshot_file_find(struct snapshot_file *file, struct snapshot_momen
 			       bool keeps_later, struct snapshot_found *found,
 			       struct error *err) MUST_CHECK;
 
+/* The same without a struct snapshot_file, for who only looks: nothing is written, and
+ * what follows `at` is left out. No such file: nothing is found. */
+enum status snapshot_file_peek(int dir_fd, struct snapshot_moment at,
+			       struct snapshot_found *found,
+			       struct error *err) MUST_CHECK;
+
 /*
  * What holds from `at` on; or, without a text (NULL), chunk at.chunks is begun at
  * at.lsn. A state that is there already, of what is done again, is not written twice;

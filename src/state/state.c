@@ -208,14 +208,28 @@ static enum status find_snapshots(struct kept_position *kept, struct snapshot_mo
 			       : error_wrap(err, "%s", quote(state_dir_path(dir)).text);
 }
 
-static void note(struct kept_position *kept, const char *why)
+static void note_as(struct kept_position *kept, const char *name, const char *why)
 {
 	int dir_fd = state_dir_fd(state_of(kept)->dir);
 
 	if (why) {
-		last_error_write(dir_fd, why);
+		last_error_write(dir_fd, name, why);
 	} else {
-		last_error_remove(dir_fd);
+		last_error_remove(dir_fd, name);
+	}
+}
+
+static void note_outage(struct kept_position *kept, const char *why)
+{
+	note_as(kept, LAST_OUTAGE, why);
+}
+
+static void note(struct kept_position *kept, const char *why)
+{
+	note_as(kept, LAST_ERROR, why);
+	if (!why) {
+		note_outage(kept, NULL); /* of a run that was killed */
+		state_dir_note_following(state_of(kept)->dir);
 	}
 }
 
@@ -234,6 +248,7 @@ static void init_kept(struct state *state)
 	kept->put_snapshots = put_snapshots;
 	kept->find_snapshots = find_snapshots;
 	kept->note = note;
+	kept->note_outage = note_outage;
 	kept->close = close_kept;
 	if (!last_settings_read(state_dir_fd(state->dir), &kept->last_settings,
 				&kept->last_hash)) {
@@ -283,7 +298,8 @@ enum status state_open(const char *path, const char *database_path, bool follows
 	}
 	if (status != ST_OK) {
 		if (state->dir) {
-			last_error_write(state_dir_fd(state->dir), err->text);
+			last_error_write(state_dir_fd(state->dir), LAST_ERROR,
+					 err->text);
 		}
 		state_close(state);
 		return status;

@@ -23,6 +23,7 @@
 #include "src/base/random.h"
 #include "src/state/same_database.h"
 #include "src/state/state_folder.h"
+#include "src/state/state_lock.h"
 
 #define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
 
@@ -93,20 +94,9 @@ static enum status damaged(const struct state_dir *dir, const char *name,
 
 /* ---- the lock ---- */
 
-/* What the lock file says, if there is such a process; 0 otherwise. */
-static long read_pid(const struct state_dir *dir)
-{
-	char text[32] = "";
-	ssize_t len = file_read_at(dir->lock_fd, text, sizeof text - 1, 0);
-	long pid = len > 0 ? strtol(text, NULL, 10) : 0;
-
-	/* One that only reads holds the lock without writing its pid. */
-	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH) ? pid : 0;
-}
-
 static enum status in_use(const struct state_dir *dir, struct error *err)
 {
-	long pid = read_pid(dir);
+	long pid = state_lock_pid(dir->lock_fd);
 
 	if (pid <= 0) {
 		return error_set(
@@ -117,18 +107,6 @@ static enum status in_use(const struct state_dir *dir, struct error *err)
 	return error_set(err, ST_CONFIG,
 			 "%s is in use by process %ld; stop it or " STATE_INSTEAD,
 			 quote(dir->path).text, pid);
-}
-
-/* The pid is for the message only: nothing is wrong when it cannot be written. */
-static void write_pid(const struct state_dir *dir)
-{
-	char text[32];
-	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	off_t keep = file_write_at(dir->lock_fd, text, (size_t)len, 0) ? len : 0;
-
-	if (!file_set_length(dir->lock_fd, keep)) {
-		return;
-	}
 }
 
 static enum status take_lock(struct state_dir *dir, struct error *err)
@@ -147,7 +125,7 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 		}
 		return file_error(dir, STATE_LOCK_FILE, "locked", err);
 	}
-	write_pid(dir);
+	state_lock_write(dir->lock_fd, false);
 	FAULT_POINT("state-locked");
 	return ST_OK;
 }
@@ -183,8 +161,18 @@ long state_dir_holder(const struct state_dir *dir)
 	if (fcntl(dir->lock_fd, F_OFD_GETLK, &all) != 0 || all.l_type == F_UNLCK) {
 		return 0;
 	}
-	pid = read_pid(dir);
+	pid = state_lock_pid(dir->lock_fd);
 	return pid > 0 ? pid : -1;
+}
+
+bool state_dir_is_following(const struct state_dir *dir)
+{
+	return state_dir_holder(dir) != 0 && state_lock_is_following(dir->lock_fd);
+}
+
+void state_dir_note_following(const struct state_dir *dir)
+{
+	state_lock_write(dir->lock_fd, true);
 }
 
 /* ---- meta ---- */

@@ -2,7 +2,7 @@
 /*
  * src/state/state_dir.h -- the folder of --state: whose it is, and how far the sink is.
  *
- *     DIR/lock       held while a process runs (its pid inside)
+ *     DIR/lock       held while a process runs (its pid inside, and "following")
  *     DIR/meta       identity and S: replaced whole (write, fsync, rename, fsync DIR)
  *     DIR/position   A: two records, written in turn; the newer valid one counts
  *     DIR/shadow     the database as of S          (src/state/shadow.h)
@@ -10,6 +10,7 @@
  *     DIR/frames     page images of the journal    (src/history/spool.h)
  *     DIR/log-LSN    records of the journal        (src/state/journal.h)
  *     DIR/error      why the last run ended        (src/base/last_error.h)
+ *     DIR/outage     since when the sink is away   (the same)
  *     DIR/signals.sock  where signals come in      (src/deliver/signal_socket.h)
  *     DIR/settings   what shaped its messages      (src/state/last_settings.h)
  *     DIR/snapshots  those that were asked for     (src/state/snapshot_file.h)
@@ -68,6 +69,11 @@ enum status state_dir_read(const char *path, bool shared, struct state_dir **out
 /* The pid of the process that has taken it; 0: none has, -1: one whose pid is not
  * known. */
 long state_dir_holder(const struct state_dir *dir);
+
+/* And it has caught up with what is in the WAL: what it has not is still there. */
+bool state_dir_is_following(const struct state_dir *dir);
+/* We do, from now on. */
+void state_dir_note_following(const struct state_dir *dir);
 
 /* The real path of the database that it is of; NULL: not known yet. */
 const char *state_dir_database(const struct state_dir *dir);

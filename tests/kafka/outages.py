@@ -1,5 +1,6 @@
 """A broker that is away, full, or refuses: capture goes on, and nothing is lost."""
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,13 @@ from kafka.scene import Scene, own_broker
 
 def lines_about(run, pattern):
     return [t for t in run.errors if re.search(pattern, t)]
+
+
+def away(scene):
+    """What rowtail status says of the broker."""
+    result = scene.box.run("status", "--state", scene.state, "--json")
+    expect(result.code == 0, "%s", result)
+    return json.loads(result.out)["sink_away"]
 
 
 def test_a_broker_that_is_down_at_the_start(box):
@@ -73,8 +81,11 @@ def test_a_broker_that_is_away_in_the_middle(box):
     time.sleep(12)
     wal = os.path.getsize(scene.path + "-wal")
     said = len(run.errors)
+    told = away(scene)
+    expect(told and broker.address in told["text"], "status: %s", told)
     broker.start()
     time.sleep(3)
+    box.wait_until(lambda: away(scene) is None, timeout=60)
     load.stop()
     scene.stop(run)
     scene.once()

@@ -15,12 +15,12 @@ from state.starts import TABLE, begun, many, refused
 
 NAMES = ["database", "state directory", "process", "clean stop", "epoch", "base LSN",
          "acknowledged LSN", "journalled LSN", "events", "position", "lag", "backlog",
-         "shadow", "frames", "log", "last error"]
-FIELDS = ["database", "state_directory", "running", "pid", "clean_stop", "ready", "epoch",
-          "page_size", "base_lsn", "acknowledged_lsn", "acknowledged_messages",
-          "journalled_lsn", "change_id", "in_snapshot", "lag_transactions", "lag_bytes",
-          "lag_seconds", "backlog_bytes", "shadow_bytes", "frames_bytes", "log_bytes",
-          "archive", "last_error"]
+         "not captured", "shadow", "frames", "log", "sink away", "last error"]
+FIELDS = ["database", "state_directory", "running", "pid", "clean_stop", "ready",
+          "following", "epoch", "page_size", "base_lsn", "acknowledged_lsn",
+          "acknowledged_messages", "journalled_lsn", "change_id", "in_snapshot", "snapshot",
+          "unseen", "lag_transactions", "lag_bytes", "lag_seconds", "backlog_bytes",
+          "shadow_bytes", "frames_bytes", "log_bytes", "archive", "sink_away", "last_error"]
 
 
 def status(session):
@@ -111,7 +111,7 @@ def test_status_while_it_runs_then_stopped_then_killed(box):
     expect(got["running"] and not got["clean_stop"], "%s", got)
     if not box.options.wrapper:
         expect(got["pid"] == run.tail.pid, "%s, the process is %d", got, run.tail.pid)
-        expect(lines(session)["process"] == "running, pid %d" % run.tail.pid, "%s",
+        expect(lines(session)["process"] == "running, pid %d, following" % run.tail.pid, "%s",
                lines(session))
     run.stop()
     got = status(session)

@@ -250,10 +250,27 @@ static void test_commands_have_what_they_need(void **state)
 	parse_ok("./status", &c);
 	assert_null(c.command);
 	config_clear(&c);
-	check_refused("status", "no state directory given: rowtail status --state DIR");
+	check_refused("status",
+		      "no state directory given: rowtail status DATABASE|--state DIR");
 	check_refused("verify app.db", "no state directory given: rowtail verify");
 	check_refused("verify --state d", "no database given");
-	check_refused("status --state d app.db", "unexpected app.db");
+	check_refused("status --state d app.db",
+		      "--state DIR or a database, not both; leave out app.db");
+	check_refused("status app.db b.db", "unexpected b.db");
+	parse_ok("status nowhere/app.db --check --max-lag 30s --max-bytes 5", &c);
+	assert_string_equal(c.state_path, "nowhere/app.db-rowtail");
+	assert_true(c.status.check);
+	assert_string_equal(c.status.max_lag, "30s");
+	assert_string_equal(c.status.max_bytes, "5");
+	config_clear(&c);
+	parse_ok("status --state d --prometheus", &c);
+	assert_true(c.status.prometheus);
+	config_clear(&c);
+	check_refused("verify --state d app.db --check", "go with rowtail status only");
+	check_refused("app.db --prometheus", "go with rowtail status only");
+	check_refused("status --state d --max-lag 1s", "go with --check only");
+	check_refused("status --state d --check --json", "leave out all but one");
+	check_refused("status --state d --check --prometheus", "leave out all but one");
 	check_refused("verify --state d a.db b.db", "unexpected b.db");
 	parse_ok("signal --state d log hello", &c);
 	assert_ptr_equal(c.command, &signal_command);

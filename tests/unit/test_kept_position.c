@@ -217,10 +217,10 @@ static void test_the_last_error_is_there_until_a_run_begins_well(void **state)
 	open_state(&f);
 	dir_fd = state_dir_fd(state_of(f.kept)->dir);
 	f.kept->note(f.kept, "the disk is gone");
-	assert_true(last_error_read(dir_fd, &last));
+	assert_true(last_error_read(dir_fd, LAST_ERROR, &last));
 	assert_string_equal(last.text, "the disk is gone");
 	f.kept->note(f.kept, NULL);
-	assert_false(last_error_read(dir_fd, &last));
+	assert_false(last_error_read(dir_fd, LAST_ERROR, &last));
 	end(&f);
 }
 

@@ -37,7 +37,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	last_error_remove(f->fd);
+	last_error_remove(f->fd, LAST_ERROR);
 	assert_int_equal(rmdir(f->folder), 0); /* nothing else is left */
 	(void)close(f->fd);
 	free(f);
@@ -58,18 +58,18 @@ static void test_what_was_written_is_read_until_it_is_removed(void **state)
 	struct last_error error;
 	struct stat st;
 
-	assert_false(last_error_read(f->fd, &error));
-	last_error_write(f->fd, "app.db: the first");
-	last_error_write(f->fd, "app.db: was replaced\nand more");
-	assert_true(last_error_read(f->fd, &error));
+	assert_false(last_error_read(f->fd, LAST_ERROR, &error));
+	last_error_write(f->fd, LAST_ERROR, "app.db: the first");
+	last_error_write(f->fd, LAST_ERROR, "app.db: was replaced\nand more");
+	assert_true(last_error_read(f->fd, LAST_ERROR, &error));
 	assert_string_equal(error.text, "app.db: was replaced");
 	assert_int_equal(strlen(error.time), LAST_ERROR_TIME_BYTES - 1);
 	assert_int_equal(error.time[10], 'T');
 	assert_int_equal(error.time[19], 'Z');
 	assert_int_equal(fstatat(f->fd, "error", &st, 0), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	last_error_remove(f->fd);
-	assert_false(last_error_read(f->fd, &error));
+	last_error_remove(f->fd, LAST_ERROR);
+	assert_false(last_error_read(f->fd, LAST_ERROR, &error));
 }
 
 static void test_the_longest_text_is_cut_to_one_line(void **state)
@@ -80,8 +80,8 @@ static void test_the_longest_text_is_cut_to_one_line(void **state)
 
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = '\0';
-	last_error_write(f->fd, text);
-	assert_true(last_error_read(f->fd, &error));
+	last_error_write(f->fd, LAST_ERROR, text);
+	assert_true(last_error_read(f->fd, LAST_ERROR, &error));
 	assert_true(strlen(error.text) > 1000);
 	assert_true(strlen(error.text) < LAST_ERROR_TEXT_BYTES);
 }
@@ -95,10 +95,10 @@ static void test_anything_else_in_its_place_is_none(void **state)
 
 	for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
 		put(f, contents[i]);
-		assert_false(last_error_read(f->fd, &error));
+		assert_false(last_error_read(f->fd, LAST_ERROR, &error));
 	}
 	put(f, "2026-11-21T10:00:00Z ");
-	assert_true(last_error_read(f->fd, &error));
+	assert_true(last_error_read(f->fd, LAST_ERROR, &error));
 	assert_string_equal(error.text, "");
 }
 

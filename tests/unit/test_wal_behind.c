@@ -57,7 +57,8 @@ static void sql(struct fixture *f, const char *text)
 /* Somebody who does not write has it open, so that the WAL stays. */
 static void open_app(struct fixture *f)
 {
-	f->app = rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
+	f->app =
+	    rig_spawn_ready("stay", f->folder.path, "SELECT count(*) FROM t", NULL);
 }
 
 static void close_app(struct fixture *f)
@@ -111,8 +112,7 @@ static void know_all(struct fixture *f)
 	assert_int_equal(pread(fd, head, sizeof head, 0), sizeof head);
 	memcpy(place->salt, head + 16, sizeof place->salt);
 	place->frame = (uint32_t)((len - WAL_HEADER_BYTES) / frame_bytes);
-	assert_true(
-	    wal_frame_proof(fd, PAGE_SIZE, place->frame, page, &place->proof));
+	assert_true(wal_frame_proof(fd, PAGE_SIZE, place->frame, page, &place->proof));
 	(void)close(fd);
 	f->known.captured_ns = clock_wall_ns();
 }
