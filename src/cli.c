@@ -52,6 +52,7 @@ enum option_id {
 	OPTION_VALUE,
 	OPTION_VERBOSE,
 	OPTION_VERSION,
+	OPTION_WAIT,
 	OPTION_WHERE,
 };
 
@@ -96,6 +97,7 @@ static const struct option options[] = {
     {"why", required_argument, NULL, OPTION_WHY},
     {"verbose", no_argument, NULL, OPTION_VERBOSE},
     {"version", no_argument, NULL, OPTION_VERSION},
+    {"wait", no_argument, NULL, OPTION_WAIT},
     {"where", required_argument, NULL, OPTION_WHERE},
     {NULL, 0, NULL, 0},
 };
@@ -327,6 +329,9 @@ static bool set_flag(struct config *config, int option)
 		return true;
 	case OPTION_DRY_RUN:
 		config->dry_run = true;
+		return true;
+	case OPTION_WAIT:
+		config->wait = true;
 		return true;
 	case OPTION_CHECK:
 		config->status.check = true;
@@ -608,13 +613,23 @@ static enum status check_status(struct config *config, struct error *err)
 	return s->database ? find_state(config, err) : ST_OK;
 }
 
+static enum status check_wait(const struct config *config, struct error *err)
+{
+	if (config->wait && (config->command || config->audit_database)) {
+		return error_set(err, ST_CONFIG,
+				 "--wait goes with following a database only; leave it "
+				 "out");
+	}
+	return ST_OK;
+}
+
 /* What goes with a command, and what it cannot do without. */
 static enum status check_command(struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
 	if (check_audit(config, err) != ST_OK || check_signal(config, err) != ST_OK ||
-	    check_status(config, err) != ST_OK) {
+	    check_status(config, err) != ST_OK || check_wait(config, err) != ST_OK) {
 		return err->status;
 	}
 	if (config->json && !(command && command->takes_json)) {

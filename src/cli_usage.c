@@ -18,6 +18,8 @@ static const char usage_head[] =
     "  --snapshot          print the rows that are there first, then follow\n"
     "  --state DIR         remember the position there; a later run goes on from\n"
     "                      it, whatever happened meanwhile\n"
+    "  --wait              wait for a database that is not there, or not in WAL\n"
+    "                      mode yet\n"
     "  --once              with --state or --snapshot: exit after what is\n"
     "                      committed by now\n";
 

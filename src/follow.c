@@ -7,6 +7,7 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/stop.h"
+#include "src/capture/database_wait.h"
 #include "src/capture/source_wait.h"
 #include "src/page_size_change.h"
 #include "src/pipeline.h"
@@ -216,6 +217,7 @@ struct life {
 	uint32_t turns_to; /* bytes: another one goes on with pages of that size; 0 */
 	struct source_left left;
 	struct sink_floor floor; /* of the numbers of a new snapshot that Kafka needs */
+	struct supervisor *supervisor; /* NULL: nobody is told */
 };
 
 /* Live one life. */
@@ -223,6 +225,7 @@ static enum status live(const struct config *config, struct life *life,
 			struct error *err)
 {
 	struct pipeline pipeline = {.config = config,
+				    .supervisor = life->supervisor,
 				    .is_said = life->is_again,
 				    .follows_path = life->is_again};
 	struct error ignored;
@@ -246,6 +249,9 @@ static enum status live(const struct config *config, struct life *life,
 		pipeline.kept->note(pipeline.kept, NULL);
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
+		if (stop_requested) {
+			supervisor_stopping(life->supervisor);
+		}
 		if (status == ST_RETRY && pipeline.source->turn.txid > 0) {
 			life->turns_to = pipeline.source->turn.page_size;
 			status = ST_OK;
@@ -308,15 +314,13 @@ static enum status live_again(const struct config *config, struct life *life,
 	return status;
 }
 
-enum status follow_run(const struct config *config, struct error *err)
+/* All lives of a run. */
+static enum status live_on(const struct config *config, struct supervisor *supervisor,
+			   struct error *err)
 {
-	struct life life = {.left = source_left_none()};
-	/* Before an archive is asked, which may take a while. */
-	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
+	struct life life = {.left = source_left_none(), .supervisor = supervisor};
+	enum status status = live(config, &life, err);
 
-	if (status == ST_OK) {
-		status = live(config, &life, err);
-	}
 	while (status == ST_OK && life.turns_to > 0) {
 		life.is_again = true;
 		status = page_size_change(config, life.turns_to, err);
@@ -327,6 +331,29 @@ enum status follow_run(const struct config *config, struct error *err)
 	while (life.was_open && status == ST_LOST && life.goes_on) {
 		status = live_again(config, &life, err);
 	}
+	return status;
+}
+
+enum status follow_run(const struct config *config, struct error *err)
+{
+	struct supervisor *supervisor;
+	/* Before an archive is asked, which may take a while. */
+	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
+
+	if (status == ST_OK) {
+		status = supervisor_open(&supervisor, err);
+	}
+	if (status != ST_OK) {
+		return status;
+	}
+	if (config->wait) {
+		supervisor_status(supervisor, "waiting for the database");
+		status = database_wait(config->database_path, err);
+	}
+	if (status == ST_OK) {
+		status = live_on(config, supervisor, err);
+	}
+	supervisor_close(supervisor);
 	if (status == ST_LOST && !config->archive) {
 		(void)error_add(err, "; start rowtail again");
 	}

@@ -64,6 +64,7 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .progress = show_comparison,
 	    .context = pipeline,
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
+	    .beat = supervisor_beat(pipeline->supervisor),
 	};
 
 	if (pipeline->archiver &&
@@ -291,17 +292,6 @@ static enum status open_view(struct pipeline *pipeline, struct error *err)
 
 /* ---- opening and closing all ---- */
 
-void pipeline_say_following(struct pipeline *pipeline)
-{
-	const struct config *config = pipeline->config;
-
-	if (!pipeline->is_said && (!config->archive || config->follow)) {
-		log_always("following %s",
-			   config->archive ? config->archive : config->database_path);
-	}
-	pipeline->is_said = true;
-}
-
 static void say_so(void *context)
 {
 	pipeline_say_following(context);
@@ -425,6 +415,9 @@ enum status pipeline_open(struct pipeline *pipeline, struct sink_floor floor,
 		status = delivery_open(config, &pipeline->delivery, err);
 	}
 	if (status == ST_OK) {
+		delivery_tell_outages(
+		    pipeline->delivery,
+		    (struct delivery_listener){pipeline_say_outage, pipeline});
 		delivery_raise_floor(pipeline->delivery, floor);
 		status = config->state_path
 			     ? open_durable(pipeline, config->journal_max_bytes, err)

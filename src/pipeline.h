@@ -20,6 +20,7 @@
 #include "schemas/table_filter.h"
 #include "src/archive/archiver.h"
 #include "src/base/progress.h"
+#include "src/base/supervisor.h"
 #include "src/capture/capture.h"
 #include "src/config/config.h"
 #include "src/decode/decoder.h"
@@ -41,6 +42,7 @@ struct pipeline {
 	struct delivery *delivery;
 	struct decoder *decoder;
 	struct on_demand *on_demand;
+	struct supervisor *supervisor; /* borrowed; NULL: nobody is told */
 	struct progress progress;
 	struct snapshot_steps steps; /* of pipeline_snapshot */
 	uint64_t lsn;                /* that the view is as of */
@@ -63,6 +65,9 @@ void pipeline_close(struct pipeline *pipeline);
 
 /* Say once that nothing that is committed from here on is missed. */
 void pipeline_say_following(struct pipeline *pipeline);
+/* Of a pipeline: tell the service manager that the sink takes nothing, and why, or does
+ * again (NULL). */
+void pipeline_say_outage(void *context, const char *why);
 
 /* Deliver the rows that are there, as of the view. */
 enum status pipeline_snapshot(struct pipeline *pipeline, struct error *err) MUST_CHECK;

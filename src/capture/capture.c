@@ -170,6 +170,13 @@ static void be_prompt(const struct capture *c)
 	}
 }
 
+static void beat(const struct capture *c, int64_t ns)
+{
+	if (c->settings.beat) {
+		atomic_store_explicit(c->settings.beat, ns, memory_order_relaxed);
+	}
+}
+
 static void *run(void *context)
 {
 	struct capture *c = context;
@@ -185,6 +192,7 @@ static void *run(void *context)
 		struct error err;
 		bool news;
 
+		beat(c, c->settings.beat ? clock_mono_ns() : 0);
 		if (wal_hold_turn(c->hold, &news, &err) != ST_OK) {
 			fail(c, &err);
 			break;
@@ -197,6 +205,7 @@ static void *run(void *context)
 		}
 		step = rest(c, step, news, is_flow(c, news_ns));
 	}
+	beat(c, 0);
 	return NULL;
 }
 

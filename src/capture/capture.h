@@ -18,6 +18,7 @@
 #ifndef CAPTURE_H
 #define CAPTURE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,9 @@ struct capture_settings {
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context;
 	uint64_t least_lsn; /* of a new history: LSNs begin there */
+	/* Where the capture thread puts clock_mono_ns each time it looks, and 0 at its
+	 * end; NULL: nobody asks. */
+	_Atomic int64_t *beat;
 };
 
 struct capture;

@@ -86,6 +86,7 @@ struct config {
 	char *at;            /* --at of a command; NULL: not given */
 	char *format;        /* --format of a command; NULL: not given */
 	bool dry_run;        /* --dry-run of a command */
+	bool wait;           /* --wait: for a database that is to come */
 	char *archive;       /* whose events are asked for; NULL: those of a database */
 	char *archive_place; /* real path of its folder, or as given; NULL: none */
 	char *from;          /* --from; NULL: not given */

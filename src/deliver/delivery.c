@@ -51,10 +51,11 @@ struct delivery {
 	struct sink_floor floor;
 	void (*waits)(void *context); /* of claim */
 	void *waits_context;
-	bool in_snapshot;    /* the rows that are there are not all out */
-	bool in_transaction; /* between begin and end */
-	bool in_chunk;       /* which is a chunk, or the next one is */
-	uint64_t chunks;     /* put so far */
+	struct delivery_listener outages; /* of them */
+	bool in_snapshot;                 /* the rows that are there are not all out */
+	bool in_transaction;              /* between begin and end */
+	bool in_chunk;                    /* which is a chunk, or the next one is */
+	uint64_t chunks;                  /* put so far */
 	struct repeats repeats;
 	int64_t next_beat_ns;    /* monotonic; with heartbeats only */
 	struct sent_mark *marks; /* transactions since the last flush */
@@ -351,6 +352,14 @@ static void out_of_reach(void *context, const char *why)
 	if (delivery->kept) {
 		delivery->kept->note_outage(delivery->kept, why);
 	}
+	if (delivery->outages.tell) {
+		delivery->outages.tell(delivery->outages.context, why);
+	}
+}
+
+void delivery_tell_outages(struct delivery *delivery, struct delivery_listener to)
+{
+	delivery->outages = to;
 }
 
 /* ---- a sink that keeps a position of its own ---- */

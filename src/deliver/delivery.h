@@ -32,6 +32,13 @@ enum status delivery_open(const struct config *config, struct delivery **out,
 			  struct error *err) MUST_CHECK;
 void delivery_close(struct delivery *delivery); /* takes NULL */
 
+/* Who is told that the sink takes nothing, and why; NULL: it does again. */
+struct delivery_listener {
+	void (*tell)(void *context, const char *why);
+	void *context;
+};
+void delivery_tell_outages(struct delivery *delivery, struct delivery_listener to);
+
 /* The rules for single columns; NULL: none. Borrowed. */
 const struct column_rules *delivery_rules(const struct delivery *delivery);
 
