@@ -103,7 +103,7 @@ DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev 
 	     libzstd-dev \
 	     libjansson-dev librdkafka-dev libssl-dev libcurl4-openssl-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
-DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd
+DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd logrotate
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db util-linux
 # Real servers to judge the Kafka sink with.

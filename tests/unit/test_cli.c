@@ -263,6 +263,10 @@ static void test_commands_have_what_they_need(void **state)
 	assert_string_equal(c.status.max_lag, "30s");
 	assert_string_equal(c.status.max_bytes, "5");
 	config_clear(&c);
+	parse_ok("app.db --wait", &c);
+	assert_true(c.wait);
+	config_clear(&c);
+	check_refused("status --state d --wait", "--wait goes with following");
 	parse_ok("status --state d --prometheus", &c);
 	assert_true(c.status.prometheus);
 	config_clear(&c);
