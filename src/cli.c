@@ -166,15 +166,8 @@ static enum status set_state(struct config *config, const char *text, struct err
 
 static enum status set_sink(struct config *config, const char *text, struct error *err)
 {
-	const char *target;
-
-	if (sink_table_find(text, &config->sink, &target, err) != ST_OK) {
-		return err->status;
-	}
-	free(config->sink_target);
-	config->sink_target = target ? strdup(target) : NULL;
-	return !target || config->sink_target ? ST_OK
-					      : error_no_memory(err, "the options");
+	config->sink_is_given = true;
+	return config_set_sink(config, text, err);
 }
 
 /* What stands on the command line beside options. */

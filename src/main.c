@@ -38,6 +38,15 @@ static void say_warnings(const struct config *config)
 	}
 }
 
+/* Of settings, where there are more than one; one is the error itself. */
+static void say_problems(const struct config *config)
+{
+	for (size_t i = 0; config->problems.count > 1 && i < config->problems.count;
+	     i++) {
+		log_error("%s", config->problems.texts[i]);
+	}
+}
+
 static enum status print_usage(struct error *err)
 {
 	struct buffer text;
@@ -96,6 +105,9 @@ int main(int argc, char **argv)
 	}
 	if (exit_code(status) == 0 && !is_written()) {
 		status = error_set(&err, ST_IO, "standard output is closed or full");
+	}
+	if (status == ST_CONFIG) {
+		say_problems(&config);
 	}
 	if (exit_code(status) != 0) {
 		error_name_limits(&err);

@@ -21,6 +21,7 @@
 #include "src/base/status.h"
 #include "src/config/column_options.h"
 #include "src/config/kafka_options.h"
+#include "src/config/problems.h"
 #include "src/config/select_overrides.h"
 #include "src/config/transform_options.h"
 #include "src/storage/storage_settings.h"
@@ -100,10 +101,13 @@ struct config {
 	struct report_options report; /* of a command */
 	struct signal_options signal; /* of a command */
 	struct status_options status; /* of a command */
+	struct problems problems;     /* of files */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */
 	const struct sink_kind *sink; /* of --to */
+	bool sink_is_given;           /* --to was there */
+	char *sink_of_file;           /* as --to has it: of a file; NULL: none */
 	char *sink_target;            /* what stands behind its scheme; NULL: nothing */
 	char *state_path;             /* NULL: no state directory */
 	bool state_is_none;           /* --state=none */

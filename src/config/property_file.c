@@ -276,11 +276,9 @@ static enum status read_file(const char *path, FILE *file, struct buffer *b,
 	return buffer_ok(b) ? ST_OK : error_no_memory(err, "%s", path);
 }
 
-enum status property_file_load(const char *path, property_set *set, void *context,
-			       struct error *err)
+enum status property_file_read(const char *path, struct buffer *out, struct error *err)
 {
 	FILE *file = fopen(path, "re");
-	struct buffer b;
 	enum status status;
 
 	if (!file) {
@@ -288,13 +286,23 @@ enum status property_file_load(const char *path, property_set *set, void *contex
 		err->status = ST_CONFIG;
 		return ST_CONFIG;
 	}
+	status = read_file(path, file, out, err);
+	(void)fclose(file);
+	return status;
+}
+
+enum status property_file_load(const char *path, property_set *set, void *context,
+			       struct error *err)
+{
+	struct buffer b;
+	enum status status;
+
 	buffer_init(&b);
-	status = read_file(path, file, &b, err);
+	status = property_file_read(path, &b, err);
 	if (status == ST_OK) {
 		status = property_file_parse(path, b.bytes ? b.bytes : "", b.len, set,
 					     context, err);
 	}
 	buffer_clear(&b);
-	(void)fclose(file);
 	return status;
 }

@@ -18,6 +18,7 @@
 
 #include <stddef.h>
 
+#include "src/base/buffer.h"
 #include "src/base/status.h"
 
 /* Takes one property; `line` is the number, from 1, of the line where it begins. */
@@ -29,7 +30,11 @@ enum status property_file_parse(const char *name, const char *text, size_t len,
 				property_set *set, void *context,
 				struct error *err) MUST_CHECK;
 
-/* Read the file `path` and parse it. */
+/* Append what the file `path` has to `out`, which is initialised. */
+enum status property_file_read(const char *path, struct buffer *out,
+			       struct error *err) MUST_CHECK;
+
+/* Read it and parse it. */
 enum status property_file_load(const char *path, property_set *set, void *context,
 			       struct error *err) MUST_CHECK;
 

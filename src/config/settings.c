@@ -120,6 +120,8 @@ void config_clear(struct config *config)
 	}
 	free(config->checkpoints);
 	free(config->state_path);
+	free(config->sink_of_file);
+	problems_clear(&config->problems);
 	free(config->archive_to);
 	free(config->sink_target);
 	free(config->snapshot_asked);
@@ -234,35 +236,6 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 		}
 	}
 	return setting_fill(&config->settings[i], rank, where, key, value, err);
-}
-
-/* ---- files ---- */
-
-struct file_load {
-	struct config *config;
-	const char *path;
-};
-
-static enum status set_from_file(void *context, const char *key, const char *value,
-				 unsigned line, struct error *err)
-{
-	const struct file_load *load = context;
-	enum status status;
-	char *where;
-
-	if (asprintf(&where, "%s:%u: ", load->path, line) < 0) {
-		return out_of_memory(err);
-	}
-	status = config_set(load->config, CONFIG_FILE, where, key, value, err);
-	free(where);
-	return status;
-}
-
-enum status config_load(struct config *config, const char *path, struct error *err)
-{
-	struct file_load load = {.config = config, .path = path};
-
-	return property_file_load(path, set_from_file, &load, err);
 }
 
 /* ---- checks and defaults ---- */
@@ -422,8 +395,10 @@ static enum status apply_settings(struct config *config, struct error *err)
 	status = settle_aliases(config, err);
 	for (size_t i = 0; status == ST_OK && i < property_count(); i++) {
 		if (config->settings[i].where) {
-			status = apply_setting(config, property_at(i),
-					       &config->settings[i], err);
+			status = problems_take(&config->problems,
+					       apply_setting(config, property_at(i),
+							     &config->settings[i], err),
+					       err);
 		}
 	}
 	if (status == ST_OK) {
@@ -694,6 +669,12 @@ enum status config_finish(struct config *config, struct error *err)
 {
 	enum status status = apply_settings(config, err);
 
+	if (status == ST_OK) {
+		status = problems_settle(&config->problems, err);
+	}
+	if (status == ST_OK && config->sink_of_file && !config->sink_is_given) {
+		status = config_set_sink(config, config->sink_of_file, err);
+	}
 	if (status == ST_OK) {
 		status = keep_references(config, err);
 	}

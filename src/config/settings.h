@@ -32,7 +32,15 @@ enum status config_set(struct config *config, enum config_rank rank, const char 
 		       const char *key, const char *value,
 		       struct error *err) MUST_CHECK;
 
-/* config_set for each property of the file. */
+/* `text` as --to has it. */
+enum status config_set_sink(struct config *config, const char *text,
+			    struct error *err) MUST_CHECK;
+
+/*
+ * config_set for each property of the file, a .properties file or a connector
+ * (src/config/connector_file.h). What is wrong with a property is told by
+ * config_finish, with all else that is.
+ */
 enum status config_load(struct config *config, const char *path,
 			struct error *err) MUST_CHECK;
 

@@ -590,12 +590,14 @@ static void test_files_name_their_lines(void **state)
 	assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
 	(void)close(fd);
 	init(&c);
-	assert_int_equal(config_load(&c, path, &err), ST_CONFIG);
+	assert_int_equal(config_load(&c, path, &err), ST_OK);
 	(void)snprintf(expected, sizeof expected,
 		       "%s:8: topic.prefx: unknown property; the nearest known one is "
 		       "topic.prefix",
 		       path);
-	assert_string_equal(err.text, expected);
+	assert_int_equal(c.problems.count, 1);
+	assert_string_equal(c.problems.texts[0], expected);
+	problems_clear(&c.problems);
 	finish(&c);
 	assert_string_equal(c.table_include_list, "a,b");
 	assert_string_equal(c.encoder.topic_prefix, "s");
@@ -604,6 +606,137 @@ static void test_files_name_their_lines(void **state)
 	assert_memory_equal(c.warnings[0], expected, strlen(expected));
 	config_clear(&c);
 	(void)unlink(path);
+}
+
+/* A file with this text, loaded and finished. */
+static enum status load_text(struct config *c, const char *text, struct error *err)
+{
+	char path[] = "/tmp/rowtail-test-XXXXXX";
+	int fd = mkstemp(path);
+	enum status status;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	(void)close(fd);
+	init(c);
+	status = config_load(c, path, err);
+	(void)unlink(path);
+	if (status == ST_OK) {
+		status = config_set(c, CONFIG_COMMAND_LINE, "", "database.file.path",
+				    "/d/app.db", err);
+	}
+	return status == ST_OK ? config_finish(c, err) : status;
+}
+
+static void test_a_connector_is_read_as_it_is(void **state)
+{
+	static const char *const texts[] = {
+	    "{\"name\":\"c\",\"config\":{\"table.include.list\":\"a,b\","
+	    "\"database.port\":5432,\"tombstones.on.delete\":false,"
+	    "\"heartbeat.interval.ms\":1000,\"snapshot.mode\":null}}",
+	    "\n {\"name\":\"c\",\"table.include.list\":\"a,b\","
+	    "\"tombstones.on.delete\":\"false\",\"heartbeat.interval.ms\":\"1000\"}",
+	    "debezium.source.table.include.list=a,b\n"
+	    "debezium.source.tombstones.on.delete=false\n"
+	    "debezium.source.heartbeat.interval.ms=1000\n"
+	    "debezium.source.offset.storage.file.filename=data/offsets.dat\n"
+	    "debezium.format.value=json\nquarkus.log.console.json=false\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct config c;
+		struct error err;
+
+		if (load_text(&c, texts[i], &err) != ST_OK) {
+			fail_msg("%zu: %s", i, err.text);
+		}
+		assert_string_equal(c.table_include_list, "a,b");
+		assert_false(c.encoder.tombstones_on_delete);
+		assert_int_equal(c.heartbeat_ms, 1000);
+		config_clear(&c);
+	}
+}
+
+static void test_the_brokers_of_debezium_server_are_a_sink(void **state)
+{
+	static const char text[] =
+	    "debezium.sink.type=kafka\n"
+	    "debezium.sink.kafka.producer.bootstrap.servers=one:9092,two:9092\n"
+	    "debezium.sink.kafka.producer.linger.ms=7\n"
+	    "debezium.source.topic.prefix=shop\n";
+	struct config c;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(load_text(&c, text, &err), ST_OK);
+	assert_string_equal(c.sink->scheme, "kafka://");
+	assert_string_equal(c.sink_target, "one:9092,two:9092");
+	assert_int_equal(c.kafka.producer.count, 1);
+	assert_string_equal(c.kafka.producer.list[0].name, "linger.ms");
+	config_clear(&c);
+	/* The command line has the last word. */
+	init(&c);
+	c.sink_is_given = true;
+	c.sink_of_file = strdup("kafka://one:9092");
+	finish(&c);
+	assert_true(c.sink->is_for_connect == false);
+	config_clear(&c);
+}
+
+static void test_all_that_is_wrong_with_a_file_is_told(void **state)
+{
+	static const char *const wrong[] = {"foo.bar: unknown",
+					    "table.include.lst: unknown", "transforms",
+					    "debezium.sink.pulsar.client"};
+	struct config c;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(
+	    load_text(
+		&c,
+		"{\"foo.bar\":1,\"table.include.lst\":\"\",\"transforms\":\"unwrap\","
+		"\"debezium.sink.pulsar.client\":\"x\",\"slot.name\":\"s\"}",
+		&err),
+	    ST_CONFIG);
+	assert_int_equal(c.problems.count, 4);
+	assert_non_null(strstr(err.text, "4 settings cannot be taken"));
+	for (size_t i = 0; i < 4; i++) {
+		size_t found = 0;
+
+		for (size_t k = 0; k < 4; k++) {
+			found += strstr(c.problems.texts[k], wrong[i]) != NULL;
+		}
+		assert_int_equal(found, 1);
+	}
+	config_clear(&c);
+	assert_int_equal(load_text(&c, "foo.bar=1", &err), ST_CONFIG);
+	assert_non_null(strstr(err.text, ":1: foo.bar: unknown property"));
+	config_clear(&c);
+}
+
+static void test_what_is_no_connector_is_told(void **state)
+{
+	static const char *const bad[][2] = {
+	    {"{", "is no JSON object of a connector"},
+	    {"{\"a\":1,\"a\":2}", "is no JSON object of a connector"},
+	    {"{\"tasks.max\":[1]}", "tasks.max must be a text, a number"},
+	    {"{\"config\":{\"tasks.max\":{}}}", "tasks.max must be a text, a number"},
+	    {"{\"topic.prefix\":\"a\\u0000b\"}", "is no JSON object"},
+	    {"{} x", "is no JSON object of a connector"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct config c;
+		struct error err;
+
+		assert_int_equal(load_text(&c, bad[i][0], &err), ST_CONFIG);
+		if (!strstr(err.text, bad[i][1])) {
+			fail_msg("%s: %s", bad[i][0], err.text);
+		}
+		config_clear(&c);
+	}
 }
 
 int main(void)
@@ -630,6 +763,10 @@ int main(void)
 	    cmocka_unit_test(test_prefix_is_made_of_the_database_name),
 	    cmocka_unit_test(test_missing_and_clashing_settings_are_refused),
 	    cmocka_unit_test(test_files_name_their_lines),
+	    cmocka_unit_test(test_a_connector_is_read_as_it_is),
+	    cmocka_unit_test(test_the_brokers_of_debezium_server_are_a_sink),
+	    cmocka_unit_test(test_all_that_is_wrong_with_a_file_is_told),
+	    cmocka_unit_test(test_what_is_no_connector_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
