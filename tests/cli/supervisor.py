@@ -242,10 +242,11 @@ def test_logrotate_takes_what_is_shipped_for_it(box):
                        check=True)
         box.wait_until(lambda: os.path.exists(out))
     writer.sql("c", "INSERT INTO t(a) VALUES ('last')")
+
+    def count():
+        return sum(subprocess.run(["zcat" if name.endswith(".gz") else "cat", name],
+                                  stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+                   for name in glob.glob(out + "*"))
+    box.wait_until(lambda: count() >= 16)
     box.stop(tail)
-    lines = 0
-    for name in glob.glob(out + "*"):
-        read = ["zcat", name] if name.endswith(".gz") else ["cat", name]
-        lines += subprocess.run(read, stdout=subprocess.PIPE,
-                                check=True).stdout.count(b"\n")
-    expect(lines == 16, "%d lines of 16", lines)
+    expect(count() == 16, "%d lines of 16", count())
