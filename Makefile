@@ -402,15 +402,33 @@ gates:
 
 # --- installation -------------------------------------------------------------------
 
-.PHONY: install uninstall dist clean help
+.PHONY: install uninstall completions deb dist clean help
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
-install: all
+BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+install: all completions
 	install -D -m 755 $(B)/rowtail $(BINDIR)/rowtail
 	install -D -m 644 docs/rowtail.1 $(MANDIR)/rowtail.1
+	install -D -m 644 $(B)/completions.bash $(BASHDIR)/rowtail
+	install -D -m 644 $(B)/completions.zsh $(ZSHDIR)/_rowtail
 
 uninstall:
-	rm -f $(BINDIR)/rowtail $(MANDIR)/rowtail.1
+	rm -f $(BINDIR)/rowtail $(MANDIR)/rowtail.1 $(BASHDIR)/rowtail $(ZSHDIR)/_rowtail
+
+# What a shell offers, from the tables of options, commands, sinks and properties.
+completions: $(B)/completions.bash $(B)/completions.zsh
+$(B)/completions.%: $(B)/helpers/completions
+	$(Q)$< $* > $@.new && mv $@.new $@
+
+# A package of what is committed, in build/deb; dpkg-dev and debhelper make it.
+deb:
+	@rm -rf build/deb && mkdir -p build/deb
+	@git archive --prefix=rowtail-$(VERSION)/ HEAD | tar -x -C build/deb
+	@cd build/deb/rowtail-$(VERSION) && mv packaging/debian debian && \
+		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -40 ../build.log; exit 1; }
+	@ls build/deb/rowtail_*.deb
 
 dist:
 	@mkdir -p build
@@ -451,4 +469,4 @@ help:
 	@echo 'make format format-check tidy layers gates'
 	@echo 'make docs            README and man page from the table of properties; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
-	@echo 'make dist clean'
+	@echo 'make deb dist clean    a Debian package (dpkg-dev, debhelper), a tar file'

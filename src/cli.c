@@ -740,3 +740,9 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 	}
 	return status == ST_OK ? config_finish(config, err) : status;
 }
+
+const char *cli_option_at(size_t index, bool *takes_value)
+{
+	*takes_value = options[index].name && options[index].has_arg != no_argument;
+	return options[index].name;
+}

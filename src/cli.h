@@ -20,6 +20,10 @@
 enum status cli_parse(int argc, char **argv, struct config *config,
 		      struct error *err) MUST_CHECK;
 
+/* The long options, without their dashes; NULL: no more. `*takes_value`: "--NAME
+ * VALUE" or "--NAME=VALUE". */
+const char *cli_option_at(size_t index, bool *takes_value);
+
 /* Append the text of --help. */
 void cli_add_usage(struct buffer *out);
 
