@@ -106,6 +106,7 @@ DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd logrotate
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db util-linux
+DEB_DEB   := $(DEB_BUILD) make git sqlite3 build-essential dpkg-dev debhelper lintian
 # Real servers to judge the Kafka sink with.
 DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
 # SQLite of another version and build, and programs of others that use SQLite.
@@ -114,7 +115,7 @@ PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
 # Libraries that rowtail is compared with; what needs them goes without.
 PIP_COMPARE := django-auditlog==3.4.1 sqlalchemy-continuum==2.0.0
 
-.PHONY: deps deps-demo deps-tools deps-kafka deps-compare venv
+.PHONY: deps deps-demo deps-tools deps-deb deps-kafka deps-compare venv
 deps:
 	@tests/tools/deps.sh $(DEB_TEST)
 	@$(MAKE) --no-print-directory venv
@@ -124,6 +125,8 @@ deps-tools:
 	@tests/tools/deps.sh $(DEB_TOOLS)
 	@$(MAKE) --no-print-directory venv
 
+deps-deb:
+	@tests/tools/deps.sh $(DEB_DEB)
 deps-kafka:
 	@tests/tools/deps.sh $(DEB_KAFKA)
 	@$(MAKE) --no-print-directory venv
