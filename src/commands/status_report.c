@@ -100,8 +100,8 @@ static char *copy_text(const char *text)
 static enum status take_snapshot(struct status_snapshot *out, struct span text,
 				 struct error *err)
 {
-	struct signal_place ignored;
-	struct span asked = signal_place_take(text, &ignored);
+	struct signal_places ignored;
+	struct span asked = signal_places_take(text, &ignored);
 	json_t *json = json_loadb(asked.bytes, asked.len, 0, NULL);
 	const json_t *all = json_object_get(json, "asked");
 	const json_t *first = json_array_get(all, 0);
