@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +15,14 @@
 #include "src/base/file_io.h"
 #include "src/base/file_time.h"
 #include "src/base/quote.h"
-#include "src/capture/wal_frames.h"
+#include "src/capture/db_users.h"
+#include "src/capture/wal_frame.h"
+#include "src/capture/wal_index.h"
+
+#define INDEX_HEADER_BYTES 48         /* of -shm, twice */
+#define MOST_PAGE          (1u << 16) /* and a frame's header is less than another */
+#define TRIES              100
+#define PAUSE_NS           (5 * NS_PER_MS)
 
 #define MODE_AT  18 /* bytes of the header: 2 and 2 in WAL mode */
 #define MODE_WAL 2
@@ -40,33 +49,144 @@ static bool is_in_wal_mode(const uint8_t *head)
 	return head[MODE_AT] == MODE_WAL && head[MODE_AT + 1] == MODE_WAL;
 }
 
-static void later(int64_t *at, int64_t ns)
-{
-	*at = ns > *at ? ns : *at;
-}
+/* ---- the WAL ---- */
 
-/* Is the frame of the place still there? */
-static bool goes_on(const struct wal_frames *wal, const struct wal_place *place)
-{
-	uint8_t *page = malloc(wal->page_size);
-	uint64_t proof;
-	bool is_same =
-	    page && place->proof != 0 && wal->count >= place->frame &&
-	    wal_frame_proof(wal->fd, wal->page_size, place->frame, page, &proof) &&
-	    proof == place->proof;
-
-	free(page);
-	return is_same;
-}
-
-static bool is_same_life(const struct wal_frames *wal, const struct wal_place *place)
-{
+struct wal_look {
+	int fd; /* of the WAL; -1: there is none */
+	uint8_t head[WAL_HEADER_BYTES];
 	struct wal_header header;
-	struct error ignored;
+	uint32_t frames; /* that the file has room for; 0: or it has no header */
+	uint32_t count;  /* that are committed */
+};
 
-	return place->frame > 0 &&
-	       wal_header_parse(wal->head, &header, &ignored) == ST_OK &&
-	       memcmp(header.salt, place->salt, sizeof header.salt) == 0;
+static int open_beside(const char *path, const char *suffix)
+{
+	char name[PATH_MAX];
+
+	if (snprintf(name, sizeof name, "%s%s", path, suffix) >= (int)sizeof name) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+static bool read_header(struct wal_look *wal)
+{
+	struct error ignored;
+	struct stat st;
+	uint64_t frames;
+
+	if (fstat(wal->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size <= WAL_HEADER_BYTES ||
+	    !file_read_exactly(wal->fd, wal->head, sizeof wal->head, 0) ||
+	    wal_header_parse(wal->head, &wal->header, &ignored) != ST_OK) {
+		return false;
+	}
+	frames = ((uint64_t)st.st_size - WAL_HEADER_BYTES) /
+		 (wal->header.page_size + WAL_FRAME_HEADER_BYTES);
+	wal->frames = frames > UINT32_MAX ? UINT32_MAX : (uint32_t)frames;
+	return true;
+}
+
+/* As SQLite's recovery: up to the last commit before the first frame that is none.
+ * `bytes` has room for a frame. */
+static void count_by_checksums(struct wal_look *wal, uint8_t *bytes)
+{
+	size_t len = WAL_FRAME_HEADER_BYTES + (size_t)wal->header.page_size;
+	bool big = wal->header.big_endian_sums;
+	uint32_t sum[2] = {0, 0};
+
+	wal_checksum(big, wal->head, 24, sum);
+	for (uint32_t i = 1; i <= wal->frames; i++) {
+		struct wal_frame frame;
+
+		if (!file_read_exactly(
+			wal->fd, bytes, len,
+			(off_t)wal_frame_offset(i, wal->header.page_size))) {
+			return;
+		}
+		wal_frame_parse(bytes, &frame);
+		wal_checksum(big, bytes, 8, sum);
+		wal_checksum(big, bytes + WAL_FRAME_HEADER_BYTES, wal->header.page_size,
+			     sum);
+		if (frame.page_no == 0 ||
+		    memcmp(frame.salt, wal->header.salt, sizeof frame.salt) != 0 ||
+		    sum[0] != frame.sum[0] || sum[1] != frame.sum[1]) {
+			return;
+		}
+		wal->count = frame.commit != 0 ? i : wal->count;
+	}
+}
+
+/* False: it is being written, or is of another life of the WAL. */
+static bool count_by_index(struct wal_look *wal, int shm_fd)
+{
+	uint8_t copies[2 * INDEX_HEADER_BYTES];
+	struct wal_index_header index;
+
+	if (!file_read_exactly(shm_fd, copies, sizeof copies, 0) ||
+	    !wal_index_parse(copies, &index)) {
+		return false;
+	}
+	if (index.frame_count == 0) {
+		return true;
+	}
+	wal->count = index.frame_count;
+	return wal->frames >= index.frame_count &&
+	       index.page_size == wal->header.page_size &&
+	       memcmp(index.salt, wal->header.salt, sizeof index.salt) == 0;
+}
+
+static bool is_same_page(const struct wal_look *wal, uint32_t frame_no, uint8_t *bytes)
+{
+	size_t len = wal->header.page_size;
+	off_t at = (off_t)wal_frame_offset(frame_no, wal->header.page_size);
+	off_t before = (off_t)wal_frame_offset(frame_no - 1, wal->header.page_size);
+
+	return file_read_exactly(wal->fd, bytes, len, at + WAL_FRAME_HEADER_BYTES) &&
+	       file_read_exactly(wal->fd, bytes + len, len,
+				 before + WAL_FRAME_HEADER_BYTES) &&
+	       memcmp(bytes, bytes + len, len) == 0;
+}
+
+/* Transactions behind frame `after`. A commit frame that SQLite has repeated, to fill a
+ * sector, is none of its own. `bytes` has room for two pages. */
+static uint64_t count_commits(const struct wal_look *wal, uint32_t after,
+			      uint8_t *bytes)
+{
+	struct wal_frame before = {0};
+	uint64_t commits = 0;
+
+	for (uint32_t i = after + 1; i <= wal->count; i++) {
+		uint8_t head[WAL_FRAME_HEADER_BYTES];
+		struct wal_frame frame;
+
+		if (!file_read_exactly(
+			wal->fd, head, sizeof head,
+			(off_t)wal_frame_offset(i, wal->header.page_size))) {
+			return commits;
+		}
+		wal_frame_parse(head, &frame);
+		commits += frame.commit != 0 &&
+			   !(before.commit != 0 && before.page_no == frame.page_no &&
+			     is_same_page(wal, i, bytes));
+		before = frame;
+	}
+	return commits;
+}
+
+/* It was not begun anew or cut while it was read. */
+static bool still_is(const struct wal_look *wal)
+{
+	uint8_t head[WAL_HEADER_BYTES];
+	struct stat st;
+
+	return wal->count == 0 ||
+	       (fstat(wal->fd, &st) == 0 &&
+		(uint64_t)st.st_size >=
+		    wal_frame_offset(wal->count + 1, wal->header.page_size) &&
+		file_read_exactly(wal->fd, head, sizeof head, 0) &&
+		memcmp(head, wal->head, sizeof head) == 0);
 }
 
 static void doubt(struct wal_behind *out, const char *why)
@@ -75,28 +195,54 @@ static void doubt(struct wal_behind *out, const char *why)
 	out->why = why;
 }
 
-static void count_behind(const struct wal_frames *wal, uint32_t after,
+/* Is the frame of the place still there? */
+static bool goes_on(const struct wal_look *wal, const struct wal_place *place,
+		    uint8_t *bytes)
+{
+	uint64_t proof;
+
+	return place->proof != 0 && wal->count >= place->frame &&
+	       wal_frame_proof(wal->fd, wal->header.page_size, place->frame, bytes,
+			       &proof) &&
+	       proof == place->proof;
+}
+
+static bool is_same_life(const struct wal_look *wal, const struct wal_place *place)
+{
+	return place->frame > 0 &&
+	       memcmp(wal->header.salt, place->salt, sizeof place->salt) == 0;
+}
+
+static void count_behind(const struct wal_look *wal, uint32_t after, uint8_t *bytes,
 			 struct wal_behind *out)
 {
 	if (wal->count > after) {
-		out->transactions = wal_frames_commits(wal, after);
-		out->bytes = wal_frame_offset(wal->count + 1, wal->page_size) -
-			     wal_frame_offset(after + 1, wal->page_size);
+		out->transactions = count_commits(wal, after, bytes);
+		out->bytes = wal_frame_offset(wal->count + 1, wal->header.page_size) -
+			     wal_frame_offset(after + 1, wal->header.page_size);
 	}
+}
+
+/* ---- what came after ---- */
+
+/* When it was written to, moved or given these times. */
+static int64_t changed_ns(const struct stat *st)
+{
+	int64_t written = clock_ns_of(st->st_mtim) + file_time_tick_ns(&st->st_mtim);
+	int64_t changed = clock_ns_of(st->st_ctim) + file_time_tick_ns(&st->st_ctim);
+
+	return written > changed ? written : changed;
 }
 
 /* Nothing is known of a time between the place and what is there now. */
 static void judge_gap(const struct wal_known *known, const struct stat *database,
 		      bool has_frames, struct wal_behind *out)
 {
-	const struct timespec *written = &database->st_mtim;
-
 	if (known->is_held || meta_is_untouched(known->meta, known->lsn, database)) {
 		return;
 	}
 	/* What was in a WAL that is begun anew, or gone, is in the file now. */
-	if (known->captured_ns > 0 &&
-	    clock_ns_of(*written) + file_time_tick_ns(written) < known->captured_ns &&
+	if (known->captured_ns > 0 && changed_ns(database) < known->captured_ns &&
 	    !has_frames) {
 		return;
 	}
@@ -105,57 +251,91 @@ static void judge_gap(const struct wal_known *known, const struct stat *database
 				"is empty");
 }
 
-static void judge(const struct wal_frames *wal, const struct wal_known *known,
-		  const struct stat *database, struct wal_behind *out)
+static void judge(const struct wal_look *wal, const struct wal_known *known,
+		  const struct stat *database, uint8_t *bytes, struct wal_behind *out)
 {
+	*out = (struct wal_behind){.is_exact = true, .end.frame = wal->count};
+	memcpy(out->end.salt, wal->header.salt, sizeof out->end.salt);
 	if (wal->count == 0) {
 		judge_gap(known, database, false, out);
 		return;
 	}
 	if (!is_same_life(wal, &known->place)) {
-		count_behind(wal, 0, out);
+		count_behind(wal, 0, bytes, out);
 		judge_gap(known, database, true, out);
 		return;
 	}
-	count_behind(wal, known->place.frame, out);
-	if (!goes_on(wal, &known->place)) {
+	count_behind(wal, known->place.frame, bytes, out);
+	if (!goes_on(wal, &known->place, bytes)) {
 		doubt(out, "the WAL is not the one that was read");
 	}
 }
 
-/* No page is smaller than 512 bytes. */
-static uint32_t most_pages(const struct stat *st)
+/* Once; ST_RETRY: it is being written. */
+static enum status look(const char *path, int db_fd, const struct wal_known *known,
+			const struct stat *st, struct wal_behind *out,
+			struct error *err)
 {
-	return st->st_size / 512 > UINT32_MAX ? UINT32_MAX
-					      : (uint32_t)(st->st_size / 512);
+	struct wal_look wal = {.fd = open_beside(path, "-wal")};
+	int why = wal.fd < 0 ? errno : 0;
+	int shm_fd = open_beside(path, "-shm");
+	uint8_t *bytes = malloc(2 * MOST_PAGE);
+	enum status status = ST_OK;
+
+	if (!bytes) {
+		status = error_no_memory(err, "a frame of a WAL");
+	} else if (why != 0 && why != ENOENT) {
+		status = error_set_errno(err, why, "%s-wal cannot be read",
+					 quote(path).text);
+	} else if (wal.fd >= 0 && read_header(&wal)) {
+		if (shm_fd < 0 || db_is_alone(db_fd, shm_fd)) {
+			count_by_checksums(&wal, bytes);
+		} else if (!count_by_index(&wal, shm_fd)) {
+			status = ST_RETRY;
+		}
+	}
+	if (status == ST_OK) {
+		judge(&wal, known, st, bytes, out);
+		status = still_is(&wal) ? ST_OK : ST_RETRY;
+	}
+	if (status == ST_RETRY) {
+		(void)error_set(err, ST_RETRY, "%s-wal: is being written all the time",
+				quote(path).text);
+	}
+	free(bytes);
+	if (shm_fd >= 0) {
+		(void)close(shm_fd);
+	}
+	if (wal.fd >= 0) {
+		(void)close(wal.fd);
+	}
+	return status;
 }
 
 enum status wal_behind_find(const char *path, const struct wal_known *known,
 			    struct wal_behind *out, struct error *err)
 {
-	struct wal_frames wal = {.fd = -1};
-	uint8_t head[DB_HEADER_SIZE];
-	struct stat st, wal_st;
-	int fd = -1;
-	enum status status = open_database(path, &fd, &st, head, err);
+	enum status status = ST_RETRY;
 
-	*out = (struct wal_behind){.is_exact = true};
-	if (status == ST_OK) {
-		status = wal_frames_open(&wal, path, fd, most_pages(&st), err);
-	}
-	if (status == ST_OK) {
-		later(&out->changed_ns, clock_ns_of(st.st_mtim));
-		if (wal.fd >= 0 && fstat(wal.fd, &wal_st) == 0 && wal.count > 0) {
-			later(&out->changed_ns, clock_ns_of(wal_st.st_mtim));
+	for (int i = 0; status == ST_RETRY && i < TRIES; i++) {
+		uint8_t head[DB_HEADER_SIZE];
+		struct stat st;
+		int fd = -1;
+
+		if (i > 0) {
+			clock_sleep_ns(PAUSE_NS);
 		}
-		judge(&wal, known, &st, out);
-		if (st.st_size > 0 && wal.count == 0 && !is_in_wal_mode(head)) {
+		status = open_database(path, &fd, &st, head, err);
+		if (status == ST_OK) {
+			status = look(path, fd, known, &st, out, err);
+		}
+		if (status == ST_OK && out->end.frame == 0 && st.st_size > 0 &&
+		    !is_in_wal_mode(head)) {
 			doubt(out, "it is not in WAL mode any more");
 		}
-		wal_frames_close(&wal);
-	}
-	if (fd >= 0) {
-		(void)close(fd);
+		if (fd >= 0) {
+			(void)close(fd);
+		}
 	}
 	return status;
 }

@@ -7,7 +7,9 @@
  * begun anew, what stood behind the place may be in the database file, where nobody can
  * count it: unless the WAL was held all the time, or the file is as it was there.
  *
- * Nothing is written, created or locked (src/capture/wal_frames.h).
+ * As src/capture/wal_frames.h finds what is committed, but nothing is mapped: whoever
+ * cuts the WAL meanwhile costs no more than another look. Nothing is written, created
+ * or locked.
  *
  * THREADS  No shared state; of a process that has nothing open on the database.
  * ERRORS   ST_UNFIT, ST_IO: it is not there, or cannot be read; the text names the
@@ -36,8 +38,8 @@ struct wal_behind {
 	uint64_t transactions; /* that came after it, at least */
 	uint64_t bytes;        /* of the WAL that they take */
 	bool is_exact;
-	const char *why;    /* not: for people; borrowed for ever */
-	int64_t changed_ns; /* when database or WAL were written to last, wall clock */
+	const char *why;      /* not: for people; borrowed for ever */
+	struct wal_place end; /* of what is committed, without a proof */
 };
 
 /* `path`: that of the database, links resolved. */

@@ -263,29 +263,6 @@ const uint8_t *wal_frames_page(const struct wal_frames *wal, uint32_t page_no)
 			 : NULL;
 }
 
-uint64_t wal_frames_commits(const struct wal_frames *wal, uint32_t after)
-{
-	struct wal_frame before = {0};
-	uint64_t commits = 0;
-
-	for (uint32_t i = after + 1; i <= wal->count; i++) {
-		const uint8_t *at = frame_at(wal, wal->page_size, i);
-		struct wal_frame frame;
-		bool is_again;
-
-		wal_frame_parse(at, &frame);
-		is_again = i > after + 1 && frame.commit != 0 && before.commit != 0 &&
-			   frame.page_no == before.page_no &&
-			   memcmp(at + WAL_FRAME_HEADER_BYTES,
-				  frame_at(wal, wal->page_size, i - 1) +
-				      WAL_FRAME_HEADER_BYTES,
-				  wal->page_size) == 0;
-		commits += frame.commit != 0 && !is_again;
-		before = frame;
-	}
-	return commits;
-}
-
 bool wal_frames_same(const struct wal_frames *wal)
 {
 	uint8_t head[WAL_HEADER_BYTES];

@@ -47,10 +47,6 @@ void wal_frames_close(struct wal_frames *wal);
 /* The image of `page_no`; NULL: the WAL has none. Borrowed until the close. */
 const uint8_t *wal_frames_page(const struct wal_frames *wal, uint32_t page_no);
 
-/* Transactions that the frames behind `after` are. A commit frame that SQLite has
- * repeated, to fill a sector, is none of its own. */
-uint64_t wal_frames_commits(const struct wal_frames *wal, uint32_t after);
-
 /* The WAL was not begun anew or cut: what was found in it still stands there. Frames
  * behind it do not matter. */
 bool wal_frames_same(const struct wal_frames *wal);

@@ -15,7 +15,10 @@
 #include "src/command_table.h"
 #include "src/commands/status_report.h"
 
-#define LAG_NS (10 * NS_PER_S) /* --max-lag, unless it is given */
+#define LAG_NS  (10 * NS_PER_S) /* --max-lag, unless it is given */
+#define SEE_NS  NS_PER_S        /* for what was just committed to be captured, */
+#define MOST_NS (30 * NS_PER_S) /* ... with --check as long as that may take */
+#define LIFE_NS (3 * NS_PER_S)  /* a process opens a database anew */
 
 static enum status read_limits(const struct status_options *options,
 			       struct status_limits *out, struct error *err)
@@ -90,6 +93,31 @@ static enum status print(const struct config *config,
 	return ST_OK;
 }
 
+/* With --check for as long as it may lag; and one that opens its database anew lets go
+ * of the directory meanwhile. */
+static enum status collect(const struct config *config,
+			   const struct status_limits *limits,
+			   struct status_report *report, struct error *err)
+{
+	const char *database = config->status.database;
+	int64_t until_ns = clock_mono_ns() + LIFE_NS;
+	int64_t wait_ns = SEE_NS;
+	enum status status;
+
+	if (config->status.check) {
+		wait_ns = limits->lag_ns < MOST_NS ? limits->lag_ns : MOST_NS;
+	}
+	status = status_collect(config->state_path, database, wait_ns, report, err);
+	while (status == ST_OK && config->status.check && report->holder == 0 &&
+	       !report->is_clean && !report->has_error && clock_mono_ns() < until_ns) {
+		status_clear(report);
+		clock_sleep_ns(100 * NS_PER_MS);
+		status =
+		    status_collect(config->state_path, database, wait_ns, report, err);
+	}
+	return status;
+}
+
 static enum status run(const struct config *config, struct error *err)
 {
 	struct status_report report;
@@ -97,7 +125,7 @@ static enum status run(const struct config *config, struct error *err)
 	enum status status = read_limits(&config->status, &limits, err);
 
 	if (status == ST_OK) {
-		status = status_collect(config->state_path, &report, err);
+		status = collect(config, &limits, &report, err);
 	}
 	if (status != ST_OK) {
 		return status;

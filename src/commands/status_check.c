@@ -40,16 +40,15 @@ static bool lags(const struct status_report *report, const struct status_limits 
 	return false;
 }
 
-/* Nothing was captured for so long, and there is something to capture. */
-static bool is_stuck(const struct status_report *report,
-		     const struct status_limits *limits, char *why, size_t why_size)
+/* There is something to capture, and nothing was, for as long as it was waited for. */
+static bool is_stuck(const struct status_report *report, char *why, size_t why_size)
 {
 	if (!report->has_unseen) {
 		(void)snprintf(why, why_size, "%s", report->unseen_why);
 		return true;
 	}
-	if (report->unseen.transactions > 0 &&
-	    clock_wall_ns() - report->known.captured_ns > limits->lag_ns) {
+	if (report->known.is_held && report->unseen.transactions > 0 &&
+	    report->is_still) {
 		(void)snprintf(why, why_size,
 			       "%" PRIu64 " transactions in the WAL are not captured",
 			       report->unseen.transactions);
@@ -79,5 +78,5 @@ bool status_is_healthy(const struct status_report *report,
 		return false;
 	}
 	return report->is_new || (!lags(report, limits, why, why_size) &&
-				  !is_stuck(report, limits, why, why_size));
+				  !is_stuck(report, why, why_size));
 }

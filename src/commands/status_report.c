@@ -14,7 +14,6 @@
 
 #define TRIES    100 /* while a process folds and trims */
 #define RETRY_NS (10 * NS_PER_MS)
-#define SEE_NS   NS_PER_S /* for what was just committed to be captured */
 
 /* journal_read's visit: what waits for the sink. */
 static enum status count_lag(void *context, const struct journal_found *found,
@@ -207,55 +206,68 @@ static enum status collect_state(struct status_report *report, struct error *err
 /* ---- the database ---- */
 
 /* What nobody has seen of it. */
-static void look_at_database(struct status_report *report)
+static void look_at_database(struct status_report *report, const char *path)
 {
+	char *real = path ? realpath(path, NULL) : NULL;
 	struct error err;
 
 	if (report->is_new) {
+		free(real);
 		return;
 	}
-	report->has_unseen = wal_behind_find(report->database, &report->known,
-					     &report->unseen, &err) == ST_OK;
+	report->has_unseen =
+	    wal_behind_find(real ? real : report->database, &report->known,
+			    &report->unseen, &err) == ST_OK;
 	if (!report->has_unseen) {
 		(void)snprintf(report->unseen_why, sizeof report->unseen_why, "%.255s",
 			       err.text);
+	} else if (real && strcmp(real, report->database) != 0) {
+		report->unseen.is_exact = false;
+		report->unseen.why = "the directory is of a database at another path";
 	}
+	free(real);
+}
+
+/* Has the journal come to `end`, or into another life of the WAL? */
+static bool is_captured(const struct wal_place *place, const struct wal_place *end)
+{
+	return memcmp(place->salt, end->salt, sizeof place->salt) != 0 ||
+	       place->frame >= end->frame;
 }
 
 /* A process takes what is committed at once, and writes it to its directory then: what
  * was there at the first look is waited for. */
-static enum status await_capture(struct status_report *report, struct error *err)
+static enum status await_capture(struct status_report *report, const char *database,
+				 int64_t wait_ns, struct error *err)
 {
-	int64_t until_ns = clock_mono_ns() + SEE_NS;
-	uint64_t lsn = report->end_lsn + report->unseen.transactions;
+	int64_t until_ns = clock_mono_ns() + wait_ns;
+	struct wal_place end = report->unseen.end;
+	uint64_t lsn = report->end_lsn;
 	enum status status = ST_OK;
 
 	while (status == ST_OK && report->known.is_held && report->has_unseen &&
-	       report->unseen.transactions > 0 && clock_mono_ns() < until_ns) {
+	       report->unseen.transactions > 0 && clock_mono_ns() < until_ns &&
+	       (report->end_lsn == lsn || !is_captured(&report->known.place, &end))) {
 		clock_sleep_ns(RETRY_NS);
 		status = collect_state(report, err);
-		if (status == ST_OK && report->end_lsn >= lsn) {
-			report->has_unseen = true;
-			report->unseen = (struct wal_behind){.is_exact = true};
-			return ST_OK;
-		}
 		if (status == ST_OK) {
-			look_at_database(report);
+			look_at_database(report, database);
 		}
 	}
+	report->is_still = report->end_lsn == lsn;
 	return status;
 }
 
-enum status status_collect(const char *path, struct status_report *report,
-			   struct error *err)
+enum status status_collect(const char *path, const char *database, int64_t wait_ns,
+			   struct status_report *report, struct error *err)
 {
 	enum status status;
 
 	*report = (struct status_report){.path = path};
 	status = collect_state(report, err);
 	if (status == ST_OK) {
-		look_at_database(report);
-		status = await_capture(report, err);
+		look_at_database(report, database);
+		status = await_capture(report, database, wait_ns, err);
 	}
 	if (status != ST_OK) {
 		status_clear(report);

@@ -46,6 +46,7 @@ struct status_report {
 	struct wal_known known; /* D in the database's WAL */
 	struct wal_behind unseen;
 	bool has_unseen;
+	bool is_still; /* and nothing of it was captured while it was waited for */
 	char unseen_why[256];  /* why it cannot be told what nobody has seen, or "" */
 	uint64_t shadow_bytes; /* on the disk; with the hashes */
 	uint64_t frames_bytes;
@@ -61,8 +62,10 @@ struct status_report {
 	struct last_error away; /* since when, and why; no time: it is not */
 };
 
-enum status status_collect(const char *path, struct status_report *report,
-			   struct error *err) MUST_CHECK;
+/* `database`: where it is looked for, NULL: where the directory says. What a process
+ * that follows has not captured is waited for, `wait_ns` at most. */
+enum status status_collect(const char *path, const char *database, int64_t wait_ns,
+			   struct status_report *report, struct error *err) MUST_CHECK;
 void status_clear(struct status_report *report);
 
 /* All that is committed is archived, as far as it is captured. */
