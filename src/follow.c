@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/capture/database_wait.h"
 #include "src/capture/source_wait.h"
+#include "src/config/settings.h"
 #include "src/page_size_change.h"
 #include "src/pipeline.h"
 
@@ -334,6 +338,21 @@ static enum status live_on(const struct config *config, struct supervisor *super
 	return status;
 }
 
+/* What was waited for is a link now, to where the state directory would be next time.
+ */
+static enum status check_place(const struct config *config, struct error *err)
+{
+	char *place = config_default_state(config->database_path);
+	bool is_same = place && strcmp(place, config->state_path) == 0;
+
+	free(place);
+	return is_same ? ST_OK
+		       : error_set(err, ST_UNFIT,
+				   "%s leads elsewhere than when it was waited for; "
+				   "start rowtail again",
+				   quote(config->database_path).text);
+}
+
 enum status follow_run(const struct config *config, struct error *err)
 {
 	struct supervisor *supervisor;
@@ -343,12 +362,18 @@ enum status follow_run(const struct config *config, struct error *err)
 	if (status == ST_OK) {
 		status = supervisor_open(&supervisor, err);
 	}
+	if (status == ST_OK && supervisor && !config->sink->reopens) {
+		status = stop_ignore_hangup(err);
+	}
 	if (status != ST_OK) {
 		return status;
 	}
 	if (config->wait) {
 		supervisor_status(supervisor, "waiting for the database");
 		status = database_wait(config->database_path, err);
+		if (status == ST_OK && config->state_is_default) {
+			status = check_place(config, err);
+		}
 	}
 	if (status == ST_OK) {
 		status = live_on(config, supervisor, err);

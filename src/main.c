@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "schemas/compute_child.h"
 #include "src/base/log.h"
@@ -38,12 +39,13 @@ static void say_warnings(const struct config *config)
 	}
 }
 
-/* Of settings, where there are more than one; one is the error itself. */
-static void say_problems(const struct config *config)
+/* Of settings; one may be the error itself. */
+static void say_problems(const struct config *config, const struct error *err)
 {
-	for (size_t i = 0; config->problems.count > 1 && i < config->problems.count;
-	     i++) {
-		log_error("%s", config->problems.texts[i]);
+	for (size_t i = 0; i < config->problems.count; i++) {
+		if (strcmp(config->problems.texts[i], err->text) != 0) {
+			log_error("%s", config->problems.texts[i]);
+		}
 	}
 }
 
@@ -107,7 +109,7 @@ int main(int argc, char **argv)
 		status = error_set(&err, ST_IO, "standard output is closed or full");
 	}
 	if (status == ST_CONFIG) {
-		say_problems(&config);
+		say_problems(&config, &err);
 	}
 	if (exit_code(status) != 0) {
 		error_name_limits(&err);

@@ -6,25 +6,27 @@
 #include "src/base/log.h"
 #include "src/pipeline.h"
 
-static void tell_ready(const struct pipeline *pipeline)
+#define TEXT_BYTES 512
+
+static const char *name_of(const struct pipeline *pipeline)
 {
 	const struct config *config = pipeline->config;
-	char text[512];
 
-	(void)snprintf(text, sizeof text, "following %.480s",
-		       config->archive ? config->archive : config->database_path);
-	supervisor_ready(pipeline->supervisor, text);
+	return config->archive ? config->archive : config->database_path;
 }
 
 void pipeline_say_outage(void *context, const char *why)
 {
 	const struct pipeline *pipeline = context;
 
-	if (why) {
-		supervisor_status(pipeline->supervisor, why);
-	} else {
-		tell_ready(pipeline);
+	char text[TEXT_BYTES];
+
+	if (!why) {
+		(void)snprintf(text, sizeof text, "%s%.480s",
+			       pipeline->is_said ? "following " : "starting ",
+			       name_of(pipeline));
 	}
+	supervisor_status(pipeline->supervisor, why ? why : text);
 }
 
 void pipeline_say_following(struct pipeline *pipeline)
@@ -32,9 +34,12 @@ void pipeline_say_following(struct pipeline *pipeline)
 	const struct config *config = pipeline->config;
 
 	if (!pipeline->is_said && (!config->archive || config->follow)) {
-		log_always("following %s",
-			   config->archive ? config->archive : config->database_path);
-		tell_ready(pipeline);
+		char text[TEXT_BYTES];
+
+		log_always("following %s", name_of(pipeline));
+		(void)snprintf(text, sizeof text, "following %.480s",
+			       name_of(pipeline));
+		supervisor_ready(pipeline->supervisor, text);
 	}
 	pipeline->is_said = true;
 }

@@ -94,6 +94,11 @@ int stop_fd(void)
 	return wake_fd;
 }
 
+enum status stop_ignore_hangup(struct error *err)
+{
+	return install(SIGHUP, SIG_IGN, err);
+}
+
 enum status stop_catch_hangup(struct error *err)
 {
 	enum status status = hangup_fd >= 0 ? ST_OK : event_fd_open(&hangup_fd, err);

@@ -28,6 +28,9 @@ extern _Atomic int stop_requested;
 /* Readable once a signal came. */
 int stop_fd(void);
 
+/* SIGHUP means nothing: of a service it is a wish to reopen, and not of all sinks. */
+enum status stop_ignore_hangup(struct error *err) MUST_CHECK;
+
 /* From now on SIGHUP does not end the program, but sets a flag, which whoever reopens
  * sets back, and makes reopen_fd readable. */
 enum status stop_catch_hangup(struct error *err) MUST_CHECK;

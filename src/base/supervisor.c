@@ -15,6 +15,7 @@
 #include "src/base/utf8.h"
 
 #define TEXT_BYTES 1024
+#define LEAST_NS   (100 * NS_PER_MS) /* of the watchdog's time */
 
 struct supervisor {
 	struct sockaddr_un address;
@@ -58,7 +59,7 @@ static bool is_fresh(struct supervisor *s)
 static void *watch(void *context)
 {
 	struct supervisor *s = context;
-	int64_t next = clock_mono_ns();
+	int64_t next;
 
 	(void)pthread_mutex_lock(&s->lock);
 	while (!s->is_closing) {
@@ -67,7 +68,7 @@ static void *watch(void *context)
 		if (is_fresh(s)) {
 			tell(s, "WATCHDOG=1");
 		}
-		next += s->watchdog_ns / 4;
+		next = clock_mono_ns() + s->watchdog_ns / 4;
 		until = (struct timespec){next / NS_PER_S, next % NS_PER_S};
 		while (!s->is_closing && clock_mono_ns() < next) {
 			(void)pthread_cond_timedwait(&s->closing, &s->lock, &until);
@@ -107,7 +108,10 @@ static int64_t read_watchdog(void)
 	if (pid && strtoll(pid, NULL, 10) != (long long)getpid()) {
 		return 0;
 	}
-	return value > 0 && value < INT64_MAX / 1000 ? value * 1000 : 0;
+	if (value <= 0 || value > INT64_MAX / 1000) {
+		return 0;
+	}
+	return value * 1000 > LEAST_NS ? value * 1000 : LEAST_NS;
 }
 
 enum status supervisor_open(struct supervisor **out, struct error *err)

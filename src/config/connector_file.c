@@ -11,7 +11,7 @@
 
 bool connector_file_is(const char *text, size_t len)
 {
-	size_t at = 0;
+	size_t at = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 
 	while (at < len && memchr(" \t\r\n\f", text[at], 5)) {
 		at++;
@@ -40,7 +40,7 @@ static const char *text_of(const json_t *value, char number[NUMBER_BYTES])
 			       json_integer_value(value));
 		return number;
 	case JSON_REAL:
-		(void)snprintf(number, NUMBER_BYTES, "%.17g", json_real_value(value));
+		(void)snprintf(number, NUMBER_BYTES, "%.15g", json_real_value(value));
 		return number;
 	case JSON_TRUE:
 		return "true";
@@ -78,11 +78,40 @@ static enum status set_all(const char *name, const json_t *config, property_set 
 	return ST_OK;
 }
 
+/* A setting that stands beside "config" would be none. */
+static enum status check_beside(const char *name, const json_t *json, struct error *err)
+{
+	static const char *const known[] = {"name", "config", "initial_state", "tasks",
+					    "type"};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)json, key, value)
+	{
+		bool is_known = false;
+
+		for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+			is_known = is_known || strcmp(key, known[i]) == 0;
+		}
+		if (!is_known) {
+			(void)error_set(
+			    err, ST_CONFIG,
+			    "%s: %s stands beside \"config\"; put it inside", name,
+			    key);
+			utf8_make_safe(err->text);
+			return ST_CONFIG;
+		}
+	}
+	return ST_OK;
+}
+
 enum status connector_file_parse(const char *name, const char *text, size_t len,
 				 property_set *set, void *context, struct error *err)
 {
 	json_error_t why;
-	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	json_t *json =
+	    json_loadb(text + mark, len - mark, JSON_REJECT_DUPLICATES, &why);
 	const json_t *config = json_object_get(json, "config");
 	enum status status;
 
@@ -95,6 +124,9 @@ enum status connector_file_parse(const char *name, const char *text, size_t len,
 	}
 	status =
 	    set_all(name, json_is_object(config) ? config : json, set, context, err);
+	if (status == ST_OK && json_is_object(config)) {
+		status = check_beside(name, json, err);
+	}
 	json_decref(json);
 	return status;
 }
@@ -110,6 +142,10 @@ const char *connector_plain_key(const char *key)
 		if (strncmp(key, prefixes[i], len) == 0 && key[len]) {
 			return key + len;
 		}
+	}
+	if (strncmp(key, "debezium.transforms", 19) == 0 ||
+	    strncmp(key, "debezium.predicates", 19) == 0) {
+		return key + strlen("debezium.");
 	}
 	return key;
 }

@@ -26,8 +26,8 @@ enum status connector_file_parse(const char *name, const char *text, size_t len,
 				 property_set *set, void *context,
 				 struct error *err) MUST_CHECK;
 
-/* What Debezium Server calls `key` here: debezium.source.KEY, debezium.sink.kafka.KEY.
- * Borrowed. */
+/* What Debezium Server calls `key` here: debezium.source.KEY, debezium.sink.kafka.KEY,
+ * debezium.transforms…. Borrowed. */
 const char *connector_plain_key(const char *key);
 
 #endif

@@ -494,15 +494,35 @@ static enum status name_archived(struct config *config, struct error *err)
 	return config->database_path ? ST_OK : out_of_memory(err);
 }
 
+/* Of its folder, whatever links lead there; NULL: there is none, or it names none. */
+static char *real_folder(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char *folder =
+	    name && name > path ? strndup(path, (size_t)(name - path)) : NULL;
+	char *real = folder ? realpath(folder, NULL) : NULL;
+
+	free(folder);
+	return real;
+}
+
 char *config_default_state(const char *place)
 {
 	char *real = realpath(place, NULL);
-	const char *path = real ? real : place;
+	char *folder = real ? NULL : real_folder(place);
+	const char *name = strrchr(place, '/');
 	char *state;
 
-	if (asprintf(&state, "%.*s-rowtail", place_length(path), path) < 0) {
+	if (!real && folder && name) { /* it is to come: --wait */
+		if (asprintf(&real, "%s%s", folder, name) < 0) {
+			real = NULL;
+		}
+	}
+	if (asprintf(&state, "%.*s-rowtail", place_length(real ? real : place),
+		     real ? real : place) < 0) {
 		state = NULL;
 	}
+	free(folder);
 	free(real);
 	return state;
 }
@@ -672,7 +692,8 @@ enum status config_finish(struct config *config, struct error *err)
 	if (status == ST_OK) {
 		status = problems_settle(&config->problems, err);
 	}
-	if (status == ST_OK && config->sink_of_file && !config->sink_is_given) {
+	if (status == ST_OK && config->sink_of_file && !config->sink_is_given &&
+	    !config->command) {
 		status = config_set_sink(config, config->sink_of_file, err);
 	}
 	if (status == ST_OK) {

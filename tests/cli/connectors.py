@@ -42,6 +42,26 @@ def test_a_connector_of_mysql_names_all_that_cannot_be(box):
         "6 settings cannot be taken: see the lines above"), "%s", result)
 
 
+def test_what_stands_beside_the_settings_is_none(box):
+    """Seen: a list of columns that hides some was not taken, without a word."""
+    with open(box.path("c.json"), "w") as file:
+        json.dump({"name": "c", "config": {"topic.prefix": "a"},
+                   "column.exclude.list": "customers.password"}, file)
+    result = run(box, box.path("c.json"), "--once", "--snapshot")
+    expect(result.code == 2 and "column.exclude.list stands beside" in
+           result.error_lines[-1], "%s", result)
+
+
+def test_brokers_of_a_file_are_no_sink_of_a_command(box):
+    writer, path = box.database(*TABLES)
+    box.stop(box.tail(path, "--state", box.path("s"), "--archive", box.path("a"),
+                      "--to", "none"))
+    result = box.run("events", box.path("a"), "--config",
+                     os.path.join(FILES, "server.properties"), timeout=20)
+    expect(result.code == 0 and b"tutorial.orders" not in result.out, "%s", result)
+    expect(not any("Kafka" in t for t in result.error_lines), "%s", result)
+
+
 def test_a_configuration_of_debezium_server(box):
     """Its brokers are the sink, unless --to says otherwise."""
     result = run(box, "server.properties", "--once", "--to", "file:" + box.path("out"))

@@ -156,6 +156,51 @@ def test_a_database_that_is_to_come_is_waited_for(box):
     manager.close()
 
 
+def test_a_service_is_not_ended_by_a_wish_to_reopen(box):
+    """Seen: of a sink that has nothing to reopen it was the end, which is a clean one."""
+    for number, more in enumerate(([], ["--to", "none", "--state", box.path("s"),
+                                        "--archive", box.path("a")])):
+        writer, path = box.database(TABLE, name="app%d.db" % number)
+        manager = Manager(box, abstract=bool(number))
+        tail = box.tail(path, *more, env=manager.env())
+        tail.process.send_signal(signal.SIGHUP)
+        writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+        if not more:
+            expect(tail.wait_lines(1), "no event: %s", tail.error_text())
+        box.stop(tail)
+        manager.close()
+
+
+def test_what_is_a_link_once_it_is_there_is_followed_by_the_next_start(box):
+    """Seen: the state directory was beside the link, and the next time beside the file."""
+    os.mkdir(box.path("data"))
+    os.mkdir(box.path("releases"))
+    os.symlink("releases", box.path("current"))
+    args = ["--wait", "--to", "file:" + box.path("out")]
+    tail = box.tail(box.path("app.db"), *args, wait=False)
+    box.wait_until(lambda: any("waiting" in t for t in tail.errors))
+    os.symlink("data/app.db", box.path("app.db"))
+    writer, _ = box.database(TABLE, "INSERT INTO t VALUES (1, 1)", name="data/app.db")
+    expect(tail.wait_exit(20) == 3, "%s", tail.error_text())
+    expect("start rowtail again" in tail.error_text(), "%s", tail.error_text())
+    for _ in range(2):
+        tail = box.tail(box.path("app.db"), *args)
+        box.wait_until(lambda: os.path.getsize(box.path("out")) > 0)
+        box.stop(tail)
+    with open(box.path("out")) as file:
+        expect(len(file.readlines()) == 1, "more than once")
+    expect(not os.path.exists(box.path("app.db-rowtail")), "a directory beside the link")
+    # A folder that is a link is not.
+    tail = box.tail(box.path("current/b.db"), "--wait", "--to", "file:" + box.path("b"),
+                    wait=False)
+    box.wait_until(lambda: any("waiting" in t for t in tail.errors))
+    writer, _ = box.database(TABLE, name="releases/b.db")
+    tail.wait_following(20)
+    box.stop(tail)
+    expect(os.path.isdir(box.path("releases/b.db-rowtail")), "%s",
+           os.listdir(box.path("releases")))
+
+
 def test_who_waits_may_be_stopped(box):
     tail = box.tail(box.path("never.db"), "--wait", wait=False)
     box.wait_until(lambda: any("waiting" in t for t in tail.errors))

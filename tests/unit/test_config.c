@@ -685,9 +685,9 @@ static void test_the_brokers_of_debezium_server_are_a_sink(void **state)
 
 static void test_all_that_is_wrong_with_a_file_is_told(void **state)
 {
-	static const char *const wrong[] = {"foo.bar: unknown",
-					    "table.include.lst: unknown", "transforms",
-					    "debezium.sink.pulsar.client"};
+	static const char *const wrong[] = {
+	    "foo.bar: unknown", "table.include.lst: unknown", "post.processors",
+	    "debezium.sink.pulsar.client"};
 	struct config c;
 	struct error err;
 
@@ -695,7 +695,7 @@ static void test_all_that_is_wrong_with_a_file_is_told(void **state)
 	assert_int_equal(
 	    load_text(
 		&c,
-		"{\"foo.bar\":1,\"table.include.lst\":\"\",\"transforms\":\"unwrap\","
+		"{\"foo.bar\":1,\"table.include.lst\":\"\",\"post.processors\":\"x\","
 		"\"debezium.sink.pulsar.client\":\"x\",\"slot.name\":\"s\"}",
 		&err),
 	    ST_CONFIG);
