@@ -392,12 +392,13 @@ layers:
 	@$(PYTHON) tests/tools/layers.py
 	@$(PYTHON) tests/tools/sizes.py
 
-# What README and man page say of the properties, from their table.
+# What docs/options.md and the man page say of the properties, from their table.
 docs: $(B)/helpers/property_docs
 	@$(PYTHON) tests/tools/property_docs.py $< write
 
 docs-check: $(B)/helpers/property_docs
 	@$(PYTHON) tests/tools/property_docs.py $< check
+	@$(PYTHON) tests/tools/doc_links.py
 
 # Plants one violation for each gate in a copy of the tree and expects it to be found.
 gates:
@@ -470,6 +471,6 @@ help:
 	@echo 'make bench           the table of figures: BENCH_RUNS=5, BENCH="--only NAME",'
 	@echo '                     BENCH=--quick'
 	@echo 'make format format-check tidy layers gates'
-	@echo 'make docs            README and man page from the table of properties; docs-check'
+	@echo 'make docs            docs/options.md and man page from the table of properties; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
 	@echo 'make deb dist clean    a Debian package (dpkg-dev, debhelper), a tar file'

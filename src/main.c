@@ -15,7 +15,7 @@
 #include "src/config/settings.h"
 #include "src/follow.h"
 
-/* Exit codes: README.md, "Options". */
+/* Exit codes: docs/options.md. */
 static int exit_code(enum status status)
 {
 	switch (status) {

@@ -110,7 +110,7 @@ void property_help_add(struct buffer *out)
 	}
 }
 
-/* ---- README ---- */
+/* ---- docs/options.md ---- */
 
 static void add_code(struct buffer *out, const char *text)
 {
@@ -154,11 +154,13 @@ void property_help_add_markdown(struct buffer *out)
 			buffer_add_str(out, ". ");
 			buffer_add_str(out, p->more);
 		}
-		if (p->page) {
+		if (p->page) { /* beside it, in docs/ */
+			const char *page = p->page + strlen("docs/");
+
 			buffer_add_str(out, ": [");
-			buffer_add(out, p->page, strcspn(p->page, "#"));
+			buffer_add(out, page, strcspn(page, "#"));
 			buffer_add_str(out, "](");
-			buffer_add_str(out, p->page);
+			buffer_add_str(out, page);
 			buffer_add_char(out, ')');
 		}
 		buffer_add_str(out, " |\n");

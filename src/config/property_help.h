@@ -13,7 +13,7 @@
 /* Append the lines of --help: names, what they are for, and their defaults. */
 void property_help_add(struct buffer *out);
 
-/* Append the rows of the README's table. */
+/* Append the rows of the table of docs/options.md. */
 void property_help_add_markdown(struct buffer *out);
 
 /* Append the items of the man page, by name. */

@@ -1,4 +1,4 @@
-"""What the README says can be done with an archive, as it stands there."""
+"""What docs/archive.md says can be done with an archive, as it stands there."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from harness.box import expect
 from kafka import librdkafka
 from kafka.scene import in_order
 
-README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "archive.md")
 DAY_S = 86400
 STATEMENTS = [
     "CREATE TABLE accounts(id INTEGER PRIMARY KEY, v); INSERT INTO accounts VALUES(1, 'a')",
@@ -23,10 +23,10 @@ STATEMENTS = [
 
 def recipe(comment):
     """The command under this comment, with its lines."""
-    with open(README, encoding="utf-8") as file:
+    with open(PAGE, encoding="utf-8") as file:
         found = re.search(r"^    # %s\n((?:    .+\n)+)" % re.escape(comment), file.read(),
                           re.MULTILINE)
-    expect(found, "the README has no '%s'", comment)
+    expect(found, "docs/archive.md has no '%s'", comment)
     return found.group(1)
 
 
@@ -50,7 +50,7 @@ def environment(box):
 
 def lines(box, comment):
     box.need_tool("jq")
-    box.need("valgrind is not in the README" if box.options.wrapper else "")
+    box.need("valgrind is not in the recipes" if box.options.wrapper else "")
     replica(box)
     done = subprocess.run(["sh", "-c", recipe(comment)], cwd=box.folder,
                           env=environment(box), stdout=subprocess.PIPE, timeout=60,
@@ -76,7 +76,7 @@ def test_what_is_different_from_yesterday(box):
 
 def test_into_kafka_from_a_machine_that_has_never_seen_the_database(box):
     broker = MockBroker(box)
-    box.need("valgrind is not in the README" if box.options.wrapper else "")
+    box.need("valgrind is not in the recipes" if box.options.wrapper else "")
     replica(box)
     command = recipe("into Kafka, exactly once, also after kill -9, from a machine that"
                      " has never seen the database").strip()

@@ -1,4 +1,4 @@
-"""Databases that cannot be followed: one line, the exit code of the README, in 5 s."""
+"""Databases that cannot be followed: one line, the exit code of docs/options.md, in 5 s."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 """Another file is put in the database's place while rowtail follows: by cp, by mv, by
 SQLite's own .restore; right after the application has ended or later; and the
-application comes again at once or later. (In the first second after its end, README.md
+application comes again at once or later. (In the first second after its end, docs/limits.md
 says, and before rowtail has seen it, a copy is not safe: the WAL is still there.)
 
 What the application was told is committed, after that, is in the database as it would be

@@ -2,7 +2,7 @@
 /*
  * tests/helpers/property_docs.c -- what documents say of the properties:
  *
- *     property_docs readme    the rows of the README's table
+ *     property_docs markdown  the rows of the table of docs/options.md
  *     property_docs man       the items of the man page
  *
  * tests/tools/property_docs.py puts them where they belong, or compares.
@@ -19,12 +19,12 @@ int main(int argc, char **argv)
 	int code = 1;
 
 	buffer_init(&text);
-	if (strcmp(what, "readme") == 0) {
+	if (strcmp(what, "markdown") == 0) {
 		property_help_add_markdown(&text);
 	} else if (strcmp(what, "man") == 0) {
 		property_help_add_mdoc(&text);
 	} else {
-		(void)fprintf(stderr, "usage: property_docs readme|man\n");
+		(void)fprintf(stderr, "usage: property_docs markdown|man\n");
 		return 2;
 	}
 	if (buffer_ok(&text) && fwrite(text.bytes, 1, text.len, stdout) == text.len) {

@@ -105,7 +105,7 @@ def test_replaced_by_rename_beside_a_writer(box):
 
 
 def test_copied_over_while_it_is_alone(box):
-    """As `cp backup.db app.db` does; the README says to wait two seconds before."""
+    """As `cp backup.db app.db` does; docs/limits.md says to wait two seconds before."""
     writer, session, run = followed(box)
     wait_alone(box, session, writer)
     other = another(box, "other.db", TABLE, many(1, 3000), "DELETE FROM t WHERE id = 7")

@@ -116,10 +116,13 @@ gate "sizes: a function that is too long" python3 \
 gate "layers: include not from the root" python3 \
 	"make layers" \
 	"printf '#include \"varint.h\"\n' >>btree/varint.c"
-gate "docs: a default that the README does not have" gcc \
+gate "docs: a default that docs/options.md does not have" gcc \
 	"make B=build/gate docs-check" \
 	"sed -i 's/.fallback = \"declared\"/.fallback = \"affinity\"/' \
 		src/config/property_table.c"
+gate "docs: a link that leads nowhere" gcc \
+	"make B=build/gate docs-check" \
+	"sed -i 's,docs/limits.md),docs/limit.md),' README.md"
 gate "unit tests: a property that is forgotten" gcc \
 	"make B=build/gate unit T=test_property_table" \
 	"sed -i '/FIELD(encoder.schema_changes)/,/shapes/ s/.shapes = true/.shapes = false/' \

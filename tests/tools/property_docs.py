@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What README.md and docs/rowtail.1 say of the properties, from their table.
+"""What docs/options.md and docs/rowtail.1 say of the properties, from their table.
 
     property_docs.py HELPER check    do the documents say what the table says?
     property_docs.py HELPER write    make them say it
@@ -15,7 +15,7 @@ import sys
 
 BEGIN = "PROPERTIES: begin. From src/config/property_table.c: make docs"
 END = "PROPERTIES: end."
-DOCUMENTS = [("README.md", "readme", "<!-- %s -->\n"),
+DOCUMENTS = [("docs/options.md", "markdown", "<!-- %s -->\n"),
              ("docs/rowtail.1", "man", '.\\" %s\n')]
 
 
