@@ -3,8 +3,8 @@
  * schemas/encoder.h -- changes to Debezium messages.
  *
  * An appender over a per-table plan: names are escaped once, constant parts copied,
- * nothing is allocated per row. docs/events.md and docs/schemas.md have the fields, their
- * order and values. What depends on the table is in schemas/table_plan.h. With
+ * nothing is allocated per row. docs/events.md and docs/schemas.md have the fields,
+ * their order and values. What depends on the table is in schemas/table_plan.h. With
  * schemas.enable=true each message is {"schema":…,"payload":…}; the schemas are made
  * once (schemas/connect_schema.h). Header values: enum header_form. With
  * settings.audit_lines values are those of schemas/audit_line.h, numbered alike, and a

@@ -72,8 +72,8 @@ struct property {
 	const char *shown_name;     /* NULL: the name */
 	const char *shown_fallback; /* NULL: the fallback */
 	const char *text;           /* one line; NULL: not listed */
-	const char *more;           /* NULL, or sentences for docs/options.md and the man page */
-	const char *page;   /* NULL, or where there is more: "docs/kafka.md#topics" */
+	const char *more; /* NULL, or sentences for docs/options.md and the man page */
+	const char *page; /* NULL, or where there is more: "docs/kafka.md#topics" */
 	const char *advice; /* of what is refused: what to use instead */
 };
 

@@ -6,9 +6,9 @@
  * each: where its value goes, what it may be, what it is when nobody sets it, whether
  * it shapes the messages, and what people are told of it. Parsing (property_value.h),
  * the settings that a state directory remembers (shaping.h), --help (property_help.h),
- * the man page and the table of docs/options.md (make docs) are made of it. A new property is one
- * entry here, one field (of struct encoder_settings if it shapes messages, else of
- * struct config), and its use.
+ * the man page and the table of docs/options.md (make docs) are made of it. A new
+ * property is one entry here, one field (of struct encoder_settings if it shapes
+ * messages, else of struct config), and its use.
  *
  * Behind them stand those of Debezium and Kafka Connect that rowtail does not have
  * (others_properties.h).

@@ -129,13 +129,19 @@ static int tear_down(void **state)
 static void send_to(struct rig *rig, const char *topic, int32_t partition,
 		    const char *key, const char *value, size_t len)
 {
-	rd_kafka_resp_err_t why = rd_kafka_producev(
-	    rig->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-	    RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
-	    RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
-	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	const rd_kafka_vu_t all[] = {
+	    {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+	    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+	    {.vtype = RD_KAFKA_VTYPE_KEY,
+	     .u.mem = {(void *)(uintptr_t)key, key ? strlen(key) : 0}},
+	    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value, len}},
+	    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY}};
+	rd_kafka_error_t *error =
+	    rd_kafka_produceva(rig->producer, all, sizeof all / sizeof *all);
 
-	assert_int_equal(why, RD_KAFKA_RESP_ERR_NO_ERROR);
+	if (error) {
+		fail_msg("%s", rd_kafka_error_string(error));
+	}
 	assert_int_equal(rd_kafka_flush(rig->producer, LONG_S * 1000),
 			 RD_KAFKA_RESP_ERR_NO_ERROR);
 }
