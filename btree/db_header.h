@@ -44,6 +44,12 @@ struct db_header {
 enum status db_header_read(const uint8_t *bytes, struct db_header *out,
 			   struct error *err) MUST_CHECK;
 
+/* The database is in WAL mode, by the bytes that the header begins with. */
+static inline bool db_header_is_wal(const uint8_t *bytes)
+{
+	return bytes[DB_WRITE_FORMAT] == 2 && bytes[DB_READ_FORMAT] == 2;
+}
+
 /* A power of two from 512 to 65536. */
 static inline bool db_page_size_is_valid(uint32_t page_size)
 {

@@ -633,28 +633,38 @@ static enum status make_consumer(struct kafka_signals *k, struct error *err)
 				    rd_kafka_err2str(rd_kafka_last_error()));
 }
 
-enum status kafka_signals_open(const struct kafka_signals_settings *settings,
-			       struct kafka_signals **out, struct error *err)
+/* All but its thread. */
+static enum status make(const struct kafka_signals_settings *settings,
+			struct kafka_signals **out, struct error *err)
 {
 	struct kafka_signals *k = calloc(1, sizeof *k);
-	enum status status;
 
 	if (!k) {
 		return error_no_memory(err, "signals by Kafka");
 	}
 	prepare(k, settings);
-	status = make_consumer(k, err);
-	if (status == ST_OK) {
-		status = event_fd_open(&k->fd, err);
-	}
-	if (status == ST_OK) {
-		status = thread_start(&k->thread, run, k, "signals", err);
-		k->has_thread = status == ST_OK;
-	}
-	if (status != ST_OK) {
+	if (make_consumer(k, err) != ST_OK) {
 		kafka_signals_close(k);
-		return status;
+		return err->status;
 	}
+	*out = k;
+	return ST_OK;
+}
+
+enum status kafka_signals_open(const struct kafka_signals_settings *settings,
+			       struct kafka_signals **out, struct error *err)
+{
+	struct kafka_signals *k;
+
+	if (make(settings, &k, err) != ST_OK) {
+		return err->status;
+	}
+	if (event_fd_open(&k->fd, err) != ST_OK ||
+	    thread_start(&k->thread, run, k, "signals", err) != ST_OK) {
+		kafka_signals_close(k);
+		return err->status;
+	}
+	k->has_thread = true;
 	*out = k;
 	return ST_OK;
 }
@@ -662,16 +672,13 @@ enum status kafka_signals_open(const struct kafka_signals_settings *settings,
 enum status kafka_signals_check(const struct kafka_signals_settings *settings,
 				struct error *err)
 {
-	struct kafka_signals *k = calloc(1, sizeof *k);
-	enum status status;
+	struct kafka_signals *k;
 
-	if (!k) {
-		return error_no_memory(err, "signals by Kafka");
+	if (make(settings, &k, err) != ST_OK) {
+		return err->status;
 	}
-	prepare(k, settings);
-	status = make_consumer(k, err);
 	kafka_signals_close(k);
-	return status;
+	return ST_OK;
 }
 
 /* False: it goes on alone, and frees all. */

@@ -15,31 +15,33 @@ static const char *name_of(const struct pipeline *pipeline)
 	return config->archive ? config->archive : config->database_path;
 }
 
+/* What it does, for the service manager. */
+static void describe(const struct pipeline *pipeline, char text[TEXT_BYTES])
+{
+	(void)snprintf(text, TEXT_BYTES, "%s%.480s",
+		       pipeline->is_said ? "following " : "starting ",
+		       name_of(pipeline));
+}
+
 void pipeline_say_outage(void *context, const char *why)
 {
 	const struct pipeline *pipeline = context;
-
 	char text[TEXT_BYTES];
 
-	if (!why) {
-		(void)snprintf(text, sizeof text, "%s%.480s",
-			       pipeline->is_said ? "following " : "starting ",
-			       name_of(pipeline));
-	}
+	describe(pipeline, text);
 	supervisor_status(pipeline->supervisor, why ? why : text);
 }
 
 void pipeline_say_following(struct pipeline *pipeline)
 {
 	const struct config *config = pipeline->config;
+	bool is_first = !pipeline->is_said;
+	char text[TEXT_BYTES];
 
-	if (!pipeline->is_said && (!config->archive || config->follow)) {
-		char text[TEXT_BYTES];
-
+	pipeline->is_said = true;
+	if (is_first && (!config->archive || config->follow)) {
 		log_always("following %s", name_of(pipeline));
-		(void)snprintf(text, sizeof text, "following %.480s",
-			       name_of(pipeline));
+		describe(pipeline, text);
 		supervisor_ready(pipeline->supervisor, text);
 	}
-	pipeline->is_said = true;
 }

@@ -170,10 +170,11 @@ static void be_prompt(const struct capture *c)
 	}
 }
 
-static void beat(const struct capture *c, int64_t ns)
+static void beat(const struct capture *c)
 {
 	if (c->settings.beat) {
-		atomic_store_explicit(c->settings.beat, ns, memory_order_relaxed);
+		atomic_store_explicit(c->settings.beat, clock_mono_ns(),
+				      memory_order_relaxed);
 	}
 }
 
@@ -192,7 +193,7 @@ static void *run(void *context)
 		struct error err;
 		bool news;
 
-		beat(c, c->settings.beat ? clock_mono_ns() : 0);
+		beat(c);
 		if (wal_hold_turn(c->hold, &news, &err) != ST_OK) {
 			fail(c, &err);
 			break;
@@ -205,7 +206,9 @@ static void *run(void *context)
 		}
 		step = rest(c, step, news, is_flow(c, news_ns));
 	}
-	beat(c, 0);
+	if (c->settings.beat) {
+		atomic_store_explicit(c->settings.beat, 0, memory_order_relaxed);
+	}
 	return NULL;
 }
 

@@ -15,10 +15,8 @@
 #include "src/base/quote.h"
 #include "src/capture/source_wait.h"
 
-#define LOOK_NS  (100 * NS_PER_MS)
-#define MAGIC    "SQLite format 3" /* and a NUL */
-#define MODE_AT  18                /* of the header: 2 and 2 in WAL mode */
-#define MODE_WAL 2
+#define LOOK_NS (100 * NS_PER_MS)
+#define MAGIC   "SQLite format 3" /* and a NUL */
 
 /* What it lacks; NULL: it can be opened, or opening it says why not. */
 static const char *look(const char *path)
@@ -36,8 +34,7 @@ static const char *look(const char *path)
 	} else if (st.st_size == 0) {
 		lacks = "is empty";
 	} else if (file_read_exactly(fd, head, sizeof head, 0) &&
-		   memcmp(head, MAGIC, sizeof MAGIC) == 0 &&
-		   (head[MODE_AT] != MODE_WAL || head[MODE_AT + 1] != MODE_WAL)) {
+		   memcmp(head, MAGIC, sizeof MAGIC) == 0 && !db_header_is_wal(head)) {
 		lacks = "is not in WAL mode";
 	}
 	(void)close(fd);

@@ -18,6 +18,7 @@
 #include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/capture/db_users.h"
+#include "src/capture/wal_committed.h"
 
 #define LOOK_NS     (50 * NS_PER_MS)
 #define STILL_NS    NS_PER_S
@@ -54,16 +55,6 @@ static void close_left(struct source_left *left)
 	left->db_fd = left->shm_fd = -1;
 }
 
-/* "<path><suffix>", opened to be read; -1. */
-static int open_beside(const char *path, const char *suffix)
-{
-	char name[PATH_MAX];
-
-	return snprintf(name, sizeof name, "%s%s", path, suffix) < (int)sizeof name
-		   ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-		   : -1;
-}
-
 static bool is_same_file(int a, int b)
 {
 	struct stat one;
@@ -96,8 +87,8 @@ static bool is_wal_left(int wal_fd, const struct source_left *left)
 /* Somebody uses what is at the names, and so do we if we open it. */
 static bool names_are_used(const char *path, const struct source_left *left)
 {
-	int shm_fd = open_beside(path, "-shm");
-	int wal_fd = open_beside(path, "-wal");
+	int shm_fd = wal_open_beside(path, "-shm");
+	int wal_fd = wal_open_beside(path, "-wal");
 	bool are_used = shm_fd >= 0 && wal_fd >= 0 && db_shm_is_used(shm_fd) &&
 			(!is_same_file(shm_fd, left->shm_fd) ||
 			 is_wal_left(wal_fd, left) || fit_together(shm_fd, wal_fd));
@@ -121,7 +112,7 @@ static bool is_kept(const char *path, const struct source_left *left)
 /* The WAL is that of the file before: it was then, or became it since. */
 static bool lies_beside(const char *path, struct source_left *left)
 {
-	int fd = left->was_replaced ? open_beside(path, "-wal") : -1;
+	int fd = left->was_replaced ? wal_open_beside(path, "-wal") : -1;
 	struct stat st;
 	bool lies = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == left->wal_device &&
 		    st.st_ino == left->wal_inode && st.st_size > 0;

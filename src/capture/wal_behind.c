@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,16 +14,11 @@
 #include "src/base/file_time.h"
 #include "src/base/quote.h"
 #include "src/capture/db_users.h"
-#include "src/capture/wal_frame.h"
-#include "src/capture/wal_index.h"
+#include "src/capture/wal_committed.h"
 
-#define INDEX_HEADER_BYTES 48         /* of -shm, twice */
-#define MOST_PAGE          (1u << 16) /* and a frame's header is less than another */
-#define TRIES              100
-#define PAUSE_NS           (5 * NS_PER_MS)
-
-#define MODE_AT  18 /* bytes of the header: 2 and 2 in WAL mode */
-#define MODE_WAL 2
+#define MOST_PAGE (1u << 16) /* and a frame's header is less than another */
+#define TRIES     100
+#define PAUSE_NS  (5 * NS_PER_MS)
 
 static enum status open_database(const char *path, int *fd, struct stat *st,
 				 uint8_t head[DB_HEADER_SIZE], struct error *err)
@@ -44,11 +37,6 @@ static enum status open_database(const char *path, int *fd, struct stat *st,
 		   : error_set_errno(err, errno, "%s cannot be read", quote(path).text);
 }
 
-static bool is_in_wal_mode(const uint8_t *head)
-{
-	return head[MODE_AT] == MODE_WAL && head[MODE_AT + 1] == MODE_WAL;
-}
-
 /* ---- the WAL ---- */
 
 struct wal_look {
@@ -59,22 +47,10 @@ struct wal_look {
 	uint32_t count;  /* that are committed */
 };
 
-static int open_beside(const char *path, const char *suffix)
-{
-	char name[PATH_MAX];
-
-	if (snprintf(name, sizeof name, "%s%s", path, suffix) >= (int)sizeof name) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-}
-
 static bool read_header(struct wal_look *wal)
 {
 	struct error ignored;
 	struct stat st;
-	uint64_t frames;
 
 	if (fstat(wal->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
 	    st.st_size <= WAL_HEADER_BYTES ||
@@ -82,9 +58,7 @@ static bool read_header(struct wal_look *wal)
 	    wal_header_parse(wal->head, &wal->header, &ignored) != ST_OK) {
 		return false;
 	}
-	frames = ((uint64_t)st.st_size - WAL_HEADER_BYTES) /
-		 (wal->header.page_size + WAL_FRAME_HEADER_BYTES);
-	wal->frames = frames > UINT32_MAX ? UINT32_MAX : (uint32_t)frames;
+	wal->frames = wal_frames_in((uint64_t)st.st_size, wal->header.page_size);
 	return true;
 }
 
@@ -93,25 +67,15 @@ static bool read_header(struct wal_look *wal)
 static void count_by_checksums(struct wal_look *wal, uint8_t *bytes)
 {
 	size_t len = WAL_FRAME_HEADER_BYTES + (size_t)wal->header.page_size;
-	bool big = wal->header.big_endian_sums;
-	uint32_t sum[2] = {0, 0};
+	struct wal_frame frame;
+	uint32_t sum[2];
 
-	wal_checksum(big, wal->head, 24, sum);
+	wal_first_sum(wal->head, &wal->header, sum);
 	for (uint32_t i = 1; i <= wal->frames; i++) {
-		struct wal_frame frame;
+		off_t at = (off_t)wal_frame_offset(i, wal->header.page_size);
 
-		if (!file_read_exactly(
-			wal->fd, bytes, len,
-			(off_t)wal_frame_offset(i, wal->header.page_size))) {
-			return;
-		}
-		wal_frame_parse(bytes, &frame);
-		wal_checksum(big, bytes, 8, sum);
-		wal_checksum(big, bytes + WAL_FRAME_HEADER_BYTES, wal->header.page_size,
-			     sum);
-		if (frame.page_no == 0 ||
-		    memcmp(frame.salt, wal->header.salt, sizeof frame.salt) != 0 ||
-		    sum[0] != frame.sum[0] || sum[1] != frame.sum[1]) {
+		if (!file_read_exactly(wal->fd, bytes, len, at) ||
+		    !wal_frame_follows(&wal->header, bytes, sum, &frame)) {
 			return;
 		}
 		wal->count = frame.commit != 0 ? i : wal->count;
@@ -121,20 +85,13 @@ static void count_by_checksums(struct wal_look *wal, uint8_t *bytes)
 /* False: it is being written, or is of another life of the WAL. */
 static bool count_by_index(struct wal_look *wal, int shm_fd)
 {
-	uint8_t copies[2 * INDEX_HEADER_BYTES];
 	struct wal_index_header index;
 
-	if (!file_read_exactly(shm_fd, copies, sizeof copies, 0) ||
-	    !wal_index_parse(copies, &index)) {
+	if (!wal_index_tells(shm_fd, &wal->header, wal->frames, &index)) {
 		return false;
 	}
-	if (index.frame_count == 0) {
-		return true;
-	}
 	wal->count = index.frame_count;
-	return wal->frames >= index.frame_count &&
-	       index.page_size == wal->header.page_size &&
-	       memcmp(index.salt, wal->header.salt, sizeof index.salt) == 0;
+	return true;
 }
 
 static bool is_same_page(const struct wal_look *wal, uint32_t frame_no, uint8_t *bytes)
@@ -173,20 +130,6 @@ static uint64_t count_commits(const struct wal_look *wal, uint32_t after,
 		before = frame;
 	}
 	return commits;
-}
-
-/* It was not begun anew or cut while it was read. */
-static bool still_is(const struct wal_look *wal)
-{
-	uint8_t head[WAL_HEADER_BYTES];
-	struct stat st;
-
-	return wal->count == 0 ||
-	       (fstat(wal->fd, &st) == 0 &&
-		(uint64_t)st.st_size >=
-		    wal_frame_offset(wal->count + 1, wal->header.page_size) &&
-		file_read_exactly(wal->fd, head, sizeof head, 0) &&
-		memcmp(head, wal->head, sizeof head) == 0);
 }
 
 static void doubt(struct wal_behind *out, const char *why)
@@ -276,9 +219,9 @@ static enum status look(const char *path, int db_fd, const struct wal_known *kno
 			const struct stat *st, struct wal_behind *out,
 			struct error *err)
 {
-	struct wal_look wal = {.fd = open_beside(path, "-wal")};
+	struct wal_look wal = {.fd = wal_open_beside(path, "-wal")};
 	int why = wal.fd < 0 ? errno : 0;
-	int shm_fd = open_beside(path, "-shm");
+	int shm_fd = wal_open_beside(path, "-shm");
 	uint8_t *bytes = malloc(2 * MOST_PAGE);
 	enum status status = ST_OK;
 
@@ -296,7 +239,9 @@ static enum status look(const char *path, int db_fd, const struct wal_known *kno
 	}
 	if (status == ST_OK) {
 		judge(&wal, known, st, bytes, out);
-		status = still_is(&wal) ? ST_OK : ST_RETRY;
+		status = wal_still_is(wal.fd, wal.head, wal.header.page_size, wal.count)
+			     ? ST_OK
+			     : ST_RETRY;
 	}
 	if (status == ST_RETRY) {
 		(void)error_set(err, ST_RETRY, "%s-wal: is being written all the time",
@@ -330,7 +275,7 @@ enum status wal_behind_find(const char *path, const struct wal_known *known,
 			status = look(path, fd, known, &st, out, err);
 		}
 		if (status == ST_OK && out->end.frame == 0 && st.st_size > 0 &&
-		    !is_in_wal_mode(head)) {
+		    !db_header_is_wal(head)) {
 			doubt(out, "it is not in WAL mode any more");
 		}
 		if (fd >= 0) {

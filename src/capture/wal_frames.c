@@ -17,36 +17,23 @@
 #include "src/base/file_io.h"
 #include "src/base/quote.h"
 #include "src/capture/db_users.h"
-#include "src/capture/wal_index.h"
+#include "src/capture/wal_committed.h"
 
-#define INDEX_COPIES_BYTES 96 /* of both headers of -shm */
-#define TRIES              100
-#define PAUSE_NS           (5 * NS_PER_MS)
-
-/* Open the file beside the database; -1 with errno: not, ENOENT if it is not there. */
-static int open_beside(const char *path, const char *suffix, char name[PATH_MAX])
-{
-	if (snprintf(name, PATH_MAX, "%s%s", path, suffix) >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-}
+#define TRIES    100
+#define PAUSE_NS (5 * NS_PER_MS)
 
 static enum status cannot_read(const char *name, struct error *err)
 {
 	return error_set_errno(err, errno, "%s cannot be read", quote(name).text);
 }
 
-/* ---- how many frames are committed ---- */
-
-static uint32_t frames_in_file(const struct wal_frames *wal, uint32_t page_size)
+/* For messages: "<path><suffix>", cut where it is longer than any. */
+static void name_beside(const char *path, const char *suffix, char name[PATH_MAX])
 {
-	uint64_t frames =
-	    (wal->len - WAL_HEADER_BYTES) / (page_size + WAL_FRAME_HEADER_BYTES);
-
-	return frames > UINT32_MAX ? UINT32_MAX : (uint32_t)frames;
+	(void)snprintf(name, PATH_MAX, "%s%s", path, suffix);
 }
+
+/* ---- how many frames are committed ---- */
 
 static const uint8_t *frame_at(const struct wal_frames *wal, uint32_t page_size,
 			       uint32_t frame_no)
@@ -57,25 +44,16 @@ static const uint8_t *frame_at(const struct wal_frames *wal, uint32_t page_size,
 /* As SQLite's recovery: up to the last commit before the first frame that is none. */
 static void find_by_checksums(struct wal_frames *wal, const struct wal_header *header)
 {
-	uint32_t total = frames_in_file(wal, header->page_size);
-	uint32_t sum[2] = {0, 0};
+	uint32_t total = wal_frames_in(wal->len, header->page_size);
+	struct wal_frame frame;
+	uint32_t sum[2];
 
-	wal_checksum(header->big_endian_sums, wal->head, 24, sum);
-	for (uint32_t i = 1; i <= total; i++) {
-		const uint8_t *at = frame_at(wal, header->page_size, i);
-		struct wal_frame frame;
-
-		wal_frame_parse(at, &frame);
-		if (frame.page_no == 0 ||
-		    memcmp(frame.salt, header->salt, sizeof frame.salt) != 0) {
-			return;
-		}
-		wal_checksum(header->big_endian_sums, at, 8, sum);
-		wal_checksum(header->big_endian_sums, at + WAL_FRAME_HEADER_BYTES,
-			     header->page_size, sum);
-		if (sum[0] != frame.sum[0] || sum[1] != frame.sum[1]) {
-			return;
-		}
+	wal_first_sum(wal->head, header, sum);
+	for (uint32_t i = 1;
+	     i <= total &&
+	     wal_frame_follows(header, frame_at(wal, header->page_size, i), sum,
+			       &frame);
+	     i++) {
 		if (frame.commit != 0) {
 			wal->page_size = header->page_size;
 			wal->page_count = frame.commit;
@@ -88,24 +66,17 @@ static void find_by_checksums(struct wal_frames *wal, const struct wal_header *h
 static bool find_by_index(struct wal_frames *wal, const struct wal_header *header,
 			  int shm_fd)
 {
-	uint8_t copies[INDEX_COPIES_BYTES];
+	uint32_t total = header ? wal_frames_in(wal->len, header->page_size) : 0;
 	struct wal_index_header index;
 
-	if (!file_read_exactly(shm_fd, copies, sizeof copies, 0) ||
-	    !wal_index_parse(copies, &index)) {
+	if (!wal_index_tells(shm_fd, header, total, &index)) {
 		return false;
 	}
-	if (index.frame_count == 0) {
-		return true;
+	if (index.frame_count > 0) {
+		wal->page_size = header->page_size;
+		wal->page_count = index.page_count;
+		wal->count = index.frame_count;
 	}
-	if (!header || memcmp(index.salt, header->salt, sizeof index.salt) != 0 ||
-	    index.page_size != header->page_size ||
-	    index.frame_count > frames_in_file(wal, header->page_size)) {
-		return false;
-	}
-	wal->page_size = header->page_size;
-	wal->page_count = index.page_count;
-	wal->count = index.frame_count;
 	return true;
 }
 
@@ -221,11 +192,13 @@ enum status wal_frames_open(struct wal_frames *wal, const char *path, int db_fd,
 	int shm_fd;
 	enum status status;
 
-	*wal = (struct wal_frames){.fd = open_beside(path, "-wal", name)};
+	name_beside(path, "-wal", name);
+	name_beside(path, "-shm", shm_name);
+	*wal = (struct wal_frames){.fd = wal_open_beside(path, "-wal")};
 	if (wal->fd < 0) {
 		return errno == ENOENT ? ST_OK : cannot_read(name, err);
 	}
-	shm_fd = open_beside(path, "-shm", shm_name);
+	shm_fd = wal_open_beside(path, "-shm");
 	if (shm_fd < 0 && errno != ENOENT) {
 		status = cannot_read(shm_name, err);
 	} else {
@@ -265,13 +238,5 @@ const uint8_t *wal_frames_page(const struct wal_frames *wal, uint32_t page_no)
 
 bool wal_frames_same(const struct wal_frames *wal)
 {
-	uint8_t head[WAL_HEADER_BYTES];
-	struct stat st;
-
-	return wal->count == 0 ||
-	       (fstat(wal->fd, &st) == 0 &&
-		(uint64_t)st.st_size >=
-		    wal_frame_offset(wal->count + 1, wal->page_size) &&
-		file_read_exactly(wal->fd, head, sizeof head, 0) &&
-		memcmp(head, wal->head, sizeof head) == 0);
+	return wal_still_is(wal->fd, wal->head, wal->page_size, wal->count);
 }

@@ -2,21 +2,17 @@
 /* src/commands/status_check.c -- is all as it should be? */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "src/base/clock.h"
+#include "src/base/time_text.h"
 #include "src/commands/status_report.h"
 
 /* Since a time as last_error.h has it. */
 static int64_t age_ns(const char *time)
 {
-	struct tm utc = {0};
+	int64_t since_ns;
 
-	if (!strptime(time, "%Y-%m-%dT%H:%M:%SZ", &utc)) {
-		return INT64_MAX;
-	}
-	return clock_wall_ns() - (int64_t)timegm(&utc) * NS_PER_S;
+	return time_text_read(time, &since_ns) ? clock_wall_ns() - since_ns : INT64_MAX;
 }
 
 static bool lags(const struct status_report *report, const struct status_limits *limits,

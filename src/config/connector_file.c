@@ -9,9 +9,19 @@
 
 #define NUMBER_BYTES 32
 
+/* Of the mark that some editors put before UTF-8. */
+static size_t mark_len(const char *text, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t mark_bytes = sizeof mark - 1;
+
+	return len >= mark_bytes && memcmp(text, mark, mark_bytes) == 0 ? mark_bytes
+									: 0;
+}
+
 bool connector_file_is(const char *text, size_t len)
 {
-	size_t at = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	size_t at = mark_len(text, len);
 
 	while (at < len && memchr(" \t\r\n\f", text[at], 5)) {
 		at++;
@@ -109,7 +119,7 @@ enum status connector_file_parse(const char *name, const char *text, size_t len,
 				 property_set *set, void *context, struct error *err)
 {
 	json_error_t why;
-	size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	size_t mark = mark_len(text, len);
 	json_t *json =
 	    json_loadb(text + mark, len - mark, JSON_REJECT_DUPLICATES, &why);
 	const json_t *config = json_object_get(json, "config");
