@@ -298,18 +298,32 @@ static void last_key(struct catalog_fixture *f, struct row_key *out)
 	assert_int_equal(memory_source_pins(f->source), 0);
 }
 
+/* From the first row up to the last one that is there now. */
+static void begin_reading(struct catalog_fixture *f, struct chunk_told *told,
+			  struct row_key *until)
+{
+	*told = (struct chunk_told){.is_done = false};
+	row_key_init(&told->last);
+	row_key_init(until);
+	last_key(f, until);
+}
+
+static void end_reading(struct chunk_told *told, struct row_key *until)
+{
+	row_key_clear(&told->last);
+	row_key_clear(until);
+}
+
 /* All chunks of what is there. */
 static void read_all(struct catalog_fixture *f, size_t most_rows, const char *where,
 		     struct got *got)
 {
-	struct chunk_told told = {.is_done = false};
+	struct chunk_told told;
 	struct row_key until;
 	struct error err;
 
 	got->count = 0;
-	row_key_init(&told.last);
-	row_key_init(&until);
-	last_key(f, &until);
+	begin_reading(f, &told, &until);
 	while (!told.is_done) {
 		must(read_chunk(f, &until, most_rows, where, &told, got, &err), &err);
 		assert_true(told.is_done || told.looked_at == most_rows);
@@ -386,7 +400,7 @@ static void test_nothing_is_given_behind_the_last_key_asked_for(void **state)
 {
 	(void)state;
 	for (int round = 0; round < ROUNDS / 2; round++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct row_key until;
 		struct random_table t;
 		struct error err;
@@ -396,9 +410,7 @@ static void test_nothing_is_given_behind_the_last_key_asked_for(void **state)
 		insert_rows(&t, 600);
 		fixture_read(&t.f, NULL);
 		select_ordered(&t, &wanted);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&t.f, &until);
+		begin_reading(&t.f, &told, &until);
 		most = 1 + (int)random_below((uint32_t)wanted.count);
 		got.count = 0;
 		must(read_chunk(&t.f, &until, (size_t)most, NULL, &told, &got, &err),
@@ -422,8 +434,7 @@ static void test_nothing_is_given_behind_the_last_key_asked_for(void **state)
 			assert_true(told.is_done);
 			check_same(&got, &wanted, most - 1, t.definition);
 		}
-		row_key_clear(&told.last);
-		row_key_clear(&until);
+		end_reading(&told, &until);
 		fixture_close(&t.f);
 	}
 }
@@ -479,7 +490,7 @@ static void test_a_row_that_is_there_all_the_time_comes_once(void **state)
 
 	(void)state;
 	for (int round = 0; round < ROUNDS / 2; round++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct row_key until;
 		struct random_table t;
 		struct error err;
@@ -488,9 +499,7 @@ static void test_a_row_that_is_there_all_the_time_comes_once(void **state)
 		insert_rows(&t, 800);
 		fixture_read(&t.f, NULL);
 		mark_present(&t, always, true);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&t.f, &until);
+		begin_reading(&t.f, &told, &until);
 		got.count = 0;
 		while (!told.is_done) {
 			must(read_chunk(&t.f, &until, 1 + random_below(60), NULL, &told,
@@ -502,8 +511,7 @@ static void test_a_row_that_is_there_all_the_time_comes_once(void **state)
 			}
 		}
 		check_once(&got, always, t.definition);
-		row_key_clear(&told.last);
-		row_key_clear(&until);
+		end_reading(&told, &until);
 		fixture_close(&t.f);
 	}
 }
@@ -516,7 +524,7 @@ static void test_a_chunk_reads_no_page_that_lies_before_or_behind_it(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct catalog_fixture f;
 		struct row_key until;
 		struct error err;
@@ -533,9 +541,7 @@ static void test_a_chunk_reads_no_page_that_lies_before_or_behind_it(void **stat
 				 fixture_table(&f, "t")->root_page, &height, &err),
 		     &err);
 		assert_true(height >= 2);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&f, &until);
+		begin_reading(&f, &told, &until);
 		got.count = 0;
 		must(read_chunk(&f, &until, 3000, NULL, &told, &got, &err), &err);
 		gets = memory_source_gets(f.source);
@@ -553,8 +559,7 @@ static void test_a_chunk_reads_no_page_that_lies_before_or_behind_it(void **stat
 		gets = memory_source_gets(f.source);
 		last_key(&f, &until);
 		assert_int_equal(memory_source_gets(f.source) - gets, height + 1);
-		row_key_clear(&told.last);
-		row_key_clear(&until);
+		end_reading(&told, &until);
 		fixture_close(&f);
 	}
 }
@@ -567,7 +572,7 @@ static void test_long_rows_end_a_chunk_early_and_at_the_same_one_each_time(void 
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct catalog_fixture f;
 		struct row_key until;
 		struct error err;
@@ -577,9 +582,7 @@ static void test_long_rows_end_a_chunk_early_and_at_the_same_one_each_time(void 
 				"i + 1 from c where i < 7) insert into t select i, "
 				"zeroblob(400000) from c");
 		fixture_read(&f, NULL);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&f, &until);
+		begin_reading(&f, &told, &until);
 		for (int again = 0; again < 2; again++) {
 			told.last.is_set = false;
 			got.count = 0;
@@ -601,8 +604,7 @@ static void test_long_rows_end_a_chunk_early_and_at_the_same_one_each_time(void 
 		must(read_chunk(&f, &until, 100, "n = 7", &told, &got, &err), &err);
 		assert_int_equal(told.looked_at, 8);
 		assert_int_equal(told.given, 1);
-		row_key_clear(&told.last);
-		row_key_clear(&until);
+		end_reading(&told, &until);
 		fixture_close(&f);
 	}
 }
@@ -615,16 +617,14 @@ static void test_an_empty_table_gives_nothing(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct catalog_fixture f;
 		struct row_key until;
 		struct error err;
 
 		fixture_open(&f, tables[i]);
 		fixture_read(&f, NULL);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&f, &until);
+		begin_reading(&f, &told, &until);
 		assert_false(until.is_set);
 		/* Rows that come later are events. */
 		fixture_run(&f, "insert into t values(1)");
@@ -651,7 +651,7 @@ static void test_who_takes_the_rows_may_end_it_and_nothing_is_lost(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 10; round++) {
-		struct chunk_told told = {.is_done = false};
+		struct chunk_told told;
 		struct row_key until;
 		struct random_table t;
 		struct error err;
@@ -660,9 +660,7 @@ static void test_who_takes_the_rows_may_end_it_and_nothing_is_lost(void **state)
 		insert_rows(&t, 300);
 		fixture_read(&t.f, NULL);
 		select_ordered(&t, &wanted);
-		row_key_init(&told.last);
-		row_key_init(&until);
-		last_key(&t.f, &until);
+		begin_reading(&t.f, &told, &until);
 		got.count = 0;
 		got.stop_at = 1;
 		assert_int_equal(
@@ -679,8 +677,7 @@ static void test_who_takes_the_rows_may_end_it_and_nothing_is_lost(void **state)
 		got.stop_at = 0;
 		must(read_chunk(&t.f, &until, 9999, NULL, &told, &got, &err), &err);
 		check_same(&got, &wanted, wanted.count, t.definition);
-		row_key_clear(&told.last);
-		row_key_clear(&until);
+		end_reading(&told, &until);
 		fixture_close(&t.f);
 	}
 }
@@ -711,7 +708,7 @@ static void test_rows_that_do_not_fulfil_the_condition_count_as_looked_at(void *
 
 static void test_a_wrong_condition_gives_no_row(void **state)
 {
-	struct chunk_told told = {.is_done = false};
+	struct chunk_told told;
 	struct catalog_fixture f;
 	struct row_key until;
 	struct error err;
@@ -719,9 +716,7 @@ static void test_a_wrong_condition_gives_no_row(void **state)
 	(void)state;
 	fixture_open(&f, "create table t(n); insert into t values(1)");
 	fixture_read(&f, NULL);
-	row_key_init(&told.last);
-	row_key_init(&until);
-	last_key(&f, &until);
+	begin_reading(&f, &told, &until);
 	got.count = 0;
 	assert_int_equal(read_chunk(&f, &until, 5, "m = 1", &told, &got, &err),
 			 ST_CONFIG);
@@ -753,13 +748,11 @@ static void fill_texts(struct catalog_fixture *f, const char *table)
 
 static void check_whole(struct catalog_fixture *f)
 {
-	struct chunk_told told = {.is_done = false};
+	struct chunk_told told;
 	struct row_key until;
 	struct error err;
 
-	row_key_init(&told.last);
-	row_key_init(&until);
-	last_key(f, &until);
+	begin_reading(f, &told, &until);
 	assert_false(chunk_is_possible(fixture_table(f, "t")));
 	got.count = 0;
 	got.stop_at = 100;
@@ -816,8 +809,7 @@ static void test_an_order_that_is_not_what_it_is_called_is_told(void **state)
 			 ST_CORRUPT);
 	assert_non_null(strstr(err.text, "table t: page"));
 	assert_non_null(strstr(err.text, "behind ['A600']"));
-	row_key_clear(&told.last);
-	row_key_clear(&until);
+	end_reading(&told, &until);
 	fixture_close(&f);
 }
 
@@ -879,7 +871,7 @@ static void test_schema_formats_before_4_know_no_desc(void **state)
 
 static void test_a_key_of_another_table_is_lost(void **state)
 {
-	struct chunk_told told = {.is_done = false};
+	struct chunk_told told;
 	struct catalog_fixture f;
 	struct row_key until;
 	struct error err;
@@ -888,9 +880,7 @@ static void test_a_key_of_another_table_is_lost(void **state)
 	fixture_open(&f, "create table t(n integer primary key); insert into t "
 			 "values(1), (2)");
 	fixture_read(&f, NULL);
-	row_key_init(&told.last);
-	row_key_init(&until);
-	last_key(&f, &until);
+	begin_reading(&f, &told, &until);
 	got.count = 0;
 	must(read_chunk(&f, &until, 1, NULL, &told, &got, &err), &err);
 	fixture_run(&f, "drop table t; create table t(n primary key) without rowid;"
@@ -911,14 +901,13 @@ static void test_a_key_of_another_table_is_lost(void **state)
 	buffer_reset(&told.last.record);
 	assert_int_equal(read_chunk(&f, &until, 1, NULL, &told, &got, &err), ST_LOST);
 	assert_int_equal(got.count, 1);
-	row_key_clear(&told.last);
-	row_key_clear(&until);
+	end_reading(&told, &until);
 	fixture_close(&f);
 }
 
 static void test_a_tree_of_the_other_kind_is_corrupt(void **state)
 {
-	struct chunk_told told = {.is_done = false};
+	struct chunk_told told;
 	struct row_key until;
 	struct catalog_fixture f;
 	struct error err;
@@ -928,9 +917,7 @@ static void test_a_tree_of_the_other_kind_is_corrupt(void **state)
 			 "values(1), (2); create table w(n primary key) without rowid;"
 			 "insert into w values(1), (2)");
 	fixture_read(&f, NULL);
-	row_key_init(&told.last);
-	row_key_init(&until);
-	last_key(&f, &until);
+	begin_reading(&f, &told, &until);
 	for (int i = 0; i < 2; i++) {
 		struct table table = *fixture_table(&f, i == 0 ? "t" : "w");
 		struct chunk_ask ask = {.table = &table,
