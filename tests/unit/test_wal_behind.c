@@ -144,6 +144,46 @@ static void test_commits_behind_the_place_are_counted(void **state)
 	expect_exact(f, 3);
 }
 
+/* Seen: to fill a sector SQLite writes a commit's last frame again, as a commit. */
+static void test_a_commit_frame_that_is_repeated_is_one_commit(void **state)
+{
+	struct fixture *f = *state;
+	char uri[400];
+	int64_t before;
+
+	open_app(f);
+	sql(f, "INSERT INTO t(v) VALUES(1)");
+	know_all(f);
+	before = rig_file_size(f->folder.wal);
+	(void)snprintf(uri, sizeof uri, "file:%s?psow=0", f->folder.path);
+	assert_int_equal(
+	    rig_sql(uri, "PRAGMA synchronous=FULL; INSERT INTO t(v) VALUES(2)"), 0);
+	/* There is more than its one frame. */
+	assert_true(rig_file_size(f->folder.wal) - before >
+		    PAGE_SIZE + WAL_FRAME_HEADER_BYTES);
+	expect_exact(f, 1);
+}
+
+static void test_who_is_alone_goes_by_the_checksums(void **state)
+{
+	struct fixture *f = *state;
+	int64_t len;
+	int fd;
+
+	open_app(f);
+	sql(f, "INSERT INTO t(v) VALUES(1)");
+	know_all(f);
+	sql(f, "INSERT INTO t(v) VALUES(2); INSERT INTO t(v) VALUES(3)");
+	close_app(f);
+	expect_exact(f, 2);
+	/* A crash has torn the last one. */
+	len = rig_file_size(f->folder.wal);
+	fd = open(f->folder.wal, O_WRONLY);
+	assert_int_equal(pwrite(fd, "torn", 4, len - 100), 4);
+	(void)close(fd);
+	expect_exact(f, 1);
+}
+
 static void test_a_wal_that_was_begun_anew_has_more_or_less(void **state)
 {
 	struct fixture *f = *state;
@@ -239,6 +279,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_commits_behind_the_place_are_counted),
+	    TEST(test_a_commit_frame_that_is_repeated_is_one_commit),
+	    TEST(test_who_is_alone_goes_by_the_checksums),
 	    TEST(test_a_wal_that_was_begun_anew_has_more_or_less),
 	    TEST(test_behind_a_clean_stop_all_of_the_wal_is_new),
 	    TEST(test_a_file_that_is_older_than_the_place_has_nothing_more),
