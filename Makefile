@@ -61,7 +61,7 @@ OBJS := $(SRCS:%.c=$(B)/%.o)
 TEST_LIB_SRCS := $(sort $(wildcard tests/lib/*.c))
 UNIT_SRCS     := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRCS     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-BENCH_SRCS    := $(sort $(wildcard tests/bench/*.c))
+BENCH_SRCS    := $(sort $(wildcard tests/bench/*.c tests/bench/*/*.c))
 # Programs that the suites run beside rowtail: writers, holders, and the like.
 HELPER_SRCS   := $(sort $(wildcard tests/helpers/*.c))
 UNIT    := $(UNIT_SRCS:tests/unit/%.c=$(B)/tests/%)
@@ -83,7 +83,7 @@ FAULT_CALLS := write pwrite read pread fsync fdatasync sync_file_range ftruncate
 	       fallocate posix_fallocate renameat linkat unlinkat open openat __openat_2 mkdirat
 comma := ,
 FUZZ    := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
-C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
+C_FILES := $(SRCS) $(HDRS) $(sort $(wildcard tests/*/*.c tests/*/*/*.c tests/*/*.h))
 
 # A library is linked when a source includes its header.
 uses = $(if $(shell grep -lE '^\# *include <$(1)' /dev/null $(SRCS) $(HDRS)),$(2))
@@ -115,7 +115,7 @@ PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
 # Libraries that rowtail is compared with; what needs them goes without.
 PIP_COMPARE := django-auditlog==3.4.1 sqlalchemy-continuum==2.0.0
 
-.PHONY: deps deps-demo deps-tools deps-deb deps-kafka deps-compare venv
+.PHONY: deps deps-demo deps-tools deps-deb deps-kafka deps-compare deps-peers venv
 deps:
 	@tests/tools/deps.sh $(DEB_TEST)
 	@$(MAKE) --no-print-directory venv
@@ -135,6 +135,10 @@ deps-kafka:
 deps-compare: venv
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$(PIP_COMPARE) || echo "audit: nothing to compare with"
+
+# What rowtail is compared with on the same work; what needs it is "not run" without.
+deps-peers: litestream
+	@tests/tools/deps.sh $(DEB_BUILD) python3 sqlite3
 
 VENV := build/venv
 venv: $(VENV)/packages
@@ -245,7 +249,7 @@ variant = $(MAKE) --no-print-directory $(parallel) VARIANT=$(1)
 # The compiler may use all cores, unless the caller has said how many.
 parallel = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: check test suites chaos chaos-go litestream s3 audit-verifier audit-witness kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench demo
+.PHONY: check test suites chaos chaos-go litestream s3 audit-verifier audit-witness kafka kafka-broker unit asan tsan valgrind fuzz fuzz-build fuzz-objects soak cover bench bench-peers demo
 check: deps
 	@$(MAKE) --no-print-directory $(parallel) test
 
@@ -368,6 +372,11 @@ bench: all bench-build
 	$(PYTHON) tests/bench/bench.py --rowtail $(B)/rowtail --tools $(B)/bench \
 		--runs $(BENCH_RUNS) $(BENCH)
 
+# Beside other ways to get changes out of SQLite; deps-peers fetches what they need.
+bench-peers: all bench-build
+	$(PYTHON) tests/bench/peers.py --rowtail $(B)/rowtail --tools $(B)/bench \
+		--runs $(BENCH_RUNS) $(BENCH)
+
 demo: deps-demo
 	@$(MAKE) --no-print-directory $(parallel) all
 	@tests/demo/demo.sh build/rowtail
@@ -470,6 +479,8 @@ help:
 	@echo 'make cover           line coverage of the tests'
 	@echo 'make bench           the table of figures: BENCH_RUNS=5, BENCH="--only NAME",'
 	@echo '                     BENCH=--quick'
+	@echo 'make bench-peers     rowtail beside triggers, the session extension, Litestream;'
+	@echo '                     deps-peers fetches what they need'
 	@echo 'make format format-check tidy layers gates'
 	@echo 'make docs            docs/options.md and man page from the table of properties; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='

@@ -2,12 +2,15 @@
 /*
  * tests/bench/latency.c -- how long from a commit to its line.
  *
- *     rowtail DATABASE | latency DATABASE [--rate 200] [--count 2000]
+ *     rowtail DATABASE | latency DATABASE [--rate 200] [--count 2000] [--changesets
+ * PIPE]
  *
  * One thread inserts rows into the table `latency`, each with the monotonic clock at
  * its INSERT; the other reads the lines and takes the clock when a line is complete. So
  * the time includes the commit itself. A little jitter keeps the writer from falling
- * into step with anybody's timer. Prints one line of JSON; exit 1 if a row is missing.
+ * into step with anybody's timer. With --changesets the writer tells what it changed
+ * (changesets.h), and what reads that makes the lines. Prints one line of JSON; exit 1
+ * if a row is missing.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/changesets.h"
+
 #define NS_PER_S      INT64_C(1000000000)
 #define READ_LEN      65536
 #define LINE_LEN      8192
@@ -30,7 +35,8 @@
 
 struct run {
 	const char *path;
-	int64_t rate; /* commits a second */
+	const char *changesets; /* a named pipe; NULL: none */
+	int64_t rate;           /* commits a second */
 	int64_t count;
 	int64_t *returned_ns; /* by id: when the commit had returned; 0 before */
 	int64_t *line_ns;     /* by id: when the line was complete; 0 if none came */
@@ -83,6 +89,7 @@ static void *write_rows(void *arg)
 	struct run *run = arg;
 	sqlite3 *db;
 	sqlite3_stmt *insert;
+	struct changesets *sets = NULL;
 	unsigned seed = 7;
 	int64_t step = NS_PER_S / run->rate;
 	int64_t next = now_ns();
@@ -94,11 +101,17 @@ static void *write_rows(void *arg)
 			       NULL) != SQLITE_OK) {
 		fail(run->path, sqlite3_errmsg(db));
 	}
+	if (run->changesets != NULL) {
+		sets = changesets_open(db, run->changesets);
+	}
 	for (int64_t id = 1; id <= run->count; id++) {
 		next += step;
 		sleep_until(next - step / 4 + rand_r(&seed) % (step / 2 + 1));
+		changesets_begin(sets);
 		insert_stamp(run, insert, id);
+		changesets_send(sets);
 	}
+	changesets_close(sets);
 	sqlite3_finalize(insert);
 	sqlite3_close(db);
 	return NULL;
@@ -203,6 +216,7 @@ static void parse_arguments(int argc, char **argv, struct run *run)
 	static const struct option options[] = {
 	    {"rate", required_argument, NULL, 'r'},
 	    {"count", required_argument, NULL, 'c'},
+	    {"changesets", required_argument, NULL, 's'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -214,6 +228,9 @@ static void parse_arguments(int argc, char **argv, struct run *run)
 			break;
 		case 'c':
 			run->count = strtoll(optarg, NULL, 10);
+			break;
+		case 's':
+			run->changesets = optarg;
 			break;
 		default:
 			exit(2);

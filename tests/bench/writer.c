@@ -11,6 +11,7 @@
  *     --txns N, --seconds S       how long (default 1 s)
  *     --think-us N                sleep between transactions (default none)
  *     --sync NORMAL|FULL|OFF      PRAGMA synchronous (default NORMAL)
+ *     --changesets PIPE           tell what each transaction changed (changesets.h)
  *
  * Written like any application with SQLite's defaults: prepared statements, automatic
  * checkpoints, busy_timeout 0. After SQLITE_BUSY it sleeps 1 ms, the first step of
@@ -28,6 +29,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "tests/lib/changesets.h"
 
 #define NS_PER_S      INT64_C(1000000000)
 #define WAL_LOOK_NS   INT64_C(5000000) /* between two looks at the WAL's size */
@@ -52,6 +55,7 @@ struct settings {
 	double seconds;
 	int64_t think_us;
 	const char *sync;
+	const char *changesets; /* a named pipe; NULL: none */
 };
 
 /* Times of transactions in nanoseconds; those over 4 s count as 4 s. */
@@ -64,6 +68,7 @@ struct times {
 struct writer {
 	struct settings settings;
 	sqlite3 *db;
+	struct changesets *changesets;
 	sqlite3_stmt *begin;
 	sqlite3_stmt *commit;
 	sqlite3_stmt *change;
@@ -302,7 +307,9 @@ static void measure(struct writer *w)
 	while (now < stop && (s->txns == 0 || (int64_t)w->times.count < s->txns)) {
 		int64_t before = now;
 
+		changesets_begin(w->changesets);
 		run_txn(w);
+		changesets_send(w->changesets);
 		now = now_ns();
 		times_add(&w->times, now - before);
 		look_at_wal(w, now);
@@ -373,6 +380,9 @@ static void writer_open(struct writer *w)
 	w->change =
 	    prepare(w, s->mode == MODE_UPDATE ? "UPDATE t SET qty=? WHERE id=?"
 					      : "INSERT INTO t VALUES(?,?,?,?,?)");
+	if (s->changesets != NULL) {
+		w->changesets = changesets_open(w->db, s->changesets);
+	}
 	if (s->mode == MODE_UPDATE && w->row_count == 0) {
 		fail("--mode update", "table t is empty");
 	}
@@ -385,6 +395,7 @@ static void writer_close(struct writer *w)
 	sqlite3_finalize(w->commit);
 	sqlite3_finalize(w->change);
 	sqlite3_free(w->wal_path);
+	changesets_close(w->changesets);
 	sqlite3_close(w->db);
 	free(w->times.ns);
 }
@@ -423,6 +434,7 @@ static void parse_arguments(int argc, char **argv, struct settings *s)
 	    {"seconds", required_argument, NULL, 's'},
 	    {"think-us", required_argument, NULL, 't'},
 	    {"sync", required_argument, NULL, 'y'},
+	    {"changesets", required_argument, NULL, 'c'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -452,6 +464,9 @@ static void parse_arguments(int argc, char **argv, struct settings *s)
 			break;
 		case 'y':
 			s->sync = optarg;
+			break;
+		case 'c':
+			s->changesets = optarg;
 			break;
 		default:
 			exit(2);

@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""rowtail beside the other ways to get changes out of SQLite, on the same work in one run.
+
+Writer, tables, rows and transactions are the same for each; in every round a writer that
+nobody follows goes first, and ratios are to that one. Figures are medians of the rounds.
+The writer has a core of its own; who follows shares the other one with a reader of its
+lines, whose CPU is not counted. A run in which other programs disturb is made again.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from bench import QUICK, machine_lines  # noqa: E402
+from figures import ROWTAIL_CORE, TABLE_ROWS, WRITER_CORE, Figures  # noqa: E402
+from peers import others, ways  # noqa: E402
+from processes import BenchError  # noqa: E402
+
+# (name, what the writer does, transactions, rows of each)
+KINDS = [("bulk", "inserts, 1000 a transaction", [], 1000, 1000),
+         ("one-row", "inserts, one a transaction", [], 200_000, 1),
+         ("update", "random updates, 100 a transaction", ["--mode", "update"], 3000, 100)]
+MASK = (1 << 64) - 1
+SEEN_LIMIT_S = 120
+SETTLE_S = 0.5
+RATE = 200
+
+
+def distinct_rows(txns, per_txn):
+    """How many rows change in writer.c's random updates: two of one row in a transaction
+    are one change to those who see only commits."""
+    random, total = 0x9E3779B97F4A7C15, 0
+    for _ in range(txns):
+        rows = set()
+        for _ in range(per_txn):
+            random ^= random << 13 & MASK
+            random ^= random >> 7
+            random ^= random << 17 & MASK
+            rows.add(random % TABLE_ROWS)
+        total += len(rows)
+    return total
+
+
+class Peers:
+    def __init__(self, base, scale, latency_s):
+        self.base = base
+        self.scale = scale
+        self.latency_s = latency_s
+        self.ways = [kind(base) for kind in ways.ALL]
+        self.kinds = [(name, text, words, max(1, txns // scale), per_txn)
+                      for name, text, words, txns, per_txn in KINDS]
+        self.expected = {name: txns * per_txn for name, _, _, txns, per_txn in self.kinds}
+        self.distinct = dict(self.expected)
+        for name, _, words, txns, per_txn in self.kinds:
+            if words:
+                self.distinct[name] = distinct_rows(txns, per_txn)
+
+    def alone(self, kind):
+        name, _, words, txns, per_txn = kind
+        path = self.base.fresh()
+        before = path.stat().st_size
+        wrote = self.base.write(path, *words, "--txns", txns, "--per-txn", per_txn)
+        return self._numbers(name, path, before, wrote, 0)
+
+    def followed(self, way, kind):
+        name, _, words, txns, per_txn = kind
+        path = self.base.fresh()
+        way.prepare(path)
+        program = way.follow(path, ROWTAIL_CORE)
+        try:
+            before = path.stat().st_size
+            beside = sum(ways.bytes_under(folder) for folder in way.elsewhere())
+            reader = self._reader(way, program, name)
+            cpu = program.usage.cpu_s()
+            wrote = self.base.write(path, *words, "--txns", txns, "--per-txn", per_txn,
+                                    *way.writer_arguments())
+            seen_s = self._all_seen_s(way, reader, name)
+            time.sleep(SETTLE_S)
+            wrote["wal_peak"] = max(wrote["wal_peak"], self._wal_bytes(path))
+            cpu = program.usage.cpu_s() - cpu
+        finally:
+            program.stop()
+        run = self._numbers(name, path, before, wrote, cpu)
+        beside = sum(ways.bytes_under(f) for f in way.elsewhere()) - beside
+        run["beside"] = max(0, beside) / self.expected[name]
+        run["lag_s"] = max(0.0, seen_s - wrote["end_ns"] / 1e9)
+        shutil.rmtree(way.folder, ignore_errors=True)
+        return run
+
+    @staticmethod
+    def _wal_bytes(path):
+        wal = path.with_name(path.name + "-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
+    def _reader(self, way, program, name):
+        if not way.has_lines:
+            return None
+        lines = (self.expected if way.tells_every_change else self.distinct)[name]
+        reader = self.base.tools.start("count_lines", "--lines", lines,
+                                       core=ROWTAIL_CORE, stdin=program.process.stdout)
+        program.process.stdout.close()
+        program.process.stdout = None
+        return reader
+
+    def _all_seen_s(self, way, reader, name):
+        """Monotonic time at which the last change was told."""
+        if reader is None:
+            return way.last_written_s()
+        try:
+            reader.wait(SEEN_LIMIT_S)
+        except subprocess.TimeoutExpired as late:
+            reader.kill()
+            raise BenchError(f"{way.name}: not all lines in {SEEN_LIMIT_S} s") from late
+        result = self.base.tools.result(reader)
+        lines = (self.expected if way.tells_every_change else self.distinct)[name]
+        if result["lines"] < lines:
+            raise BenchError(f"{way.name}: {result['lines']} of {lines} changes came")
+        return result["last_ns"] / 1e9
+
+    def _numbers(self, name, path, before, wrote, cpu):
+        rows = self.expected[name]
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        run = {"rows_s": wrote["rows_s"], "cpu_us": (cpu + wrote["cpu_s"]) / rows * 1e6,
+               "wal": wrote["wal_peak"], "busy": wrote["busy"] / wrote["commits"] * 1e6,
+               "grown": (path.stat().st_size - before) / rows}
+        self.base.remove(path)
+        return run
+
+    def latency(self, way):
+        path = self.base.fresh()
+        way.prepare(path)
+        program = way.follow(path)
+        try:
+            count = int(RATE * self.latency_s)
+            tool = self.base.tools.start(
+                "latency", path, "--rate", RATE, "--count", count,
+                *way.writer_arguments(), stdin=program.process.stdout
+                if way.has_lines else subprocess.DEVNULL)
+            result = self.base.tools.result(tool)
+            if not way.has_lines:
+                way.last_written_s()
+                result = self._late_latency(way, count)
+            elif tool.returncode != 0:
+                raise BenchError(f"{way.name}: {result['lines']} of {count} lines came")
+        finally:
+            program.stop()
+        self.base.remove(path)
+        shutil.rmtree(way.folder, ignore_errors=True)
+        return {"p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"]}
+
+    @staticmethod
+    def _late_latency(way, count):
+        times = sorted(way.latency_ms())
+        if len(times) != count:
+            raise BenchError(f"{way.name}: {len(times)} of {count} rows came")
+        return {"p50_ms": times[count // 2], "p99_ms": times[count * 99 // 100]}
+
+
+def gather(peers, rounds, tries):
+    """{(way's name, kind): [run, ...]}, "" is the writer alone; {way's name: why not};
+    how many runs were disturbed."""
+    runs, not_run, disturbed = {}, {}, []
+
+    def take(way, kind, make):
+        name = way.name if way else ""
+        if name in not_run:
+            return
+        try:
+            run, is_disturbed = others.measure(
+                make, lambda why: print(f"  {name or 'alone'} {kind}: {why}", flush=True),
+                tries)
+            disturbed.extend([name] if is_disturbed else [])
+        except ways.NotRun as why:
+            not_run[name] = str(why)
+            print(f"  {name}: not run: {why}", flush=True)
+            return
+        except BenchError as why:
+            print(f"  {name} {kind}: {why}", flush=True)
+            return
+        runs.setdefault((name, kind), []).append(run)
+        print(f"  {name or 'alone'} {kind}: "
+              + ", ".join(f"{k} {v:.4g}" for k, v in run.items()), flush=True)
+
+    for number in range(rounds):
+        order = peers.ways if number % 2 == 0 else peers.ways[::-1]
+        for kind in peers.kinds:
+            take(None, kind[0], lambda kind=kind: peers.alone(kind))
+            for way in order:
+                take(way, kind[0], lambda way=way, kind=kind: peers.followed(way, kind))
+        for way in order:
+            take(way, "latency", lambda way=way: peers.latency(way))
+    return runs, not_run, len(disturbed)
+
+
+def number_text(value):
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def print_table(peers, runs, not_run, rounds):
+    def median(name, kind, value):
+        found = runs.get((name, kind), [])
+        return statistics.median(r[value] for r in found) if len(found) * 2 > rounds \
+            else None
+
+    def ratio(name, kind, value):
+        """Of each round's figure to the writer's alone in that round."""
+        ours, alone = runs.get((name, kind), []), runs.get(("", kind), [])
+        if len(ours) * 2 <= rounds:
+            return None
+        if len(ours) != len(alone):
+            return median(name, kind, value) / median("", kind, value)
+        return statistics.median(o[value] / a[value] for o, a in zip(ours, alone))
+
+    def row(what, alone, cell):
+        cells = ["not run" if way.name in not_run else cell(way) or "-"
+                 for way in peers.ways]
+        print("| " + " | ".join([what, alone, *cells]) + " |")
+
+    def show(value, unit="", sign=""):
+        return "" if value is None else sign + number_text(value) + unit
+
+    print("\n| | writer alone | " + " | ".join(way.name for way in peers.ways) + " |")
+    print("|---" * (len(peers.ways) + 2) + "|")
+    for kind, text, *_ in peers.kinds:
+        row(f"the writer's rows/s: {text}",
+            show(median("", kind, "rows_s")),
+            lambda way: show(ratio(way.name, kind, "rows_s"), "×"))
+    for kind, text, *_ in peers.kinds:
+        row(f"CPU of a row, writer and follower: {text}",
+            show(median("", kind, "cpu_us"), " µs"),
+            lambda way: show(ratio(way.name, kind, "cpu_us"), "×"))
+    for value, text in [("p50_ms", "p50"), ("p99_ms", "p99")]:
+        row(f"commit to change seen, {RATE} commits/s: {text}", "",
+            lambda way: show(median(way.name, "latency", value), " ms"))
+    for kind, text, *_ in peers.kinds:
+        row(f"the last change seen after the writer's end: {text}", "",
+            lambda way: show(median(way.name, kind, "lag_s"), " s"))
+    for value, what in [("grown", "the database grows, a row"),
+                        ("beside", "files beside it grow, a row")]:
+        for kind, text, *_ in peers.kinds:
+            row(f"{what}: {text}",
+                show(median("", kind, value), " B") if value == "grown" else "",
+                lambda way: show(median(way.name, kind, value), " B"))
+    for kind, text, *_ in peers.kinds:
+        row(f"WAL peak: {text}", show(megabytes(median("", kind, "wal")), " MB"),
+            lambda way: show(megabytes(median(way.name, kind, "wal")), " MB"))
+    for kind, text, *_ in peers.kinds:
+        row(f"SQLITE_BUSY per million commits: {text}", show(median("", kind, "busy")),
+            lambda way: show(median(way.name, kind, "busy")))
+
+
+def megabytes(value):
+    return None if value is None else value / 1e6
+
+
+def print_settings(peers, not_run):
+    print("\nSQLite: journal_mode=WAL, synchronous=NORMAL, automatic checkpoints at 1000"
+          " pages, pages of 4096 bytes, busy_timeout 0; after SQLITE_BUSY the writer"
+          f" sleeps 1 ms. The table has {TABLE_ROWS:,} rows at the start.")
+    for way in peers.ways:
+        print(f"- {way.settings}")
+    if any(isinstance(way, ways.Litestream) for way in peers.ways) and not not_run:
+        print(f"- Litestream is {ways.litestream_version()}")
+    for name, why in [*ways.LEFT_OUT.items(), *not_run.items()]:
+        print(f"- {name}: not run: {why}.")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rowtail", default="build/rowtail")
+    parser.add_argument("--tools", default="build/release/bench")
+    parser.add_argument("--folder", default="build/bench", help="for the databases")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--latency-s", type=int, default=20)
+    parser.add_argument("--only", action="append", choices=[w.name for w in ways.ALL],
+                        help="these ways alone, may be repeated")
+    parser.add_argument("--quick", action="store_true",
+                        help="one short round, to see that it works")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends, too
+    folder = (pathlib.Path(options.folder) / "peers").resolve()
+    base = Figures(pathlib.Path(options.rowtail).resolve(),
+                   pathlib.Path(options.tools).resolve(), folder, QUICK)
+    header = list(machine_lines(base.rowtail))
+    rounds = 1 if options.quick else options.runs
+    began = time.monotonic()
+    base.prepare()
+    peers = Peers(base, 20 if options.quick else 1,
+                  2 if options.quick else options.latency_s)
+    if options.only:
+        peers.ways = [way for way in peers.ways if way.name in options.only]
+    runs, not_run, disturbed = gather(peers, rounds,
+                                      1 if options.quick else others.TRIES)
+    print("\n" + "\n".join(header))
+    print(f"Medians of {rounds} runs, {time.strftime('%Y-%m-%d')}, "
+          f"{(time.monotonic() - began) / 60:.0f} minutes.")
+    if disturbed:
+        print(f"Other programs disturbed {disturbed} runs.")
+    if options.quick or rounds < 3:
+        print("Shortened runs: not the figures of the table.")
+    print_table(peers, runs, not_run, rounds)
+    print_settings(peers, not_run)
+    shutil.rmtree(folder)
+    return 0 if len(runs) > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
