@@ -401,12 +401,15 @@ layers:
 	@$(PYTHON) tests/tools/layers.py
 	@$(PYTHON) tests/tools/sizes.py
 
-# What docs/options.md and the man page say of the properties, from their table.
+# What docs/options.md and the man page say of the properties, from their table; the
+# pictures of docs/performance.md, from its tables.
 docs: $(B)/helpers/property_docs
 	@$(PYTHON) tests/tools/property_docs.py $< write
+	@$(PYTHON) docs/figures.py write
 
 docs-check: $(B)/helpers/property_docs
 	@$(PYTHON) tests/tools/property_docs.py $< check
+	@$(PYTHON) docs/figures.py check
 	@$(PYTHON) tests/tools/doc_links.py
 
 # Plants one violation for each gate in a copy of the tree and expects it to be found.
@@ -482,6 +485,7 @@ help:
 	@echo 'make bench-peers     rowtail beside triggers, the session extension, Litestream;'
 	@echo '                     deps-peers fetches what they need'
 	@echo 'make format format-check tidy layers gates'
-	@echo 'make docs            docs/options.md and man page from the table of properties; docs-check'
+	@echo 'make docs            docs/options.md and man page from the table of properties, and'
+	@echo '                     pictures from the tables of docs/performance.md; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
 	@echo 'make deb dist clean    a Debian package (dpkg-dev, debhelper), a tar file'
