@@ -105,7 +105,7 @@ DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev 
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd logrotate
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
-	     man-db util-linux
+	     man-db mandoc groff-base util-linux
 DEB_DEB   := $(DEB_BUILD) make git sqlite3 build-essential dpkg-dev debhelper lintian
 # Real servers to judge the Kafka sink with.
 DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
@@ -401,14 +401,14 @@ layers:
 	@$(PYTHON) tests/tools/layers.py
 	@$(PYTHON) tests/tools/sizes.py
 
-# What docs/options.md and the man page say of the properties, from their table; the
-# pictures of docs/performance.md, from its tables.
-docs: $(B)/helpers/property_docs
-	@$(PYTHON) tests/tools/property_docs.py $< write
+# What docs/options.md and the man pages say of properties, options and commands, from
+# their tables; the pictures of docs/performance.md, from its tables.
+docs: $(B)/helpers/manual
+	@$(PYTHON) tests/tools/manual.py $< write
 	@$(PYTHON) docs/figures.py write
 
-docs-check: $(B)/helpers/property_docs
-	@$(PYTHON) tests/tools/property_docs.py $< check
+docs-check: $(B)/helpers/manual
+	@$(PYTHON) tests/tools/manual.py $< check lint
 	@$(PYTHON) docs/figures.py check
 	@$(PYTHON) tests/tools/doc_links.py
 
@@ -423,14 +423,22 @@ BINDIR := $(DESTDIR)$(PREFIX)/bin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+MAN_PAGES := $(sort $(wildcard docs/*.1))
+# Commands that have no page of their own, and the page that has them.
+MAN_LINKS := restore=archive sql=archive events=archive verify=status
+page_of = rowtail-$(lastword $(subst =, ,$(1))).1
+name_of = rowtail-$(firstword $(subst =, ,$(1))).1
 install: all completions
 	install -D -m 755 $(B)/rowtail $(BINDIR)/rowtail
-	install -D -m 644 docs/rowtail.1 $(MANDIR)/rowtail.1
+	install -d $(MANDIR)
+	install -m 644 $(MAN_PAGES) $(MANDIR)
+	$(foreach link,$(MAN_LINKS),ln -sf $(call page_of,$(link)) $(MANDIR)/$(call name_of,$(link)) &&) true
 	install -D -m 644 $(B)/completions.bash $(BASHDIR)/rowtail
 	install -D -m 644 $(B)/completions.zsh $(ZSHDIR)/_rowtail
 
 uninstall:
-	rm -f $(BINDIR)/rowtail $(MANDIR)/rowtail.1 $(BASHDIR)/rowtail $(ZSHDIR)/_rowtail
+	rm -f $(BINDIR)/rowtail $(BASHDIR)/rowtail $(ZSHDIR)/_rowtail \
+		$(addprefix $(MANDIR)/,$(notdir $(MAN_PAGES)) $(foreach link,$(MAN_LINKS),$(call name_of,$(link))))
 
 # What a shell offers, from the tables of options, commands, sinks and properties.
 completions: $(B)/completions.bash $(B)/completions.zsh
@@ -485,7 +493,7 @@ help:
 	@echo 'make bench-peers     rowtail beside triggers, the session extension, Litestream;'
 	@echo '                     deps-peers fetches what they need'
 	@echo 'make format format-check tidy layers gates'
-	@echo 'make docs            docs/options.md and man page from the table of properties, and'
+	@echo 'make docs            docs/options.md and man pages from the tables in src/, and'
 	@echo '                     pictures from the tables of docs/performance.md; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
 	@echo 'make deb dist clean    a Debian package (dpkg-dev, debhelper), a tar file'

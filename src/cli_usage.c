@@ -5,7 +5,9 @@
 
 #include "src/cli.h"
 #include "src/command_table.h"
+#include "src/config/help_text.h"
 #include "src/config/property_help.h"
+#include "src/option_help.h"
 
 static const char usage_first[] = "Usage: rowtail DATABASE [OPTION]...\n"
 				  "       rowtail --config FILE [OPTION]...\n";
@@ -14,65 +16,9 @@ static const char usage_head[] =
     "\n"
     "Print a JSON event for each row that is inserted, updated or deleted in\n"
     "a SQLite database in WAL mode, from now on, in Debezium's format.\n"
-    "\n"
-    "  --snapshot          print the rows that are there first, then follow\n"
-    "  --state DIR         remember the position there; a later run goes on from\n"
-    "                      it, whatever happened meanwhile\n"
-    "  --wait              wait for a database that is not there, or not in WAL\n"
-    "                      mode yet\n"
-    "  --once              with --state or --snapshot: exit after what is\n"
-    "                      committed by now\n";
+    "\n";
 
-static const char usage_options[] =
-    "  --archive ARCHIVE   with --state: write the history of the database there,\n"
-    "                      too, for rowtail restore: a path, or s3://BUCKET/PREFIX\n"
-    "  --accept-gap        with --to audit: go on behind a log that was altered or\n"
-    "                      shortened, or is another's, and tell of it in the log\n"
-    "  --lines=value       a line is the event's value; the default\n"
-    "  --lines=record      a line is {\"topic\",\"key\",\"value\",\"headers\"}\n"
-    "  --lines=flat        a line is the row, with __deleted and __table\n"
-    "  -D KEY=VALUE        set a property; may be repeated\n"
-    "  --config FILE       read properties from a Java-style .properties file\n"
-    "  --quiet             of messages on stderr only warnings, errors and\n"
-    "                      the line \"rowtail: following\"\n"
-    "  --verbose           more messages on stderr\n"
-    "  --log-format=FORMAT of messages on stderr: text (default) or json\n"
-    "  --json              of status, archive list and audit verify, history and\n"
-    "                      report: print one JSON object\n"
-    "  --format=FORMAT     of sql: json (default, an object a line), csv or table\n"
-    "                      (default on a terminal)\n"
-    "  --at WHEN           of restore and sql: latest (default), first, txid:HEX,\n"
-    "                      lsn:N, a time like 2026-11-28T10:00:00Z, or -10m, -2h,\n"
-    "                      -3d; of audit history: a time, the row as it was then\n"
-    "  --key KEYS          of audit verify: the key that you kept, or all of them,\n"
-    "                      as audit key prints them\n"
-    "  --checkpoint FILE   of audit verify: a copy of PATH.checkpoint that you kept;\n"
-    "                      may be repeated\n"
-    "  --database DATABASE of audit verify: has it the rows that the log tells of?\n"
-    "  --table, --by, --op, --column, --value X, --no-context\n"
-    "                      of audit report: lines of that table, that somebody is\n"
-    "                      named in, of that op, that changed that column, that\n"
-    "                      have that value anywhere, that nobody is named in\n"
-    "  --since TIME        of audit report: from then on; --until TIME: up to then\n"
-    "  --csv               of audit report: as CSV\n"
-    "  --table T --key K, --seq N[-M],…\n"
-    "                      of audit redact: lines of that row, or of these numbers;\n"
-    "                      --by WHO and --why TEXT: what the log is to say of it\n"
-    "  --table PATTERN     of signal: tables whose names match; may be repeated\n"
-    "  --where SQL         of signal: rows that this is true of, alone\n"
-    "  --type=TYPE         of signal: incremental (default) or blocking\n"
-    "  --id ID             of signal: what it is called in messages and logs\n"
-    "  --dry-run           of archive prune: say what would be removed\n"
-    "  --from WHEN         of events: what happened after that state; first is the\n"
-    "                      default; of audit consistency: lines of an older head\n"
-    "  --until WHEN        of events: up to that state (default: latest); --to WHEN\n"
-    "                      is the same\n"
-    "  --follow            of events: wait for more at the end\n"
-    "  --sql               of diff: print one transaction of SQL instead of events\n"
-    "  -h, --help          print this text\n"
-    "  --version           print the version\n"
-    "\n"
-    "Commands on a state directory:\n";
+static const char usage_commands[] = "\nCommands on a state directory:\n";
 
 static const char usage_archive[] =
     "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that --archive or\n"
@@ -132,25 +78,80 @@ static void add_commands(struct buffer *out, bool take_words)
 	const struct command *command;
 
 	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
-		if ((command->words > 0 || command->takes_archive) == take_words) {
+		bool on_state = !command->takes_archive &&
+				(command->words == 0 || command->takes_signal);
+
+		if (on_state != take_words) {
 			add_entry(out, command->name, NULL, command->help);
+		}
+	}
+}
+
+static void add_sinks(struct buffer *out)
+{
+	const struct sink_kind *kind;
+	char option[64];
+
+	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
+		(void)snprintf(option, sizeof option, "--to %s", kind->scheme);
+		add_entry(out, option, kind->target, kind->help);
+	}
+}
+
+/* "of status: print metrics": what it goes with, what it does. */
+static void add_option_text(struct buffer *out, const struct option_help *option)
+{
+	if (option->of) {
+		buffer_add_str(out, "of ");
+		option_help_add_of(out, option);
+		buffer_add_str(out, ": ");
+	}
+	buffer_add_str(out, option->text);
+	buffer_add_str(out, option->may_repeat ? "; may be repeated" : "");
+	buffer_add_char(out, '\0');
+}
+
+static void add_option(struct buffer *out, const struct option_help *option)
+{
+	size_t column = out->len;
+	struct buffer text;
+
+	buffer_add_str(out, strcmp(option->name, "help") == 0 ? "  -h, " : "  ");
+	option_help_add_name(out, option);
+	column = out->len - column;
+	if (column >= HELP_COLUMN) {
+		buffer_add_char(out, '\n');
+		column = 0;
+	}
+	buffer_init(&text);
+	add_option_text(&text, option);
+	if (buffer_ok(&text)) {
+		help_add_wrapped(out, text.bytes, column, HELP_COLUMN);
+	}
+	out->failed |= !buffer_ok(&text);
+	buffer_clear(&text);
+}
+
+static void add_options(struct buffer *out)
+{
+	const struct option_help *option;
+
+	for (size_t i = 0; (option = option_help_at(i)) != NULL; i++) {
+		if (strcmp(option->name, "to") == 0) {
+			add_sinks(out);
+		} else {
+			add_option(out, option);
 		}
 	}
 }
 
 void cli_add_usage(struct buffer *out)
 {
-	const struct sink_kind *kind;
-	char option[64];
-
 	buffer_add_str(out, usage_first);
 	add_synopses(out);
 	buffer_add_str(out, usage_head);
-	for (size_t i = 0; (kind = sink_table_at(i)) != NULL; i++) {
-		(void)snprintf(option, sizeof option, "--to %s", kind->scheme);
-		add_entry(out, option, kind->target, kind->help);
-	}
-	buffer_add_str(out, usage_options);
+	add_options(out);
+	buffer_add_str(out, usage_commands);
 	add_commands(out, false);
 	buffer_add_str(out, usage_archive);
 	add_commands(out, true);

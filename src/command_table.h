@@ -21,8 +21,11 @@
 struct command {
 	const char *name;  /* the first word that is no option */
 	const char *usage; /* what follows it in --help: "--state DIR DATABASE" */
-	const char *help;  /* of --help: lines of at most 57 characters and "\n" */
-	unsigned words;    /* that follow it, exactly; 0: it takes a state directory */
+	/* The same for the man pages: each way to call it, up to NULL. One that begins
+	 * with a small letter is an action of the command. */
+	const char *const *forms;
+	const char *help; /* of --help: lines of at most 57 characters and "\n" */
+	unsigned words;   /* that follow it, exactly; 0: it takes a state directory */
 	unsigned least_words; /* where fewer will do; 0: it takes all */
 	bool takes_database;  /* one, always; else none */
 	bool takes_json;      /* --json: it prints one JSON object */

@@ -276,7 +276,7 @@ static enum status verify_files(const struct archive *a, struct verified *v,
 			v->bytes += file->size;
 		} else if (is_damage(a, status)) {
 			v->damaged++;
-			log_warn("%s", err->text);
+			log_line(LOG_WARN, "%s", err->text);
 		} else {
 			return status;
 		}
@@ -291,7 +291,7 @@ static void say_gaps(const struct archive *a, struct verified *v)
 
 	while (next_gap(a, &from, &gap)) {
 		v->gaps++;
-		log_warn("files are missing between %s and %s",
+		log_line(LOG_WARN, "files are missing between %s and %s",
 			 gap.before ? archive_name(gap.before).text : "the beginning",
 			 archive_name(gap.after).text);
 	}
@@ -426,11 +426,15 @@ static enum status run(const struct config *config, struct error *err)
 	return run_verify(config, err);
 }
 
+static const char *const forms[] = {"list ARCHIVE", "verify ARCHIVE", "prune ARCHIVE",
+				    "compact ARCHIVE", NULL};
+
 const struct command archive_command = {
     .name = "archive",
     .usage = "list|verify|prune|compact ARCHIVE [OPTION]...",
-    .help = "list its files and the states that it has; read and\n"
-	    "verify all of them; remove what is past its time;\n"
+    .forms = forms,
+    .help = "list an archive's files and the states that it has; read\n"
+	    "and verify all of them; remove what is past its time;\n"
 	    "merge what is due\n",
     .words = 2,
     .takes_json = true,

@@ -134,7 +134,7 @@ static enum status run_printing(const struct config *config,
 /* Options that an action may have been given. */
 enum given {
 	GIVEN_JSON = 1,
-	GIVEN_KEPT = 2, /* --key and --checkpoint */
+	GIVEN_KEY = 2,
 	GIVEN_AT = 4,
 	GIVEN_FROM = 8,
 	GIVEN_UNTIL = 16,
@@ -143,6 +143,7 @@ enum given {
 	GIVEN_TABLE = 128,  /* --table and --by, also of redact */
 	GIVEN_REDACT = 256, /* --seq and --why */
 	GIVEN_STATE = 512,
+	GIVEN_CHECKPOINT = 1024,
 };
 
 static const struct {
@@ -150,7 +151,8 @@ static const struct {
 	const char *name;
 } options[] = {
     {GIVEN_JSON, "--json"},
-    {GIVEN_KEPT, "--key and --checkpoint"},
+    {GIVEN_KEY, "--key"},
+    {GIVEN_CHECKPOINT, "--checkpoint"},
     {GIVEN_AT, "--at"},
     {GIVEN_DATABASE, "--database"},
     {GIVEN_FROM, "--from"},
@@ -167,8 +169,8 @@ static unsigned given_options(const struct config *config)
 	bool filters =
 	    r->op || r->column || r->since || r->value || r->no_context || r->csv;
 
-	return (config->json ? GIVEN_JSON : 0u) |
-	       (config->audit_key || config->checkpoint_count > 0 ? GIVEN_KEPT : 0u) |
+	return (config->json ? GIVEN_JSON : 0u) | (config->audit_key ? GIVEN_KEY : 0u) |
+	       (config->checkpoint_count > 0 ? GIVEN_CHECKPOINT : 0u) |
 	       (config->at ? GIVEN_AT : 0u) | (config->from ? GIVEN_FROM : 0u) |
 	       (config->until ? GIVEN_UNTIL : 0u) | (filters ? GIVEN_FILTERS : 0u) |
 	       (config->audit_database ? GIVEN_DATABASE : 0u) |
@@ -197,12 +199,13 @@ static const struct action {
 	unsigned takes; /* enum given */
 	enum status (*run)(const struct config *config, struct error *err);
 } actions[] = {
-    {"verify", "", 0, GIVEN_JSON | GIVEN_KEPT | GIVEN_DATABASE | GIVEN_UNTIL,
+    {"verify", "", 0,
+     GIVEN_JSON | GIVEN_KEY | GIVEN_CHECKPOINT | GIVEN_DATABASE | GIVEN_UNTIL,
      audit_verify_run},
     {"history", " TABLE KEY", 2, GIVEN_JSON | GIVEN_AT, audit_history_run},
     {"report", "", 0, GIVEN_JSON | GIVEN_UNTIL | GIVEN_FILTERS | GIVEN_TABLE,
      audit_report_run},
-    {"redact", "", 0, GIVEN_KEPT | GIVEN_TABLE | GIVEN_REDACT | GIVEN_STATE,
+    {"redact", "", 0, GIVEN_KEY | GIVEN_TABLE | GIVEN_REDACT | GIVEN_STATE,
      audit_redact_run},
     {"prove", " N", 1, 0, audit_prove_run},
     {"consistency", " --from SIZE", 0, GIVEN_FROM, audit_consistency_run},
@@ -247,14 +250,25 @@ static enum status run(const struct config *config, struct error *err)
 			 config->words[0]);
 }
 
+static const char *const forms[] = {"verify PATH",
+				    "history PATH TABLE KEY",
+				    "report PATH",
+				    "redact PATH",
+				    "prove PATH N",
+				    "consistency PATH",
+				    "key PATH",
+				    "cat PATH",
+				    NULL};
+
 const struct command audit_command = {
     .name = "audit",
     .usage = "ACTION PATH [TABLE KEY | N] [OPTION]...",
-    .help = "verify: is an audit log what was written? history PATH\n"
-	    "TABLE KEY: what became of a row; report: who did what;\n"
-	    "prove PATH N: a proof of one line; consistency: one for\n"
-	    "a witness; key: who signs it (keep it elsewhere); cat:\n"
-	    "its lines; redact: take lines out, and say so\n",
+    .forms = forms,
+    .help = "ask an audit log: verify: is it what was written?\n"
+	    "history PATH TABLE KEY: what became of a row; report: who\n"
+	    "did what; prove PATH N: a proof of one line; consistency:\n"
+	    "one for a witness; key: who signs it (keep it elsewhere);\n"
+	    "cat: its lines; redact: take lines out, and say so\n",
     .words = 4,
     .least_words = 2,
     .takes_json = true,

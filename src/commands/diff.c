@@ -235,9 +235,12 @@ static enum status run(const struct config *config, struct error *err)
 		   : status;
 }
 
+static const char *const forms[] = {"OLD.db NEW.db", "SOURCE FROM TO", NULL};
+
 const struct command diff_command = {
     .name = "diff",
     .usage = "OLD.db NEW.db | SOURCE FROM TO [--sql] [OPTION]...",
+    .forms = forms,
     .help = "print the events, or the SQL, that make NEW.db of OLD.db,\n"
 	    "or the state at TO of that at FROM (as --at has them),\n"
 	    "of an archive or a state directory\n",

@@ -8,9 +8,12 @@
 #include "src/command_table.h"
 #include "src/follow.h"
 
+static const char *const forms[] = {"ARCHIVE", NULL};
+
 const struct command events_command = {
     .name = "events",
     .usage = "ARCHIVE [--from WHEN] [--until WHEN|--follow] [OPTION]...",
+    .forms = forms,
     .help = "print the changes between two states, with all options\n"
 	    "and sinks that there are for a database\n",
     .takes_archive = true,

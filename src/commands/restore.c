@@ -131,9 +131,12 @@ static enum status run(const struct config *config, struct error *err)
 	return status;
 }
 
+static const char *const forms[] = {"ARCHIVE OUT", NULL};
+
 const struct command restore_command = {
     .name = "restore",
     .usage = "ARCHIVE OUT [--at WHEN]",
+    .forms = forms,
     .help = "write the database as it was to OUT, which must not exist\n",
     .words = 2,
     .takes_at = true,

@@ -365,12 +365,14 @@ static enum status run(const struct config *config, struct error *err)
 	return status;
 }
 
+static const char *const forms[] = {"--state DIR TYPE [MESSAGE]", NULL};
+
 const struct command signal_command = {
     .name = "signal",
     .usage = "--state DIR TYPE [MESSAGE] [--table PATTERN]...",
-    .help = "ask the rowtail that runs with it: execute-snapshot,\n"
-	    "stop-snapshot, pause-snapshot, resume-snapshot, or log\n"
-	    "with a message\n",
+    .forms = forms,
+    .help = "ask a rowtail that runs: execute-snapshot, stop-snapshot,\n"
+	    "pause-snapshot, resume-snapshot, or log with a message\n",
     .words = 2,
     .least_words = 1,
     .takes_state = true,

@@ -384,9 +384,12 @@ static enum status run(const struct config *config, struct error *err)
 		   : status;
 }
 
+static const char *const forms[] = {"SOURCE STATEMENT", NULL};
+
 const struct command sql_command = {
     .name = "sql",
     .usage = "SOURCE SQL [--at WHEN] [--format=json|csv|table]",
+    .forms = forms,
     .help = "print the rows of a query on the database as it was;\n"
 	    "SOURCE is an archive, a state directory or a database\n",
     .words = 2,

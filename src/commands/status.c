@@ -138,13 +138,15 @@ static enum status run(const struct config *config, struct error *err)
 	return status;
 }
 
+static const char *const forms[] = {"DATABASE|--state DIR", NULL};
+
 const struct command status_command = {
     .name = "status",
     .usage = "DATABASE|--state DIR [--json]",
-    .help = "print its position, lag, sizes and health, also in use,\n"
-	    "and what the database has that is not captured;\n"
-	    "--prometheus: as metrics; --check [--max-lag 10s]\n"
-	    "[--max-bytes N]: exit 0 if all is well, 1 if not\n",
+    .forms = forms,
+    .help = "print position, lag, sizes and health of a state\n"
+	    "directory, also in use, and what the database has that\n"
+	    "is not captured; --check: exit 0 if all is well\n",
     .takes_json = true,
     .takes_check = true,
     .run = run,

@@ -492,10 +492,14 @@ static enum status run(const struct config *config, struct error *err)
 	return status;
 }
 
+static const char *const forms[] = {"--state DIR DATABASE", NULL};
+
 const struct command verify_command = {
     .name = "verify",
     .usage = "--state DIR DATABASE",
-    .help = "compare it with the database, page by page\n",
+    .forms = forms,
+    .help = "compare the copy of the database that a state directory\n"
+	    "has with the database, page by page\n",
     .takes_database = true,
     .run = run,
 };

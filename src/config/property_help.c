@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/config/help_text.h"
 #include "src/config/property_table.h"
 
-#define TEXT_COLUMN  32 /* of --help */
-#define LINE_COLUMNS 79
-#define MDOC_COLUMNS 78
+#define TEXT_COLUMN 32 /* of --help */
 
 static const char *name_of(const struct property *property)
 {
@@ -22,62 +21,12 @@ static const char *fallback_of(const struct property *property)
 	return property->shown_fallback ? property->shown_fallback : property->fallback;
 }
 
-/* Characters of UTF-8, not bytes. */
-static size_t columns(const char *text, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		n += ((unsigned char)text[i] & 0xC0) != 0x80;
-	}
-	return n;
-}
-
 /* ---- --help ---- */
-
-static void add_blanks(struct buffer *out, size_t count)
-{
-	while (count-- > 0) {
-		buffer_add_char(out, ' ');
-	}
-}
-
-/* `text` from column TEXT_COLUMN on, where the line has come to `column`; backquotes
- * are left out. */
-static void add_wrapped(struct buffer *out, const char *text, size_t column)
-{
-	while (*text) {
-		size_t len = strcspn(text, " ");
-		bool is_first = column <= TEXT_COLUMN;
-
-		if (column + !is_first + columns(text, len) > LINE_COLUMNS) {
-			buffer_add_char(out, '\n');
-			column = 0;
-			is_first = true;
-		}
-		if (is_first) {
-			add_blanks(out, TEXT_COLUMN - column);
-			column = TEXT_COLUMN;
-		} else {
-			buffer_add_char(out, ' ');
-			column++;
-		}
-		for (size_t i = 0; i < len; i++) {
-			if (text[i] != '`') {
-				buffer_add_char(out, text[i]);
-			}
-		}
-		column += columns(text, len);
-		text += len;
-		text += strspn(text, " ");
-	}
-	buffer_add_char(out, '\n');
-}
 
 static void add_line(struct buffer *out, const struct property *property)
 {
 	const char *name = name_of(property);
-	size_t column = 2 + columns(name, strlen(name));
+	size_t column = 2 + help_columns(name, strlen(name));
 	struct buffer text;
 
 	buffer_add_str(out, "  ");
@@ -95,7 +44,7 @@ static void add_line(struct buffer *out, const struct property *property)
 	}
 	buffer_add_char(&text, '\0');
 	if (buffer_ok(&text)) {
-		add_wrapped(out, text.bytes, column);
+		help_add_wrapped(out, text.bytes, column, TEXT_COLUMN);
 	}
 	out->failed |= !buffer_ok(&text);
 	buffer_clear(&text);
@@ -169,70 +118,6 @@ void property_help_add_markdown(struct buffer *out)
 
 /* ---- the man page ---- */
 
-/* A word as roff reads it: bold between backquotes. Where the line begins, a word that
- * is a request to roff is told to be none. */
-static void add_roff(struct buffer *out, const char *text, size_t len, bool *is_bold)
-{
-	if (len > 0 && (text[0] == '.' || text[0] == '\'')) {
-		buffer_add_str(out, "\\&");
-	}
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '`') {
-			*is_bold = !*is_bold;
-			buffer_add_str(out, *is_bold ? "\\fB" : "\\fR");
-		} else if (text[i] == '\\') {
-			buffer_add_str(out, "\\e");
-		} else if (text[i] == '-' && *is_bold) {
-			buffer_add_str(out, "\\-");
-		} else {
-			buffer_add_char(out, text[i]);
-		}
-	}
-}
-
-static void add_roff_text(struct buffer *out, const char *text)
-{
-	bool is_bold = false;
-	size_t column = 0;
-
-	while (*text) {
-		size_t len = strcspn(text, " ");
-
-		if (column > 0 && column + 1 + len > MDOC_COLUMNS) {
-			buffer_add_char(out, '\n');
-			column = 0;
-		} else if (column > 0) {
-			buffer_add_char(out, ' ');
-			column++;
-		}
-		add_roff(out, text, len, &is_bold);
-		column += len;
-		text += len;
-		text += strspn(text, " ");
-	}
-	buffer_add_char(out, '\n');
-}
-
-/* As a sentence: its first letter is a capital one, unless it begins with a word to be
- * typed, and it ends with a full stop. */
-static void add_sentence(struct buffer *out, const char *text)
-{
-	struct buffer b;
-
-	buffer_init(&b);
-	buffer_add_str(&b, text);
-	buffer_add_str(&b, ".");
-	buffer_add_char(&b, '\0');
-	if (buffer_ok(&b)) {
-		if (b.bytes[0] >= 'a' && b.bytes[0] <= 'z') {
-			b.bytes[0] = (char)(b.bytes[0] - 'a' + 'A');
-		}
-		add_roff_text(out, b.bytes);
-	}
-	out->failed |= !buffer_ok(&b);
-	buffer_clear(&b);
-}
-
 static int by_name(const void *a, const void *b)
 {
 	const struct property *const *one = a;
@@ -246,21 +131,21 @@ static void add_item(struct buffer *out, const struct property *property)
 	buffer_add_str(out, ".It Cm ");
 	buffer_add_str(out, name_of(property));
 	buffer_add_char(out, '\n');
-	add_sentence(out, property->text);
+	help_add_sentence(out, property->text);
 	if (property->more) {
-		add_sentence(out, property->more);
+		help_add_sentence(out, property->more);
 	}
 	if (fallback_of(property)) {
 		bool is_bold = false;
 
 		buffer_add_str(out, "Default: ");
 		if (!property->shown_fallback) {
-			add_roff(out, "`", 1, &is_bold);
+			help_add_roff(out, "`", 1, &is_bold);
 		}
-		add_roff(out, fallback_of(property), strlen(fallback_of(property)),
-			 &is_bold);
+		help_add_roff(out, fallback_of(property), strlen(fallback_of(property)),
+			      &is_bold);
 		if (is_bold) {
-			add_roff(out, "`", 1, &is_bold);
+			help_add_roff(out, "`", 1, &is_bold);
 		}
 		buffer_add_str(out, ".\n");
 	}

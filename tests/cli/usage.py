@@ -30,10 +30,10 @@ def test_help_is_printed_on_stdout(box):
     expect(result.err == b"", "%s", result)
 
 
-def test_documents_say_of_the_properties_what_their_table_says(box):
+def test_documents_say_what_the_tables_of_options_and_properties_say(box):
     root = pathlib.Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, str(root / "tests/tools/property_docs.py"),
-                           box.options.helpers + "/property_docs", "check"],
+    done = subprocess.run([sys.executable, str(root / "tests/tools/manual.py"),
+                           box.options.helpers + "/manual", "check"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     expect(done.returncode == 0, "%s", done.stdout.decode())
 

@@ -24,7 +24,8 @@ else
 	program=$root/usr/bin/rowtail
 	shared=$root/usr/share
 fi
-for part in man/man1/rowtail.1.gz doc/rowtail/changelog.gz \
+for part in man/man1/rowtail.1.gz man/man1/rowtail-audit.1.gz \
+	man/man1/rowtail-restore.1.gz doc/rowtail/changelog.gz \
 	doc/rowtail/examples/rowtail.service bash-completion/completions/rowtail \
 	zsh/vendor-completions/_rowtail; do
 	[ -s "$shared/$part" ] || { echo "deb: $part is missing"; exit 1; }

@@ -120,6 +120,13 @@ gate "docs: a default that docs/options.md does not have" gcc \
 	"make B=build/gate docs-check" \
 	"sed -i 's/.fallback = \"declared\"/.fallback = \"affinity\"/' \
 		src/config/property_table.c"
+gate "docs: an option that the man pages do not have" gcc \
+	"make B=build/gate docs-check" \
+	"sed -i 's/.name = \"dry-run\",/.name = \"dry-run\", .argument = \"N\",/' \
+		src/option_help.c"
+gate "docs: a man page that is no sound mdoc" mandoc \
+	"make B=build/gate docs-check" \
+	"sed -i '/^.Sh FILES/a .Bl -tag' docs/rowtail-diff.1"
 gate "docs: a link that leads nowhere" gcc \
 	"make B=build/gate docs-check" \
 	"sed -i 's,docs/limits.md),docs/limit.md),' README.md"
