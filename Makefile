@@ -109,6 +109,8 @@ DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 DEB_DEB   := $(DEB_BUILD) make git sqlite3 build-essential dpkg-dev debhelper lintian
 # Real servers to judge the Kafka sink with.
 DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
+# Debezium and its database, for scale.
+DEB_PEERS := openjdk-17-jre-headless maven postgresql
 # SQLite of another version and build, and programs of others that use SQLite.
 PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
 	     django==5.2.19 sqlalchemy==2.1.9
@@ -138,7 +140,10 @@ deps-compare: venv
 
 # What rowtail is compared with on the same work; what needs it is "not run" without.
 deps-peers: litestream
-	@tests/tools/deps.sh $(DEB_BUILD) python3 sqlite3
+	@tests/tools/deps.sh $(DEB_BUILD) python3 sqlite3 $(DEB_PEERS)
+	@timeout 400 mvn -B -q -f tests/bench/peers/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/peers/jars || \
+		echo "peers: no Debezium (is Maven's registry in reach?)"
 
 VENV := build/venv
 venv: $(VENV)/packages

@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from bench import QUICK, machine_lines  # noqa: E402
 from figures import ROWTAIL_CORE, TABLE_ROWS, WRITER_CORE, Figures  # noqa: E402
 from peers import others, ways  # noqa: E402
+from peers.debezium import Debezium  # noqa: E402
 from processes import BenchError  # noqa: E402
 
 # (name, what the writer does, transactions, rows of each)
@@ -35,6 +36,8 @@ MASK = (1 << 64) - 1
 SEEN_LIMIT_S = 120
 SETTLE_S = 0.5
 RATE = 200
+DEBEZIUM = "Debezium"
+DEBEZIUM_POLL_MS = [500, 10]  # poll.interval.ms: its default, and one for short lags
 
 
 def distinct_rows(txns, per_txn):
@@ -58,6 +61,7 @@ class Peers:
         self.scale = scale
         self.latency_s = latency_s
         self.ways = [kind(base) for kind in ways.ALL]
+        self.has_debezium = True
         self.kinds = [(name, text, words, max(1, txns // scale), per_txn)
                       for name, text, words, txns, per_txn in KINDS]
         self.expected = {name: txns * per_txn for name, _, _, txns, per_txn in self.kinds}
@@ -94,6 +98,7 @@ class Peers:
         run = self._numbers(name, path, before, wrote, cpu)
         beside = sum(ways.bytes_under(f) for f in way.elsewhere()) - beside
         run["beside"] = max(0, beside) / self.expected[name]
+        run["follower_us"] = cpu / self.expected[name] * 1e6
         run["lag_s"] = max(0.0, seen_s - wrote["end_ns"] / 1e9)
         shutil.rmtree(way.folder, ignore_errors=True)
         return run
@@ -160,6 +165,9 @@ class Peers:
         shutil.rmtree(way.folder, ignore_errors=True)
         return {"p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"]}
 
+    def debezium(self, poll_ms):
+        return Debezium().run(self.expected["bulk"], self.latency_s, poll_ms)
+
     @staticmethod
     def _late_latency(way, count):
         times = sorted(way.latency_ms())
@@ -173,8 +181,7 @@ def gather(peers, rounds, tries):
     how many runs were disturbed."""
     runs, not_run, disturbed = {}, {}, []
 
-    def take(way, kind, make):
-        name = way.name if way else ""
+    def take(name, kind, make):
         if name in not_run:
             return
         try:
@@ -196,11 +203,14 @@ def gather(peers, rounds, tries):
     for number in range(rounds):
         order = peers.ways if number % 2 == 0 else peers.ways[::-1]
         for kind in peers.kinds:
-            take(None, kind[0], lambda kind=kind: peers.alone(kind))
+            take("", kind[0], lambda kind=kind: peers.alone(kind))
             for way in order:
-                take(way, kind[0], lambda way=way, kind=kind: peers.followed(way, kind))
+                take(way.name, kind[0], lambda way=way, kind=kind: peers.followed(way, kind))
         for way in order:
-            take(way, "latency", lambda way=way: peers.latency(way))
+            take(way.name, "latency", lambda way=way: peers.latency(way))
+        if peers.has_debezium:
+            for poll_ms in DEBEZIUM_POLL_MS:
+                take(DEBEZIUM, poll_ms, lambda ms=poll_ms: peers.debezium(ms))
     return runs, not_run, len(disturbed)
 
 
@@ -241,6 +251,9 @@ def print_table(peers, runs, not_run, rounds):
         row(f"CPU of a row, writer and follower: {text}",
             show(median("", kind, "cpu_us"), " µs"),
             lambda way: show(ratio(way.name, kind, "cpu_us"), "×"))
+    for kind, text, *_ in peers.kinds:
+        row(f"CPU of a row, the follower alone: {text}", "",
+            lambda way: show(median(way.name, kind, "follower_us"), " µs"))
     for value, text in [("p50_ms", "p50"), ("p99_ms", "p99")]:
         row(f"commit to change seen, {RATE} commits/s: {text}", "",
             lambda way: show(median(way.name, "latency", value), " ms"))
@@ -265,14 +278,29 @@ def megabytes(value):
     return None if value is None else value / 1e6
 
 
-def print_settings(peers, not_run):
+def print_debezium(runs):
+    """For scale: another database and writer, so no ratios."""
+    for poll_ms in DEBEZIUM_POLL_MS:
+        found = runs.get((DEBEZIUM, poll_ms), [])
+        if found:
+            cpu, p50, p99 = (statistics.median(run[value] for run in found)
+                             for value in ("cpu_us", "p50_ms", "p99_ms"))
+            print(f"- Debezium's PostgreSQL connector, embedded, without Kafka, the same"
+                  f" rows in another database, poll.interval.ms={poll_ms}: CPU of an event"
+                  f" {cpu:.1f} µs (inserts, 1000 a transaction); commit to line"
+                  f" p50 {p50:.0f} ms, p99 {p99:.0f} ms")
+
+
+def print_settings(peers, runs, not_run):
     print("\nSQLite: journal_mode=WAL, synchronous=NORMAL, automatic checkpoints at 1000"
           " pages, pages of 4096 bytes, busy_timeout 0; after SQLITE_BUSY the writer"
           f" sleeps 1 ms. The table has {TABLE_ROWS:,} rows at the start.")
     for way in peers.ways:
         print(f"- {way.settings}")
-    if any(isinstance(way, ways.Litestream) for way in peers.ways) and not not_run:
+    if any(isinstance(way, ways.Litestream) and way.name not in not_run
+           for way in peers.ways):
         print(f"- Litestream is {ways.litestream_version()}")
+    print_debezium(runs)
     for name, why in [*ways.LEFT_OUT.items(), *not_run.items()]:
         print(f"- {name}: not run: {why}.")
 
@@ -284,7 +312,8 @@ def parse_arguments():
     parser.add_argument("--folder", default="build/bench", help="for the databases")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--latency-s", type=int, default=20)
-    parser.add_argument("--only", action="append", choices=[w.name for w in ways.ALL],
+    parser.add_argument("--only", action="append", metavar="WAY",
+                        choices=[DEBEZIUM, *(w.name for w in ways.ALL)],
                         help="these ways alone, may be repeated")
     parser.add_argument("--quick", action="store_true",
                         help="one short round, to see that it works")
@@ -305,6 +334,7 @@ def main():
                   2 if options.quick else options.latency_s)
     if options.only:
         peers.ways = [way for way in peers.ways if way.name in options.only]
+        peers.has_debezium = DEBEZIUM in options.only
     runs, not_run, disturbed = gather(peers, rounds,
                                       1 if options.quick else others.TRIES)
     print("\n" + "\n".join(header))
@@ -315,7 +345,7 @@ def main():
     if options.quick or rounds < 3:
         print("Shortened runs: not the figures of the table.")
     print_table(peers, runs, not_run, rounds)
-    print_settings(peers, not_run)
+    print_settings(peers, runs, not_run)
     shutil.rmtree(folder)
     return 0 if len(runs) > 0 else 1
 

@@ -270,7 +270,4 @@ LEFT_OUT = {
                     " its notices is a licence that is not open source. It tells changes"
                     " that are written through rqlite, not those of an application's own"
                     " SQLite",
-    "Debezium": "its PostgreSQL connector follows another database. Its CPU an event,"
-                " 32 µs, embedded and without Kafka, was measured once on such a machine,"
-                " not in this run",
 }

@@ -31,13 +31,14 @@ class Postgres:
     """The server refuses to run as root: it then runs as the user postgres, in a
     folder of its own below /tmp that this user can reach."""
 
-    def __init__(self, database="test"):
+    def __init__(self, database="test", settings=()):
         if lacking():
             raise EnvError(lacking())
         self.folder = tempfile.mkdtemp(prefix="rowtail-pg-")
         self.data = os.path.join(self.folder, "data")
         self.port = free_port()
         self.database = database
+        self.settings = settings        # "NAME=VALUE"
         self.owner = pwd.getpwnam(USER) if os.getuid() == 0 else None
         if self.owner:
             os.chown(self.folder, self.owner.pw_uid, self.owner.pw_gid)
@@ -65,7 +66,8 @@ class Postgres:
                       "--locale=C.UTF-8", "--no-sync")
         self._run("pg_ctl", "-w", "-l", os.path.join(self.folder, "server.log"), "-o",
                   "-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-                  " -c fsync=off" % self.port, "start")
+                  " -c fsync=off" % self.port
+                  + "".join(" -c " + setting for setting in self.settings), "start")
         if not self.query("SELECT 1 FROM pg_database WHERE datname = '%s'"
                           % self.database, "postgres"):
             self.query("CREATE DATABASE %s" % self.database, "postgres")
