@@ -94,21 +94,24 @@ LDLIBS_ALL := -lsqlite3 -lpcre2-8 -lm \
 	$(call uses,jansson\.h>,-ljansson) \
 	$(call uses,librdkafka/,-lrdkafka) \
 	$(call uses,openssl/,-lcrypto) \
-	$(call uses,curl/,-lcurl)
+	$(call uses,curl/,-lcurl) \
+	$(call uses,microhttpd\.h>,-lmicrohttpd)
 TEST_LDLIBS := -ljansson -lcmocka
 
 # --- dependencies -------------------------------------------------------------------
 
 DEB_BUILD := gcc libc6-dev libsqlite3-dev libpcre2-dev libxxhash-dev liblz4-dev \
 	     libzstd-dev \
-	     libjansson-dev librdkafka-dev libssl-dev libcurl4-openssl-dev
+	     libjansson-dev librdkafka-dev libssl-dev libcurl4-openssl-dev \
+	     libmicrohttpd-dev
 DEB_DEMO  := $(DEB_BUILD) python3 jq
 DEB_TEST  := $(DEB_DEMO) python3-venv sqlite3 libcmocka-dev zstd logrotate
 DEB_TOOLS := $(DEB_TEST) git clang llvm clang-format clang-tidy valgrind gcovr \
 	     man-db mandoc groff-base util-linux
 DEB_DEB   := $(DEB_BUILD) make git sqlite3 build-essential dpkg-dev debhelper lintian
 # Real servers to judge the Kafka sink with.
-DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl
+DEB_KAFKA := $(DEB_TEST) openjdk-17-jre-headless maven postgresql kcat openssl \
+	     prometheus
 # Debezium and its database, for scale.
 DEB_PEERS := openjdk-17-jre-headless maven postgresql
 # SQLite of another version and build, and programs of others that use SQLite.

@@ -8,6 +8,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 
 #define RETRY_NS (1 * NS_PER_S)
@@ -58,6 +59,7 @@ static enum status bear_full(const struct file_writer *w, int64_t *since, int sy
 {
 	int64_t now = clock_mono_ns();
 
+	metrics_count(METRIC_SINK_ERRORS, 1);
 	if (*since == 0) {
 		*since = now;
 		say_full(w, sys_errno);
@@ -65,6 +67,7 @@ static enum status bear_full(const struct file_writer *w, int64_t *since, int sy
 	if (w->patience_ns > 0 && now - *since >= w->patience_ns) {
 		return write_failed(w, sys_errno, err);
 	}
+	metrics_count(METRIC_SINK_RETRIES, 1);
 	return wait_for_room(w, err);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "src/base/clock.h"
+#include "src/base/metrics.h"
 
 #define ABORT_MS 1000
 #define REST_NS  (4 * NS_PER_MS) /* what a broker needs to settle a transaction */
@@ -59,6 +60,7 @@ static enum status judge(struct kafka_producer *producer, rd_kafka_error_t *erro
 			: "that is set");
 	} else if (may_retry) {
 		status = ST_END;
+		metrics_count(METRIC_SINK_RETRIES, 1);
 	} else {
 		producer->is_fenced = why == RD_KAFKA_RESP_ERR__FENCED;
 		(void)error_set(err, ST_RETRY, "%s", producer->failure);
@@ -113,6 +115,7 @@ enum status kafka_producer_begin(struct kafka_producer *producer, struct error *
 		return status == ST_END ? ST_RETRY : status;
 	}
 	producer->is_open = true;
+	producer->begun_ns = clock_mono_ns();
 	return ST_OK;
 }
 
@@ -126,5 +129,7 @@ enum status kafka_producer_commit(struct kafka_producer *producer, struct error 
 	}
 	producer->is_open = false;
 	producer->rest_until = clock_mono_ns() + REST_NS;
+	metrics_took(METRIC_KAFKA_TRANSACTION_TIME,
+		     clock_mono_ns() - producer->begun_ns);
 	return ST_OK;
 }

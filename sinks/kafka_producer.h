@@ -26,6 +26,7 @@ struct kafka_producer {
 	rd_kafka_t *rk; /* NULL: closed */
 	bool is_open;   /* a transaction is */
 	bool is_fenced;
+	int64_t begun_ns;   /* monotonic, of the transaction that is open */
 	int64_t rest_until; /* monotonic: the last transaction may not be settled */
 	char failure[256];
 };

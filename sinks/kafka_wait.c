@@ -5,6 +5,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 
 #define SAY_NS (2 * NS_PER_S) /* an outage that is shorter is not worth a line */
 
@@ -21,6 +22,7 @@ int64_t kafka_wait_ns(const struct kafka_wait *wait)
 
 void kafka_wait_note(struct kafka_wait *wait, const char *reason, bool is_refusal)
 {
+	metrics_count(METRIC_SINK_ERRORS, 1);
 	(void)snprintf(wait->reason, sizeof wait->reason, "%s", reason);
 	wait->is_refused = wait->is_refused || is_refusal;
 }

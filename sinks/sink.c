@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "src/base/metrics.h"
+
 bool sink_wants_keys(const struct sink_kind *kind, bool record_lines)
 {
 	return kind->wants_keys || record_lines;
@@ -43,6 +45,9 @@ enum status sink_put(struct sink *sink, const struct message *message,
 {
 	enum status status = failed_before(sink, err);
 
+	metrics_count_alone(METRIC_MESSAGES, 1);
+	metrics_count_alone(METRIC_MESSAGE_BYTES,
+			    message->key.len + message->value.len);
 	return status == ST_OK
 		   ? keep_failure(sink, sink->kind->put(sink, message, err), err)
 		   : status;

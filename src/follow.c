@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
 #include "src/capture/database_wait.h"
 #include "src/capture/source_wait.h"
 #include "src/config/settings.h"
+#include "src/monitor/metrics_server.h"
 #include "src/page_size_change.h"
 #include "src/pipeline.h"
 
@@ -298,6 +301,8 @@ static enum status live_again(const struct config *config, struct life *life,
 	life->is_again = true;
 	life->was_open = false;
 	log_warn("%s; opening it again", err->text);
+	health_say(HEALTH_RUN, err->text);
+	metrics_set(METRIC_FOLLOWING, 0);
 	do {
 		status = source_wait(config->database_path, &life->left, err);
 		if (status != ST_OK) {
@@ -353,9 +358,49 @@ static enum status check_place(const struct config *config, struct error *err)
 				   quote(config->database_path).text);
 }
 
+/* Wait for the database, if that is asked for, and follow it. */
+static enum status wait_and_live(const struct config *config,
+				 struct supervisor *supervisor, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (config->wait) {
+		supervisor_status(supervisor, "waiting for the database");
+		health_say(HEALTH_RUN, "waiting for the database");
+		status = database_wait(config->database_path, err);
+		if (status == ST_OK && config->state_is_default) {
+			status = check_place(config, err);
+		}
+		health_say(HEALTH_RUN, "starting");
+	}
+	if (status == ST_OK) {
+		status = live_on(config, supervisor, err);
+	}
+	if (stop_requested) { /* before it followed */
+		supervisor_stopping(supervisor);
+	}
+	return status;
+}
+
+static enum status open_metrics(const struct config *config,
+				struct metrics_server **out, struct error *err)
+{
+	struct metrics_server_settings settings = {
+	    .listen = config->metrics_listen,
+	    .max_lag_ns = config->health_max_lag_ns,
+	    .database = config->archive ? config->archive_place : config->database_path,
+	    .state = config->state_path,
+	    .sink = config->sink->name,
+	};
+
+	health_say(HEALTH_RUN, "starting");
+	return metrics_server_open(&settings, out, err);
+}
+
 enum status follow_run(const struct config *config, struct error *err)
 {
 	struct supervisor *supervisor;
+	struct metrics_server *metrics = NULL;
 	/* Before an archive is asked, which may take a while. */
 	enum status status = config->sink->reopens ? stop_catch_hangup(err) : ST_OK;
 
@@ -368,16 +413,11 @@ enum status follow_run(const struct config *config, struct error *err)
 	if (status != ST_OK) {
 		return status;
 	}
-	if (config->wait) {
-		supervisor_status(supervisor, "waiting for the database");
-		status = database_wait(config->database_path, err);
-		if (status == ST_OK && config->state_is_default) {
-			status = check_place(config, err);
-		}
-	}
+	status = open_metrics(config, &metrics, err);
 	if (status == ST_OK) {
-		status = live_on(config, supervisor, err);
+		status = wait_and_live(config, supervisor, err);
 	}
+	metrics_server_close(metrics);
 	supervisor_close(supervisor);
 	if (status == ST_LOST && !config->archive) {
 		(void)error_add(err, "; start rowtail again");

@@ -64,7 +64,6 @@ static enum status open_capture(struct pipeline *pipeline, struct error *err)
 	    .progress = show_comparison,
 	    .context = pipeline,
 	    .least_lsn = delivery_floor(pipeline->delivery).lsn,
-	    .beat = supervisor_beat(pipeline->supervisor),
 	};
 
 	if (pipeline->archiver &&

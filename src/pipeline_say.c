@@ -3,7 +3,9 @@
  */
 #include <stdio.h>
 
+#include "src/base/health.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/pipeline.h"
 
 #define TEXT_BYTES 512
@@ -39,6 +41,8 @@ void pipeline_say_following(struct pipeline *pipeline)
 	char text[TEXT_BYTES];
 
 	pipeline->is_said = true;
+	health_say(HEALTH_RUN, NULL);
+	metrics_set(METRIC_FOLLOWING, 1);
 	if (is_first && (!config->archive || config->follow)) {
 		log_always("following %s", name_of(pipeline));
 		describe(pipeline, text);

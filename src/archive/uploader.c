@@ -16,7 +16,9 @@
 #include "src/archive/plan.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 #include "src/base/thread.h"
 #include "src/storage/location.h"
@@ -169,6 +171,8 @@ static bool may_pass(enum status status)
 static void say_away(struct uploader *u, const struct error *err)
 {
 	u->failure = *err;
+	metrics_count(METRIC_ARCHIVE_RETRIES, 1);
+	health_say(HEALTH_ARCHIVE, err->text);
 	if (!u->is_away) {
 		log_warn("the archive %s takes no files: %s; they wait in the state "
 			 "directory",
@@ -187,6 +191,7 @@ static void say_back(struct uploader *u)
 		keeper_hold(u->keeper, false);
 		outbox_back(u->settings.outbox);
 	}
+	health_say(HEALTH_ARCHIVE, NULL);
 	u->is_away = false;
 	u->pause_ns = 0;
 }
@@ -493,6 +498,7 @@ void uploader_close(struct uploader *uploader)
 	(void)pthread_cond_signal(&uploader->changed);
 	(void)pthread_mutex_unlock(&uploader->lock);
 	join(uploader);
+	health_say(HEALTH_ARCHIVE, NULL);
 	keeper_close(uploader->keeper);
 	if (uploader->storage) {
 		storage_close(uploader->storage);

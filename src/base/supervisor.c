@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/health.h"
 #include "src/base/thread.h"
 #include "src/base/utf8.h"
 
@@ -22,7 +23,7 @@ struct supervisor {
 	socklen_t address_len;
 	int fd;
 	int64_t watchdog_ns; /* 0: none */
-	_Atomic int64_t beat_ns;
+	bool is_stopping;    /* that was told */
 	pthread_t thread;
 	bool is_started;
 	pthread_mutex_t lock; /* of is_closing */
@@ -49,11 +50,9 @@ static void tell_status(const struct supervisor *s, const char *state, const cha
 
 /* ---- the watchdog ---- */
 
-static bool is_fresh(struct supervisor *s)
+static bool is_fresh(const struct supervisor *s)
 {
-	int64_t beat = atomic_load_explicit(&s->beat_ns, memory_order_relaxed);
-
-	return beat == 0 || clock_mono_ns() - beat < s->watchdog_ns / 2;
+	return health_beat_age_ns() < s->watchdog_ns / 2;
 }
 
 static void *watch(void *context)
@@ -189,12 +188,8 @@ void supervisor_status(struct supervisor *s, const char *text)
 
 void supervisor_stopping(struct supervisor *s)
 {
-	if (s) {
+	if (s && !s->is_stopping) {
+		s->is_stopping = true;
 		tell_status(s, "STOPPING=1\n", "stopping");
 	}
-}
-
-_Atomic int64_t *supervisor_beat(struct supervisor *s)
-{
-	return s && s->watchdog_ns > 0 ? &s->beat_ns : NULL;
 }

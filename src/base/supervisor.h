@@ -4,9 +4,8 @@
  *
  * A service manager that wants to know gives $NOTIFY_SOCKET, and for its watchdog
  * $WATCHDOG_USEC: it then ends us when it has not heard for so long. It hears from a
- * thread of its own, as long as the beat is fresh: that is set by the thread that must
- * not stand still, and is 0 while there is none. Whoever waits for a sink does not
- * matter: that may take days.
+ * thread of its own, as long as the thread that must not stand still does not
+ * (src/base/health.h). Whoever waits for a sink does not matter: that may take days.
  *
  * Without these variables nothing is done. They are taken out of the environment.
  *
@@ -17,9 +16,6 @@
  */
 #ifndef BASE_SUPERVISOR_H
 #define BASE_SUPERVISOR_H
-
-#include <stdatomic.h>
-#include <stdint.h>
 
 #include "src/base/status.h"
 
@@ -34,9 +30,7 @@ void supervisor_close(struct supervisor *supervisor);
 void supervisor_ready(struct supervisor *supervisor, const char *text);
 /* A line for people. */
 void supervisor_status(struct supervisor *supervisor, const char *text);
+/* Told once; one thread. */
 void supervisor_stopping(struct supervisor *supervisor);
-
-/* Where clock_mono_ns is put now and then, and 0 at the end; NULL: nobody asks. */
-_Atomic int64_t *supervisor_beat(struct supervisor *supervisor);
 
 #endif

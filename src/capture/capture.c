@@ -18,6 +18,7 @@
 #include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/file_time.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/thread.h"
@@ -170,14 +171,6 @@ static void be_prompt(const struct capture *c)
 	}
 }
 
-static void beat(const struct capture *c)
-{
-	if (c->settings.beat) {
-		atomic_store_explicit(c->settings.beat, clock_mono_ns(),
-				      memory_order_relaxed);
-	}
-}
-
 static void *run(void *context)
 {
 	struct capture *c = context;
@@ -193,7 +186,7 @@ static void *run(void *context)
 		struct error err;
 		bool news;
 
-		beat(c);
+		health_beat();
 		if (wal_hold_turn(c->hold, &news, &err) != ST_OK) {
 			fail(c, &err);
 			break;
@@ -206,9 +199,7 @@ static void *run(void *context)
 		}
 		step = rest(c, step, news, is_flow(c, news_ns));
 	}
-	if (c->settings.beat) {
-		atomic_store_explicit(c->settings.beat, 0, memory_order_relaxed);
-	}
+	health_no_beat();
 	return NULL;
 }
 

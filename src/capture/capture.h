@@ -40,9 +40,6 @@ struct capture_settings {
 	void (*progress)(void *context, uint32_t pages, uint32_t page_count);
 	void *context;
 	uint64_t least_lsn; /* of a new history: LSNs begin there */
-	/* Where the capture thread puts clock_mono_ns each time it looks, and 0 at its
-	 * end; NULL: nobody asks. */
-	_Atomic int64_t *beat;
 };
 
 struct capture;

@@ -10,7 +10,9 @@
 #include "src/base/event_fd.h"
 #include "src/base/fault.h"
 #include "src/base/file_time.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 #include "src/capture/source_state.h"
 #include "src/capture/wal_frame.h"
@@ -32,7 +34,10 @@ static enum status stall(struct taker *t, const struct wal_index_header *header,
 		    "while %s%s",
 		    quote(t->db->path).text, behind, why, t->history->slow_advice);
 	}
+	metrics_set(METRIC_NOT_CAPTURED_BYTES, behind);
 	if (!t->is_stalled) {
+		metrics_count(METRIC_STALLS, 1);
+		health_say(HEALTH_CAPTURE, why);
 		log_warn("%s: %s; commits wait in the WAL", quote(t->db->path).text,
 			 why);
 		t->is_stalled = true;
@@ -45,6 +50,10 @@ static void go_on(struct taker *t)
 	if (t->disk_is_full) {
 		log_warn("%s: there is room on the disk again, commits are captured",
 			 quote(t->db->path).text);
+	}
+	if (t->is_stalled) {
+		metrics_set(METRIC_NOT_CAPTURED_BYTES, 0);
+		health_say(HEALTH_CAPTURE, NULL);
 	}
 	t->is_stalled = false;
 	t->disk_is_full = false;
@@ -101,15 +110,21 @@ static struct wal_place place_of(const struct taker *t,
 static enum status append(struct taker *t, struct error *err)
 {
 	struct captured_txn *txn = t->unappended;
+	uint64_t bytes, lsn;
 	enum status status;
 
 	if (!txn) {
 		return ST_OK;
 	}
 	FAULT_POINT("capture-made");
+	bytes = txn->bytes;
+	lsn = txn->lsn;
 	status = t->history->append(t->history, txn, err);
 	if (status == ST_OK) {
 		t->unappended = NULL;
+		metrics_count(METRIC_CAPTURED_TRANSACTIONS, 1);
+		metrics_count(METRIC_CAPTURED_BYTES, bytes);
+		metrics_set(METRIC_CAPTURED_LSN, lsn);
 	}
 	return status;
 }
@@ -204,6 +219,7 @@ static enum status take_news(struct taker *t, const struct wal_index_header *hea
 			break;
 		}
 		t->misfit_ns = 0;
+		health_beat_on();
 		status = accept_drafts(t, header, taken, err);
 		txn_builder_discard(&t->builder);
 		event_fd_wake(t->history->wake_fd);
@@ -463,6 +479,9 @@ enum status taker_init(struct taker *t, const struct taker_settings *settings,
 
 void taker_clear(struct taker *t)
 {
+	if (t->is_stalled) {
+		health_say(HEALTH_CAPTURE, NULL);
+	}
 	if (t->has_builder) {
 		txn_builder_clear(&t->builder);
 	}

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 
 /* Frames of the WAL. */
 #define GATE_FRAMES      150   /* what is left to backfill when the gate is shut, and */
@@ -101,12 +102,15 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until
 	}
 	h->is_limited = false;
 	h->last_pass = h->mark_frame;
+	metrics_took(METRIC_CHECKPOINT_TIME, clock_mono_ns() - start);
 	if (checkpoint_vfs_was_late(h->db->vfs)) {
+		metrics_count(METRIC_CHECKPOINT_FAILURES, 1);
 		return error_set(err, ST_RETRY, "the disk is slow");
 	}
 	if (rc == SQLITE_OK) {
 		int64_t took = clock_mono_ns() - start;
 
+		metrics_count(METRIC_CHECKPOINTS, 1);
 		count_pass(h, (uint32_t)backfilled, took);
 		if ((uint32_t)backfilled > h->limit) {
 			count_speed(h, (uint32_t)backfilled - h->limit, took);
@@ -117,6 +121,7 @@ static enum status checkpoint(struct wal_hold *h, int64_t busy_ns, int64_t until
 				(uint32_t)backfilled == h->limit;
 		h->limit = (uint32_t)backfilled;
 	} else if ((rc & 0xff) != SQLITE_BUSY) {
+		metrics_count(METRIC_CHECKPOINT_FAILURES, 1);
 		log_line(h->has_warned ? LOG_DEBUG : LOG_WARN, "%s: checkpoint: %s",
 			 h->db->path, sqlite3_errmsg(h->db->checkpointer));
 		h->has_warned = true;
@@ -297,6 +302,7 @@ static int64_t gate_wait(const struct wal_hold *h)
 static enum status shut_gate(struct wal_hold *h, struct error *err)
 {
 	int64_t until = clock_mono_ns() + gate_wait(h);
+	int64_t shut_ns = 0;
 	enum status status = take_gate(h, err);
 	enum status left;
 
@@ -306,6 +312,7 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 	while (!wal_gate_push(&h->gate) && clock_mono_ns() < until) {
 	}
 	if (wal_gate_push(&h->gate)) {
+		shut_ns = clock_mono_ns();
 		status = catch_up_at_gate(h, err);
 		if (status == ST_OK) {
 			h->mark_frame = h->captured;
@@ -315,11 +322,15 @@ static enum status shut_gate(struct wal_hold *h, struct error *err)
 		h->failed_shuts = 0;
 	} else {
 		h->failed_shuts += h->failed_shuts < GATE_FAILS;
+		metrics_count(METRIC_GATE_FAILURES, 1);
 	}
 	if (status != ST_OK && status != ST_RETRY) {
 		return status;
 	}
 	left = hold_leave_gate(h, err);
+	if (shut_ns > 0) {
+		metrics_took(METRIC_GATE_TIME, clock_mono_ns() - shut_ns);
+	}
 	h->settle_ns = 0;
 	return left == ST_OK ? status : left;
 }

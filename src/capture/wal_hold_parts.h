@@ -66,6 +66,8 @@ struct wal_hold {
 	uint32_t counted_commit_frames;
 
 	int64_t news_ns;        /* when the header last changed */
+	int64_t written_ns;     /* wall clock of the last write to the WAL before that;
+				 * 0: not known */
 	int64_t mark_ns;        /* when the holder began */
 	int64_t torn_ns;        /* since when the header is unreadable; 0: it is not */
 	int64_t names_ns;       /* when we last looked at the names */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 
 /* The moves that src/capture/wal_hold.h draws. What is lost stays lost. */
@@ -227,13 +228,26 @@ static enum status check_told(struct wal_hold *h, const struct wal_index_header 
 {
 	struct stat wal;
 
+	h->written_ns = 0;
 	wal_watch_drain(h->settings.watch); /* after `now` was read */
 	hold_hear_names(h);
 	if (h->suspects_names || wal_watch_is_blind(h->settings.watch) ||
 	    fstat(h->db->wal_fd, &wal) != 0 || is_cut(h, now, wal.st_size)) {
 		return hold_check_names(h, now, err);
 	}
+	h->written_ns = clock_ns_of(wal.st_mtim);
 	return ST_OK;
+}
+
+/* All up to `now` was captured. */
+static void count_captured(const struct wal_hold *h, const struct wal_index_header *now)
+{
+	metrics_set(METRIC_WAL_BYTES,
+		    WAL_HEADER_BYTES + (uint64_t)now->frame_count *
+					   (h->db->page_size + WAL_FRAME_HEADER_BYTES));
+	if (h->written_ns > 0) {
+		metrics_took(METRIC_CAPTURE_LAG, clock_wall_ns() - h->written_ns);
+	}
 }
 
 void hold_note_writers(struct wal_hold *h, const struct wal_index_header *now)
@@ -289,6 +303,9 @@ enum status hold_accept(struct wal_hold *h, const struct wal_index_header *now,
 		h->captured = taken.last_frame;
 		h->counted_commits += taken.commits;
 		h->counted_commit_frames += taken.commit_frames;
+		if (status == ST_OK) {
+			count_captured(h, now);
+		}
 	}
 	if (h->settings.writers && h->captured == now->frame_count) {
 		wal_writers_taken(h->settings.writers);

@@ -163,10 +163,10 @@ static json_t *to_json(const struct status_report *report)
 	}
 	failed |=
 	    json_object_set_new(all, "shadow_bytes",
-				json_number(report->shadow_bytes)) |
+				json_number(report->sizes.shadow)) |
 	    json_object_set_new(all, "frames_bytes",
-				json_number(report->frames_bytes)) |
-	    json_object_set_new(all, "log_bytes", json_number(report->log_bytes)) |
+				json_number(report->sizes.frames)) |
+	    json_object_set_new(all, "log_bytes", json_number(report->sizes.log)) |
 	    json_object_set_new(all, "archive", json_archive(report)) |
 	    json_object_set_new(all, "sink_away", json_outage(report)) |
 	    json_object_set_new(all, "last_error", json_error(report));

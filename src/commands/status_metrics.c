@@ -79,11 +79,11 @@ void status_print_metrics(const struct status_report *report)
 		print_contents(report);
 	}
 	print_gauge(report, "shadow_bytes", "Disk space of the shadow.",
-		    (double)report->shadow_bytes);
+		    (double)report->sizes.shadow);
 	print_gauge(report, "frames_bytes", "Disk space of page images.",
-		    (double)report->frames_bytes);
+		    (double)report->sizes.frames);
 	print_gauge(report, "log_bytes", "Disk space of the journal's records.",
-		    (double)report->log_bytes);
+		    (double)report->sizes.log);
 	if (report->has_archive) {
 		print_gauge(report, "archive_age_seconds",
 			    "Age of the newest state in the archive.",

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/clock.h"
 #include "src/deliver/signal_place.h"
@@ -41,31 +40,6 @@ static enum status count_lag(void *context, const struct journal_found *found,
 	return ST_OK;
 }
 
-static uint64_t size_of(int dir_fd, const char *name)
-{
-	struct stat file;
-
-	return fstatat(dir_fd, name, &file, AT_SYMLINK_NOFOLLOW) == 0
-		   ? (uint64_t)file.st_blocks * 512
-		   : 0;
-}
-
-/* All segments, whatever is in them. */
-static enum status size_log(struct status_report *report, int dir_fd, struct error *err)
-{
-	struct journal_files files = {.dir_fd = dir_fd, .folder = report->path};
-	enum status status = journal_files_list(&files, err);
-
-	for (size_t i = 0; i < files.total; i++) {
-		char name[JOURNAL_NAME_BYTES];
-
-		journal_file_name(name, files.segments[i].start_lsn);
-		report->log_bytes += size_of(dir_fd, name);
-	}
-	journal_files_clear(&files);
-	return status;
-}
-
 static enum status read_journal(struct status_report *report,
 				const struct state_dir *dir, struct error *err)
 {
@@ -85,7 +59,7 @@ static enum status read_journal(struct status_report *report,
 	report->end_lsn = report->known.lsn = end.lsn;
 	report->known.meta = &report->meta;
 	report->known.is_held = state_dir_is_following(dir);
-	return status == ST_OK ? size_log(report, state_dir_fd(dir), err) : status;
+	return status;
 }
 
 /* ---- snapshots on demand ---- */
@@ -161,12 +135,13 @@ static enum status read_contents(struct status_report *report, struct state_dir 
 	if (status == ST_OK) {
 		status = read_snapshot(report, fd, err);
 	}
+	if (status == ST_OK) {
+		status = state_sizes_read(fd, report->path, &report->sizes, err);
+	}
 	age = clock_wall_ns() - report->oldest_ns;
 	if (report->lag_transactions > 0 && age > 0) {
 		report->lag_seconds = (double)age / (double)NS_PER_S;
 	}
-	report->shadow_bytes = size_of(fd, "shadow") + size_of(fd, "hashes");
-	report->frames_bytes = size_of(fd, "frames");
 	report->is_clean = !report->is_new && report->holder == 0 &&
 			   report->meta.is_clean &&
 			   report->meta.clean_lsn == report->end_lsn;

@@ -20,6 +20,7 @@
 #include "src/base/last_error.h"
 #include "src/capture/wal_behind.h"
 #include "src/state/state_dir.h"
+#include "src/state/state_sizes.h"
 
 /* A snapshot that was asked for, and how far it is. */
 struct status_snapshot {
@@ -47,10 +48,8 @@ struct status_report {
 	struct wal_behind unseen;
 	bool has_unseen;
 	bool is_still; /* and nothing of it was captured while it was waited for */
-	char unseen_why[256];  /* why it cannot be told what nobody has seen, or "" */
-	uint64_t shadow_bytes; /* on the disk; with the hashes */
-	uint64_t frames_bytes;
-	uint64_t log_bytes;
+	char unseen_why[256]; /* why it cannot be told what nobody has seen, or "" */
+	struct state_sizes sizes;
 	bool is_clean;
 	bool has_error;
 	struct last_error error;

@@ -136,9 +136,9 @@ void status_print(const struct status_report *report)
 	if (!report->is_new) {
 		print_contents(report);
 	}
-	print_number("shadow", report->shadow_bytes, " bytes");
-	print_number("frames", report->frames_bytes, " bytes");
-	print_number("log", report->log_bytes, " bytes");
+	print_number("shadow", report->sizes.shadow, " bytes");
+	print_number("frames", report->sizes.frames, " bytes");
+	print_number("log", report->sizes.log, " bytes");
 	if (report->has_archive) {
 		print_archive(report);
 	}

@@ -157,6 +157,9 @@ struct config {
 	char *audit_retention_checkpoint; /* NULL: none */
 	bool accept_gap;                  /* --accept-gap */
 
+	char *metrics_listen; /* NULL: nobody asks */
+	int64_t health_max_lag_ns;
+
 	bool hold_escalate;
 	uint64_t hold_max_wal_bytes; /* UINT64_MAX: no limit */
 	uint64_t journal_max_bytes;  /* UINT64_MAX: no limit */

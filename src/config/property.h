@@ -32,6 +32,7 @@ enum property_type {
 	TAKES_TOPIC_PART, /* char *, of the characters of topics, not empty */
 	TAKES_BYTES,      /* uint64_t; 0 is no limit: UINT64_MAX */
 	TAKES_NUMBER,     /* int, from `least` to `most` */
+	TAKES_DURATION,   /* int64_t, ns: a number and s, m, h, d or w */
 	TAKES_CHOICE,     /* an enum, or bool: one of `choices` */
 	TAKES_SINK,       /* const struct sink_kind *: one of sinks/sink_table.h */
 	TAKES_SET,        /* unsigned: some of `choices` added up, or the word "none" */

@@ -512,6 +512,20 @@ static const struct property properties[] = {
      .more = "Values may be `${file:PATH:KEY}` (a key of a properties file), "
 	     "`${env:NAME}`, `${directory:PATH:NAME}` (the whole of a file); they are "
 	     "never printed"},
+    {.name = "metrics.listen",
+     .type = TAKES_TEXT,
+     FIELD(metrics_listen),
+     .shown_fallback = "none",
+     .text = "serve `/metrics`, `/health` and `/status` at HOST:PORT or unix:PATH",
+     .more = "As `127.0.0.1:9187`. There is no password and no encryption: keep it on "
+	     "the machine, or behind something that has both",
+     .page = "docs/metrics.md"},
+    {.name = "health.max.lag",
+     .type = TAKES_DURATION,
+     FIELD(health_max_lag_ns),
+     .fallback = "60s",
+     .text = "after so long of standing still `/health` says 503",
+     .page = "docs/metrics.md#health"},
     {.name = "hold.escalate",
      .type = TAKES_BOOL,
      FIELD(hold_escalate),

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "src/archive/policy_settings.h"
+#include "src/base/clock.h"
 #include "src/config/config.h"
 #include "src/config/config_provider.h"
 
@@ -183,6 +185,18 @@ static enum status set_number(struct config *config, const struct property *prop
 	return ST_OK;
 }
 
+static enum status set_duration(struct config *config, const struct property *property,
+				const struct given_value *given, struct error *err)
+{
+	int64_t ns = policy_duration_ns(given->value);
+
+	if (ns == 0) {
+		return bad_value(given, "a number and s, m, h, d or w, as 30s", err);
+	}
+	*(int64_t *)field_of(config, property) = ns;
+	return ST_OK;
+}
+
 static const struct property_choice *find_choice(const struct property *property,
 						 const char *word, size_t len)
 {
@@ -272,6 +286,8 @@ enum status property_value_set(struct config *config, const struct property *pro
 	case TAKES_BYTES:
 	case TAKES_NUMBER:
 		return set_number(config, property, given, err);
+	case TAKES_DURATION:
+		return set_duration(config, property, given, err);
 	case TAKES_CHOICE:
 		return set_choice(config, property, given, err);
 	case TAKES_SINK:
@@ -355,6 +371,10 @@ bool property_value_add(const struct config *config, const struct property *prop
 		return true;
 	case TAKES_NUMBER:
 		buffer_add_u64(out, (uint64_t) * (const int *)field);
+		return true;
+	case TAKES_DURATION:
+		buffer_add_i64(out, *(const int64_t *)field / NS_PER_S);
+		buffer_add_char(out, 's');
 		return true;
 	case TAKES_CHOICE:
 		add_choice(field, property, out);

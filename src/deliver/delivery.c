@@ -10,7 +10,9 @@
 #include "sinks/sink_settings.h"
 #include "src/base/array.h"
 #include "src/base/clock.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/stop.h"
 #include "src/config/shaping.h"
 #include "src/deliver/encoder_config.h"
@@ -18,6 +20,7 @@
 #include "src/deliver/other_settings.h"
 #include "src/deliver/repeats.h"
 #include "src/deliver/resume.h"
+#include "src/deliver/waiting.h"
 
 /* How long --once waits for room on a full disk, or for Kafka. */
 #define ONCE_PATIENCE_NS (60 * NS_PER_S)
@@ -57,7 +60,8 @@ struct delivery {
 	bool in_chunk;                    /* which is a chunk, or the next one is */
 	uint64_t chunks;                  /* put so far */
 	struct repeats repeats;
-	int64_t next_beat_ns;    /* monotonic; with heartbeats only */
+	int64_t next_beat_ns; /* monotonic; with heartbeats only */
+	struct waiting waiting;
 	struct sent_mark *marks; /* transactions since the last flush */
 	size_t mark_total, mark_cap;
 };
@@ -175,6 +179,7 @@ void delivery_close(struct delivery *delivery)
 	if (!delivery) {
 		return;
 	}
+	waiting_end(&delivery->waiting);
 	notifications_close(delivery->notifications);
 	publisher_close(delivery->publisher);
 	encoder_close(delivery->encoder);
@@ -268,6 +273,9 @@ static enum status put_new(struct delivery *delivery,
 {
 	struct span settings = {delivery->settings.bytes, delivery->settings.len};
 
+	waiting_acknowledged(&delivery->waiting, position->lsn,
+			     !delivery->in_transaction && position->messages == 0 &&
+				 position->lsn == delivery->lsn);
 	return delivery->kept->put(delivery->kept, position, &settings, durable, err);
 }
 
@@ -346,6 +354,8 @@ static void out_of_reach(void *context, const char *why)
 {
 	const struct delivery *delivery = context;
 
+	health_say(HEALTH_SINK, why);
+	metrics_count(METRIC_SINK_OUTAGES, why != NULL);
 	if (why && delivery->waits) {
 		delivery->waits(delivery->waits_context);
 	}
@@ -547,6 +557,9 @@ enum status delivery_begin(struct delivery *delivery,
 	delivery->txn_lsn = txn->lsn;
 	delivery->txn_chain = chain;
 	delivery->in_transaction = true;
+	if (!txn->is_snapshot) {
+		waiting_begin(&delivery->waiting, txn->captured_ns);
+	}
 	return mark_start(delivery, err);
 }
 
@@ -559,6 +572,7 @@ enum status delivery_end(struct delivery *delivery, struct error *err)
 		delivery->chain = delivery->txn_chain;
 		delivery->in_transaction = false;
 		delivery->in_snapshot = false;
+		metrics_count(METRIC_DECODED_TRANSACTIONS, 1);
 	}
 	return status;
 }

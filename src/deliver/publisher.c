@@ -7,6 +7,7 @@
 
 #include "schemas/table_plan.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 
@@ -19,9 +20,11 @@ struct publisher {
 	const struct catalog *catalog; /* the plans' */
 	struct table_plan **plans;     /* by place in the catalog; NULL: left out */
 	size_t plan_count;
-	struct table_plan *plan; /* of the table at hand */
-	bool is_context;         /* it is the one of the context */
-	bool splits;             /* its updates may be two events */
+	struct metrics_events **counted; /* of each plan; NULL: not asked for yet */
+	struct table_plan *plan;         /* of the table at hand */
+	struct metrics_events *events;   /* its; NULL: they are not counted */
+	bool is_context;                 /* it is the one of the context */
+	bool splits;                     /* its updates may be two events */
 	struct publisher_mark mark;
 	uint64_t skip; /* messages of the next transaction */
 };
@@ -60,6 +63,7 @@ void publisher_close(struct publisher *publisher)
 {
 	if (publisher) {
 		close_plans(publisher->plans, publisher->plan_count);
+		free(publisher->counted);
 		free(publisher->reserved_topic);
 		free(publisher);
 	}
@@ -423,20 +427,25 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 	    .first = catalog->table_count,
 	    .plans = calloc(catalog->table_count + 1, sizeof(struct table_plan *)),
 	    .is_new = calloc(catalog->table_count + 1, sizeof *p.is_new)};
+	struct metrics_events **counted =
+	    calloc(catalog->table_count + 1, sizeof *counted);
 	enum status status;
 
 	mark_context(publisher, catalog);
-	status = p.plans && p.is_new
+	status = p.plans && p.is_new && counted
 		     ? plan_catalog(publisher, &p, err)
 		     : error_set(err, ST_NOMEM, "out of memory for table plans");
 
 	free(p.is_new);
 	if (status != ST_OK) {
 		close_plans(p.plans, catalog->table_count);
+		free(counted);
 		return status;
 	}
 	close_plans(publisher->plans, publisher->plan_count);
+	free(publisher->counted);
 	publisher->plans = p.plans;
+	publisher->counted = counted;
 	publisher->plan_count = catalog->table_count;
 	publisher->catalog = catalog;
 	publisher->plan = NULL;
@@ -595,6 +604,10 @@ enum status publisher_table(void *context, const struct table *table, struct err
 		return error_set(err, ST_CORRUPT, "no plan for table %s",
 				 SHORT_NAME(table->name));
 	}
+	if (!publisher->counted[low]) {
+		publisher->counted[low] = metrics_events_of(table->name);
+	}
+	publisher->events = publisher->counted[low];
 	publisher->is_context = table->is_context;
 	publisher->splits = table_plan_has_own_key(publisher->plan);
 	return ST_OK;
@@ -616,6 +629,20 @@ static enum status put_all(struct publisher *publisher, const struct message *me
 	return status;
 }
 
+static enum metrics_op counted_as(enum change_op op)
+{
+	switch (op) {
+	case CHANGE_CREATE:
+		return METRICS_CREATE;
+	case CHANGE_UPDATE:
+		return METRICS_UPDATE;
+	case CHANGE_DELETE:
+		return METRICS_DELETE;
+	default:
+		return METRICS_READ;
+	}
+}
+
 static inline enum status put_change(struct publisher *publisher,
 				     const struct change *change, struct error *err)
 {
@@ -628,7 +655,11 @@ static inline enum status put_change(struct publisher *publisher,
 	}
 	status = encoder_change(publisher->encoder, publisher->plan, change, messages,
 				&count, err);
-	return status == ST_OK ? put_all(publisher, messages, count, err) : status;
+	if (status == ST_OK && count > 0) {
+		metrics_event(publisher->events, counted_as(change->op));
+		status = put_all(publisher, messages, count, err);
+	}
+	return status;
 }
 
 static enum status put_update(struct publisher *publisher, const struct change *change,

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "src/base/buffer.h"
+#include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/log.h"
+#include "src/base/metrics.h"
 #include "src/state/journal_file.h"
 #include "src/state/journal_merge.h"
 #include "src/state/journal_reader.h"
@@ -293,6 +295,7 @@ static enum status sync_segments(struct journal *journal, struct error *err)
 enum status journal_sync(struct journal *journal, struct error *err)
 {
 	enum status status;
+	int64_t begun_ns;
 	uint64_t lsn;
 	bool folder;
 	bool is_done;
@@ -315,6 +318,7 @@ enum status journal_sync(struct journal *journal, struct error *err)
 	if (is_done) {
 		return ST_OK;
 	}
+	begun_ns = clock_mono_ns();
 	FAULT_POINT("journal-before-sync");
 	status = spool_sync(journal->spool, err);
 	if (status == ST_OK) {
@@ -329,6 +333,7 @@ enum status journal_sync(struct journal *journal, struct error *err)
 		journal->sync_errno = err->sys_errno;
 		return status;
 	}
+	metrics_took(METRIC_JOURNAL_SYNC_TIME, clock_mono_ns() - begun_ns);
 	FAULT_POINT("journal-synced");
 	(void)pthread_mutex_lock(&journal->lock);
 	for (size_t i = 0; i < journal->files.total; i++) {

@@ -27,6 +27,7 @@ from kafka_figures import KafkaFigures, NotRun  # noqa: E402
 from processes import BenchError  # noqa: E402
 from snapshot_figures import SnapshotFigures  # noqa: E402
 from state_figures import StateFigures  # noqa: E402
+from watch_figures import WatchFigures  # noqa: E402
 
 MIB = 1 << 20
 
@@ -144,6 +145,7 @@ def all_rows():
               "<=", None, None, ms)
     yield Row("snapshot", "--snapshot rows/s / sqlite3 -json", "snapshot",
               key("ratio"), ">=", 3, 6, ratio)
+    yield from watch_rows()
     yield from asked_rows()
     yield from state_rows()
     yield from slow_disk_rows()
@@ -235,6 +237,18 @@ def slow_disk_rows():
                       key("p99_in_syncs"), "<=", 1, 0.1, plain)
 
 
+def watch_rows():
+    yield Row("metrics", "metrics.listen: CPU per event, with / without", "watch-cpu",
+              key("ratio"), "<=", 1.01, 1.0, ratio)
+    for how, text in [("", "nothing to do"), ("watched", "the same with metrics.listen")]:
+        source = f"watch-idle {how}".strip()
+        yield Row("idle", f"{text}: CPU, % of a core", source, key("percent"), "<=", 0.05,
+                  0.01, plain)
+        yield Row("idle", f"{text}: wake-ups/s", source, key("wakes_s"), "<=", 10, 2, plain)
+        yield Row("idle", f"{text}: memory", source, key("memory"), "<=", 4 * MIB, 2 * MIB,
+                  mib)
+
+
 def state_rows():
     speed = [("paced-1ms", "paced 1 ms", 0.99, 1.0),
              ("bulk", "flat out, 1000-row transactions", 0.9, 1.1),
@@ -292,6 +306,8 @@ def make_run(figures, source, number):
         return figures.audit.live(detail, file_first=number % 2 == 0)
     if kind == "asked-live":
         return figures.asked.live(detail, alone_first=number % 2 == 0)
+    if kind.startswith("watch-"):
+        return getattr(figures.watch, kind[6:])(*[detail] if detail else [])
     if kind.startswith("asked-"):
         return getattr(figures.asked, kind[6:])()
     if kind.startswith("audit-"):
@@ -451,6 +467,7 @@ def main():
         figures.prepare_large()
     figures.state = StateFigures(figures)
     figures.asked = SnapshotFigures(figures)
+    figures.watch = WatchFigures(figures)
     figures.kafka = KafkaFigures(figures)
     figures.archive = ArchiveFigures(figures)
     figures.audit = AuditFigures(figures)

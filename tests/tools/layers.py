@@ -5,6 +5,7 @@
     src/base <- btree <- src/history <- src/state <- src/capture
                 btree, src/history, schemas <- src/decode
                 src/storage, btree, src/history <- src/archive; src/storage: src/base
+    src/state, src/base <- src/monitor
     sinks include src/base and src/audit only; src/audit: src/base; schemas: btree and
          src/base
          btree, src/config, src/state, sinks, schemas, src/decode <- src/deliver
@@ -35,6 +36,7 @@ LAYERS = {
     "src/storage": {"src/storage", "src/base"},
     "src/config": {"src/config", "src/archive", "src/storage", "sinks", "schemas",
                    "src/base"},
+    "src/monitor": {"src/monitor", "src/state", "src/base"},
     "src/history": {"src/history", "btree", "src/base"},
     "src/state": {"src/state", "src/history", "schemas", "btree", "src/base"},
     "src/capture": {"src/capture", "src/state", "src/history", "btree", "src/base"},
@@ -42,7 +44,7 @@ LAYERS = {
     "src/decode": {"src/decode", "src/history", "schemas", "btree", "src/base"},
     "src/deliver": {"src/deliver", "src/decode", "src/state", "src/config", "sinks",
                     "schemas", "btree", "src/base"},
-    "src": {"src", "src/archive", "src/storage", "src/deliver", "src/decode", "src/capture",
+    "src": {"src", "src/monitor", "src/archive", "src/storage", "src/deliver", "src/decode", "src/capture",
             "src/state", "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
     "src/commands": {"src/commands", "src", "src/audit", "src/archive", "src/storage", "src/deliver", "src/decode",
                      "src/capture", "src/state", "src/history", "src/config", "sinks",
@@ -63,11 +65,13 @@ LIBRARIES = {
     r"pcre2\.h": [r"schemas/.*"],
     r"jansson\.h": [r"schemas/.*", r"src/commands/.*", r"src/config/connector_file[^/]*", r"sinks/kafka_[^/]*",
                     r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*",
+                    r"src/monitor/metrics_server\.c",
                     r"src/deliver/(signal|snapshots|asked_snapshot)[^/]*"],
     r"xxhash\.h": [r"src/.*", r"btree/.*", r"schemas/.*", r"sinks/file_[^/]*"],
     r"lz4(frame)?\.h": [r"src/archive/.*"],
     r"openssl/.*": [r"schemas/.*", r"src/config/.*", r"src/storage/s3_sign\.c",
                     r"src/audit/.*"],
+    r"microhttpd\.h": [r"src/monitor/metrics_server\.c"],
     r"curl/.*": [r"src/storage/s3_client\.c"],
     r"librdkafka/.*": [r"sinks/kafka_[^/]*"],
 }

@@ -64,6 +64,7 @@ static const struct {
     {"archive.snapshot.interval", "archive.snapshot.interval=1s", NULL},
     {"archive.retention", "archive.retention=1s", NULL},
     {"archive.l0.retention", "archive.l0.retention=1s", NULL},
+    {"metrics.listen", "metrics.listen=127.0.0.1:9", NULL},
     {"table.include.list", "table.include.list=t", NULL},
     {"table.exclude.list", "table.exclude.list=u", NULL},
     {"column.include.list", "column.include.list=t\\.name", NULL},
@@ -303,6 +304,8 @@ static bool property_changes(const struct buffer *base, const struct property *p
 		return word_changes(base, p->name, "1000000000");
 	case TAKES_NUMBER:
 		return word_changes(base, p->name, p->most < 1000 ? "2" : "1000");
+	case TAKES_DURATION:
+		return word_changes(base, p->name, "1000s");
 	case TAKES_TEXT:
 	case TAKES_FAMILY:
 		return sample_changes(base, p);

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What being watched costs, and what a follower costs that has nothing to do."""
+
+import signal
+import time
+
+from processes import BenchError
+
+PAIRS = 3
+METRICS = ("-D", "metrics.listen=127.0.0.1:0")
+EVENT_MIN_BYTES = 200
+IDLE_S = 60
+
+
+class WatchFigures:
+    def __init__(self, figures):
+        self.figures = figures
+
+    def _cpu_of_drain(self, arguments):
+        """CPU seconds for the plan's rows, which wait in the WAL."""
+        figures = self.figures
+        path, rows = figures.fresh(), figures.plan.rows
+        with figures.follow(path, arguments=arguments) as follower:
+            follower.process.send_signal(signal.SIGSTOP)
+            figures.write(path, "--per-txn", 1000, "--txns", rows // 1000)
+            before = follower.usage.cpu_s()
+            follower.process.send_signal(signal.SIGCONT)
+            follower.wait_until_quiet(rows * EVENT_MIN_BYTES)
+            used = follower.usage.cpu_s() - before
+            follower.stop()
+        figures.remove(path)
+        return used
+
+    def cpu(self):
+        """The least of some runs each, which a busy machine disturbs the least."""
+        with_it, without = [], []
+        for _ in range(PAIRS):
+            without.append(self._cpu_of_drain(()))
+            with_it.append(self._cpu_of_drain(METRICS))
+        return {"ratio": min(with_it) / min(without), "without_s": min(without)}
+
+    @staticmethod
+    def _switches(follower):
+        total = 0
+        for task in (follower.usage.folder / "task").iterdir():
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    total += int(line.split()[1])
+        return total
+
+    def idle(self, how=""):
+        """A database that somebody has open and nobody writes to."""
+        arguments = METRICS if how == "watched" else ()
+        figures = self.figures
+        path = figures.fresh()
+        with figures.follow(path, arguments=arguments) as follower:
+            time.sleep(2)
+            cpu, switches = follower.usage.cpu_s(), self._switches(follower)
+            began_s = time.monotonic()
+            time.sleep(min(IDLE_S, figures.plan.live_s))
+            took_s = time.monotonic() - began_s
+            if follower.process.poll() is not None:
+                raise BenchError("rowtail ended")
+            result = {
+                "percent": (follower.usage.cpu_s() - cpu) / took_s * 100,
+                "wakes_s": (self._switches(follower) - switches) / took_s,
+                "memory": follower.usage.memory_bytes(),
+            }
+            follower.stop()
+        figures.remove(path)
+        return result
