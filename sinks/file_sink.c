@@ -19,6 +19,7 @@
 #include "sinks/sink_settings.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/flock_holder.h"
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
@@ -174,10 +175,15 @@ static void take_permissions(const struct file_sink *s, int fd)
 	}
 }
 
+static enum status is_taken(const struct file_sink *s, struct error *err)
+{
+	return error_set(err, ST_CONFIG, "--to file:%s: another process is writing it",
+			 s->settings.target);
+}
+
 /* The file at PATH, with our lock on it, made if there is none. */
 static enum status open_file(struct file_sink *s, int *out, struct error *err)
 {
-	const char *path = s->settings.target;
 	struct owned_place place = {.dir_fd = AT_FDCWD,
 				    .instead = "name another file with --to file:"};
 	bool exists, made;
@@ -195,8 +201,7 @@ static enum status open_file(struct file_sink *s, int *out, struct error *err)
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
 		(void)close(fd);
-		return error_set(err, ST_CONFIG,
-				 "--to file:%s: another process is writing it", path);
+		return is_taken(s, err);
 	}
 	if (made) {
 		FAULT_POINT("file-made");
@@ -365,6 +370,33 @@ static enum status file_open(const struct sink_settings *settings, struct sink *
 	return ST_OK;
 }
 
+/* Nobody is kept from the file, and it is not made. */
+static enum status file_look(struct sink *sink, const struct sink_own *own,
+			     const struct sink_look *look, struct error *err)
+{
+	struct file_sink *s = (struct file_sink *)sink;
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = s->real,
+				    .path = s->real,
+				    .instead = "name another file with --to file:"};
+	struct stat st;
+
+	(void)own;
+	(void)look;
+	if (lstat(s->real, &st) != 0) {
+		return ST_OK; /* its folder was looked at */
+	}
+	if (owned_file_look(&place, err) != ST_OK) {
+		return err->status = ST_CONFIG;
+	}
+	if (faccessat(AT_FDCWD, s->real, R_OK | W_OK, AT_EACCESS) != 0) {
+		(void)error_set_errno(err, errno, "%s cannot be opened",
+				      quote(s->real).text);
+		return err->status = ST_CONFIG;
+	}
+	return flock_holder(&st) != 0 ? is_taken(s, err) : ST_OK;
+}
+
 static enum status cut(int fd, const char *path, uint64_t size, uint64_t length,
 		       struct error *err)
 {
@@ -508,5 +540,6 @@ const struct sink_kind file_kind = {
     .put = file_put,
     .flush = file_flush,
     .begin = file_begin,
+    .look = file_look,
     .place = file_place,
 };

@@ -242,6 +242,10 @@ enum status kafka_config_reader(struct kafka_config *config, bool committed_only
 	if (status == ST_OK) {
 		status = set_own(conf, "enable.partition.eof", "true", err);
 	}
+	/* A broker may make what is asked for, with settings of its own. */
+	if (status == ST_OK) {
+		status = set_own(conf, "allow.auto.create.topics", "false", err);
+	}
 	/* The end is told by an empty answer: which is not to come half a second late.
 	 */
 	if (status == ST_OK) {

@@ -7,11 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "sinks/kafka_batch.h"
-#include "sinks/kafka_producer.h"
-#include "sinks/kafka_resume.h"
-#include "sinks/kafka_topics.h"
-#include "sinks/sink_settings.h"
+#include "sinks/kafka_sink_parts.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 
@@ -22,26 +18,6 @@
 #define CHECK_NS   (5 * NS_PER_S)     /* then a topic may be gone */
 #define QUEUE_MS   5
 #define CLOSE_MS   1000 /* the last position gets this without transactions */
-
-struct kafka_sink {
-	struct sink sink; /* first */
-	struct sink_settings settings;
-	struct kafka_position own; /* whose positions are, once it has begun */
-	char *transactional_id, *position_topic;
-	struct kafka_wait wait;
-	struct kafka_config config;
-	struct kafka_producer producer;
-	struct kafka_topics *topics;
-	struct kafka_topic *last_topic; /* of the last put */
-	struct kafka_topic *own_topic;  /* the position's */
-	struct kafka_batch batch;
-	size_t unsent_bytes;           /* put since the last send */
-	struct kafka_found committed;  /* the last position in Kafka */
-	struct kafka_position pending; /* the one that is being committed */
-	int64_t committed_ns;          /* when, monotonic */
-	int64_t first_ns;              /* the oldest message in the batch */
-	int64_t limit_ns;              /* how long a transaction may be open */
-};
 
 static struct kafka_sink *sink_of(struct sink *sink)
 {
@@ -603,16 +579,6 @@ static enum status open_parts(struct kafka_sink *s, struct error *err)
 	return status;
 }
 
-/* The caller frees it; NULL: no memory. */
-static char *position_topic(const char *delimiter, const char *prefix)
-{
-	char *topic;
-
-	return asprintf(&topic, KAFKA_POSITION_TOPIC "%s%s", delimiter, prefix) < 0
-		   ? NULL
-		   : topic;
-}
-
 static enum status kafka_open(const struct sink_settings *settings, struct sink **out,
 			      struct error *err)
 {
@@ -625,7 +591,8 @@ static enum status kafka_open(const struct sink_settings *settings, struct sink 
 	s->sink.kind = &kafka_kind;
 	s->settings = *settings;
 	s->own.exactly_once = settings->exactly_once;
-	s->position_topic = position_topic(settings->delimiter, settings->prefix);
+	s->position_topic =
+	    kafka_sink_position_topic(settings->delimiter, settings->prefix);
 	if (asprintf(&s->transactional_id, "rowtail.%s", settings->prefix) < 0) {
 		s->transactional_id = NULL;
 	}
@@ -656,14 +623,6 @@ static enum status kafka_open(const struct sink_settings *settings, struct sink 
 	}
 	*out = &s->sink;
 	return ST_OK;
-}
-
-enum status kafka_sink_look(struct sink *sink, struct kafka_found *found,
-			    struct error *err)
-{
-	struct kafka_sink *s = sink_of(sink);
-
-	return kafka_position_read(&s->config, s->position_topic, true, found, err);
 }
 
 enum status kafka_sink_take(struct sink *sink, struct kafka_found *found,
@@ -715,24 +674,16 @@ static enum status kafka_claim(struct sink *sink, const struct sink_own *here,
 			       struct sink_claim *out, struct error *err)
 {
 	const struct kafka_sink *s = sink_of(sink);
-	bool was_here =
-	    here->last_kind && strcmp(here->last_kind, kafka_kind.name) == 0;
-	struct kafka_own own = {.here = *here,
-				.prefix = s->settings.prefix,
-				.topic = s->position_topic,
-				.exactly_once = s->settings.exactly_once};
 	char database[KAFKA_PATH_BYTES];
-	char *last =
-	    was_here ? position_topic(here->last_delimiter, here->last_prefix) : NULL;
+	struct kafka_own own;
+	char *last;
 	enum status status;
 
 	if (!s->settings.state_path) { /* nothing that it could be compared with */
 		out->verdict = SINK_GO_ON;
 		return ST_OK;
 	}
-	kafka_position_path(database, here->database);
-	own.here.database = database;
-	own.last_topic = last;
+	own = kafka_sink_own(s, here, database, &last);
 	status = settle_position(sink, &own, out, err);
 	free(last);
 	return status;
@@ -777,6 +728,7 @@ const struct sink_kind kafka_kind = {
     .claim = kafka_claim,
     .announce = kafka_announce,
     .begin = kafka_begin,
+    .look = kafka_look_at_start,
     .wants_flush = kafka_wants_flush,
     .own_topic = kafka_own_topic,
 };

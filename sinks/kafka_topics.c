@@ -4,22 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sinks/kafka_topics_parts.h"
 #include "src/base/log.h"
 
-#define MAKE_MS     10000 /* what a broker gets to make topics */
-#define DESCRIBE_MS 3000  /* and to describe them */
-
-typedef int32_t partitioner(const rd_kafka_topic_t *handle, const void *key, size_t len,
-			    int32_t partitions, void *opaque, void *message);
-
-struct kafka_topics {
-	struct sink_topics settings;
-	struct kafka_wait *wait;
-	partitioner *by_key;
-	struct kafka_topic **list; /* by name */
-	size_t count, cap;
-	bool has_unchecked;
-};
+#define DESCRIBE_MS 3000 /* and to describe them */
 
 /* ---- partitions ---- */
 
@@ -247,7 +235,7 @@ static enum status refuse(const struct kafka_topics *topics, struct error *err)
 	return err->status;
 }
 
-static bool may_pass(rd_kafka_resp_err_t why)
+bool kafka_topics_may_pass(rd_kafka_resp_err_t why)
 {
 	return why == RD_KAFKA_RESP_ERR__TRANSPORT ||
 	       why == RD_KAFKA_RESP_ERR__TIMED_OUT ||
@@ -259,8 +247,8 @@ static bool may_pass(rd_kafka_resp_err_t why)
 }
 
 /* Wait for the answer to an admin request while the stop is watched. NULL: see *err. */
-static rd_kafka_event_t *answer(struct kafka_topics *topics, rd_kafka_t *rk,
-				rd_kafka_queue_t *queue, struct error *err)
+rd_kafka_event_t *kafka_topics_answer(struct kafka_topics *topics, rd_kafka_t *rk,
+				      rd_kafka_queue_t *queue, struct error *err)
 {
 	for (;;) {
 		rd_kafka_event_t *event = rd_kafka_queue_poll(queue, KAFKA_SLICE_MS);
@@ -298,9 +286,9 @@ static enum status set_config(rd_kafka_NewTopic_t *made, const char *name,
 }
 
 /* How it is to be made. */
-static enum status describe(const struct kafka_topics *topics,
-			    const struct kafka_topic *topic, rd_kafka_NewTopic_t **out,
-			    struct error *err)
+enum status kafka_topics_describe(const struct kafka_topics *topics,
+				  const struct kafka_topic *topic,
+				  rd_kafka_NewTopic_t **out, struct error *err)
 {
 	const struct sink_topics *settings = &topics->settings;
 	int partitions = topic->kind == KAFKA_TABLE ? settings->partitions : 1;
@@ -328,6 +316,26 @@ static enum status describe(const struct kafka_topics *topics,
 	return status;
 }
 
+enum status kafka_topics_cannot_make(const struct kafka_topics *topics,
+				     const char *name, const char *text,
+				     struct error *err)
+{
+	(void)error_set(err, ST_CONFIG,
+			"topic %s cannot be made: %s; see topic.creation.*", name,
+			text);
+	return refuse(topics, err);
+}
+
+enum status kafka_topics_is_missing(const struct kafka_topics *topics, const char *name,
+				    const char *why_not_made, struct error *err)
+{
+	(void)error_set(err, ST_CONFIG,
+			"topic %s is not there and cannot be made: %s; make it, or "
+			"allow rowtail to",
+			name, why_not_made);
+	return refuse(topics, err);
+}
+
 /* Does it exist, when it could not be made? */
 static enum status must_exist(struct kafka_topics *topics, rd_kafka_t *rk,
 			      struct kafka_topic *topic, const char *why_not_made,
@@ -350,12 +358,9 @@ static enum status must_exist(struct kafka_topics *topics, rd_kafka_t *rk,
 		if (why == RD_KAFKA_RESP_ERR_NO_ERROR) {
 			return ST_OK;
 		}
-		if (!may_pass(why)) {
-			(void)error_set(err, ST_CONFIG,
-					"topic %s is not there and cannot be made: %s; "
-					"make it, or allow rowtail to",
-					topic->name, why_not_made);
-			return refuse(topics, err);
+		if (!kafka_topics_may_pass(why)) {
+			return kafka_topics_is_missing(topics, topic->name,
+						       why_not_made, err);
 		}
 		(void)rd_kafka_poll(rk, KAFKA_SLICE_MS);
 		if (kafka_wait_more(topics->wait, err) != ST_OK) {
@@ -388,14 +393,11 @@ static enum status take_made(struct kafka_topics *topics, rd_kafka_t *rk,
 	default:
 		break;
 	}
-	if (may_pass(why)) {
+	if (kafka_topics_may_pass(why)) {
 		*again = true;
 		return ST_OK;
 	}
-	(void)error_set(err, ST_CONFIG,
-			"topic %s cannot be made: %s; see topic.creation.*", name,
-			text);
-	return refuse(topics, err);
+	return kafka_topics_cannot_make(topics, name, text, err);
 }
 
 static enum status take_all_made(struct kafka_topics *topics, rd_kafka_t *rk,
@@ -409,7 +411,7 @@ static enum status take_all_made(struct kafka_topics *topics, rd_kafka_t *rk,
 	enum status status = ST_OK;
 	size_t count = 0;
 
-	if (may_pass(why)) {
+	if (kafka_topics_may_pass(why)) {
 		kafka_wait_note(topics->wait, rd_kafka_event_error_string(event),
 				false);
 		*again = true;
@@ -439,13 +441,14 @@ static enum status make_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *
 	rd_kafka_NewTopic_t **made =
 	    calloc(topics->count, sizeof(rd_kafka_NewTopic_t *));
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_AdminOptions_t *options = admin_options(rk, MAKE_MS);
+	rd_kafka_AdminOptions_t *options = admin_options(rk, KAFKA_TOPICS_MAKE_MS);
 	enum status status = made ? ST_OK : error_no_memory(err, "the topics");
 	size_t count = 0;
 
 	for (size_t i = 0; status == ST_OK && i < topics->count; i++) {
 		if (!topics->list[i]->is_checked) {
-			status = describe(topics, topics->list[i], &made[count], err);
+			status = kafka_topics_describe(topics, topics->list[i],
+						       &made[count], err);
 			count += made[count] != NULL;
 		}
 	}
@@ -453,7 +456,7 @@ static enum status make_once(struct kafka_topics *topics, rd_kafka_t *rk, bool *
 		rd_kafka_event_t *event;
 
 		rd_kafka_CreateTopics(rk, made, count, options, queue);
-		event = answer(topics, rk, queue, err);
+		event = kafka_topics_answer(topics, rk, queue, err);
 		status =
 		    event ? take_all_made(topics, rk, event, again, err) : err->status;
 		rd_kafka_event_destroy(event);
@@ -518,7 +521,8 @@ static enum status take_described(struct kafka_topics *topics, rd_kafka_event_t 
 	return status;
 }
 
-static enum status check(struct kafka_topics *topics, rd_kafka_t *rk, struct error *err)
+enum status kafka_topics_check(struct kafka_topics *topics, rd_kafka_t *rk,
+			       struct error *err)
 {
 	rd_kafka_ConfigResource_t **asked =
 	    calloc(topics->count, sizeof(rd_kafka_ConfigResource_t *));
@@ -539,7 +543,7 @@ static enum status check(struct kafka_topics *topics, rd_kafka_t *rk, struct err
 		rd_kafka_event_t *event;
 
 		rd_kafka_DescribeConfigs(rk, asked, count, options, queue);
-		event = answer(topics, rk, queue, err);
+		event = kafka_topics_answer(topics, rk, queue, err);
 		status = event ? take_described(topics, event, err) : err->status;
 		rd_kafka_event_destroy(event);
 	}
@@ -574,7 +578,7 @@ static enum status all_must_exist(struct kafka_topics *topics, rd_kafka_t *rk,
 	for (size_t i = 0; status == ST_OK && i < topics->count; i++) {
 		if (!topics->list[i]->is_checked) {
 			status = must_exist(topics, rk, topics->list[i],
-					    "topic.creation.enable=false", err);
+					    KAFKA_TOPICS_NOT_ALLOWED, err);
 		}
 	}
 	return status;
@@ -592,7 +596,7 @@ enum status kafka_topics_prepare(struct kafka_topics *topics, rd_kafka_t *rk,
 	status = topics->settings.may_make ? make(topics, rk, err)
 					   : all_must_exist(topics, rk, err);
 	if (status == ST_OK) {
-		status = check(topics, rk, err);
+		status = kafka_topics_check(topics, rk, err);
 	}
 	if (status != ST_OK) {
 		return status;

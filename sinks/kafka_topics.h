@@ -23,6 +23,7 @@
 #include <stddef.h>
 
 #include "sinks/kafka_config.h"
+#include "sinks/sink.h"
 #include "src/base/message.h"
 
 enum kafka_topic_kind { KAFKA_TABLE, KAFKA_CONTROL, KAFKA_POSITION };
@@ -59,6 +60,15 @@ struct kafka_topic *kafka_topics_find(const struct kafka_topics *topics,
 /* Make and check all that were noted and are not checked. */
 enum status kafka_topics_prepare(struct kafka_topics *topics, rd_kafka_t *rk,
 				 struct error *err) MUST_CHECK;
+
+/*
+ * In the place of kafka_topics_prepare: which of them are there, and which would be
+ * made? `rk` is a reader (sinks/kafka_config.h): asked for one topic by a producer, a
+ * broker may make it. Each is told; no error but those of waiting.
+ */
+enum status kafka_topics_look(struct kafka_topics *topics, rd_kafka_t *rk,
+			      const struct sink_look *look,
+			      struct error *err) MUST_CHECK;
 
 /* kafka_topics_prepare has nothing to do. */
 bool kafka_topics_are_ready(const struct kafka_topics *topics);

@@ -103,6 +103,17 @@ struct sink_claim {
 	struct sink_floor floor;       /* SINK_START_OVER: numbers begin above it */
 };
 
+/* Somebody only looks at what a run would meet. */
+struct sink_look {
+	bool is_in_use;      /* a run works with the state directory now: what the sink
+			      * has moves on, and is that run's */
+	bool knows_topics;   /* all that there would be are announced */
+	int64_t patience_ns; /* with what is out of reach */
+	/* What is found, one line each; ST_OK: for people. */
+	void (*tell)(void *context, enum status status, const char *text);
+	void *context;
+};
+
 /* What the values of messages are. */
 enum message_form {
 	FORM_DEBEZIUM, /* those of schemas/encoder.h */
@@ -157,6 +168,10 @@ struct sink_kind {
 	/* Puts come next. Bring it to the place. */
 	enum status (*begin)(struct sink *sink, const struct sink_start *start,
 			     struct error *err);
+	/* In the place of claim and begin: what would they say? Nothing is made,
+	 * changed or taken, and nobody is disturbed; then close. */
+	enum status (*look)(struct sink *sink, const struct sink_own *own,
+			    const struct sink_look *look, struct error *err);
 	/* As of the last flush. The caller stores it beside its position; of a kind
 	 * that keeps one itself as of `acknowledged`. */
 	struct sink_place (*place)(const struct sink *sink);

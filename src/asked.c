@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/base/log.h"
+#include "src/base/quote.h"
 #include "src/config/unmatched.h"
 #include "src/history/view.h"
 
@@ -48,6 +50,52 @@ enum status asked_check(const struct asked *asked, const struct catalog *catalog
 				      .database_path = asked->config->database_path};
 
 	return unmatched_check(&unmatched, err);
+}
+
+void asked_warn_of_snapshot(const struct config *config,
+			    const struct kept_position *kept)
+{
+	/* That a later start has none is no surprise, where it is the default. */
+	if (config->snapshot_asked && !kept->position.in_snapshot &&
+	    config->snapshot_mode != SNAPSHOT_MODE_ALWAYS) {
+		log_warn(
+		    "%s: %s takes its snapshot at its first start only, and goes on "
+		    "from there now; rowtail signal --state %s execute-snapshot "
+		    "--table '.*' asks for the rows that are there",
+		    config->snapshot_asked, quote(config->state_path).text,
+		    quote(config->state_path).text);
+	}
+}
+
+void asked_name_damage(const struct config *config, struct error *err)
+{
+	struct quoted name = quote(config->database_path);
+
+	if (config->archive) {
+		(void)error_wrap(err, "the database in %s is corrupt",
+				 quote(config->archive).text);
+		(void)error_add(err, "; see what rowtail sql ARCHIVE 'PRAGMA "
+				     "integrity_check' says, and go on behind it with "
+				     "another --state and --from");
+		return;
+	}
+	(void)error_wrap(err, "%s is corrupt", name.text);
+	(void)error_add(err, "; see what sqlite3 ");
+	(void)error_add(err, name.text);
+	(void)error_add(err, " 'PRAGMA integrity_check' says: REINDEX mends an index, "
+			     "for the rest restore a backup; then start rowtail again");
+}
+
+enum status asked_unfit(const struct config *config, struct error *err)
+{
+	bool is_start = strncmp(err->text, "page 1:", 7) == 0;
+
+	asked_name_damage(config, err);
+	if (is_start) { /* some ciphers leave the header readable */
+		(void)error_add(err, " (if it is encrypted: rowtail cannot read "
+				     "encrypted databases)");
+	}
+	return err->status = ST_UNFIT;
 }
 
 /* The base is the database itself here, and it has no hashes. */

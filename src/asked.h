@@ -16,6 +16,7 @@
 #include "src/base/status.h"
 #include "src/config/config.h"
 #include "src/history/source.h"
+#include "src/state/kept_position.h"
 
 struct asked {
 	const struct config *config;
@@ -32,8 +33,17 @@ enum status asked_filter_open(const struct config *config, struct table_filter *
 enum status asked_check(const struct asked *asked, const struct catalog *catalog,
 			struct error *err) MUST_CHECK;
 
+/* A snapshot was asked for, and there will be none. */
+void asked_warn_of_snapshot(const struct config *config,
+			    const struct kept_position *kept);
+
+/* Damage was met in the pages of the database: name it, and say what to do. */
+void asked_name_damage(const struct config *config, struct error *err);
+/* The same at the start: ST_UNFIT. */
+enum status asked_unfit(const struct config *config, struct error *err);
+
 /*
- * The same before the first copy of the database, which may take long: the schema is
+ * asked_check before the first copy of the database, which may take long: the schema is
  * read from the source as it was opened (`first`, whose images are in
  * `spool`). ST_OK also if it cannot be read: `*is_checked` is false then.
  */

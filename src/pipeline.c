@@ -127,26 +127,6 @@ static enum status open_source(struct pipeline *pipeline, struct error *err)
 					 : open_capture(pipeline, err);
 }
 
-/* Damage was met in the pages of the database: name it, and say what to do. */
-static void name_database(const struct config *config, struct error *err)
-{
-	struct quoted name = quote(config->database_path);
-
-	if (config->archive) {
-		(void)error_wrap(err, "the database in %s is corrupt",
-				 quote(config->archive).text);
-		(void)error_add(err, "; see what rowtail sql ARCHIVE 'PRAGMA "
-				     "integrity_check' says, and go on behind it with "
-				     "another --state and --from");
-		return;
-	}
-	(void)error_wrap(err, "%s is corrupt", name.text);
-	(void)error_add(err, "; see what sqlite3 ");
-	(void)error_add(err, name.text);
-	(void)error_add(err, " 'PRAGMA integrity_check' says: REINDEX mends an index, "
-			     "for the rest restore a backup; then start rowtail again");
-}
-
 /* A database whose schema is broken at start cannot be followed. */
 static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 {
@@ -159,17 +139,7 @@ static enum status open_decoder(struct pipeline *pipeline, struct error *err)
 		status = decoder_open(pipeline->history->view, pipeline->filter,
 				      &events, &pipeline->decoder, err);
 	}
-	if (status == ST_CORRUPT) {
-		bool is_start = strncmp(err->text, "page 1:", 7) == 0;
-
-		name_database(pipeline->config, err);
-		if (is_start) { /* some ciphers leave the header readable */
-			(void)error_add(err, " (if it is encrypted: rowtail cannot "
-					     "read encrypted databases)");
-		}
-		return err->status = ST_UNFIT;
-	}
-	return status;
+	return status == ST_CORRUPT ? asked_unfit(pipeline->config, err) : status;
 }
 
 /* ---- with a state directory, or without ---- */
@@ -187,12 +157,8 @@ static enum status open_state(struct pipeline *pipeline, struct state **state,
 				 config->database_path,
 				 errno == ENOENT ? "no such file" : strerror(errno));
 	}
-	if (same_database_owns(real, config->state_path)) {
-		status = error_set(err, ST_CONFIG,
-				   "--state %s is a name that SQLite uses for this "
-				   "database; use another --state",
-				   quote(config->state_path).text);
-	} else {
+	status = same_database_check_place(real, config->state_path, err);
+	if (status == ST_OK) {
 		status = state_open(config->state_path, real, pipeline->follows_path,
 				    state, err);
 	}
@@ -358,16 +324,7 @@ static enum status check_asked(const struct pipeline *pipeline, struct error *er
 	if (pipeline->is_said) {
 		return ST_OK;
 	}
-	/* That a later start has none is no surprise, where it is the default. */
-	if (config->snapshot_asked && !pipeline->kept->position.in_snapshot &&
-	    config->snapshot_mode != SNAPSHOT_MODE_ALWAYS) {
-		log_warn(
-		    "%s: %s takes its snapshot at its first start only, and goes on "
-		    "from there now; rowtail signal --state %s execute-snapshot "
-		    "--table '.*' asks for the rows that are there",
-		    config->snapshot_asked, quote(config->state_path).text,
-		    quote(config->state_path).text);
-	}
+	asked_warn_of_snapshot(config, pipeline->kept);
 	return pipeline->is_checked
 		   ? ST_OK
 		   : asked_check(&asked, decoder_catalog(pipeline->decoder), err);
@@ -753,7 +710,7 @@ void pipeline_note_failure(const struct pipeline *pipeline, enum status status,
 			   struct error *err)
 {
 	if (status == ST_CORRUPT) {
-		name_database(pipeline->config, err);
+		asked_name_damage(pipeline->config, err);
 	}
 	if (pipeline->kept && status != ST_OK && status != ST_STOPPED &&
 	    status != ST_CLOSED) {

@@ -25,7 +25,6 @@
 #include "src/storage/file_name.h"
 
 #define NEW_FILE      "new"
-#define WRITER_FILE   "writer"
 #define REBUILT       "rebuilt"
 #define REBUILT_CHARS 16
 #define NAME_BYTES    64
@@ -298,14 +297,14 @@ static enum status draw_writer(struct outbox *outbox, int fd, struct error *err)
 	uint8_t bytes[(OUTBOX_WRITER_BYTES - 1) / 2];
 
 	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-		return failed(outbox, WRITER_FILE, "drawn", err);
+		return failed(outbox, OUTBOX_WRITER_FILE, "drawn", err);
 	}
 	for (size_t i = 0; i < sizeof bytes; i++) {
 		(void)snprintf(outbox->writer + 2 * i, 3, "%02x", bytes[i]);
 	}
 	if (!file_write_at(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0) ||
 	    !file_sync(fd) || !file_sync_all(outbox->fd)) {
-		return failed(outbox, WRITER_FILE, "written", err);
+		return failed(outbox, OUTBOX_WRITER_FILE, "written", err);
 	}
 	return ST_OK;
 }
@@ -315,7 +314,7 @@ static enum status draw_writer(struct outbox *outbox, int fd, struct error *err)
 static enum status take_writer(struct outbox *outbox, struct error *err)
 {
 	struct owned_place place = {.dir_fd = outbox->fd,
-				    .name = WRITER_FILE,
+				    .name = OUTBOX_WRITER_FILE,
 				    .path = outbox->path,
 				    .instead = INSTEAD,
 				    .closed = OWNED_PRIVATE};
@@ -326,8 +325,9 @@ static enum status take_writer(struct outbox *outbox, struct error *err)
 		return status;
 	}
 	if (!file_read_exactly(fd, outbox->writer, OUTBOX_WRITER_BYTES - 1, 0)) {
-		status = errno == ENODATA ? draw_writer(outbox, fd, err)
-					  : failed(outbox, WRITER_FILE, "read", err);
+		status = errno == ENODATA
+			     ? draw_writer(outbox, fd, err)
+			     : failed(outbox, OUTBOX_WRITER_FILE, "read", err);
 	} else if (strspn(outbox->writer, "0123456789abcdef") !=
 		   OUTBOX_WRITER_BYTES - 1) {
 		status = draw_writer(outbox, fd, err);

@@ -31,7 +31,8 @@
 #include "src/storage/storage.h"
 
 #define OUTBOX_FOLDER       "archive"
-#define OUTBOX_WRITER_BYTES 33 /* with the NUL */
+#define OUTBOX_WRITER_FILE  "writer" /* in it: 32 hex digits */
+#define OUTBOX_WRITER_BYTES 33       /* with the NUL */
 
 struct outbox;
 

@@ -10,10 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/archive/archive_look.h"
 #include "src/archive/keeper.h"
-#include "src/archive/ltx.h"
 #include "src/archive/owner.h"
-#include "src/archive/plan.h"
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/health.h"
@@ -59,38 +58,6 @@ struct uploader {
 
 /* ---- what the archive has ---- */
 
-static enum status look(struct uploader *u, const struct archive_list *list,
-			struct archive_known *known, struct error *err)
-{
-	const struct archive_file *newest = NULL;
-	struct moments moments = {0};
-	struct ltx_header header;
-	enum status status = moments_init(&moments, list, err);
-
-	for (size_t i = 0; status == ST_OK && i < moments.count; i++) {
-		if (moments.all[i].is_reachable) {
-			known->reach_txid = moments.all[i].txid;
-		}
-	}
-	moments_clear(&moments);
-	for (size_t i = 0; i < list->count; i++) {
-		if (!newest || list->files[i].max_txid > newest->max_txid) {
-			newest = &list->files[i];
-		}
-	}
-	if (status != ST_OK || !newest) {
-		return status;
-	}
-	known->has_files = true;
-	known->max_txid = newest->max_txid;
-	status = ltx_header_of(u->storage, newest, &header, err);
-	if (status == ST_OK) {
-		known->page_size = header.page_size;
-		known->time_ns = ltx_time_ns(&header, newest);
-	}
-	return status;
-}
-
 static enum status list_all(struct uploader *u, struct archive_list *list,
 			    struct archive_known *known, struct error *err)
 {
@@ -99,7 +66,8 @@ static enum status list_all(struct uploader *u, struct archive_list *list,
 	*known = (struct archive_known){0};
 	archive_list_clear(list);
 	status = storage_list(u->storage, list, err);
-	return status == ST_OK ? look(u, list, known, err) : status;
+	return status == ST_OK ? archive_known_read(u->storage, list, known, err)
+			       : status;
 }
 
 /* It becomes ours. What waits was not made for one that was another's. Who wrote there
@@ -160,12 +128,6 @@ static enum status connect(struct uploader *u, struct archive_known *known,
 	known->is_known = true;
 	u->checked_ns = clock_mono_ns();
 	return ST_OK;
-}
-
-/* May it be reached, or be as it should be, at another time? */
-static bool may_pass(enum status status)
-{
-	return status == ST_IO || status == ST_RETRY || status == ST_LOST;
 }
 
 static void say_away(struct uploader *u, const struct error *err)
@@ -333,7 +295,7 @@ static bool try_next(struct uploader *u, const struct archive_file *file)
 
 	(void)pthread_mutex_unlock(&u->lock);
 	status = upload(u, file, &err);
-	if (status != ST_OK && status != ST_STOPPED && !may_pass(status)) {
+	if (status != ST_OK && status != ST_STOPPED && !archive_may_pass(status)) {
 		u->settings.fail(u->settings.context, &err);
 	}
 	(void)pthread_mutex_lock(&u->lock);
@@ -346,7 +308,7 @@ static bool try_next(struct uploader *u, const struct archive_file *file)
 		u->ends = true;
 		return false;
 	}
-	if (!may_pass(status)) {
+	if (!archive_may_pass(status)) {
 		return false;
 	}
 	say_away(u, &err);
@@ -422,7 +384,7 @@ enum status uploader_open(const struct uploader_settings *settings,
 	if (status == ST_OK) {
 		outbox_back(settings->outbox); /* what an earlier run has left */
 	}
-	if (status != ST_OK && may_pass(status) && !settings->must_reach) {
+	if (status != ST_OK && archive_may_pass(status) && !settings->must_reach) {
 		*known = (struct archive_known){0};
 		say_away(u, err);
 		status = ST_OK;

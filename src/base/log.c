@@ -19,6 +19,10 @@
 static enum log_level most_detailed = LOG_INFO;
 static bool json_lines;
 
+/* Who takes the lines of a thread in the place of stderr; NULL: nobody. */
+static _Thread_local log_taker *diverted_to;
+static _Thread_local void *diverted_context;
+
 /* A line under construction; there is always room for what log.c adds. */
 struct line {
 	size_t len;
@@ -85,6 +89,12 @@ void log_setup(enum log_level most, bool as_json)
 	json_lines = as_json;
 }
 
+void log_divert(log_taker *take, void *context)
+{
+	diverted_to = take;
+	diverted_context = context;
+}
+
 /* The text of a line, safe, whatever names stand in it: all lines come through here. */
 static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
@@ -100,9 +110,24 @@ static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
 	utf8_make_safe(text);
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static void put_text(enum log_level level, const char *text)
 {
 	struct line line = {.len = 0};
+
+	if (diverted_to && level < LOG_DEBUG) {
+		diverted_to(diverted_context, level, text);
+		return;
+	}
+	if (json_lines) {
+		add_json(&line, level, text);
+	} else {
+		add_plain(&line, text);
+	}
+	write_line(&line);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
 	char text[TEXT_MAX];
 	int saved = errno;
 	va_list args;
@@ -113,18 +138,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	make_text(text, fmt, args);
 	va_end(args);
-	if (json_lines) {
-		add_json(&line, level, text);
-	} else {
-		add_plain(&line, text);
-	}
-	write_line(&line);
+	put_text(level, text);
 	errno = saved;
 }
 
 void log_always(const char *fmt, ...)
 {
-	struct line line = {.len = 0};
 	char text[TEXT_MAX];
 	int saved = errno;
 	va_list args;
@@ -132,11 +151,6 @@ void log_always(const char *fmt, ...)
 	va_start(args, fmt);
 	make_text(text, fmt, args);
 	va_end(args);
-	if (json_lines) {
-		add_json(&line, LOG_INFO, text);
-	} else {
-		add_plain(&line, text);
-	}
-	write_line(&line);
+	put_text(LOG_INFO, text);
 	errno = saved;
 }

@@ -21,6 +21,11 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* Call once, before any thread. `most` is the most detailed level written. */
 void log_setup(enum log_level most, bool as_json);
 
+/* Lines of this thread, but those of LOG_DEBUG, are given to `take` instead, which may
+ * not log; until it is NULL. The text is borrowed for the call. */
+typedef void log_taker(void *context, enum log_level level, const char *text);
+void log_divert(log_taker *take, void *context);
+
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void log_always(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

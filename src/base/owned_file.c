@@ -300,3 +300,16 @@ enum status owned_folder_close(const struct owned_place *place, int fd, bool may
 		was_closed = true;
 	}
 }
+
+enum status owned_folder_look(const struct owned_place *place, int fd, bool may_close,
+			      struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0) {
+		return open_error(place, errno, err);
+	}
+	return (st.st_mode & place->closed) == 0 || (may_close && !(st.st_mode & 0022))
+		   ? ST_OK
+		   : is_open(place, &st, fd, true, err);
+}

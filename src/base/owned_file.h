@@ -59,6 +59,10 @@ enum status owned_folder_open(const struct owned_place *place, bool make, int *f
 enum status owned_folder_close(const struct owned_place *place, int fd, bool may_close,
 			       struct error *err) MUST_CHECK;
 
+/* The same without closing it: ST_OK if owned_folder_close would do so. */
+enum status owned_folder_look(const struct owned_place *place, int fd, bool may_close,
+			      struct error *err) MUST_CHECK;
+
 /* Judge a file that is open, or what has the name: a link is an error; that there is
  * nothing is none. */
 enum status owned_file_check(const struct owned_place *place, int fd,

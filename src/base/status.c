@@ -204,3 +204,19 @@ void error_name_limits(struct error *err)
 		append(err, ": %s", error_reason(ENOMEM).text);
 	}
 }
+
+int status_exit_code(enum status status)
+{
+	switch (status) {
+	case ST_OK:
+	case ST_STOPPED:
+	case ST_CLOSED:
+		return 0;
+	case ST_CONFIG:
+		return 2;
+	case ST_UNFIT:
+		return 3;
+	default:
+		return 1;
+	}
+}

@@ -78,4 +78,7 @@ void error_name_limits(struct error *err);
 
 const char *status_text(enum status status);
 
+/* What the process exits with: docs/options.md. */
+int status_exit_code(enum status status);
+
 #endif

@@ -18,8 +18,7 @@
 #define LOOK_NS (100 * NS_PER_MS)
 #define MAGIC   "SQLite format 3" /* and a NUL */
 
-/* What it lacks; NULL: it can be opened, or opening it says why not. */
-static const char *look(const char *path)
+const char *database_lacks(const char *path)
 {
 	uint8_t head[DB_HEADER_SIZE];
 	struct stat st;
@@ -45,7 +44,7 @@ enum status database_wait(const char *path, struct error *err)
 {
 	const char *said = NULL, *lacks;
 
-	while ((lacks = look(path)) != NULL) {
+	while ((lacks = database_lacks(path)) != NULL) {
 		if (said != lacks) {
 			log_info("%s %s yet: waiting", quote(path).text, lacks);
 			said = lacks;

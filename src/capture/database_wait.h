@@ -13,6 +13,10 @@
 
 #include "src/base/status.h"
 
+/* What it lacks, behind its name: "is empty"; NULL: it can be opened, or opening it
+ * says why not. */
+const char *database_lacks(const char *path);
+
 /* ST_STOPPED: a stop came first. Says once what is waited for. */
 enum status database_wait(const char *path, struct error *err) MUST_CHECK;
 

@@ -16,13 +16,25 @@
 
 #define KEY_BYTES 64 /* "fd:01 123456 " of a line in maps */
 
-/* Has another process locked one of these bytes? True also if that cannot be told. */
-static bool is_locked(int fd, off_t at, off_t len)
+/* Has another process a lock on one of these bytes that a lock of `type` cannot be
+ * beside? True also if that cannot be told. Nothing is locked. */
+static bool is_refused(int fd, short type, off_t at, off_t len)
 {
 	struct flock lock = {
-	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = len};
+	    .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len};
 
 	return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+static bool is_locked(int fd, off_t at, off_t len)
+{
+	return is_refused(fd, F_WRLCK, at, len);
+}
+
+bool db_file_is_exclusive(int db_fd)
+{
+	return is_refused(db_fd, F_RDLCK, LOCK_DB_PENDING, 1) ||
+	       is_refused(db_fd, F_RDLCK, LOCK_DB_SHARED, LOCK_DB_SHARED_LEN);
 }
 
 bool db_file_is_used(int db_fd)

@@ -22,6 +22,9 @@
 /* Another process holds a lock on the database file. Cheap. */
 bool db_file_is_used(int db_fd);
 
+/* Another process keeps all others out of the database file. Cheap. */
+bool db_file_is_exclusive(int db_fd);
+
 /* Another process has this -shm open, by whatever name. True for -1. Cheap. */
 bool db_shm_is_used(int shm_fd);
 

@@ -13,12 +13,10 @@
 #include "src/base/file_io.h"
 #include "src/base/file_time.h"
 #include "src/base/quote.h"
-#include "src/capture/db_users.h"
-#include "src/capture/wal_committed.h"
+#include "src/capture/wal_look.h"
 
-#define MOST_PAGE (1u << 16) /* and a frame's header is less than another */
-#define TRIES     100
-#define PAUSE_NS  (5 * NS_PER_MS)
+#define TRIES    100
+#define PAUSE_NS (5 * NS_PER_MS)
 
 static enum status open_database(const char *path, int *fd, struct stat *st,
 				 uint8_t head[DB_HEADER_SIZE], struct error *err)
@@ -38,61 +36,6 @@ static enum status open_database(const char *path, int *fd, struct stat *st,
 }
 
 /* ---- the WAL ---- */
-
-struct wal_look {
-	int fd; /* of the WAL; -1: there is none */
-	uint8_t head[WAL_HEADER_BYTES];
-	struct wal_header header;
-	uint32_t frames; /* that the file has room for; 0: or it has no header */
-	uint32_t count;  /* that are committed */
-};
-
-static bool read_header(struct wal_look *wal)
-{
-	struct error ignored;
-	struct stat st;
-
-	if (fstat(wal->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    st.st_size <= WAL_HEADER_BYTES ||
-	    !file_read_exactly(wal->fd, wal->head, sizeof wal->head, 0) ||
-	    wal_header_parse(wal->head, &wal->header, &ignored) != ST_OK) {
-		return false;
-	}
-	wal->frames = wal_frames_in((uint64_t)st.st_size, wal->header.page_size);
-	return true;
-}
-
-/* As SQLite's recovery: up to the last commit before the first frame that is none.
- * `bytes` has room for a frame. */
-static void count_by_checksums(struct wal_look *wal, uint8_t *bytes)
-{
-	size_t len = WAL_FRAME_HEADER_BYTES + (size_t)wal->header.page_size;
-	struct wal_frame frame;
-	uint32_t sum[2];
-
-	wal_first_sum(wal->head, &wal->header, sum);
-	for (uint32_t i = 1; i <= wal->frames; i++) {
-		off_t at = (off_t)wal_frame_offset(i, wal->header.page_size);
-
-		if (!file_read_exactly(wal->fd, bytes, len, at) ||
-		    !wal_frame_follows(&wal->header, bytes, sum, &frame)) {
-			return;
-		}
-		wal->count = frame.commit != 0 ? i : wal->count;
-	}
-}
-
-/* False: it is being written, or is of another life of the WAL. */
-static bool count_by_index(struct wal_look *wal, int shm_fd)
-{
-	struct wal_index_header index;
-
-	if (!wal_index_tells(shm_fd, &wal->header, wal->frames, &index)) {
-		return false;
-	}
-	wal->count = index.frame_count;
-	return true;
-}
 
 static bool is_same_page(const struct wal_look *wal, uint32_t frame_no, uint8_t *bytes)
 {
@@ -219,41 +162,17 @@ static enum status look(const char *path, int db_fd, const struct wal_known *kno
 			const struct stat *st, struct wal_behind *out,
 			struct error *err)
 {
-	struct wal_look wal = {.fd = wal_open_beside(path, "-wal")};
-	int why = wal.fd < 0 ? errno : 0;
-	int shm_fd = wal_open_beside(path, "-shm");
-	uint8_t *bytes = malloc(2 * MOST_PAGE);
-	enum status status = ST_OK;
+	struct wal_look wal;
+	uint8_t *bytes = malloc(WAL_LOOK_BYTES);
+	enum status status = bytes ? wal_look_open(path, db_fd, bytes, &wal, err)
+				   : error_no_memory(err, "a frame of a WAL");
 
-	if (!bytes) {
-		status = error_no_memory(err, "a frame of a WAL");
-	} else if (why != 0 && why != ENOENT) {
-		status = error_set_errno(err, why, "%s-wal cannot be read",
-					 quote(path).text);
-	} else if (wal.fd >= 0 && read_header(&wal)) {
-		if (shm_fd < 0 || db_is_alone(db_fd, shm_fd)) {
-			count_by_checksums(&wal, bytes);
-		} else if (!count_by_index(&wal, shm_fd)) {
-			status = ST_RETRY;
-		}
-	}
 	if (status == ST_OK) {
 		judge(&wal, known, st, bytes, out);
-		status = wal_still_is(wal.fd, wal.head, wal.header.page_size, wal.count)
-			     ? ST_OK
-			     : ST_RETRY;
-	}
-	if (status == ST_RETRY) {
-		(void)error_set(err, ST_RETRY, "%s-wal: is being written all the time",
-				quote(path).text);
+		status = wal_look_check(path, &wal, err);
+		wal_look_close(&wal);
 	}
 	free(bytes);
-	if (shm_fd >= 0) {
-		(void)close(shm_fd);
-	}
-	if (wal.fd >= 0) {
-		(void)close(wal.fd);
-	}
 	return status;
 }
 

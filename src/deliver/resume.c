@@ -74,9 +74,9 @@ static void last_run_clear(struct last_run *last)
 	buffer_clear(&last->delimiter);
 }
 
-enum status resume_claim(struct sink *sink, const struct config *config,
-			 const struct kept_position *kept, struct sink_claim *out,
-			 struct error *err)
+/* What is kept, in the sink's words; `last` is for the caller to clear. */
+static struct sink_own own_of(const struct config *config,
+			      const struct kept_position *kept, struct last_run *last)
 {
 	struct sink_own own = {.is_new = kept->is_new,
 			       .uuid = kept->uuid,
@@ -90,17 +90,38 @@ enum status resume_claim(struct sink *sink, const struct config *config,
 			       .context = kept,
 			       .when_needed =
 				   config->snapshot_mode == SNAPSHOT_MODE_WHEN_NEEDED};
-	struct last_run last;
-	enum status status;
 
 	resume_tell(&kept->position, 0, &own.position);
-	last_run_read(&last, kept);
-	if (!own.is_new && last.is_known) {
-		own.last_kind = last.kind.bytes;
-		own.last_prefix = last.prefix.bytes;
-		own.last_delimiter = last.delimiter.bytes;
+	last_run_read(last, kept);
+	if (!own.is_new && last->is_known) {
+		own.last_kind = last->kind.bytes;
+		own.last_prefix = last->prefix.bytes;
+		own.last_delimiter = last->delimiter.bytes;
 	}
-	status = sink->kind->claim(sink, &own, out, err);
+	return own;
+}
+
+enum status resume_claim(struct sink *sink, const struct config *config,
+			 const struct kept_position *kept, struct sink_claim *out,
+			 struct error *err)
+{
+	struct last_run last;
+	struct sink_own own = own_of(config, kept, &last);
+	enum status status = sink->kind->claim(sink, &own, out, err);
+
+	last_run_clear(&last);
+	return status;
+}
+
+enum status resume_look(struct sink *sink, const struct config *config,
+			const struct kept_position *kept, const struct sink_look *look,
+			struct error *err)
+{
+	struct last_run last;
+	struct sink_own own = own_of(config, kept, &last);
+	enum status status =
+	    sink->kind->look ? sink->kind->look(sink, &own, look, err) : ST_OK;
+
 	last_run_clear(&last);
 	return status;
 }

@@ -17,6 +17,11 @@ enum status resume_claim(struct sink *sink, const struct config *config,
 			 const struct kept_position *kept, struct sink_claim *out,
 			 struct error *err) MUST_CHECK;
 
+/* What the sink would say to that, and to what comes then: its kind's look. */
+enum status resume_look(struct sink *sink, const struct config *config,
+			const struct kept_position *kept, const struct sink_look *look,
+			struct error *err) MUST_CHECK;
+
 /* A position in the sink's words; `chain` is the journal's checksum there. */
 void resume_tell(const struct state_position *from, uint64_t chain,
 		 struct sink_position *to);

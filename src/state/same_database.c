@@ -11,6 +11,7 @@
 #include "btree/db_header.h"
 #include "src/base/clock.h"
 #include "src/base/file_io.h"
+#include "src/base/quote.h"
 
 #define LOOKED_AT   65536 /* pages, spread evenly */
 #define BLANK_BYTES 16    /* a page with fewer that are not zero has nothing on it */
@@ -203,4 +204,15 @@ bool same_database_owns(const char *real, const char *path)
 		}
 	}
 	return false;
+}
+
+enum status same_database_check_place(const char *real, const char *path,
+				      struct error *err)
+{
+	return same_database_owns(real, path)
+		   ? error_set(err, ST_CONFIG,
+			       "--state %s is a name that SQLite uses for this "
+			       "database; use another --state",
+			       quote(path).text)
+		   : ST_OK;
 }

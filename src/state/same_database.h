@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/status.h"
 #include "src/state/meta_record.h"
 
 /* `shadow_fd` is the copy of the database, -1: there is none. `*is_copy`: the original
@@ -28,6 +29,10 @@ bool same_database(const struct state_meta *meta, int shadow_fd, const char *old
 /* `path` is the database itself, or named like the files that SQLite keeps beside it,
  * there or not. `real` has no links in it. */
 bool same_database_owns(const char *real, const char *path);
+
+/* ST_CONFIG if a state directory at `path` would have such a name. */
+enum status same_database_check_place(const char *real, const char *path,
+				      struct error *err) MUST_CHECK;
 
 /* The page size of the database file at `path`; 0: it cannot be told. Nothing of this
  * process may be open on the file. */

@@ -403,6 +403,15 @@ static enum status check_room(int fd, uint64_t bytes, struct error *err)
 	return ST_IO;
 }
 
+enum status shadow_check_room(int fd, uint32_t page_size, uint64_t page_count,
+			      struct error *err)
+{
+	uint32_t pages = page_count > UINT32_MAX ? UINT32_MAX : (uint32_t)page_count;
+
+	return check_room(fd, page_count * page_size + page_hashes_file_bytes(pages),
+			  err);
+}
+
 /*
  * Have the kernel write what was copied up to `end` and let go of it in the page cache
  * one step later: neither our dirty pages nor our clean ones crowd out the

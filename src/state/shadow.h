@@ -31,6 +31,11 @@ struct shadow_copy {
 	void *context;
 };
 
+/* Would a copy of so many pages, with their hashes, leave a tenth of the disk free on
+ * which `fd` lies? ST_IO. (By reflink it takes less.) */
+enum status shadow_check_room(int fd, uint32_t page_size, uint64_t page_count,
+			      struct error *err) MUST_CHECK;
+
 /* Copy the file into DIR/shadow (over an old one), hashing as it goes, in bounded
  * memory: by reflink where the file system can (FICLONE). Durable when it returns. */
 enum status shadow_create(int dir_fd, const struct shadow_copy *copy,

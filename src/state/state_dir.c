@@ -22,43 +22,23 @@
 #include "src/base/quote.h"
 #include "src/base/random.h"
 #include "src/state/same_database.h"
+#include "src/state/state_dir_parts.h"
 #include "src/state/state_folder.h"
 #include "src/state/state_lock.h"
 
 #define START_AGAIN "move %s away and " STATE_BEGIN_ANEW
 
-struct state_dir {
-	char *path;
-	char *database_path;
-	int fd;
-	int lock_fd;
-	int position_fd;
-	struct snapshot_file *snapshots; /* NULL: to be read only */
-	bool has_meta;
-	struct state_meta meta;
-	struct state_position position; /* as read */
-	pthread_mutex_t lock;           /* of what is put: */
-	struct state_position put; /* the last one, and the last that was synced: */
-	struct state_position synced;
-	uint64_t sequence; /* of the record of `position` written last */
-	/* The kernel reports a page that it could not write once, then forgets it: what
-	 * follows a failed sync is never taken for durable. */
-	int sync_errno;
-	bool follows_path; /* whatever database is there now */
-	bool is_moved;     /* the database has another path than in meta */
-};
-
 /* ---- files ---- */
 
-static struct state_folder folder_of(const struct state_dir *dir)
+struct state_folder state_dir_folder(const struct state_dir *dir)
 {
 	return (struct state_folder){.path = dir->path, .fd = dir->fd};
 }
 
-static enum status file_error(const struct state_dir *dir, const char *name,
-			      const char *what, struct error *err)
+enum status state_dir_file_error(const struct state_dir *dir, const char *name,
+				 const char *what, struct error *err)
 {
-	return state_file_error(folder_of(dir), name, what, err);
+	return state_file_error(state_dir_folder(dir), name, what, err);
 }
 
 /* The folder before what is said of one of its files. */
@@ -77,16 +57,16 @@ static enum status folder_unsynced(const struct state_dir *dir, struct error *er
 static enum status open_or_make(const struct state_dir *dir, const char *name, int *fd,
 				struct error *err)
 {
-	struct state_file_name path = state_file_path(folder_of(dir), name);
-	struct owned_place place = state_file_place(folder_of(dir), name, &path);
+	struct state_file_name path = state_file_path(state_dir_folder(dir), name);
+	struct owned_place place = state_file_place(state_dir_folder(dir), name, &path);
 
 	return owned_file_open(&place, O_RDWR | O_CREAT, fd, NULL, err);
 }
 
-static enum status damaged(const struct state_dir *dir, const char *name,
-			   const char *why, struct error *err)
+enum status state_dir_damaged(const struct state_dir *dir, const char *name,
+			      const char *why, struct error *err)
 {
-	struct state_file_name path = state_file_path(folder_of(dir), name);
+	struct state_file_name path = state_file_path(state_dir_folder(dir), name);
 
 	return error_set(err, ST_DAMAGED, "%s is damaged (%s); " START_AGAIN,
 			 quote(path.text).text, why, quote(dir->path).text);
@@ -94,7 +74,7 @@ static enum status damaged(const struct state_dir *dir, const char *name,
 
 /* ---- the lock ---- */
 
-static enum status in_use(const struct state_dir *dir, struct error *err)
+enum status state_dir_in_use(const struct state_dir *dir, struct error *err)
 {
 	long pid = state_lock_pid(dir->lock_fd);
 
@@ -121,53 +101,13 @@ static enum status take_lock(struct state_dir *dir, struct error *err)
 	}
 	if (fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
 		if (errno == EAGAIN || errno == EACCES) {
-			return in_use(dir, err);
+			return state_dir_in_use(dir, err);
 		}
-		return file_error(dir, STATE_LOCK_FILE, "locked", err);
+		return state_dir_file_error(dir, STATE_LOCK_FILE, "locked", err);
 	}
 	state_lock_write(dir->lock_fd, false);
 	FAULT_POINT("state-locked");
 	return ST_OK;
-}
-
-/* For reading: the lock file is there, and nobody may take it from now on. */
-static enum status share_lock(struct state_dir *dir, bool shared, struct error *err)
-{
-	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-
-	dir->lock_fd = openat(dir->fd, STATE_LOCK_FILE,
-			      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (dir->lock_fd < 0 && errno == ENOENT) {
-		return error_set(err, ST_CONFIG,
-				 "%s is no state directory of rowtail: " STATE_INSTEAD,
-				 quote(dir->path).text);
-	}
-	if (dir->lock_fd < 0) {
-		return file_error(dir, STATE_LOCK_FILE, "opened", err);
-	}
-	if (shared && fcntl(dir->lock_fd, F_OFD_SETLK, &all) != 0) {
-		return errno == EAGAIN || errno == EACCES
-			   ? in_use(dir, err)
-			   : file_error(dir, STATE_LOCK_FILE, "locked", err);
-	}
-	return ST_OK;
-}
-
-long state_dir_holder(const struct state_dir *dir)
-{
-	struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-	long pid;
-
-	if (fcntl(dir->lock_fd, F_OFD_GETLK, &all) != 0 || all.l_type == F_UNLCK) {
-		return 0;
-	}
-	pid = state_lock_pid(dir->lock_fd);
-	return pid > 0 ? pid : -1;
-}
-
-bool state_dir_is_following(const struct state_dir *dir)
-{
-	return state_dir_holder(dir) != 0 && state_lock_is_following(dir->lock_fd);
 }
 
 void state_dir_note_following(const struct state_dir *dir)
@@ -231,7 +171,7 @@ static enum status meta_parse(struct state_dir *dir, const uint8_t *bytes, size_
 	    meta_decode(bytes, len, &version, &dir->meta, &path, &path_len);
 
 	if (wrong) {
-		return damaged(dir, STATE_META_FILE, wrong, err);
+		return state_dir_damaged(dir, STATE_META_FILE, wrong, err);
 	}
 	if (version != STATE_VERSION) {
 		return error_set(
@@ -243,7 +183,7 @@ static enum status meta_parse(struct state_dir *dir, const uint8_t *bytes, size_
 	return check_database(dir, path, path_len, err);
 }
 
-static enum status read_meta(struct state_dir *dir, struct error *err)
+enum status state_dir_read_meta(struct state_dir *dir, struct error *err)
 {
 	uint8_t bytes[META_MAX + 1];
 	ssize_t len;
@@ -253,11 +193,12 @@ static enum status read_meta(struct state_dir *dir, struct error *err)
 	if (fd < 0) {
 		return errno == ENOENT
 			   ? ST_OK
-			   : file_error(dir, STATE_META_FILE, "opened", err);
+			   : state_dir_file_error(dir, STATE_META_FILE, "opened", err);
 	}
 	len = file_read_at(fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
-		enum status status = file_error(dir, STATE_META_FILE, "read", err);
+		enum status status =
+		    state_dir_file_error(dir, STATE_META_FILE, "read", err);
 
 		(void)close(fd);
 		return status;
@@ -276,7 +217,7 @@ static enum status write_meta_new(const struct state_dir *dir, const uint8_t *by
 	int fd;
 
 	if (unlinkat(dir->fd, STATE_META_NEW_FILE, 0) != 0 && errno != ENOENT) {
-		return file_error(dir, STATE_META_NEW_FILE, "removed", err);
+		return state_dir_file_error(dir, STATE_META_NEW_FILE, "removed", err);
 	}
 	if (open_or_make(dir, STATE_META_NEW_FILE, &fd, err) != ST_OK) {
 		return err->status;
@@ -292,8 +233,9 @@ static enum status write_meta_new(const struct state_dir *dir, const uint8_t *by
 		(void)unlinkat(dir->fd, STATE_META_NEW_FILE, 0);
 	}
 	errno = reason;
-	return is_written ? ST_OK
-			  : file_error(dir, STATE_META_NEW_FILE, "written", err);
+	return is_written
+		   ? ST_OK
+		   : state_dir_file_error(dir, STATE_META_NEW_FILE, "written", err);
 }
 
 /* Make the name of the folder itself durable, where the folder above may be opened. */
@@ -354,7 +296,7 @@ enum status state_dir_put_meta(struct state_dir *dir, const struct state_meta *m
 	}
 	FAULT_POINT("meta-new-synced");
 	if (renameat(dir->fd, STATE_META_NEW_FILE, dir->fd, STATE_META_FILE) != 0) {
-		return file_error(dir, STATE_META_FILE, "replaced", err);
+		return state_dir_file_error(dir, STATE_META_FILE, "replaced", err);
 	}
 	FAULT_POINT("meta-renamed");
 	if (!file_sync_all(dir->fd)) {
@@ -382,7 +324,7 @@ enum status state_dir_forget(struct state_dir *dir, struct error *err)
 		return status;
 	}
 	if (unlinkat(dir->fd, STATE_META_FILE, 0) != 0 && errno != ENOENT) {
-		return file_error(dir, STATE_META_FILE, "removed", err);
+		return state_dir_file_error(dir, STATE_META_FILE, "removed", err);
 	}
 	return file_sync_all(dir->fd) ? ST_OK : folder_unsynced(dir, err);
 }
@@ -405,7 +347,7 @@ static enum status make_position(struct state_dir *dir, struct error *err)
 {
 	if (!write_position(dir, &dir->position, 0) ||
 	    !write_position(dir, &dir->position, 1)) {
-		return file_error(dir, STATE_POSITION_FILE, "written", err);
+		return state_dir_file_error(dir, STATE_POSITION_FILE, "written", err);
 	}
 	dir->sequence = 1;
 	FAULT_POINT("position-made");
@@ -413,7 +355,7 @@ static enum status make_position(struct state_dir *dir, struct error *err)
 }
 
 /* False: no record among the `len` bytes is right. */
-static bool pick_position(struct state_dir *dir, const uint8_t *bytes, size_t len)
+bool state_dir_pick_position(struct state_dir *dir, const uint8_t *bytes, size_t len)
 {
 	bool is_found = position_pick(bytes, len, &dir->position, &dir->sequence);
 
@@ -431,38 +373,15 @@ static enum status read_position(struct state_dir *dir, struct error *err)
 	}
 	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
 	if (len < 0) {
-		return file_error(dir, STATE_POSITION_FILE, "read", err);
+		return state_dir_file_error(dir, STATE_POSITION_FILE, "read", err);
 	}
-	if (pick_position(dir, bytes, (size_t)len)) {
+	if (state_dir_pick_position(dir, bytes, (size_t)len)) {
 		return ST_OK;
 	}
 	if (len >= POSITION_STRIDE + POSITION_BEFORE) {
-		return damaged(dir, STATE_POSITION_FILE, "checksum", err);
+		return state_dir_damaged(dir, STATE_POSITION_FILE, "checksum", err);
 	}
 	return make_position(dir, err);
-}
-
-/* The same, and nothing is made; a process at work may have half written a record. */
-static enum status look_at_position(struct state_dir *dir, struct error *err)
-{
-	uint8_t bytes[POSITION_FULL];
-	ssize_t len;
-
-	dir->position_fd = openat(dir->fd, STATE_POSITION_FILE,
-				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (dir->position_fd < 0) {
-		return errno == ENOENT && !dir->has_meta
-			   ? ST_OK
-			   : file_error(dir, STATE_POSITION_FILE, "opened", err);
-	}
-	len = file_read_at(dir->position_fd, bytes, sizeof bytes, 0);
-	if (len < 0) {
-		return file_error(dir, STATE_POSITION_FILE, "read", err);
-	}
-	if (!pick_position(dir, bytes, (size_t)len) && dir->has_meta) {
-		return damaged(dir, STATE_POSITION_FILE, "checksum", err);
-	}
-	return ST_OK;
 }
 
 /* With the lock. */
@@ -472,7 +391,7 @@ static enum status put_position(struct state_dir *dir,
 {
 	FAULT_POINT("position-before-record");
 	if (!write_position(dir, position, dir->sequence + 1)) {
-		return file_error(dir, STATE_POSITION_FILE, "written", err);
+		return state_dir_file_error(dir, STATE_POSITION_FILE, "written", err);
 	}
 	FAULT_POINT("position-record");
 	dir->put = *position;
@@ -505,7 +424,7 @@ static enum status sync_position(struct state_dir *dir, struct error *err)
 	}
 	if (dir->sync_errno != 0) {
 		errno = dir->sync_errno;
-		return file_error(dir, STATE_POSITION_FILE, "synced", err);
+		return state_dir_file_error(dir, STATE_POSITION_FILE, "synced", err);
 	}
 	dir->synced = dir->put;
 	FAULT_POINT("position-synced");
@@ -540,24 +459,6 @@ enum status state_dir_put_unhanded(struct state_dir *dir, uint64_t lsn,
 	return status;
 }
 
-/* Was something acknowledged? That comes after meta. */
-static bool was_in_use(struct state_dir *dir)
-{
-	struct error ignored;
-	bool is_used;
-
-	is_used = look_at_position(dir, &ignored) == ST_OK &&
-		  (dir->position.change_id > 0 || dir->position.messages > 0);
-	dir->position = (struct state_position){0};
-	dir->put = dir->position;
-	dir->sequence = 0;
-	if (dir->position_fd >= 0) {
-		(void)close(dir->position_fd);
-		dir->position_fd = -1;
-	}
-	return is_used;
-}
-
 /* ---- open and close ---- */
 
 /* Without slashes at the end: with one, a link would be followed. */
@@ -572,7 +473,7 @@ static char *copy_path(const char *path)
 }
 
 /* NULL: no memory. */
-static struct state_dir *new_dir(const char *path)
+struct state_dir *state_dir_new(const char *path)
 {
 	struct state_dir *dir = calloc(1, sizeof *dir);
 
@@ -593,13 +494,13 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	enum status status = state_folder_open(dir->path, &dir->fd, err);
 
 	if (status == ST_OK) {
-		status = state_folder_check(folder_of(dir), err);
+		status = state_folder_check(state_dir_folder(dir), err);
 	}
 	if (status == ST_OK) {
 		status = take_lock(dir, err);
 	}
 	if (status == ST_OK) {
-		status = read_meta(dir, err);
+		status = state_dir_read_meta(dir, err);
 	}
 	/* A kill may have come between the renaming of meta and its sync: what is done
 	 * next rests on the new one. */
@@ -608,8 +509,9 @@ static enum status open_locked(struct state_dir *dir, struct error *err)
 	}
 	/* A first start that was killed before it made meta; or it was lost since. */
 	if (status == ST_OK && !dir->has_meta) {
-		status = was_in_use(dir) ? damaged(dir, STATE_META_FILE, "missing", err)
-					 : state_folder_empty(folder_of(dir), err);
+		status = state_dir_was_in_use(dir)
+			     ? state_dir_damaged(dir, STATE_META_FILE, "missing", err)
+			     : state_folder_empty(state_dir_folder(dir), err);
 	}
 	if (status == ST_OK) {
 		status = read_position(dir, err);
@@ -643,7 +545,7 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 		return error_set(err, ST_CONFIG,
 				 "the path of the database is too long");
 	}
-	dir = new_dir(path);
+	dir = state_dir_new(path);
 	if (!dir) {
 		return error_no_memory(err, "the state directory");
 	}
@@ -651,44 +553,6 @@ enum status state_dir_open_for(const char *path, const char *database_path,
 	dir->database_path = strdup(database_path);
 	status = dir->database_path ? open_locked(dir, err)
 				    : error_no_memory(err, "the state directory");
-	if (status != ST_OK) {
-		state_dir_close(dir);
-		return status;
-	}
-	*is_new = !dir->has_meta;
-	*out = dir;
-	return ST_OK;
-}
-
-static enum status open_shared(struct state_dir *dir, bool shared, struct error *err)
-{
-	enum status status;
-
-	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0 && errno == ENOENT) {
-		return error_set(err, ST_CONFIG, "%s: there is no such state directory",
-				 quote(dir->path).text);
-	}
-	if (dir->fd < 0) {
-		return state_folder_error(dir->path, errno, err);
-	}
-	status = share_lock(dir, shared, err);
-	if (status == ST_OK) {
-		status = read_meta(dir, err);
-	}
-	return status == ST_OK ? look_at_position(dir, err) : status;
-}
-
-enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
-			   bool *is_new, struct error *err)
-{
-	struct state_dir *dir = new_dir(path);
-	enum status status;
-
-	if (!dir) {
-		return error_no_memory(err, "the state directory");
-	}
-	status = open_shared(dir, shared, err);
 	if (status != ST_OK) {
 		state_dir_close(dir);
 		return status;

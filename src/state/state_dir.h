@@ -66,6 +66,17 @@ void state_dir_close(struct state_dir *dir); /* takes NULL; lets go of the lock 
 enum status state_dir_read(const char *path, bool shared, struct state_dir **out,
 			   bool *is_new, struct error *err) MUST_CHECK;
 
+/*
+ * What state_dir_open would find, and say: nothing is made, changed or taken, and a
+ * process may work with it. `*out` is NULL: there is nothing yet, and it could be made.
+ */
+enum status state_dir_look(const char *path, const char *database_path,
+			   struct state_dir **out, bool *is_new,
+			   struct error *err) MUST_CHECK;
+/* ST_CONFIG, if a process has taken it: what state_dir_open would say. */
+enum status state_dir_check_free(const struct state_dir *dir,
+				 struct error *err) MUST_CHECK;
+
 /* The pid of the process that has taken it; 0: none has, -1: one whose pid is not
  * known. */
 long state_dir_holder(const struct state_dir *dir);

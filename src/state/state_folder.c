@@ -237,11 +237,7 @@ static enum status look_at(struct state_folder folder, const char *name,
 		   : ST_OK;
 }
 
-/*
- * Before anything is made in the folder: is it ours, or nobody's? One that an
- * administrator made for us may be open for reading as long as it is empty.
- */
-enum status state_folder_check(struct state_folder folder, struct error *err)
+static enum status check(struct state_folder folder, bool may_close, struct error *err)
 {
 	struct owned_place place = {
 	    .path = folder.path, .instead = STATE_INSTEAD, .closed = OWNED_PRIVATE};
@@ -260,9 +256,52 @@ enum status state_folder_check(struct state_folder folder, struct error *err)
 		status = each_name(folder, refuse_foreign, err);
 	}
 	if (status == ST_OK) {
-		status = owned_folder_close(&place, folder.fd, is_new, err);
+		status = may_close ? owned_folder_close(&place, folder.fd, is_new, err)
+				   : owned_folder_look(&place, folder.fd, is_new, err);
 	}
 	return status == ST_OK ? each_name(folder, look_at, err) : status;
+}
+
+enum status state_folder_check(struct state_folder folder, struct error *err)
+{
+	return check(folder, true, err);
+}
+
+/* Could it be made? */
+static enum status look_above(const char *path, struct error *err)
+{
+	char *copy = strdup(path);
+	const char *parent = copy ? dirname(copy) : NULL;
+	enum status status = ST_OK;
+
+	if (!parent) {
+		return error_no_memory(err, "the state directory");
+	}
+	if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) != 0) {
+		status = state_folder_error(path, errno, err);
+	}
+	free(copy);
+	return status;
+}
+
+enum status state_folder_look(const char *path, int *fd, struct error *err)
+{
+	struct owned_place place = {.dir_fd = AT_FDCWD,
+				    .name = path,
+				    .path = path,
+				    .instead = STATE_INSTEAD,
+				    .closed = OWNED_PRIVATE};
+	enum status status = owned_folder_open(&place, false, fd, NULL, err);
+
+	if (status == ST_IO && err->sys_errno == ENOENT) {
+		return look_above(path, err);
+	}
+	if (status == ST_IO) {
+		return state_folder_error(path, err->sys_errno, err);
+	}
+	return status == ST_OK
+		   ? check((struct state_folder){.path = path, .fd = *fd}, false, err)
+		   : status;
 }
 
 enum status state_folder_empty(struct state_folder folder, struct error *err)

@@ -56,6 +56,10 @@ enum status state_folder_open(const char *path, int *fd, struct error *err) MUST
 enum status state_folder_check(struct state_folder folder,
 			       struct error *err) MUST_CHECK;
 
+/* All of that without making or closing it. `*fd` is -1: there is none, and it could be
+ * made; else it is the caller's, also after an error. */
+enum status state_folder_look(const char *path, int *fd, struct error *err) MUST_CHECK;
+
 /* Remove what a first start left that was killed before it made meta. */
 enum status state_folder_empty(struct state_folder folder,
 			       struct error *err) MUST_CHECK;

@@ -205,13 +205,21 @@ static enum status cannot_open(const struct directory *d, const char *below, int
 			       quote(d->folder.root).text, below);
 }
 
-/* ROOT, where nothing is yet, and its name after a power cut. */
-static bool make_root(const struct directory *d)
+/* The folder that ROOT is in; NULL: no memory. */
+static char *above_root(const struct directory *d)
 {
 	const char *root = d->folder.root;
 	const char *slash = strrchr(root, '/');
 	size_t len = slash ? (size_t)(slash - root) : 0;
-	char *above = len > 0 ? strndup(root, len) : strdup(slash ? "/" : ".");
+
+	return len > 0 ? strndup(root, len) : strdup(slash ? "/" : ".");
+}
+
+/* ROOT, where nothing is yet, and its name after a power cut. */
+static bool make_root(const struct directory *d)
+{
+	const char *root = d->folder.root;
+	char *above = above_root(d);
 	int fd = above ? open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	bool is_made =
 	    fd >= 0 && (mkdir(root, 0700) == 0 || errno == EEXIST) && file_sync_all(fd);
@@ -225,6 +233,18 @@ static bool make_root(const struct directory *d)
 	return is_made;
 }
 
+static enum status no_root(const struct directory *d, bool make, int why,
+			   struct error *err)
+{
+	(void)cannot_open(d, "", why, err);
+	if (why == ENOENT || why == ENOTDIR) {
+		err->status = ST_CONFIG;
+		(void)error_add(err, make ? "; make the folder above it first"
+					  : "; give the folder that it lies in");
+	}
+	return err->status;
+}
+
 static enum status open_root(struct directory *d, bool make, struct error *err)
 {
 	int *fd = &d->folder.root_fd;
@@ -233,16 +253,20 @@ static enum status open_root(struct directory *d, bool make, struct error *err)
 	if (*fd < 0 && errno == ENOENT && make && make_root(d)) {
 		*fd = open(d->folder.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
-	if (*fd >= 0) {
-		return ST_OK;
-	}
-	(void)cannot_open(d, "", errno, err);
-	if (err->sys_errno == ENOENT || err->sys_errno == ENOTDIR) {
-		err->status = ST_CONFIG;
-		(void)error_add(err, make ? "; make the folder above it first"
-					  : "; give the folder that it lies in");
-	}
-	return err->status;
+	return *fd >= 0 ? ST_OK : no_root(d, make, errno, err);
+}
+
+/* There is no ROOT/ltx. */
+static enum status refuse_older(const struct directory *d, bool make, struct error *err)
+{
+	return faccessat(d->folder.root_fd, "generations", F_OK, 0) == 0
+		   ? error_set(err, ST_CONFIG,
+			       "%s was written by Litestream 0.3, whose format is "
+			       "another: %s",
+			       quote(d->folder.root).text,
+			       make ? "give another folder"
+				    : "restore it with Litestream 0.3")
+		   : ST_OK;
 }
 
 /* ROOT/ltx; with `make` it is made where there is none. */
@@ -258,13 +282,8 @@ static enum status open_ltx(struct directory *d, bool make, struct error *err)
 	if (errno != ENOENT) {
 		return cannot_open(d, "/ltx", errno, err);
 	}
-	if (faccessat(root_fd, "generations", F_OK, 0) == 0) {
-		return error_set(err, ST_CONFIG,
-				 "%s was written by Litestream 0.3, whose format is "
-				 "another: %s",
-				 quote(d->folder.root).text,
-				 make ? "give another folder"
-				      : "restore it with Litestream 0.3");
+	if (refuse_older(d, make, err) != ST_OK) {
+		return err->status;
 	}
 	if (!make) {
 		return no_archive(d, err);
@@ -288,27 +307,40 @@ static char *dup_root(const char *root)
 	return strndup(root, len);
 }
 
+/* Nothing is open. NULL: no memory. */
+static struct directory *new_directory(const char *root,
+				       const struct storage_calls *calls)
+{
+	struct directory *d = calloc(1, sizeof *d);
+
+	if (d) {
+		d->base.calls = calls;
+		d->folder.root_fd = -1;
+		d->folder.ltx_fd = -1;
+		d->folder.root = dup_root(root);
+	}
+	if (d && !d->folder.root) {
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
 static enum status open_folders(const char *root, bool make,
 				const struct storage_calls *calls,
 				struct storage **storage, struct error *err)
 {
-	struct directory *d = calloc(1, sizeof *d);
-	enum status status;
+	struct directory *d = new_directory(root, calls);
+	enum status status =
+	    d ? open_root(d, make, err) : error_no_memory(err, "an archive");
 
-	if (!d) {
-		return error_no_memory(err, "an archive");
-	}
-	d->base.calls = calls;
-	d->folder.root_fd = -1;
-	d->folder.ltx_fd = -1;
-	d->folder.root = dup_root(root);
-	status = d->folder.root ? open_root(d, make, err)
-				: error_no_memory(err, "an archive");
 	if (status == ST_OK) {
 		status = open_ltx(d, make, err);
 	}
 	if (status != ST_OK) {
-		close_directory(&d->base);
+		if (d) {
+			close_directory(&d->base);
+		}
 		return status;
 	}
 	*storage = &d->base;
@@ -380,20 +412,20 @@ static enum status open_temp(struct storage *storage, int *fd, struct error *err
 	return *fd >= 0 ? ST_OK : temp_file_open(fd, err);
 }
 
+static const struct storage_calls read_calls = {
+    .list = list_level,
+    .open = open_file,
+    .read = read_file,
+    .close_file = close_file,
+    .close = close_directory,
+    .get_note = get_note,
+    .check = check_place,
+};
+
 enum status directory_open(const char *root, struct storage **storage,
 			   struct error *err)
 {
-	static const struct storage_calls calls = {
-	    .list = list_level,
-	    .open = open_file,
-	    .read = read_file,
-	    .close_file = close_file,
-	    .close = close_directory,
-	    .get_note = get_note,
-	    .check = check_place,
-	};
-
-	return open_folders(root, false, &calls, storage, err);
+	return open_folders(root, false, &read_calls, storage, err);
 }
 
 enum status directory_open_to_write(const char *root, bool make,
@@ -414,4 +446,65 @@ enum status directory_open_to_write(const char *root, bool make,
 	};
 
 	return open_folders(root, make, &calls, storage, err);
+}
+
+/* ---- looking ---- */
+
+/* Could ROOT be made? */
+static enum status look_above(const struct directory *d, struct error *err)
+{
+	char *above = above_root(d);
+	bool is_open =
+	    above && faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) == 0;
+	int why = errno;
+
+	free(above);
+	return is_open ? ST_OK : no_root(d, true, why, err);
+}
+
+/* What is to be made in there can be. */
+static enum status look_into(const struct directory *d, int fd, struct error *err)
+{
+	return faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0
+		   ? ST_OK
+		   : error_set_errno(err, errno, "%s cannot be written to",
+				     quote(d->folder.root).text);
+}
+
+static enum status look(struct directory *d, bool *is_there, struct error *err)
+{
+	struct archive_folder *f = &d->folder;
+
+	f->root_fd = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->root_fd < 0) {
+		return errno == ENOENT ? look_above(d, err)
+				       : no_root(d, true, errno, err);
+	}
+	f->ltx_fd = openat(f->root_fd, "ltx", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*is_there = f->ltx_fd >= 0;
+	if (*is_there) {
+		return look_into(d, f->ltx_fd, err);
+	}
+	if (errno != ENOENT) {
+		return cannot_open(d, "/ltx", errno, err);
+	}
+	return refuse_older(d, true, err) == ST_OK ? look_into(d, f->root_fd, err)
+						   : err->status;
+}
+
+enum status directory_look(const char *root, struct storage **storage,
+			   struct error *err)
+{
+	struct directory *d = new_directory(root, &read_calls);
+	bool is_there = false;
+	enum status status =
+	    d ? look(d, &is_there, err) : error_no_memory(err, "an archive");
+
+	*storage = NULL;
+	if (status == ST_OK && is_there) {
+		*storage = &d->base;
+	} else if (d) {
+		close_directory(&d->base);
+	}
+	return status;
 }

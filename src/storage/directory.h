@@ -21,4 +21,9 @@ enum status directory_open_to_write(const char *root, bool make,
 				    struct storage **storage,
 				    struct error *err) MUST_CHECK;
 
+/* What that would find, and nothing is made. `*storage` is NULL: there is none yet, and
+ * it could be made. */
+enum status directory_look(const char *root, struct storage **storage,
+			   struct error *err) MUST_CHECK;
+
 #endif

@@ -61,3 +61,17 @@ enum status location_open_to_write(const char *location,
 	return status == ST_OK ? directory_open_to_write(path, make, storage, err)
 			       : status;
 }
+
+enum status location_look(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err)
+{
+	const char *path;
+	enum status status;
+
+	if (is_s3(location)) {
+		return s3_open(location + strlen(S3_SCHEME), settings, false, storage,
+			       err);
+	}
+	status = read_location(location, &path, err);
+	return status == ST_OK ? directory_look(path, storage, err) : status;
+}

@@ -25,4 +25,9 @@ enum status location_open_to_write(const char *location,
 				   struct storage **storage,
 				   struct error *err) MUST_CHECK;
 
+/* What that would find, and nothing is made. `*storage` is NULL: there is none yet, and
+ * it could be made. */
+enum status location_look(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err) MUST_CHECK;
+
 #endif
