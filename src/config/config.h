@@ -79,9 +79,11 @@ struct config {
 	bool wants_help;               /* --help, and nothing else counts */
 	bool wants_version;            /* --version, and nothing else counts */
 	bool needs_no_database;        /* the command does without one */
-	enum log_level log_most;       /* --quiet, --verbose */
-	bool log_json;                 /* --log-format=json */
-	bool json;                     /* --json of a command */
+	bool is_check; /* the command tells what a run would do: all is set as for one,
+			* and what cannot be is told by it */
+	enum log_level log_most;    /* --quiet, --verbose */
+	bool log_json;              /* --log-format=json */
+	bool json;                  /* --json of a command */
 	char *words[COMMAND_WORDS]; /* what stands behind a command that takes them */
 	size_t word_count;
 	char *at;            /* --at of a command; NULL: not given */
@@ -101,7 +103,7 @@ struct config {
 	struct report_options report; /* of a command */
 	struct signal_options signal; /* of a command */
 	struct status_options status; /* of a command */
-	struct problems problems;     /* of files */
+	struct problems problems;     /* of settings */
 
 	char *database_path;          /* as given */
 	char *database_name;          /* the path's last part: source.db */

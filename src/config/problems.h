@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src/config/problems.h -- what is wrong with settings of a file, gathered, so that all
- * of it is told at once.
+ * src/config/problems.h -- what is wrong with settings, gathered, so that all of it is
+ * told at once.
  *
  * OWNERSHIP  The caller's struct, zeros before; problems_clear.
  * THREADS    No shared state.

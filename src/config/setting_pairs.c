@@ -6,33 +6,43 @@
 #include "schemas/topic_name.h"
 
 /* Properties that go together, or do not. */
-static enum status check_pairs(const struct config *config, struct error *err)
+static enum status check_tables(const struct config *config, struct error *err)
 {
-	if (config->table_include_list && config->table_exclude_list) {
-		return error_set(
-		    err, ST_CONFIG,
-		    "table.include.list and table.exclude.list exclude each "
-		    "other; give one of them");
-	}
-	if (config->header_schemas && !config->encoder.schemas) {
-		return error_set(err, ST_CONFIG,
-				 "header.converter.schemas.enable=true needs "
-				 "schemas.enable=true, as a header's schema is that of "
-				 "the key; set both, or neither");
-	}
-	if (config->encoder.audit_process &&
-	    (config->sink->form != FORM_AUDIT || config->archive)) {
-		return error_set(err, ST_CONFIG,
-				 "audit.process=true goes with a database that is "
-				 "followed --to audit:PATH only; leave it out");
-	}
-	if (config->encoder.context_alone && !config->encoder.context_table) {
-		return error_set(err, ST_CONFIG,
-				 "transaction.context.alone=emit needs "
-				 "transaction.context.table, the table of the context; "
-				 "set both, or neither");
-	}
-	return ST_OK;
+	return config->table_include_list && config->table_exclude_list
+		   ? error_set(err, ST_CONFIG,
+			       "table.include.list and table.exclude.list exclude each "
+			       "other; give one of them")
+		   : ST_OK;
+}
+
+static enum status check_headers(const struct config *config, struct error *err)
+{
+	return config->header_schemas && !config->encoder.schemas
+		   ? error_set(err, ST_CONFIG,
+			       "header.converter.schemas.enable=true needs "
+			       "schemas.enable=true, as a header's schema is that of "
+			       "the key; set both, or neither")
+		   : ST_OK;
+}
+
+static enum status check_process(const struct config *config, struct error *err)
+{
+	return config->encoder.audit_process &&
+		       (config->sink->form != FORM_AUDIT || config->archive)
+		   ? error_set(err, ST_CONFIG,
+			       "audit.process=true goes with a database that is "
+			       "followed --to audit:PATH only; leave it out")
+		   : ST_OK;
+}
+
+static enum status check_context(const struct config *config, struct error *err)
+{
+	return config->encoder.context_alone && !config->encoder.context_table
+		   ? error_set(err, ST_CONFIG,
+			       "transaction.context.alone=emit needs "
+			       "transaction.context.table, the table of the context; "
+			       "set both, or neither")
+		   : ST_OK;
 }
 
 /* Each channel of notifications and what it needs. */
@@ -89,10 +99,17 @@ static enum status check_form(const struct config *config, struct error *err)
 	    wrong, config->sink->scheme);
 }
 
-enum status setting_pairs_check(const struct config *config, struct error *err)
+enum status setting_pairs_check(const struct config *config, struct problems *problems,
+				struct error *err)
 {
-	return check_pairs(config, err) == ST_OK &&
-		       check_notifications(config, err) == ST_OK
-		   ? check_form(config, err)
-		   : err->status;
+	static enum status (*const checks[])(const struct config *, struct error *) = {
+	    check_tables,  check_headers,       check_process,
+	    check_context, check_notifications, check_form,
+	};
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < sizeof checks / sizeof *checks; i++) {
+		status = problems_take(problems, checks[i](config, err), err);
+	}
+	return status;
 }

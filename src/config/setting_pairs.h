@@ -3,7 +3,7 @@
  * src/config/setting_pairs.h -- settings that need or exclude each other.
  *
  * THREADS  No shared state.
- * ERRORS   ST_CONFIG: names both, and what to do.
+ * ERRORS   ST_NOMEM. What is put into problems names both, and what to do.
  */
 #ifndef SETTING_PAIRS_H
 #define SETTING_PAIRS_H
@@ -11,7 +11,8 @@
 #include "src/base/status.h"
 #include "src/config/config.h"
 
-enum status setting_pairs_check(const struct config *config,
+/* Each pair that does not fit is put into `problems`: then it is ST_OK all the same. */
+enum status setting_pairs_check(const struct config *config, struct problems *problems,
 				struct error *err) MUST_CHECK;
 
 #endif

@@ -542,8 +542,13 @@ static enum status default_state(struct config *config, struct error *err)
 	return config->state_path ? ST_OK : out_of_memory(err);
 }
 
+static enum status check_kafka(struct config *config, struct error *err)
+{
+	return kafka_options_finish(&config->kafka, err);
+}
+
 /* Without a state directory nothing can be exactly once. */
-static enum status check_state(const struct config *config, struct error *err)
+static enum status check_state(struct config *config, struct error *err)
 {
 	if (config->state_is_none &&
 	    (!config->sink->can_lack_state || config->kafka.exactly_once)) {
@@ -582,7 +587,18 @@ static enum status check_transforms(struct config *config, struct error *err)
 	return status;
 }
 
-static enum status check_archive_to(const struct config *config, struct error *err)
+/* The folder that the sink wants, and the defaults that come with one. */
+static enum status settle_state(struct config *config, struct error *err)
+{
+	if (config->sink->has_state && !config->state_path && !config->state_is_none &&
+	    default_state(config, err) != ST_OK) {
+		return err->status;
+	}
+	derive(config);
+	return ST_OK;
+}
+
+static enum status check_archive_to(struct config *config, struct error *err)
 {
 	if (config->archive_to && !config->state_path) {
 		return error_set(
@@ -621,6 +637,26 @@ static enum status check_archive(const struct config *config, struct error *err)
 	return ST_OK;
 }
 
+static enum status check_times(struct config *config, struct error *err)
+{
+	return config->archive ? check_archive(config, err) : check_once(config, err);
+}
+
+/* The checks that need several settings; each that fails is told. */
+static enum status check_together(struct config *config, struct error *err)
+{
+	static enum status (*const checks[])(struct config *, struct error *) = {
+	    check_transforms, check_kafka,      check_state,
+	    settle_state,     check_archive_to, check_times,
+	};
+	enum status status = setting_pairs_check(config, &config->problems, err);
+
+	for (size_t i = 0; status == ST_OK && i < sizeof checks / sizeof *checks; i++) {
+		status = problems_take(&config->problems, checks[i](config, err), err);
+	}
+	return status == ST_OK ? problems_settle(&config->problems, err) : status;
+}
+
 /* Of a run that has a database: checks that need several settings, and what follows
  * from them. */
 static enum status finish_run(struct config *config, struct error *err)
@@ -635,20 +671,7 @@ static enum status finish_run(struct config *config, struct error *err)
 		    err, ST_CONFIG,
 		    "no database given: rowtail DATABASE (see rowtail --help)");
 	}
-	if (setting_pairs_check(config, err) != ST_OK ||
-	    check_transforms(config, err) != ST_OK ||
-	    kafka_options_finish(&config->kafka, err) != ST_OK ||
-	    check_state(config, err) != ST_OK) {
-		return err->status;
-	}
-	if (config->sink->has_state && !config->state_path && !config->state_is_none &&
-	    default_state(config, err) != ST_OK) {
-		return err->status;
-	}
-	derive(config);
-	if (check_archive_to(config, err) != ST_OK ||
-	    (config->archive ? check_archive(config, err) : check_once(config, err)) !=
-		ST_OK) {
+	if (check_together(config, err) != ST_OK) {
 		return err->status;
 	}
 	config->once = config->archive ? !config->follow : config->once;
@@ -693,7 +716,7 @@ enum status config_finish(struct config *config, struct error *err)
 		status = problems_settle(&config->problems, err);
 	}
 	if (status == ST_OK && config->sink_of_file && !config->sink_is_given &&
-	    !config->command) {
+	    (!config->command || config->is_check)) {
 		status = config_set_sink(config, config->sink_of_file, err);
 	}
 	if (status == ST_OK) {
@@ -707,6 +730,12 @@ enum status config_finish(struct config *config, struct error *err)
 	}
 	if (status == ST_OK) {
 		settings_clear(config);
+	} else if (status == ST_CONFIG && config->problems.count == 0) {
+		struct error unheard = *err;
+
+		return problems_take(&config->problems, ST_CONFIG, &unheard) == ST_OK
+			   ? status
+			   : error_no_memory(err, "the configuration");
 	}
 	return status;
 }

@@ -10,6 +10,7 @@
 #include "src/base/metrics.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
+#include "src/config/problems.h"
 
 struct publisher {
 	struct encoder *encoder;
@@ -110,21 +111,33 @@ static bool had_topic(const struct catalog *previous, const struct table *table)
 	return was && !was->left_out;
 }
 
-/* A table loses its topic: an error at start, left out and, the first time, named while
- * following. */
-static enum status refuse(struct table *table, const struct catalog *previous,
+/* The plans of a new catalog in the making. */
+struct planning {
+	const struct catalog *catalog;
+	const struct catalog *previous; /* NULL at start */
+	struct table_plan **plans;
+	bool *is_new;              /* the table is another object than in `previous` */
+	size_t first, last;        /* all that are new lie in [first, last) */
+	struct problems *problems; /* of the start */
+};
+
+/* A table loses its topic: a problem at start, left out and, the first time, named
+ * while following. */
+static enum status refuse(const struct planning *p, struct table *table,
 			  struct span topic, const char *other, struct error *err)
 {
-	const struct table *was = previous ? catalog_find(previous, table->name) : NULL;
+	const struct table *was =
+	    p->previous ? catalog_find(p->previous, table->name) : NULL;
 	char name[UTF8_NAME_SIZE]; /* ASCII: sanitised */
 
 	(void)snprintf(name, sizeof name, "%.*s", (int)topic.len, topic.bytes);
-	if (!previous) {
-		return error_set(
+	if (!p->previous) {
+		(void)error_set(
 		    err, ST_CONFIG,
 		    "table %s and %s would share the topic %s; leave one out "
 		    "with table.exclude.list",
 		    SHORT_NAME(table->name), SHORT_NAME(other), name);
+		return problems_take(p->problems, ST_CONFIG, err);
 	}
 	if (!was || !was->left_out) {
 		log_error("table %s is left out: it and %s would share the topic %s; "
@@ -134,15 +147,6 @@ static enum status refuse(struct table *table, const struct catalog *previous,
 	table->left_out = "its topic is taken";
 	return ST_OK;
 }
-
-/* The plans of a new catalog in the making. */
-struct planning {
-	const struct catalog *catalog;
-	const struct catalog *previous; /* NULL at start */
-	struct table_plan **plans;
-	bool *is_new;       /* the table is another object than in `previous` */
-	size_t first, last; /* all that are new lie in [first, last) */
-};
 
 /* Its rows are messages, of its topic. */
 static bool has_messages(const struct planning *p, size_t i)
@@ -161,8 +165,8 @@ static enum status settle_pair(const struct planning *p, size_t i, size_t j,
 	struct span topic = table_plan_topic(p->plans[i]);
 
 	return had_topic(p->previous, table)
-		   ? refuse(other, p->previous, topic, table->name, err)
-		   : refuse(table, p->previous, topic, other->name, err);
+		   ? refuse(p, other, topic, table->name, err)
+		   : refuse(p, table, topic, other->name, err);
 }
 
 /* Settle table i against those before it; two that are not new are settled already.
@@ -207,9 +211,9 @@ static enum status settle_topics(const struct publisher *publisher,
 		what = p->is_new[i]
 			   ? reserved_for(publisher, table_plan_topic(p->plans[i]))
 			   : NULL;
-		status = what ? refuse(table, p->previous,
-				       table_plan_topic(p->plans[i]), what, err)
-			      : settle_topic(p, i, err);
+		status =
+		    what ? refuse(p, table, table_plan_topic(p->plans[i]), what, err)
+			 : settle_topic(p, i, err);
 	}
 	return status;
 }
@@ -317,17 +321,34 @@ static enum status announce(const struct publisher *publisher, const struct plan
 	return status;
 }
 
-/* At start what cannot be decided is an error. */
-static enum status check_decided(const struct catalog *catalog, struct error *err)
+/* All problems of the start are told: the last word is the error. */
+static enum status settle_problems(const struct problems *problems, struct error *err)
 {
-	for (size_t i = 0; i < catalog->table_count; i++) {
-		const struct table *table = catalog->tables[i];
+	for (size_t i = 0; problems->count > 1 && i < problems->count; i++) {
+		log_error("%s", problems->texts[i]);
+	}
+	return problems->count > 1
+		   ? error_set(err, ST_CONFIG,
+			       "%zu tables cannot be followed with these settings: see "
+			       "the lines above",
+			       problems->count)
+		   : problems_settle(problems, err);
+}
+
+/* At start what cannot be decided is an error. */
+static enum status check_decided(const struct planning *p, struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && i < p->catalog->table_count; i++) {
+		const struct table *table = p->catalog->tables[i];
 
 		if (table->is_undecided) {
-			return error_set(err, ST_CONFIG, "%s", table->left_out);
+			(void)error_set(err, ST_CONFIG, "%s", table->left_out);
+			status = problems_take(p->problems, ST_CONFIG, err);
 		}
 	}
-	return ST_OK;
+	return status == ST_OK ? settle_problems(p->problems, err) : status;
 }
 
 /* Find out which tables are new, and keep the plans of the others. Both catalogs list
@@ -384,6 +405,8 @@ static enum status make_plans(const struct publisher *publisher,
 			}
 			table->left_out = "its columns do not fit the settings";
 			status = ST_OK;
+		} else {
+			status = problems_take(p->problems, status, err);
 		}
 	}
 	return status;
@@ -392,7 +415,7 @@ static enum status make_plans(const struct publisher *publisher,
 static enum status plan_catalog(struct publisher *publisher, struct planning *p,
 				struct error *err)
 {
-	enum status status = p->previous ? ST_OK : check_decided(p->catalog, err);
+	enum status status = p->previous ? ST_OK : check_decided(p, err);
 
 	keep_plans(publisher, p);
 	if (status == ST_OK) {
@@ -401,6 +424,9 @@ static enum status plan_catalog(struct publisher *publisher, struct planning *p,
 	}
 	if (status == ST_OK) {
 		status = settle_topics(publisher, p, err);
+	}
+	if (status == ST_OK) {
+		status = settle_problems(p->problems, err);
 	}
 	return status == ST_OK ? announce(publisher, p, err) : status;
 }
@@ -421,9 +447,11 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err)
 {
 	struct publisher *publisher = context;
+	struct problems problems = {0};
 	struct planning p = {
 	    .catalog = catalog,
 	    .previous = previous,
+	    .problems = &problems,
 	    .first = catalog->table_count,
 	    .plans = calloc(catalog->table_count + 1, sizeof(struct table_plan *)),
 	    .is_new = calloc(catalog->table_count + 1, sizeof *p.is_new)};
@@ -436,8 +464,10 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 		     ? plan_catalog(publisher, &p, err)
 		     : error_set(err, ST_NOMEM, "out of memory for table plans");
 
+	problems_clear(&problems);
 	free(p.is_new);
-	if (status != ST_OK) {
+	/* Those of a start that fails may be looked at. */
+	if (status != ST_OK && (previous || !p.plans)) {
 		close_plans(p.plans, catalog->table_count);
 		free(counted);
 		return status;
@@ -449,7 +479,12 @@ enum status publisher_catalog(void *context, struct catalog *catalog,
 	publisher->plan_count = catalog->table_count;
 	publisher->catalog = catalog;
 	publisher->plan = NULL;
-	return ST_OK;
+	return status;
+}
+
+const struct table_plan *publisher_plan(const struct publisher *publisher, size_t index)
+{
+	return index < publisher->plan_count ? publisher->plans[index] : NULL;
 }
 
 static void log_ddl(enum ddl what, const struct table *old_table,

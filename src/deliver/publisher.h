@@ -20,6 +20,7 @@
 #include "src/decode/decoder.h"
 
 struct publisher;
+struct table_plan; /* schemas/table_plan.h */
 
 /* `stop` ends the next message with ST_STOPPED when it becomes true. `reserved_topic`
  * (NULL: none), the sink's own, may not be a table's, nor may those of the encoder.
@@ -33,6 +34,10 @@ void publisher_close(struct publisher *publisher); /* takes NULL */
 /* The calls of decoder_events; `context` is the publisher. */
 enum status publisher_catalog(void *context, struct catalog *catalog,
 			      const struct catalog *previous, struct error *err);
+/* Of the table at that place of the last catalog, at the start also if that was
+ * refused; NULL: it has none. Borrowed until the next one. */
+const struct table_plan *publisher_plan(const struct publisher *publisher,
+					size_t index);
 enum status publisher_ddl(void *context, enum ddl what, const struct table *old_table,
 			  const struct table *new_table, struct error *err);
 void publisher_damaged(void *context, enum damaged_part part, const char *name,
