@@ -7,8 +7,7 @@
 #include "sinks/kafka_topics_parts.h"
 #include "src/base/clock.h"
 
-#define SHOWN_NS (3 * NS_PER_S) /* a topic that was just made gets to be in the list \
-				 */
+#define SHOWN_NS (3 * NS_PER_S) /* for a new topic to be in the list */
 
 /* The names of all topics; a broker makes none for that. */
 static enum status list_topics(const struct kafka_topics *topics, rd_kafka_t *rk,

@@ -107,6 +107,12 @@ static enum status usage_error(struct error *err, const char *what, const char *
 	return error_set(err, ST_CONFIG, "%s %s; see rowtail --help", what, subject);
 }
 
+/* It follows a database, or tells how that would be. */
+static bool is_run(const struct config *config)
+{
+	return !config->command || config->is_check;
+}
+
 static enum status set_define(struct config *config, const char *text,
 			      struct error *err)
 {
@@ -118,7 +124,15 @@ static enum status set_define(struct config *config, const char *text,
 	}
 	memcpy(key, text, (size_t)(equals - text));
 	key[equals - text] = '\0';
-	return config_set(config, CONFIG_DEFINE, "-D ", key, equals + 1, err);
+	/* All that cannot be taken is told at once. */
+	return problems_take(
+	    &config->problems,
+	    config_set(config, CONFIG_DEFINE, "-D ", key, equals + 1, err), err);
+}
+
+static enum status load_file(struct config *config, const char *path, struct error *err)
+{
+	return problems_take(&config->problems, config_load(config, path, err), err);
 }
 
 static enum status set_lines(struct config *config, const char *text, struct error *err)
@@ -167,7 +181,8 @@ static enum status set_state(struct config *config, const char *text, struct err
 static enum status set_sink(struct config *config, const char *text, struct error *err)
 {
 	config->sink_is_given = true;
-	return config_set_sink(config, text, err);
+	return problems_take(&config->problems, config_set_sink(config, text, err),
+			     err);
 }
 
 /* What stands on the command line beside options. */
@@ -225,8 +240,10 @@ static enum status add_operand(struct config *config, struct operands *operands,
 {
 	operands->count++;
 	if (operands->count == 1 && (config->command = command_table_find(text))) {
-		config->needs_no_database =
-		    !config->command->takes_database && !config->command->takes_archive;
+		config->is_check = config->command->takes_run;
+		config->needs_no_database = !config->command->takes_database &&
+					    !config->command->takes_archive &&
+					    !config->command->takes_run;
 		return ST_OK;
 	}
 	if (config->command && config->command->takes_archive) {
@@ -413,7 +430,7 @@ static enum status take_option(struct config *config, int option,
 	case OPTION_FORMAT:
 		return set_text(&config->format, optarg, err);
 	case OPTION_CONFIG:
-		return config_load(config, optarg, err);
+		return load_file(config, optarg, err);
 	case 'D':
 		return set_define(config, optarg, err);
 	case OPTION_LINES:
@@ -442,7 +459,7 @@ static enum status take_option(struct config *config, int option,
 static enum status refuse_json(struct error *err)
 {
 	const struct command *command;
-	char names[128] = "";
+	char names[256] = "";
 	size_t len = 0;
 
 	for (size_t i = 0; (command = command_table_at(i)) != NULL; i++) {
@@ -532,7 +549,8 @@ static enum status check_audit(const struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
-	if (config->accept_gap && (command || config->sink->form != FORM_AUDIT)) {
+	if (config->accept_gap &&
+	    (!is_run(config) || config->sink->form != FORM_AUDIT)) {
 		return error_set(err, ST_CONFIG,
 				 "--accept-gap goes with --to audit:PATH only; leave "
 				 "it out");
@@ -608,7 +626,7 @@ static enum status check_status(struct config *config, struct error *err)
 
 static enum status check_wait(const struct config *config, struct error *err)
 {
-	if (config->wait && (config->command || config->audit_database)) {
+	if (config->wait && (!is_run(config) || config->audit_database)) {
 		return error_set(err, ST_CONFIG,
 				 "--wait goes with following a database only; leave it "
 				 "out");
@@ -617,7 +635,7 @@ static enum status check_wait(const struct config *config, struct error *err)
 }
 
 /* What goes with a command, and what it cannot do without. */
-static enum status check_command(struct config *config, struct error *err)
+static enum status check_together(struct config *config, struct error *err)
 {
 	const struct command *command = config->command;
 
@@ -628,7 +646,7 @@ static enum status check_command(struct config *config, struct error *err)
 	if (config->json && !(command && command->takes_json)) {
 		return refuse_json(err);
 	}
-	if (config->archive_to && command) {
+	if (config->archive_to && !is_run(config)) {
 		return error_set(err, ST_CONFIG,
 				 "--archive does not go with rowtail %s; leave it out",
 				 command->name);
@@ -666,7 +684,7 @@ static enum status check_command(struct config *config, struct error *err)
 	if (command && command->takes_archive) {
 		return check_events(config, err);
 	}
-	if (command && !config->state_path) {
+	if (!is_run(config) && !config->state_path) {
 		return error_set(err, ST_CONFIG,
 				 "no state directory given: rowtail %s %s (a database "
 				 "of that name is ./%s)",
@@ -734,11 +752,16 @@ enum status cli_parse(int argc, char **argv, struct config *config, struct error
 			return status;
 		}
 	}
-	status = check_command(config, err);
+	status = check_together(config, err);
 	if (status == ST_OK) {
 		status = name_database(config, err);
 	}
-	return status == ST_OK ? config_finish(config, err) : status;
+	if (status == ST_OK) {
+		status = config_finish(config, err);
+	}
+	return status == ST_CONFIG && config->is_check && config->problems.count > 0
+		   ? ST_OK
+		   : status;
 }
 
 const char *cli_option_at(size_t index, bool *takes_value)

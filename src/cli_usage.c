@@ -18,7 +18,8 @@ static const char usage_head[] =
     "a SQLite database in WAL mode, from now on, in Debezium's format.\n"
     "\n";
 
-static const char usage_commands[] = "\nCommands on a state directory:\n";
+static const char usage_commands[] =
+    "\nCommands on a database and its state directory:\n";
 
 static const char usage_archive[] =
     "\nCommands on an archive, a folder or s3://BUCKET/PREFIX that --archive or\n"

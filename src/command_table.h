@@ -41,6 +41,8 @@ struct command {
 	bool takes_sql;     /* --sql: statements instead of events */
 	bool makes_events;  /* of the second of two words, or an archive, the first of
 			     * three, by the properties that shape them */
+	bool takes_run;     /* a database, and what a run without a command takes: it
+			     * is config->is_check */
 	bool takes_archive; /* one, always, in the place of a database, and what a run
 			     * without a command takes, and --from, --until, --follow */
 	/* With its words or a state directory given, and config->json as asked for;
@@ -51,6 +53,7 @@ struct command {
 /* In the order of --help. */
 #define COMMANDS(X)        \
 	X(status_command)  \
+	X(check_command)   \
 	X(verify_command)  \
 	X(signal_command)  \
 	X(restore_command) \

@@ -15,23 +15,6 @@
 #include "src/config/settings.h"
 #include "src/follow.h"
 
-/* Exit codes: docs/options.md. */
-static int exit_code(enum status status)
-{
-	switch (status) {
-	case ST_OK:
-	case ST_STOPPED:
-	case ST_CLOSED:
-		return 0;
-	case ST_CONFIG:
-		return 2;
-	case ST_UNFIT:
-		return 3;
-	default:
-		return 1;
-	}
-}
-
 static void say_warnings(const struct config *config)
 {
 	for (size_t i = 0; i < config->warning_count; i++) {
@@ -86,6 +69,7 @@ int main(int argc, char **argv)
 {
 	struct config config;
 	struct error err = {0};
+	bool is_told = false;
 	enum status status;
 
 	if (compute_child_is(argc, argv)) {
@@ -102,19 +86,22 @@ int main(int argc, char **argv)
 	} else if (status == ST_OK && config.wants_version) {
 		(void)puts("rowtail " ROWTAIL_VERSION);
 	} else if (status == ST_OK) {
-		say_warnings(&config);
+		is_told = config.is_check;
+		if (!is_told) {
+			say_warnings(&config);
+		}
 		status = run(&config, &err);
 	}
-	if (exit_code(status) == 0 && !is_written()) {
+	if (status_exit_code(status) == 0 && !is_written()) {
 		status = error_set(&err, ST_IO, "standard output is closed or full");
 	}
-	if (status == ST_CONFIG) {
+	if (status == ST_CONFIG && !is_told) {
 		say_problems(&config, &err);
 	}
-	if (exit_code(status) != 0) {
+	if (status_exit_code(status) != 0) {
 		error_name_limits(&err);
 		log_error("%s", err.text);
 	}
 	config_clear(&config);
-	return exit_code(status);
+	return status_exit_code(status);
 }

@@ -455,20 +455,6 @@ const char *delivery_settings(const struct delivery *delivery)
 	return delivery->settings.bytes;
 }
 
-void delivery_say_settings(const struct delivery *delivery,
-			   const struct kept_position *kept)
-{
-	const struct state_position *at = &kept->position;
-
-	if (at->settings_hash != delivery->settings_hash) {
-		other_settings_say(delivery->config->state_path, at,
-				   at->settings_hash == kept->last_hash
-				       ? kept->last_settings.bytes
-				       : NULL,
-				   delivery->settings.bytes);
-	}
-}
-
 enum status delivery_look(struct delivery *delivery, const struct kept_position *kept,
 			  const struct sink_look *look, struct error *err)
 {
@@ -490,7 +476,8 @@ static void restore_position(struct delivery *delivery)
 		publisher_skip(delivery->publisher,
 			       is_other_chunk(delivery) ? 0 : at->messages);
 	} else {
-		delivery_say_settings(delivery, kept);
+		other_settings_say(delivery->config->state_path, kept,
+				   delivery->settings.bytes);
 	}
 }
 

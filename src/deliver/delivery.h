@@ -58,9 +58,6 @@ enum status delivery_claim(struct delivery *delivery, struct kept_position *kept
 /* In the place of claim: what would the sink say? (sinks/sink.h) Then close. */
 enum status delivery_look(struct delivery *delivery, const struct kept_position *kept,
 			  const struct sink_look *look, struct error *err) MUST_CHECK;
-/* Say how these settings differ from those that the position was made with. */
-void delivery_say_settings(const struct delivery *delivery,
-			   const struct kept_position *kept);
 /* What shapes the messages (src/config/shaping.h); borrowed. */
 const char *delivery_settings(const struct delivery *delivery);
 /* Where LSNs of a new history begin, and which change_ids are used up. */

@@ -49,9 +49,12 @@ static void add_difference(void *context, const char *name, const char *was,
 	add_value(line, is);
 }
 
-void other_settings_say(const char *path, const struct state_position *at,
-			const char *was, const char *is)
+void other_settings_say(const char *path, const struct kept_position *kept,
+			const char *is)
 {
+	const struct state_position *at = &kept->position;
+	const char *was =
+	    at->settings_hash == kept->last_hash ? kept->last_settings.bytes : NULL;
 	const char *again =
 	    at->messages == 0 ? ""
 	    : at->in_snapshot ? "; the snapshot that it was in is sent again from its "

@@ -11,12 +11,13 @@
 #define OTHER_SETTINGS_H
 
 #include "sinks/sink.h"
-#include "src/state/position_record.h"
+#include "src/state/kept_position.h"
 
-/* `path` of the state directory; `was` and `is` as src/config/shaping.h has them, `was`
- * NULL if it is not known. */
-void other_settings_say(const char *path, const struct state_position *at,
-			const char *was, const char *is);
+/* Of a position with another settings_hash. `path` of the state directory; `is` as
+ * src/config/shaping.h has it. */
+void other_settings_say(const char *path, const struct kept_position *kept,
+			const char *is);
+/* `was` is NULL if it is not known. */
 enum status other_settings_put(struct sink *sink, uint64_t lsn, const char *was,
 			       const char *is, struct error *err) MUST_CHECK;
 

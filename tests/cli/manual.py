@@ -57,7 +57,7 @@ def test_options_go_with_the_commands_that_the_manual_names(box):
                 continue
             if name == "state" and "--state" in words:
                 continue
-            if form in ("events", "diff") and name not in of and name in of_runs:
+            if form in ("events", "diff", "check") and name not in of and name in of_runs:
                 continue
             more = BESIDE.get((form, name), [])
             more = [box.path("none") if word is None else word for word in more]

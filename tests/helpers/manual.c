@@ -151,7 +151,8 @@ static void add_synopsis(struct buffer *out, const struct command *command)
 		name_form(name, command, *form);
 		add_form(out, command, *form);
 		add_choices(out, name);
-		if (command->takes_archive || command->makes_events) {
+		if (command->takes_archive || command->makes_events ||
+		    command->takes_run) {
 			buffer_add_str(out, ".Op Ar option ...\n");
 		}
 	}

@@ -267,6 +267,19 @@ static void test_commands_have_what_they_need(void **state)
 	assert_true(c.wait);
 	config_clear(&c);
 	check_refused("status --state d --wait", "--wait goes with following");
+	parse_ok("check app.db --json --wait --to file:out --state=d --archive a", &c);
+	assert_ptr_equal(c.command, &check_command);
+	assert_true(c.is_check && c.json && c.wait);
+	assert_string_equal(c.database_path, "app.db");
+	assert_string_equal(c.sink->name, "file");
+	assert_string_equal(c.archive_to, "a");
+	config_clear(&c);
+	/* What cannot be taken is for the command to tell. */
+	parse_ok("check app.db -D no.such=1 -D snapshot.mode=often", &c);
+	assert_int_equal(c.problems.count, 2);
+	config_clear(&c);
+	check_refused("check app.db b.db", "unexpected b.db");
+	check_refused("check app.db --prometheus", "go with rowtail status only");
 	parse_ok("status --state d --prometheus", &c);
 	assert_true(c.status.prometheus);
 	config_clear(&c);
@@ -297,6 +310,8 @@ static void test_commands_have_what_they_need(void **state)
 	check_refused("status --state d --id x", "--where, --type and --id go with");
 	check_refused("app.db --table x", "--table also with rowtail signal");
 	check_refused("app.db --json", "--json goes with rowtail status");
+	check_refused("app.db -D no.such=1 -D snapshot.mode=often",
+		      "2 settings cannot be taken");
 	check_refused("verify --state d app.db --json", "--json goes with rowtail");
 }
 
