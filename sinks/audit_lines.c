@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/audit_lines.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -39,6 +40,7 @@ enum status audit_add_file(struct audit_log *log, const char *uuid,
 	audit_body_begin(&body, "file");
 	audit_body_number(&body, "version", 1);
 	audit_body_text(&body, "origin", log->secrets.key.name);
+	assert(tree->count == log->count); /* all that is before it is synced */
 	audit_body_number(&body, "first", tree->count);
 	buffer_add_str(&body, ",\"frontier\":[");
 	for (unsigned i = 0; i < tree->root_count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/audit_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,15 +30,22 @@
 
 enum status audit_log_init(struct audit_log *log, struct error *err)
 {
+	enum status status;
+
 	*log = (struct audit_log){.writer = {.fd = -1}};
 	buffer_init(&log->lines);
-	return audit_hasher_open(&log->hasher, err);
+	buffer_init(&log->hashed);
+	status = audit_hasher_open(&log->hasher, err);
+	return status == ST_OK ? audit_leaves_open(&log->tree, &log->leaves, err)
+			       : status;
 }
 
 void audit_log_clear(struct audit_log *log)
 {
+	audit_leaves_close(log->leaves);
 	audit_hasher_close(&log->hasher);
 	buffer_clear(&log->lines);
+	buffer_clear(&log->hashed);
 	audit_secrets_wipe(&log->secrets);
 	free(log->path);
 	*log = (struct audit_log){.writer = {.fd = -1}};
@@ -46,7 +54,7 @@ void audit_log_clear(struct audit_log *log)
 /* One hash is the salts of two lines. */
 static void add_salt(struct audit_log *log)
 {
-	uint64_t n = log->tree.count, pair = n / 2;
+	uint64_t n = log->count, pair = n / 2;
 	uint8_t number[8];
 
 	if (!log->has_salts || log->salts_pair != pair) {
@@ -65,23 +73,46 @@ static void add_salt(struct audit_log *log)
 	buffer_add_str(&log->lines, "\",");
 }
 
+/* Lines are hashed while they are written, few of them here. */
 static enum status write_lines(struct audit_log *log, struct error *err)
 {
-	enum status status =
-	    file_writer_put(&log->writer, log->lines.bytes, log->lines.len, err);
+	struct buffer lines = log->lines;
+	struct span span = {lines.bytes, lines.len};
+	enum status status;
 
+	if (!audit_leaves_wait(log->leaves)) {
+		return error_no_memory(err, "hashing");
+	}
+	log->lines = log->hashed;
+	log->hashed = lines;
 	buffer_reset(&log->lines);
+	if (span.len >= BATCH_BYTES) {
+		audit_leaves_give(log->leaves, span);
+	} else {
+		audit_leaves_add(&log->tree, &log->hasher, span);
+	}
+	status = file_writer_put(&log->writer, span.bytes, span.len, err);
+	if (status == ST_OK && log->hasher.failed) {
+		status = error_no_memory(err, "hashing");
+	}
 	return status;
+}
+
+void audit_log_set(struct audit_log *log, const struct audit_tree *tree,
+		   uint64_t file_bytes)
+{
+	log->tree = *tree;
+	log->count = tree->count;
+	log->start = file_bytes;
 }
 
 enum status audit_log_add(struct audit_log *log, struct span body, bool is_salted,
 			  struct error *err)
 {
 	struct buffer *lines = &log->lines;
-	size_t start = lines->len;
 
 	buffer_add_str(lines, "{\"n\":");
-	buffer_add_u64(lines, log->tree.count);
+	buffer_add_u64(lines, log->count);
 	buffer_add_char(lines, ',');
 	if (is_salted) {
 		add_salt(log);
@@ -91,11 +122,7 @@ enum status audit_log_add(struct audit_log *log, struct span body, bool is_salte
 	if (!buffer_ok(lines)) {
 		return error_no_memory(err, "a line of the audit log");
 	}
-	audit_tree_add(&log->tree, &log->hasher, lines->bytes + start,
-		       lines->len - start - 1);
-	if (log->hasher.failed) {
-		return error_no_memory(err, "hashing");
-	}
+	log->count++;
 	log->is_dirty = true;
 	return lines->len >= BATCH_BYTES ? write_lines(log, err) : ST_OK;
 }
@@ -104,6 +131,10 @@ enum status audit_log_sync(struct audit_log *log, struct error *err)
 {
 	enum status status = write_lines(log, err);
 
+	if (status == ST_OK && !audit_leaves_wait(log->leaves)) {
+		status = error_no_memory(err, "hashing");
+	}
+	assert(status != ST_OK || log->tree.count == log->count);
 	if (status != ST_OK || !log->is_dirty) {
 		return status;
 	}
@@ -364,7 +395,7 @@ static enum status check_file(const struct audit_log *log, struct error *err)
 enum status audit_log_sign(struct audit_log *log, const char *position,
 			   struct error *err)
 {
-	struct audit_head head = {.size = log->tree.count,
+	struct audit_head head = {.size = log->count,
 				  .root = audit_tree_root(&log->tree, &log->hasher)};
 	struct buffer note, body;
 	enum status status = check_file(log, err);

@@ -20,6 +20,7 @@
 #define SINKS_AUDIT_LOG_H
 
 #include "sinks/audit_key_file.h"
+#include "sinks/audit_leaves.h"
 #include "sinks/file_writer.h"
 #include "src/audit/tree.h"
 #include "src/base/buffer.h"
@@ -30,25 +31,31 @@ struct audit_log {
 	char *path;                /* PATH; the log's to free */
 	uint64_t start;            /* bytes that the file had when writing began */
 	struct audit_hasher hasher;
-	struct audit_tree tree; /* of all lines, written or not */
+	uint64_t count;         /* of lines, written or not */
+	struct audit_tree tree; /* of all of them, once they are synced */
+	struct audit_leaves *leaves;
 	struct audit_secrets secrets;
 	uint64_t retired; /* lines that went with their time: of all before this one */
 	bool has_salts;   /* those of the lines 2 * salts_pair and the next */
 	uint64_t salts_pair;
 	struct audit_hash salts;
-	struct buffer lines; /* that are not written yet */
-	bool is_dirty;       /* something is not synced */
-	bool is_unpublished; /* PATH.checkpoint could not be written, and that was said
-			      */
+	struct buffer lines;  /* that are not written yet */
+	struct buffer hashed; /* are being hashed, and written */
+	bool is_dirty;        /* something is not synced */
+	bool is_unpublished;  /* PATH.checkpoint could not be written, and that was said
+			       */
 };
 
 enum status audit_log_init(struct audit_log *log, struct error *err) MUST_CHECK;
 void audit_log_clear(struct audit_log *log); /* one of zeros, too */
 
+/* Lines that are there already, all of them in `tree`. */
+void audit_log_set(struct audit_log *log, const struct audit_tree *tree,
+		   uint64_t file_bytes);
 /* A line; without `is_salted` it is one that no redaction can take away. */
 enum status audit_log_add(struct audit_log *log, struct span body, bool is_salted,
 			  struct error *err) MUST_CHECK;
-/* All of them are on the disk. */
+/* All of them are on the disk, and in the tree. */
 enum status audit_log_sync(struct audit_log *log, struct error *err) MUST_CHECK;
 /* Sign all lines, which are synced. `position` is a JSON object. ST_IO, and nothing is
  * signed: the file is not what was written, or has no name any more. */

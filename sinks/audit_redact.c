@@ -160,8 +160,7 @@ static enum status open_log(struct redact *r, struct error *err)
 		return status;
 	}
 	r->log.path = strdup(r->asked->path);
-	r->log.tree = r->scan->end.tree;
-	r->log.start = r->scan->size;
+	audit_log_set(&r->log, &r->scan->end.tree, r->scan->size);
 	r->log.retired = r->scan->retired;
 	r->log.writer.fd = r->file.fd;
 	r->log.writer.path = r->file.file_path;
@@ -433,7 +432,7 @@ static enum status rewrite(struct redact *r, struct audit_file *file, struct err
 static bool has_asked(const struct redact *r, size_t file)
 {
 	const struct audit_files *files = &r->file.files;
-	uint64_t end = r->log.tree.count;
+	uint64_t end = r->log.count;
 
 	if (file + 1 < files->count) {
 		end = files->list[file + 1].first;

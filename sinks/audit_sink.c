@@ -346,8 +346,7 @@ static enum status cut(struct audit_sink *s, struct error *err)
 	} else if (!s->decision.is_sound) {
 		keep = &found->end;
 	}
-	s->log.tree = keep->tree;
-	s->log.start = keep->offset;
+	audit_log_set(&s->log, &keep->tree, keep->offset);
 	s->signed_at = found->seen.covered;
 	if (found->size <= keep->offset) {
 		return ST_OK;
@@ -395,14 +394,12 @@ static enum status add_lines(struct audit_sink *s, const struct sink_start *star
 	} else {
 		status = make_key(s, err);
 		if (status == ST_OK) {
-			status =
-			    audit_log_note_key(&s->log, s->log.tree.count, NULL, err);
+			status = audit_log_note_key(&s->log, s->log.count, NULL, err);
 		}
 		if (status == ST_OK) {
-			status =
-			    s->log.tree.count == 0
-				? audit_add_file(&s->log, s->uuid, s->database, err)
-				: audit_add_key(&s->log, NULL, err);
+			status = s->log.count == 0 ? audit_add_file(&s->log, s->uuid,
+								    s->database, err)
+						   : audit_add_key(&s->log, NULL, err);
 		}
 	}
 	if (status == ST_OK) {
@@ -422,7 +419,7 @@ static void note_place(struct audit_sink *s)
 {
 	s->place = (struct sink_place){
 	    .inode = PLACE_MARK,
-	    .length = s->log.tree.count,
+	    .length = s->log.count,
 	    .start = s->txn_start,
 	    .proof = audit_scan_proof(&s->log.tree, &s->log.hasher)};
 	s->put_bytes = 0;
@@ -471,7 +468,7 @@ static enum status audit_begin(struct sink *sink, const struct sink_start *start
 		status = open_retention(s, err);
 	}
 	if (status == ST_OK) {
-		s->txn_start = s->log.tree.count;
+		s->txn_start = s->log.count;
 		note_place(s);
 	}
 	return status;
@@ -482,7 +479,7 @@ static enum status audit_begin(struct sink *sink, const struct sink_start *start
 /* How long until one is due; 0: now. */
 static int64_t head_due_ns(const struct audit_sink *s)
 {
-	bool is_new = s->log.tree.count != s->signed_at;
+	bool is_new = s->log.count != s->signed_at;
 	int64_t left = s->signed_ns + (is_new ? HEAD_NS : IDLE_NS) - clock_mono_ns();
 
 	return s->signed_ns == 0 || left < 0 ? 0 : left;
@@ -517,7 +514,7 @@ static enum status sign(struct audit_sink *s, struct error *err)
 	status = position ? audit_log_sign(&s->log, position, err)
 			  : error_no_memory(err, "a checkpoint");
 	free(position);
-	s->signed_at = s->log.tree.count;
+	s->signed_at = s->log.count;
 	s->signed_ns = clock_mono_ns();
 	if (status != ST_OK) {
 		return status;
@@ -547,7 +544,7 @@ static enum status rotate(struct audit_sink *s, struct error *err)
 					.state_path = s->settings.state_path,
 					.uuid = s->uuid,
 					.database = s->database};
-	uint64_t first = s->log.tree.count;
+	uint64_t first = s->log.count;
 	enum status status = audit_turn_run(&turn, err);
 
 	/* Nothing was begun: the old file is as good. */
@@ -618,7 +615,7 @@ static enum status audit_flush(struct sink *sink, struct error *err)
 	bool turns;
 	enum status status;
 
-	if (s->log.tree.count == 0) { /* it has not begun */
+	if (s->log.count == 0) { /* it has not begun */
 		return ST_OK;
 	}
 	turns = is_full(s) && clock_mono_ns() >= s->retry_ns;
@@ -652,7 +649,7 @@ static enum status audit_put(struct sink *sink, const struct message *message,
 	}
 	if (message->index == 0) {
 		status = status == ST_OK ? note_clock(s, err) : status;
-		s->txn_start = s->log.tree.count;
+		s->txn_start = s->log.count;
 	}
 	s->put_bytes += message->value.len;
 	return status == ST_OK ? audit_log_add(&s->log, message->value,
@@ -666,7 +663,7 @@ static enum status audit_finish(struct sink *sink, const char *reason,
 	struct audit_sink *s = sink_of(sink);
 	enum status status;
 
-	if (s->log.tree.count == 0) {
+	if (s->log.count == 0) {
 		return ST_OK;
 	}
 	if (note_clock(s, err) != ST_OK) {

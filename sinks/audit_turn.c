@@ -30,7 +30,7 @@ static enum status begin_file(const struct audit_turn *turn,
 			      const struct buffer *handover, struct error *err)
 {
 	struct audit_log *log = turn->log;
-	uint64_t first = log->tree.count;
+	uint64_t first = log->count;
 	int old_fd = -1;
 	enum status status = audit_place_begin(turn->file, first, &old_fd, err);
 
@@ -62,7 +62,7 @@ enum status audit_turn_run(const struct audit_turn *turn, struct error *err)
 {
 	struct audit_log *log = turn->log;
 	const struct audit_key *key = &log->secrets.key;
-	struct audit_head head = {.size = log->tree.count,
+	struct audit_head head = {.size = log->count,
 				  .root = audit_tree_root(&log->tree, &log->hasher)};
 	struct audit_secrets next;
 	struct buffer handover;
