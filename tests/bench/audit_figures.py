@@ -38,6 +38,31 @@ class AuditFigures:
         return {"us": (used["audit"] - used["file"]) / rows * 1e6,
                 "file_us": used["file"] / rows * 1e6}
 
+    def latency(self):
+        """From commit to a line in the file, which the sync of the file itself makes
+        durable: that is the one fsync that is not counted."""
+        self._empty()
+        os.makedirs(self.folder, exist_ok=True)
+        path, out = self.base.fresh(), self.folder / "out"
+        arguments = ["--state", str(self.folder / "state"), "--to", f"audit:{out}", "-D",
+                     "snapshot.mode=no_data"]
+        with self.base.follow(path, core=None, arguments=arguments):
+            lines = subprocess.Popen(["tail", "-n", "+1", "-f", str(out)],
+                                     stdout=subprocess.PIPE)
+            try:
+                reader = self.base.tools.start(
+                    "latency", path, "--rate", 200, "--count",
+                    int(200 * self.base.plan.latency_s), stdin=lines.stdout)
+                result = self.base.tools.result(reader)
+            finally:
+                lines.kill()
+                lines.wait()
+        self.base.remove(path)
+        self._empty()
+        if reader.returncode != 0:
+            raise BenchError(f"{result['lines']} of {result['commits']} lines came")
+        return {name: result[name] for name in ("p50_ms", "p99_ms", "max_ms")}
+
     def size(self):
         """Bytes of a line of a changed row, as it stands and compressed."""
         self._make()

@@ -179,6 +179,10 @@ def audit_rows():
                        ("paced-1ms", "paced 1 ms")]:
         yield Row("audit", f"audit log: throughput beside it / beside --to file: {text}",
                   f"audit-live {kind}", key("speed"), ">=", 0.98, 1.0, ratio)
+    for name, reach, aim in [("p50", 1, 0.3), ("p99", 5, 1)]:
+        yield Row("audit", "audit log: commit to durable line at 200 commits/s, beyond one"
+                  f" fsync: {name}", "audit-latency", key(name + "_ms"), "<=", reach, aim,
+                  ms)
     yield Row("audit", "audit verify, lines/s", "audit-verify", key("lines_s"), ">=", 1e6,
               2e6, plain)
     yield Row("audit", "audit history of one row, for ten million lines in compressed files",

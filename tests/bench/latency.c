@@ -117,12 +117,14 @@ static void *write_rows(void *arg)
 	return NULL;
 }
 
-/* The number after `name` in the row of the line's "after"; -1 if there is none. */
+/* The number after `name` in the line's new row; -1 if there is none. */
 static int64_t number_after(const char *line, const char *name)
 {
 	const char *after = strstr(line, "\"after\":{");
-	const char *at = after == NULL ? NULL : strstr(after, name);
+	const char *at;
 
+	after = after ? after : strstr(line, "\"new\":{"); /* of an audit log */
+	at = after == NULL ? NULL : strstr(after, name);
 	return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
 }
 
