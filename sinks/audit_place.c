@@ -15,6 +15,7 @@
 #include "src/base/clock.h"
 #include "src/base/fault.h"
 #include "src/base/file_io.h"
+#include "src/base/flock_holder.h"
 #include "src/base/log.h"
 #include "src/base/owned_file.h"
 #include "src/base/quote.h"
@@ -76,12 +77,34 @@ static struct owned_place owned_of(const char *path, unsigned names)
 				    .names = names};
 }
 
+/* Could it be opened, and locked? ST_END: there is none. */
+static enum status look_at_file(struct audit_place *place,
+				const struct owned_place *owned, struct error *err)
+{
+	struct stat st;
+
+	if (owned_file_open(owned, O_RDONLY, &place->fd, NULL, err) != ST_OK) {
+		return err->sys_errno == ENOENT ? ST_END : (err->status = ST_CONFIG);
+	}
+	if (faccessat(AT_FDCWD, owned->path, R_OK | W_OK, AT_EACCESS) != 0) {
+		(void)error_set_errno(err, errno, "%s cannot be opened",
+				      quote(owned->path).text);
+		return err->status = ST_CONFIG;
+	}
+	return !place->is_ours && fstat(place->fd, &st) == 0 && flock_holder(&st) != 0
+		   ? is_written(place, err)
+		   : ST_OK;
+}
+
 /* `names` that it may have. ST_END: there is none. */
 static enum status open_file(struct audit_place *place, const char *path, int flags,
 			     unsigned names, bool *made, struct error *err)
 {
 	struct owned_place owned = owned_of(path, names);
 
+	if (place->only_looks) {
+		return look_at_file(place, &owned, err);
+	}
 	if (owned_file_open(&owned, O_RDWR | O_APPEND | flags, &place->fd, made, err) !=
 	    ST_OK) {
 		if (!(flags & O_CREAT) && err->sys_errno == ENOENT) {
@@ -219,7 +242,7 @@ static enum status open_newest(struct audit_place *place, struct error *err)
 	if (status == ST_END) {
 		status = is_written(place, err); /* it has just gone */
 	}
-	if (status == ST_OK) {
+	if (status == ST_OK && !place->only_looks) {
 		status = drop_temp(place, err);
 	}
 	return status == ST_OK ? check_path(place, err) : status;
@@ -278,14 +301,14 @@ static enum status open_alone(struct audit_place *place, bool may_make,
 	return status;
 }
 
-enum status audit_place_open(struct audit_place *place, const char *path, bool may_make,
-			     struct error *err)
+/* `place` has its path. */
+static enum status find(struct audit_place *place, bool may_make, struct error *err)
 {
+	const char *path = place->path;
 	bool is_own;
 	uint64_t first = 0, newest;
 	enum status status;
 
-	*place = (struct audit_place){.path = path, .fd = -1};
 	status = audit_files_list(path, &place->files, err);
 	if (status != ST_OK) {
 		return status;
@@ -314,6 +337,21 @@ enum status audit_place_open(struct audit_place *place, const char *path, bool m
 		audit_files_clear(&now);
 	}
 	return status == ST_OK && place->fd >= 0 ? take_open(place, err) : status;
+}
+
+enum status audit_place_open(struct audit_place *place, const char *path, bool may_make,
+			     struct error *err)
+{
+	*place = (struct audit_place){.path = path, .fd = -1};
+	return find(place, may_make, err);
+}
+
+enum status audit_place_look(struct audit_place *place, const char *path, bool is_ours,
+			     struct error *err)
+{
+	*place = (struct audit_place){
+	    .path = path, .only_looks = true, .is_ours = is_ours, .fd = -1};
+	return find(place, false, err);
 }
 
 /* ---- files that come and go ---- */

@@ -21,6 +21,8 @@ struct audit_place {
 	const char *path;         /* PATH, with no link as its last part; borrowed */
 	struct audit_files files; /* with the one that is written, if there is one */
 	bool exists;
+	bool only_looks; /* audit_place_look, */
+	bool is_ours;    /* and its is_ours */
 	int fd;          /* of the newest; -1: not open */
 	char *file_path; /* PATH.N */
 	uint64_t first;  /* its N */
@@ -29,6 +31,10 @@ struct audit_place {
 /* Find the newest file and lock it. Without one `exists` is false, unless it may be
  * made. */
 enum status audit_place_open(struct audit_place *place, const char *path, bool may_make,
+			     struct error *err) MUST_CHECK;
+/* The same, and nothing is made, locked or removed: the newest file is open to be read.
+ * `is_ours`: who has the lock is no matter. */
+enum status audit_place_look(struct audit_place *place, const char *path, bool is_ours,
 			     struct error *err) MUST_CHECK;
 void audit_place_clear(struct audit_place *place); /* one of zeros with fd -1, too */
 

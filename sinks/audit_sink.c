@@ -193,15 +193,21 @@ static enum status audit_open(const struct sink_settings *settings, struct sink 
 /* ---- claim: what is there, and does it go with the state directory? ---- */
 
 /* The key that the log is signed with, where lines follow others. */
-static enum status find_key(struct audit_sink *s, struct error *err)
+static enum status find_key(struct audit_sink *s, bool only_looks, struct error *err)
 {
 	bool goes_on = s->found->seen.lines > 0 && !s->decision.starts_over;
-	bool is_there = false;
+	bool is_there = false, is_next;
+	const char *state = s->settings.state_path;
+	const struct audit_key *key = &s->found->key;
 	struct error why;
-	enum status status =
-	    goes_on ? audit_turn_read_key(s->settings.state_path, &s->found->key,
-					  &s->log.secrets, &is_there, &why)
-		    : ST_END;
+	enum status status = ST_END;
+
+	if (goes_on) {
+		status = only_looks ? audit_turn_find_key(state, key, &s->log.secrets,
+							  &is_there, &is_next, &why)
+				    : audit_turn_read_key(state, key, &s->log.secrets,
+							  &is_there, &why);
+	}
 
 	if (status == ST_OK) {
 		return ST_OK;
@@ -254,14 +260,20 @@ static enum status scan(struct audit_sink *s, const struct audit_own *own,
 	}
 }
 
+static struct audit_own own_of(const struct audit_sink *s, const struct sink_own *here)
+{
+	bool was_here = !here->is_new && here->place.inode == PLACE_MARK;
+
+	return (struct audit_own){.here = here,
+				  .path = s->log.path,
+				  .remembered = was_here ? here->place.length : 0,
+				  .accepts_gap = s->settings.accepts_gap};
+}
+
 static enum status settle(struct audit_sink *s, const struct sink_own *here,
 			  struct error *err)
 {
-	bool was_here = !here->is_new && here->place.inode == PLACE_MARK;
-	struct audit_own own = {.here = here,
-				.path = s->log.path,
-				.remembered = was_here ? here->place.length : 0,
-				.accepts_gap = s->settings.accepts_gap};
+	struct audit_own own = own_of(s, here);
 	/* A log that is gone is no reason to make one. */
 	bool may_make = own.remembered == 0 || own.accepts_gap;
 	enum status status;
@@ -275,7 +287,47 @@ static enum status settle(struct audit_sink *s, const struct sink_own *here,
 	if (status == ST_OK) {
 		status = audit_resume_decide(&own, &s->found->seen, &s->decision, err);
 	}
-	return status == ST_OK ? find_key(s, err) : status;
+	return status == ST_OK ? find_key(s, false, err) : status;
+}
+
+/* As settle, for a log that nobody writes to meanwhile. */
+static enum status look_at_log(struct audit_sink *s, const struct audit_own *own,
+			       const struct sink_look *look, struct error *err)
+{
+	enum status status = ST_OK;
+
+	if (s->file.exists) {
+		*s->found = (struct audit_scan){.remembered = own->remembered,
+						.proof = own->here->place.proof};
+		status = audit_scan_run(s->found, &s->file.files, s->log.path, err);
+		if (status == ST_OK && !s->found->is_begun && s->file.first > 0 &&
+		    s->found->file_lines <= 1) {
+			look->tell(look->context, ST_OK,
+				   "the newest file of the audit log was never whole, "
+				   "and would be dropped");
+			return ST_OK;
+		}
+	}
+	if (status == ST_OK) {
+		status = audit_resume_decide(own, &s->found->seen, &s->decision, err);
+	}
+	return status == ST_OK ? find_key(s, true, err) : status;
+}
+
+static enum status audit_look(struct sink *sink, const struct sink_own *here,
+			      const struct sink_look *look, struct error *err)
+{
+	struct audit_sink *s = sink_of(sink);
+	struct audit_own own = own_of(s, here);
+	enum status status;
+
+	s->found = calloc(1, sizeof *s->found);
+	if (!s->found) {
+		return error_no_memory(err, "the audit log");
+	}
+	status = audit_place_look(&s->file, s->log.path, look->is_in_use, err);
+	return status == ST_OK && !look->is_in_use ? look_at_log(s, &own, look, err)
+						   : status;
 }
 
 static enum status audit_claim(struct sink *sink, const struct sink_own *own,
@@ -706,6 +758,7 @@ const struct sink_kind audit_kind = {
     .flush = audit_flush,
     .claim = audit_claim,
     .begin = audit_begin,
+    .look = audit_look,
     .place = audit_place,
     .finish = audit_finish,
     .wake_ms = audit_wake_ms,

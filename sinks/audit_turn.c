@@ -5,23 +5,37 @@
 
 #include "sinks/audit_lines.h"
 
-enum status audit_turn_read_key(const char *state_path, const struct audit_key *key,
+enum status audit_turn_find_key(const char *state_path, const struct audit_key *key,
 				struct audit_secrets *out, bool *is_there,
-				struct error *err)
+				bool *is_next, struct error *err)
 {
 	struct error ignored;
 	enum status status = audit_key_file_read(state_path, AUDIT_KEY_NOW, out, err);
 
+	*is_next = false;
 	*is_there = status == ST_OK;
 	if (status == ST_OK && audit_key_is(&out->key, key)) {
 		return ST_OK;
 	}
 	if (audit_key_file_read(state_path, AUDIT_KEY_NEXT, out, &ignored) == ST_OK &&
 	    audit_key_is(&out->key, key)) {
-		return audit_key_file_turn(state_path, err);
+		*is_next = true;
+		return ST_OK;
 	}
 	audit_secrets_wipe(out);
 	return status == ST_OK ? ST_END : status;
+}
+
+enum status audit_turn_read_key(const char *state_path, const struct audit_key *key,
+				struct audit_secrets *out, bool *is_there,
+				struct error *err)
+{
+	bool is_next;
+	enum status status =
+	    audit_turn_find_key(state_path, key, out, is_there, &is_next, err);
+
+	return status == ST_OK && is_next ? audit_key_file_turn(state_path, err)
+					  : status;
 }
 
 /* The lines that a file begins with, and then it is the one that is written. */

@@ -29,8 +29,12 @@ struct audit_turn {
 enum status audit_turn_run(const struct audit_turn *turn, struct error *err) MUST_CHECK;
 
 /* The secrets of the key that the newest file is signed with: those that sign now, or
- * the next ones, if a run ended in the middle of a turn. ST_END: neither is there, or
- * is this log's; `*is_there`: one is. */
+ * the next ones (`*is_next`), if a run ended in the middle of a turn. ST_END: neither
+ * is there, or is this log's; `*is_there`: one is. */
+enum status audit_turn_find_key(const char *state_path, const struct audit_key *key,
+				struct audit_secrets *out, bool *is_there,
+				bool *is_next, struct error *err) MUST_CHECK;
+/* The same, and then the next ones are those that sign now. */
 enum status audit_turn_read_key(const char *state_path, const struct audit_key *key,
 				struct audit_secrets *out, bool *is_there,
 				struct error *err) MUST_CHECK;

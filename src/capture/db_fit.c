@@ -325,19 +325,16 @@ enum status db_fit_locked(const char *path, struct error *err)
 			 quote(path).text);
 }
 
-/* A journal that SQLite would roll back: it has a header, and nobody is within the
+/* As SQLite sees it: a journal that begins with something, and nobody is within the
  * transaction. */
 static bool has_hot_journal(const char *real, int fd)
 {
-	static const uint8_t magic[8] = {0xd9, 0xd5, 0x05, 0xf9,
-					 0x20, 0xa1, 0x63, 0xd7};
-	uint8_t head[sizeof magic];
 	char *name = beside(real, "-journal");
 	int journal =
 	    name ? open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
-	bool is_hot = journal >= 0 &&
-		      file_read_exactly(journal, head, sizeof head, 0) &&
-		      memcmp(head, magic, sizeof magic) == 0 && !db_file_is_used(fd);
+	uint8_t first = 0;
+	bool is_hot = journal >= 0 && file_read_exactly(journal, &first, 1, 0) &&
+		      first != 0 && !db_file_is_reserved(fd);
 
 	if (journal >= 0) {
 		(void)close(journal);

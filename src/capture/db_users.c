@@ -37,6 +37,11 @@ bool db_file_is_exclusive(int db_fd)
 	       is_refused(db_fd, F_RDLCK, LOCK_DB_SHARED, LOCK_DB_SHARED_LEN);
 }
 
+bool db_file_is_reserved(int db_fd)
+{
+	return is_locked(db_fd, LOCK_DB_RESERVED, 1);
+}
+
 bool db_file_is_used(int db_fd)
 {
 	return is_locked(db_fd, LOCK_DB_START, LOCK_DB_LEN);

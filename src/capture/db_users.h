@@ -25,6 +25,9 @@ bool db_file_is_used(int db_fd);
 /* Another process keeps all others out of the database file. Cheap. */
 bool db_file_is_exclusive(int db_fd);
 
+/* Another process is within a transaction with a rollback journal. Cheap. */
+bool db_file_is_reserved(int db_fd);
+
 /* Another process has this -shm open, by whatever name. True for -1. Cheap. */
 bool db_shm_is_used(int shm_fd);
 

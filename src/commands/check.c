@@ -18,6 +18,7 @@
 #include "src/capture/wal_events.h"
 #include "src/command_table.h"
 #include "src/commands/check_parts.h"
+#include "src/monitor/listen_address.h"
 #include "src/on_demand.h"
 
 #define PATIENCE_NS (10 * NS_PER_S) /* with a broker, or an archive */
@@ -42,6 +43,21 @@ static bool check_settings(struct checking *c)
 	return true;
 }
 
+/* Where a run would be asked how it goes, which it takes before all else. */
+static void check_metrics(struct checking *c)
+{
+	const char *listen = c->config->metrics_listen;
+	struct error err;
+
+	if (listen) {
+		check_report_about(&c->report, "metrics");
+		if (check_report_take(&c->report, listen_address_look(listen, &err),
+				      &err)) {
+			check_report_ok(&c->report, "%s", listen);
+		}
+	}
+}
+
 /* Of those that ask for something of the system, or hold expressions. */
 static void check_demands(struct checking *c)
 {
@@ -49,6 +65,7 @@ static void check_demands(struct checking *c)
 	struct check_report *report = &c->report;
 	struct error err;
 
+	check_report_about(report, "settings");
 	if (config->encoder.audit_process) {
 		(void)check_report_take(report, wal_events_check(&err), &err);
 	}
@@ -136,6 +153,7 @@ static void check_all(struct checking *c)
 		return;
 	}
 	if (has_settings) {
+		check_metrics(c);
 		check_demands(c);
 		check_sink(c);
 	}

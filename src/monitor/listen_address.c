@@ -2,6 +2,8 @@
 #include "src/monitor/listen_address.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -90,6 +92,34 @@ static enum status open_path(const char *text, const char *path,
 	return ST_OK;
 }
 
+/* Could it be made there? */
+static enum status look_at_path(const char *text, const char *path, struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t len = strlen(path);
+	char *copy;
+	struct stat file;
+	int reason = 0;
+
+	if (len == 0 || len >= sizeof address.sun_path) {
+		return bad_address(text, err);
+	}
+	memcpy(address.sun_path, path, len);
+	if (lstat(path, &file) == 0) {
+		reason = S_ISSOCK(file.st_mode) && is_left(&address) ? 0 : EADDRINUSE;
+	}
+	copy = strdup(path);
+	if (!copy) {
+		return error_no_memory(err, "metrics");
+	}
+	if (reason == 0 &&
+	    faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0) {
+		reason = errno;
+	}
+	free(copy);
+	return reason == 0 ? ST_OK : cannot_listen(text, reason, err);
+}
+
 /* ---- HOST:PORT ---- */
 
 /* "host" and "port" of "host:port" or "[host]:port". */
@@ -148,7 +178,7 @@ static void show(struct listen_address *out, const char *host)
 		       port);
 }
 
-static int open_socket(const struct addrinfo *info)
+static int open_socket(const struct addrinfo *info, bool listens)
 {
 	const int on = 1;
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -158,7 +188,7 @@ static int open_socket(const struct addrinfo *info)
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
-	    listen(fd, BACKLOG) != 0) {
+	    (listens && listen(fd, BACKLOG) != 0)) {
 		int saved = errno;
 
 		(void)close(fd);
@@ -168,7 +198,7 @@ static int open_socket(const struct addrinfo *info)
 	return fd;
 }
 
-static enum status open_port(const char *text, struct listen_address *out,
+static enum status open_port(const char *text, bool listens, struct listen_address *out,
 			     struct error *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -191,7 +221,7 @@ static enum status open_port(const char *text, struct listen_address *out,
 	errno = EADDRNOTAVAIL;
 	for (const struct addrinfo *info = found; info && out->fd < 0;
 	     info = info->ai_next) {
-		out->fd = open_socket(info);
+		out->fd = open_socket(info, listens);
 	}
 	rc = errno;
 	freeaddrinfo(found);
@@ -202,6 +232,8 @@ static enum status open_port(const char *text, struct listen_address *out,
 	return ST_OK;
 }
 
+/* ---- all ---- */
+
 enum status listen_address_open(const char *text, struct listen_address *out,
 				struct error *err)
 {
@@ -211,7 +243,7 @@ enum status listen_address_open(const char *text, struct listen_address *out,
 
 	*out = (struct listen_address){.fd = -1};
 	status = is_path ? open_path(text, text + prefix, out, err)
-			 : open_port(text, out, err);
+			 : open_port(text, true, out, err);
 	if (status != ST_OK) {
 		listen_address_close(out);
 	}
@@ -230,4 +262,18 @@ void listen_address_close(struct listen_address *address)
 		(void)close(address->fd);
 	}
 	*address = (struct listen_address){.fd = -1};
+}
+
+enum status listen_address_look(const char *text, struct error *err)
+{
+	size_t prefix = strlen(UNIX_PREFIX);
+	struct listen_address address = {.fd = -1};
+	enum status status;
+
+	if (strncmp(text, UNIX_PREFIX, prefix) == 0) {
+		return look_at_path(text, text + prefix, err);
+	}
+	status = open_port(text, false, &address, err);
+	listen_address_close(&address);
+	return status;
 }

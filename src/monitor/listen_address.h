@@ -26,6 +26,9 @@ struct listen_address {
 
 enum status listen_address_open(const char *text, struct listen_address *out,
 				struct error *err) MUST_CHECK;
+/* Could somebody listen there? Nobody does: a port is bound for a moment, at which who
+ * wants to listen there can. */
+enum status listen_address_look(const char *text, struct error *err) MUST_CHECK;
 /* The file of a socket goes if it is still that one. */
 void listen_address_close(struct listen_address *address);
 

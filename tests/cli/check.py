@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import threading
@@ -164,6 +165,24 @@ def test_one_that_is_locked_exclusively(box):
     both(box, box.path(), code=3, said="locked exclusively", count=1, timeout=60)
 
 
+def test_a_rollback_journal_that_was_left(box):
+    """Beside an application that has the database open, too."""
+    path = closed(box, TABLE)
+    for content, code in ((b"", 0), (bytes(512), 0), (b"a journal" * 100, 3)):
+        with open(path + "-journal", "wb") as out:
+            out.write(content)
+        check(box, path, code=code, said="rollback journal" if code else None)
+    result = box.run(path, "--snapshot", "--once")
+    expect(result.code == 3, "%s", result)
+    os.remove(path + "-journal")
+    writer = box.writer()
+    writer.open("c", path)
+    writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+    with open(path + "-journal", "wb") as out:
+        out.write(b"a journal" * 100)
+    both(box, path, code=3, said="rollback journal", count=1)
+
+
 def test_a_file_with_two_names_is_a_warning(box):
     path = closed(box, TABLE)
     os.link(path, box.path("other.db"))
@@ -248,6 +267,19 @@ def test_usage(box):
                  ["check", path, "--at", "latest"]):
         result = box.run(*args)
         expect(result.code == 2 and len(result.error_lines) >= 1, "%s", result)
+
+
+def test_the_first_problem_of_a_run_gives_the_exit_code(box):
+    path = closed(box, TABLE, wal=False)
+    both(box, path, "-D", "no.such=1", code=2, count=2, said=["no.such", "journal_mode"])
+    both(box, path, "--to", "file:" + path, code=2, count=2, run=("--once",),
+         said=["a file of the database", "journal_mode"])
+    os.mkdir(box.path("foreign"))
+    open(box.path("foreign/letter"), "w").close()
+    both(box, path, "--state", box.path("foreign"), code=2, count=2, run=("--once",),
+         said=["there is", "journal_mode"])
+    both(box, box.path("none"), "--state", box.path("foreign"), code=3, count=1,
+         run=("--once",), said="no such file")
 
 
 # -- tables ----------------------------------------------------------------------------
@@ -363,6 +395,61 @@ def test_an_audit_log(box):
          said="no file can be made", run=("--once",))
     both(box, path, "--to", "audit:" + box.path("app.db-wal"), code=2, count=1,
          said="a file of the database", run=("--once",))
+
+
+def test_an_audit_log_that_is_there(box):
+    """Whole, altered, another's, and without its key."""
+    path = closed(box, TABLE, "INSERT INTO t VALUES (1, 'one')")
+    args = [path, "--to", "audit:" + box.path("log"), "--state", box.path("state")]
+    result = box.run(*args, "--once")
+    expect(result.code == 0, "%s", result)
+    check(box, *args)
+    both(box, path, *args[1:3], "--state", box.path("other"), code=2, count=1, said="log",
+         run=("--once",))
+    shutil.rmtree(box.path("other"))
+    os.rename(box.path("state/audit-key"), box.path("key"))
+    both(box, *args, code=2, count=1, said="audit-key", run=("--once",))
+    check(box, *args, "--accept-gap")
+    os.rename(box.path("key"), box.path("state/audit-key"))
+    with open(box.path("log"), "r+b") as file:
+        content = file.read()
+        file.seek(content.index(b'"one"'))
+        file.write(b'"two"')
+    both(box, *args, code=1, count=1, said="log", run=("--once",))
+    check(box, *args, "--accept-gap")
+
+
+def test_an_audit_log_that_another_run_writes(box):
+    writer, path = box.database(TABLE)
+    args = [path, "--to", "audit:" + box.path("log"), "--state"]
+    tail = box.tail(*args, box.path("one"))
+    result = box.run("check", *args, box.path("two"))
+    expect(result.code in (0, 2), "%s", result)       # 0: /proc/locks has other devices
+    if result.code:
+        expect(b"another process is writing it" in result.out, "%s", result)
+    expect(box.run(*args, box.path("two"), "--once").code == 2, "not refused")
+    writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+    box.stop(tail)
+
+
+def test_an_address_for_metrics_that_is_taken(box):
+    path = closed(box, TABLE)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        both(box, path, "-D", "metrics.listen=" + address, code=1, count=1,
+             said="cannot listen there")
+    check(box, path, "-D", "metrics.listen=" + address)
+    both(box, path, "-D", "metrics.listen=nowhere", code=2, count=1,
+         said="metrics.listen")
+    with open(box.path("file"), "w"):
+        both(box, path, "-D", "metrics.listen=unix:" + box.path("file"), code=1,
+             said="cannot listen there", count=1)
+    both(box, path, "-D", "metrics.listen=unix:" + box.path("no/socket"), code=1,
+         said="cannot listen there", count=1)
+    check(box, path, "-D", "metrics.listen=unix:" + box.path("socket"))
+    expect(not os.path.exists(box.path("socket")), "a socket was made")
 
 
 # -- the state directory ---------------------------------------------------------------

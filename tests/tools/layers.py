@@ -46,7 +46,7 @@ LAYERS = {
                     "schemas", "btree", "src/base"},
     "src": {"src", "src/monitor", "src/archive", "src/storage", "src/deliver", "src/decode", "src/capture",
             "src/state", "src/history", "src/config", "sinks", "schemas", "btree", "src/base"},
-    "src/commands": {"src/commands", "src", "src/audit", "src/archive", "src/storage", "src/deliver", "src/decode",
+    "src/commands": {"src/commands", "src", "src/monitor", "src/audit", "src/archive", "src/storage", "src/deliver", "src/decode",
                      "src/capture", "src/state", "src/history", "src/config", "sinks",
                      "schemas", "btree", "src/base"},
 }
