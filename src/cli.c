@@ -697,8 +697,15 @@ static enum status check_together(struct config *config, struct error *err)
 static bool asks_for_json(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--log-format=json") == 0 ||
-		    (strcmp(argv[i], "--log-format") == 0 && i + 1 < argc &&
+		size_t len = strcspn(argv[i], "=");
+
+		/* Or as much of it as no other option has, as getopt_long takes it. */
+		if (len < strlen("--lo") ||
+		    strncmp(argv[i], "--log-format", len) != 0) {
+			continue;
+		}
+		if (strcmp(argv[i] + len, "=json") == 0 ||
+		    (argv[i][len] == '\0' && i + 1 < argc &&
 		     strcmp(argv[i + 1], "json") == 0)) {
 			return true;
 		}

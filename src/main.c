@@ -18,7 +18,7 @@
 static void say_warnings(const struct config *config)
 {
 	for (size_t i = 0; i < config->warning_count; i++) {
-		log_warn("%s", config->warnings[i]);
+		log_line(LOG_WARN, "%s", config->warnings[i]);
 	}
 }
 
@@ -27,7 +27,7 @@ static void say_problems(const struct config *config, const struct error *err)
 {
 	for (size_t i = 0; i < config->problems.count; i++) {
 		if (strcmp(config->problems.texts[i], err->text) != 0) {
-			log_error("%s", config->problems.texts[i]);
+			log_line(LOG_ERROR, "%s", config->problems.texts[i]);
 		}
 	}
 }
@@ -81,6 +81,9 @@ int main(int argc, char **argv)
 	config_init(&config);
 	status = cli_parse(argc, argv, &config, &err);
 	log_setup(config.log_most, config.log_json);
+	if (!config.command || config.command->takes_archive) {
+		log_setup_times(); /* what goes on is a log, what answers is none */
+	}
 	if (status == ST_OK && config.wants_help) {
 		status = print_usage(&err);
 	} else if (status == ST_OK && config.wants_version) {
@@ -100,7 +103,7 @@ int main(int argc, char **argv)
 	}
 	if (status_exit_code(status) != 0) {
 		error_name_limits(&err);
-		log_error("%s", err.text);
+		log_line(LOG_ERROR, "%s", err.text);
 	}
 	config_clear(&config);
 	return status_exit_code(status);

@@ -78,8 +78,10 @@ static const struct option_help options[] = {
     {.name = "log-format",
      .argument = "text|json",
      .text = "of messages on stderr; the default is `text`",
-     .more = "With `json` each line is an object, and the `msg` of the line \"rowtail: "
-	     "following\" begins with \"following\""},
+     .more =
+	 "With `json` each line is an object, and the `msg` of the line \"rowtail: "
+	 "following\" begins with \"following\". With `text` lines have a time, but "
+	 "for that line, and unless stderr is a terminal or the journal of systemd"},
 
     {.name = "state",
      .argument = "DIR",

@@ -94,12 +94,12 @@ static bool find_path(uintptr_t address, char line[LINE_BYTES], const char **pat
 static void name_file(const char *path)
 {
 	if (text_ends_with(path, "-shm") || text_ends_with(path, "-shm (deleted)")) {
-		log_error(SHM_TEXT, path);
+		log_line(LOG_ERROR, SHM_TEXT, path);
 	} else if (text_ends_with(path, "/frames") ||
 		   text_ends_with(path, "/frames (deleted)")) {
-		log_error(FRAMES_TEXT, path);
+		log_line(LOG_ERROR, FRAMES_TEXT, path);
 	} else {
-		log_error(TEMPORARY_TEXT);
+		log_line(LOG_ERROR, TEMPORARY_TEXT);
 	}
 }
 

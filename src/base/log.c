@@ -2,11 +2,14 @@
 #include "src/base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
@@ -14,10 +17,14 @@
 #include "src/base/utf8.h"
 
 #define TEXT_MAX 2048 /* bytes; a longer text is cut */
+#define NOTE_MAX 64   /* of other lines from the same place */
 
 /* Written once by log_setup, before there is a second thread. */
 static enum log_level most_detailed = LOG_INFO;
 static bool json_lines;
+static bool timed_lines;
+
+static pthread_mutex_t places = PTHREAD_MUTEX_INITIALIZER; /* of every log_place */
 
 /* Who takes the lines of a thread in the place of stderr; NULL: nobody. */
 static _Thread_local log_taker *diverted_to;
@@ -69,8 +76,12 @@ static void add_json(struct line *line, enum log_level level, const char *text)
 	add_str(line, "\"}\n");
 }
 
-static void add_plain(struct line *line, const char *text)
+static void add_plain(struct line *line, bool is_timed, const char *text)
 {
+	if (is_timed) {
+		add_time(line);
+		add_str(line, " ");
+	}
 	add_str(line, "rowtail: ");
 	add_str(line, text);
 	add_str(line, "\n");
@@ -87,6 +98,24 @@ void log_setup(enum log_level most, bool as_json)
 {
 	most_detailed = most;
 	json_lines = as_json;
+	timed_lines = false;
+}
+
+/* As systemd tells it: the device and the inode of its socket. */
+static bool is_journal(void)
+{
+	const char *told = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return told && sscanf(told, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
+void log_setup_times(void)
+{
+	timed_lines = !isatty(STDERR_FILENO) && !is_journal();
 }
 
 void log_divert(log_taker *take, void *context)
@@ -96,34 +125,45 @@ void log_divert(log_taker *take, void *context)
 }
 
 /* The text of a line, safe, whatever names stand in it: all lines come through here. */
-static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
-    __attribute__((format(printf, 2, 0)));
-static void make_text(char text[TEXT_MAX], const char *fmt, va_list args)
+static void make_text(char *text, size_t size, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static void make_text(char *text, size_t size, const char *fmt, va_list args)
 {
 	static const char mark[] = "\xe2\x80\xa6"; /* … */
 
-	if (vsnprintf(text, TEXT_MAX, fmt, args) >= TEXT_MAX) {
-		size_t cut = utf8_cut(text, TEXT_MAX - 1, TEXT_MAX - sizeof mark);
+	if (vsnprintf(text, size, fmt, args) >= (int)size) {
+		size_t cut = utf8_cut(text, size - 1, size - sizeof mark);
 
 		memcpy(text + cut, mark, sizeof mark);
 	}
 	utf8_make_safe(text);
 }
 
-static void put_text(enum log_level level, const char *text)
+/* To who takes the lines of this thread. */
+static bool is_diverted(enum log_level level)
+{
+	return diverted_to && level < LOG_DEBUG;
+}
+
+static void write_text(enum log_level level, bool is_timed, const char *text)
 {
 	struct line line = {.len = 0};
 
-	if (diverted_to && level < LOG_DEBUG) {
+	if (is_diverted(level)) {
 		diverted_to(diverted_context, level, text);
 		return;
 	}
 	if (json_lines) {
 		add_json(&line, level, text);
 	} else {
-		add_plain(&line, text);
+		add_plain(&line, is_timed, text);
 	}
 	write_line(&line);
+}
+
+static bool is_wanted(enum log_level level)
+{
+	return level <= most_detailed || level <= LOG_WARN;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -132,13 +172,60 @@ void log_line(enum log_level level, const char *fmt, ...)
 	int saved = errno;
 	va_list args;
 
-	if (level > most_detailed && level > LOG_WARN) {
+	if (!is_wanted(level)) {
 		return;
 	}
 	va_start(args, fmt);
-	make_text(text, fmt, args);
+	make_text(text, sizeof text, fmt, args);
 	va_end(args);
-	put_text(level, text);
+	write_text(level, timed_lines, text);
+	errno = saved;
+}
+
+/* May `place` have a line now? What is to be said of its others is put into `note`. */
+static bool take_turn(struct log_place *place, char *note, size_t size)
+{
+	int64_t now = clock_mono_ns();
+	bool is_free;
+
+	pthread_mutex_lock(&places);
+	if (place->since_ns == 0 || now - place->since_ns >= LOG_PLACE_NS) {
+		if (place->left_out > 0) {
+			(void)snprintf(note, size,
+				       " (%u lines like this were left out)",
+				       place->left_out);
+		}
+		*place = (struct log_place){.since_ns = now};
+	}
+	is_free = place->lines < LOG_PLACE_LINES;
+	place->lines += is_free;
+	place->left_out += !is_free;
+	if (is_free && place->lines == LOG_PLACE_LINES) {
+		(void)snprintf(note, size,
+			       " (more lines like this are left out for a "
+			       "minute)");
+	}
+	pthread_mutex_unlock(&places);
+	return is_free;
+}
+
+void log_from(struct log_place *place, enum log_level level, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	char note[NOTE_MAX] = "";
+	int saved = errno;
+	va_list args;
+
+	if (!is_wanted(level) ||
+	    (!is_diverted(level) && !take_turn(place, note, sizeof note))) {
+		errno = saved;
+		return;
+	}
+	va_start(args, fmt);
+	make_text(text, sizeof text - strlen(note), fmt, args);
+	va_end(args);
+	strcat(text, note);
+	write_text(level, timed_lines, text);
 	errno = saved;
 }
 
@@ -149,8 +236,8 @@ void log_always(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	make_text(text, fmt, args);
+	make_text(text, sizeof text, fmt, args);
 	va_end(args);
-	put_text(LOG_INFO, text);
+	write_text(LOG_INFO, false, text);
 	errno = saved;
 }

@@ -141,7 +141,7 @@ static void check_list(const struct unmatched *u, const struct name_patterns *li
 		}
 		plain_text(name_patterns_text(list, i), is_key, wanted, sizeof wanted);
 		find_nearest(u, wanted, of_columns, nearest, sizeof nearest);
-		log_warn("%s: \"%s\" matches no %s%s", property,
+		log_line(LOG_WARN, "%s: \"%s\" matches no %s%s", property,
 			 SHORT_NAME(is_key ? wanted : name_patterns_text(list, i)),
 			 of_columns ? "column of a table that is captured" : "table",
 			 nearest);
@@ -159,8 +159,8 @@ static void check_overrides(const struct unmatched *u)
 			continue;
 		}
 		find_nearest(u, name, false, nearest, sizeof nearest);
-		log_warn(SELECT_OVERRIDES ": \"%s\" is no table%s", SHORT_NAME(name),
-			 table ? " that is captured" : nearest);
+		log_line(LOG_WARN, SELECT_OVERRIDES ": \"%s\" is no table%s",
+			 SHORT_NAME(name), table ? " that is captured" : nearest);
 	}
 }
 
@@ -173,7 +173,8 @@ static void check_context(const struct unmatched *u)
 		return;
 	}
 	find_nearest(u, u->context_table, false, nearest, sizeof nearest);
-	log_warn("transaction.context.table: \"%s\" is no table%s; nothing has a "
+	log_line(LOG_WARN,
+		 "transaction.context.table: \"%s\" is no table%s; nothing has a "
 		 "context until it is one",
 		 SHORT_NAME(u->context_table),
 		 table ? " that rows can be read of" : nearest);

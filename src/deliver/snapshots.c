@@ -792,6 +792,6 @@ enum status snapshots_signal(struct snapshots *s, const struct signal *signal,
 	case SIGNAL_LOG:
 		break;
 	}
-	log_info("%s", signal->message);
+	log_line(LOG_INFO, "%s", signal->message); /* each was asked for */
 	return ST_OK;
 }

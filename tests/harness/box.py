@@ -9,7 +9,7 @@ import shlex
 import tempfile
 import time
 
-from .tail import Tail, sanitizer_report
+from .tail import Tail, sanitizer_report, without_time
 from .writers import Writer, has_apsw
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -53,7 +53,8 @@ class Result:
 
     @property
     def error_lines(self):
-        return self.err.decode("utf-8", "replace").splitlines()
+        return [without_time(line)
+                for line in self.err.decode("utf-8", "replace").splitlines()]
 
     def __str__(self):
         return "exit %s after %.1f s\nstdout: %r\nstderr: %s" % (

@@ -15,6 +15,11 @@ def is_following(line):
     return line.startswith("rowtail: following ") or '"msg":"following ' in line
 
 
+def without_time(line):
+    """What a line on stderr says, where it is neither a terminal nor the journal."""
+    return re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?=rowtail: )", "", line)
+
+
 class TailFailed(Exception):
     """The program ended, or said nothing, where it should have gone on."""
 
@@ -76,7 +81,7 @@ class Tail:
 
     def _take_errors(self):
         for line in self.process.stderr:
-            text = line.decode("utf-8", "replace").rstrip("\n")
+            text = without_time(line.decode("utf-8", "replace").rstrip("\n"))
             self.errors.append(text)
             if is_following(text):
                 self.following.set()

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/log.h"
@@ -31,6 +32,7 @@ static void begin(struct captured *c)
 	c->saved = dup(STDERR_FILENO);
 	assert_true(c->saved >= 0);
 	assert_int_equal(pipe2(c->pipe, O_DIRECT | O_NONBLOCK), 0);
+	assert_true(fcntl(c->pipe[1], F_SETPIPE_SZ, 1 << 19) > 0); /* packets: 128 */
 	assert_true(dup2(c->pipe[1], STDERR_FILENO) >= 0);
 }
 
@@ -217,6 +219,153 @@ static void test_closed_stderr_is_no_reason_to_stop(void **state)
 	close(saved);
 }
 
+static void warn_of(int n)
+{
+	log_warn("page %d is bad", n);
+}
+
+static size_t lines_in(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		n += *text == '\n';
+	}
+	return n;
+}
+
+static void test_lines_of_one_place_are_limited_and_counted(void **state)
+{
+	struct log_place place = {.since_ns = 0};
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_INFO, false);
+	begin(&c);
+	for (int i = 0; i < 3 * LOG_PLACE_LINES; i++) {
+		warn_of(i);
+	}
+	log_warn("another place");
+	end(&c);
+	assert_int_equal(lines_in(c.text), LOG_PLACE_LINES + 1);
+	assert_non_null(strstr(c.text,
+			       "rowtail: page 18 is bad\nrowtail: page 19 is bad "
+			       "(more lines like this are left out for a "
+			       "minute)\nrowtail: another place\n"));
+
+	begin(&c);
+	for (int i = 0; i < LOG_PLACE_LINES + 7; i++) {
+		log_from(&place, LOG_WARN, "%d", i);
+	}
+	place.since_ns -= LOG_PLACE_NS;
+	log_from(&place, LOG_WARN, "then");
+	log_from(&place, LOG_WARN, "later");
+	end(&c);
+	assert_non_null(strstr(c.text, "rowtail: then (7 lines like this were left "
+				       "out)\nrowtail: later\n"));
+}
+
+static void test_what_is_not_written_takes_no_turn(void **state)
+{
+	struct log_place place = {.since_ns = 0};
+	struct captured c;
+
+	(void)state;
+	log_setup(LOG_WARN, false);
+	begin(&c);
+	for (int i = 0; i < 2 * LOG_PLACE_LINES; i++) {
+		log_from(&place, LOG_INFO, "nobody reads it");
+	}
+	log_from(&place, LOG_WARN, "read");
+	end(&c);
+	assert_string_equal(c.text, "rowtail: read\n");
+}
+
+static void test_a_line_with_a_note_has_room_for_it(void **state)
+{
+	struct log_place place = {.lines = LOG_PLACE_LINES - 1, .since_ns = INT64_MAX};
+	struct captured c;
+	char *text = malloc(5000);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', 4999);
+	text[4999] = '\0';
+	log_setup(LOG_INFO, false);
+	begin(&c);
+	log_from(&place, LOG_WARN, "%s", text);
+	end(&c);
+	free(text);
+	assert_int_equal(lines_in(c.text), 1);
+	assert_non_null(strstr(c.text, "xx\xe2\x80\xa6 (more lines like this"));
+}
+
+/* Of "2026-11-30T12:34:56.789Z rowtail: text\n" what is behind the time. */
+static const char *behind_time(const char *line)
+{
+	static const char form[] = "0000-00-00T00:00:00.000Z ";
+	size_t i;
+
+	for (i = 0; form[i]; i++) {
+		assert_true(form[i] == '0' ? line[i] >= '0' && line[i] <= '9'
+					   : line[i] == form[i]);
+	}
+	return line + i;
+}
+
+static void test_lines_have_a_time_if_that_is_set_up(void **state)
+{
+	struct captured c;
+
+	(void)state;
+	begin(&c);
+	log_setup(LOG_INFO, false);
+	log_setup_times();
+	log_warn("w");
+	log_always("following shop.db");
+	end(&c);
+	assert_string_equal(behind_time(c.text),
+			    "rowtail: w\nrowtail: following shop.db\n");
+
+	begin(&c);
+	log_setup(LOG_INFO, true);
+	log_setup_times();
+	log_warn("w");
+	end(&c);
+	assert_true(c.text[0] == '{');
+	log_setup(LOG_INFO, false);
+}
+
+static void test_the_journal_has_times_of_its_own(void **state)
+{
+	struct captured c;
+	struct stat st;
+	char told[64];
+
+	(void)state;
+	begin(&c);
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	(void)snprintf(told, sizeof told, "%llu:%llu", (unsigned long long)st.st_dev,
+		       (unsigned long long)st.st_ino);
+	assert_int_equal(setenv("JOURNAL_STREAM", told, 1), 0);
+	log_setup(LOG_INFO, false);
+	log_setup_times();
+	log_warn("w");
+	end(&c);
+	assert_string_equal(c.text, "rowtail: w\n");
+
+	begin(&c); /* another pipe */
+	(void)snprintf(told, sizeof told, "%llu:%llu", (unsigned long long)st.st_dev,
+		       (unsigned long long)st.st_ino + 1000000);
+	assert_int_equal(setenv("JOURNAL_STREAM", told, 1), 0);
+	log_setup_times();
+	log_warn("w");
+	end(&c);
+	assert_string_equal(behind_time(c.text), "rowtail: w\n");
+	assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
+	log_setup(LOG_INFO, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +377,11 @@ int main(void)
 	    cmocka_unit_test(test_long_text_is_cut_to_one_whole_line),
 	    cmocka_unit_test(test_logging_keeps_errno),
 	    cmocka_unit_test(test_closed_stderr_is_no_reason_to_stop),
+	    cmocka_unit_test(test_lines_of_one_place_are_limited_and_counted),
+	    cmocka_unit_test(test_what_is_not_written_takes_no_turn),
+	    cmocka_unit_test(test_a_line_with_a_note_has_room_for_it),
+	    cmocka_unit_test(test_lines_have_a_time_if_that_is_set_up),
+	    cmocka_unit_test(test_the_journal_has_times_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
