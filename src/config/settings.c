@@ -642,17 +642,40 @@ static enum status check_times(struct config *config, struct error *err)
 	return config->archive ? check_archive(config, err) : check_once(config, err);
 }
 
-/* The checks that need several settings; each that fails is told. */
+typedef enum status setting_check(struct config *config, struct error *err);
+
+/* Each of them that fails is told. */
+static enum status check_each(struct config *config, setting_check *const *checks,
+			      struct error *err)
+{
+	enum status status = ST_OK;
+
+	for (size_t i = 0; status == ST_OK && checks[i]; i++) {
+		status = problems_take(&config->problems, checks[i](config, err), err);
+	}
+	return status;
+}
+
+/* The checks that need several settings. */
 static enum status check_together(struct config *config, struct error *err)
 {
-	static enum status (*const checks[])(struct config *, struct error *) = {
-	    check_transforms, check_kafka,      check_state,
-	    settle_state,     check_archive_to, check_times,
-	};
+	static setting_check *const alone[] = {check_transforms, check_kafka, NULL};
+	static setting_check *const of_state[] = {check_state, settle_state, NULL};
+	static setting_check *const with_state[] = {check_archive_to, check_times,
+						    NULL};
 	enum status status = setting_pairs_check(config, &config->problems, err);
+	size_t count;
 
-	for (size_t i = 0; status == ST_OK && i < sizeof checks / sizeof *checks; i++) {
-		status = problems_take(&config->problems, checks[i](config, err), err);
+	if (status == ST_OK) {
+		status = check_each(config, alone, err);
+	}
+	count = config->problems.count;
+	if (status == ST_OK) {
+		status = check_each(config, of_state, err);
+	}
+	/* What a state directory would do is no problem of its own. */
+	if (status == ST_OK && config->problems.count == count) {
+		status = check_each(config, with_state, err);
 	}
 	return status == ST_OK ? problems_settle(&config->problems, err) : status;
 }

@@ -246,6 +246,9 @@ def test_settings_that_do_not_go_together(box):
          code=2, count=3, said=["exclude each other", "notification.file",
                                 "--archive needs --state"])
     expect(not os.path.exists(box.path("archive")), "an archive was made")
+    # What follows from a problem is none of its own.
+    both(box, path, "--to", "kafka://127.0.0.1:1", "--state=none", "--archive", "x",
+         code=2, said="--state=none goes with", count=1, run=("--once",))
     both(box, path, "--to", "nowhere:x", code=2, said="--to nowhere:x", count=1)
 
 
