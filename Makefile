@@ -28,7 +28,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 
 # Not -flto: it changed the CPU time of an event by less than measurements scatter, and
 # gcc 12 then warns, wrongly, of variables that another file sets.
-RELEASE  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# The folder it is built in is not in it: the same sources give the same program.
+RELEASE  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=.
 SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=all
 
 FLAGS_release       := $(RELEASE)
@@ -426,7 +427,7 @@ gates:
 
 # --- installation -------------------------------------------------------------------
 
-.PHONY: install uninstall completions deb dist clean help
+.PHONY: install uninstall completions deb tarball tarball-check dist clean help
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -461,6 +462,17 @@ deb:
 		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
 		{ tail -40 ../build.log; exit 1; }
 	@ls build/deb/rowtail_*.deb
+
+# What is built, to be unpacked anywhere: in build/tarball, the same bytes each time.
+TARBALL := build/tarball/rowtail-$(VERSION)-linux-$(shell uname -m)
+tarball:
+	@rm -rf build/tarball
+	@$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(TARBALL) PREFIX=
+	@packaging/tarball.sh $(TARBALL)
+	@ls $(TARBALL).tar.gz
+
+tarball-check:
+	@tests/tools/tarball.sh
 
 dist:
 	@mkdir -p build
@@ -504,4 +516,7 @@ help:
 	@echo 'make docs            docs/options.md and man pages from the tables in src/, and'
 	@echo '                     pictures from the tables of docs/performance.md; docs-check'
 	@echo 'make install uninstall   PREFIX=/usr/local DESTDIR='
-	@echo 'make deb dist clean    a Debian package (dpkg-dev, debhelper), a tar file'
+	@echo 'make deb             a Debian package (dpkg-dev, debhelper)'
+	@echo 'make tarball         what is built, with man pages, documents and units;'
+	@echo '                     tarball-check unpacks it and follows a database'
+	@echo 'make dist clean      a tar file of the sources'
