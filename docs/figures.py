@@ -257,6 +257,9 @@ def draw_ratios(panel, rows, prefix, title, note, ways, middle, bottom):
     """Marks of three kinds of work beside the line of a writer that is alone."""
     found = peer_rows(rows, prefix)
     values = [number(cell) for _, cells in found for cell in cells[1:] if number(cell)]
+    if not values:
+        return [text(panel[0], 58, title), text(panel[0], 74, "-: the machine was busy",
+                                              "soft", 11)]
     low = max(f for f in FACTORS if f <= min(0.5, *values))
     high = min(f for f in FACTORS if f >= max(2, *values))
     scale = Scale(panel, low, high, True)
@@ -303,7 +306,7 @@ def draw_bytes(panel, rows, ways, middle, bottom):
     scale = Scale(panel, 0, high, False)
     alone = number(grown[0])
     parts = axis(scale, [(0, "0"), (alone, f"{alone:.0f}"), (high, f"{high:g}")], bottom,
-                 "bytes on disk, a row", "database; lighter: beside it")
+                 "bytes on disk, a row", "database; lighter: other files")
     for i, way in enumerate(ways):
         if number(grown[i + 1]) is None:
             continue
@@ -347,7 +350,7 @@ def draw_peers(page):
 
 def main():
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
-    pictures = [("figures.svg", draw_figures)]
+    pictures = [("figures.svg", draw_figures), ("peers.svg", draw_peers)]
     bad = 0
     for name, draw in pictures:
         path, drawn = DOCS / name, draw(page)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """rowtail beside the other ways to get changes out of SQLite, on the same work in one run.
 
-Writer, tables, rows and transactions are the same for each; in every round a writer that
-nobody follows goes first, and ratios are to that one. Figures are medians of the rounds.
-The writer has a core of its own; who follows shares the other one with a reader of its
-lines, whose CPU is not counted. A run in which other programs disturb is made again.
+Writer, tables, rows and transactions are the same for each, in turns; ratios are to a
+writer that nobody follows. Of all runs of a kind more than half count, those in which
+other programs of the machine used least; figures are their medians. The writer has a core
+of its own; who follows shares the other one with a reader of its lines, whose CPU is not
+counted.
 """
 
 import argparse
@@ -24,8 +25,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from bench import QUICK, machine_lines  # noqa: E402
 from figures import ROWTAIL_CORE, TABLE_ROWS, WRITER_CORE, Figures  # noqa: E402
-from peers import others, ways  # noqa: E402
+from peers import ways  # noqa: E402
 from peers.debezium import Debezium  # noqa: E402
+from peers.others import least_disturbed, measured  # noqa: E402
 from processes import BenchError  # noqa: E402
 
 # (name, what the writer does, transactions, rows of each)
@@ -36,6 +38,7 @@ MASK = (1 << 64) - 1
 SEEN_LIMIT_S = 120
 SETTLE_S = 0.5
 RATE = 200
+BUSY_CORES = 0.3  # where others use more, speed and CPU are not what they would be
 DEBEZIUM = "Debezium"
 DEBEZIUM_POLL_MS = [500, 10]  # poll.interval.ms: its default, and one for short lags
 
@@ -99,7 +102,7 @@ class Peers:
         beside = sum(ways.bytes_under(f) for f in way.elsewhere()) - beside
         run["beside"] = max(0, beside) / self.expected[name]
         run["follower_us"] = cpu / self.expected[name] * 1e6
-        run["lag_s"] = max(0.0, seen_s - wrote["end_ns"] / 1e9)
+        run["lag_ms"] = max(0.0, seen_s * 1e3 - wrote["end_ns"] / 1e6)
         shutil.rmtree(way.folder, ignore_errors=True)
         return run
 
@@ -176,19 +179,15 @@ class Peers:
         return {"p50_ms": times[count // 2], "p99_ms": times[count * 99 // 100]}
 
 
-def gather(peers, rounds, tries):
-    """{(way's name, kind): [run, ...]}, "" is the writer alone; {way's name: why not};
-    how many runs were disturbed."""
-    runs, not_run, disturbed = {}, {}, []
+def gather(peers, rounds):
+    """{(way's name, kind): [run, ...]}, "" is the writer alone; {way's name: why not}."""
+    runs, not_run = {}, {}
 
     def take(name, kind, make):
         if name in not_run:
             return
         try:
-            run, is_disturbed = others.measure(
-                make, lambda why: print(f"  {name or 'alone'} {kind}: {why}", flush=True),
-                tries)
-            disturbed.extend([name] if is_disturbed else [])
+            run = measured(make)
         except ways.NotRun as why:
             not_run[name] = str(why)
             print(f"  {name}: not run: {why}", flush=True)
@@ -211,55 +210,56 @@ def gather(peers, rounds, tries):
         if peers.has_debezium:
             for poll_ms in DEBEZIUM_POLL_MS:
                 take(DEBEZIUM, poll_ms, lambda ms=poll_ms: peers.debezium(ms))
-    return runs, not_run, len(disturbed)
+    return {key: least_disturbed(found) if len(found) * 2 > rounds else []
+            for key, found in runs.items()}, not_run
 
 
 def number_text(value):
+    if value == 0:
+        return "0"
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
-def print_table(peers, runs, not_run, rounds):
+def table_lines(peers, runs, not_run):
     def median(name, kind, value):
-        found = runs.get((name, kind), [])
-        return statistics.median(r[value] for r in found) if len(found) * 2 > rounds \
-            else None
+        found = runs.get((name, kind))
+        return statistics.median(run[value] for run in found) if found else None
+
+    def calm(name, kind, value):
+        used = median(name, kind, "others")
+        return None if used is None or used > BUSY_CORES else median(name, kind, value)
 
     def ratio(name, kind, value):
-        """Of each round's figure to the writer's alone in that round."""
-        ours, alone = runs.get((name, kind), []), runs.get(("", kind), [])
-        if len(ours) * 2 <= rounds:
-            return None
-        if len(ours) != len(alone):
-            return median(name, kind, value) / median("", kind, value)
-        return statistics.median(o[value] / a[value] for o, a in zip(ours, alone))
+        ours, alone = calm(name, kind, value), calm("", kind, value)
+        return ours / alone if ours and alone else None
 
     def row(what, alone, cell):
         cells = ["not run" if way.name in not_run else cell(way) or "-"
                  for way in peers.ways]
-        print("| " + " | ".join([what, alone, *cells]) + " |")
+        lines.append("| " + " | ".join([what, alone or "-", *cells]) + " |")
 
     def show(value, unit="", sign=""):
         return "" if value is None else sign + number_text(value) + unit
 
-    print("\n| | writer alone | " + " | ".join(way.name for way in peers.ways) + " |")
-    print("|---" * (len(peers.ways) + 2) + "|")
+    lines = ["| | writer alone | " + " | ".join(way.name for way in peers.ways) + " |",
+             "|---" * (len(peers.ways) + 2) + "|"]
     for kind, text, *_ in peers.kinds:
         row(f"the writer's rows/s: {text}",
-            show(median("", kind, "rows_s")),
+            show(calm("", kind, "rows_s")),
             lambda way: show(ratio(way.name, kind, "rows_s"), "×"))
     for kind, text, *_ in peers.kinds:
         row(f"CPU of a row, writer and follower: {text}",
-            show(median("", kind, "cpu_us"), " µs"),
+            show(calm("", kind, "cpu_us"), " µs"),
             lambda way: show(ratio(way.name, kind, "cpu_us"), "×"))
     for kind, text, *_ in peers.kinds:
         row(f"CPU of a row, the follower alone: {text}", "",
-            lambda way: show(median(way.name, kind, "follower_us"), " µs"))
+            lambda way: show(calm(way.name, kind, "follower_us"), " µs"))
     for value, text in [("p50_ms", "p50"), ("p99_ms", "p99")]:
         row(f"commit to change seen, {RATE} commits/s: {text}", "",
             lambda way: show(median(way.name, "latency", value), " ms"))
     for kind, text, *_ in peers.kinds:
         row(f"the last change seen after the writer's end: {text}", "",
-            lambda way: show(median(way.name, kind, "lag_s"), " s"))
+            lambda way: show(median(way.name, kind, "lag_ms"), " ms"))
     for value, what in [("grown", "the database grows, a row"),
                         ("beside", "files beside it grow, a row")]:
         for kind, text, *_ in peers.kinds:
@@ -272,37 +272,65 @@ def print_table(peers, runs, not_run, rounds):
     for kind, text, *_ in peers.kinds:
         row(f"SQLITE_BUSY per million commits: {text}", show(median("", kind, "busy")),
             lambda way: show(median(way.name, kind, "busy")))
+    return lines
 
 
 def megabytes(value):
     return None if value is None else value / 1e6
 
 
-def print_debezium(runs):
+def debezium_lines(runs):
     """For scale: another database and writer, so no ratios."""
     for poll_ms in DEBEZIUM_POLL_MS:
         found = runs.get((DEBEZIUM, poll_ms), [])
         if found:
             cpu, p50, p99 = (statistics.median(run[value] for run in found)
                              for value in ("cpu_us", "p50_ms", "p99_ms"))
-            print(f"- Debezium's PostgreSQL connector, embedded, without Kafka, the same"
-                  f" rows in another database, poll.interval.ms={poll_ms}: CPU of an event"
-                  f" {cpu:.1f} µs (inserts, 1000 a transaction); commit to line"
-                  f" p50 {p50:.0f} ms, p99 {p99:.0f} ms")
+            yield (f"- Debezium's PostgreSQL connector, embedded, without Kafka, the same"
+                   f" rows in another database, poll.interval.ms={poll_ms}: CPU of an event"
+                   f" {cpu:.1f} µs (inserts, 1000 a transaction); commit to line"
+                   f" p50 {p50:.0f} ms, p99 {p99:.0f} ms.")
 
 
-def print_settings(peers, runs, not_run):
-    print("\nSQLite: journal_mode=WAL, synchronous=NORMAL, automatic checkpoints at 1000"
-          " pages, pages of 4096 bytes, busy_timeout 0; after SQLITE_BUSY the writer"
-          f" sleeps 1 ms. The table has {TABLE_ROWS:,} rows at the start.")
+def settings_lines(peers, runs, not_run):
+    yield ("- SQLite: journal_mode=WAL, synchronous=NORMAL, automatic checkpoints at 1000"
+           " pages, pages of 4096 bytes, busy_timeout 0; after SQLITE_BUSY the writer"
+           f" sleeps 1 ms. The table has {TABLE_ROWS:,} rows at the start.")
     for way in peers.ways:
-        print(f"- {way.settings}")
+        yield f"- {way.settings}."
     if any(isinstance(way, ways.Litestream) and way.name not in not_run
            for way in peers.ways):
-        print(f"- Litestream is {ways.litestream_version()}")
-    print_debezium(runs)
+        yield f"- Litestream is {ways.litestream_version()}."
+    yield from debezium_lines(runs)
     for name, why in [*ways.LEFT_OUT.items(), *not_run.items()]:
-        print(f"- {name}: not run: {why}.")
+        yield f"- {name}: not run: {why}."
+
+
+def report_lines(peers, runs, not_run, rounds):
+    used = [run["others"] for (name, _), found in runs.items() for run in found
+            if name != DEBEZIUM] or [0]  # its server would seem to be somebody else
+    yield f"Medians; {rounds} runs, {time.strftime('%Y-%m-%d')}. Beside those that count"
+    yield (f"other programs used {statistics.median(used):.2f} cores, at most"
+           f" {max(used):.2f}.")
+    if max(used) > BUSY_CORES:
+        yield (f"Speed and CPU are left out (-) where that was more than {BUSY_CORES}; times"
+               " are longer than on an idle machine.")
+    yield ""
+    yield from table_lines(peers, runs, not_run)
+    yield ""
+    yield from settings_lines(peers, runs, not_run)
+
+
+def write_report(path, lines):
+    """Between the marks of docs/performance.md."""
+    page = path.read_text(encoding="utf-8")
+    head, begin, rest = page.partition("<!-- PEERS: begin.")
+    comment, _, rest = rest.partition("-->")
+    _, end, tail = rest.partition("<!-- PEERS: end -->")
+    if not end:
+        sys.exit(f"peers: {path} has no PEERS marks")
+    path.write_text(head + begin + comment + "-->\n\n" + "\n".join(lines) + "\n\n"
+                    + end + tail, encoding="utf-8")
 
 
 def parse_arguments():
@@ -317,6 +345,8 @@ def parse_arguments():
                         help="these ways alone, may be repeated")
     parser.add_argument("--quick", action="store_true",
                         help="one short round, to see that it works")
+    parser.add_argument("--write", type=pathlib.Path, metavar="PAGE",
+                        help="put the table between the PEERS marks of that page")
     return parser.parse_args()
 
 
@@ -335,19 +365,18 @@ def main():
     if options.only:
         peers.ways = [way for way in peers.ways if way.name in options.only]
         peers.has_debezium = DEBEZIUM in options.only
-    runs, not_run, disturbed = gather(peers, rounds,
-                                      1 if options.quick else others.TRIES)
-    print("\n" + "\n".join(header))
-    print(f"Medians of {rounds} runs, {time.strftime('%Y-%m-%d')}, "
-          f"{(time.monotonic() - began) / 60:.0f} minutes.")
-    if disturbed:
-        print(f"Other programs disturbed {disturbed} runs.")
+    runs, not_run = gather(peers, rounds)
+    if not runs:
+        return 1
+    lines = list(report_lines(peers, runs, not_run, rounds))
+    print("\n" + "\n".join([*header, *lines]))
+    print(f"\n{(time.monotonic() - began) / 60:.0f} minutes.")
     if options.quick or rounds < 3:
         print("Shortened runs: not the figures of the table.")
-    print_table(peers, runs, not_run, rounds)
-    print_settings(peers, runs, not_run)
+    if options.write:
+        write_report(options.write, lines)
     shutil.rmtree(folder)
-    return 0 if len(runs) > 0 else 1
+    return 0
 
 
 if __name__ == "__main__":
