@@ -1,6 +1,7 @@
 """A run seen from outside: /metrics, /health and /status (docs/metrics.md)."""
 
 import collections
+import glob
 import http.client
 import json
 import os
@@ -319,7 +320,7 @@ def test_an_archive_that_is_away_is_ill(box):
         box, "--to", "none", "--state", box.path("state"), "--archive", archive, "-D",
         "archive.interval.ms=0", "-D", "health.max.lag=1s")
     writer.sql("c", "INSERT INTO t VALUES (1, 1)")
-    box.wait_until(lambda: os.path.isdir(archive))
+    box.wait_until(lambda: glob.glob(archive + "/ltx/0/*.ltx"))
     watcher.wait_well()
     os.rename(archive, away)
     writer.sql("c", "INSERT INTO t VALUES (2, 1)")
