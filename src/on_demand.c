@@ -222,12 +222,13 @@ static enum status say_new_table(struct on_demand *o, const char *name,
 	    new_tables_rows(view_old((*o->history)->view), table, &rows, err);
 
 	if (status == ST_CORRUPT) {
-		log_warn("table %s, which the last run left out: %s", SHORT_NAME(name),
-			 err->text);
+		log_line(LOG_WARN, "table %s, which the last run left out: %s",
+			 SHORT_NAME(name), err->text);
 		return ST_OK;
 	}
 	if (status == ST_OK && rows > 0) {
-		log_warn("table %s, which the last run left out, has %" PRIu64
+		log_line(LOG_WARN,
+			 "table %s, which the last run left out, has %" PRIu64
 			 " rows that nobody has seen: %s",
 			 SHORT_NAME(name), rows,
 			 o->config->new_tables == NEW_TABLES_INITIAL

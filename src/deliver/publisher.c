@@ -140,9 +140,10 @@ static enum status refuse(const struct planning *p, struct table *table,
 		return problems_take(p->problems, ST_CONFIG, err);
 	}
 	if (!was || !was->left_out) {
-		log_error("table %s is left out: it and %s would share the topic %s; "
-			  "exclude or rename one and start again",
-			  SHORT_NAME(table->name), SHORT_NAME(other), name);
+		log_line(LOG_ERROR,
+			 "table %s is left out: it and %s would share the topic %s; "
+			 "exclude or rename one and start again",
+			 SHORT_NAME(table->name), SHORT_NAME(other), name);
 	}
 	table->left_out = "its topic is taken";
 	return ST_OK;
@@ -325,7 +326,7 @@ static enum status announce(const struct publisher *publisher, const struct plan
 static enum status settle_problems(const struct problems *problems, struct error *err)
 {
 	for (size_t i = 0; problems->count > 1 && i < problems->count; i++) {
-		log_error("%s", problems->texts[i]);
+		log_line(LOG_ERROR, "%s", problems->texts[i]);
 	}
 	return problems->count > 1
 		   ? error_set(err, ST_CONFIG,
@@ -400,8 +401,8 @@ static enum status make_plans(const struct publisher *publisher,
 			    catalog_find(p->previous, table->name);
 
 			if (!was || !was->left_out) {
-				log_error("table %s is left out: %s",
-					  SHORT_NAME(table->name), err->text);
+				log_line(LOG_ERROR, "table %s is left out: %s",
+					 SHORT_NAME(table->name), err->text);
 			}
 			table->left_out = "its columns do not fit the settings";
 			status = ST_OK;
@@ -487,20 +488,21 @@ const struct table_plan *publisher_plan(const struct publisher *publisher, size_
 	return index < publisher->plan_count ? publisher->plans[index] : NULL;
 }
 
+/* One line each, however many there are (src/base/log.h). */
 static void log_ddl(enum ddl what, const struct table *old_table,
 		    const struct table *new_table)
 {
 	switch (what) {
 	case DDL_CREATED:
-		log_info("table %s was created", SHORT_NAME(new_table->name));
+		log_line(LOG_INFO, "table %s was created", SHORT_NAME(new_table->name));
 		break;
 	case DDL_DROPPED:
-		log_info("table %s was dropped; no events for its rows",
+		log_line(LOG_INFO, "table %s was dropped; no events for its rows",
 			 SHORT_NAME(old_table->name));
 		break;
 	case DDL_RENAMED:
-		log_info("table %s was renamed to %s%s", SHORT_NAME(old_table->name),
-			 SHORT_NAME(new_table->name),
+		log_line(LOG_INFO, "table %s was renamed to %s%s",
+			 SHORT_NAME(old_table->name), SHORT_NAME(new_table->name),
 			 old_table->left_out && !new_table->left_out
 			     ? ", which is followed from now on"
 			 : new_table->left_out && !old_table->left_out
@@ -509,7 +511,7 @@ static void log_ddl(enum ddl what, const struct table *old_table,
 		break;
 	case DDL_ALTERED:
 		if (old_table->left_out && !new_table->left_out) {
-			log_info("table %s is followed from now on",
+			log_line(LOG_INFO, "table %s is followed from now on",
 				 SHORT_NAME(new_table->name));
 		}
 		break;

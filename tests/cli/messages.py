@@ -114,3 +114,21 @@ def test_what_repeats_is_limited(box):
     expect(len(of_signals) == 20 and "are left out for a minute" in of_signals[-1]
            and "left out" not in of_signals[-2], "%d lines: %s", len(of_signals),
            of_signals[-2:])
+
+
+def test_each_table_that_comes_goes_or_is_left_out_has_its_line(box):
+    """However many there are."""
+    many = range(60)
+    writer, path = box.database("CREATE TABLE t(a)")
+    tail = box.tail(path, "-D", "table.exclude.list=x.*")
+    writer.sql("c", "BEGIN", *["CREATE TABLE n%d(a)" % i for i in many],
+               *["CREATE TABLE x%d(a)" % i for i in many], "COMMIT",
+               "BEGIN", *["DROP TABLE n%d" % i for i in many], "COMMIT",
+               "INSERT INTO t VALUES (1)")
+    expect(tail.wait_lines(1), "no event")
+    box.stop(tail)
+    text = "\n".join(tail.errors)
+    for i in many:
+        for line in ("table n%d was created" % i, "table x%d is left out: " % i,
+                     "table n%d was dropped;" % i):
+            expect(text.count(line) == 1, "%s: %d times", line, text.count(line))
