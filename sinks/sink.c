@@ -3,7 +3,10 @@
 
 #include <stddef.h>
 
+#include "src/base/health.h"
 #include "src/base/metrics.h"
+
+#define MESSAGES_PER_LOOK 64 /* at the clock */
 
 bool sink_wants_keys(const struct sink_kind *kind, bool record_lines)
 {
@@ -48,9 +51,13 @@ enum status sink_put(struct sink *sink, const struct message *message,
 	metrics_count_alone(METRIC_MESSAGES, 1);
 	metrics_count_alone(METRIC_MESSAGE_BYTES,
 			    message->key.len + message->value.len);
-	return status == ST_OK
-		   ? keep_failure(sink, sink->kind->put(sink, message, err), err)
-		   : status;
+	if (status == ST_OK) {
+		status = keep_failure(sink, sink->kind->put(sink, message, err), err);
+	}
+	if (metrics_get(METRIC_MESSAGES) % MESSAGES_PER_LOOK == 0) {
+		health_goes_on();
+	}
+	return status;
 }
 
 enum status sink_flush(struct sink *sink, struct error *err)

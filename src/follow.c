@@ -227,6 +227,12 @@ struct life {
 	struct supervisor *supervisor; /* NULL: nobody is told */
 };
 
+static void say_not_following(const char *why)
+{
+	health_say(HEALTH_RUN, why);
+	metrics_set(METRIC_FOLLOWING, 0);
+}
+
 /* Live one life. */
 static enum status live(const struct config *config, struct life *life,
 			struct error *err)
@@ -256,6 +262,8 @@ static enum status live(const struct config *config, struct life *life,
 		pipeline.kept->note(pipeline.kept, NULL);
 		pipeline_say_following(&pipeline);
 		status = run(&pipeline, err);
+		/* What comes next may take a while. */
+		say_not_following(ends_well(status) ? "it ends" : err->text);
 		if (stop_requested) {
 			supervisor_stopping(life->supervisor);
 		}
@@ -301,8 +309,7 @@ static enum status live_again(const struct config *config, struct life *life,
 	life->is_again = true;
 	life->was_open = false;
 	log_warn("%s; opening it again", err->text);
-	health_say(HEALTH_RUN, err->text);
-	metrics_set(METRIC_FOLLOWING, 0);
+	say_not_following(err->text);
 	do {
 		status = source_wait(config->database_path, &life->left, err);
 		if (status != ST_OK) {

@@ -10,6 +10,7 @@
 #include "src/archive/archived.h"
 #include "src/asked.h"
 #include "src/base/clock.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/stop.h"
@@ -488,6 +489,7 @@ static void show_progress(void *context, uint64_t rows, uint64_t pages,
 {
 	struct pipeline *pipeline = context;
 
+	health_goes_on();
 	progress_update(&pipeline->progress, rows, pages, page_count);
 }
 

@@ -17,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/event_fd.h"
 #include "src/base/file_io.h"
+#include "src/base/health.h"
 #include "src/base/log.h"
 #include "src/base/quote.h"
 #include "src/base/temp_file.h"
@@ -430,6 +431,9 @@ static void fail(struct archived *a, const struct error *err)
 	a->has_failed = true;
 	a->failure = *err;
 	(void)pthread_mutex_unlock(&a->lock);
+	if (err->status != ST_RETRY) { /* Who decodes may come to it later. */
+		health_say(HEALTH_CAPTURE, err->text);
+	}
 	event_fd_wake(a->history->wake_fd);
 }
 
@@ -573,6 +577,12 @@ static enum status step(struct archived *a, struct error *err)
 	return append(a, err);
 }
 
+static void say_well(void)
+{
+	health_say(HEALTH_ARCHIVE, NULL);
+	health_say(HEALTH_CAPTURE, NULL);
+}
+
 /* What may pass by itself is waited for, by who follows: the archive, and room on the
  * disk of what it is read into. */
 static bool waits(struct archived *a, enum status status, const struct error *err)
@@ -585,6 +595,7 @@ static bool waits(struct archived *a, enum status status, const struct error *er
 			log_warn("the archive can be read again");
 		}
 		a->is_out_of_reach = false;
+		say_well();
 		return status == ST_END;
 	}
 	if (!a->settings.follows || status != ST_IO ||
@@ -596,6 +607,7 @@ static bool waits(struct archived *a, enum status status, const struct error *er
 			 is_ours ? "" : " until it can be read");
 		a->is_out_of_reach = true;
 	}
+	health_say(is_ours ? HEALTH_CAPTURE : HEALTH_ARCHIVE, err->text);
 	return true;
 }
 
@@ -709,6 +721,7 @@ static void close_archived(struct source *source)
 
 	stop_thread(a);
 	captured_txn_free(a->unappended);
+	say_well();
 	a->history->stop(a->history);
 	archive_base_close(a->base);
 	storage_close(a->base_storage);

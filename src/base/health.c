@@ -18,7 +18,9 @@ struct trouble {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the troubles */
 static struct trouble troubles[HEALTH_PARTS];
 static _Atomic int64_t beat_ns;
+/* Monotonic; 0: there is nothing. */
 static _Atomic int64_t oldest_ns;
+static _Atomic int64_t snapshot_ns; /* when it went on last */
 
 void health_say(enum health_part part, const char *why)
 {
@@ -52,27 +54,50 @@ void health_no_beat(void)
 	atomic_store_explicit(&beat_ns, 0, memory_order_relaxed);
 }
 
+/* It may be older than the machine's run, of which 0 is the begin. */
 void health_oldest(int64_t captured_ns)
 {
-	atomic_store_explicit(&oldest_ns, captured_ns, memory_order_relaxed);
+	int64_t since_ns = 0;
+
+	if (captured_ns != 0) {
+		int64_t age_ns = clock_wall_ns() - captured_ns;
+
+		since_ns = clock_mono_ns() - (age_ns > 0 ? age_ns : 0);
+		since_ns = since_ns == 0 ? 1 : since_ns;
+	}
+	atomic_store_explicit(&oldest_ns, since_ns, memory_order_relaxed);
+}
+
+void health_snapshot(bool is_going)
+{
+	atomic_store_explicit(&snapshot_ns, is_going ? clock_mono_ns() : 0,
+			      memory_order_relaxed);
+}
+
+void health_goes_on(void)
+{
+	if (atomic_load_explicit(&snapshot_ns, memory_order_relaxed) != 0) {
+		health_snapshot(true);
+	}
 }
 
 /* Since a time that may be 0: not at all. */
-static int64_t age_ns(const _Atomic int64_t *since_ns, int64_t now_ns)
+static int64_t age_ns(const _Atomic int64_t *since_ns)
 {
 	int64_t since = atomic_load_explicit(since_ns, memory_order_relaxed);
+	int64_t now_ns = clock_mono_ns();
 
-	return since > 0 && now_ns > since ? now_ns - since : 0;
+	return since != 0 && now_ns > since ? now_ns - since : 0;
 }
 
 int64_t health_beat_age_ns(void)
 {
-	return age_ns(&beat_ns, clock_mono_ns());
+	return age_ns(&beat_ns);
 }
 
 int64_t health_lag_ns(void)
 {
-	return age_ns(&oldest_ns, clock_wall_ns());
+	return age_ns(&oldest_ns);
 }
 
 /* The lock is held. */
@@ -108,25 +133,24 @@ static bool has_trouble(int64_t most_ns, char *why, size_t why_size)
 
 bool health_is_well(int64_t most_ns, char *why, size_t why_size)
 {
-	int64_t beat = health_beat_age_ns();
-	int64_t lag = health_lag_ns();
+	const struct {
+		const char *what;
+		int64_t age_ns;
+	} ages[] = {
+	    {"the capture thread has not looked at the WAL", health_beat_age_ns()},
+	    {"the snapshot has not gone on", age_ns(&snapshot_ns)},
+	    {"the oldest transaction has waited for the sink", health_lag_ns()},
+	};
 
 	if (has_trouble(most_ns, why, why_size)) {
 		return false;
 	}
-	if (beat >= most_ns) {
-		(void)snprintf(why, why_size,
-			       "the capture thread has not looked at the WAL for "
-			       "%.1f s",
-			       (double)beat / (double)NS_PER_S);
-		return false;
-	}
-	if (lag >= most_ns) {
-		(void)snprintf(why, why_size,
-			       "the oldest transaction has waited for the sink for "
-			       "%.1f s",
-			       (double)lag / (double)NS_PER_S);
-		return false;
+	for (size_t i = 0; i < sizeof ages / sizeof *ages; i++) {
+		if (ages[i].age_ns >= most_ns) {
+			(void)snprintf(why, why_size, "%s for %.1f s", ages[i].what,
+				       (double)ages[i].age_ns / (double)NS_PER_S);
+			return false;
+		}
 	}
 	return true;
 }

@@ -35,14 +35,21 @@ void health_no_beat(void);
 int64_t health_beat_age_ns(void);
 
 /* What was captured then (clock_wall_ns) is the oldest that the sink has not
- * acknowledged; 0: there is nothing. */
+ * acknowledged; 0: there is nothing. A clock that is set meanwhile does not matter. */
 void health_oldest(int64_t captured_ns);
 /* Its age, ns; 0: there is nothing. */
 int64_t health_lag_ns(void);
 
+/* Rows of a snapshot, or of a chunk of one, go out and are not all acknowledged. That
+ * may take hours, but goes on all the time. */
+void health_snapshot(bool is_going);
+/* Something of it was read, or taken by the sink. */
+void health_goes_on(void);
+
 /*
  * Is the run well: none of its parts has stood still for longer than `most_ns`, nor has
- * the oldest transaction waited longer, and the run as a whole follows? Else why not,
+ * a snapshot, nor has the oldest transaction waited longer, and the run as a whole
+ * follows? Else why not,
  * one line, in `why`.
  */
 bool health_is_well(int64_t most_ns, char *why, size_t why_size);

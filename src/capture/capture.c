@@ -76,6 +76,8 @@ static void fail(struct capture *c, const struct error *err)
 	c->failure = *err;
 	(void)pthread_cond_broadcast(&c->reached);
 	(void)pthread_mutex_unlock(&c->lock);
+	/* Who decodes may come to it later. */
+	health_say(HEALTH_CAPTURE, err->text);
 	event_fd_wake(c->history->wake_fd);
 }
 

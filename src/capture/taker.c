@@ -479,9 +479,7 @@ enum status taker_init(struct taker *t, const struct taker_settings *settings,
 
 void taker_clear(struct taker *t)
 {
-	if (t->is_stalled) {
-		health_say(HEALTH_CAPTURE, NULL);
-	}
+	health_say(HEALTH_CAPTURE, NULL);
 	if (t->has_builder) {
 		txn_builder_clear(&t->builder);
 	}

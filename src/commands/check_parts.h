@@ -26,6 +26,7 @@ struct checking {
 	struct table_filter *filter; /* NULL: its lists cannot be taken */
 	struct catalog *catalog;     /* NULL: it cannot be read */
 	struct kept_position *kept;  /* NULL: no state directory, or of no use */
+	size_t before_database;      /* findings that come before those of it */
 	bool is_in_use;              /* another process has that */
 	uint64_t database_bytes;     /* of its file */
 	uint32_t page_size;          /* of it, bytes; 0: not known */

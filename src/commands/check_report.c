@@ -98,6 +98,19 @@ void check_report_problem(struct check_report *report, enum status status,
 	add(report, CHECK_PROBLEM, status, strdup(text));
 }
 
+void check_report_move_last(struct check_report *report, size_t to)
+{
+	struct check_finding *all = report->findings;
+	struct check_finding last;
+
+	if (to + 1 < report->finding_count) {
+		last = all[report->finding_count - 1];
+		memmove(all + to + 1, all + to,
+			(report->finding_count - 1 - to) * sizeof *all);
+		all[to] = last;
+	}
+}
+
 /* An error that is not the last word is one of settings. */
 static void take_line(void *context, enum log_level level, const char *text)
 {

@@ -72,6 +72,9 @@ void check_report_problem(struct check_report *report, enum status status,
 bool check_report_take(struct check_report *report, enum status status,
 		       const struct error *err);
 
+/* A run comes to the last finding before the one that is `to` now. */
+void check_report_move_last(struct check_report *report, size_t to);
+
 /* NULL: no memory, which is noted. Lives until the next call. */
 struct check_table *check_report_table(struct check_report *report, const char *name);
 void check_report_key(struct check_report *report, struct check_table *table,

@@ -565,7 +565,9 @@ enum status delivery_begin(struct delivery *delivery,
 	delivery->txn_lsn = txn->lsn;
 	delivery->txn_chain = chain;
 	delivery->in_transaction = true;
-	if (!txn->is_snapshot) {
+	if (txn->is_snapshot) {
+		waiting_begin_snapshot(&delivery->waiting);
+	} else {
 		waiting_begin(&delivery->waiting, txn->captured_ns);
 	}
 	return mark_start(delivery, err);
@@ -697,6 +699,9 @@ enum status delivery_flush(struct delivery *delivery, struct error *err)
 {
 	enum status status = sink_flush(delivery->sink, err);
 
+	if (status == ST_OK && !delivery->in_transaction) {
+		waiting_flushed(&delivery->waiting);
+	}
 	if (status == ST_OK && !delivery->sink->kind->keeps_position) {
 		delivery->mark_total = 0;
 		status = put_position(delivery, false, err);

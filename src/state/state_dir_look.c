@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/file_io.h"
@@ -154,6 +155,18 @@ static enum status look_at_lock(struct state_dir *dir, struct error *err)
 	return share_lock(dir, false, err);
 }
 
+/* One that is not there, or was never whole, is made anew by who opens it. */
+static enum status look_at_start(struct state_dir *dir, struct error *err)
+{
+	struct stat st;
+	bool is_made = fstatat(dir->fd, STATE_POSITION_FILE, &st, AT_SYMLINK_NOFOLLOW)
+			   ? errno == ENOENT
+			   : st.st_size < POSITION_STRIDE + POSITION_BEFORE;
+	enum status status = look_at_position(dir, err);
+
+	return is_made ? ST_OK : status;
+}
+
 static enum status look(struct state_dir *dir, struct error *err)
 {
 	enum status status = state_folder_look(dir->path, &dir->fd, err);
@@ -166,7 +179,7 @@ static enum status look(struct state_dir *dir, struct error *err)
 		status = state_dir_read_meta(dir, err);
 	}
 	if (status == ST_OK && dir->has_meta) {
-		return look_at_position(dir, err);
+		return look_at_start(dir, err);
 	}
 	return status == ST_OK && state_dir_was_in_use(dir)
 		   ? state_dir_damaged(dir, STATE_META_FILE, "missing", err)

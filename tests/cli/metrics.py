@@ -291,6 +291,62 @@ def test_a_reader_that_stands_still_is_ill(box):
     box.stop(tail)
 
 
+MANY_ROWS = ("INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE "
+             "i < 3000) SELECT i, 'text' FROM n")
+
+
+def test_a_snapshot_whose_reader_stands_still_is_ill(box):
+    """Nobody commits anything, so no transaction waits."""
+    writer, path, tail, watcher = watched(box, "--snapshot", "-D", "health.max.lag=1s",
+                                          take=False, sql=[MANY_ROWS])
+    watcher.wait_ill("the snapshot has not gone on for")
+    tail.start_taking()
+    expect(tail.wait_lines(2991), "not all rows")
+    watcher.wait_well()
+    box.stop(tail)
+
+
+def test_a_snapshot_without_rows_is_well(box):
+    for sink in ("stdout", "file:" + box.path("out"), "audit:" + box.path("log")):
+        writer, path = box.database(TABLE, name=sink.split(":")[0] + ".db")
+        tail = box.tail(path, "--snapshot", "--to", sink, "-D", ANY, "-D", "health.max.lag=1s")
+        watcher = Watcher(box, tail)
+        watcher.wait_well()
+        time.sleep(1.5)
+        expect(watcher.health() == "", "%s: %s", sink, watcher.health())
+        box.stop(tail)
+
+
+def test_a_capture_that_ended_is_ill_while_its_end_is_not_met(box):
+    """Who decodes stands still in a snapshot, and would come to it later."""
+    writer, path, tail, watcher = watched(box, "--snapshot", "-D", "health.max.lag=1s",
+                                          take=False, sql=[MANY_ROWS])
+    watcher.wait_ill("the snapshot has not gone on for")
+    os.rename(path, path + "-old")
+    watcher.wait_ill("nothing is captured for")
+    tail.start_taking()
+    expect(tail.wait_exit(20 * box.slow) == 1, "%s", tail.error_text())
+
+
+def test_an_archive_that_is_read_and_is_away_is_ill(box):
+    archive, away = box.path("archive"), box.path("away")
+    writer, path = box.database(TABLE)
+    writing = ("--to", "none", "--state", box.path("state"), "--archive", archive, "--once")
+    result = box.run(path, *writing)
+    expect(result.code == 0, "%s", result)
+    tail = box.tail("events", archive, "--follow", "-D", ANY, "-D", "health.max.lag=1s")
+    watcher = Watcher(box, tail)
+    watcher.wait_well()
+    os.rename(archive, away)
+    watcher.wait_ill("the archive is away for")
+    os.rename(away, archive)
+    watcher.wait_well()
+    writer.sql("c", "INSERT INTO t VALUES (1, 1)")
+    result = box.run(path, *writing)
+    expect(result.code == 0 and tail.wait_lines(1), "%s, no event", result)
+    box.stop(tail)
+
+
 def test_what_cannot_be_captured_for_want_of_room_is_ill(box):
     writer, path, tail, watcher = watched(box, "-D", "health.max.lag=1s", "-D",
                                           "journal.max.bytes=100000", take=False)

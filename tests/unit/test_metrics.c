@@ -163,8 +163,27 @@ static void test_what_waits_too_long_is_ill(void **state)
 	assert_int_equal(health_lag_ns(), 0);
 	assert_string_equal(ill(NS_PER_S), "");
 	health_oldest(clock_wall_ns() + NS_PER_H); /* a clock that was set back */
-	assert_int_equal(health_lag_ns(), 0);
+	assert_true(health_lag_ns() < NS_PER_H);
+	clock_sleep_ns(SHORT_NS);
+	assert_true(health_lag_ns() >= SHORT_NS);
 	health_oldest(0);
+}
+
+static void test_a_snapshot_that_does_not_go_on_is_ill(void **state)
+{
+	(void)state;
+	health_goes_on(); /* there is none */
+	clock_sleep_ns(2 * SHORT_NS);
+	assert_string_equal(ill(SHORT_NS), "");
+	health_snapshot(true);
+	assert_string_equal(ill(NS_PER_H), "");
+	clock_sleep_ns(2 * SHORT_NS);
+	assert_non_null(strstr(ill(SHORT_NS), "the snapshot has not gone on"));
+	health_goes_on();
+	assert_string_equal(ill(NS_PER_H), "");
+	health_snapshot(false);
+	clock_sleep_ns(2 * SHORT_NS);
+	assert_string_equal(ill(SHORT_NS), "");
 }
 
 int main(void)
@@ -180,6 +199,7 @@ int main(void)
 	    cmocka_unit_test(test_a_run_that_does_not_follow_is_ill_at_once),
 	    cmocka_unit_test(test_a_beat_that_stops_is_ill_and_none_at_all_is_not),
 	    cmocka_unit_test(test_what_waits_too_long_is_ill),
+	    cmocka_unit_test(test_a_snapshot_that_does_not_go_on_is_ill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
