@@ -260,6 +260,14 @@ enum status db_fit_rights(const char *path, const struct db_paths *paths,
 
 	*degraded = is_degraded(paths);
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		struct stat st;
+
+		if (stat(files[i], &st) == 0 && !S_ISREG(st.st_mode)) {
+			return error_set(err, ST_UNFIT,
+					 "%s: %s is not a regular file, so that nobody "
+					 "can open the database in WAL mode",
+					 quote(path).text, quote(files[i]).text);
+		}
 		if (!is_allowed(files[i], R_OK)) {
 			return error_set(
 			    err, ST_UNFIT,

@@ -120,6 +120,12 @@ static void tell(void *context, enum status status, const char *text)
 	}
 }
 
+/* Whose it is is settled before the database is opened, unless a run goes on. */
+static bool is_claimed_first(const struct checking *c)
+{
+	return c->config->sink->claim && (!c->kept || c->kept->is_new);
+}
+
 /* What it writes to: is that in reach, and nobody else's? */
 static void look_at_sink(struct checking *c)
 {
@@ -138,7 +144,9 @@ static void look_at_sink(struct checking *c)
 	if (status == ST_OK) {
 		status = delivery_look(c->delivery, kept, &look, &err);
 	}
-	(void)check_report_take(&c->report, status, &err);
+	if (!check_report_take(&c->report, status, &err) && is_claimed_first(c)) {
+		check_report_move_last(&c->report, c->before_database);
+	}
 	if (!c->kept && kept) {
 		kept->close(kept);
 	}
@@ -166,6 +174,7 @@ static void check_all(struct checking *c)
 		check_archive(c);
 	}
 	free(real);
+	c->before_database = c->report.finding_count;
 	check_database(c);
 	if (c->is_readable && c->filter && c->delivery) {
 		check_tables(c);

@@ -147,6 +147,13 @@ def test_databases_that_are_none(box):
              run=("--once",))
 
 
+def test_a_name_beside_it_that_is_no_file(box):
+    for end in ("-wal", "-shm"):
+        path = closed(box, TABLE, name="app%s.db" % end)
+        os.mkdir(path + end)
+        both(box, path, code=3, said="is not a regular file", count=1)
+
+
 def test_databases_that_cannot_be_followed(box):
     path = closed(box, TABLE, wal=False)
     both(box, path, code=3, said="journal_mode=WAL", count=1)
@@ -455,6 +462,19 @@ def test_an_address_for_metrics_that_is_taken(box):
     expect(not os.path.exists(box.path("socket")), "a socket was made")
 
 
+def test_a_new_sink_is_met_before_the_database(box):
+    """In the order in which a run comes to them: the first decides on the code."""
+    path = box.path("app.db")
+    with sqlite3.connect(path) as db:
+        db.execute(TABLE)
+    db.close()
+    with open(box.path("log"), "w") as file:
+        file.write("mine")
+    args = [path, "--to", "audit:" + box.path("log")]
+    both(box, *args, code=2, said=["is no audit log", "is not in WAL mode"], count=2,
+         run=("--once",))
+
+
 # -- the state directory ---------------------------------------------------------------
 
 
@@ -519,6 +539,13 @@ def test_a_state_directory_that_is_damaged(box):
     os.remove(box.path("state/meta"))
     both(box, path, "--state", box.path("state"), code=1, said="missing", count=1,
          run=("--once",))
+
+
+def test_a_position_that_is_not_there_is_made_anew(box):
+    path = kept(box)
+    os.remove(box.path("state/position"))
+    check(box, path, "--state", box.path("state"))
+    expect(box.run(path, "--state", box.path("state"), "--once").code == 0, "a run fails")
 
 
 def test_settings_that_differ_from_those_of_the_last_run(box):
