@@ -121,7 +121,7 @@ PIP_TEST  := apsw==3.54.1.0 diskcache==5.6.3 persist-queue==1.1.0 \
 # Libraries that rowtail is compared with; what needs them goes without.
 PIP_COMPARE := django-auditlog==3.4.1 sqlalchemy-continuum==2.0.0
 
-.PHONY: deps deps-demo deps-tools deps-deb deps-kafka deps-compare deps-peers venv
+.PHONY: deps deps-build deps-demo deps-tools deps-deb deps-kafka deps-compare deps-peers venv
 deps:
 	@tests/tools/deps.sh $(DEB_TEST)
 	@$(MAKE) --no-print-directory venv
@@ -131,6 +131,8 @@ deps-tools:
 	@tests/tools/deps.sh $(DEB_TOOLS)
 	@$(MAKE) --no-print-directory venv
 
+deps-build:
+	@tests/tools/deps.sh $(DEB_BUILD)
 deps-deb:
 	@tests/tools/deps.sh $(DEB_DEB)
 deps-kafka:
@@ -219,6 +221,12 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o $(B)/librowtail.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -ljansson
+
+# What an installation needs of them, without the libraries of tests.
+$(B)/helpers/completions: $(B)/helpers/%: $(B)/tests/helpers/%.o $(filter-out $(B)/src/main.o,$(OBJS))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(B)/preload/%.so: tests/preload/%.c $(wildcard tests/preload/*.h) $(B)/flags
 	@mkdir -p $(@D)
@@ -427,7 +435,7 @@ gates:
 
 # --- installation -------------------------------------------------------------------
 
-.PHONY: install uninstall completions deb tarball tarball-check dist clean help
+.PHONY: install uninstall completions deb tarball tarball-check container-check dist clean help
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -474,6 +482,10 @@ tarball:
 tarball-check:
 	@tests/tools/tarball.sh
 
+# The steps of packaging/Containerfile, without a container engine; minutes, and root.
+container-check:
+	@tests/tools/container.sh
+
 dist:
 	@mkdir -p build
 	git archive --prefix=rowtail-$(VERSION)/ -o build/rowtail-$(VERSION).tar.gz HEAD
@@ -519,4 +531,5 @@ help:
 	@echo 'make deb             a Debian package (dpkg-dev, debhelper)'
 	@echo 'make tarball         what is built, with man pages, documents and units;'
 	@echo '                     tarball-check unpacks it and follows a database'
+	@echo 'make container-check the steps of packaging/Containerfile in plain root file systems'
 	@echo 'make dist clean      a tar file of the sources'
