@@ -78,6 +78,9 @@ enum status stop_setup(struct error *err)
 	if (status == ST_OK) {
 		status = install(SIGPIPE, SIG_IGN, err);
 	}
+	if (status == ST_OK) { /* who ignores it does not learn how a child ended */
+		status = install(SIGCHLD, SIG_DFL, err);
+	}
 	if (status == ST_OK) { /* a file's limit is an error of write */
 		status = install(SIGXFSZ, SIG_IGN, err);
 	}

@@ -693,8 +693,13 @@ static inline enum status put_change(struct publisher *publisher,
 	status = encoder_change(publisher->encoder, publisher->plan, change, messages,
 				&count, err);
 	if (status == ST_OK && count > 0) {
-		metrics_event(publisher->events, counted_as(change->op));
+		/* What an earlier run has put it has counted. */
+		bool is_new = publisher->mark.messages + count > publisher->skip;
+
 		status = put_all(publisher, messages, count, err);
+		if (status == ST_OK && is_new) {
+			metrics_event(publisher->events, counted_as(change->op));
+		}
 	}
 	return status;
 }

@@ -13,6 +13,7 @@
 
 #define PROGRAM    "/proc/self/exe"
 #define READ_BYTES 4096
+#define SLICE_MS   100 /* between two looks at what stops it */
 
 extern char **environ;
 
@@ -47,18 +48,22 @@ static bool spawn(const char *const *args, int to, pid_t *pid)
 }
 
 /* Until its end. */
-static bool read_all(int from, int64_t until_ns, size_t most_bytes, struct buffer *out)
+static bool read_all(int from, const struct child_limits *limits, struct buffer *out)
 {
+	int64_t until_ns = clock_mono_ns() + limits->ns;
+
 	for (;;) {
 		struct pollfd fd = {.fd = from, .events = POLLIN};
 		int64_t left_ms = (until_ns - clock_mono_ns()) / NS_PER_MS;
 		char bytes[READ_BYTES];
 		ssize_t len;
 
-		if (left_ms <= 0 || out->len > most_bytes) {
+		if (left_ms <= 0 || out->len > limits->bytes ||
+		    atomic_load(limits->stop)) {
 			return false;
 		}
-		if (poll(&fd, 1, (int)left_ms) < 0 && errno != EINTR) {
+		if (poll(&fd, 1, left_ms < SLICE_MS ? (int)left_ms : SLICE_MS) < 0 &&
+		    errno != EINTR) {
 			return false;
 		}
 		if (fd.revents == 0) {
@@ -76,13 +81,23 @@ static bool read_all(int from, int64_t until_ns, size_t most_bytes, struct buffe
 	}
 }
 
-bool child_output(const char *const *args, int64_t most_ns, size_t most_bytes,
+/* Its exit code; -1: a signal, or nobody knows. */
+static int reap(pid_t pid)
+{
+	pid_t reaped;
+	int how = 0;
+
+	do {
+		reaped = waitpid(pid, &how, 0);
+	} while (reaped < 0 && errno == EINTR);
+	return reaped == pid && WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
+
+bool child_output(const char *const *args, const struct child_limits *limits,
 		  struct buffer *out)
 {
-	int64_t until_ns = clock_mono_ns() + most_ns;
 	int ends[2];
 	pid_t pid;
-	int how = 0;
 	bool is_whole;
 
 	if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -94,12 +109,10 @@ bool child_output(const char *const *args, int64_t most_ns, size_t most_bytes,
 		(void)close(ends[0]);
 		return false;
 	}
-	is_whole = read_all(ends[0], until_ns, most_bytes, out);
+	is_whole = read_all(ends[0], limits, out);
 	(void)close(ends[0]);
 	if (!is_whole) {
 		(void)kill(pid, SIGKILL);
 	}
-	while (waitpid(pid, &how, 0) < 0 && errno == EINTR) {
-	}
-	return is_whole && WIFEXITED(how) && WEXITSTATUS(how) == 0;
+	return reap(pid) == 0 && is_whole;
 }

@@ -11,17 +11,25 @@
 #ifndef MONITOR_CHILD_OUTPUT_H
 #define MONITOR_CHILD_OUTPUT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/buffer.h"
 
+struct child_limits {
+	int64_t ns;
+	size_t bytes;
+	const _Atomic bool *stop; /* set: it is killed at once */
+};
+
 /*
- * Run this program with `args` (the last one NULL; the first is its name) for `most_ns`
- * at most, and add what it prints, errors as well, up to `most_bytes`. False: it could
- * not be run, took too long, or did not exit with 0.
+ * Run this program with `args` (the last one NULL; the first is its name), and add what
+ * it prints, errors as well. False: it could not be run, came to a limit, or did not
+ * exit with 0.
  */
-bool child_output(const char *const *args, int64_t most_ns, size_t most_bytes,
+bool child_output(const char *const *args, const struct child_limits *limits,
 		  struct buffer *out);
 
 #endif

@@ -3,8 +3,10 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +29,24 @@
 #define STATUS_NS    (20 * NS_PER_S)
 #define STATUS_BYTES (1u << 20)
 #define WHY_BYTES    1200
-#define TEXT_TYPE    "text/plain; charset=utf-8"
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define JSON_TYPE    "application/json"
+/* How long another client's turn is waited for. */
+#define CHILD_TURN_NS (5 * NS_PER_S)
+#define SIZES_TURN_NS NS_PER_S
+#define TURN_LOOK_NS  (2 * NS_PER_MS)
+#define TEXT_TYPE     "text/plain; charset=utf-8"
+#define METRICS_TYPE  "text/plain; version=0.0.4; charset=utf-8"
+#define JSON_TYPE     "application/json"
 
 struct metrics_server {
 	struct metrics_server_settings settings;
 	struct listen_address address;
 	struct MHD_Daemon *daemon;
 	int64_t begun_ns; /* wall clock */
+	_Atomic bool is_closing;
+	/* Looking at a disk may hang. Who has it then is one client, not all that may
+	 * be there. */
+	pthread_mutex_t child; /* one at a time */
+	pthread_mutex_t sizes;
 };
 
 /* What is answered. */
@@ -44,6 +55,20 @@ struct answer {
 	const char *type;
 	struct buffer text;
 };
+
+/* False: another client has it all the time. */
+static bool take_turn(pthread_mutex_t *turn, int64_t most_ns)
+{
+	int64_t until_ns = clock_mono_ns() + most_ns;
+
+	while (pthread_mutex_trylock(turn) != 0) {
+		if (clock_mono_ns() >= until_ns) {
+			return false;
+		}
+		clock_sleep_ns(TURN_LOOK_NS);
+	}
+	return true;
+}
 
 /* ---- /metrics ---- */
 
@@ -63,12 +88,17 @@ static void add_info(const struct metrics_server *server, struct buffer *out)
 	buffer_add_str(out, "} 1\n");
 }
 
-static void add_sizes(const struct metrics_server *server, struct buffer *out)
+static void add_sizes(struct metrics_server *server, struct buffer *out)
 {
 	struct state_sizes sizes;
+	bool is_read;
 
-	if (!server->settings.state ||
-	    !state_sizes_of_path(server->settings.state, &sizes)) {
+	if (!server->settings.state || !take_turn(&server->sizes, SIZES_TURN_NS)) {
+		return;
+	}
+	is_read = state_sizes_of_path(server->settings.state, &sizes);
+	(void)pthread_mutex_unlock(&server->sizes);
+	if (!is_read) {
 		return;
 	}
 	metrics_add_one(out, "rowtail_shadow_bytes", "Disk space of the shadow.",
@@ -80,7 +110,7 @@ static void add_sizes(const struct metrics_server *server, struct buffer *out)
 			(double)sizes.log);
 }
 
-static void answer_metrics(const struct metrics_server *server, struct answer *answer)
+static void answer_metrics(struct metrics_server *server, struct answer *answer)
 {
 	struct buffer *out = &answer->text;
 	char why[WHY_BYTES];
@@ -100,7 +130,7 @@ static void answer_metrics(const struct metrics_server *server, struct answer *a
 
 /* ---- /health ---- */
 
-static void answer_health(const struct metrics_server *server, struct answer *answer)
+static void answer_health(struct metrics_server *server, struct answer *answer)
 {
 	char why[WHY_BYTES];
 
@@ -151,17 +181,29 @@ static void answer_alone(const struct metrics_server *server, struct answer *ans
 	json_decref(json);
 }
 
-static void answer_status(const struct metrics_server *server, struct answer *answer)
+static void answer_status(struct metrics_server *server, struct answer *answer)
 {
 	const char *const args[] = {
 	    "rowtail", "status", "--state", server->settings.state, "--json", NULL};
+
+	const struct child_limits limits = {
+	    .ns = STATUS_NS, .bytes = STATUS_BYTES, .stop = &server->is_closing};
+	bool is_told;
 
 	answer->type = JSON_TYPE;
 	if (!server->settings.state) {
 		answer_alone(server, answer);
 		return;
 	}
-	if (!child_output(args, STATUS_NS, STATUS_BYTES, &answer->text)) {
+	if (!take_turn(&server->child, CHILD_TURN_NS)) {
+		answer->code = MHD_HTTP_SERVICE_UNAVAILABLE;
+		answer->type = TEXT_TYPE;
+		buffer_add_str(&answer->text, "others ask for it; try again later\n");
+		return;
+	}
+	is_told = child_output(args, &limits, &answer->text);
+	(void)pthread_mutex_unlock(&server->child);
+	if (!is_told) {
 		answer->code = MHD_HTTP_INTERNAL_SERVER_ERROR;
 		answer->type = TEXT_TYPE;
 		if (answer->text.len == 0) {
@@ -176,14 +218,14 @@ static void answer_status(const struct metrics_server *server, struct answer *an
 
 static const struct page {
 	const char *path;
-	void (*answer)(const struct metrics_server *server, struct answer *answer);
+	void (*answer)(struct metrics_server *server, struct answer *answer);
 } pages[] = {
     {"/metrics", answer_metrics},
     {"/health", answer_health},
     {"/status", answer_status},
 };
 
-static void answer_path(const struct metrics_server *server, const char *path,
+static void answer_path(struct metrics_server *server, const char *path,
 			struct answer *answer)
 {
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
@@ -226,7 +268,7 @@ static enum MHD_Result serve(void *context, struct MHD_Connection *connection,
 			     const char *url, const char *method, const char *version,
 			     const char *upload, size_t *upload_len, void **call)
 {
-	const struct metrics_server *server = context;
+	struct metrics_server *server = context;
 	struct answer answer = {.code = MHD_HTTP_OK, .type = TEXT_TYPE};
 	enum MHD_Result result;
 
@@ -314,6 +356,8 @@ enum status metrics_server_open(const struct metrics_server_settings *settings,
 	}
 	server->settings = *settings;
 	server->begun_ns = clock_wall_ns();
+	(void)pthread_mutex_init(&server->child, NULL);
+	(void)pthread_mutex_init(&server->sizes, NULL);
 	status = listen_address_open(settings->listen, &server->address, err);
 	if (status == ST_OK) {
 		server->daemon = start(server);
@@ -338,10 +382,13 @@ void metrics_server_close(struct metrics_server *server)
 	if (!server) {
 		return;
 	}
+	atomic_store(&server->is_closing, true);
 	if (server->daemon) {
 		MHD_stop_daemon(server->daemon); /* closes the socket */
 		server->address.fd = -1;
 	}
 	listen_address_close(&server->address);
+	(void)pthread_mutex_destroy(&server->child);
+	(void)pthread_mutex_destroy(&server->sizes);
 	free(server);
 }

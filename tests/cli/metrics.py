@@ -137,6 +137,20 @@ def lasting_locks(pid, path):
     return found
 
 
+def children_of(pid):
+    """Those that are not zombies."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name) as file:
+                state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if parent == str(pid) and state != "Z":
+            found.append(int(name))
+    return found
+
+
 # ---- /metrics ----
 
 def test_counters_agree_with_the_events(box):
@@ -172,6 +186,45 @@ def test_counters_agree_with_the_events(box):
            got["rowtail_message_bytes_total", ()], sent)
     box.stop(tail)
     return lines
+
+
+def test_what_an_earlier_run_has_sent_is_not_counted_again(box):
+    """It ended in the middle of a transaction."""
+    writer, path, tail, watcher = watched(box, "--state", box.path("state"), take=False)
+    writer.sql("c", MANY_ROWS)
+    box.wait_until(lambda: watcher.metrics()["rowtail_messages_total", ()] > 300)
+    tail.start_taking()
+    box.stop(tail)
+    sent = len(tail.all_lines)
+    if sent < 2991:
+        tail = box.tail(path, "--state", box.path("state"), "-D", ANY)
+        watcher = Watcher(box, tail)
+        expect(tail.wait_lines(2991 - sent), "%s", tail.error_text())
+        got = watcher.metrics()
+        expect(got["rowtail_events_total", (("op", "c"), ("table", "t"))] == 2991 - sent
+               == got["rowtail_messages_total", ()], "%s of %s: %s", sent, 2991, got)
+        box.stop(tail)
+    return sent
+
+
+def test_statuses_that_many_ask_for_come_one_by_one(box):
+    writer, path, tail, watcher = watched(box, "--state", box.path("state"))
+    codes, most = [], 0
+
+    def ask():
+        try:
+            codes.append(watcher.ask("/status")[0])
+        except (OSError, http.client.HTTPException):
+            codes.append(0)             # more than are let in
+    threads = [threading.Thread(target=ask) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, len(children_of(tail.pid)))
+    expect(200 in codes and set(codes) <= {0, 200, 503} and most <= 1, "%s, %s at a time",
+           codes, most)
+    box.stop(tail)
+    return most
 
 
 def test_of_a_state_directory_sizes_and_syncs_are_told(box):
