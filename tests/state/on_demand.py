@@ -102,8 +102,8 @@ def test_what_is_no_sql_ends_its_table_only(box):
                   "load_extension('x')"):
         id = say(session, "execute-snapshot", "--table", "t", "--where", where)
         ended(run, id)
-        expect(told(run.tail.errors, id, "table t", "SQL_EXCEPTION"), "%s",
-               run.tail.error_text())
+        box.wait_until(lambda: told(run.tail.errors, id, "table t", "SQL_EXCEPTION"), 20,
+                       "no line of %s" % id)
         scans = [n["additional_data"] for n in notes(box.path("told"))
                  if n["id"] == id and n["type"] == "TABLE_SCAN_COMPLETED"]
         expect([(s["status"], s["total_rows_scanned"]) for s in scans] ==
@@ -145,8 +145,8 @@ def test_several_snapshots_come_one_after_the_other(box):
     # Those that are there are not asked for twice; the one at hand waits.
     for id in ("first", "second", "third"):
         execute(session, "b2", more=["--id", id])
-    expect(len(told(run.tail.errors, "is asked for already")) == 3, "%s",
-           run.tail.error_text())
+    box.wait_until(lambda: len(told(run.tail.errors, "is asked for already")) == 3, 20,
+                   "not three times")
     expect(not contents(run.pull()), "rows while it waits")
     say(session, "resume-snapshot")
     ended(run, "third")
@@ -377,8 +377,7 @@ def test_refusals(box):
     # One pattern of two names a table.
     id = execute(session, "nope", "t")
     ended(run, id)
-    expect(told(run.tail.errors, id, '"nope"') or told(run.tail.errors, id, "nope"),
-           "no warning: %s", run.tail.error_text())
+    box.wait_until(lambda: told(run.tail.errors, id, "nope"), 20, "no warning")
     expect(contents(finished(run)) == [1, 2], "rows")
     expect("no rowtail runs" in say(session, "stop-snapshot", code=1), "nobody")
 
@@ -506,14 +505,14 @@ def test_lines_of_a_file_are_signals(box):
         '{"id":"b","type":"log","data":"{\\"message\\":\\"heard\\"}"}')
     run.wait(3)
     box.wait_until(lambda: os.path.getsize(file) == 0, 20, "the file was not cut")
-    expect(told(run.tail.errors, "this is (no) signal"), "no warning that quotes it: %s",
-           run.tail.error_text())
-    expect(told(run.tail.errors, "heard"), "the third line")
+    box.wait_until(lambda: told(run.tail.errors, "this is (no) signal"), 20,
+                   "no warning that quotes it")
+    box.wait_until(lambda: told(run.tail.errors, "heard"), 20, "the third line")
     put(file, signal_line("execute-snapshot", "nope", id="c"),
         signal_line("execute-snapshot", "t", id="d"))
     run.wait(6)
-    expect(told(run.tail.errors, "c", "no table that is captured"), "no reason: %s",
-           run.tail.error_text())
+    box.wait_until(lambda: told(run.tail.errors, "c", "no table that is captured"), 20,
+                   "no reason")
     box.wait_until(lambda: os.path.getsize(file) == 0, 20, "the file was not cut")
     expect(contents(finished(run)) == [1, 2, 3] * 2, "rows")
     # What was written while nobody ran.
@@ -534,7 +533,7 @@ def test_a_file_that_a_writer_holds_open_is_taken_once(box):
     with open(file, "ab", buffering=0) as holder:
         run = session.start()
         ended(run, "a")
-        expect(told(run.tail.errors, "refused"), "not refused")
+        box.wait_until(lambda: told(run.tail.errors, "refused"), 20, "not refused")
         # What the signals of before would stop.
         execute(session, "b1", more=["--id", "b"])
         ended(run, "b")
