@@ -31,6 +31,7 @@ SUITES = ["unit", "cases", "cli", "harm", "state", "faults", "programs", "archiv
 # Unit tests that valgrind is not for: the process in which columns are computed does not
 # start, and limits of descriptors and the exit codes of children are not the program's.
 APART = {
+    "test_child_output": "what they would start again is valgrind there",
     "test_computed": "a second process of theirs does not start under valgrind",
     "test_row": "a second process of theirs does not start under valgrind",
     "test_archiver": "limits and children of theirs are valgrind's own",
