@@ -10,8 +10,8 @@
 #include "src/base/clock.h"
 #include "src/base/utf8.h"
 
-#define NAME_BYTES \
-	256 /* of a label's text, with the NUL; of a longer one the beginning */
+#define NAME_BYTES  256  /* of a table's name in the text, with the NUL, and */
+#define LABEL_BYTES 4096 /* ... of another label; of what is longer the beginning */
 
 /* ---- what they are ---- */
 
@@ -81,9 +81,9 @@ static const struct description times_descriptions[METRIC_TIMES] = {
 };
 
 /* What is cut in the middle of a character ends in '?'. */
-static void make_safe(char safe[NAME_BYTES], const char *text)
+static void make_safe(char *safe, size_t size, const char *text)
 {
-	(void)snprintf(safe, NAME_BYTES, "%s", text);
+	(void)snprintf(safe, size, "%s", text);
 	utf8_make_safe(safe);
 }
 
@@ -164,7 +164,7 @@ static struct table_events *make_table(const char *name)
 	struct table_events *table = calloc(1, sizeof *table);
 
 	if (table) {
-		make_safe(table->name, name);
+		make_safe(table->name, sizeof table->name, name);
 	}
 	return table;
 }
@@ -205,8 +205,8 @@ struct metrics_events *metrics_events_of(const char *table)
 
 /* ---- the text ---- */
 
-static void add_head(struct buffer *out, const char *name, const char *help,
-		     const char *type)
+void metrics_add_head(struct buffer *out, const char *name, const char *help,
+		      const char *type)
 {
 	const char *const parts[] = {"# HELP ", name, " ",  help, "\n# TYPE ",
 				     name,      " ",  type, "\n"};
@@ -226,9 +226,9 @@ static void add_seconds(struct buffer *out, uint64_t ns)
 
 void metrics_add_label(struct buffer *out, const char *text)
 {
-	char safe[NAME_BYTES];
+	char safe[LABEL_BYTES];
 
-	make_safe(safe, text);
+	make_safe(safe, sizeof safe, text);
 	buffer_add_char(out, '"');
 	for (const char *c = safe; *c; c++) {
 		if (*c == '"' || *c == '\\') {
@@ -244,7 +244,7 @@ void metrics_add_one(struct buffer *out, const char *name, const char *help,
 {
 	char text[64];
 
-	add_head(out, name, help, type);
+	metrics_add_head(out, name, help, type);
 	(void)snprintf(text, sizeof text, " %.17g\n", value);
 	buffer_add_str(out, name);
 	buffer_add_str(out, text);
@@ -254,7 +254,8 @@ static void add_value(struct buffer *out, enum metric metric)
 {
 	const struct description *d = &descriptions[metric];
 
-	add_head(out, d->name, d->help, metric >= FIRST_GAUGE ? "gauge" : "counter");
+	metrics_add_head(out, d->name, d->help,
+			 metric >= FIRST_GAUGE ? "gauge" : "counter");
 	buffer_add_str(out, d->name);
 	buffer_add_char(out, ' ');
 	buffer_add_u64(out, metrics_get(metric));
@@ -287,7 +288,7 @@ static void add_times(struct buffer *out, enum metric_times metric)
 	    atomic_load_explicit(&times[metric].sum_ns, memory_order_relaxed);
 	uint64_t count = 0;
 
-	add_head(out, name, times_descriptions[metric].help, "histogram");
+	metrics_add_head(out, name, times_descriptions[metric].help, "histogram");
 	for (size_t i = 0; i <= BOUNDS; i++) {
 		count += atomic_load_explicit(&times[metric].counts[i],
 					      memory_order_relaxed);
@@ -347,8 +348,8 @@ void metrics_add_text(struct buffer *out)
 	for (int i = 0; i < METRIC_TIMES; i++) {
 		add_times(out, (enum metric_times)i);
 	}
-	add_head(out, "rowtail_events_total", "Events of rows by table and op.",
-		 "counter");
+	metrics_add_head(out, "rowtail_events_total", "Events of rows by table and op.",
+			 "counter");
 	(void)pthread_mutex_lock(&tables_lock);
 	twalk_r(tables, add_table, out);
 	(void)pthread_mutex_unlock(&tables_lock);

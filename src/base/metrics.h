@@ -108,8 +108,10 @@ static inline void metrics_event(struct metrics_events *events, enum metrics_op 
 /* All of them; the buffer says whether there was memory. */
 void metrics_add_text(struct buffer *out);
 
-/* Head and value of one that is measured when it is asked for. `type`: "gauge" or
- * "counter". */
+/* What stands before the values of one. `type`: "gauge" or "counter". */
+void metrics_add_head(struct buffer *out, const char *name, const char *help,
+		      const char *type);
+/* Head and value of one that is measured when it is asked for, and has no labels. */
 void metrics_add_one(struct buffer *out, const char *name, const char *help,
 		     const char *type, double value);
 /* A text of a label, quoted. */

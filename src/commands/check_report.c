@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/base/array.h"
+#include "src/base/json_text.h"
 #include "src/base/log.h"
 #include "src/base/utf8.h"
 
@@ -279,20 +280,6 @@ static void print_lines(const struct check_report *report)
 }
 
 /* ---- JSON ---- */
-
-/* Text of any bytes; NULL: null. */
-static json_t *json_text(const char *text)
-{
-	json_t *json = text ? json_string(text) : json_null();
-	char *safe = json ? NULL : strdup(text);
-
-	if (safe) {
-		utf8_make_safe(safe);
-		json = json_string(safe);
-	}
-	free(safe);
-	return json;
-}
 
 static json_t *json_finding(const struct check_finding *f)
 {

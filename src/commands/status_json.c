@@ -4,28 +4,9 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "src/base/utf8.h"
+#include "src/base/json_text.h"
 #include "src/commands/status_report.h"
-
-/* Text of any bytes. */
-static json_t *json_text(const char *text)
-{
-	json_t *json = text ? json_string(text) : json_null();
-	char *safe;
-
-	if (json) {
-		return json;
-	}
-	safe = strdup(text);
-	if (safe) {
-		utf8_make_safe(safe);
-	}
-	json = safe ? json_string(safe) : NULL;
-	free(safe);
-	return json;
-}
 
 static json_t *json_number(uint64_t n)
 {

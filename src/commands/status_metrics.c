@@ -3,38 +3,39 @@
  * src/commands/status_metrics.c -- status as metrics, in Prometheus' text format, for
  * its textfile collector.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
-#include "src/base/utf8.h"
+#include "src/base/buffer.h"
+#include "src/base/metrics.h"
 #include "src/commands/status_report.h"
 
-/* As a label has it. */
-static void print_label(const char *name, const char *text)
+static void add_gauge(struct buffer *out, const struct status_report *report,
+		      const char *name, const char *help, double value)
 {
-	char safe[4096];
+	char full[64], text[64];
 
-	(void)snprintf(safe, sizeof safe, "%s", text);
-	utf8_make_safe(safe);
-	(void)printf("%s=\"", name);
-	for (const char *c = safe; *c; c++) {
-		if (*c == '"' || *c == '\\') {
-			(void)putchar('\\');
-		}
-		(void)putchar(*c);
-	}
-	(void)putchar('"');
+	(void)snprintf(full, sizeof full, "rowtail_%s", name);
+	(void)snprintf(text, sizeof text, "} %.17g\n", value);
+	metrics_add_head(out, full, help, "gauge");
+	buffer_add_str(out, full);
+	buffer_add_str(out, "{database=");
+	metrics_add_label(out, report->database ? report->database : "");
+	buffer_add_str(out, ",state=");
+	metrics_add_label(out, report->path);
+	buffer_add_str(out, text);
 }
 
 static void print_gauge(const struct status_report *report, const char *name,
 			const char *help, double value)
 {
-	(void)printf("# HELP rowtail_%s %s\n# TYPE rowtail_%s gauge\nrowtail_%s{", name,
-		     help, name, name);
-	print_label("database", report->database ? report->database : "");
-	(void)putchar(',');
-	print_label("state", report->path);
-	(void)printf("} %.17g\n", value);
+	struct buffer out;
+
+	buffer_init(&out);
+	add_gauge(&out, report, name, help, value);
+	if (buffer_ok(&out)) {
+		(void)fwrite(out.bytes, 1, out.len, stdout);
+	}
+	buffer_clear(&out);
 }
 
 static void print_contents(const struct status_report *report)

@@ -115,3 +115,13 @@ void help_add_sentence(struct buffer *out, const char *text)
 	out->failed |= !buffer_ok(&b);
 	buffer_clear(&b);
 }
+
+void help_add_link(struct buffer *out, const char *page)
+{
+	page += strlen("docs/"); /* beside it */
+	buffer_add_str(out, ": [");
+	buffer_add(out, page, strcspn(page, "#"));
+	buffer_add_str(out, "](");
+	buffer_add_str(out, page);
+	buffer_add_char(out, ')');
+}

@@ -26,6 +26,9 @@ void help_add_wrapped(struct buffer *out, const char *text, size_t column,
  * is a request to roff is told to be none. */
 void help_add_roff(struct buffer *out, const char *text, size_t len, bool *is_bold);
 
+/* ": " and a link to a page, "docs/kafka.md#topics", in another page of docs/. */
+void help_add_link(struct buffer *out, const char *page);
+
 /* Lines of a man page, as a sentence: its first letter is a capital one, unless it
  * begins with a word to be typed, and it ends with a full stop. */
 void help_add_sentence(struct buffer *out, const char *text);

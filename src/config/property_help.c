@@ -103,14 +103,8 @@ void property_help_add_markdown(struct buffer *out)
 			buffer_add_str(out, ". ");
 			buffer_add_str(out, p->more);
 		}
-		if (p->page) { /* beside it, in docs/ */
-			const char *page = p->page + strlen("docs/");
-
-			buffer_add_str(out, ": [");
-			buffer_add(out, page, strcspn(page, "#"));
-			buffer_add_str(out, "](");
-			buffer_add_str(out, page);
-			buffer_add_char(out, ')');
+		if (p->page) {
+			help_add_link(out, p->page);
 		}
 		buffer_add_str(out, " |\n");
 	}

@@ -15,9 +15,9 @@
 #include "src/base/buffer.h"
 #include "src/base/clock.h"
 #include "src/base/health.h"
+#include "src/base/json_text.h"
 #include "src/base/log.h"
 #include "src/base/metrics.h"
-#include "src/base/utf8.h"
 #include "src/monitor/child_output.h"
 #include "src/monitor/listen_address.h"
 #include "src/monitor/process_metrics.h"
@@ -145,20 +145,6 @@ static void answer_health(struct metrics_server *server, struct answer *answer)
 
 /* ---- /status ---- */
 
-/* A text that JSON can have, whatever bytes a path is of. */
-static json_t *json_safe(const char *text)
-{
-	char *safe = strdup(text);
-	json_t *json;
-
-	if (safe) {
-		utf8_make_safe(safe);
-	}
-	json = safe ? json_string(safe) : NULL;
-	free(safe);
-	return json;
-}
-
 /* Without a state directory. */
 static void answer_alone(const struct metrics_server *server, struct answer *answer)
 {
@@ -166,9 +152,9 @@ static void answer_alone(const struct metrics_server *server, struct answer *ans
 	bool is_well = health_is_well(server->settings.max_lag_ns, why, sizeof why);
 	json_t *json = json_pack(
 	    "{s:o, s:n, s:b, s:i, s:b, s:b, s:o}", "database",
-	    json_safe(server->settings.database), "state_directory", "running", 1,
+	    json_text(server->settings.database), "state_directory", "running", 1,
 	    "pid", (int)getpid(), "following", metrics_get(METRIC_FOLLOWING) != 0,
-	    "healthy", is_well, "why", is_well ? json_null() : json_safe(why));
+	    "healthy", is_well, "why", json_text(is_well ? NULL : why));
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	if (text) {

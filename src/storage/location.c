@@ -32,8 +32,12 @@ static enum status read_location(const char *location, const char **path,
 			       "s3://BUCKET/PREFIX");
 }
 
-enum status location_open(const char *location, const struct storage_settings *settings,
-			  struct storage **storage, struct error *err)
+/* To read: by `open_folder`, where it is a folder. */
+static enum status
+open_to_read(const char *location, const struct storage_settings *settings,
+	     enum status (*open_folder)(const char *path, struct storage **storage,
+					struct error *err),
+	     struct storage **storage, struct error *err)
 {
 	const char *path;
 	enum status status;
@@ -43,7 +47,19 @@ enum status location_open(const char *location, const struct storage_settings *s
 			       err);
 	}
 	status = read_location(location, &path, err);
-	return status == ST_OK ? directory_open(path, storage, err) : status;
+	return status == ST_OK ? open_folder(path, storage, err) : status;
+}
+
+enum status location_open(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err)
+{
+	return open_to_read(location, settings, directory_open, storage, err);
+}
+
+enum status location_look(const char *location, const struct storage_settings *settings,
+			  struct storage **storage, struct error *err)
+{
+	return open_to_read(location, settings, directory_look, storage, err);
 }
 
 enum status location_open_to_write(const char *location,
@@ -60,18 +76,4 @@ enum status location_open_to_write(const char *location,
 	status = read_location(location, &path, err);
 	return status == ST_OK ? directory_open_to_write(path, make, storage, err)
 			       : status;
-}
-
-enum status location_look(const char *location, const struct storage_settings *settings,
-			  struct storage **storage, struct error *err)
-{
-	const char *path;
-	enum status status;
-
-	if (is_s3(location)) {
-		return s3_open(location + strlen(S3_SCHEME), settings, false, storage,
-			       err);
-	}
-	status = read_location(location, &path, err);
-	return status == ST_OK ? directory_look(path, storage, err) : status;
 }

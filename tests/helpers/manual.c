@@ -303,14 +303,8 @@ static void add_markdown_row(struct buffer *out, const struct option_help *optio
 	}
 	add_markdown(out, option->text);
 	buffer_add_str(out, option->may_repeat ? "; may be repeated" : "");
-	if (option->page) { /* beside it, in docs/ */
-		const char *page = option->page + strlen("docs/");
-
-		buffer_add_str(out, ": [");
-		buffer_add(out, page, strcspn(page, "#"));
-		buffer_add_str(out, "](");
-		buffer_add_str(out, page);
-		buffer_add_char(out, ')');
+	if (option->page) {
+		help_add_link(out, option->page);
 	}
 	buffer_add_str(out, " |\n");
 }

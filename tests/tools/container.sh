@@ -103,6 +103,16 @@ done 3<"$root/steps"
 mkdir "$root/data"
 sqlite3 "$root/data/app.db" 'PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY)' >/dev/null
 chown -R "$user" "$root/data"
+# await FILE PATTERN WHY -- a line of it comes.
+await()
+{
+	for _ in $(seq 300); do
+		grep -q "$2" "$1" && return
+		sleep 0.1
+	done
+	cat "$root/messages"
+	failed "$3"
+}
 # follow ARGUMENT... -- the last stage, its program as process 1; ends with it.
 follow()
 {
@@ -113,21 +123,11 @@ follow()
 		exec chroot --userspec="$user" "$root/last" "$@"' \
 		bash "$root" "$user" "$entry" "$@" >>"$root/events" 2>"$root/messages" &
 	runner=$!
-	for _ in $(seq 300); do
-		grep -q '^rowtail: following' "$root/messages" && return
-		sleep 0.1
-	done
-	cat "$root/messages"
-	failed "it does not follow"
+	await "$root/messages" '^rowtail: following' "it does not follow"
 }
 event()
 {
-	for _ in $(seq 300); do
-		grep -q "\"after\":{\"id\":$1}" "$2" && return
-		sleep 0.1
-	done
-	cat "$root/messages"
-	failed "no event of row $1 in $2"
+	await "$2" "\"after\":{\"id\":$1}" "no event of row $1 in $2"
 }
 write()
 {

@@ -10,8 +10,7 @@ deb=$(ls "$PWD"/build/deb/rowtail_*_*.deb)
 lintian --allow-root --fail-on error,warning "$deb"
 
 root=$(mktemp -d)
-tail=
-trap '[ -z "$tail" ] || kill "$tail" 2>/dev/null; rm -rf "$root"' EXIT
+trap 'rm -rf "$root"' EXIT
 if [ "${1:-}" = --install ]; then
 	apt-get install -y --no-install-recommends "$deb" >"$root/log" 2>&1 || {
 		cat "$root/log"
@@ -31,19 +30,7 @@ for part in man/man1/rowtail.1.gz man/man1/rowtail-audit.1.gz \
 	[ -s "$shared/$part" ] || { echo "deb: $part is missing"; exit 1; }
 done
 
-sqlite3 "$root/app.db" 'PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY)' >/dev/null
-"$program" "$root/app.db" >"$root/events" 2>"$root/messages" &
-tail=$!
-for _ in $(seq 200); do
-	grep -q '^rowtail: following' "$root/messages" && break
-	sleep 0.1
-done
-sqlite3 "$root/app.db" 'INSERT INTO t VALUES (42)'
-for _ in $(seq 200); do
-	[ -s "$root/events" ] && break
-	sleep 0.1
-done
-grep -q '"after":{"id":42}' "$root/events" || { echo "deb: no event"; cat "$root/messages"; exit 1; }
+tests/tools/one_event.sh deb "$program"
 
 # As bash asks it: what is offered behind "rowtail --snap" and "rowtail stat".
 offered=$(bash -c '. "$0"; COMP_WORDS=(rowtail --snap) COMP_CWORD=1; _rowtail

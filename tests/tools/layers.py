@@ -63,7 +63,7 @@ LIBRARIES = {
     r"sqlite3\.h": [r"schemas/.*", r"src/capture/.*", r"src/base/sqlite_guard\.c",
                     r"src/state/rebuild\.c", r"src/commands/.*"],
     r"pcre2\.h": [r"schemas/.*"],
-    r"jansson\.h": [r"schemas/.*", r"src/commands/.*", r"src/config/connector_file[^/]*", r"sinks/kafka_[^/]*",
+    r"jansson\.h": [r"src/base/json_text.*", r"schemas/.*", r"src/commands/.*", r"src/config/connector_file[^/]*", r"sinks/kafka_[^/]*",
                     r"sinks/(audit_|position_json)[^/]*", r"src/audit/.*",
                     r"src/monitor/metrics_server\.c",
                     r"src/deliver/(signal|snapshots|asked_snapshot)[^/]*"],

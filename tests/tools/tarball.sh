@@ -7,9 +7,9 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
+tools=$PWD/tests/tools
 root=$(mktemp -d)
-tail=
-trap '[ -z "$tail" ] || kill "$tail" 2>/dev/null; rm -rf "$root"' EXIT
+trap 'rm -rf "$root"' EXIT
 
 made()
 {
@@ -51,17 +51,5 @@ if readelf -S bin/rowtail | grep -q '\.debug_info'; then
 	exit 1
 fi
 
-sqlite3 "$root/app.db" 'PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY)' >/dev/null
-env -i ./bin/rowtail "$root/app.db" >"$root/events" 2>"$root/messages" &
-tail=$!
-for _ in $(seq 200); do
-	grep -q '^rowtail: following' "$root/messages" && break
-	sleep 0.1
-done
-sqlite3 "$root/app.db" 'INSERT INTO t VALUES (42)'
-for _ in $(seq 200); do
-	[ -s "$root/events" ] && break
-	sleep 0.1
-done
-grep -q '"after":{"id":42}' "$root/events" || { echo "tarball: no event"; cat "$root/messages"; exit 1; }
+"$tools/one_event.sh" tarball env -i ./bin/rowtail
 echo "tarball: $(basename "$tarball"), $(wc -l <MANIFEST) files, the same twice, an event"
