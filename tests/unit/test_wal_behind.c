@@ -15,6 +15,7 @@
 #include "src/base/clock.h"
 #include "src/capture/wal_behind.h"
 #include "src/capture/wal_frame.h"
+#include "src/capture/wal_look.h"
 #include "tests/lib/capture_rig.h"
 
 #define PAGE_SIZE 4096
@@ -273,6 +274,36 @@ static void test_what_is_no_database_any_more(void **state)
 	assert_int_equal(rmdir(f->folder.path), 0);
 }
 
+/* ---- src/capture/wal_look.h ---- */
+
+/* What was read of it meanwhile is of another WAL. */
+static void test_a_wal_that_was_begun_anew_or_cut_since_a_look_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t bytes[WAL_LOOK_BYTES];
+	struct wal_look look;
+	struct error err;
+	int fd = open(f->folder.path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	open_app(f);
+	sql(f, "INSERT INTO t(v) VALUES (zeroblob(20000))");
+	assert_int_equal(wal_look_open(f->folder.path, fd, bytes, &look, &err), ST_OK);
+	assert_true(look.count > 0);
+	assert_int_equal(wal_look_check(f->folder.path, &look, &err), ST_OK);
+	sql(f, "INSERT INTO t(v) VALUES (1)"); /* only more */
+	assert_int_equal(wal_look_check(f->folder.path, &look, &err), ST_OK);
+	sql(f, "PRAGMA wal_checkpoint(RESTART);"
+	       "INSERT INTO t(v) VALUES (zeroblob(90000))");
+	assert_int_equal(wal_look_check(f->folder.path, &look, &err), ST_RETRY);
+	wal_look_close(&look);
+	assert_int_equal(wal_look_open(f->folder.path, fd, bytes, &look, &err), ST_OK);
+	sql(f, "PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_int_equal(wal_look_check(f->folder.path, &look, &err), ST_RETRY);
+	wal_look_close(&look);
+	assert_int_equal(close(fd), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -286,6 +317,7 @@ int main(int argc, char **argv)
 	    TEST(test_a_file_that_is_older_than_the_place_has_nothing_more),
 	    TEST(test_another_frame_in_its_place_is_no_proof),
 	    TEST(test_what_is_no_database_any_more),
+	    TEST(test_a_wal_that_was_begun_anew_or_cut_since_a_look_is_noticed),
 	};
 
 	if (rig_is_child(argc, argv)) {
