@@ -5,12 +5,15 @@ import glob
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import time
 
 from figures import WRITERS
-from kafka_figures import NotRun
 from processes import BenchError
+from shop import CONTEXT_TABLE, Shop
+
+SHOP_TRANSACTIONS = 20  # rows of the plan for one of these
 
 
 class AuditFigures:
@@ -20,7 +23,6 @@ class AuditFigures:
         self.base = base
         self.folder = base.folder / "audit"
         self.lines = 0
-        self.packed_lines = 0  # of them in files that are compressed
 
     # -- figures -------------------------------------------------------------------
 
@@ -64,14 +66,29 @@ class AuditFigures:
         return {name: result[name] for name in ("p50_ms", "p99_ms", "max_ms")}
 
     def size(self):
-        """Bytes of a line of a changed row, as it stands and compressed."""
-        self._make()
-        if not self.packed_lines:
-            raise NotRun("all of it is in one file, which is not compressed")
-        plain = int(self._output("cat"))
-        packed = sum(os.path.getsize(name) for name in self._files() if
-                     name.endswith(".zst"))
-        return {"plain": plain / self.lines, "zstd": packed / self.packed_lines}
+        """Bytes of a line of a changed row, as it stands and compressed: of a shop, whose
+        transactions say who wrote them and why."""
+        self._empty()
+        path = self.folder / "shop.db"
+        shop = Shop(path)
+        shop.open()
+        sink = f"audit:{self.folder}/log"
+        with self.base.follow(path, core=None, arguments=[
+                "--to", sink, "--state", str(self.folder / "state"), "-D",
+                "snapshot.mode=no_data", "-D",
+                f"transaction.context.table={CONTEXT_TABLE}"]) as follower:
+            shop.work(self.base.plan.rows // SHOP_TRANSACTIONS)
+            self._wait(lambda: self._rows() >= shop.changes)
+            follower.process.send_signal(signal.SIGHUP)  # a new file
+            self._wait(lambda: self._files()[0].endswith(".zst"))
+            follower.stop()
+        shop.close()
+        if self._rows() != shop.changes:
+            raise BenchError(f"{shop.changes} changes, {self._rows()} lines")
+        result = {"plain": int(self._output("cat")) / shop.changes,
+                  "zstd": os.path.getsize(self._files()[0]) / shop.changes}
+        self._empty()
+        return result
 
     def verify(self):
         self._make()
@@ -134,15 +151,24 @@ class AuditFigures:
         self._once(path, sink)
         with self.base.follow(path, arguments=["--to", sink, "--state",
                                                str(self.folder / "state")]) as follower:
-            until = time.monotonic() + 600
-            while not all(name.endswith(".zst") for name in self._files()[:-1]):
-                if time.monotonic() > until:
-                    raise BenchError("files are not compressed")
-                time.sleep(0.1)
+            self._wait(lambda: all(name.endswith(".zst") for name in self._files()[:-1]))
             follower.stop()
         self.base.remove(path)
-        self.packed_lines = int(os.path.basename(self._files()[-1]).rsplit(".", 1)[1])
         self.lines = int(self._output("cat", lines=True))
+
+    @staticmethod
+    def _wait(is_there):
+        until = time.monotonic() + 600
+        while not is_there():
+            if time.monotonic() > until:
+                raise BenchError("the audit log does not come to its end")
+            time.sleep(0.1)
+
+    def _rows(self):
+        """Lines of changed rows."""
+        with subprocess.Popen([str(self.base.rowtail), "audit", "cat",
+                               str(self.folder / "log")], stdout=subprocess.PIPE) as cat:
+            return sum(line.count(b'"key":{') > 0 for line in cat.stdout)
 
     def _output(self, action, lines=False):
         with subprocess.Popen(

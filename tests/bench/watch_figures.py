@@ -2,11 +2,13 @@
 """What being watched costs, and what a follower costs that has nothing to do."""
 
 import signal
+import statistics
 import time
 
 from processes import BenchError
 
-PAIRS = 3
+PAIRS = 3  # of latencies
+CPU_PAIRS = 12
 METRICS = ("-D", "metrics.listen=127.0.0.1:0")
 EVENT_MIN_BYTES = 200
 IDLE_S = 60
@@ -32,12 +34,22 @@ class WatchFigures:
         return used
 
     def cpu(self):
-        """The least of some runs each, which a busy machine disturbs the least."""
-        with_it, without = [], []
-        for _ in range(PAIRS):
-            without.append(self._cpu_of_drain(()))
-            with_it.append(self._cpu_of_drain(METRICS))
-        return {"ratio": min(with_it) / min(without), "without_s": min(without)}
+        """Medians of runs in turns: one alone says no more than to some percent."""
+        used = {METRICS: [], (): []}
+        for i in range(CPU_PAIRS):
+            for arguments in (METRICS, ()) if i % 2 else ((), METRICS):
+                used[arguments].append(self._cpu_of_drain(arguments))
+        with_it, without = (statistics.median(used[how]) for how in (METRICS, ()))
+        return {"ratio": with_it / without, "without_s": without}
+
+    def latency(self):
+        """The median of some runs each, in turns; nobody asks for the metrics."""
+        p99 = {METRICS: [], (): []}
+        for i in range(PAIRS):
+            for arguments in (METRICS, ()) if i % 2 else ((), METRICS):
+                p99[arguments].append(self.figures.latency(arguments)["p99_ms"])
+        with_it, without = (statistics.median(p99[how]) for how in (METRICS, ()))
+        return {"ratio": with_it / without, "p99_ms": without}
 
     @staticmethod
     def _switches(follower):
