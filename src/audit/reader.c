@@ -26,6 +26,7 @@ void audit_reader_open_files(struct audit_reader *reader,
 					.file_count = files->count - from,
 					.input = {.fd = -1},
 					.at_end = true,
+					.is_alone = true,
 					.most = AUDIT_LONG_BYTES};
 	buffer_init(&reader->bytes);
 }
@@ -50,8 +51,8 @@ static enum status next_file(struct audit_reader *r, struct error *err)
 	r->ahead = NULL;
 	audit_input_close(&r->input);
 	status = audit_input_open(&r->input, r->files, err);
-	r->wants_ahead =
-	    status == ST_OK && r->input.unpacker && r->files->bytes >= THREAD_BYTES;
+	r->wants_ahead = status == ST_OK && r->is_alone && r->input.unpacker &&
+			 r->files->bytes >= THREAD_BYTES;
 	r->files++;
 	r->file_count--;
 	r->file_start = r->offset;

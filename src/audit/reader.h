@@ -34,6 +34,8 @@ struct audit_reader {
 	struct audit_input input;  /* of the one that is read */
 	struct audit_ahead *ahead; /* that reads it; NULL: it is read as it is */
 	bool wants_ahead;          /* once more than its beginning is read */
+	bool is_alone;             /* nobody else reads meanwhile; else set false after
+				    * opening, and no thread is started */
 	struct buffer bytes;
 	size_t from;         /* of the next line in `bytes` */
 	uint64_t offset;     /* of that, over all files that were read */

@@ -13,7 +13,7 @@
 
 #include "schemas/value_json.h"
 #include "src/audit/open.h"
-#include "src/audit/reader.h"
+#include "src/audit/search.h"
 #include "src/base/quote.h"
 #include "src/base/utf8.h"
 #include "src/commands/asked_row.h"
@@ -147,26 +147,25 @@ static enum status read_lines(struct history *h, struct error *err)
 	    {.bytes = asked_row_needle(&h->row_of)},
 	    {.bytes = {schema, strlen(schema)}},
 	};
-	struct span line;
-	struct audit_reader reader;
-	bool is_whole;
-	enum status status;
+	struct audit_search_line line;
+	struct audit_search *search;
+	enum status status = audit_search_open(&h->files, needles, 2, &search, err);
 
-	audit_reader_open_files(&reader, &h->files, 0);
-	reader.most = AUDIT_ASKED_BYTES;
-	while ((status = audit_reader_find(&reader, needles, 2, &line, &is_whole,
-					   err)) == ST_OK) {
-		if (!is_whole) {
+	if (status != ST_OK) {
+		return status;
+	}
+	while ((status = audit_search_next(search, &line, err)) == ST_OK) {
+		if (!line.is_whole) {
 			continue;
 		}
-		h->unreadable += reader.is_long;
-		status = reader.is_long ? ST_OK : take_line(h, line, err);
+		h->unreadable += line.is_long;
+		status = line.is_long ? ST_OK : take_line(h, line.bytes, err);
 		if (status != ST_OK) {
 			break;
 		}
 	}
-	h->unreadable += reader.damaged;
-	audit_reader_close(&reader);
+	h->unreadable += audit_search_damaged(search);
+	audit_search_close(search);
 	return status == ST_END ? ST_OK : status;
 }
 
