@@ -32,6 +32,8 @@
 #define ASIDE_NS       (5 * NS_PER_MS)  /* another slot, in case ours is waited for */
 #define GAP_MOST_NS    (10 * NS_PER_MS) /* between commits; a pause counts as this */
 #define ZERO_TICK_NS   (50 * NS_PER_MS)
+#define REST_AFTER_NS  (2 * NS_PER_S)    /* without a commit, or anything told: */
+#define REST_TICK_NS   (500 * NS_PER_MS) /* the same */
 #define MARK_TICK_NS   (10 * NS_PER_MS)
 
 static bool look_alone(struct wal_hold *h, int64_t now)
@@ -255,6 +257,21 @@ static void count_gap(struct wal_hold *h, const struct wal_index_header *header,
 	h->news_ns = now;
 }
 
+/*
+ * Who rests relies on being told of writes. Where a commit comes after a rest and
+ * nothing was told, as where another machine or a file system in between writes the
+ * files, there is none until one was told again.
+ */
+static void check_hearing(struct wal_hold *h, int64_t now)
+{
+	struct wal_watch *watch = h->settings.watch;
+
+	if (now - h->news_ns >= REST_AFTER_NS) {
+		wal_watch_drain(watch);
+		h->is_deaf = now - wal_watch_heard_ns(watch) >= REST_AFTER_NS;
+	}
+}
+
 /* Can others still find the files that we have open? */
 static enum status look_at_names(struct wal_hold *h, int64_t now,
 				 const struct wal_index_header *header,
@@ -327,6 +344,7 @@ static enum status turn(struct wal_hold *hold, bool *news, struct error *err)
 	}
 	if (!wal_index_same(&header, &hold->header)) {
 		*news = true;
+		check_hearing(hold, now);
 		count_gap(hold, &header, now);
 	}
 	if (hold->state == HOLD_ZERO) {
@@ -382,10 +400,20 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
 	return status;
 }
 
-int64_t wal_hold_idle_ns(const struct wal_hold *hold)
+/* Has nothing happened for a while, and will it be told when something does? */
+static bool may_rest(const struct wal_hold *h, int64_t now)
+{
+	const struct wal_watch *watch = h->settings.watch;
+
+	return !h->is_deaf && !wal_watch_is_blind(watch) && h->torn_ns == 0 &&
+	       now - h->news_ns >= REST_AFTER_NS &&
+	       now - wal_watch_heard_ns(watch) >= REST_AFTER_NS;
+}
+
+int64_t wal_hold_idle_ns(const struct wal_hold *hold, int64_t now_ns)
 {
 	if (hold->state == HOLD_ZERO) {
-		return ZERO_TICK_NS;
+		return may_rest(hold, now_ns) ? REST_TICK_NS : ZERO_TICK_NS;
 	}
 	if (is_natural(hold, hold->header.frame_count)) {
 		return quiet_enough(hold);

@@ -140,9 +140,9 @@ void wal_hold_ends_soon(struct wal_hold *hold, bool takes);
  */
 enum status wal_hold_cut(struct wal_hold *hold, struct error *err) MUST_CHECK;
 
-/* How long no look is needed unless something happens to the files; at most some
- * milliseconds. */
-int64_t wal_hold_idle_ns(const struct wal_hold *hold);
+/* How long no look is needed unless something happens to the files; at most half a
+ * second. `now_ns` is of clock_mono_ns. */
+int64_t wal_hold_idle_ns(const struct wal_hold *hold, int64_t now_ns);
 
 /* Between two commits, about; a pause counts as some milliseconds. */
 int64_t wal_hold_gap_ns(const struct wal_hold *hold);

@@ -66,6 +66,7 @@ struct wal_hold {
 	uint32_t counted_commit_frames;
 
 	int64_t news_ns;        /* when the header last changed */
+	bool is_deaf;           /* ... and after a rest nobody had told of it */
 	int64_t written_ns;     /* wall clock of the last write to the WAL before that;
 				 * 0: not known */
 	int64_t mark_ns;        /* when the holder began */

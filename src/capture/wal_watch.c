@@ -22,6 +22,7 @@ struct wal_watch {
 	bool names_changed; /* since it was asked for */
 	bool was_closed;    /* likewise */
 	bool has_drained;   /* since the last wait */
+	int64_t heard_ns;   /* when something was last told */
 };
 
 /* A name that is removed changes the count of links, which is an attribute. */
@@ -76,6 +77,7 @@ enum status wal_watch_open(const char *db_path, const char *wal_path,
 		return status;
 	}
 	add_watches(watch, db_path, wal_path, shm_path);
+	watch->heard_ns = clock_mono_ns();
 	*out = watch;
 	return ST_OK;
 }
@@ -156,6 +158,7 @@ void wal_watch_drain(struct wal_watch *watch)
 		len = read(watch->inotify_fd, events, sizeof events);
 		if (len > 0) {
 			watch->has_drained = true;
+			watch->heard_ns = clock_mono_ns();
 			note_events(watch, events, (size_t)len);
 		}
 	}
@@ -180,6 +183,11 @@ bool wal_watch_names_changed(struct wal_watch *watch)
 
 	watch->names_changed = false;
 	return have_changed;
+}
+
+int64_t wal_watch_heard_ns(const struct wal_watch *watch)
+{
+	return watch->heard_ns;
 }
 
 bool wal_watch_is_blind(const struct wal_watch *watch)

@@ -44,6 +44,9 @@ bool wal_watch_has_drained(const struct wal_watch *watch);
 bool wal_watch_names_changed(struct wal_watch *watch);
 /* The same for a close of the database file by somebody. */
 bool wal_watch_was_closed(struct wal_watch *watch);
+/* When something was last told, of clock_mono_ns; at first, when the watch was opened.
+ * As far as waits and drains have seen. */
+int64_t wal_watch_heard_ns(const struct wal_watch *watch);
 /* There is no inotify: nothing is told. */
 bool wal_watch_is_blind(const struct wal_watch *watch);
 
