@@ -25,6 +25,7 @@ struct head {
 
 /* What a thread hands over, and does not touch until it is taken back. */
 struct given {
+	size_t file;       /* that it is of */
 	struct span lines; /* heads and bytes; or the bytes of one line */
 	bool is_one;
 	struct head one;
@@ -34,10 +35,10 @@ struct given {
 	unsigned damaged;
 };
 
-/* A thread, and every n-th file. */
+/* A thread, and the file that it reads. */
 struct lane {
 	struct audit_search *search;
-	size_t number;
+	size_t file;
 	pthread_t thread;
 	struct buffer blocks[2]; /* of which one may be given */
 	unsigned filling;
@@ -48,19 +49,19 @@ struct lane {
 
 struct audit_search {
 	const struct audit_files *files;
-	struct audit_needle needles[MOST_NEEDLES];
-	size_t needle_count;
+	struct audit_search_question question;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	size_t lane_count; /* known to a thread once it has had the mutex */
+	size_t begun;      /* files */
 	bool is_stopped;
 	struct lane lanes[MOST_LANES];
 
 	/* The reader's. */
-	size_t file;      /* that is read */
-	bool is_held;     /* something of its lane */
-	size_t at;        /* in that */
-	unsigned damaged; /* files before it */
+	size_t file;       /* that is read */
+	struct lane *held; /* what it has given is read; NULL: nothing is */
+	size_t at;         /* in that */
+	unsigned damaged;  /* files before it */
 	enum status status;
 	struct error err;
 };
@@ -88,6 +89,7 @@ static bool give(struct lane *lane, const struct given *given)
 	goes_on = await_taken(lane);
 	if (goes_on) {
 		lane->given = *given;
+		lane->given.file = lane->file;
 		lane->is_given = true;
 		(void)pthread_cond_broadcast(&s->changed);
 	}
@@ -143,10 +145,11 @@ static bool add_line(struct lane *lane, struct span line, const struct head *hea
 							  : give_block(lane, &given);
 }
 
-static bool search_file(struct lane *lane, struct audit_file *file)
+static bool search_file(struct lane *lane)
 {
 	const struct audit_search *s = lane->search;
-	struct audit_files one = {.list = file, .count = 1};
+	const struct audit_search_question *question = &s->question;
+	struct audit_files one = {.list = &s->files->list[lane->file], .count = 1};
 	struct audit_needle needles[MOST_NEEDLES];
 	struct given end = {.ends_file = true};
 	struct audit_reader reader;
@@ -154,16 +157,19 @@ static bool search_file(struct lane *lane, struct audit_file *file)
 	struct head head;
 	bool goes_on = true;
 
-	memcpy(needles, s->needles, sizeof needles);
+	memcpy(needles, question->needles, question->count * sizeof *needles);
 	audit_reader_open_files(&reader, &one, 0);
 	reader.most = AUDIT_ASKED_BYTES;
 	reader.is_alone = s->lane_count == 1;
 	while (goes_on &&
-	       (end.status = audit_reader_find(&reader, needles, s->needle_count, &line,
+	       (end.status = audit_reader_find(&reader, needles, question->count, &line,
 					       &head.is_whole, &end.err)) == ST_OK) {
 		head.len = line.len;
 		head.is_long = reader.is_long;
-		goes_on = add_line(lane, line, &head);
+		if (head.is_long || !question->wants ||
+		    question->wants(question->context, line)) {
+			goes_on = add_line(lane, line, &head);
+		}
 	}
 	end.damaged = reader.damaged;
 	audit_reader_close(&reader);
@@ -173,18 +179,25 @@ static bool search_file(struct lane *lane, struct audit_file *file)
 	return goes_on && give_block(lane, &end);
 }
 
+/* Files are begun in their order. */
+static bool take_file(struct lane *lane)
+{
+	struct audit_search *s = lane->search;
+	bool is_there;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	is_there = s->begun < s->files->count;
+	lane->file = s->begun;
+	s->begun += is_there;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return is_there;
+}
+
 static void *run(void *context)
 {
 	struct lane *lane = context;
-	struct audit_search *s = lane->search;
 
-	/* Until all threads are there nobody knows how many. */
-	(void)pthread_mutex_lock(&s->mutex);
-	(void)pthread_mutex_unlock(&s->mutex);
-	for (size_t i = lane->number; i < s->files->count; i += s->lane_count) {
-		if (!search_file(lane, &s->files->list[i])) {
-			break;
-		}
+	while (take_file(lane) && search_file(lane)) {
 	}
 	return NULL;
 }
@@ -215,7 +228,6 @@ static enum status start(struct audit_search *s, struct error *err)
 		struct lane *lane = &s->lanes[i];
 
 		lane->search = s;
-		lane->number = i;
 		buffer_init(&lane->blocks[0]);
 		buffer_init(&lane->blocks[1]);
 		status = thread_start(&lane->thread, run, lane, "search", err);
@@ -226,7 +238,7 @@ static enum status start(struct audit_search *s, struct error *err)
 }
 
 enum status audit_search_open(const struct audit_files *files,
-			      const struct audit_needle *needles, size_t count,
+			      const struct audit_search_question *question,
 			      struct audit_search **out, struct error *err)
 {
 	struct audit_search *s = calloc(1, sizeof *s);
@@ -234,10 +246,10 @@ enum status audit_search_open(const struct audit_files *files,
 	if (!s) {
 		return error_no_memory(err, "the search");
 	}
-	assert(count > 0 && count <= MOST_NEEDLES && files->count > 0);
+	assert(question->count > 0 && question->count <= MOST_NEEDLES &&
+	       files->count > 0);
 	s->files = files;
-	memcpy(s->needles, needles, count * sizeof *needles);
-	s->needle_count = count;
+	s->question = *question;
 	(void)pthread_mutex_init(&s->mutex, NULL);
 	(void)pthread_cond_init(&s->changed, NULL);
 	if (start(s, err) != ST_OK) {
@@ -269,28 +281,33 @@ void audit_search_close(struct audit_search *search)
 
 /* ---- reading ---- */
 
-static struct lane *lane_of(struct audit_search *s)
+/* The lane that has given something of this file; the mutex is held. */
+static struct lane *find_given(struct audit_search *s)
 {
-	return &s->lanes[s->file % s->lane_count];
+	for (size_t i = 0; i < s->lane_count; i++) {
+		struct lane *lane = &s->lanes[i];
+
+		if (lane->is_given && lane->given.file == s->file) {
+			return lane;
+		}
+	}
+	return NULL;
 }
 
 static void await_given(struct audit_search *s)
 {
-	struct lane *lane = lane_of(s);
-
 	(void)pthread_mutex_lock(&s->mutex);
-	while (!lane->is_given) {
+	while (!(s->held = find_given(s))) {
 		(void)pthread_cond_wait(&s->changed, &s->mutex);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
-	s->is_held = true;
 	s->at = 0;
 }
 
 /* All of it was read. */
 static void hand_back(struct audit_search *s)
 {
-	struct lane *lane = lane_of(s);
+	struct lane *lane = s->held;
 	const struct given *given = &lane->given;
 
 	if (given->ends_file) {
@@ -299,7 +316,7 @@ static void hand_back(struct audit_search *s)
 		s->status = given->status;
 		s->err = given->err;
 	}
-	s->is_held = false;
+	s->held = NULL;
 	(void)pthread_mutex_lock(&s->mutex);
 	lane->is_given = false;
 	(void)pthread_cond_broadcast(&s->changed);
@@ -308,7 +325,7 @@ static void hand_back(struct audit_search *s)
 
 static void take_line(struct audit_search *s, struct audit_search_line *line)
 {
-	const struct given *given = &lane_of(s)->given;
+	const struct given *given = &s->held->given;
 	struct head head = given->one;
 
 	if (!given->is_one) {
@@ -326,11 +343,11 @@ enum status audit_search_next(struct audit_search *search,
 			      struct audit_search_line *line, struct error *err)
 {
 	for (;;) {
-		if (search->is_held && search->at < lane_of(search)->given.lines.len) {
+		if (search->held && search->at < search->held->given.lines.len) {
 			take_line(search, line);
 			return ST_OK;
 		}
-		if (search->is_held) {
+		if (search->held) {
 			hand_back(search);
 		}
 		if (search->status != ST_OK) {

@@ -4,10 +4,12 @@
  * of all its files in their order. Several files are read at a time, each by a thread
  * of its own.
  *
- * MEMORY    2 MiB and a reader (reader.h) for each thread, of which there are as many
- * as processors, and at most 4. A line of more than 1 MiB is not copied. OWNERSHIP
- * audit_search_open / audit_search_close. Files and needles are borrowed; a line is
- * until the next one is asked for. THREADS   One asks; the threads are this module's.
+ * MEMORY    2 MiB and a reader (reader.h) for each thread, of which there are as
+ *           many as processors, and at most 4. A line of more than 1 MiB is not
+ *           copied.
+ * OWNERSHIP audit_search_open / audit_search_close. The files are borrowed; a line is
+ *           until the next one is asked for.
+ * THREADS   One asks; the threads are this module's.
  * ERRORS    Those of audit_reader_find, behind all lines before them.
  */
 #ifndef AUDIT_SEARCH_H
@@ -27,9 +29,18 @@ struct audit_search_line {
 	bool is_long; /* it is longer than AUDIT_ASKED_BYTES: this is its beginning */
 };
 
-/* At least one needle, see audit_reader_find. */
+struct audit_search_question {
+	const struct audit_needle *needles; /* see audit_reader_find; at least one */
+	size_t count;
+	/* Is a line with a needle asked for? Of a long one nobody is asked. NULL: all
+	 * are. Several threads ask at a time. */
+	bool (*wants)(const void *context, struct span line);
+	const void *context;
+};
+
+/* What the question points to is borrowed. */
 enum status audit_search_open(const struct audit_files *files,
-			      const struct audit_needle *needles, size_t count,
+			      const struct audit_search_question *question,
 			      struct audit_search **out, struct error *err) MUST_CHECK;
 void audit_search_close(struct audit_search *search); /* takes NULL */
 

@@ -8,7 +8,7 @@
  * several columns.
  *
  * OWNERSHIP asked_row_open / asked_row_close; the words are borrowed.
- * THREADS   No shared state.
+ * THREADS   Several may match lines of one at a time.
  * ERRORS    ST_CONFIG: no such key. ST_NOMEM.
  */
 #ifndef ASKED_ROW_H

@@ -128,9 +128,6 @@ static enum status take_line(struct history *h, struct span line, struct error *
 	struct audit_event event;
 	enum status status;
 
-	if (asked_row_match(&h->row_of, line) == ASKED_NO) {
-		return ST_OK;
-	}
 	if (!audit_event_read(line, &event)) {
 		h->unreadable++;
 		return ST_OK;
@@ -140,6 +137,14 @@ static enum status take_line(struct history *h, struct span line, struct error *
 	return status;
 }
 
+/* audit_search_question's. */
+static bool is_of_row(const void *context, struct span line)
+{
+	const struct history *h = context;
+
+	return asked_row_match(&h->row_of, line) != ASKED_NO;
+}
+
 static enum status read_lines(struct history *h, struct error *err)
 {
 	static const char schema[] = "\"op\":\"schema\"";
@@ -147,9 +152,11 @@ static enum status read_lines(struct history *h, struct error *err)
 	    {.bytes = asked_row_needle(&h->row_of)},
 	    {.bytes = {schema, strlen(schema)}},
 	};
+	struct audit_search_question question = {
+	    .needles = needles, .count = 2, .wants = is_of_row, .context = h};
 	struct audit_search_line line;
 	struct audit_search *search;
-	enum status status = audit_search_open(&h->files, needles, 2, &search, err);
+	enum status status = audit_search_open(&h->files, &question, &search, err);
 
 	if (status != ST_OK) {
 		return status;

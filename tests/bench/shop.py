@@ -16,6 +16,7 @@ CREATE TABLE items(id INTEGER PRIMARY KEY, order_id INTEGER, product_id INTEGER,
 CREATE TABLE audit_context(id INTEGER PRIMARY KEY, actor TEXT, request TEXT, reason TEXT);
 """
 CONTEXT_TABLE = "audit_context"
+END = "the end of it"
 CUSTOMERS = 2000
 PRODUCTS = 500
 START_ORDERS = 1000
@@ -26,7 +27,6 @@ class Shop:
         self.random = random.Random(seed)
         self.db = sqlite3.connect(path, isolation_level=None)
         self.orders = START_ORDERS
-        self.changes = 0
 
     def open(self):
         r = self.random
@@ -40,10 +40,9 @@ class Shop:
         for order in range(1, START_ORDERS + 1):
             self._place(order)
         self.db.execute("COMMIT")
-        self.changes = 0
 
     def _run(self, sql, *values):
-        self.changes += self.db.execute(sql, values).rowcount
+        self.db.execute(sql, values)
 
     def _place(self, order):
         r = self.random
@@ -96,6 +95,10 @@ class Shop:
                 "INSERT INTO audit_context(actor, request, reason) VALUES (?,?,?)",
                 (f"user{r.randrange(40)}", str(uuid.UUID(int=r.getrandbits(128))), why))
             self.db.execute("COMMIT")
+
+    def end(self):
+        """A last change, which is told after all others."""
+        self.db.execute("UPDATE customers SET name = ? WHERE id = 1", (END,))
 
     def close(self):
         self.db.close()

@@ -85,10 +85,45 @@ static void add_line(struct buffer *b, size_t len, bool has_it)
 	buffer_add_char(b, '\n');
 }
 
+static bool wants_short(const void *context, struct span line)
+{
+	return line.len < *(const size_t *)context;
+}
+
+/* Of all lines that one reader finds those that are shorter than that. */
+static void compare_short(const struct log *log, size_t most)
+{
+	struct audit_needle own[2] = {needles[0], needles[1]};
+	struct audit_search_question question = {
+	    .needles = needles, .count = 2, .wants = wants_short, .context = &most};
+	struct audit_reader reader;
+	struct audit_search *search;
+	struct audit_search_line found;
+	struct span line;
+	struct error err;
+	bool is_whole;
+
+	audit_reader_open_files(&reader, &log->files, 0);
+	assert_int_equal(audit_search_open(&log->files, &question, &search, &err),
+			 ST_OK);
+	while (audit_reader_find(&reader, own, 2, &line, &is_whole, &err) == ST_OK) {
+		if (line.len < most) {
+			assert_int_equal(audit_search_next(search, &found, &err),
+					 ST_OK);
+			assert_int_equal(found.bytes.len, line.len);
+			assert_memory_equal(found.bytes.bytes, line.bytes, line.len);
+		}
+	}
+	assert_int_equal(audit_search_next(search, &found, &err), ST_END);
+	audit_search_close(search);
+	audit_reader_close(&reader);
+}
+
 /* What one reader finds, as long as the search goes on. */
 static void compare(const struct log *log, size_t most, enum status end)
 {
 	struct audit_needle own[2] = {needles[0], needles[1]};
+	struct audit_search_question question = {.needles = needles, .count = 2};
 	struct audit_reader reader;
 	struct audit_search *search;
 	struct audit_search_line found;
@@ -99,7 +134,7 @@ static void compare(const struct log *log, size_t most, enum status end)
 
 	audit_reader_open_files(&reader, &log->files, 0);
 	reader.most = AUDIT_ASKED_BYTES;
-	assert_int_equal(audit_search_open(&log->files, needles, 2, &search, &err),
+	assert_int_equal(audit_search_open(&log->files, &question, &search, &err),
 			 ST_OK);
 	for (size_t i = 0; status == ST_OK && i < most; i++) {
 		status = audit_reader_find(&reader, own, 2, &line, &is_whole, &err);
@@ -151,6 +186,7 @@ static void test_all_files_in_their_order(void **state)
 			add_file(&log, &b);
 		}
 		compare(&log, SIZE_MAX, ST_END);
+		compare_short(&log, 300);
 		drop(&log);
 	}
 	buffer_clear(&b);
