@@ -82,21 +82,22 @@ static enum status take_page(struct reading *r, uint32_t page_no, const uint8_t 
 }
 
 /* Pages that the database gains, from behind page `last` to before page `next`, and
- * that the file does not have. */
+ * that the file does not have. A whole database has all of them. */
 static enum status fill(struct reading *r, uint32_t last, uint64_t next,
 			struct error *err)
 {
+	bool is_whole = r->file->min_txid == 1;
 	uint64_t page_no = (uint64_t)last + 1;
 	enum status status = ST_OK;
 
-	if (page_no <= r->from->page_count) {
+	if (!is_whole && page_no <= r->from->page_count) {
 		page_no = (uint64_t)r->from->page_count + 1;
 	}
 	for (; status == ST_OK && page_no < next; page_no++) {
 		if (page_no == db_lock_byte_page(r->header.page_size)) {
 			continue;
 		}
-		if (page_no > r->from->most_pages) {
+		if (is_whole || page_no > r->from->most_pages) {
 			return error_set(err, ST_CORRUPT,
 					 "page %" PRIu64 " of %" PRIu32
 					 " is missing in %s; " LTX_ADVICE,

@@ -7,6 +7,7 @@
  * right, by the checksum of the file, is known before the transaction is there. Pages
  * that the database gains, and that the file does not have, are zeros if there was a
  * page of that number before, else an error: a writer that leaves one out has lost it.
+ * A whole database must have all pages: it counts for nothing what was before.
  *
  * A file that rowtail wrote says of how many transactions it is the net effect, and
  * whether one was a catch-up: `merged` and is_catch_up are as while it was captured.
