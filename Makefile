@@ -40,7 +40,7 @@ FLAGS_valgrind      := -O1 -g
 FLAGS_asan          := -O1 -g $(SANITIZE) -fsanitize=address,undefined -DKEPT_BYTES=20000 -DPIECE_BYTES=64
 FLAGS_tsan          := -O1 -g $(SANITIZE) -fsanitize=thread
 FLAGS_cover         := -O0 -g --coverage
-FLAGS_fuzz          := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -DPIECE_BYTES=64
+FLAGS_fuzz          := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined -DPIECE_BYTES=64 -DSEGMENT_MAX=64
 
 ifeq ($(origin FLAGS_$(VARIANT)),undefined)
 $(error unknown VARIANT '$(VARIANT)': release, debug, valgrind, asan, tsan, cover, fuzz)

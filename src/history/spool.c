@@ -22,7 +22,9 @@
 
 #define START_AGAIN   "move %s away and " STATE_BEGIN_ANEW
 #define SEGMENT_BYTES SPOOL_SEGMENT_BYTES
-#define SEGMENT_MAX   (1u << 20) /* 4 TiB of images */
+#ifndef SEGMENT_MAX
+#define SEGMENT_MAX (1u << 20) /* 4 TiB of images */
+#endif
 /*
  * The first segments of a temporary spool lie in memory, not in the file: while
  * decoding keeps up, no other is used, and dirty pages of ours do not weigh on the

@@ -4,11 +4,13 @@
 
     tests/fuzz/seed_corpus.py [folder, build/fuzz/corpus unless given]
 
-Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3, fuzz_audit, fuzz_told and fuzz_signal, and
-fuzz_ltx and fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but Python.
+Writes <folder>/fuzz_database, fuzz_page, fuzz_record, fuzz_s3, fuzz_audit, fuzz_told, fuzz_signal and
+fuzz_archived, and fuzz_ltx and fuzz_pages from the archives of tests/archive/fixtures. Needs nothing but
+Python.
 """
 
 import pathlib
+import re
 import sqlite3
 import struct
 import sys
@@ -192,6 +194,84 @@ def seed_signals(folder):
         '"total":0}]}\nfile 12 40 40 c0ffee00c0ffee').encode())
 
 
+def described_page(page):
+    """Without its largest hole, as tests/lib/described_archive.h has it."""
+    hole = max(re.findall(rb"\0*", page), key=len)
+    if len(hole) == len(page):
+        return b"\0"
+    first, _, last = page.partition(hole) if hole else (page, b"", b"")
+    return b"\x80" + struct.pack(">HH", len(first), len(last)) + first + last
+
+
+def described_file(level, first, last, page_size, page_count, pages, appears=0, vanishes=0, note=0):
+    """`pages` by number; its time is that of its last TXID, in seconds."""
+    size = (page_size // 512).bit_length() - 1
+    head = struct.pack(">BBBBBHhBB", level, first, last - first, appears << 4 | size, vanishes,
+                       page_count, last, note, len(pages))
+    before = 0
+    for number in sorted(pages):
+        head += bytes([number - before - 1]) + described_page(pages[number])
+        before = number
+    return head
+
+
+def history(folder, page_size):
+    """Pages of a database by number, after each of its transactions."""
+    path = pathlib.Path(folder) / f"history-{page_size}"
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute(f"pragma page_size={page_size}")
+    for statement in (
+            "create table t(a integer primary key, b)",
+            "insert into t values(1, 'one'), (2, zeroblob(900)), (3, 2.5)",
+            "create table w(k primary key, v) without rowid",
+            "insert into w select a, b from t",
+            "update t set b = 'two' where a < 3",
+            "drop table t",
+            "vacuum"):
+        db.execute(statement)
+        yield dict(enumerate(pages_of(path.read_bytes(), page_size), 1))
+    db.close()
+
+
+def seed_described(folder, temp):
+    """Archives as tests/fuzz/fuzz_archived.c takes them: as they are written and merged, with files
+    that go and come, of a stranger, with holes, and with another page size behind them."""
+    states = {size: list(history(temp, size)) for size in (512, 1024)}
+    count = len(states[512])
+
+    def file(level, first, last, size=512, without=(), **rest):
+        before = states[size][first - 2] if first > 1 else {}
+        after = states[size][last - 1]
+        pages = {n: page for n, page in after.items()
+                 if before.get(n) != page and n not in without}
+        return described_file(level, first, last, size, len(after), pages, **rest)
+
+    def files(*args, first=2, **rest):
+        return [file(0, n, n, *args, **rest) for n in range(first, count + 1)]
+
+    one, whole = file(0, 1, 1), file(9, 1, 5, note=0x85)
+    singles = b"".join([one, *files()])
+    merged = b"".join([file(1, 2, 3), file(1, 4, 6), file(2, 2, 5), whole])
+    archives = {
+        "single": singles,
+        "merged": singles + merged,
+        "going": one + b"".join(file(0, n, n, vanishes=3 * n) for n in range(2, count + 1)) + merged,
+        "coming": one + b"".join(file(0, n, n, appears=n) for n in range(2, count + 1)) + merged,
+        "gap": b"".join([one, *files()[:1], *files()[3:], merged]),
+        "hole": b"".join([one, *files()[:1], file(1, 1, 3, without=(2,)), *files()[2:]]),
+        "turned": b"".join([one, *files()[:3], file(9, 1, 5, 1024), *files(1024, first=6)]),
+        "large": file(0, 1, 1, 1024) + b"".join(files(1024)),
+    }
+    # Choices: flags; from the first state on, or TXID 3 to 5, or from a time on.
+    for name, archive in archives.items():
+        for flags in (0x00, 0x20, 0x22, 0x28, 0x34):
+            for way in (b"\x01\0\0", b"\x22\3\5", b"\x03\2\0"):
+                honest = name in ("single", "going", "coming") and (0x01, 0xc1)[way[0] & 1]
+                choices = bytes([flags | honest]) + way + b"\0\0\x11\0"
+                write(folder, f"{name}-{flags:x}-{way[0]:x}", choices + archive)
+    write(folder, "faults", b"\x22\x01\0\0\x09\x05\x13\0" + singles + merged)
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/fuzz/corpus")
     seed_archives(out / "fuzz_ltx")
@@ -201,6 +281,7 @@ def main():
     seed_signals(out / "fuzz_signal")
     seed_archives(out / "fuzz_pages")
     with tempfile.TemporaryDirectory() as temp:
+        seed_described(out / "fuzz_archived", temp)
         for page_size in PAGE_SIZES:
             for auto_vacuum in (0, 1, 2):
                 name = f"{page_size}-{auto_vacuum}"

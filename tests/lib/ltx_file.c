@@ -57,9 +57,9 @@ static void add_header(struct buffer *b, const struct ltx_spec *s)
 	}
 }
 
-/* Returns the checksum so far. */
-static uint64_t add_page(struct buffer *b, const struct ltx_spec *s,
-			 const struct ltx_fill *fill, uint64_t crc)
+/* Of the spec the page `i`. Returns the checksum so far. */
+static uint64_t add_page(struct buffer *b, const struct ltx_spec *s, size_t i,
+			 uint64_t crc)
 {
 	static char packed[2 * PAGE_BYTES];
 	static uint8_t page[PAGE_BYTES];
@@ -67,8 +67,11 @@ static uint64_t add_page(struct buffer *b, const struct ltx_spec *s,
 	size_t start = b->len;
 	size_t len;
 
-	memset(page, fill->fill, s->page_size);
-	add_u32(b, fill->page_no);
+	memset(page, s->pages[i].fill, s->page_size);
+	if (s->images && s->images[i]) {
+		memcpy(page, s->images[i], s->page_size);
+	}
+	add_u32(b, s->pages[i].page_no);
 	buffer_add_char(b, 0);
 	buffer_add_char(b, s->has_frames ? 0 : (char)LTX_BLOCK);
 	preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled;
@@ -103,7 +106,7 @@ void ltx_file_make(struct ltx_file *f, const struct ltx_spec *spec)
 		if (count < sizeof f->frames / sizeof *f->frames) {
 			f->frames[count++] = start;
 		}
-		crc = add_page(&f->bytes, spec, p, crc);
+		crc = add_page(&f->bytes, spec, (size_t)(p - spec->pages), crc);
 		add_leb128(&index, p->page_no);
 		add_leb128(&index, start);
 		add_leb128(&index, f->bytes.len - start);

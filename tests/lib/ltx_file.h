@@ -2,8 +2,8 @@
 /*
  * tests/lib/ltx_file.h -- files of an archive, made in memory, and a storage of them.
  *
- * A page is filled with one byte. What a test then changes in the bytes of a file it
- * may sign again, as a hostile writer would.
+ * A page is filled with one byte, or has an image. What a test then changes in the
+ * bytes of a file of filled pages it may sign again, as a hostile writer would.
  *
  * OWNERSHIP  ltx_file_make / ltx_file_clear; a storage copies what it is given.
  * THREADS    One.
@@ -27,9 +27,11 @@ struct ltx_spec {
 	uint32_t page_size;
 	uint32_t page_count;
 	const struct ltx_fill *pages; /* ends with page number 0 */
-	bool has_frames;              /* LZ4 frames, not blocks */
-	bool has_checksums;           /* of the database, */
-	uint64_t checksum;            /* this one; 0: one that is made up */
+	/* Of the same pages their bytes, where not NULL; NULL: all are filled. */
+	const uint8_t *const *images;
+	bool has_frames;    /* LZ4 frames, not blocks */
+	bool has_checksums; /* of the database, */
+	uint64_t checksum;  /* this one; 0: one that is made up */
 	int64_t time_ns;
 	uint64_t wal_size; /* of the header */
 	uint64_t node;     /* of the header */
