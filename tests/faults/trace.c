@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,24 +18,6 @@ static struct {
 	char folder[PATH_MAX];
 	int kept_errno;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER};
-static __thread sigset_t kept_signals;
-
-/* Handlers of signals write, too: one that came meanwhile would wait for its own
- * thread. */
-static void lock(void)
-{
-	sigset_t all;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &kept_signals);
-	(void)pthread_mutex_lock(&trace.lock);
-}
-
-static void unlock(void)
-{
-	(void)pthread_mutex_unlock(&trace.lock);
-	(void)pthread_sigmask(SIG_SETMASK, &kept_signals, NULL);
-}
 
 static bool is_on(void)
 {
@@ -63,14 +44,14 @@ static bool is_in_folder(const char *path)
 
 bool trace_begin(const char *path)
 {
-	lock();
+	(void)pthread_mutex_lock(&trace.lock);
 	trace.kept_errno = errno;
 	if (is_on() && is_in_folder(path)) {
 		errno = trace.kept_errno;
 		return true;
 	}
 	errno = trace.kept_errno;
-	unlock();
+	(void)pthread_mutex_unlock(&trace.lock);
 	return false;
 }
 
@@ -82,7 +63,7 @@ void trace_end(void)
 		abort();
 	}
 	errno = kept;
-	unlock();
+	(void)pthread_mutex_unlock(&trace.lock);
 }
 
 static void put_bytes(char kind, const char *path, off_t offset, const void *bytes,
@@ -134,17 +115,17 @@ void trace_sync_ended(const char *path, bool ok)
 
 void trace_stop(void)
 {
-	lock();
+	(void)pthread_mutex_lock(&trace.lock);
 }
 
 void trace_output(const void *bytes, size_t len)
 {
-	lock();
+	(void)pthread_mutex_lock(&trace.lock);
 	trace.kept_errno = errno;
 	if (is_on()) {
 		put_bytes('O', "-", 0, bytes, len);
 		(void)fflush(trace.out);
 	}
 	errno = trace.kept_errno;
-	unlock();
+	(void)pthread_mutex_unlock(&trace.lock);
 }

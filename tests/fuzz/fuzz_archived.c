@@ -11,7 +11,6 @@
  * files, descriptors nor threads are left.
  */
 #include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +34,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
  *  0  flags, below                         4  at which call the archive is out of
  *  1  --from in the low 4 bits, --until       reach
  *     in the others: latest, first, TXID,  5  for how many calls
- *     time                                 6  which pages are read, and how often
- *  2  TXID or seconds of --from            7  more flags
+ *     time                                 6  READING_...
+ *  2  TXID or seconds of --from            7  MORE_...
  *  3  ... of --until
  */
 #define CHOICES 8u
@@ -49,6 +48,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 #define DECODES 0x20u
 #define RESUMES 0x40u /* of an honest one: an earlier run has come to --from */
 #define MOVES   0x80u /* the base, behind each transaction */
+
+#define READING_STRIDE 0x0fu /* of a transaction every so many pages, less 1 */
+#define READING_OLD    0x10u /* again when it is decoded past */
+#define READING_STOPS  0x20u /* stop_clean at the end */
+#define READING_FIRST  0x40u /* all pages of the first state */
 
 #define MORE_NARROW 0x01u /* the history has room for little */
 #define MORE_LONG   0x02u /* who follows looks for long */
@@ -63,6 +67,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 			abort();                                                     \
 		}                                                                    \
 	} while (0)
+
+#define THREADS "/proc/self/task"
+#define FDS     "/proc/self/fd"
 
 #define MOST_TURNS 8u
 #define SHORT_LOOK 4u
@@ -171,7 +178,7 @@ static void check_page(const struct run *run, struct page_source *source,
 /* Those whose turn it is, or all. */
 static void check_pages(const struct run *run, struct page_source *source, bool all)
 {
-	uint32_t stride = 1 + (run->reading & 15);
+	uint32_t stride = 1 + (run->reading & READING_STRIDE);
 
 	if (run->state) {
 		CHECK(source->page_count == run->state->page_count);
@@ -423,7 +430,7 @@ static bool apply(struct run *run, struct captured_txn *txn)
 		return false;
 	}
 	run->history->done(run->history, txn);
-	if (run->reading & 0x10) {
+	if (run->reading & READING_OLD) {
 		check_pages(run, view_old(view), false);
 	}
 	return true;
@@ -603,8 +610,11 @@ static void go(struct run *run, struct captured_txn *first)
 	if (run->flags & DECODES) {
 		open_decoder(run);
 	}
+	if (run->reading & READING_FIRST) {
+		check_pages(run, view_old(run->history->view), true);
+	}
 	follow(run);
-	if (run->reading & 0x20) {
+	if (run->reading & READING_STOPS) {
 		run->source->stop_clean(run->source);
 	}
 	decoder_close(run->decoder);
@@ -697,10 +707,10 @@ static void run_lives(struct run *run)
 	}
 }
 
-/* How many threads there are. One that was joined may still be seen for a moment. */
-static size_t count_threads(void)
+/* Threads, or descriptors. A thread that was joined may still be seen for a moment. */
+static size_t count_of(const char *path)
 {
-	DIR *folder = opendir("/proc/self/task");
+	DIR *folder = opendir(path);
 	size_t count = 0;
 
 	CHECK(folder);
@@ -709,15 +719,6 @@ static size_t count_threads(void)
 	}
 	(void)closedir(folder);
 	return count;
-}
-
-static int lowest_free_fd(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	CHECK(fd >= 0);
-	(void)close(fd);
-	return fd;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -731,8 +732,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct run run = {0};
-	size_t threads = count_threads();
-	int fd = lowest_free_fd();
+	size_t threads = count_of(THREADS);
+	size_t fds = count_of(FDS);
 
 	if (len < CHOICES) {
 		return -1;
@@ -753,8 +754,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	running = &run;
 	run_lives(&run);
 	described_archive_close(run.archive);
-	CHECK(lowest_free_fd() == fd);
-	for (unsigned i = 0; count_threads() > threads; i++) {
+	CHECK(count_of(FDS) == fds);
+	for (unsigned i = 0; count_of(THREADS) > threads; i++) {
 		CHECK(i < 1000);
 		(void)usleep(1000);
 	}

@@ -249,7 +249,13 @@ def seed_described(folder, temp):
     def files(*args, first=2, **rest):
         return [file(0, n, n, *args, **rest) for n in range(first, count + 1)]
 
+    def filled(txid, page_count, numbers):
+        pages = {n: bytes([64 + txid]) * 512 for n in numbers}
+        return described_file(0, txid, txid, 512, page_count, pages)
+
     one, whole = file(0, 1, 1), file(9, 1, 5, note=0x85)
+    # Pages that were cut off come back without an image; behind it one that never was.
+    regrown = filled(1, 5, range(1, 6)) + filled(2, 4, [2]) + filled(3, 5, [1]) + filled(4, 2, [])
     singles = b"".join([one, *files()])
     merged = b"".join([file(1, 2, 3), file(1, 4, 6), file(2, 2, 5), whole])
     archives = {
@@ -259,6 +265,8 @@ def seed_described(folder, temp):
         "coming": one + b"".join(file(0, n, n, appears=n) for n in range(2, count + 1)) + merged,
         "gap": b"".join([one, *files()[:1], *files()[3:], merged]),
         "hole": b"".join([one, *files()[:1], file(1, 1, 3, without=(2,)), *files()[2:]]),
+        "regrown": regrown + filled(5, 5, [4]),
+        "missing": regrown + filled(5, 6, []),
         "turned": b"".join([one, *files()[:3], file(9, 1, 5, 1024), *files(1024, first=6)]),
         "large": file(0, 1, 1, 1024) + b"".join(files(1024)),
     }
@@ -267,7 +275,8 @@ def seed_described(folder, temp):
         for flags in (0x00, 0x20, 0x22, 0x28, 0x34):
             for way in (b"\x01\0\0", b"\x22\3\5", b"\x03\2\0"):
                 honest = name in ("single", "going", "coming") and (0x01, 0xc1)[way[0] & 1]
-                choices = bytes([flags | honest]) + way + b"\0\0\x11\0"
+                reads = 0x11 if flags & 2 else 0x51  # also the first state, before all others
+                choices = bytes([flags | honest]) + way + bytes([0, 0, reads, 0])
                 write(folder, f"{name}-{flags:x}-{way[0]:x}", choices + archive)
     write(folder, "faults", b"\x22\x01\0\0\x09\x05\x13\0" + singles + merged)
 
