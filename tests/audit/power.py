@@ -57,7 +57,18 @@ class Recorded:
                         b'"op":"file"') > count, timeout=30)
             tail.process.send_signal(sign)
             expect(tail.wait_exit(20) in (0, -sign), "%s", tail.error_text())
+            if sign == signal.SIGTERM:
+                self.check_trace()
         shutil.rmtree(self.folder)
+
+    def check_trace(self):
+        """Each file has a key of its own: if all was recorded, both are in the trace."""
+        records = read_trace(self.trace)
+        keys = [r for r in records if r.kind == "R" and r.other.endswith("/audit-key")]
+        files = [r for r in records if r.kind == "C" and
+                 re.fullmatch(re.escape(self.audited.path) + r"\.\d+", r.path)]
+        expect(len(keys) == len(files), "%d keys and %d files were recorded", len(keys),
+               len(files))
 
     def seen(self, disk):
         """Heads that were in files at that moment, synced or not."""

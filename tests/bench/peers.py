@@ -310,8 +310,8 @@ def report_lines(peers, runs, not_run, rounds):
     used = [run["others"] for (name, _), found in runs.items() for run in found
             if name != DEBEZIUM] or [0]  # its server would seem to be somebody else
     yield f"Medians; {rounds} runs, {time.strftime('%Y-%m-%d')}. Beside those that count"
-    yield (f"other programs used {statistics.median(used):.2f} cores, at most"
-           f" {max(used):.2f}.")
+    yield (f"other programs used {max(0, statistics.median(used)):.2f} cores, at most"
+           f" {max(0, *used):.2f}.")
     if max(used) > BUSY_CORES:
         yield (f"Speed and CPU are left out (-) where that was more than {BUSY_CORES}; times"
                " are longer than on an idle machine.")

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,24 @@ static struct {
 	char folder[PATH_MAX];
 	int kept_errno;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static __thread sigset_t kept_signals;
+
+/* Handlers of signals write, too: one that came meanwhile would wait for its own
+ * thread. */
+static void lock(void)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &kept_signals);
+	(void)pthread_mutex_lock(&trace.lock);
+}
+
+static void unlock(void)
+{
+	(void)pthread_mutex_unlock(&trace.lock);
+	(void)pthread_sigmask(SIG_SETMASK, &kept_signals, NULL);
+}
 
 static bool is_on(void)
 {
@@ -44,14 +63,14 @@ static bool is_in_folder(const char *path)
 
 bool trace_begin(const char *path)
 {
-	(void)pthread_mutex_lock(&trace.lock);
+	lock();
 	trace.kept_errno = errno;
 	if (is_on() && is_in_folder(path)) {
 		errno = trace.kept_errno;
 		return true;
 	}
 	errno = trace.kept_errno;
-	(void)pthread_mutex_unlock(&trace.lock);
+	unlock();
 	return false;
 }
 
@@ -63,7 +82,7 @@ void trace_end(void)
 		abort();
 	}
 	errno = kept;
-	(void)pthread_mutex_unlock(&trace.lock);
+	unlock();
 }
 
 static void put_bytes(char kind, const char *path, off_t offset, const void *bytes,
@@ -115,17 +134,17 @@ void trace_sync_ended(const char *path, bool ok)
 
 void trace_stop(void)
 {
-	(void)pthread_mutex_lock(&trace.lock);
+	lock();
 }
 
 void trace_output(const void *bytes, size_t len)
 {
-	(void)pthread_mutex_lock(&trace.lock);
+	lock();
 	trace.kept_errno = errno;
 	if (is_on()) {
 		put_bytes('O', "-", 0, bytes, len);
 		(void)fflush(trace.out);
 	}
 	errno = trace.kept_errno;
-	(void)pthread_mutex_unlock(&trace.lock);
+	unlock();
 }
