@@ -76,6 +76,16 @@ static int64_t cut_gap(const struct wal_hold *h)
 								 : h->cut_gap_ns;
 }
 
+/* Has nothing happened for a while, and will it be told when something does? */
+static bool may_rest(const struct wal_hold *h, int64_t now)
+{
+	const struct wal_watch *watch = h->settings.watch;
+
+	return !h->is_deaf && !wal_watch_is_blind(watch) && h->torn_ns == 0 &&
+	       now - h->news_ns >= REST_AFTER_NS &&
+	       now - wal_watch_heard_ns(watch) >= REST_AFTER_NS;
+}
+
 /* In ZERO with nothing new. */
 static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 {
@@ -85,8 +95,9 @@ static enum status rest(struct wal_hold *h, int64_t now, struct error *err)
 	if (status == ST_OK) {
 		status = hold_take_baseline(h, err);
 	}
-	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS) {
-		/* It may be a mark after all, which a restart would wait for. */
+	if (status == ST_OK && now - h->mark_ns >= ZERO_TICK_NS && !may_rest(h, now)) {
+		/* It may be a mark after all, which a restart would wait for; not where
+		 * that was tried since anything happened. */
 		status = hold_unless_retry(hold_take_turn(h, err));
 	}
 	if (status != ST_OK || h->state != HOLD_ZERO || h->db->degraded ||
@@ -398,16 +409,6 @@ enum status wal_hold_cut(struct wal_hold *hold, struct error *err)
 		wal_gate_open(&hold->gate);
 	}
 	return status;
-}
-
-/* Has nothing happened for a while, and will it be told when something does? */
-static bool may_rest(const struct wal_hold *h, int64_t now)
-{
-	const struct wal_watch *watch = h->settings.watch;
-
-	return !h->is_deaf && !wal_watch_is_blind(watch) && h->torn_ns == 0 &&
-	       now - h->news_ns >= REST_AFTER_NS &&
-	       now - wal_watch_heard_ns(watch) >= REST_AFTER_NS;
 }
 
 int64_t wal_hold_idle_ns(const struct wal_hold *hold, int64_t now_ns)
