@@ -81,23 +81,29 @@ static enum status take_page(struct reading *r, uint32_t page_no, const uint8_t 
 	return r->batch_total == r->batch_most ? write_batch(r, err) : ST_OK;
 }
 
+/* The file has the whole database. */
+static bool is_whole(const struct reading *r)
+{
+	return r->file->min_txid == 1;
+}
+
 /* Pages that the database gains, from behind page `last` to before page `next`, and
  * that the file does not have. A whole database has all of them. */
 static enum status fill(struct reading *r, uint32_t last, uint64_t next,
 			struct error *err)
 {
-	bool is_whole = r->file->min_txid == 1;
+	bool whole = is_whole(r);
 	uint64_t page_no = (uint64_t)last + 1;
 	enum status status = ST_OK;
 
-	if (!is_whole && page_no <= r->from->page_count) {
+	if (!whole && page_no <= r->from->page_count) {
 		page_no = (uint64_t)r->from->page_count + 1;
 	}
 	for (; status == ST_OK && page_no < next; page_no++) {
 		if (page_no == db_lock_byte_page(r->header.page_size)) {
 			continue;
 		}
-		if (is_whole || page_no > r->from->most_pages) {
+		if (whole || page_no > r->from->most_pages) {
 			return error_set(err, ST_CORRUPT,
 					 "page %" PRIu64 " of %" PRIu32
 					 " is missing in %s; " LTX_ADVICE,
@@ -141,7 +147,7 @@ static enum status check_header(struct reading *r, struct error *err)
 {
 	const struct ltx_header *header = &r->header;
 
-	if (header->page_size != r->from->page_size && r->file->min_txid == 1) {
+	if (header->page_size != r->from->page_size && is_whole(r)) {
 		return error_set(err, ST_RETRY,
 				 "%s has pages of %" PRIu32 " bytes, the database had "
 				 "%" PRIu32 " before",
@@ -197,7 +203,7 @@ static uint64_t merged_of(const struct reading *r)
 {
 	uint64_t steps = r->file->max_txid - r->from->txid;
 
-	if (r->file->min_txid == 1) {
+	if (is_whole(r)) {
 		return 0;
 	}
 	if (r->header.transactions > 0 && r->from->txid == r->file->min_txid - 1) {
@@ -219,7 +225,7 @@ static enum status make(const struct reading *r, struct captured_txn **out,
 	txn->captured_ns = ltx_time_ns(&r->header, r->file);
 	txn->page_count_before = r->from->page_count;
 	txn->page_count = r->header.page_count;
-	txn->is_catch_up = r->file->min_txid == 1 || r->header.has_catch_up;
+	txn->is_catch_up = is_whole(r) || r->header.has_catch_up;
 	txn->merged = merged_of(r);
 	txn->low_pages = txn->page_count < txn->page_count_before
 			     ? txn->page_count

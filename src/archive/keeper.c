@@ -65,10 +65,7 @@ struct keeper {
 static bool is_there(const struct archive_list *list, const struct archive_file *file)
 {
 	for (size_t i = list->count; i > 0; i--) {
-		const struct archive_file *f = &list->files[i - 1];
-
-		if (f->level == file->level && f->min_txid == file->min_txid &&
-		    f->max_txid == file->max_txid) {
+		if (archive_file_is(&list->files[i - 1], file)) {
 			return true;
 		}
 	}

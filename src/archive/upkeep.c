@@ -116,12 +116,6 @@ enum status upkeep_compact(struct upkeep *u, int64_t now_ns, struct error *err)
 	return status;
 }
 
-static bool is_same(const struct archive_file *a, const struct archive_file *b)
-{
-	return a->level == b->level && a->min_txid == b->min_txid &&
-	       a->max_txid == b->max_txid;
-}
-
 /* The first `count` of `gone`, which are no longer there, leave the list. */
 static void drop(struct archive_list *list, struct archive_list *gone, size_t count)
 {
@@ -131,7 +125,8 @@ static void drop(struct archive_list *list, struct archive_list *gone, size_t co
 	gone->count = count;
 	archive_list_sort(gone);
 	for (size_t i = 0; i < list->count; i++) {
-		if (next < count && is_same(&list->files[i], &gone->files[next])) {
+		if (next < count &&
+		    archive_file_is(&list->files[i], &gone->files[next])) {
 			next++;
 		} else {
 			list->files[kept++] = list->files[i];

@@ -13,9 +13,7 @@
 #define MOST_NEEDLES 4
 
 /* Lines are handed over in blocks of about this size. */
-#ifndef BLOCK_BYTES
 #define BLOCK_BYTES ((size_t)1 << 20)
-#endif
 
 /* Before the bytes of each line in a block. */
 struct head {
@@ -141,8 +139,7 @@ static bool add_line(struct lane *lane, struct span line, const struct head *hea
 	}
 	buffer_add(block, head, sizeof *head);
 	buffer_add(block, line.bytes, line.len);
-	return block->len < BLOCK_BYTES && !block->failed ? true
-							  : give_block(lane, &given);
+	return (block->len < BLOCK_BYTES && !block->failed) || give_block(lane, &given);
 }
 
 static bool search_file(struct lane *lane)

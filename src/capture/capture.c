@@ -123,7 +123,7 @@ static uint64_t requests(struct capture *c)
  */
 static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 {
-	int64_t idle = wal_hold_idle_ns(c->hold, clock_mono_ns());
+	int64_t idle;
 
 	if (is_flowing) {
 		wal_watch_sleep(c->watch, news ? STEP_FLOOD : STEP_NEWS);
@@ -135,6 +135,7 @@ static int64_t rest(struct capture *c, int64_t step, bool news, bool is_flowing)
 		}
 		step = STEP_PAUSE;
 	}
+	idle = wal_hold_idle_ns(c->hold, clock_mono_ns());
 	if (step > idle) {
 		step = idle;
 	}

@@ -256,8 +256,7 @@ void s3_ahead_expect(struct s3_ahead *a, const struct archive_file *const *files
 
 static bool is_same(const struct archive_file *a, const struct archive_file *b)
 {
-	return a->level == b->level && a->min_txid == b->min_txid &&
-	       a->max_txid == b->max_txid && a->size == b->size;
+	return archive_file_is(a, b) && a->size == b->size;
 }
 
 /* With the lock: the place of the piece among those that are there or under way, or

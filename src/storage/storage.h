@@ -40,6 +40,14 @@ struct archive_file {
 	bool time_is_rough; /* storage_time knows better, but has to ask */
 };
 
+/* Have they the same name? */
+static inline bool archive_file_is(const struct archive_file *a,
+				   const struct archive_file *b)
+{
+	return a->level == b->level && a->min_txid == b->min_txid &&
+	       a->max_txid == b->max_txid;
+}
+
 struct archive_list {
 	struct archive_file *files; /* by level, then by max_txid, then min_txid */
 	size_t count;

@@ -84,8 +84,11 @@ class AuditFigures:
             self._wait(lambda: self._files()[0].endswith(".zst"))
             follower.stop()
         shop.close()
-        rows = self._rows()
-        result = {"plain": int(self._output("cat")) / rows,
+        plain = rows = 0
+        for line in self._lines():
+            plain += len(line)
+            rows += b'"key":{' in line  # of a changed row
+        result = {"plain": plain / rows,
                   "zstd": os.path.getsize(self._files()[0]) / rows}
         self._empty()
         return result
@@ -154,7 +157,7 @@ class AuditFigures:
             self._wait(lambda: all(name.endswith(".zst") for name in self._files()[:-1]))
             follower.stop()
         self.base.remove(path)
-        self.lines = int(self._output("cat", lines=True))
+        self.lines = sum(1 for _ in self._lines())
 
     @staticmethod
     def _wait(is_there):
@@ -164,20 +167,10 @@ class AuditFigures:
                 raise BenchError("the audit log does not come to its end")
             time.sleep(0.1)
 
-    def _rows(self):
-        """Lines of changed rows."""
+    def _lines(self):
         with subprocess.Popen([str(self.base.rowtail), "audit", "cat",
                                str(self.folder / "log")], stdout=subprocess.PIPE) as cat:
-            return sum(line.count(b'"key":{') > 0 for line in cat.stdout)
-
-    def _output(self, action, lines=False):
-        with subprocess.Popen(
-                [str(self.base.rowtail), "audit", action, str(self.folder / "log")],
-                stdout=subprocess.PIPE) as process:
-            total = 0
-            while block := process.stdout.read(1 << 20):
-                total += block.count(b"\n") if lines else len(block)
-        return total
+            yield from cat.stdout
 
     def _timed(self, action, *words):
         began = time.monotonic()

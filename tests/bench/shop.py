@@ -91,14 +91,13 @@ class Shop:
         for _ in range(transactions):
             self.db.execute("BEGIN")
             why = self._act()
-            self.db.execute(
-                "INSERT INTO audit_context(actor, request, reason) VALUES (?,?,?)",
-                (f"user{r.randrange(40)}", str(uuid.UUID(int=r.getrandbits(128))), why))
+            self._run("INSERT INTO audit_context(actor, request, reason) VALUES (?,?,?)",
+                      f"user{r.randrange(40)}", str(uuid.UUID(int=r.getrandbits(128))), why)
             self.db.execute("COMMIT")
 
     def end(self):
         """A last change, which is told after all others."""
-        self.db.execute("UPDATE customers SET name = ? WHERE id = 1", (END,))
+        self._run("UPDATE customers SET name = ? WHERE id = 1", END)
 
     def close(self):
         self.db.close()

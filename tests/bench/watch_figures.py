@@ -33,22 +33,23 @@ class WatchFigures:
         figures.remove(path)
         return used
 
-    def cpu(self):
-        """Medians of runs in turns: one alone says no more than to some percent."""
-        used = {METRICS: [], (): []}
-        for i in range(CPU_PAIRS):
+    @staticmethod
+    def _medians(pairs, measure):
+        """With metrics and without, in turns: one run alone says little."""
+        found = {METRICS: [], (): []}
+        for i in range(pairs):
             for arguments in (METRICS, ()) if i % 2 else ((), METRICS):
-                used[arguments].append(self._cpu_of_drain(arguments))
-        with_it, without = (statistics.median(used[how]) for how in (METRICS, ()))
+                found[arguments].append(measure(arguments))
+        return [statistics.median(found[how]) for how in (METRICS, ())]
+
+    def cpu(self):
+        with_it, without = self._medians(CPU_PAIRS, self._cpu_of_drain)
         return {"ratio": with_it / without, "without_s": without}
 
     def latency(self):
-        """The median of some runs each, in turns; nobody asks for the metrics."""
-        p99 = {METRICS: [], (): []}
-        for i in range(PAIRS):
-            for arguments in (METRICS, ()) if i % 2 else ((), METRICS):
-                p99[arguments].append(self.figures.latency(arguments)["p99_ms"])
-        with_it, without = (statistics.median(p99[how]) for how in (METRICS, ()))
+        """Nobody asks for the metrics."""
+        with_it, without = self._medians(
+            PAIRS, lambda arguments: self.figures.latency(arguments)["p99_ms"])
         return {"ratio": with_it / without, "p99_ms": without}
 
     @staticmethod

@@ -40,10 +40,7 @@ static const struct described_file *described(const struct described_archive *a,
 					      const struct archive_file *file)
 {
 	for (size_t i = 0; i < a->count; i++) {
-		const struct archive_file *f = &a->files[i].file;
-
-		if (f->level == file->level && f->min_txid == file->min_txid &&
-		    f->max_txid == file->max_txid) {
+		if (archive_file_is(&a->files[i].file, file)) {
 			return &a->files[i];
 		}
 	}

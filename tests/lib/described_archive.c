@@ -303,12 +303,6 @@ static void make_bytes(struct described_file *f)
 	free(images);
 }
 
-static bool has_name(const struct described_file *f, const struct archive_file *file)
-{
-	return f->file.level == file->level && f->file.min_txid == file->min_txid &&
-	       f->file.max_txid == file->max_txid;
-}
-
 /* A name is there once. */
 static void drop_doubles(struct described_archive *a)
 {
@@ -318,7 +312,8 @@ static void drop_doubles(struct described_archive *a)
 		bool is_double = false;
 
 		for (size_t k = 0; k < kept && !is_double; k++) {
-			is_double = has_name(&a->files[k], &a->files[i].file);
+			is_double =
+			    archive_file_is(&a->files[k].file, &a->files[i].file);
 		}
 		if (is_double) {
 			free(a->files[i].pages);
@@ -434,7 +429,8 @@ static struct described_file *find(struct described_archive *a,
 	unsigned tick = a->ticks;
 
 	for (size_t i = 0; i < a->count; i++) {
-		if (has_name(&a->files[i], file) && is_there(&a->files[i], tick)) {
+		if (archive_file_is(&a->files[i].file, file) &&
+		    is_there(&a->files[i], tick)) {
 			return &a->files[i];
 		}
 	}
@@ -524,7 +520,7 @@ static void expect_files(struct storage *storage,
 	for (size_t i = 0; i < count; i++) {
 		size_t k = 0;
 
-		while (k < a->count && !has_name(&a->files[k], files[i])) {
+		while (k < a->count && !archive_file_is(&a->files[k].file, files[i])) {
 			k++;
 		}
 		assert(k < a->count);

@@ -265,10 +265,7 @@ static enum status remove_file(struct storage *storage, const struct archive_fil
 
 	(void)err;
 	for (size_t i = 0; i < m->count; i++) {
-		const struct archive_file *f = &m->files[i].file;
-
-		if (f->level == file->level && f->min_txid == file->min_txid &&
-		    f->max_txid == file->max_txid) {
+		if (archive_file_is(&m->files[i].file, file)) {
 			free(m->files[i].bytes);
 			m->files[i] = m->files[--m->count];
 			return ST_OK;

@@ -90,40 +90,30 @@ static bool wants_short(const void *context, struct span line)
 	return line.len < *(const size_t *)context;
 }
 
-/* Of all lines that one reader finds those that are shorter than that. */
-static void compare_short(const struct log *log, size_t most)
+/* The next one that the reader finds and that is shorter than that. */
+static enum status next_short(struct audit_reader *reader, struct audit_needle *own,
+			      size_t shorter, struct span *line, bool *is_whole)
+{
+	struct error err;
+	enum status status;
+
+	do {
+		status = audit_reader_find(reader, own, 2, line, is_whole, &err);
+	} while (status == ST_OK && line->len >= shorter);
+	return status;
+}
+
+/* Of the lines that are shorter than that what one reader finds, as long as the search
+ * goes on. */
+static void compare(const struct log *log, size_t shorter, size_t most, enum status end)
 {
 	struct audit_needle own[2] = {needles[0], needles[1]};
 	struct audit_search_question question = {
-	    .needles = needles, .count = 2, .wants = wants_short, .context = &most};
-	struct audit_reader reader;
-	struct audit_search *search;
-	struct audit_search_line found;
-	struct span line;
-	struct error err;
-	bool is_whole;
-
-	audit_reader_open_files(&reader, &log->files, 0);
-	assert_int_equal(audit_search_open(&log->files, &question, &search, &err),
-			 ST_OK);
-	while (audit_reader_find(&reader, own, 2, &line, &is_whole, &err) == ST_OK) {
-		if (line.len < most) {
-			assert_int_equal(audit_search_next(search, &found, &err),
-					 ST_OK);
-			assert_int_equal(found.bytes.len, line.len);
-			assert_memory_equal(found.bytes.bytes, line.bytes, line.len);
-		}
-	}
-	assert_int_equal(audit_search_next(search, &found, &err), ST_END);
-	audit_search_close(search);
-	audit_reader_close(&reader);
-}
-
-/* What one reader finds, as long as the search goes on. */
-static void compare(const struct log *log, size_t most, enum status end)
-{
-	struct audit_needle own[2] = {needles[0], needles[1]};
-	struct audit_search_question question = {.needles = needles, .count = 2};
+	    .needles = needles,
+	    .count = 2,
+	    .wants = shorter < SIZE_MAX ? wants_short : NULL,
+	    .context = &shorter,
+	};
 	struct audit_reader reader;
 	struct audit_search *search;
 	struct audit_search_line found;
@@ -137,7 +127,7 @@ static void compare(const struct log *log, size_t most, enum status end)
 	assert_int_equal(audit_search_open(&log->files, &question, &search, &err),
 			 ST_OK);
 	for (size_t i = 0; status == ST_OK && i < most; i++) {
-		status = audit_reader_find(&reader, own, 2, &line, &is_whole, &err);
+		status = next_short(&reader, own, shorter, &line, &is_whole);
 		assert_int_equal(audit_search_next(search, &found, &err), status);
 		if (status == ST_OK) {
 			assert_int_equal(found.bytes.len, line.len);
@@ -185,8 +175,8 @@ static void test_all_files_in_their_order(void **state)
 			fill(&b);
 			add_file(&log, &b);
 		}
-		compare(&log, SIZE_MAX, ST_END);
-		compare_short(&log, 300);
+		compare(&log, SIZE_MAX, SIZE_MAX, ST_END);
+		compare(&log, 300, SIZE_MAX, ST_END);
 		drop(&log);
 	}
 	buffer_clear(&b);
@@ -210,9 +200,9 @@ static void test_lines_that_are_not_copied(void **state)
 		add_line(&b, rnd(100), i % 2 == 0);
 		add_file(&log, &b);
 	}
-	compare(&log, SIZE_MAX, ST_END);
-	compare(&log, 4, ST_OK); /* and in the middle of one it is left */
-	compare(&log, 5, ST_OK);
+	compare(&log, SIZE_MAX, SIZE_MAX, ST_END);
+	compare(&log, SIZE_MAX, 4, ST_OK); /* and in the middle of one it is left */
+	compare(&log, SIZE_MAX, 5, ST_OK);
 	drop(&log);
 	buffer_clear(&b);
 }
@@ -233,55 +223,53 @@ static void test_left_before_its_end(void **state)
 		}
 		add_file(&log, &b);
 	}
-	compare(&log, 0, ST_OK);
-	compare(&log, 1, ST_OK);
-	compare(&log, 6000, ST_OK);
+	compare(&log, SIZE_MAX, 0, ST_OK);
+	compare(&log, SIZE_MAX, 1, ST_OK);
+	compare(&log, SIZE_MAX, 6000, ST_OK);
 	drop(&log);
+	buffer_clear(&b);
+}
+
+/* Five small files. */
+static void make_small(struct log *log)
+{
+	struct buffer b;
+
+	buffer_init(&b);
+	make(log);
+	for (size_t i = 0; i < 5; i++) {
+		buffer_reset(&b);
+		for (size_t n = 0; n < 100; n++) {
+			add_line(&b, rnd(100), n % 3 == 0);
+		}
+		add_file(log, &b);
+	}
 	buffer_clear(&b);
 }
 
 static void test_a_damaged_file_between_others(void **state)
 {
-	struct buffer b;
 	struct log log;
 
 	(void)state;
 	rnd_seed(9);
-	buffer_init(&b);
-	make(&log);
-	for (size_t i = 0; i < 5; i++) {
-		buffer_reset(&b);
-		for (size_t n = 0; n < 100; n++) {
-			add_line(&b, rnd(100), n % 3 == 0);
-		}
-		add_file(&log, &b);
-		log.files.list[i].is_compressed = i == 1 || i == 3; /* no, it is not */
-	}
-	compare(&log, SIZE_MAX, ST_END);
+	make_small(&log);
+	log.files.list[1].is_compressed = log.files.list[3].is_compressed =
+	    true; /* no */
+	compare(&log, SIZE_MAX, SIZE_MAX, ST_END);
 	drop(&log);
-	buffer_clear(&b);
 }
 
 static void test_a_file_that_has_gone(void **state)
 {
-	struct buffer b;
 	struct log log;
 
 	(void)state;
 	rnd_seed(10);
-	buffer_init(&b);
-	make(&log);
-	for (size_t i = 0; i < 5; i++) {
-		buffer_reset(&b);
-		for (size_t n = 0; n < 100; n++) {
-			add_line(&b, rnd(100), n % 3 == 0);
-		}
-		add_file(&log, &b);
-	}
+	make_small(&log);
 	assert_int_equal(unlink(log.files.list[3].path), 0);
-	compare(&log, SIZE_MAX, ST_IO);
+	compare(&log, SIZE_MAX, SIZE_MAX, ST_IO);
 	drop(&log);
-	buffer_clear(&b);
 }
 
 int main(void)

@@ -197,8 +197,7 @@ static enum status tell_time(struct storage *storage, const struct archive_file 
 	for (size_t i = 0; i < s->right.count; i++) {
 		const struct archive_file *f = &s->right.files[i];
 
-		if (f->level == file->level && f->min_txid == file->min_txid &&
-		    f->max_txid == file->max_txid) {
+		if (archive_file_is(f, file)) {
 			*time_ns = f->time_ns;
 			return ST_OK;
 		}
