@@ -721,25 +721,61 @@ static void test_overlapping_readers_are_left_alone_without_escalation(void **st
 
 /* An application's checkpoint waits for a slot in which it saw a reader; it must get it
  * although its commit is not in the file yet, and cannot be as long as it waits. */
+/* The first slot that somebody has, LAST_SLOT + 1: nobody has any. */
+static int first_taken(struct wal_index *other)
+{
+	int lock = FIRST_SLOT;
+
+	while (lock <= LAST_SLOT && wal_index_lock(other, (enum wal_lock)lock)) {
+		wal_index_unlock(other, (enum wal_lock)lock++);
+	}
+	return lock;
+}
+
 static void test_slot_is_left_when_somebody_waits_for_it(void **state)
 {
 	struct fixture *f = *state;
 	pid_t app = stay_beside(f);
 	struct wal_index other;
 	struct error err;
-	int lock = FIRST_SLOT;
+	int lock;
 
 	assert_int_equal(wal_index_init(&other, f->db.checkpointer, &err), ST_OK);
 	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
 	turn(f, 1);
-	while (wal_index_lock(&other, (enum wal_lock)lock)) {
-		wal_index_unlock(&other, (enum wal_lock)lock++);
-	}
+	lock = first_taken(&other);
 	assert_in_range(lock, FIRST_SLOT, LAST_SLOT);
 	turn(f, 50);
 	assert_int_equal(wal_hold_state(f->hold), HOLD_MARK);
 	assert_true(wal_index_lock(&other, (enum wal_lock)lock));
 	wal_index_unlock(&other, (enum wal_lock)lock);
+	rig_kill(app);
+}
+
+/* Slot 0 was locked as it was stepped to: what is held is a mark, which a restart of
+ * the application would wait for. */
+static void test_a_mark_in_the_place_of_zero_is_given_back(void **state)
+{
+	struct fixture *f = *state;
+	pid_t app = stay_beside(f);
+	int64_t until = clock_mono_ns() + 30 * NS_PER_S;
+	struct wal_index other;
+	struct error err;
+
+	assert_int_equal(wal_index_init(&other, f->db.checkpointer, &err), ST_OK);
+	assert_int_equal(rig_sql(f->folder.path, "INSERT INTO t(v) VALUES(1)"), 0);
+	turn(f, 1);
+	assert_int_equal(rig_sql(f->folder.path, "PRAGMA wal_checkpoint(PASSIVE)"), 0);
+	assert_int_equal(wal_index_backfilled(&f->db.index), f->taken);
+	assert_true(wal_index_lock(&other, WAL_LOCK_READ0));
+	turn_until(f, HOLD_ZERO);
+	wal_index_unlock(&other, WAL_LOCK_READ0);
+	assert_in_range(first_taken(&other), FIRST_SLOT, LAST_SLOT);
+	while (first_taken(&other) <= LAST_SLOT && clock_mono_ns() < until) {
+		turn(f, 10);
+	}
+	assert_int_equal(first_taken(&other), LAST_SLOT + 1);
+	assert_int_equal(wal_hold_state(f->hold), HOLD_ZERO);
 	rig_kill(app);
 }
 
@@ -1029,6 +1065,7 @@ int main(int argc, char **argv)
 	    CASE(test_overlapping_readers_take_the_write_lock),
 	    GENTLE(test_overlapping_readers_are_left_alone_without_escalation),
 	    CASE(test_slot_is_left_when_somebody_waits_for_it),
+	    CASE(test_a_mark_in_the_place_of_zero_is_given_back),
 	    CASE(test_backfilled_is_what_was_seen_before_the_header),
 	    CASE(test_restart_between_two_looks),
 	    CASE(test_long_reader_limits_backfill_and_is_waited_for),
